@@ -1,0 +1,61 @@
+# One command each; `make help` lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export UV_COMPILE_BYTECODE := 1
+export DVC_NO_ANALYTICS := 1
+unexport PYTHONDONTWRITEBYTECODE
+unexport VIRTUAL_ENV
+
+.PHONY: help setup demo test quick lint format bench locks clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+setup: $(READY) ## make .venv with everything that the other commands use
+
+$(READY): requirements/dev.txt requirements/uv.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mlgitops needs Python 3.11 or newer; set PYTHON=...")'
+	@echo "Setting up $(VENV) (a minute or two the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY) ## the whole loop on this machine: generate, train, two pull requests, merge, deploy
+	@$(BIN)/mlgitops demo
+
+test: $(READY) ## everything: linters, types, and every test
+	@$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest --numprocesses 2
+
+quick: $(READY) ## the tests that take seconds
+	$(BIN)/python -m pytest --numprocesses 2 -m "not slow"
+
+lint: $(READY) ## ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(READY) ## let ruff format and fix
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: $(READY) ## side by side with what users would pick instead, as ratios
+	$(BIN)/python -m benchmarks
+
+locks: ## pin every requirement again (reads requirements/*.in, writes *.txt)
+	for name in helper uv dev; do \
+	  (cd requirements && $(CURDIR)/$(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	    --generate-hashes --no-header --output-file $$name.txt $$name.in); \
+	done
+
+clean: ## remove everything that was made here
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache dist build

@@ -1,0 +1,98 @@
+"""Arguments to exit code: find the verb, run it, report errors. The only place that exits."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from typing import TYPE_CHECKING, Protocol
+
+from mlgitops import __version__
+from mlgitops.console import Console
+from mlgitops.errors import EXIT_UNDECIDED, MlgitopsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Verb to one-line help, in the order a person meets them. The module of a verb is
+#: ``mlgitops.commands.<verb>`` and is imported only when that verb is asked for.
+VERBS = {
+    "new": "generate a project, from bundled data or from your own table",
+    "setup": "make the project's locked environments and its storage ready",
+    "validate": "check the project: policy, pipeline, storage, workflows, model files",
+    "train": "run the pipeline: only what changed, only the data it needs",
+    "publish": "store what the pipeline made where the others can fetch it",
+    "compare": "compare two revisions and judge the difference against policy.yaml",
+    "report": "judge a report again and post it: one comment, one check",
+    "rehearse": "run the project's own pull-request workflow on this machine",
+    "deploy": "bring the model of an environment into service, checked",
+    "demo": "show the whole loop on this machine, with a real project",
+}
+
+EPILOG = """\
+exit codes:
+  0  passed
+  1  the verdict is fail
+  2  could not decide: bad input, missing data, network
+
+Start with `mlgitops demo`, or `mlgitops new --data FILE.csv --target COLUMN`.
+"""
+
+
+class Command(Protocol):
+    """What a module in :mod:`mlgitops.commands` offers."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the command's options."""
+
+    def run(self, args: argparse.Namespace, console: Console) -> int:
+        """Do the work and return the exit code."""
+
+
+def load_command(verb: str) -> Command:
+    """Import the module behind ``verb``."""
+    module: Command = importlib.import_module(f"mlgitops.commands.{verb}")  # type: ignore[assignment]
+    return module
+
+
+def build_parser(verb: str | None) -> argparse.ArgumentParser:
+    """Build the parser; only ``verb`` gets its options, so the others need no import."""
+    parser = argparse.ArgumentParser(
+        prog="mlgitops",
+        description="GitOps for machine-learning models: every pull request gets a verdict.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"mlgitops {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", title="commands")
+    for name, summary in VERBS.items():
+        command = verbs.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if name == verb:
+            load_command(name).add_arguments(command)
+    return parser
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command line and return its exit code; nothing escapes as a traceback."""
+    verb = next((word for word in argv if word in VERBS), None)
+    parser = build_parser(verb)
+    args = parser.parse_args(argv)
+    if args.verb is None:
+        parser.print_help()
+        return EXIT_UNDECIDED
+    console = Console()
+    try:
+        return load_command(args.verb).run(args, console)
+    except MlgitopsError as error:
+        console.error(error)
+        return EXIT_UNDECIDED
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return EXIT_UNDECIDED
+    except BrokenPipeError:
+        return EXIT_UNDECIDED

@@ -1,0 +1,208 @@
+"""The frozen types that travel down the line: read, parse, diff, judge, render, post.
+
+A :class:`Report` is what `report.json` holds. It has two halves: the *facts* that the
+compute job measured, and the *judgement*, which the report job makes again from the
+facts and the base's policy. Rendering is a pure function of it. No module here does I/O.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+#: Version of `report.json`; raised when a reader of the old form would be misled.
+REPORT_SCHEMA = 1
+
+Sha = Annotated[str, Meta(pattern="^[0-9a-f]{40}([0-9a-f]{24})?$")]
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Path_ = Annotated[str, Meta(min_length=1, max_length=500)]
+Text = Annotated[str, Meta(max_length=500)]
+Count = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0)]
+
+
+class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A frozen record: keyword-only, comparable, and strict when it is decoded."""
+
+
+class Kind(StrEnum):
+    """How a metric moved from base to head."""
+
+    IMPROVED = "improved"
+    WORSENED = "worsened"
+    EQUIVALENT = "equivalent"
+    INCONCLUSIVE = "inconclusive"
+    UNCHANGED = "unchanged"
+    CHANGED = "changed"  # it moved, and no direction is known: not gated
+    ADDED = "added"
+    REMOVED = "removed"
+    INCOMPARABLE = "incomparable"
+
+
+class Verdict(StrEnum):
+    """The judgement on one metric, or on the whole report."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    FAIL = "fail"
+    SKIP = "skip"  # nothing to judge: not gated, or no policy
+
+
+class TestData(StrEnum):
+    """Whether base and head were measured on the same test rows."""
+
+    __test__ = False  # not a test class
+
+    SAME = "same"
+    CHANGED = "changed"
+    UNKNOWN = "unknown"
+
+
+class Interval(Struct):
+    """A confidence interval of a delta (head minus base), in the metric's own unit."""
+
+    low: float
+    high: float
+    confidence: Annotated[float, Meta(gt=0, lt=1)]  # a fraction, such as 0.95
+    method: Name  # such as "paired DeLong"
+
+
+class Evidence(Struct):
+    """What paired predictions say of one metric: the seam between statistics and judge."""
+
+    rows: Count  # test rows matched by id
+    interval: Interval | None = None
+    reason: Text | None = None  # why there is no interval
+
+
+class MetricChange(Struct):
+    """One metric at base and head: facts only, full precision, no judgement."""
+
+    name: Name  # dotted, such as "test.roc_auc"
+    path: Path_  # the metrics file it was read from
+    base: float | None = None
+    head: float | None = None
+    delta: float | None = None  # head - base
+    relative_delta: float | None = None  # delta / abs(base), a fraction; None when base is 0
+    reason: Text | None = None  # why it is incomparable
+    evidence: Evidence | None = None
+
+
+class ParamChange(Struct):
+    """One parameter that differs; values are JSON text, None where it is absent."""
+
+    path: Path_
+    name: Name
+    base: Text | None = None
+    head: Text | None = None
+
+
+class DataVersion(Struct):
+    """What dvc.lock or a .dvc file says of one tracked file or directory."""
+
+    hash: Annotated[str, Meta(max_length=100)]  # "md5:…"; a directory's ends in ".dir"
+    size: Count | None = None  # bytes
+    files: Count | None = None
+
+
+class DataChange(Struct):
+    """One DVC-tracked path whose pointer differs."""
+
+    path: Path_
+    base: DataVersion | None = None
+    head: DataVersion | None = None
+
+
+class StageState(StrEnum):
+    """What happened to a pipeline stage between base and head, and in this run."""
+
+    RAN = "ran"
+    RESTORED = "restored"
+    SKIPPED = "skipped"
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"  # its lock entry differs; no run was observed
+    UNCHANGED = "unchanged"
+
+
+class StageChange(Struct):
+    """One stage of the pipeline, with the changed inputs that explain it."""
+
+    name: Name
+    state: StageState
+    seconds: Seconds | None = None  # wall time in this run
+    causes: tuple[Text, ...] = ()  # changed dependencies, parameters or command
+
+
+class Side(Struct):
+    """One side of the comparison."""
+
+    sha: Sha | None  # None: the work tree, not yet committed
+    ref: Text | None = None  # what the person named, such as "main"
+    test_data: Text | None = None  # hash of the test data, "md5:…"
+
+
+class Rule(Struct):
+    """What the policy asks of one metric; bounds are inclusive."""
+
+    greater_is_better: bool = True
+    min_value: float | None = None
+    max_value: float | None = None
+    max_worsening: Annotated[float, Meta(ge=0)] | None = None  # in the metric's unit
+    max_relative_worsening: Annotated[float, Meta(ge=0)] | None = None  # a fraction of abs(base)
+
+
+class Files(Struct):
+    """Where the helper finds what it compares, beside what dvc.yaml declares."""
+
+    test_data: Path_ | None = None
+    predictions: Path_ | None = None
+    model: Path_ | None = None
+
+
+class Policy(Struct):
+    """What a model must satisfy to merge: `policy.yaml`, checked."""
+
+    version: int = 1
+    confidence: Annotated[float, Meta(gt=0.5, lt=1)] = 0.95
+    files: Files = Files()
+    metrics: dict[Name, Rule] = {}
+    budgets: dict[Name, Rule] = {}
+
+
+class MetricVerdict(Struct):
+    """The judgement on one metric."""
+
+    name: Name
+    kind: Kind
+    verdict: Verdict
+    reasons: tuple[Text, ...] = ()  # why it fails, one sentence each
+
+
+class Judgement(Struct):
+    """The verdict, the metric that decides it, and why."""
+
+    verdict: Verdict
+    deciding: Name | None = None  # the metric shown on the first line
+    metrics: tuple[MetricVerdict, ...] = ()
+    failures: tuple[Text, ...] = ()  # every reason for a fail, in order of importance
+
+
+class Report(Struct):
+    """Everything the comparison found, and the verdict: `report.json`."""
+
+    schema: Annotated[int, Meta(ge=REPORT_SCHEMA, le=REPORT_SCHEMA)]
+    key: Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$")]  # which project
+    base: Side
+    head: Side
+    test_data: TestData
+    metrics: tuple[MetricChange, ...] = ()
+    params: tuple[ParamChange, ...] = ()
+    data: tuple[DataChange, ...] = ()
+    stages: tuple[StageChange, ...] = ()
+    policy_changed: bool = False  # this change edits policy.yaml; it is judged by the base's
+    protected: tuple[Path_, ...] = ()  # edited files that decide the judgement: announced first
+    notices: tuple[Text, ...] = ()  # what the reader must know, one sentence each
+    judgement: Judgement | None = None
