@@ -32,7 +32,7 @@ class MlgitopsError(Exception):
         return f"{place}{self.what}{advice}"
 
 
-class ManyErrors(MlgitopsError):
+class MistakesError(MlgitopsError):
     """Several mistakes found in one pass, reported together."""
 
     def __init__(self, what: str, errors: list[MlgitopsError], *, hint: str | None = None) -> None:

@@ -1,4 +1,4 @@
-from mlgitops.errors import ManyErrors, MlgitopsError
+from mlgitops.errors import MistakesError, MlgitopsError
 
 
 def test_an_error_says_what_where_and_what_to_do() -> None:
@@ -9,5 +9,5 @@ def test_an_error_says_what_where_and_what_to_do() -> None:
 
 def test_many_errors_are_all_listed() -> None:
     """Mistakes found together are reported together."""
-    error = ManyErrors("2 mistakes", [MlgitopsError("a", where="x:1"), MlgitopsError("b")])
+    error = MistakesError("2 mistakes", [MlgitopsError("a", where="x:1"), MlgitopsError("b")])
     assert str(error) == "2 mistakes\n  - x:1: a\n  - b"
