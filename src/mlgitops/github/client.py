@@ -1,0 +1,276 @@
+"""Speak to the GitHub API: one request at a time, paged to the end, retried with care.
+
+Network only; what to post is decided elsewhere. The session is handed in, so a test can
+count and fail requests, and nothing but the session ever holds the token.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import requests
+
+from mlgitops.errors import MlgitopsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+#: Still the default, supported for 24 months after its successor of 2026-03-10:
+#: https://docs.github.com/en/rest/about-the-rest-api/api-versions
+API_VERSION = "2022-11-28"
+#: Seconds of waiting that one command may spend on retries, in all.
+MAX_WAITING = 120.0
+#: Without `retry-after`, GitHub asks for at least a minute:
+#: https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api
+SECONDARY_LIMIT_WAIT = 60.0
+MAX_TRIES = 6
+MAX_PAGES = 1_000
+_TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds between two bytes
+_MESSAGE_CHARACTERS = 300
+_PER_PAGE = 100
+
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _GONE, _TOO_MANY = 401, 403, 404, 410, 429
+_SERVER_ERROR = 500
+
+#: What a request of ours needs, by the last fixed part of its path.
+_SCOPES = {
+    "comments": "pull-requests: write",
+    "pulls": "pull-requests: read",
+    "check-runs": "checks: write",
+    "statuses": "statuses: write",
+}
+
+
+class GitHubError(MlgitopsError):
+    """The API refused, or did not answer; ``status`` is None when there was no answer."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        status: int | None = None,
+        where: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.status = status
+
+
+class NotFoundError(GitHubError):
+    """404 or 410: the thing is gone, or this server has no such endpoint."""
+
+
+class LostAnswerError(GitHubError):
+    """A creating request may or may not have been carried out: look before you repeat it."""
+
+
+class GitHubClient:
+    """One repository's API, for as long as one command runs.
+
+    ``sleep`` takes seconds; ``now`` returns seconds since the epoch. ``random_`` gives
+    jitter in [0, 1).
+    """
+
+    def __init__(
+        self,
+        session: requests.Session,
+        api_url: str,
+        *,
+        token: str | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], float] = time.time,
+        random_: Callable[[], float] = random.random,
+    ) -> None:
+        self._session = session
+        self._api_url = api_url.rstrip("/")
+        self._headers = {
+            "Accept": "application/vnd.github+json",
+            "X-GitHub-Api-Version": API_VERSION,
+            "User-Agent": "mlgitops",
+        }
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+        self._now = now
+        self._random = random_
+        self._sleep = sleep
+        self._waited = 0.0
+
+    def fetch(self, path: str, params: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401
+        """Fetch one object."""
+        return self._send("GET", f"{self._api_url}{path}", params=params).json()
+
+    def fetch_pages(self, path: str, params: Mapping[str, str] | None = None) -> Iterator[Any]:
+        """Fetch every page of a list, in the server's order; yields the decoded pages.
+
+        Follows `Link: rel="next"` to the end, on the same host only. An error is raised,
+        never taken for the end of the list.
+        """
+        url: str | None = f"{self._api_url}{path}"
+        query: Mapping[str, str] | None = {**(params or {}), "per_page": str(_PER_PAGE)}
+        seen: set[str] = set()
+        while url is not None:
+            if url in seen or len(seen) >= MAX_PAGES:
+                raise GitHubError("the list of pages does not end", where=_place("GET", url))
+            seen.add(url)
+            response = self._send("GET", url, params=query)
+            yield response.json()
+            url, query = self._find_next(response), None
+
+    def post(self, path: str, body: Mapping[str, object]) -> Any:  # noqa: ANN401
+        """Create something. Raises :class:`LostAnswerError` rather than repeat it blindly."""
+        return self._send("POST", f"{self._api_url}{path}", body=body).json()
+
+    def patch(self, path: str, body: Mapping[str, object]) -> Any:  # noqa: ANN401
+        """Set fields of something; safe to repeat."""
+        return self._send("PATCH", f"{self._api_url}{path}", body=body).json()
+
+    def delete(self, path: str) -> None:
+        """Delete something; already gone is fine."""
+        try:
+            self._send("DELETE", f"{self._api_url}{path}")
+        except NotFoundError:
+            return
+
+    def query(self, url: str, text: str) -> Any:  # noqa: ANN401
+        """Ask the GraphQL endpoint at ``url``: a read, so it is repeated like one."""
+        return self._send("POST", url, body={"query": text}, repeatable=True).json()
+
+    def pause(self, low: float, high: float) -> None:
+        """Wait between ``low`` and ``high`` seconds, so that two runs do not march in step."""
+        self._sleep(low + (high - low) * self._random())
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+        repeatable: bool | None = None,
+    ) -> requests.Response:
+        repeatable = method != "POST" if repeatable is None else repeatable
+        place = _place(method, url)
+        for attempt in range(1, MAX_TRIES + 1):
+            try:
+                response = self._request(method, url, params, body)
+            except requests.RequestException as error:
+                problem = GitHubError(f"no answer: {_cause(error)}", where=place)
+                wait = self._backoff(attempt)
+            else:
+                if response.ok and not response.is_redirect:
+                    return response
+                problem = _explain(response, method, place)
+                found = self._find_wait(response, attempt)
+                if found is None:
+                    raise problem
+                wait = found
+            lost = problem.status is None or problem.status >= _SERVER_ERROR
+            if lost and not repeatable:
+                raise LostAnswerError(problem.what, status=problem.status, where=place)
+            if attempt == MAX_TRIES or self._waited + wait > MAX_WAITING:
+                raise problem
+            self._waited += wait
+            self._sleep(wait)
+        raise AssertionError("the loop above returns or raises")
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, str] | None,
+        body: Mapping[str, object] | None,
+    ) -> requests.Response:
+        response = self._session.request(
+            method,
+            url,
+            params=params,
+            json=body,
+            headers=self._headers,
+            timeout=_TIMEOUT,
+            allow_redirects=False,  # a redirect could carry the token elsewhere
+        )
+        if response.ok and response.content:
+            response.json()  # a cut answer raises here, where it is retried
+        return response
+
+    def _backoff(self, attempt: int) -> float:
+        return float(2 ** (attempt - 1)) * (0.5 + 0.5 * self._random())
+
+    def _find_wait(self, response: requests.Response, attempt: int) -> float | None:
+        """Seconds until this refusal may be different; None when waiting does not help."""
+        if response.status_code >= _SERVER_ERROR:
+            return self._backoff(attempt)
+        if response.status_code not in (_FORBIDDEN, _TOO_MANY):
+            return None
+        after = response.headers.get("retry-after", "")
+        if after.isdigit():
+            return float(after)
+        if response.headers.get("x-ratelimit-remaining") == "0":
+            reset = response.headers.get("x-ratelimit-reset", "")
+            return max(float(reset) - self._now(), 0) + 1 if reset.isdigit() else None
+        limited = response.status_code == _TOO_MANY or "rate limit" in _message(response).lower()
+        return SECONDARY_LIMIT_WAIT * attempt if limited else None
+
+    def _find_next(self, response: requests.Response) -> str | None:
+        url = response.links.get("next", {}).get("url")
+        if url is None:
+            return None
+        if urlsplit(url)[:2] != urlsplit(self._api_url)[:2]:
+            raise GitHubError(
+                "the next page stands on another host; not followed", where=_place("GET", url)
+            )
+        return str(url)
+
+
+def _explain(response: requests.Response, method: str, place: str) -> GitHubError:
+    """Turn a refusal into what happened and what to do."""
+    status, message = response.status_code, _message(response)
+    what = f"{status} {message}".rstrip()
+    if status in (_NOT_FOUND, _GONE):
+        return NotFoundError(what, status=status, where=place)
+    if status == _UNAUTHORIZED:
+        hint = "the token is missing, expired or mistyped; pass `github.token` to the action"
+        return GitHubError(what, status=status, where=place, hint=hint)
+    if status == _FORBIDDEN:
+        hint = _permission_hint(method, place, response.headers)
+        return GitHubError(what, status=status, where=place, hint=hint)
+    return GitHubError(what, status=status, where=place)
+
+
+def _permission_hint(method: str, place: str, headers: Mapping[str, str]) -> str:
+    found = next((scope for part, scope in _SCOPES.items() if f"/{part}" in place), None)
+    if found is None:
+        return "the token may not do this"
+    scope = found.replace("write", "read") if method == "GET" else found
+    accepted = headers.get("x-accepted-github-permissions")
+    server = f" (the server accepts: {accepted})" if accepted else ""
+    return (
+        f"the token lacks `{scope}`{server}; give the job\n"
+        f"    permissions:\n      contents: read\n      {scope}\n"
+        "  A pull request from a fork never gets it: read the job summary instead."
+    )
+
+
+def _message(response: requests.Response) -> str:
+    try:
+        answer = response.json()
+    except ValueError:
+        return str(response.reason or "")
+    text = answer.get("message") if isinstance(answer, dict) else None
+    return text[:_MESSAGE_CHARACTERS] if isinstance(text, str) else ""
+
+
+def _cause(error: requests.RequestException) -> str:
+    kinds = {
+        requests.Timeout: "timed out",
+        requests.ConnectionError: "the connection broke",
+        requests.JSONDecodeError: "the answer was cut short",
+    }
+    return next((text for kind, text in kinds.items() if isinstance(error, kind)), str(error))
+
+
+def _place(method: str, url: str) -> str:
+    return f"{method} {urlsplit(url).path}"

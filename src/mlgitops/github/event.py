@@ -1,0 +1,175 @@
+"""The event that started the run: payload file and environment in, one frozen value out.
+
+Reads a file; no network. Everything in a payload may come from a stranger's pull request:
+it is decoded into types, and every sha and number is checked before it is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from msgspec import Meta
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.model import Sha  # noqa: TC001 - msgspec reads it while running
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+#: GitHub caps a webhook payload at 25 MB:
+#: https://docs.github.com/en/webhooks/webhook-events-and-payloads
+MAX_EVENT_BYTES = 25_000_000
+
+_REPOSITORY = Annotated[
+    str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9._-]+$", max_length=200)
+]
+_URL = Annotated[str, Meta(pattern="^https?://[^\\s]+$", max_length=500)]
+_Positive = Annotated[int, Meta(gt=0, lt=2**53)]
+
+
+class _Loose(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a payload; GitHub adds fields at will, so unknown ones are ignored."""
+
+
+class _Named(_Loose, frozen=True):
+    full_name: str
+
+
+class _Commit(_Loose, frozen=True):
+    sha: Sha
+    repo: _Named | None = None  # null when the fork was deleted
+
+
+class _Pull(_Loose, frozen=True):
+    number: _Positive
+    base: _Commit
+    head: _Commit
+
+
+class _MergeGroup(_Loose, frozen=True):
+    base_sha: Sha
+    head_sha: Sha
+
+
+class _Payload(_Loose, frozen=True):
+    pull_request: _Pull | None = None
+    merge_group: _MergeGroup | None = None
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of the workflow, as the runner's environment names it."""
+
+    repository: _REPOSITORY
+    server_url: _URL
+    api_url: _URL
+    graphql_url: _URL | None
+    run_id: _Positive
+    run_number: _Positive  # grows within one workflow
+    run_attempt: _Positive  # starts at 1, grows when a run is started again
+    workflow_sha: Sha | None = None  # GITHUB_SHA: on a pull request, its merge commit
+
+    @property
+    def repository_url(self) -> str:
+        """Return the repository's page."""
+        return f"{self.server_url}/{self.repository}"
+
+    @property
+    def run_url(self) -> str:
+        """Return the page of this very attempt."""
+        return f"{self.repository_url}/actions/runs/{self.run_id}/attempts/{self.run_attempt}"
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be judged, and where the result goes.
+
+    ``number`` is None when there is no pull request to comment on: a merge queue's group.
+    """
+
+    run: Run
+    number: int | None
+    base_sha: str
+    head_sha: str
+    head_repository: str | None  # None: the fork was deleted, or it is a merge group
+
+    @property
+    def from_fork(self) -> bool:
+        """Say whether the head stands in another repository, so the token cannot write."""
+        return self.number is not None and self.head_repository != self.run.repository
+
+
+def parse_run(environ: Mapping[str, str]) -> Run:
+    """Read the run from the runner's variables, and check every one of them.
+
+    Raises :class:`MlgitopsError` naming the variable that is missing or odd.
+    """
+    values: dict[str, object] = {
+        "repository": environ.get("GITHUB_REPOSITORY"),
+        "server_url": environ.get("GITHUB_SERVER_URL", "").rstrip("/") or None,
+        "api_url": environ.get("GITHUB_API_URL", "").rstrip("/") or None,
+        "graphql_url": environ.get("GITHUB_GRAPHQL_URL") or None,
+        "run_id": _whole(environ, "GITHUB_RUN_ID"),
+        "run_number": _whole(environ, "GITHUB_RUN_NUMBER"),
+        "run_attempt": _whole(environ, "GITHUB_RUN_ATTEMPT"),
+        "workflow_sha": environ.get("GITHUB_SHA") or None,
+    }
+    try:
+        return msgspec.convert(values, Run)
+    except msgspec.ValidationError as error:
+        raise MlgitopsError(
+            f"the runner's environment is not usable: {error}",
+            where="GITHUB_* variables",
+            hint="run this inside GitHub Actions, or on your machine with `mlgitops rehearse`",
+        ) from error
+
+
+def parse_event(data: bytes, run: Run) -> Event:
+    """Read the payload of a ``pull_request`` or ``merge_group`` event.
+
+    Raises :class:`MlgitopsError` when it is neither, or not what GitHub sends.
+    """
+    try:
+        payload = msgspec.json.decode(data, type=_Payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise MlgitopsError(f"the event is not what GitHub sends: {error}") from error
+    if payload.pull_request is not None:
+        pull = payload.pull_request
+        source = pull.head.repo.full_name if pull.head.repo else None
+        return Event(
+            run=run,
+            number=pull.number,
+            base_sha=pull.base.sha,
+            head_sha=pull.head.sha,
+            head_repository=source,
+        )
+    if payload.merge_group is not None:
+        group = payload.merge_group
+        return Event(
+            run=run,
+            number=None,
+            base_sha=group.base_sha,
+            head_sha=group.head_sha,
+            head_repository=None,
+        )
+    raise MlgitopsError(
+        "the event names neither a pull request nor a merge group",
+        hint="start the workflow on `pull_request` or `merge_group`",
+    )
+
+
+def read_event(path: Path, environ: Mapping[str, str]) -> Event:
+    """Read the event at ``path`` (the runner's GITHUB_EVENT_PATH) and the run around it."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_EVENT_BYTES + 1)
+    except OSError as error:
+        raise MlgitopsError(f"cannot read the event: {error.strerror}", where=str(path)) from error
+    if len(data) > MAX_EVENT_BYTES:
+        raise MlgitopsError(f"the event is over {MAX_EVENT_BYTES} bytes", where=str(path))
+    return parse_event(data, parse_run(environ))
+
+
+def _whole(environ: Mapping[str, str], name: str) -> int | None:
+    text = environ.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else None  # noqa: PLR2004
