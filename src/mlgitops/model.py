@@ -154,6 +154,31 @@ class Rule(Struct):
     max_relative_worsening: Annotated[float, Meta(ge=0)] | None = None  # a fraction of abs(base)
 
 
+class Statistic(StrEnum):
+    """How the values of a slice's groups become one number."""
+
+    DIFFERENCE = "difference"  # largest minus smallest
+    RATIO = "ratio"  # smallest over largest
+
+
+class SliceRule(Struct):
+    """What the policy asks of a metric across the groups of some columns."""
+
+    by: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=10)]
+    metric: Name
+    statistic: Statistic
+    min_value: float | None = None
+    max_value: float | None = None
+    min_rows: Annotated[int, Meta(ge=1)] = 1  # smaller groups are shown, not judged
+
+
+class OnInconclusive(StrEnum):
+    """What happens when noise hides whether more than the margin was lost."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    FAIL = "fail"
+
+
 class Files(Struct):
     """Where the helper finds what it compares, beside what dvc.yaml declares."""
 
@@ -170,15 +195,21 @@ class Policy(Struct):
     files: Files = Files()
     metrics: dict[Name, Rule] = {}
     budgets: dict[Name, Rule] = {}
+    slices: tuple[SliceRule, ...] = ()
+    cluster: Name | None = None  # column whose rows belong together: customer, patient
+    inconclusive: OnInconclusive = OnInconclusive.PASS
 
 
 class MetricVerdict(Struct):
     """The judgement on one metric."""
 
-    name: Name
+    name: Name  # as the policy writes it
+    path: Path_ | None = None  # the metrics file; None when it is in none
     kind: Kind
     verdict: Verdict
-    reasons: tuple[Text, ...] = ()  # why it fails, one sentence each
+    rule: Rule = Rule()
+    budget: bool = False
+    reasons: tuple[Text, ...] = ()  # why it fails, each the end of "the metric …"
 
 
 class Judgement(Struct):
@@ -188,6 +219,22 @@ class Judgement(Struct):
     deciding: Name | None = None  # the metric shown on the first line
     metrics: tuple[MetricVerdict, ...] = ()
     failures: tuple[Text, ...] = ()  # every reason for a fail, in order of importance
+
+
+class Omitted(Struct):
+    """How many rows were left out to keep the report within its size; gated ones never are."""
+
+    metrics: Count = 0
+    params: Count = 0
+    data: Count = 0
+    stages: Count = 0
+
+
+class Links(Struct):
+    """Where a reader finds more; http(s) addresses."""
+
+    run_url: str | None = None  # the workflow run
+    repository_url: str | None = None  # without a trailing slash
 
 
 class Report(Struct):
@@ -204,5 +251,6 @@ class Report(Struct):
     stages: tuple[StageChange, ...] = ()
     policy_changed: bool = False  # this change edits policy.yaml; it is judged by the base's
     protected: tuple[Path_, ...] = ()  # edited files that decide the judgement: announced first
+    omitted: Omitted = Omitted()
     notices: tuple[Text, ...] = ()  # what the reader must know, one sentence each
     judgement: Judgement | None = None

@@ -1,0 +1,343 @@
+"""Bytes to plain values: YAML, JSON and TOML, with limits that hold before anything is built.
+
+Everything here may come from a pull request. In: bytes and the name to blame. Out: dict,
+list, str, int, float, bool or None. No I/O.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from mlgitops.errors import MlgitopsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from yaml.events import Event
+
+#: A file we parse holds at most this many bytes; a metrics file of 100,000 numbers fits.
+MAX_BYTES = 16 * 2**20
+#: Levels of nesting, counted from the top.
+MAX_DEPTH = 32
+#: Values in one file, an alias counted as all that it stands for.
+MAX_NODES = 1_000_000
+
+#: Where a value stands in a document: mapping keys and list positions.
+Place = tuple[str | int, ...]
+
+
+def decode_text(data: bytes, where: str, *, limit: int = MAX_BYTES) -> str:
+    """Decode UTF-8 within the size limit; raises :class:`MlgitopsError` otherwise."""
+    if len(data) > limit:
+        raise MlgitopsError(f"{len(data):,} bytes are more than the {limit:,} we read", where=where)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise MlgitopsError(
+            f"not UTF-8 text (byte {error.start})", where=where, hint="save the file as UTF-8"
+        ) from error
+
+
+def parse_json(data: bytes, where: str, *, limit: int = MAX_BYTES) -> Any:
+    """Parse JSON; duplicate keys, deep nesting and half surrogates are refused.
+
+    NaN and Infinity are let through as floats: whoever uses a number checks it.
+    """
+    text = decode_text(data, where, limit=limit)
+    try:
+        value = json.loads(text, object_pairs_hook=_unique_pairs(where))
+    except json.JSONDecodeError as error:
+        raise MlgitopsError(f"not JSON: {error.msg}", where=f"{where}:{error.lineno}") from error
+    except ValueError as error:  # an integer of over 4,300 digits
+        raise MlgitopsError("not JSON that we read: a number is too long", where=where) from error
+    except RecursionError as error:
+        raise _too_deep(where) from error
+    check_shape(value, where)
+    return value
+
+
+def parse_toml(data: bytes, where: str) -> Any:
+    """Parse TOML, which refuses duplicate keys by itself."""
+    import tomllib
+
+    text = decode_text(data, where)
+    try:
+        value = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise MlgitopsError(f"not TOML: {error}", where=where) from error
+    except ValueError as error:
+        raise MlgitopsError("not TOML that we read: a number is too long", where=where) from error
+    except RecursionError as error:
+        raise _too_deep(where) from error
+    check_shape(value, where)
+    return value
+
+
+def parse_yaml(
+    data: bytes, where: str, *, lines: dict[Place, int] | None = None, limit: int = MAX_BYTES
+) -> Any:
+    """Parse one YAML 1.2 document through libyaml, as DVC reads it (`1e-3` is a number).
+
+    ``lines``, when given, is filled with the line (from 1) of every key and list item.
+    Duplicate keys, tags of other types, deep nesting and alias bombs are refused.
+    """
+    import yaml
+
+    text = decode_text(data, where, limit=limit)
+    builder = _Builder(where, lines)
+    try:
+        loader = yaml.CBaseLoader(text)
+        while loader.check_event():
+            builder.add(loader.get_event())
+    except yaml.MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        what = f"not YAML: {error.problem or error.context}"
+        raise MlgitopsError(what, where=f"{where}{line}") from error
+    except (yaml.YAMLError, UnicodeEncodeError) as error:
+        first = str(error).splitlines()[0]
+        raise MlgitopsError(f"not YAML: {first}", where=where) from error
+    return builder.value
+
+
+def check_shape(value: Any, where: str) -> None:
+    """Refuse values nested too deeply, too many of them, or text that is not Unicode."""
+    nodes = 0
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                for key in item:
+                    _check_text(key, where)
+                below.extend(item.values())
+            elif isinstance(item, list):
+                below.extend(item)
+            elif isinstance(item, str):
+                _check_text(item, where)
+        nodes += len(below)
+        if nodes > MAX_NODES:
+            raise _too_many(where)
+        if not below:
+            return
+        level = below
+    raise _too_deep(where)
+
+
+def _unique_pairs(where: str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
+    """Return a hook that builds an object and refuses a repeated key."""
+
+    def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            seen: set[str] = set()
+            twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+            raise _duplicate(twice, where)
+        return found
+
+    return build
+
+
+def _check_text(text: str, where: str) -> None:
+    """Refuse half a surrogate pair: it cannot be written again."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise MlgitopsError("text that is not Unicode: half a pair", where=where) from error
+
+
+def _duplicate(key: str, where: str) -> MlgitopsError:
+    return MlgitopsError(f"the key {key[:100]!r} stands there twice", where=where)
+
+
+def _too_deep(where: str) -> MlgitopsError:
+    return MlgitopsError(f"nested over {MAX_DEPTH} levels deep", where=where)
+
+
+def _too_many(where: str) -> MlgitopsError:
+    return MlgitopsError(f"over {MAX_NODES:,} values", where=where)
+
+
+_INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_WORDS: dict[str, Any] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+}
+
+
+def resolve_plain(text: str) -> Any:
+    """Give an unquoted YAML scalar its value by the core schema of YAML 1.2.
+
+    Source: https://yaml.org/spec/1.2.2/#103-core-schema
+
+    >>> [resolve_plain(text) for text in ("1e-3", "0x1F", "yes", "~")]
+    [0.001, 31, 'yes', None]
+    """
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] in "+-.0123456789":
+        if _INTEGER.fullmatch(text):
+            try:
+                return int(text, 0 if text[:2] in ("0o", "0x") else 10)
+            except ValueError:  # over 4,300 digits
+                return text
+        if _FLOAT.fullmatch(text):
+            return float(text)
+    return text
+
+
+_TAGS: dict[str, Callable[[str], Any]] = {
+    "tag:yaml.org,2002:str": str,
+    "tag:yaml.org,2002:int": resolve_plain,
+    "tag:yaml.org,2002:float": resolve_plain,
+    "tag:yaml.org,2002:bool": resolve_plain,
+    "tag:yaml.org,2002:null": resolve_plain,
+    "!": str,
+}
+_MERGE = "<<"
+
+
+class _Open:
+    """A mapping or list that is being filled."""
+
+    __slots__ = ("anchor", "key", "merged", "nodes", "value")
+
+    def __init__(self, value: Any, anchor: str | None) -> None:
+        self.value = value
+        self.anchor = anchor
+        self.key: str | None = None  # the key that waits for its value
+        self.merged: list[Any] = []  # what `<<` brought in
+        self.nodes = 1
+
+
+class _Builder:
+    """Builds one value from libyaml's events, in a loop: no depth can overflow the stack."""
+
+    def __init__(self, where: str, lines: dict[Place, int] | None) -> None:
+        self.value: Any = None
+        self._where = where
+        self._lines = lines
+        self._stack: list[_Open] = []
+        self._anchors: dict[str, tuple[Any, int]] = {}  # name → value, nodes in it
+        self._nodes = 0
+        self._documents = 0
+        self._line = 0
+
+    def add(self, event: Event) -> None:
+        """Take the next event."""
+        kind = type(event).__name__
+        self._line = event.start_mark.line + 1
+        if kind == "ScalarEvent":
+            self._put(self._scalar(event), event.anchor, 1)
+        elif kind == "MappingStartEvent":
+            self._open({}, event)
+        elif kind == "SequenceStartEvent":
+            self._open([], event)
+        elif kind in ("MappingEndEvent", "SequenceEndEvent"):
+            self._close()
+        elif kind == "AliasEvent":
+            self._alias(event.anchor)
+        elif kind == "DocumentStartEvent":
+            self._documents += 1
+            if self._documents > 1:
+                raise self._error("more than one document")
+
+    def _scalar(self, event: Any) -> Any:
+        text: str = event.value
+        if event.tag is not None:
+            convert = _TAGS.get(event.tag)
+            if convert is None:
+                raise self._error(f"the tag {event.tag[:100]!r} is not allowed")
+            return convert(text)
+        waiting = self._stack and isinstance(self._stack[-1].value, dict)
+        if waiting and self._stack[-1].key is None:
+            return text  # a key stays text
+        return text if event.style else resolve_plain(text)
+
+    def _open(self, value: Any, event: Any) -> None:
+        if event.tag is not None and event.tag not in (
+            "!",
+            "tag:yaml.org,2002:map",
+            "tag:yaml.org,2002:seq",
+        ):
+            raise self._error(f"the tag {event.tag[:100]!r} is not allowed")
+        if len(self._stack) >= MAX_DEPTH:
+            raise _too_deep(f"{self._where}:{self._line}")
+        if self._stack and isinstance(self._stack[-1].value, dict) and self._stack[-1].key is None:
+            raise self._error("a key must be text, not a list or a mapping")
+        self._note_line()
+        self._stack.append(_Open(value, event.anchor))
+
+    def _close(self) -> None:
+        done = self._stack.pop()
+        for source in done.merged:
+            for key, value in source.items():
+                done.value.setdefault(key, value)
+        self._put(done.value, done.anchor, done.nodes, noted=True)
+
+    def _alias(self, anchor: str) -> None:
+        if anchor not in self._anchors:
+            raise self._error(f"the alias *{anchor[:100]} names nothing that is complete")
+        value, nodes = self._anchors[anchor]
+        self._put(value, None, nodes)
+
+    def _put(self, value: Any, anchor: str | None, nodes: int, *, noted: bool = False) -> None:
+        """Place a complete value where the document wants it."""
+        if anchor is not None:
+            self._anchors[anchor] = (value, nodes)
+        if not self._stack:
+            self.value = value
+            return
+        parent = self._stack[-1]
+        parent.nodes += nodes
+        self._nodes += nodes if nodes > 1 and not noted else 1
+        if self._nodes > MAX_NODES:
+            raise _too_many(f"{self._where}:{self._line}")
+        if isinstance(parent.value, list):
+            if not noted:
+                self._note_line()
+            parent.value.append(value)
+        elif parent.key is None:
+            self._take_key(parent, value)
+        elif parent.key == _MERGE:
+            self._merge(parent, value)
+        else:
+            parent.value[parent.key] = value
+            parent.key = None
+
+    def _take_key(self, parent: _Open, key: Any) -> None:
+        if not isinstance(key, str):
+            raise self._error("a key must be text")
+        if key in parent.value:
+            raise _duplicate(key, f"{self._where}:{self._line}")
+        _check_text(key, self._where)
+        parent.key = key
+        self._note_line()
+
+    def _merge(self, parent: _Open, value: Any) -> None:
+        sources = value if isinstance(value, list) else [value]
+        if not all(isinstance(source, dict) for source in sources):
+            raise self._error("`<<` takes a mapping or a list of mappings")
+        parent.merged.extend(sources)
+        self._nodes += sum(len(source) for source in sources)
+        parent.key = None
+
+    def _note_line(self) -> None:
+        """Remember the line of the key or list item that comes now."""
+        if self._lines is None:
+            return
+        place = tuple(
+            open_.key if isinstance(open_.value, dict) else len(open_.value)
+            for open_ in self._stack
+        )
+        self._lines.setdefault(place, self._line)  # type: ignore[arg-type]
+
+    def _error(self, what: str) -> MlgitopsError:
+        return MlgitopsError(what, where=f"{self._where}:{self._line}")

@@ -1,0 +1,122 @@
+"""A report to bytes and back: strict when read, the same bytes for the same report.
+
+`report.json` crosses from the job that runs the pull request's code to the job that may
+write to it, so reading trusts nothing. No I/O.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.model import Report
+from mlgitops.parsing import parse_json
+
+if TYPE_CHECKING:
+    from mlgitops.model import MetricChange
+
+#: A report holds at most this many bytes; :func:`fit_report` leaves rows out to stay within.
+MAX_REPORT_BYTES = 2**20
+_WHERE = "report.json"
+_ENCODER = msgspec.json.Encoder(order="sorted")
+
+
+def encode_report(report: Report) -> bytes:
+    """Encode ``report`` as indented JSON with sorted keys and a final newline."""
+    return msgspec.json.format(_ENCODER.encode(report), indent=1) + b"\n"
+
+
+def parse_report(data: bytes) -> Report:
+    """Read a report; raises :class:`MlgitopsError` on anything that `compare` would not write."""
+    parse_json(data, _WHERE, limit=MAX_REPORT_BYTES)  # duplicate keys, depth, size
+    try:
+        report = msgspec.json.decode(data, type=Report)
+    except msgspec.MsgspecError as error:
+        hint = "make it with `mlgitops compare` of the same version"
+        raise MlgitopsError(f"not a report: {error}", where=_WHERE, hint=hint) from error
+    _check_changes(report)
+    return report
+
+
+def fit_report(report: Report) -> Report:
+    """Leave rows out, least telling first, until the report is within its size.
+
+    Metrics that the policy judges are never left out; the others go by how little they
+    moved. The numbers of rows left out stand in ``report.omitted``.
+    """
+    for keep in (5_000, 2_000, 1_000, 500, 200, 50):
+        smaller = _keep_rows(report, keep)
+        if len(encode_report(smaller)) <= MAX_REPORT_BYTES:
+            return smaller
+    raise MlgitopsError(
+        "the judged metrics alone do not fit into a report of 1 MiB",
+        hint="judge fewer metrics in policy.yaml",
+    )
+
+
+def report_schema() -> dict[str, Any]:
+    """Describe `report.json` as JSON Schema (draft 2020-12)."""
+    schema = msgspec.json.schema(Report)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def encode_schema() -> bytes:
+    """Encode the published form of :func:`report_schema`."""
+    return msgspec.json.format(msgspec.json.encode(report_schema(), order="sorted"), indent=2) + b"\n"
+
+
+def _keep_rows(report: Report, keep: int) -> Report:
+    """Return the report with at most ``keep`` rows of each sort, judged metrics aside."""
+    judged = report.judgement.metrics if report.judgement else ()
+    names = {(verdict.path, verdict.name) for verdict in judged}
+    names |= {(verdict.path, verdict.name.partition(":")[2]) for verdict in judged}
+    gated = [change for change in report.metrics if (change.path, change.name) in names]
+    others = [change for change in report.metrics if (change.path, change.name) not in names]
+    others = sorted(others, key=_telling)[:keep]
+    metrics = tuple(sorted([*gated, *others], key=lambda change: (change.path, change.name)))
+    rows = {name: getattr(report, name) for name in ("params", "data", "stages")}
+    kept: dict[str, Any] = {name: value[:keep] for name, value in rows.items()}
+    lost = {name: len(rows[name]) - len(kept[name]) for name in rows}
+    lost["metrics"] = len(report.metrics) - len(metrics)
+    if not any(lost.values()):
+        return report
+    old = report.omitted
+    total = {name: getattr(old, name) + count for name, count in lost.items()}
+    omitted = msgspec.structs.replace(old, **total)
+    return msgspec.structs.replace(report, metrics=metrics, omitted=omitted, **kept)
+
+
+def _telling(change: MetricChange) -> tuple[float, str, str]:
+    """Sort key: what cannot be compared first, then by relative movement, largest first."""
+    if change.delta is None:
+        return (-math.inf, change.path, change.name)
+    if change.delta == 0:
+        return (0.0, change.path, change.name)
+    moved = change.relative_delta if change.relative_delta is not None else math.inf
+    return (-abs(moved), change.path, change.name)
+
+
+def _check_changes(report: Report) -> None:
+    """Refuse metrics named twice, and deltas that are not head minus base."""
+    seen = set()
+    for change in report.metrics:
+        label = f"metric {change.name[:80]!r}"
+        if (change.path, change.name) in seen:
+            raise MlgitopsError(f"{label} stands there twice", where=_WHERE)
+        seen.add((change.path, change.name))
+        if change.delta is not None and not _adds_up(change):
+            raise MlgitopsError(f"the delta of {label} is not head minus base", where=_WHERE)
+        interval = change.evidence.interval if change.evidence else None
+        if interval and interval.low > interval.high:
+            raise MlgitopsError(f"the interval of {label} ends before it begins", where=_WHERE)
+
+
+def _adds_up(change: MetricChange) -> bool:
+    return (
+        change.base is not None
+        and change.head is not None
+        and change.delta == change.head - change.base
+    )
