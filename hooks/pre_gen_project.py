@@ -1,0 +1,155 @@
+"""Refuse every bad answer at once, each with its reason, before a file is written.
+
+cookiecutter renders this script and runs it in the empty project folder. `mlgitops new`
+imports it as it stands and calls :func:`find_mistakes` before anything exists.
+Standard library only: it runs on whatever Python the person has.
+"""
+
+import json
+import keyword
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+#: tojson writes every quote of an answer as an escape, so no answer can leave the string.
+ANSWERS = r"""{{ cookiecutter | tojson }}"""
+
+#: Files that make a data-set folder.
+DATASET_FILES = ("data.csv", "DATA_CARD.md", "contract.yaml", "params.yaml", "policy.yaml")
+
+#: Modules of the three locked environments that a project package would hide.
+TAKEN = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    adlfs aiobotocore aiohttp anyio attr attrs azure boto3 botocore celery certifi click
+    configobj cryptography dateutil dulwich dvc dvc_azure dvc_data dvc_gs dvc_objects dvc_render
+    dvc_s3 dvc_ssh dvc_studio_client dvc_task fairlearn fastapi filelock flufl fsspec funcy gcsfs
+    git google grpc gto hatchling httpx hydra hypothesis idna iniconfig iterative_telemetry jinja2
+    joblib jsonschema kombu kserve kubernetes markupsafe mlgitops msgpack msgspec mypy narwhals
+    networkx numpy omegaconf orjson packaging pandas pandera paramiko pathspec pip platformdirs
+    pluggy prettytable prometheus_client psutil pyarrow pydantic pydot pygit2 pygments pygtrie
+    pyparsing pytest ray requests rich ruamel ruff s3fs scipy scmrepo semver setuptools shellingham
+    shortuuid shtab six skit_learn sklearn skops sqltrie sshfs starlette tabulate test tests
+    threadpoolctl tomlkit tqdm typeguard typer typing_extensions tzdata urllib3 uv uvicorn uvloop
+    vine voluptuous watchfiles werkzeug wheel yaml yarl zc
+    """,
+    )
+)
+
+SLUG = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+SLUG_LENGTH = 50
+NAME_LENGTH = 60
+OWNER = re.compile(r"[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}(?:/[A-Za-z0-9][A-Za-z0-9_.-]{0,99})?")
+REPOSITORY = re.compile(r"[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}/[A-Za-z0-9_.-]{1,100}")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+#: Storage to the form of its address and an example; "repo" has none.
+STORAGE_URLS = {
+    "local": (r"(?:/|~/|\.\./)[\w ./+@-]*[\w+-]", "../storage or /srv/storage"),
+    "s3": (r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[\w.+-]+)*", "s3://bucket/folder"),
+    "gcs": (r"gs://[a-z0-9][a-z0-9._-]{1,61}[a-z0-9](?:/[\w.+-]+)*", "gs://bucket/folder"),
+    "azure": (
+        r"azure://[a-z0-9][a-z0-9-]{1,61}[a-z0-9](?:/[\w.+-]+)*",
+        "azure://container/folder",
+    ),
+    "ssh": (
+        r"ssh://(?:[\w.-]+@)?[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[\w.+-]+)+",
+        "ssh://user@host/folder",
+    ),
+}
+
+
+def find_name_mistakes(name: str) -> Iterator[str]:
+    if not 1 <= len(name) <= NAME_LENGTH or name != name.strip():
+        yield f"project_name: give it 1 to {NAME_LENGTH} characters, none a space at either end"
+    bad = sorted({sign for sign in name if not (sign.isalnum() or sign in " -_.,()+&/")})
+    if bad:
+        yield (
+            f"project_name: {' '.join(ascii(sign) for sign in bad)} would need quoting in the files"
+            " it goes into; use letters, digits, spaces and - _ . , ( ) + & /"
+        )
+    elif name and not name[0].isalnum():
+        yield "project_name: start it with a letter or a digit"
+
+
+def find_slug_mistakes(slug: str) -> Iterator[str]:
+    if not SLUG.fullmatch(slug):
+        yield (
+            f"project_slug: {slug!a} is no good as folder, model and package name; use"
+            " lower-case letters, digits and single hyphens, a letter first: 'flight-delays'"
+        )
+        return
+    if len(slug) > SLUG_LENGTH:
+        yield f"project_slug: {len(slug)} characters are too many; {SLUG_LENGTH} are the limit"
+    package = slug.replace("-", "_")
+    if keyword.iskeyword(package):
+        yield f"project_slug: the package {package!r} could not be imported, it is a Python keyword"
+    elif package in sys.stdlib_module_names:
+        yield f"project_slug: the package {package!r} would hide Python's own module of that name"
+    elif package in TAKEN:
+        yield f"project_slug: the package {package!r} would hide the library of that name"
+
+
+def find_owner_mistakes(owner: str) -> Iterator[str]:
+    if not OWNER.fullmatch(owner):
+        yield (
+            f"owner: {owner!a} is not a GitHub user (octocat) or team (octo-org/data-science);"
+            " write it without @"
+        )
+
+
+def find_storage_mistakes(storage: str, url: str) -> Iterator[str]:
+    if storage == "repo":
+        if url:
+            yield "storage_url: storage 'repo' lives in this repository and has no address"
+        return
+    form, example = STORAGE_URLS[storage]
+    if storage == "ssh" and re.match(r"ssh://[^/@]*:[^/@]*@", url):
+        yield "storage_url: leave the password out, the address is committed; SSH keys are used"
+    elif not re.fullmatch(form, url, re.ASCII):
+        yield f"storage_url: {url!a} does not fit storage {storage!r}; write it as {example}"
+
+
+def find_toolkit_mistakes(toolkit: str, ref: str) -> Iterator[str]:
+    if toolkit != "auto" and not REPOSITORY.fullmatch(toolkit):
+        yield f"toolkit: {toolkit!a} is neither 'auto' nor OWNER/REPO"
+    if ref != "auto" and not COMMIT.fullmatch(ref):
+        yield (
+            f"toolkit_ref: {ref!a} is neither 'auto' nor a full commit (40 hex digits); a tag"
+            " or branch can be moved to other code: find its commit with `git rev-parse TAG^{}`"
+        )
+
+
+def find_dataset_mistakes(folder: str) -> Iterator[str]:
+    if not folder:
+        return
+    missing = [name for name in DATASET_FILES if not (Path(folder) / name).is_file()]
+    if missing:
+        yield f"_dataset: {folder!a} lacks {', '.join(missing)}"
+
+
+def find_mistakes(answers: Mapping[str, object]) -> list[str]:
+    """Return every reason to refuse the answers, in the order of the questions."""
+    text = {key: str(value) for key, value in answers.items()}
+    return [
+        *find_name_mistakes(text["project_name"]),
+        *find_slug_mistakes(text["project_slug"]),
+        *find_owner_mistakes(text["owner"]),
+        *find_storage_mistakes(text["storage"], text["storage_url"]),
+        *find_toolkit_mistakes(text["toolkit"], text["toolkit_ref"]),
+        *find_dataset_mistakes(text.get("_dataset", "")),
+    ]
+
+
+def main() -> int:
+    """Print the mistakes, if any, and return the exit code."""
+    mistakes = find_mistakes(json.loads(ANSWERS))
+    for mistake in mistakes:
+        print(f"error: {mistake}", file=sys.stderr)
+    return 1 if mistakes else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
