@@ -1,0 +1,53 @@
+"""`mlgitops train`: run the pipeline, and say what each stage did."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlgitops.errors import EXIT_PASS
+from mlgitops.storage import prepare_storage
+from mlgitops.training import RUN_FILE, run_pipeline
+
+if TYPE_CHECKING:
+    import argparse
+
+    from mlgitops.console import Console
+
+_EPILOG = """\
+Runs `dvc repro` in the project's own environments: only the stages whose code, data or
+parameters changed, fetching only the data they need. With --base the run starts from that
+revision's dvc.lock: a lock entry of a pull request is a claim, so a stage is skipped only
+where the base agrees. Writes .mlgitops/run.json and .mlgitops/train.log.
+
+examples:
+  mlgitops train
+  mlgitops train --base origin/main --json
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `mlgitops train`."""
+    parser.epilog = _EPILOG
+    parser.add_argument("--base", metavar="REV", help="start from this revision's dvc.lock")
+    parser.add_argument(
+        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
+    )
+    parser.add_argument("--json", action="store_true", help="write the stages as JSON")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Prepare the storage, run the pipeline, show the stages."""
+    project = args.directory.absolute()
+    prepare_storage(project, console)
+    stages = run_pipeline(project, console, base=args.base)
+    if args.json:
+        console.result(json.dumps({"stages": [asdict(stage) for stage in stages]}, indent=2))
+        return EXIT_PASS
+    for stage in stages:
+        took = "" if stage.seconds is None else f"  {stage.seconds:.1f} s"
+        console.result(f"{stage.name:<20} {stage.state}{took}")
+    console.say(f"  record: {args.directory / RUN_FILE}")
+    return EXIT_PASS

@@ -1,0 +1,207 @@
+"""A project's locked environments: made once from a lock, found again by its hash.
+
+An environment lives in a store under `<name>-<hash of lock and interpreter>`, and `.venv…`
+in the project is a link to it. So a changed lock gives another folder, an environment in use
+never changes under its processes, and several projects can share one store. A folder counts
+only once its last file, the ready stamp, is written.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.process import run_program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mlgitops.console import Console
+
+#: Name of an environment to its folder in the project, in the order they are made.
+FOLDERS = {"pipeline": ".venv", "ci": ".venv-ci", "serving": ".venv-serving"}
+
+#: Names a folder that several projects share; default: `.mlgitops/environments` of the project.
+STORE_VARIABLE = "MLGITOPS_ENVIRONMENTS"
+
+#: KServe's SDK declares Python below this: https://pypi.org/project/kserve/
+SERVING_BELOW = (3, 14)
+
+_STAMP = ".mlgitops-ready"
+_INSTALL_TIMEOUT = 1800.0  # seconds
+_PROBE = "import platform, sys; print(sys.version, platform.platform(), sys.base_prefix)"
+
+
+def ensure_environment(project: Path, name: str, console: Console) -> Path:
+    """Return the folder of an environment of ``project``, made from its lock when needed.
+
+    ``name`` is a key of :data:`FOLDERS`. Raises :class:`MlgitopsError` when the lock is
+    missing, no interpreter fits, or the installation fails; a half-made environment is
+    never used.
+    """
+    lock = project / "requirements" / f"{name}.txt"
+    if not lock.is_file():
+        raise MlgitopsError(
+            f"the lock of the {name} environment is missing",
+            where=str(lock),
+            hint=f"pin requirements/{name}.in with `uv pip compile --universal --generate-hashes`",
+        )
+    python = find_python(project, name)
+    folder = _store(project) / f"{name}-{_key(lock, python)}"
+    if not _is_ready(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with locked(folder.with_name(f".{folder.name}.lock")):
+            if not _is_ready(folder):  # another maker may have finished while we waited
+                _make(folder, lock, python, console, name)
+    return _link(project / FOLDERS[name], folder)
+
+
+def find_python(project: Path, name: str) -> Path:
+    """Return the interpreter for an environment: that of `.python-version`, else the running one.
+
+    Raises :class:`MlgitopsError` when the serving environment finds none that KServe supports.
+    """
+    wanted = _wanted_version(project)
+    running = f"{sys.version_info.major}.{sys.version_info.minor}"
+    versions = [version for version in (wanted, running) if version]
+    if name == "serving":
+        versions = [v for v in (*versions, "3.13", "3.12", "3.11") if _serves(v)]
+    for version in dict.fromkeys(versions):
+        found = Path(sys.executable) if version == running else _search_python(version)
+        if found:
+            return found
+    raise MlgitopsError(
+        f"the serving environment needs Python 3.11 to 3.13, and only {running} was found: "
+        "KServe's SDK does not support it yet",
+        hint="install Python 3.13 beside it, or serve from the project's Dockerfile",
+    )
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on ``path`` while the block runs; others wait their turn."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def clean_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return variables for a program of the project: nothing of our own Python, no telemetry."""
+    drop = {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
+    source = os.environ if environ is None else environ
+    kept = {name: value for name, value in source.items() if name not in drop}
+    return kept | {
+        "DVC_NO_ANALYTICS": "1",
+        "DO_NOT_TRACK": "1",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+
+
+def _store(project: Path) -> Path:
+    named = os.environ.get(STORE_VARIABLE)
+    return Path(named).absolute() if named else project.absolute() / ".mlgitops" / "environments"
+
+
+def _key(lock: Path, python: Path) -> str:
+    identity = run_program([python, "-I", "-c", _PROBE])
+    return hashlib.sha256(lock.read_bytes() + identity.encode()).hexdigest()[:16]
+
+
+def _is_ready(folder: Path) -> bool:
+    return (folder / _STAMP).is_file() and (folder / "bin" / "python").exists()
+
+
+def _make(folder: Path, lock: Path, python: Path, console: Console, name: str) -> None:
+    packages = sum("==" in line for line in lock.read_text(encoding="utf-8").splitlines())
+    with console.step(f"Environment {name}: {packages} pinned packages"):
+        shutil.rmtree(folder, ignore_errors=True)  # what an interrupted maker left
+        uv = _find_uv()
+        commands = (
+            _uv_commands(uv, folder, lock, python) if uv else _pip_commands(folder, lock, python)
+        )
+        for command in commands:
+            run_program(
+                command, env=clean_environment(), timeout=_INSTALL_TIMEOUT, hint=_hint(command)
+            )
+        (folder / _STAMP).write_text(f"{lock.name}\n", encoding="utf-8")
+
+
+def _uv_commands(uv: Path, folder: Path, lock: Path, python: Path) -> list[list[str | Path]]:
+    # Compiled once here, every later process starts two to four times faster.
+    options = ["--quiet", "--require-hashes", "--compile-bytecode", "--python"]
+    return [
+        [uv, "venv", "--quiet", "--python", python, folder],
+        [uv, "pip", "sync", *options, folder / "bin" / "python", lock],
+    ]
+
+
+def _pip_commands(folder: Path, lock: Path, python: Path) -> list[list[str | Path]]:
+    options = ["--quiet", "--disable-pip-version-check", "--require-hashes", "--requirement"]
+    return [
+        [python, "-m", "venv", folder],
+        [folder / "bin" / "python", "-m", "pip", "install", *options, lock],
+    ]
+
+
+def _hint(command: list[str | Path]) -> str:
+    if "venv" in command:
+        return "on Debian and Ubuntu, `apt install python3-venv` gives Python its venv module"
+    return "check the network and the package index, then run the same command again"
+
+
+def _find_uv() -> Path | None:
+    beside = Path(sys.executable).parent / "uv"
+    found = shutil.which("uv") or (str(beside) if beside.exists() else None)
+    return Path(found) if found else None
+
+
+def _wanted_version(project: Path) -> str | None:
+    file = project / ".python-version"
+    words = file.read_text(encoding="utf-8").split() if file.is_file() else []
+    return words[0] if words else None
+
+
+def _serves(version: str) -> bool:
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    return numbers < SERVING_BELOW
+
+
+def _search_python(version: str) -> Path | None:
+    """Look on PATH, then among uv's interpreters; a shim that does not start is passed over."""
+    named = shutil.which(f"python{version}")
+    uv = _find_uv()
+    probes: list[list[str | Path]] = (
+        [[named, "-I", "-c", "import sys; print(sys.executable)"]] if named else []
+    )
+    if uv:
+        probes.append([uv, "python", "find", "--no-python-downloads", "--system", version])
+    for probe in probes:
+        try:
+            return Path(run_program(probe, env=clean_environment()).strip())
+        except MlgitopsError:
+            continue
+    return None
+
+
+def _link(link: Path, folder: Path) -> Path:
+    if link.is_symlink() and link.readlink() == folder:
+        return link
+    if link.exists() and not link.is_symlink():
+        raise MlgitopsError(
+            "this folder is in the way: mlgitops did not make it",
+            where=str(link),
+            hint=f"`mv {link.name} {link.name}.old`, then run the same command again",
+        )
+    temporary = link.with_name(f"{link.name}.{os.getpid()}")
+    temporary.symlink_to(folder)
+    temporary.replace(link)
+    return link

@@ -1,0 +1,19 @@
+"""Where a project's data and models are kept, and how new ones get there.
+
+`prepare_storage` makes the default remote usable on this machine; `publish_objects` sends
+what the pipeline made and proves that it arrived.
+"""
+
+from mlgitops.storage.prepare import prepare_storage
+from mlgitops.storage.publish import Published, publish_objects
+from mlgitops.storage.remote import Remote, read_remote
+from mlgitops.storage.sources import cache_sources
+
+__all__ = [
+    "Published",
+    "Remote",
+    "cache_sources",
+    "prepare_storage",
+    "publish_objects",
+    "read_remote",
+]

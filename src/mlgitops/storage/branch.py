@@ -1,0 +1,175 @@
+"""The storage branch: an orphan branch of the same repository, checked out beside the code.
+
+It holds content-addressed files and nothing else, so two people's additions never conflict
+and a lost push race is settled by a rebase. Nothing on it is ever changed or removed.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.process import run_program
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlgitops.console import Console
+
+BRANCH = "dvc-storage"
+LOCAL = f"refs/heads/{BRANCH}"
+UPSTREAM = f"refs/remotes/origin/{BRANCH}"
+
+_README = """\
+# Storage of data and models
+
+DVC objects, named by their content. `mlgitops publish` adds to this branch; nothing on it is
+changed or removed. It shares no history with the code: do not merge it.
+"""
+# Bytes in, bytes out: no line-ending conversion, no attempt at a textual difference.
+_ATTRIBUTES = "files/** -text -diff -merge\n"
+
+# The first commit is the same in every clone, so that two first publishers share a root.
+_ROOT_IDENTITY = {
+    "GIT_AUTHOR_NAME": "mlgitops",
+    "GIT_AUTHOR_EMAIL": "mlgitops@localhost",
+    "GIT_AUTHOR_DATE": "2000-01-01T00:00:00Z",
+    "GIT_COMMITTER_NAME": "mlgitops",
+    "GIT_COMMITTER_EMAIL": "mlgitops@localhost",
+    "GIT_COMMITTER_DATE": "2000-01-01T00:00:00Z",
+}
+
+
+def run_git(
+    folder: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None
+) -> str:
+    """Run git in ``folder`` and return what it printed; no hook runs, no prompt waits."""
+    fixed = ["-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false"]
+    fixed += ["-c", "core.autocrlf=false", "-c", "core.quotePath=false"]
+    variables = {"GIT_TERMINAL_PROMPT": "0", **os.environ, **(environment or {})}
+    return run_program(["git", "-C", folder, *fixed, *arguments], env=variables)
+
+
+def find_revision(folder: Path, revision: str) -> str | None:
+    """Return the sha of a commit, or None when the repository has no such revision."""
+    try:
+        return run_git(folder, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").strip()
+    except MlgitopsError:
+        return None
+
+
+def has_origin(project: Path) -> bool:
+    """Tell whether the repository has a remote named origin."""
+    return "origin" in run_git(project, "remote").split()
+
+
+def fetch_branch(project: Path, console: Console) -> bool:
+    """Fetch the storage branch of origin; return whether origin could be asked.
+
+    A clone without credentials or network goes on with what was fetched before.
+    """
+    if not has_origin(project):
+        return False
+    try:
+        listed = run_git(project, "ls-remote", "--heads", "origin", LOCAL)
+        if listed.strip():
+            run_git(project, "fetch", "--quiet", "--no-tags", "origin", f"+{LOCAL}:{UPSTREAM}")
+    except MlgitopsError as error:
+        if not find_revision(project, UPSTREAM):
+            console.warn(f"origin could not be asked for its {BRANCH}: {_last_line(error)}")
+        return False
+    return True
+
+
+def ensure_worktree(project: Path, folder: Path, console: Console) -> Path:
+    """Return the folder in which the storage branch is checked out, made at ``folder``."""
+    if (folder / ".git").is_file():
+        run_git(project, "worktree", "repair", folder)  # the project may have been moved
+    run_git(project, "worktree", "prune")
+    present = _find_worktree(project)
+    if present:
+        return present
+    if folder.exists() and any(folder.iterdir()):
+        raise MlgitopsError(
+            "this folder is in the way of the storage branch",
+            where=str(folder),
+            hint="move its content away, then run the same command again",
+        )
+    with console.step(f"Storage: branch {BRANCH} in {folder.name}/"):
+        if not find_revision(project, LOCAL):
+            start = find_revision(project, UPSTREAM) or _make_root(project)
+            run_git(project, "update-ref", LOCAL, start, "")
+        run_git(project, "worktree", "add", "--quiet", folder, BRANCH)
+    return folder
+
+
+def integrate(project: Path, worktree: Path) -> None:
+    """Bring what origin has into the local branch; refuse an origin that changed an object."""
+    if not find_revision(project, UPSTREAM):
+        return
+    base = find_merge_base(worktree, "HEAD", UPSTREAM)
+    if base:
+        check_add_only(worktree, base, UPSTREAM)
+    run_git(worktree, *identity_options(worktree), "rebase", "--quiet", UPSTREAM)
+
+
+def find_merge_base(folder: Path, one: str, other: str) -> str | None:
+    """Return the newest common commit, or None when the histories share nothing."""
+    try:
+        return run_git(folder, "merge-base", one, other).strip()
+    except MlgitopsError:
+        return None
+
+
+def check_add_only(folder: Path, base: str, head: str) -> None:
+    """Raise :class:`MlgitopsError` when an object of ``base`` is changed or missing at ``head``."""
+    options = ["--no-renames", "--diff-filter=DMT", "--name-only"]
+    touched = run_git(folder, "diff", *options, base, head, "--", "files").split("\n")
+    changed = [path for path in touched if path]
+    if changed:
+        raise MlgitopsError(
+            f"{len(changed)} stored objects were changed or removed, first {changed[0]}",
+            where=f"branch {BRANCH} at {head}",
+            hint="objects are add-only: restore the branch from a clone that still has them",
+        )
+
+
+def identity_options(folder: Path) -> list[str]:
+    """Return the options that name an author when git knows none, as in CI."""
+    try:
+        run_git(folder, "var", "GIT_COMMITTER_IDENT")
+    except MlgitopsError:
+        return ["-c", "user.name=mlgitops", "-c", "user.email=mlgitops@localhost"]
+    return []
+
+
+def _find_worktree(project: Path) -> Path | None:
+    path = None
+    for line in run_git(project, "worktree", "list", "--porcelain").splitlines():
+        if line.startswith("worktree "):
+            path = Path(line.removeprefix("worktree "))
+        elif line == f"branch {LOCAL}":
+            return path
+    return None
+
+
+def _make_root(project: Path) -> str:
+    """Write the first commit without touching any work tree; return its sha."""
+    with tempfile.TemporaryDirectory() as name:
+        index = {"GIT_INDEX_FILE": str(Path(name) / "index")}
+        for path, text in (("README.md", _README), (".gitattributes", _ATTRIBUTES)):
+            file = Path(name) / "content"
+            file.write_text(text, encoding="utf-8")
+            blob = run_git(project, "hash-object", "-w", "--no-filters", file).strip()
+            entry = f"100644,{blob},{path}"
+            run_git(project, "update-index", "--add", "--cacheinfo", entry, environment=index)
+        tree = run_git(project, "write-tree", environment=index).strip()
+    message = "Store data and models of this repository"
+    return run_git(project, "commit-tree", tree, "-m", message, environment=_ROOT_IDENTITY).strip()
+
+
+def _last_line(error: MlgitopsError) -> str:
+    return error.what.strip().splitlines()[-1].strip()

@@ -1,0 +1,36 @@
+"""Data that stands beside its .dvc file but was never put into DVC's cache."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlgitops.dvc import run_dvc
+from mlgitops.storage.objects import find_pointers, hash_file, parse_pointers
+from mlgitops.storage.remote import find_cache
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mlgitops.storage.objects import StoredObject
+
+
+def cache_sources(project: Path) -> None:
+    """Bring tracked data into the cache, from where DVC sends it and restores it.
+
+    A generated project starts with a pointer and the file beside it, and no cache; a plain
+    `dvc push` then leaves the file out and still ends with 0.
+    """
+    cache = find_cache(project)
+    for pointer in find_pointers(project):
+        if pointer.suffix != ".dvc":
+            continue
+        objects = list(parse_pointers(pointer, project))
+        absent = any(not (cache / stored.location).exists() for stored in objects)
+        if absent and all(_is_unchanged(project, stored) for stored in objects):
+            run_dvc(project, ["commit", "--quiet", pointer.relative_to(project)])
+
+
+def _is_unchanged(project: Path, stored: StoredObject) -> bool:
+    """Tell whether the work tree still holds what the pointer names; False for a directory."""
+    file = project / stored.path
+    return file.is_file() and hash_file(file) == stored.oid
