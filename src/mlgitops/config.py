@@ -21,7 +21,10 @@ _MAX_NAME = 200
 _MAX_SHOWN = 50
 #: Names, by their last part, that nobody wants to grow: silence about direction is a mistake.
 _ERRORS = frozenset(
-    "brier error logloss log_loss loss mae mape max_error median_absolute_error mse rmse".split()
+    [
+        *("brier", "error", "logloss", "log_loss", "loss", "mae", "mape"),
+        *("max_error", "median_absolute_error", "mse", "rmse"),
+    ]
 )
 _EXAMPLE = "test.roc_auc: {greater_is_better: true, min_value: 0.8, max_worsening: 0.005}"
 
@@ -79,7 +82,7 @@ class _Checker:
         hint = f"{more} more are not shown" if more > 0 else None
         raise MistakesError(f"{count} in {self._where}", shown, hint=hint)
 
-    def mapping(self, value: Any, place: Place, keys: Iterable[str] | None) -> dict[str, Any]:
+    def mapping(self, value: object, place: Place, keys: Iterable[str] | None) -> dict[str, Any]:
         """Expect a mapping; with ``keys``, every other key is a mistake."""
         if not isinstance(value, dict):
             self.mistake(place, f"{_label(place)} must be a mapping, not {_kind(value)}")
@@ -94,7 +97,7 @@ class _Checker:
                 self.mistake((*place, key), f"unknown key {_quote(key)}", hint)
         return value
 
-    def number(self, value: Any, place: Place) -> float | None:
+    def number(self, value: object, place: Place) -> float | None:
         """Expect a finite number."""
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             self.mistake(place, f"{_label(place)} must be a number, not {_kind(value)}")
@@ -108,7 +111,7 @@ class _Checker:
             return None
         return found
 
-    def flag(self, value: Any, place: Place) -> bool | None:
+    def flag(self, value: object, place: Place) -> bool | None:
         """Expect true or false."""
         if not isinstance(value, bool):
             hint = "write true or false, without quotes"
@@ -116,7 +119,7 @@ class _Checker:
             return None
         return value
 
-    def name(self, value: Any, place: Place) -> str | None:
+    def name(self, value: object, place: Place) -> str | None:
         """Expect a text of 1 to 200 characters."""
         if not isinstance(value, str):
             self.mistake(place, f"{_label(place)} must be text, not {_kind(value)}")
@@ -126,7 +129,7 @@ class _Checker:
             return value
         return None
 
-    def choice(self, value: Any, place: Place, options: Iterable[str]) -> str | None:
+    def choice(self, value: object, place: Place, options: Iterable[str]) -> str | None:
         """Expect one of ``options``."""
         known = list(options)
         if value in known and isinstance(value, str):
@@ -137,7 +140,7 @@ class _Checker:
         return None
 
 
-def _read_policy(document: Any, check: _Checker) -> Policy:
+def _read_policy(document: object, check: _Checker) -> Policy:
     if document is None:
         check.mistake((), "the file is empty", f"gate a metric: `metrics:` with `{_EXAMPLE}`")
         return Policy()
@@ -154,17 +157,19 @@ def _read_policy(document: Any, check: _Checker) -> Policy:
     found = check.mapping(document, (), readers)
     if isinstance(document, dict) and "version" not in found:
         check.mistake((), "`version` is missing", "add the line `version: 1`")
-    known = {key: readers[key](value, (key,), check) for key, value in found.items() if key in readers}
+    known = {
+        key: readers[key](value, (key,), check) for key, value in found.items() if key in readers
+    }
     return Policy(**{key: value for key, value in known.items() if value is not None})
 
 
-def _read_version(value: Any, place: Place, check: _Checker) -> int:
+def _read_version(value: object, place: Place, check: _Checker) -> int:
     if value != 1 or isinstance(value, bool):
         check.mistake(place, f"version must be 1, not {str(value)[:20]}", "write `version: 1`")
     return 1
 
 
-def _read_confidence(value: Any, place: Place, check: _Checker) -> float | None:
+def _read_confidence(value: object, place: Place, check: _Checker) -> float | None:
     found = check.number(value, place)
     if found is not None and not 0.5 < found < 1:  # noqa: PLR2004 - a coin is no confidence
         hint = f"write {found / 100:g}" if 50 < found < 100 else "0.95 is usual"  # noqa: PLR2004
@@ -173,7 +178,7 @@ def _read_confidence(value: Any, place: Place, check: _Checker) -> float | None:
     return found
 
 
-def _read_files(value: Any, place: Place, check: _Checker) -> Files:
+def _read_files(value: object, place: Place, check: _Checker) -> Files:
     known = Files.__struct_fields__
     found = check.mapping(value, place, known)
     paths = {
@@ -182,7 +187,7 @@ def _read_files(value: Any, place: Place, check: _Checker) -> Files:
     return Files(**paths)
 
 
-def _read_path(value: Any, place: Place, check: _Checker) -> str | None:
+def _read_path(value: object, place: Place, check: _Checker) -> str | None:
     path = check.name(value, place)
     if path is None:
         return None
@@ -196,16 +201,16 @@ def _read_path(value: Any, place: Place, check: _Checker) -> str | None:
     return path.removeprefix("./")
 
 
-def _read_metrics(value: Any, place: Place, check: _Checker) -> dict[str, Rule]:
+def _read_metrics(value: object, place: Place, check: _Checker) -> dict[str, Rule]:
     return _read_rules(value, place, check, greater_is_better=True)
 
 
-def _read_budgets(value: Any, place: Place, check: _Checker) -> dict[str, Rule]:
+def _read_budgets(value: object, place: Place, check: _Checker) -> dict[str, Rule]:
     return _read_rules(value, place, check, greater_is_better=False)
 
 
 def _read_rules(
-    value: Any, place: Place, check: _Checker, *, greater_is_better: bool
+    value: object, place: Place, check: _Checker, *, greater_is_better: bool
 ) -> dict[str, Rule]:
     if value is None:
         return {}
@@ -222,7 +227,7 @@ _LIMITS = ("min_value", "max_value", "max_worsening", "max_relative_worsening")
 
 
 def _read_rule(
-    name: str, body: Any, place: Place, check: _Checker, *, greater_is_better: bool
+    name: str, body: object, place: Place, check: _Checker, *, greater_is_better: bool
 ) -> Rule:
     found = check.mapping({} if body is None else body, place, Rule.__struct_fields__)
     limits = {
@@ -238,9 +243,11 @@ def _read_rule(
     low, high = limits.get("min_value"), limits.get("max_value")
     if low is not None and high is not None and low > high:
         check.mistake((*place, "min_value"), f"min_value {low:g} is above max_value {high:g}")
-    flag = check.flag(found["greater_is_better"], (*place, "greater_is_better")) if (
-        "greater_is_better" in found
-    ) else greater_is_better
+    flag = (
+        check.flag(found["greater_is_better"], (*place, "greater_is_better"))
+        if ("greater_is_better" in found)
+        else greater_is_better
+    )
     if greater_is_better and "greater_is_better" not in found and _is_error(name):
         hint = "add `greater_is_better: false`, or true if you mean it"
         check.mistake(place, f"say which way {_quote(name)} is better", hint)
@@ -251,7 +258,7 @@ def _is_error(name: str) -> bool:
     return name.rpartition(".")[2].lower() in _ERRORS
 
 
-def _read_slices(value: Any, place: Place, check: _Checker) -> tuple[SliceRule, ...]:
+def _read_slices(value: object, place: Place, check: _Checker) -> tuple[SliceRule, ...]:
     if value is None:
         return ()
     if not isinstance(value, list):
@@ -261,7 +268,7 @@ def _read_slices(value: Any, place: Place, check: _Checker) -> tuple[SliceRule, 
     return tuple(rule for rule in rules if rule is not None)
 
 
-def _read_slice(body: Any, place: Place, check: _Checker) -> SliceRule | None:
+def _read_slice(body: object, place: Place, check: _Checker) -> SliceRule | None:
     before = len(check.errors)
     found = check.mapping(body, place, SliceRule.__struct_fields__)
     for key in ("by", "metric", "statistic"):
@@ -288,7 +295,7 @@ def _read_slice(body: Any, place: Place, check: _Checker) -> SliceRule | None:
     return SliceRule(by=by, metric=found["metric"], statistic=statistic, min_rows=rows, **limits)
 
 
-def _read_columns(value: Any, place: Place, check: _Checker) -> tuple[str, ...]:
+def _read_columns(value: object, place: Place, check: _Checker) -> tuple[str, ...]:
     most = 10
     if not isinstance(value, list) or not 0 < len(value) <= most:
         check.mistake(place, f"by must be a list of 1 to {most} columns", "such as [carrier]")
@@ -297,7 +304,7 @@ def _read_columns(value: Any, place: Place, check: _Checker) -> tuple[str, ...]:
     return tuple(name for name in names if name is not None)
 
 
-def _read_inconclusive(value: Any, place: Place, check: _Checker) -> OnInconclusive | None:
+def _read_inconclusive(value: object, place: Place, check: _Checker) -> OnInconclusive | None:
     found = check.choice(value, place, OnInconclusive)
     return OnInconclusive(found) if found else None
 
@@ -314,7 +321,7 @@ def _quote(text: str) -> str:
     return f"`{text[:80]}`"
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     """Name the kind of a value in words."""
     if isinstance(value, str):
         return f"the text {value[:40]!r}"

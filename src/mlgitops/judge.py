@@ -46,7 +46,9 @@ def judge_report(report: Report, policy: Policy) -> Report:
     return msgspec.structs.replace(report, judgement=_sum_up(verdicts))
 
 
-def find_kind(change: MetricChange, rule: Rule | None = None) -> Kind:
+def find_kind(  # noqa: PLR0911 - one line per kind
+    change: MetricChange, rule: Rule | None = None
+) -> Kind:
     """Say how a metric moved; without a ``rule`` no direction is known."""
     if change.reason is not None or (change.base is None and change.head is None):
         return Kind.INCOMPARABLE
@@ -59,15 +61,7 @@ def find_kind(change: MetricChange, rule: Rule | None = None) -> Kind:
     gain = find_gain(change, rule)
     if gain is None:
         return _sign_kind(change, rule)
-    low, high = gain
-    if low > 0:
-        return Kind.IMPROVED
-    if high < 0:
-        return Kind.WORSENED
-    margin = find_margin(rule, change.base)
-    if margin is not None and -margin <= low and high <= margin:
-        return Kind.EQUIVALENT
-    return Kind.UNCHANGED if low == high == 0 else Kind.INCONCLUSIVE
+    return _interval_kind(gain, find_margin(rule, change.base))
 
 
 def find_gain(change: MetricChange, rule: Rule) -> tuple[float, float] | None:
@@ -91,6 +85,19 @@ def find_margin(rule: Rule, base: float) -> float | None:
 def match_metric(name: str, changes: Iterable[MetricChange]) -> list[MetricChange]:
     """Find the metrics that a policy's ``name`` (or `path:name`) stands for."""
     return [change for change in changes if name in (change.name, f"{change.path}:{change.name}")]
+
+
+def _interval_kind(gain: tuple[float, float], margin: float | None) -> Kind:
+    """Judge by where the interval of the gain lies: beyond zero, within the margin, or neither."""
+    low, high = gain
+    if low > 0:
+        return Kind.IMPROVED
+    if high < 0:
+        return Kind.WORSENED
+    if low == high == 0:
+        return Kind.UNCHANGED
+    within = margin is not None and -margin <= low and high <= margin
+    return Kind.EQUIVALENT if within else Kind.INCONCLUSIVE
 
 
 def _sign_kind(change: MetricChange, rule: Rule) -> Kind:

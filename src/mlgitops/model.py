@@ -24,8 +24,8 @@ Count = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(ge=0)]
 
 
-class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A frozen record: keyword-only, comparable, and strict when it is decoded."""
+class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A frozen record, comparable, and strict when it is decoded; each is keyword-only."""
 
 
 class Kind(StrEnum):
@@ -60,7 +60,7 @@ class TestData(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Interval(Struct):
+class Interval(Struct, frozen=True, kw_only=True):
     """A confidence interval of a delta (head minus base), in the metric's own unit."""
 
     low: float
@@ -69,7 +69,7 @@ class Interval(Struct):
     method: Name  # such as "paired DeLong"
 
 
-class Evidence(Struct):
+class Evidence(Struct, frozen=True, kw_only=True):
     """What paired predictions say of one metric: the seam between statistics and judge."""
 
     rows: Count  # test rows matched by id
@@ -77,7 +77,7 @@ class Evidence(Struct):
     reason: Text | None = None  # why there is no interval
 
 
-class MetricChange(Struct):
+class MetricChange(Struct, frozen=True, kw_only=True):
     """One metric at base and head: facts only, full precision, no judgement."""
 
     name: Name  # dotted, such as "test.roc_auc"
@@ -90,7 +90,7 @@ class MetricChange(Struct):
     evidence: Evidence | None = None
 
 
-class ParamChange(Struct):
+class ParamChange(Struct, frozen=True, kw_only=True):
     """One parameter that differs; values are JSON text, None where it is absent."""
 
     path: Path_
@@ -99,7 +99,7 @@ class ParamChange(Struct):
     head: Text | None = None
 
 
-class DataVersion(Struct):
+class DataVersion(Struct, frozen=True, kw_only=True):
     """What dvc.lock or a .dvc file says of one tracked file or directory."""
 
     hash: Annotated[str, Meta(max_length=100)]  # "md5:…"; a directory's ends in ".dir"
@@ -107,7 +107,7 @@ class DataVersion(Struct):
     files: Count | None = None
 
 
-class DataChange(Struct):
+class DataChange(Struct, frozen=True, kw_only=True):
     """One DVC-tracked path whose pointer differs."""
 
     path: Path_
@@ -127,7 +127,7 @@ class StageState(StrEnum):
     UNCHANGED = "unchanged"
 
 
-class StageChange(Struct):
+class StageChange(Struct, frozen=True, kw_only=True):
     """One stage of the pipeline, with the changed inputs that explain it."""
 
     name: Name
@@ -136,7 +136,7 @@ class StageChange(Struct):
     causes: tuple[Text, ...] = ()  # changed dependencies, parameters or command
 
 
-class Side(Struct):
+class Side(Struct, frozen=True, kw_only=True):
     """One side of the comparison."""
 
     sha: Sha | None  # None: the work tree, not yet committed
@@ -144,7 +144,7 @@ class Side(Struct):
     test_data: Text | None = None  # hash of the test data, "md5:…"
 
 
-class Rule(Struct):
+class Rule(Struct, frozen=True, kw_only=True):
     """What the policy asks of one metric; bounds are inclusive."""
 
     greater_is_better: bool = True
@@ -161,7 +161,7 @@ class Statistic(StrEnum):
     RATIO = "ratio"  # smallest over largest
 
 
-class SliceRule(Struct):
+class SliceRule(Struct, frozen=True, kw_only=True):
     """What the policy asks of a metric across the groups of some columns."""
 
     by: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=10)]
@@ -179,7 +179,7 @@ class OnInconclusive(StrEnum):
     FAIL = "fail"
 
 
-class Files(Struct):
+class Files(Struct, frozen=True, kw_only=True):
     """Where the helper finds what it compares, beside what dvc.yaml declares."""
 
     test_data: Path_ | None = None
@@ -187,7 +187,7 @@ class Files(Struct):
     model: Path_ | None = None
 
 
-class Policy(Struct):
+class Policy(Struct, frozen=True, kw_only=True):
     """What a model must satisfy to merge: `policy.yaml`, checked."""
 
     version: int = 1
@@ -200,7 +200,7 @@ class Policy(Struct):
     inconclusive: OnInconclusive = OnInconclusive.PASS
 
 
-class MetricVerdict(Struct):
+class MetricVerdict(Struct, frozen=True, kw_only=True):
     """The judgement on one metric."""
 
     name: Name  # as the policy writes it
@@ -212,7 +212,7 @@ class MetricVerdict(Struct):
     reasons: tuple[Text, ...] = ()  # why it fails, each the end of "the metric …"
 
 
-class Judgement(Struct):
+class Judgement(Struct, frozen=True, kw_only=True):
     """The verdict, the metric that decides it, and why."""
 
     verdict: Verdict
@@ -221,7 +221,7 @@ class Judgement(Struct):
     failures: tuple[Text, ...] = ()  # every reason for a fail, in order of importance
 
 
-class Omitted(Struct):
+class Omitted(Struct, frozen=True, kw_only=True):
     """How many rows were left out to keep the report within its size; gated ones never are."""
 
     metrics: Count = 0
@@ -230,14 +230,14 @@ class Omitted(Struct):
     stages: Count = 0
 
 
-class Links(Struct):
+class Links(Struct, frozen=True, kw_only=True):
     """Where a reader finds more; http(s) addresses."""
 
     run_url: str | None = None  # the workflow run
     repository_url: str | None = None  # without a trailing slash
 
 
-class Report(Struct):
+class Report(Struct, frozen=True, kw_only=True):
     """Everything the comparison found, and the verdict: `report.json`."""
 
     schema: Annotated[int, Meta(ge=REPORT_SCHEMA, le=REPORT_SCHEMA)]

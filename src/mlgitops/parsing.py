@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
+
+import yaml
+from yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    CollectionStartEvent,
+    DocumentStartEvent,
+    Event,
+    MappingStartEvent,
+    ScalarEvent,
+)
 
 from mlgitops.errors import MlgitopsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from yaml.events import Event
 
 #: A file we parse holds at most this many bytes; a metrics file of 100,000 numbers fits.
 MAX_BYTES = 16 * 2**20
@@ -26,6 +35,8 @@ MAX_NODES = 1_000_000
 
 #: Where a value stands in a document: mapping keys and list positions.
 Place = tuple[str | int, ...]
+#: What a document holds.
+Value: TypeAlias = "dict[str, Value] | list[Value] | str | int | float | bool | None"
 
 
 def decode_text(data: bytes, where: str, *, limit: int = MAX_BYTES) -> str:
@@ -40,14 +51,14 @@ def decode_text(data: bytes, where: str, *, limit: int = MAX_BYTES) -> str:
         ) from error
 
 
-def parse_json(data: bytes, where: str, *, limit: int = MAX_BYTES) -> Any:
+def parse_json(data: bytes, where: str, *, limit: int = MAX_BYTES) -> Value:
     """Parse JSON; duplicate keys, deep nesting and half surrogates are refused.
 
     NaN and Infinity are let through as floats: whoever uses a number checks it.
     """
     text = decode_text(data, where, limit=limit)
     try:
-        value = json.loads(text, object_pairs_hook=_unique_pairs(where))
+        value: Value = json.loads(text, object_pairs_hook=_unique_pairs(where))
     except json.JSONDecodeError as error:
         raise MlgitopsError(f"not JSON: {error.msg}", where=f"{where}:{error.lineno}") from error
     except ValueError as error:  # an integer of over 4,300 digits
@@ -58,7 +69,7 @@ def parse_json(data: bytes, where: str, *, limit: int = MAX_BYTES) -> Any:
     return value
 
 
-def parse_toml(data: bytes, where: str) -> Any:
+def parse_toml(data: bytes, where: str) -> Value:
     """Parse TOML, which refuses duplicate keys by itself."""
     import tomllib
 
@@ -77,14 +88,12 @@ def parse_toml(data: bytes, where: str) -> Any:
 
 def parse_yaml(
     data: bytes, where: str, *, lines: dict[Place, int] | None = None, limit: int = MAX_BYTES
-) -> Any:
+) -> Value:
     """Parse one YAML 1.2 document through libyaml, as DVC reads it (`1e-3` is a number).
 
     ``lines``, when given, is filled with the line (from 1) of every key and list item.
     Duplicate keys, tags of other types, deep nesting and alias bombs are refused.
     """
-    import yaml
-
     text = decode_text(data, where, limit=limit)
     builder = _Builder(where, lines)
     try:
@@ -101,12 +110,12 @@ def parse_yaml(
     return builder.value
 
 
-def check_shape(value: Any, where: str) -> None:
+def check_shape(value: Value, where: str) -> None:
     """Refuse values nested too deeply, too many of them, or text that is not Unicode."""
     nodes = 0
     level = [value]
     for _ in range(MAX_DEPTH):
-        below: list[Any] = []
+        below: list[Value] = []
         for item in level:
             if isinstance(item, dict):
                 for key in item:
@@ -125,10 +134,10 @@ def check_shape(value: Any, where: str) -> None:
     raise _too_deep(where)
 
 
-def _unique_pairs(where: str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
+def _unique_pairs(where: str) -> Callable[[list[tuple[str, Value]]], dict[str, Value]]:
     """Return a hook that builds an object and refuses a repeated key."""
 
-    def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def build(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
         found = dict(pairs)
         if len(found) != len(pairs):
             seen: set[str] = set()
@@ -162,7 +171,7 @@ def _too_many(where: str) -> MlgitopsError:
 
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_WORDS: dict[str, Any] = {
+_WORDS: dict[str, Value] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
@@ -172,7 +181,7 @@ _WORDS: dict[str, Any] = {
 }
 
 
-def resolve_plain(text: str) -> Any:
+def resolve_plain(text: str) -> Value:
     """Give an unquoted YAML scalar its value by the core schema of YAML 1.2.
 
     Source: https://yaml.org/spec/1.2.2/#103-core-schema
@@ -193,7 +202,7 @@ def resolve_plain(text: str) -> Any:
     return text
 
 
-_TAGS: dict[str, Callable[[str], Any]] = {
+_TAGS: dict[str, Callable[[str], Value]] = {
     "tag:yaml.org,2002:str": str,
     "tag:yaml.org,2002:int": resolve_plain,
     "tag:yaml.org,2002:float": resolve_plain,
@@ -201,94 +210,105 @@ _TAGS: dict[str, Callable[[str], Any]] = {
     "tag:yaml.org,2002:null": resolve_plain,
     "!": str,
 }
+_COLLECTION_TAGS = (None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 _MERGE = "<<"
 
 
 class _Open:
-    """A mapping or list that is being filled."""
+    """A mapping (``fields``) or list (``items``) that is being filled."""
 
-    __slots__ = ("anchor", "key", "merged", "nodes", "value")
+    __slots__ = ("anchor", "fields", "items", "key", "merged", "nodes")
 
-    def __init__(self, value: Any, anchor: str | None) -> None:
-        self.value = value
+    def __init__(self, *, mapping: bool, anchor: str | None) -> None:
+        self.fields: dict[str, Value] | None = {} if mapping else None
+        self.items: list[Value] = []
         self.anchor = anchor
         self.key: str | None = None  # the key that waits for its value
-        self.merged: list[Any] = []  # what `<<` brought in
+        self.merged: list[dict[str, Value]] = []  # what `<<` brought in
         self.nodes = 1
+
+    @property
+    def wants_key(self) -> bool:
+        return self.fields is not None and self.key is None
 
 
 class _Builder:
     """Builds one value from libyaml's events, in a loop: no depth can overflow the stack."""
 
     def __init__(self, where: str, lines: dict[Place, int] | None) -> None:
-        self.value: Any = None
+        self.value: Value = None
         self._where = where
         self._lines = lines
         self._stack: list[_Open] = []
-        self._anchors: dict[str, tuple[Any, int]] = {}  # name → value, nodes in it
+        self._anchors: dict[str, tuple[Value, int]] = {}  # name → value, nodes in it
         self._nodes = 0
         self._documents = 0
         self._line = 0
 
-    def add(self, event: Event) -> None:
+    def add(self, event: object) -> None:
         """Take the next event."""
-        kind = type(event).__name__
-        self._line = event.start_mark.line + 1
-        if kind == "ScalarEvent":
+        if isinstance(event, Event) and event.start_mark is not None:
+            self._line = event.start_mark.line + 1
+        if isinstance(event, ScalarEvent):
+            self._count(1)
             self._put(self._scalar(event), event.anchor, 1)
-        elif kind == "MappingStartEvent":
-            self._open({}, event)
-        elif kind == "SequenceStartEvent":
-            self._open([], event)
-        elif kind in ("MappingEndEvent", "SequenceEndEvent"):
+        elif isinstance(event, CollectionStartEvent):
+            self._open(event)
+        elif isinstance(event, CollectionEndEvent):
             self._close()
-        elif kind == "AliasEvent":
+        elif isinstance(event, AliasEvent):
             self._alias(event.anchor)
-        elif kind == "DocumentStartEvent":
+        elif isinstance(event, DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
                 raise self._error("more than one document")
 
-    def _scalar(self, event: Any) -> Any:
+    def _scalar(self, event: ScalarEvent) -> Value:
         text: str = event.value
         if event.tag is not None:
             convert = _TAGS.get(event.tag)
             if convert is None:
                 raise self._error(f"the tag {event.tag[:100]!r} is not allowed")
             return convert(text)
-        waiting = self._stack and isinstance(self._stack[-1].value, dict)
-        if waiting and self._stack[-1].key is None:
+        if self._stack and self._stack[-1].wants_key:
             return text  # a key stays text
         return text if event.style else resolve_plain(text)
 
-    def _open(self, value: Any, event: Any) -> None:
-        if event.tag is not None and event.tag not in (
-            "!",
-            "tag:yaml.org,2002:map",
-            "tag:yaml.org,2002:seq",
-        ):
-            raise self._error(f"the tag {event.tag[:100]!r} is not allowed")
+    def _open(self, event: CollectionStartEvent) -> None:
+        if event.tag not in _COLLECTION_TAGS:
+            raise self._error(f"the tag {str(event.tag)[:100]!r} is not allowed")
         if len(self._stack) >= MAX_DEPTH:
             raise _too_deep(f"{self._where}:{self._line}")
-        if self._stack and isinstance(self._stack[-1].value, dict) and self._stack[-1].key is None:
+        if self._stack and self._stack[-1].wants_key:
             raise self._error("a key must be text, not a list or a mapping")
+        self._count(1)
         self._note_line()
-        self._stack.append(_Open(value, event.anchor))
+        mapping = isinstance(event, MappingStartEvent)
+        self._stack.append(_Open(mapping=mapping, anchor=event.anchor))
 
     def _close(self) -> None:
         done = self._stack.pop()
+        if done.fields is None:
+            self._put(done.items, done.anchor, done.nodes)
+            return
         for source in done.merged:
             for key, value in source.items():
-                done.value.setdefault(key, value)
-        self._put(done.value, done.anchor, done.nodes, noted=True)
+                done.fields.setdefault(key, value)
+        self._put(done.fields, done.anchor, done.nodes)
 
     def _alias(self, anchor: str) -> None:
         if anchor not in self._anchors:
             raise self._error(f"the alias *{anchor[:100]} names nothing that is complete")
         value, nodes = self._anchors[anchor]
+        self._count(nodes)
         self._put(value, None, nodes)
 
-    def _put(self, value: Any, anchor: str | None, nodes: int, *, noted: bool = False) -> None:
+    def _count(self, nodes: int) -> None:
+        self._nodes += nodes
+        if self._nodes > MAX_NODES:
+            raise _too_many(f"{self._where}:{self._line}")
+
+    def _put(self, value: Value, anchor: str | None, nodes: int) -> None:
         """Place a complete value where the document wants it."""
         if anchor is not None:
             self._anchors[anchor] = (value, nodes)
@@ -297,36 +317,34 @@ class _Builder:
             return
         parent = self._stack[-1]
         parent.nodes += nodes
-        self._nodes += nodes if nodes > 1 and not noted else 1
-        if self._nodes > MAX_NODES:
-            raise _too_many(f"{self._where}:{self._line}")
-        if isinstance(parent.value, list):
-            if not noted:
+        if parent.fields is None:
+            if not isinstance(value, (dict, list)):
                 self._note_line()
-            parent.value.append(value)
+            parent.items.append(value)
         elif parent.key is None:
-            self._take_key(parent, value)
+            self._take_key(parent, parent.fields, value)
         elif parent.key == _MERGE:
             self._merge(parent, value)
         else:
-            parent.value[parent.key] = value
+            parent.fields[parent.key] = value
             parent.key = None
 
-    def _take_key(self, parent: _Open, key: Any) -> None:
+    def _take_key(self, parent: _Open, fields: dict[str, Value], key: Value) -> None:
         if not isinstance(key, str):
             raise self._error("a key must be text")
-        if key in parent.value:
+        if key in fields:
             raise _duplicate(key, f"{self._where}:{self._line}")
         _check_text(key, self._where)
         parent.key = key
         self._note_line()
 
-    def _merge(self, parent: _Open, value: Any) -> None:
+    def _merge(self, parent: _Open, value: Value) -> None:
         sources = value if isinstance(value, list) else [value]
-        if not all(isinstance(source, dict) for source in sources):
-            raise self._error("`<<` takes a mapping or a list of mappings")
-        parent.merged.extend(sources)
-        self._nodes += sum(len(source) for source in sources)
+        for source in sources:
+            if not isinstance(source, dict):
+                raise self._error("`<<` takes a mapping or a list of mappings")
+            self._count(len(source))
+            parent.merged.append(source)
         parent.key = None
 
     def _note_line(self) -> None:
@@ -334,10 +352,9 @@ class _Builder:
         if self._lines is None:
             return
         place = tuple(
-            open_.key if isinstance(open_.value, dict) else len(open_.value)
-            for open_ in self._stack
+            len(open_.items) if open_.fields is None else open_.key or "" for open_ in self._stack
         )
-        self._lines.setdefault(place, self._line)  # type: ignore[arg-type]
+        self._lines.setdefault(place, self._line)
 
     def _error(self, what: str) -> MlgitopsError:
         return MlgitopsError(what, where=f"{self._where}:{self._line}")

@@ -65,7 +65,9 @@ def report_schema() -> dict[str, Any]:
 
 def encode_schema() -> bytes:
     """Encode the published form of :func:`report_schema`."""
-    return msgspec.json.format(msgspec.json.encode(report_schema(), order="sorted"), indent=2) + b"\n"
+    return (
+        msgspec.json.format(msgspec.json.encode(report_schema(), order="sorted"), indent=2) + b"\n"
+    )
 
 
 def _keep_rows(report: Report, keep: int) -> Report:

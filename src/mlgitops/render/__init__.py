@@ -1,0 +1,1 @@
+"""A report to text: the comment, the terminal."""

@@ -1,0 +1,231 @@
+"""What every voice says of a report, as plain text: the comment and the terminal agree.
+
+In: a report. Out: rows and sentences with rounded numbers, names still unescaped. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlgitops.judge import find_kind
+from mlgitops.model import Kind, TestData, Verdict
+from mlgitops.render.numbers import (
+    DASH,
+    choose_decimals,
+    render_delta,
+    render_number,
+    render_plain,
+    render_size,
+)
+
+if TYPE_CHECKING:
+    from mlgitops.model import (
+        DataVersion,
+        Interval,
+        MetricChange,
+        MetricVerdict,
+        Report,
+        Rule,
+        Side,
+    )
+
+_SHORT = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One metric, ready to show."""
+
+    name: str
+    path: str | None
+    base: str
+    head: str
+    delta: str
+    interval: str | None  # such as "+0.021 to +0.039"
+    limits: tuple[str, ...]
+    kind: Kind
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    budget: bool = False
+
+    @property
+    def result(self) -> str:
+        """Say in one or two words how it went."""
+        if not self.budget or self.kind in (Kind.REMOVED, Kind.INCOMPARABLE):
+            return self.kind.value
+        return "within budget" if self.verdict is Verdict.PASS else "over budget"
+
+
+def find_row(report: Report, name: str) -> Row | None:
+    """Find the row of a judged metric."""
+    return next((row for row in judged_rows(report) if row.name == name), None)
+
+
+def judged_rows(report: Report) -> list[Row]:
+    """List the judged metrics, what fails first, else in the policy's order."""
+    if report.judgement is None:
+        return []
+    changes = {(change.path, change.name): change for change in report.metrics}
+    rows = []
+    for verdict in report.judgement.metrics:
+        plain = verdict.name.removeprefix(f"{verdict.path}:")
+        change = changes.get((verdict.path or "", plain))
+        rows.append(_judged_row(verdict, change))
+    return sorted(rows, key=lambda row: row.verdict is not Verdict.FAIL)
+
+
+def other_rows(report: Report) -> list[Row]:
+    """List the metrics that the policy does not judge."""
+    judged = report.judgement.metrics if report.judgement else ()
+    taken = {(verdict.path, verdict.name.removeprefix(f"{verdict.path}:")) for verdict in judged}
+    return [
+        _plain_row(change) for change in report.metrics if (change.path, change.name) not in taken
+    ]
+
+
+def headline(report: Report) -> str:
+    """Say the verdict in two or three words."""
+    verdict = report.judgement.verdict if report.judgement else Verdict.SKIP
+    if verdict is Verdict.FAIL:
+        return "❌ Must not merge"
+    if verdict is Verdict.SKIP:
+        return "⚪ Not judged"
+    if unsettled_rows(report):
+        return "⚠️ May merge, but noise hides the answer"
+    return "✅ May merge"
+
+
+def unsettled_rows(report: Report) -> list[Row]:
+    """List the judged metrics of which the margin may have been lost, for all we know."""
+    if report.judgement is None:
+        return []
+    names = {
+        verdict.name for verdict in report.judgement.metrics if verdict.kind is Kind.INCONCLUSIVE
+    }
+    return [row for row in judged_rows(report) if row.name in names and row.limits]
+
+
+def render_side(side: Side) -> str:
+    """Name one side: a short sha, or the work tree."""
+    return side.sha[:_SHORT] if side.sha else "work tree"
+
+
+def test_data_text(report: Report) -> str:
+    """Say whether both sides were measured on the same rows."""
+    return {
+        TestData.SAME: "same test data",
+        TestData.CHANGED: "the test data changed",
+        TestData.UNKNOWN: "test data not known",
+    }[report.test_data]
+
+
+test_data_text.__test__ = False  # type: ignore[attr-defined]
+
+
+def noise_notice(report: Report) -> str | None:
+    """Say of which judged metrics noise was not estimated."""
+    rows = [row for row in judged_rows(report) if not row.budget]
+    bare = [
+        row.name
+        for row in rows
+        if row.interval is None and row.kind in (Kind.IMPROVED, Kind.WORSENED)
+    ]
+    if not bare:
+        return None
+    some = any(row.interval for row in rows)
+    names = " for " + ", ".join(f"`{name}`" for name in bare[:5]) if some else ""
+    return f"Noise was not estimated{names}: the numbers are compared as they are."
+
+
+def passing_text(report: Report) -> str:
+    """Say what passed and how."""
+    rows = judged_rows(report)
+    metrics = [row.kind for row in rows if not row.budget]
+    words = [f"{metrics.count(kind)} {kind.value}" for kind in Kind if kind in metrics]
+    budgets = len(rows) - len(metrics)
+    kept = [f"{budgets} within budget"] if budgets else []
+    total = "The judged metric passes" if len(rows) == 1 else f"All {len(rows)} judged metrics pass"
+    return f"{total}: {', '.join([*words, *kept])}."
+
+
+def render_version(version: DataVersion | None) -> str:
+    """Render what a data pointer points at."""
+    if version is None:
+        return DASH
+    digest = version.hash.rpartition(":")[2].removesuffix(".dir")[:_SHORT]
+    extra = [render_size(version.size)] if version.size is not None else []
+    if version.files is not None:
+        extra.append(f"{version.files} files")
+    return f"{digest} ({', '.join(extra)})" if extra else digest
+
+
+def limit_texts(rule: Rule) -> tuple[str, ...]:
+    """Say what the policy allows, one short phrase per limit."""
+    texts = []
+    if rule.max_worsening is not None:
+        texts.append(f"may lose at most {render_plain(rule.max_worsening)}")
+    if rule.max_relative_worsening is not None:
+        texts.append(f"may lose at most {render_plain(rule.max_relative_worsening * 100)}%")
+    if rule.min_value is not None:
+        texts.append(f"at least {render_plain(rule.min_value)}")
+    if rule.max_value is not None:
+        texts.append(f"at most {render_plain(rule.max_value)}")
+    return tuple(texts)
+
+
+def _judged_row(verdict: MetricVerdict, change: MetricChange | None) -> Row:
+    """Make the row of one judged metric; it may be in no file."""
+    rule = verdict.rule
+    base = change.base if change else None
+    head = change.head if change else None
+    interval = change.evidence.interval if change and change.evidence else None
+    decimals = choose_decimals(
+        base,
+        head,
+        half_width=(interval.high - interval.low) / 2 if interval else None,
+        apart_from=_thresholds(rule, base),
+    )
+    return Row(
+        name=verdict.name,
+        path=verdict.path,
+        base=render_number(base, decimals),
+        head=render_number(head, decimals),
+        delta=render_delta(change.delta if change else None, decimals),
+        interval=_render_interval(interval, decimals) if interval else None,
+        limits=limit_texts(rule),
+        kind=verdict.kind,
+        verdict=verdict.verdict,
+        reasons=verdict.reasons,
+        budget=verdict.budget,
+    )
+
+
+def _plain_row(change: MetricChange) -> Row:
+    decimals = choose_decimals(change.base, change.head)
+    reasons = (change.reason,) if change.reason else ()
+    return Row(
+        name=change.name,
+        path=change.path,
+        base=render_number(change.base, decimals),
+        head=render_number(change.head, decimals),
+        delta=render_delta(change.delta, decimals),
+        interval=None,
+        limits=(),
+        kind=find_kind(change),
+        verdict=Verdict.SKIP,
+        reasons=reasons,
+    )
+
+
+def _thresholds(rule: Rule, base: float | None) -> tuple[float, ...]:
+    """List the head values at which the rule turns: none may look like head."""
+    limits = [value for value in (rule.min_value, rule.max_value) if value is not None]
+    if base is not None and rule.max_worsening is not None:
+        sign = -1 if rule.greater_is_better else 1
+        limits.append(base + sign * rule.max_worsening)
+    return tuple(limits)
+
+
+def _render_interval(interval: Interval, decimals: int) -> str:
+    return f"{render_delta(interval.low, decimals)} to {render_delta(interval.high, decimals)}"

@@ -1,0 +1,113 @@
+"""Numbers to text with no more digits than they deserve. Pure; used by every voice."""
+
+from __future__ import annotations
+
+import math
+
+#: What stands where there is no number.
+DASH = "\u2013"
+_MINUS = "\u2212"
+_LARGE = 1e9
+_MOST_DECIMALS = 8
+
+
+def choose_decimals(
+    base: float | None,
+    head: float | None,
+    *,
+    half_width: float | None = None,
+    apart_from: tuple[float, ...] = (),
+) -> int:
+    """Choose how many decimals to show of two values and their difference.
+
+    Two digits of an interval's half width, or three of the difference, or four of the
+    value itself; more where head would otherwise look equal to a number in
+    ``apart_from`` (a limit) that it differs from.
+    """
+    delta = head - base if base is not None and head is not None else 0.0
+    if half_width:
+        decimals = _decimals(half_width, 2)
+    elif delta:
+        decimals = min(_decimals(delta, 3), _decimals(max(abs(base or 0), abs(head or 0)), 6))
+    else:
+        decimals = _decimals(head if head is not None else base or 0.0, 4)
+    if delta and round(delta, decimals) == 0:
+        decimals = _decimals(delta, 1)
+    for limit in apart_from:
+        while head is not None and _look_alike(head, limit, decimals):
+            decimals += 1
+    return min(max(decimals, 0), _MOST_DECIMALS)
+
+
+def render_number(value: float | None, decimals: int) -> str:
+    """Render a value; a dash when there is none.
+
+    >>> render_number(10157.66, 1), render_number(None, 2) == DASH
+    ('10,157.7', True)
+    """
+    if value is None:
+        return DASH
+    if value and (abs(value) >= _LARGE or abs(value) < 10.0**-_MOST_DECIMALS):
+        text = f"{value:.4g}"
+    else:
+        text = f"{value:,.{decimals}f}"
+    if float(text.replace(",", "")) == 0:
+        text = text.lstrip("-")
+    return text.replace("-", _MINUS)
+
+
+def render_delta(value: float | None, decimals: int) -> str:
+    """Render a difference with its sign.
+
+    >>> render_delta(0.0299, 4), render_delta(0.0, 2)
+    ('+0.0299', '0.00')
+    """
+    text = render_number(value, decimals)
+    return f"+{text}" if value is not None and value > 0 and not _is_zero(text) else text
+
+
+def render_plain(value: float) -> str:
+    """Render a number that a person wrote, such as a limit, as they wrote it.
+
+    >>> render_plain(0.005), render_plain(50.0)
+    ('0.005', '50')
+    """
+    return f"{value:.10g}".replace("-", _MINUS)
+
+
+def render_size(size: int) -> str:
+    """Render a number of bytes.
+
+    >>> render_size(1_234_567)
+    '1.23 MB'
+    """
+    amount, units = float(size), ["B", "kB", "MB", "GB", "TB"]
+    while amount >= 999.5 and len(units) > 1:  # noqa: PLR2004 - the next unit's 1.0
+        amount, units = amount / 1000, units[1:]
+    return f"{amount:.0f} {units[0]}" if units[0] == "B" else f"{amount:.3g} {units[0]}"
+
+
+def render_seconds(seconds: float) -> str:
+    """Render a time as a person would say it."""
+    minute = 60
+    if seconds < minute:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds // minute)} min {int(seconds % minute)} s"
+
+
+def _decimals(value: float, digits: int) -> int:
+    """Return the decimals that show ``digits`` significant digits of ``value``."""
+    if not value or not math.isfinite(value):
+        return 2
+    if value == int(value) and abs(value) < _LARGE and digits > 2:  # noqa: PLR2004 - a count
+        return 0
+    return max(0, digits - 1 - math.floor(math.log10(abs(value))))
+
+
+def _look_alike(value: float, limit: float, decimals: int) -> bool:
+    same = f"{value:.{decimals}f}" == f"{limit:.{decimals}f}"
+    return same and value != limit and decimals < _MOST_DECIMALS
+
+
+def _is_zero(text: str) -> bool:
+    return not text.strip("0.,")
