@@ -1,0 +1,121 @@
+"""Run one command of the helper from this very checkout, in an environment of its own.
+
+Every action beside this file is one call of it: `run.py VERB --option VALUE ...`. Standard
+library only. The environment holds the helper's locked requirements and is made once for
+each lock, below $MLGITOPS_ENVIRONMENTS or $RUNNER_TEMP; the helper itself is read from
+`../src`, so the version of an action and of the helper cannot differ. An option with an
+empty value is left out: an action's input that was not given.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCK = ROOT / "requirements" / "helper.txt"
+OLDEST = (3, 11)
+UNDECIDED = 2  # the helper's exit code for "could not decide"
+_START = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); from mlgitops.__main__ import main; main()"
+)
+_STAMP = ".mlgitops-ready"
+
+
+def main(words: list[str]) -> None:
+    """Make the environment when it is missing, then become the helper."""
+    if sys.version_info < OLDEST:
+        fail(f"mlgitops needs Python {OLDEST[0]}.{OLDEST[1]} or newer, this is {sys.version}")
+    python = ensure_environment(environment_folder(), LOCK)
+    if words == ["--prepare"]:
+        return
+    sys.stdout.flush()
+    arguments = [str(python), "-I", "-c", _START, str(ROOT / "src"), *drop_empty(words)]
+    os.execve(python, arguments, clean(dict(os.environ)))  # noqa: S606 - no shell by design
+
+
+def environment_folder() -> Path:
+    """Return where the environment of this lock and this Python stands."""
+    store = os.environ.get("MLGITOPS_ENVIRONMENTS") or os.environ.get("RUNNER_TEMP")
+    base = Path(store) if store else Path(tempfile.gettempdir(), f"mlgitops-{os.getuid()}")
+    identity = f"{sys.version}\n{sys.base_prefix}\n".encode() + LOCK.read_bytes()
+    return base / f"helper-{hashlib.sha256(identity).hexdigest()[:16]}"
+
+
+def ensure_environment(folder: Path, lock: Path) -> Path:
+    """Return the interpreter of the environment at ``folder``, made from ``lock`` if needed."""
+    python = folder / "bin" / "python"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if (folder / _STAMP).is_file() and python.exists():
+        return python
+    with folder.with_name(f".{folder.name}.lock").open("a") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        if not (folder / _STAMP).is_file():
+            install(folder, lock)
+    return python
+
+
+def install(folder: Path, lock: Path) -> None:
+    """Make the environment: with uv when it is there, else with venv and pip."""
+    start = time.monotonic()
+    shutil.rmtree(folder, ignore_errors=True)
+    inside = str(folder / "bin" / "python")
+    uv = shutil.which("uv")
+    if uv:
+        run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)])
+        command = [uv, "pip", "sync", "--quiet", "--compile-bytecode", "--python", inside]
+    else:
+        run([sys.executable, "-m", "venv", str(folder)])
+        command = [inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]
+    run([*command, str(lock), "--require-hashes"])
+    (folder / _STAMP).write_text("ready\n")
+    print(f"mlgitops: environment made in {time.monotonic() - start:.1f} s", flush=True)
+
+
+def drop_empty(words: list[str]) -> list[str]:
+    """Leave out options whose value is empty, and `--flag=false`; `--flag=true` is the flag.
+
+    A flag is written `--name=VALUE`, an option as two words.
+    """
+    kept: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        name, equals, value = word.partition("=")
+        if word.startswith("--") and equals and value in ("true", "false", ""):
+            kept += [name] if value == "true" else []
+        elif word.startswith("--") and not equals:
+            value = next(rest, "")
+            kept += [f"{word}={value}"] if value else []
+        elif word:
+            kept.append(word)
+    return kept
+
+
+def clean(environ: dict[str, str]) -> dict[str, str]:
+    """Drop what could make another Python, or another program, of the helper."""
+    drop = {"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "BASH_ENV", "ENV"}
+    return {name: value for name, value in environ.items() if name not in drop}
+
+
+def run(command: list[str]) -> None:
+    """Run ``command``; end with exit code 2 when it fails."""
+    done = subprocess.run(command, check=False, env=clean(dict(os.environ)))
+    if done.returncode:
+        fail(f"`{' '.join(command)}` ended with {done.returncode}")
+
+
+def fail(message: str) -> None:
+    """Say why the helper cannot run, as an annotation, and exit with 2."""
+    print("::error title=mlgitops::" + message.replace("%", "%25").replace("\n", "%0A"))
+    sys.exit(UNDECIDED)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,175 @@
+"""`mlgitops rehearse`: run the project's own pull-request workflow here, show the comment."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlgitops.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNDECIDED, MlgitopsError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from mlgitops.console import Console
+    from mlgitops.rehearsal.session import Rehearsal
+
+_CODES = {"pass": EXIT_PASS, "skip": EXIT_PASS, "fail": EXIT_FAIL}
+
+EXAMPLES = """\
+example:
+  git switch -c more-trees
+  (change params.yaml, run `make train`, commit)
+  mlgitops rehearse
+
+What runs is the committed workflow file, executed by act, with a stand-in for GitHub's
+API on this machine: no network, no token, nothing of your environment. It shows what the
+workflow does; permissions, limits and runner images are GitHub's and are not rehearsed.
+The exit code is the verdict's: 0 pass, 1 fail, 2 could not decide.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.epilog = EXAMPLES
+    parser.add_argument("--base", metavar="REV", help="default: the default branch")
+    parser.add_argument("--head", metavar="REV", help="default: HEAD")
+    parser.add_argument(
+        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
+    )
+    parser.add_argument(
+        "--workflow",
+        default=".github/workflows/pull-request.yml",
+        metavar="PATH",
+        help="the workflow file (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--show",
+        choices=("terminal", "comment", "none"),
+        help="the comment rendered, as Markdown, or not at all "
+        "(default: rendered on a terminal, Markdown in a pipe)",
+    )
+    parser.add_argument("--json", action="store_true", help="print what happened as JSON")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep all working files in DIR")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Rehearse, show what was posted, and return the verdict's exit code."""
+    from mlgitops.rehearsal.session import rehearse
+
+    store = find_store()
+    scratch = _make_scratch(args.keep)
+    start = time.perf_counter()
+    try:
+        rehearsal = rehearse(
+            args.directory,
+            base=args.base,
+            head=args.head,
+            workflow=args.workflow,
+            scratch=scratch,
+            store=store,
+            console=console,
+        )
+    finally:
+        if args.keep is None:
+            shutil.rmtree(scratch, ignore_errors=True)
+    verdict = find_verdict(rehearsal)
+    seconds = time.perf_counter() - start
+    if args.json:
+        console.result(json.dumps(summarize(rehearsal, verdict, seconds), indent=2))
+    else:
+        _show(rehearsal, args.show, console)
+    _close(rehearsal, verdict, seconds, console)
+    return _CODES.get(verdict, EXIT_UNDECIDED)
+
+
+def find_store() -> Path:
+    """Return the folder of environments that outlive a rehearsal."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    return Path(os.environ.setdefault("MLGITOPS_ENVIRONMENTS", str(Path(cache, *_STORE)))).resolve()
+
+
+_STORE = ("mlgitops", "environments")
+
+
+def find_verdict(rehearsal: Rehearsal) -> str:
+    """Return the verdict that the run's last reporting step gave: "undecided" without one."""
+    found = [value for (_, _, name), value in rehearsal.run.outputs.items() if name == "verdict"]
+    return found[-1] if found else "undecided"
+
+
+def summarize(rehearsal: Rehearsal, verdict: str, seconds: float) -> dict[str, object]:
+    """Describe the rehearsal for scripts; times are in seconds."""
+    run = rehearsal.run
+    return {
+        "verdict": verdict,
+        "seconds": round(seconds, 3),
+        "pull_request": rehearsal.number,
+        "base": {"branch": rehearsal.change.base[0], "sha": rehearsal.change.base[1]},
+        "head": {"branch": rehearsal.change.head[0], "sha": rehearsal.change.head[1]},
+        "merge_sha": rehearsal.merge_sha,
+        "jobs": run.jobs,
+        "steps": [
+            {
+                "job": step.job,
+                "step": step.step,
+                "title": step.title,
+                "result": step.result,
+                "seconds": round(step.seconds, 3),
+            }
+            for step in run.steps
+        ],
+        "annotations": [{"level": level, "message": text} for level, text in run.annotations],
+        "summary": "\n".join(run.summaries),
+        "comment": rehearsal.comments[0] if rehearsal.comments else None,
+        "comments": len(rehearsal.comments),
+        "created": rehearsal.created,
+        "real_actions": rehearsal.real,
+        "stand_ins": rehearsal.stood_in,
+        "log": str(rehearsal.log),
+    }
+
+
+def _make_scratch(keep: Path | None) -> Path:
+    if keep is None:
+        return Path(tempfile.mkdtemp(prefix="mlgitops-rehearsal-")).resolve()
+    if keep.exists() and any(keep.iterdir()):
+        raise MlgitopsError("the folder to keep files in is not empty", where=str(keep))
+    keep.mkdir(parents=True, exist_ok=True)
+    return keep.resolve()
+
+
+def _show(rehearsal: Rehearsal, how: str | None, console: Console) -> None:
+    if not rehearsal.comments or how == "none":
+        return
+    body = rehearsal.comments[0]
+    if (how or ("terminal" if sys.stdout.isatty() else "comment")) == "comment":
+        console.result(body)
+        return
+    from rich.console import Console as Terminal
+    from rich.markdown import Markdown
+
+    text = body.partition("\n")[2]  # the marker is for machines
+    Terminal(file=console.out).print(Markdown(text))
+
+
+def _close(rehearsal: Rehearsal, verdict: str, seconds: float, console: Console) -> None:
+    """Say in a few lines what ran, what was a stand-in, and where the log is."""
+    from mlgitops.rehearsal.act import read_tail
+
+    if not rehearsal.comments:
+        console.warn("the workflow posted no comment")
+    if verdict == "undecided":
+        console.say(read_tail(rehearsal.log))
+    jobs = ", ".join(f"{job} {result}" for job, result in rehearsal.run.jobs.items())
+    done = "created" if rehearsal.created else "updated"
+    console.say(f"  jobs: {jobs}; comment {done if rehearsal.comments else 'missing'}")
+    console.say(f"  real: {', '.join(rehearsal.real) or 'none'}")
+    console.say(f"  stand-ins: {', '.join(rehearsal.stood_in) or 'none'}")
+    console.say(f"  log: {rehearsal.log}")
+    console.say(f"  verdict: {verdict}, after {seconds:.1f} s")

@@ -1,0 +1,163 @@
+"""A workflow file to what a rehearsal must know of it: jobs, runner labels, actions used.
+
+Pure parsing. act is lenient where a rehearsal must not be: it skips a job whose label it
+does not know and stays green, so all of that is settled here, before the run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import yaml
+
+from mlgitops.errors import MistakesError, MlgitopsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+class Use(msgspec.Struct, frozen=True, kw_only=True, order=True):
+    """One `uses:` of a step: an action, pinned, with the inputs it is given."""
+
+    repository: str  # "actions/checkout"
+    path: str  # below the repository, "" at its top
+    ref: str  # the text after "@"
+    inputs: tuple[str, ...] = ()
+
+    @property
+    def action(self) -> str:
+        """Return the action without its pin."""
+        return f"{self.repository}/{self.path}".rstrip("/")
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One step as the file writes it."""
+
+    id: str  # its own, else its position: what act reports
+    use: Use | None
+    inputs: Mapping[str, Any]
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One job as the file writes it."""
+
+    steps: tuple[Step, ...]
+    needs: tuple[str, ...]
+    condition: str | None  # its `if:`
+    labels: tuple[str, ...]
+
+
+class Workflow(msgspec.Struct, frozen=True, kw_only=True):
+    """What the file says."""
+
+    jobs: Mapping[str, Job]
+
+    @property
+    def labels(self) -> list[str]:
+        """Return every runner label, sorted, each once."""
+        return sorted({label for job in self.jobs.values() for label in job.labels})
+
+    @property
+    def uses(self) -> list[Use]:
+        """Return every action used, sorted, each once."""
+        steps = [step for job in self.jobs.values() for step in job.steps]
+        return sorted({step.use for step in steps if step.use is not None})
+
+    def find_missing(self, results: Mapping[str, str]) -> list[str]:
+        """Return the jobs that should have run and have no result (job → result).
+
+        A job may be missing when its own condition can be false, or when one that it needs
+        did not succeed; `always()` and `!cancelled()` hold in a rehearsal.
+        """
+        return [name for name in self.jobs if name not in results and self._must_run(name, results)]
+
+    def _must_run(self, name: str, results: Mapping[str, str]) -> bool:
+        job = self.jobs[name]
+        if job.condition is not None:
+            return any(word in job.condition for word in ("always()", "cancelled()"))
+        return all(results.get(other) == "success" for other in job.needs)
+
+
+def parse_workflow(text: str, *, where: str) -> Workflow:
+    """Read a workflow file.
+
+    Raises :class:`MistakesError` naming everything that a rehearsal cannot run: another
+    workflow called, a container, a runner label computed by an expression.
+    """
+    try:
+        document = yaml.load(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        raise MlgitopsError(f"not YAML: {error}", where=where) from error
+    jobs = document.get("jobs") if isinstance(document, dict) else None
+    if not isinstance(jobs, dict) or not jobs:
+        raise MlgitopsError("the workflow has no jobs", where=where)
+    mistakes: list[MlgitopsError] = []
+    found = {}
+    for name, job in jobs.items():
+        place = f"{where}, job {name}"
+        problem = _find_problem(job)
+        if problem:
+            mistakes.append(MlgitopsError(problem, where=place))
+            continue
+        needs = job.get("needs", [])
+        found[str(name)] = Job(
+            steps=tuple(_parse_steps(job, place, mistakes)),
+            needs=tuple(needs if isinstance(needs, list) else [needs]),
+            condition=str(job["if"]) if "if" in job else None,
+            labels=tuple(_labels(job)),
+        )
+    if mistakes:
+        raise MistakesError("this workflow cannot be rehearsed:", mistakes)
+    return Workflow(jobs=found)
+
+
+def parse_use(text: str, inputs: Mapping[str, Any], *, where: str) -> Use | None:
+    """Read the value of `uses:`; None for an action of the repository itself (`./...`).
+
+    >>> parse_use("acme/kit/actions/train@v1", {}, where="x").action
+    'acme/kit/actions/train'
+    """
+    if text.startswith("./"):
+        return None
+    action, at, ref = text.partition("@")
+    parts = action.split("/")
+    if not at or len(parts) < 2 or text.startswith(("docker://", "$/")):  # noqa: PLR2004
+        raise MlgitopsError(f"a rehearsal cannot run `uses: {text}`", where=where)
+    return Use(
+        repository="/".join(parts[:2]),
+        path="/".join(parts[2:]),
+        ref=ref,
+        inputs=tuple(sorted(str(name) for name in inputs)),
+    )
+
+
+def _parse_steps(job: dict[str, Any], place: str, mistakes: list[MlgitopsError]) -> Iterator[Step]:
+    for position, step in enumerate(job.get("steps") or ()):
+        inputs = step.get("with") or {}
+        use = None
+        if "uses" in step:
+            try:
+                use = parse_use(str(step["uses"]), inputs, where=place)
+            except MlgitopsError as error:
+                mistakes.append(error)
+        yield Step(id=str(step.get("id", position)), use=use, inputs=inputs)
+
+
+def _find_problem(job: object) -> str | None:
+    if not isinstance(job, dict):
+        return "not a job"
+    if "uses" in job:
+        return "it calls another workflow; a rehearsal runs plain jobs"
+    if "container" in job or "services" in job:
+        return "it wants a container; a rehearsal runs on this machine"
+    if any("${{" in label for label in _labels(job)):
+        return "its runner is chosen by an expression; name the label"
+    return None
+
+
+def _labels(job: dict[str, Any]) -> list[str]:
+    wanted = job.get("runs-on", [])
+    if isinstance(wanted, dict):
+        wanted = wanted.get("labels", [])
+    return [str(label) for label in (wanted if isinstance(wanted, list) else [wanted])]
