@@ -1,0 +1,265 @@
+"""One pair of predictions to one estimate per metric: which method serves which name. Pure.
+
+What several metrics share (the joint cells, one sort per model) is computed once.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlgitops.inference import counts, labels, losses, ranking
+from mlgitops.inference.estimate import (
+    FEWEST_ROWS,
+    Estimate,
+    Undefined,
+    estimate,
+    estimate_by_cluster,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from mlgitops.inference.matching import Pair
+
+    Floats = NDArray[np.float64]
+
+_ALIASES = {
+    "auc": "roc_auc",
+    "average_precision_score": "average_precision",
+    "balanced_accuracy_score": "balanced_accuracy",
+    "accuracy_score": "accuracy",
+    "brier_score": "brier",
+    "brier_score_loss": "brier",
+    "kappa": "cohen_kappa",
+    "matthews_corrcoef": "mcc",
+    "mean_absolute_error": "mae",
+    "mean_pinball_loss": "pinball",
+    "mean_squared_error": "mse",
+    "r2_score": "r2",
+    "root_mean_squared_error": "rmse",
+    "roc_auc_score": "roc_auc",
+}
+_RANKINGS = {"roc_auc", "average_precision"}
+_LOSSES = {"mae": losses.absolute, "mse": losses.squared}
+_REGRESSION = {"mae", "mse", "rmse", "r2", "median_absolute_error"}
+
+
+def find_estimator(metric: str) -> str | None:
+    """Return the canonical name of the estimator of a dotted metric name, or None.
+
+    >>> find_estimator("test.matthews_corrcoef")
+    'mcc'
+    """
+    name = metric.rpartition(".")[2]
+    name = _ALIASES.get(name, name)
+    known = name in counts.METRICS or name in _RANKINGS | _REGRESSION | {"log_loss", "brier"}
+    return name if known or _find_quantile(name) else None
+
+
+def _find_quantile(name: str) -> float | None:
+    """Return the quantile that a pinball loss is of: `pinball` 0.5, `pinball_90` 0.9."""
+    found = re.fullmatch(r"pinball(?:_(\d{1,2}))?", name)
+    if not found:
+        return None
+    return int(found[1]) / 100 if found[1] else 0.5
+
+
+class Comparison:
+    """A pair of predictions, and what its metrics share."""
+
+    def __init__(self, pair: Pair, clusters: NDArray[np.intp] | None = None) -> None:
+        self.pair = pair
+        self.clusters = clusters
+
+    def estimate(self, metric: str) -> Estimate:
+        """Estimate the difference in ``metric``; raises Undefined with the reason."""
+        name = find_estimator(metric)
+        if name is None:
+            raise Undefined("no method is known for a metric of this name")
+        if self.pair.rows < 2:  # noqa: PLR2004 - one row has no spread
+            raise Undefined(f"{self.pair.rows} matched test row(s): at least two are needed")
+        with np.errstate(all="ignore"):  # what overflows is refused as not finite
+            if name in counts.METRICS:
+                return self._estimate_counts(name)
+            if name in _RANKINGS:
+                return self._estimate_ranking(name)
+            if name in {"log_loss", "brier"}:
+                return self._estimate_probabilities(name)
+            return self._estimate_errors(name)
+
+    def _estimate_counts(self, name: str) -> Estimate:
+        cells = self._cells
+        if not cells.disagreements:
+            return _identical("both models give the same class to every test row")
+        base, head = self._sides
+        delta, by_cell, warnings = counts.jackknife_counts(cells, base, head, name)
+        method = "jackknife of joint cells"
+        found = estimate(delta, by_cell, weights=cells.rows, method=method, warnings=warnings)
+        if self.clusters is None:
+            return found
+        by_row = by_cell[np.searchsorted(cells.codes, counts.code_rows(self._coded))]
+        return estimate_by_cluster(found, by_row, self.clusters)
+
+    def _estimate_ranking(self, name: str) -> Estimate:
+        target, base, head = self._scores
+        if np.array_equal(base, head):
+            return _identical("both models give the same score to every test row")
+        warnings = ranking.check_ranking(target, (base, head))
+        if name == "roc_auc":
+            one, other = (ranking.place_rows(side) for side in self._rankings)
+            delta, by_row, freedom = ranking.compare_auc(one, other, target)
+            found = estimate(
+                delta, by_row, method="paired DeLong", freedom=freedom, warnings=warnings
+            )
+        else:
+            one, other = (ranking.leave_out_rows(side) for side in self._rankings)
+            delta, by_row = ranking.compare_average_precision(one, other)
+            found = estimate(delta, by_row, method="jackknife of rows", warnings=warnings)
+        return self._cluster(found, by_row)
+
+    def _estimate_probabilities(self, name: str) -> Estimate:
+        one, other = (
+            self._losses(name, scores, side)
+            for scores, side in (
+                (self.pair.base_scores, "base"),
+                (self.pair.head_scores, "head"),
+            )
+        )
+        if np.array_equal(one, other):
+            return _identical("both models have the same loss on every test row")
+        delta, by_row = losses.compare_means(one, other)
+        found = estimate(delta, by_row, method="paired t", warnings=self._few_rows)
+        return self._cluster(found, by_row)
+
+    def _losses(self, name: str, scores: Mapping[str, Floats], side: str) -> Floats:
+        """Return each row's log loss or Brier score."""
+        if "" in scores:
+            target = self._positive
+            score = _check_probability(scores[""], side)
+            if name == "brier":
+                return losses.squared(target.astype(float), score)
+            return losses.log_loss(np.where(target, score, 1 - score))
+        coded = self._coded
+        needed = [coded.names[code] for code in np.unique(coded.target).tolist()]
+        missing = sorted(set(needed) - set(scores))
+        if missing:
+            raise Undefined(f"{side} has no column score_{missing[0]}"[:200])
+        own = np.empty(self.pair.rows)
+        squares = np.zeros(self.pair.rows)
+        for label, column in scores.items():
+            score = _check_probability(column, side)
+            code = coded.names.index(label) if label in coded.names else -1
+            is_own = coded.target == code
+            own[is_own] = score[is_own]
+            squares += (score - is_own) ** 2
+        return squares if name == "brier" else losses.log_loss(own)
+
+    def _estimate_errors(self, name: str) -> Estimate:
+        target, base, head = self._numbers
+        if np.array_equal(base, head):
+            return _identical("both models predict the same on every test row")
+        if name in {"rmse", "r2"}:
+            squares = losses.squared(target, base), losses.squared(target, head)
+            method = "jackknife of rows"
+            delta, by_row = (
+                losses.compare_roots(*squares)
+                if name == "rmse"
+                else losses.compare_r2(target, *squares)
+            )
+        elif name == "median_absolute_error":
+            method = "linearised median"
+            one, other = losses.absolute(target, base), losses.absolute(target, head)
+            delta, by_row = losses.compare_medians(one, other)
+        else:
+            method = "paired t"
+            loss = _LOSSES.get(name) or losses.pinball(_find_quantile(name) or 0.5)
+            delta, by_row = losses.compare_means(loss(target, base), loss(target, head))
+        found = estimate(delta, by_row, method=method, warnings=self._few_rows)
+        return self._cluster(found, by_row)
+
+    def _cluster(self, found: Estimate, by_row: Floats) -> Estimate:
+        if self.clusters is None:
+            return found
+        return estimate_by_cluster(found, by_row, self.clusters)
+
+    @cached_property
+    def _few_rows(self) -> tuple[str, ...]:
+        rows = self.pair.rows
+        if rows >= FEWEST_ROWS:
+            return ()
+        return (f"only {rows} test rows; the method is shown to hold from {FEWEST_ROWS}",)
+
+    @cached_property
+    def _coded(self) -> labels.Coded:
+        return labels.code_labels(self.pair)
+
+    @cached_property
+    def _cells(self) -> counts.Cells:
+        return counts.count_cells(self._coded)
+
+    @cached_property
+    def _sides(self) -> tuple[counts.Side, counts.Side]:
+        cells = self._cells
+        return counts.sum_side(cells, cells.base), counts.sum_side(cells, cells.head)
+
+    @cached_property
+    def _positive(self) -> NDArray[np.bool_]:
+        """Return which rows are of the positive class, the last of two labels."""
+        coded = self._coded
+        if len(coded.labels) != 2:  # noqa: PLR2004 - negative and positive
+            raise Undefined(f"a single score needs two classes and there are {len(coded.labels)}")
+        return np.asarray(coded.target == 1)
+
+    @cached_property
+    def _scores(self) -> tuple[NDArray[np.bool_], Floats, Floats]:
+        """Return the positive rows and both sides' scores, checked."""
+        base, head = self.pair.base_scores.get(""), self.pair.head_scores.get("")
+        if base is None or head is None:
+            side = "base" if base is None else "head"
+            raise Undefined(f"{side} has no column `score`, which a ranking of two classes needs")
+        return self._positive, _check_finite(base, "base"), _check_finite(head, "head")
+
+    @cached_property
+    def _rankings(self) -> tuple[ranking.Ranking, ranking.Ranking]:
+        target, base, head = self._scores
+        return ranking.rank_scores(base, target), ranking.rank_scores(head, target)
+
+    @cached_property
+    def _numbers(self) -> tuple[Floats, Floats, Floats]:
+        """Return target and predictions as numbers, checked."""
+        pair = self.pair
+        named = ((pair.target, "target"), (pair.base, "base"), (pair.head, "head"))
+        for column, what in named:
+            if column.dtype.kind == "S":
+                raise Undefined(f"the metric is of numbers, and {what} holds text")
+        target, base, head = (_check_finite(column.astype(float), what) for column, what in named)
+        return target, base, head
+
+
+def _identical(why: str) -> Estimate:
+    """Return a difference of exactly zero: the models can't be told apart on these rows."""
+    return Estimate(delta=0, error=0, freedom=1, method="identical", warnings=(why,))
+
+
+def _check_finite(values: Floats, side: str) -> Floats:
+    finite = np.isfinite(values)
+    if not finite.all():
+        bad = np.flatnonzero(~finite)
+        raise Undefined(
+            f"{side} has {len(bad):,} value(s) that are not finite, the first in matched row"
+            f" {int(bad[0]) + 1:,}"
+        )
+    return values
+
+
+def _check_probability(values: Floats, side: str) -> Floats:
+    _check_finite(values, side)
+    if values.min() < 0 or values.max() > 1:
+        raise Undefined(f"{side}'s scores leave the range from 0 to 1: they are no probabilities")
+    return values

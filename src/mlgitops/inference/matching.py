@@ -1,0 +1,189 @@
+"""Set base and head side by side: the same test rows, matched by id. Pure.
+
+A row that cannot be paired (its id is missing on one side, stands twice, or carries another
+target) takes no part in the comparison; it is counted, and the count is told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from mlgitops.predictions import Column, Predictions
+
+    Rows = NDArray[np.intp]
+
+_WORD = 8  # bytes of the words that texts are hashed by
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pair:
+    """Base and head on the matched rows, in base's order."""
+
+    target: Column
+    base: Column  # predictions
+    head: Column
+    base_scores: Mapping[str, NDArray[np.float64]]  # class → score
+    head_scores: Mapping[str, NDArray[np.float64]]
+    columns: Mapping[str, Column]  # base's, else head's: to cluster by
+    notices: tuple[str, ...] = ()  # what was left out, one sentence each
+
+    @property
+    def rows(self) -> int:
+        """Return the number of matched rows."""
+        return int(self.target.shape[0])
+
+
+def match_predictions(base: Predictions, head: Predictions) -> Pair:
+    """Pair the rows of base and head by id, and say what could not be paired.
+
+    Where both sides have a column to cluster by, base's is taken: the change under review
+    does not choose the clusters it is judged by.
+    """
+    base_keys, head_keys = _as_keys(base.id, head.id)
+    base_rows, base_twice = _find_single(base_keys)
+    head_rows, head_twice = _find_single(head_keys)
+    base_rows, head_rows, base_only, head_only = _join(base_keys, head_keys, base_rows, head_rows)
+    base_target, head_target = base.target[base_rows], head.target[head_rows]
+    same = _equal(base_target, head_target)
+    other = int(same.size - np.count_nonzero(same))
+    if other:
+        base_rows, head_rows = _take(base_rows, same), _take(head_rows, same)
+        base_target = base_target[same]
+    return Pair(
+        target=base_target,
+        base=base.prediction[base_rows],
+        head=head.prediction[head_rows],
+        base_scores={name: score[base_rows] for name, score in base.scores.items()},
+        head_scores={name: score[head_rows] for name, score in head.scores.items()},
+        columns={
+            **{name: column[head_rows] for name, column in head.columns.items()},
+            **{name: column[base_rows] for name, column in base.columns.items()},
+        },
+        notices=_tell(base_twice, head_twice, base_only, head_only, other),
+    )
+
+
+def _tell(
+    base_twice: int, head_twice: int, base_only: int, head_only: int, other: int
+) -> tuple[str, ...]:
+    """Say what was left out."""
+    counts = (
+        (base_twice, "whose id stands more than once at base"),
+        (head_twice, "whose id stands more than once at head"),
+        (base_only, "found only at base"),
+        (head_only, "found only at head"),
+        (other, "with another target at base than at head"),
+    )
+    return tuple(
+        f"{count:,} test row{'s' * (count != 1)} {what} {'are' if count != 1 else 'is'} left out"
+        " of the comparison."
+        for count, what in counts
+        if count
+    )
+
+
+def _as_keys(base: Column, head: Column) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return whole numbers that are equal exactly where the ids are."""
+    if base.dtype.kind in "iu" and head.dtype.kind in "iu":
+        return base.astype(np.int64), head.astype(np.int64)
+    base, head = _as_bytes(base), _as_bytes(head)
+    width = -(-max(base.itemsize, head.itemsize) // _WORD) * _WORD
+    base, head = base.astype(f"S{width}"), head.astype(f"S{width}")
+    keys = _hash_words(base), _hash_words(head)
+    if _is_faithful(base, head, *keys):
+        return keys
+    _, codes = np.unique(np.concatenate([base, head]), return_inverse=True)
+    return codes[: len(base)], codes[len(base) :]
+
+
+def _as_bytes(column: Column) -> Column:
+    """Return texts as they are, numbers as text."""
+    return column if column.dtype.kind == "S" else column.astype("S24")
+
+
+def _hash_words(texts: Column) -> NDArray[np.int64]:
+    """Mix each text's 8-byte words into one (multiply and fold, as in FNV)."""
+    words = np.ascontiguousarray(texts).view("<u8").reshape(len(texts), -1)
+    mixed = np.full(len(texts), 0xCBF29CE484222325, dtype=np.uint64)
+    for column in range(words.shape[1]):
+        mixed ^= words[:, column]
+        mixed *= np.uint64(0x9E3779B97F4A7C15)
+        mixed ^= mixed >> np.uint64(29)
+    return mixed.view(np.int64)
+
+
+def _is_faithful(
+    base: Column, head: Column, base_keys: NDArray[np.int64], head_keys: NDArray[np.int64]
+) -> bool:
+    """Tell whether equal keys stand for equal texts throughout."""
+    texts, keys = np.concatenate([base, head]), np.concatenate([base_keys, head_keys])
+    if len(base) == len(head) and np.array_equal(base_keys, head_keys):
+        if not np.array_equal(base, head):
+            return False
+        texts, keys = base, base_keys
+    order = np.argsort(keys, kind="stable")
+    sorted_keys = keys[order]
+    twins = np.flatnonzero(sorted_keys[1:] == sorted_keys[:-1])
+    return bool(np.array_equal(texts[order[twins]], texts[order[twins + 1]]))
+
+
+def _find_single(keys: NDArray[np.int64]) -> tuple[Rows | slice, int]:
+    """Return the rows whose key stands once, and how many rows do not."""
+    if np.all(keys[1:] > keys[:-1]):
+        return slice(None), 0
+    ordered = np.sort(keys)
+    twins = ordered[1:] == ordered[:-1]
+    if not twins.any():
+        return slice(None), 0
+    rows = np.flatnonzero(~np.isin(keys, ordered[1:][twins]))
+    return rows, len(keys) - len(rows)
+
+
+def _join(
+    base_keys: NDArray[np.int64],
+    head_keys: NDArray[np.int64],
+    base_rows: Rows | slice,
+    head_rows: Rows | slice,
+) -> tuple[Rows | slice, Rows | slice, int, int]:
+    """Return the rows of each side that share a key, in base's order, and who is alone."""
+    base_single, head_single = base_keys[base_rows], head_keys[head_rows]
+    if np.array_equal(base_single, head_single):
+        return base_rows, head_rows, 0, 0
+    _, at_base, at_head = np.intersect1d(
+        base_single, head_single, assume_unique=True, return_indices=True
+    )
+    order = np.argsort(at_base)
+    at_base, at_head = at_base[order], at_head[order]
+    # An id that stands twice on one side is counted there, not as missing here.
+    base_only = np.count_nonzero(~np.isin(base_single, head_keys))
+    head_only = np.count_nonzero(~np.isin(head_single, base_keys))
+    return (
+        _take(base_rows, at_base),
+        _take(head_rows, at_head),
+        int(base_only),
+        int(head_only),
+    )
+
+
+def _take(rows: Rows | slice, selection: NDArray[np.intp] | NDArray[np.bool_]) -> Rows:
+    """Select from rows, where a slice stands for all."""
+    every = np.flatnonzero(selection) if selection.dtype == bool else selection
+    return every.astype(np.intp, copy=False) if isinstance(rows, slice) else rows[every]
+
+
+def _equal(one: Column, other: Column) -> NDArray[np.bool_]:
+    """Compare targets; NaN equals NaN here, so that it is told as what it is."""
+    if (one.dtype.kind == "S") != (other.dtype.kind == "S"):
+        one, other = _as_bytes(one), _as_bytes(other)
+    same = np.asarray(one == other, dtype=bool)
+    if one.dtype.kind == "f" and other.dtype.kind == "f":
+        same |= np.isnan(one) & np.isnan(other)
+    return same

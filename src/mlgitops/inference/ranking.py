@@ -1,0 +1,152 @@
+"""Metrics of a ranking: ROC AUC and average precision, paired, in one sort per model. Pure.
+
+ROC AUC: the error of DeLong, DeLong & Clarke-Pearson (1988, Biometrics 44:837), from
+placement values found by midranks (Sun & Xu 2014, IEEE Signal Process. Lett. 21:1389).
+Average precision: the exact jackknife. Leaving one row out changes the precision at every
+threshold below its score, so the average precision without each row follows from cumulative
+sums, for all rows in one pass; ties are exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlgitops.inference.estimate import FEWEST_ROWS, Undefined
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+#: With fewer positive (or negative) rows the intervals are too narrow too often.
+FEWEST_OF_CLASS = 20
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ranking:
+    """One model's scores, sorted from low to high and grouped where they tie."""
+
+    order: NDArray[np.intp]  # row at each rank
+    group: NDArray[np.int32]  # group at each rank
+    positives: Floats  # in each group
+    negatives: Floats
+    target: NDArray[np.bool_]  # by row: is it positive?
+
+    def to_rows(self, positive: Floats, negative: Floats) -> Floats:
+        """Spread values of the groups to rows: ``positive`` to positive rows, else the other."""
+        rows = np.empty(len(self.order))
+        rows[self.order] = np.where(
+            self.target[self.order], positive[self.group], negative[self.group]
+        )
+        return rows
+
+
+def rank_scores(score: Floats, target: NDArray[np.bool_]) -> Ranking:
+    """Sort the rows by score; equal scores form one group."""
+    order = np.argsort(score)
+    ranked = score[order]
+    group = np.zeros(len(order), dtype=np.int32)
+    np.cumsum(ranked[1:] != ranked[:-1], out=group[1:])
+    del ranked
+    positives = np.bincount(group, weights=target[order]).astype(np.float64, copy=False)
+    return Ranking(
+        order=order,
+        group=group,
+        positives=positives,
+        negatives=np.bincount(group).astype(np.float64) - positives,
+        target=target,
+    )
+
+
+def place_rows(ranking: Ranking) -> tuple[float, Floats]:
+    """Return the ROC AUC and each row's contribution to its error.
+
+    A positive row's placement value is the share of negatives it outranks, a negative row's
+    the share of positives that outrank it, ties counting half. Scaled so that the squares
+    sum to DeLong's variance S10 / m + S01 / n.
+    """
+    m, n = ranking.positives.sum(), ranking.negatives.sum()
+    below = (np.cumsum(ranking.negatives) - ranking.negatives / 2) / n
+    above = 1 - (np.cumsum(ranking.positives) - ranking.positives / 2) / m
+    auc = float(ranking.positives @ below / m)
+    return auc, ranking.to_rows(
+        (below - auc) / np.sqrt(m * (m - 1)), (above - auc) / np.sqrt(n * (n - 1))
+    )
+
+
+def leave_out_rows(ranking: Ranking) -> tuple[float, Floats]:
+    """Return the average precision, and the average precision without each row.
+
+    Going down the thresholds, a group of t positives adds t * T / N: T positives and N rows
+    score at least as much. A row left out takes 1 from N, and from T if it is positive, in
+    its own group and in all below.
+    """
+    t = ranking.positives[::-1]
+    hits, rows = np.cumsum(t), np.cumsum(t + ranking.negatives[::-1])
+    m = hits[-1]
+    less = np.maximum(rows - 1, 1)
+    above = np.cumsum(t * hits / rows)
+    without_negative = t * hits / less
+    without_positive = t * (hits - 1) / less
+    own = (t - 1) * (hits - 1) / less
+    kept = above - t * hits / rows
+    negative = (kept + _sum_below(without_negative) + without_negative) / m
+    positive = (kept + own + _sum_below(without_positive)) / (m - 1)
+    return float(above[-1] / m), ranking.to_rows(positive[::-1], negative[::-1])
+
+
+def _sum_below(terms: Floats) -> Floats:
+    """Return for each group the sum over all groups after it."""
+    sums = np.cumsum(terms[::-1])[::-1]
+    return np.append(sums[1:], 0.0)
+
+
+def compare_auc(
+    base: tuple[float, Floats], head: tuple[float, Floats], target: NDArray[np.bool_]
+) -> tuple[float, Floats, float]:
+    """Return delta, contributions, and Satterthwaite's degrees of freedom.
+
+    The variance is a sum of two, from m positive and n negative rows; with few positives,
+    taking it for normal is too bold (Welch 1947, Biometrika 34:28).
+    """
+    contributions = head[1] - base[1]
+    squares = contributions * contributions
+    of_positives = float(squares @ target)
+    of_negatives = float(squares.sum()) - of_positives
+    m = int(np.count_nonzero(target))
+    bottom = of_positives**2 / (m - 1) + max(of_negatives, 0) ** 2 / (len(target) - m - 1)
+    freedom = (of_positives + of_negatives) ** 2 / bottom if bottom > 0 else len(target) - 1
+    return head[0] - base[0], contributions, freedom
+
+
+def compare_average_precision(
+    base: tuple[float, Floats], head: tuple[float, Floats]
+) -> tuple[float, Floats]:
+    """Return the delta, less the jackknife's estimate of its bias, and contributions."""
+    without = head[1] - base[1]
+    rows, mean = len(without), float(without.mean())
+    delta = head[0] - base[0]
+    bias = (rows - 1) * (mean - delta)
+    return delta - bias, (mean - without) * np.sqrt((rows - 1) / rows)
+
+
+def check_ranking(target: NDArray[np.bool_], scores: tuple[Floats, Floats]) -> tuple[str, ...]:
+    """Return warnings; raises Undefined when a ranking says nothing."""
+    m = int(np.count_nonzero(target))
+    n = len(target) - m
+    if min(m, n) < 2:  # noqa: PLR2004 - one row has no spread
+        raise Undefined(
+            f"{m:,} positive and {n:,} negative test rows: a ranking needs at least two of each"
+        )
+    for score, side in zip(scores, ("base", "head"), strict=True):
+        if score.min() == score.max():
+            raise Undefined(f"{side} gives the same score to every row, which ranks nothing")
+    texts = []
+    if m + n < FEWEST_ROWS:
+        texts.append(f"only {m + n} test rows; the method is shown to hold from {FEWEST_ROWS}")
+    if min(m, n) < FEWEST_OF_CLASS:
+        texts.append(f"a class has only {min(m, n)} rows; {FEWEST_OF_CLASS} or more are needed")
+    return tuple(texts)
