@@ -88,9 +88,11 @@ def drop_empty(words: list[str]) -> list[str]:
     rest = iter(words)
     for word in rest:
         name, equals, value = word.partition("=")
+        if word == "--":
+            return [*kept, word, *rest]
         if word.startswith("--") and equals and value in ("true", "false", ""):
             kept += [name] if value == "true" else []
-        elif word.startswith("--") and not equals:
+        elif word.startswith("--") and not equals:  # an option, its value in the next word
             value = next(rest, "")
             kept += [f"{word}={value}"] if value else []
         elif word:

@@ -15,6 +15,8 @@ from msgspec import Meta
 
 #: Version of `report.json`; raised when a reader of the old form would be misled.
 REPORT_SCHEMA = 1
+#: Names the project where a repository holds only one.
+DEFAULT_KEY = "model"
 
 Sha = Annotated[str, Meta(pattern="^[0-9a-f]{40}([0-9a-f]{24})?$")]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -139,7 +141,8 @@ class StageChange(Struct, frozen=True, kw_only=True):
 class Side(Struct, frozen=True, kw_only=True):
     """One side of the comparison."""
 
-    sha: Sha | None  # None: the work tree, not yet committed
+    sha: Sha | None  # None: nothing is committed yet
+    dirty: bool = False  # the work tree, whose files differ from `sha`
     ref: Text | None = None  # what the person named, such as "main"
     test_data: Text | None = None  # hash of the test data, "md5:…"
 

@@ -1,0 +1,223 @@
+"""`mlgitops report`: judge a report again, write the summary, post the comment and the check."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlgitops.errors import MlgitopsError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from mlgitops.console import Console
+    from mlgitops.github.comment import Posted
+    from mlgitops.github.decision import Decision
+    from mlgitops.github.event import Event
+
+EXAMPLES = """\
+example, in a job that may write and has checked out the base:
+  mlgitops report --report report.json --policy policy.yaml
+
+The report is treated as hostile: it must be of this event's commits, its own verdict is
+thrown away, and the base's policy judges again. The job summary is written first; then
+one comment is created or updated, and one check is put on the head commit, with the token
+in GITHUB_TOKEN. A failure to post is a warning and never changes the verdict.
+exit code: 0 pass, 1 fail, 2 could not decide.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.epilog = EXAMPLES
+    parser.add_argument(
+        "--report", default="report.json", metavar="PATH", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--policy", default="policy.yaml", metavar="PATH", help="of the base; default: %(default)s"
+    )
+    parser.add_argument("--key", help="names the project when several share one repository")
+    parser.add_argument("--event", type=Path, metavar="PATH", help="default: $GITHUB_EVENT_PATH")
+    parser.add_argument(
+        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
+    )
+    parser.add_argument("--json", action="store_true", help="print what was decided as JSON")
+    parser.add_argument("--dry-run", action="store_true", help="print the comment, post nothing")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Decide, write, post, and return the verdict's exit code."""
+    from mlgitops.github.decision import decide
+    from mlgitops.github.event import read_event
+    from mlgitops.model import DEFAULT_KEY
+
+    event = read_event(_find_event(args.event), os.environ)
+    key = args.key or DEFAULT_KEY
+    data, policy = _read(args.directory / args.report), _read(args.directory / args.policy)
+    decision = decide(data, policy, event, key=key, where=args.policy)
+    comment = render(decision, event, key=key)
+    url = ""
+    try:
+        _write_first(decision, event, comment, os.environ, console)
+    except MlgitopsError as error:
+        _warn(f"the summary could not be written: {error}", console)
+    if not args.dry_run:
+        posted = _post(decision, event, comment, key=key, policy=policy, args=args, console=console)
+        url = (posted.url or "") if posted else ""
+    _write_outputs(decision, url, console)
+    _print(_as_json(decision, url) if args.json else comment, console)
+    return decision.exit_code
+
+
+def render(decision: Decision, event: Event, *, key: str) -> str:
+    """Render the comment of ``decision`` within GitHub's limit."""
+    from mlgitops.github.comment import MAX_BODY_BYTES
+    from mlgitops.github.decision import render_decision
+    from mlgitops.github.marker import Marker, render_marker
+    from mlgitops.model import Links
+
+    run = event.run
+    marker = Marker(key=key, sha=event.head_sha, run=(run.run_number, run.run_attempt))
+    links = Links(run_url=run.run_url, repository_url=run.repository_url)
+    return render_decision(
+        decision, marker=render_marker(marker), links=links, limit=MAX_BODY_BYTES
+    )
+
+
+def _write_first(
+    decision: Decision,
+    event: Event,
+    comment: str,
+    environ: Mapping[str, str],
+    console: Console,
+) -> None:
+    """Write what needs no network: the summary in full, and annotations in the log."""
+    from mlgitops.github.decision import render_decision
+    from mlgitops.github.outputs import (
+        MAX_COMMANDS_PER_LEVEL,
+        MAX_SUMMARY_BYTES,
+        format_command,
+        write_summary,
+    )
+    from mlgitops.model import Links
+
+    links = Links(run_url=event.run.run_url, repository_url=event.run.repository_url)
+    full = render_decision(decision, marker="", links=links, limit=MAX_SUMMARY_BYTES - 1024)
+    write_summary(environ, full.strip() or comment)
+    if environ.get("GITHUB_ACTIONS") != "true":
+        return
+    judgement = decision.report.judgement if decision.report else None
+    failures = judgement.failures if judgement else ((decision.problem or ""),)
+    for failure in failures[:MAX_COMMANDS_PER_LEVEL]:
+        console.result(format_command("error", failure, title=decision.title))
+
+
+def _post(
+    decision: Decision,
+    event: Event,
+    comment: str,
+    *,
+    key: str,
+    policy: bytes | None,
+    args: argparse.Namespace,
+    console: Console,
+) -> Posted | None:
+    """Post the comment and the check, each on its own: one may fail without the other."""
+    import requests
+
+    from mlgitops.github.checks import post_check
+    from mlgitops.github.client import GitHubClient
+    from mlgitops.github.comment import CommentPoster, fetch_login
+    from mlgitops.github.decision import build_check
+    from mlgitops.model import Links
+
+    token = os.environ.get("GITHUB_TOKEN")
+    if not token:
+        _warn("nothing was posted: GITHUB_TOKEN is not set", console)
+        return None
+    posted: Posted | None = None
+    run = event.run
+    with requests.Session() as session:
+        client = GitHubClient(session, run.api_url, token=token)
+        try:
+            if event.number is not None:
+                poster = CommentPoster(
+                    client,
+                    repository=run.repository,
+                    number=event.number,
+                    login=fetch_login(client, run.graphql_url),
+                )
+                posted = poster.post(comment)
+                console.say(f"  comment {posted.outcome}: {posted.url or ''}")
+        except MlgitopsError as error:
+            _warn(f"the comment was not posted; read the job summary. {error}", console)
+        try:
+            links = Links(run_url=run.run_url, repository_url=run.repository_url)
+            check = build_check(
+                decision, event, key=key, policy=policy, where=args.policy, links=links
+            )
+            console.say(f"  check: {post_check(client, run.repository, check)}")
+        except MlgitopsError as error:
+            _warn(f"the check was not posted. {error}", console)
+    return posted
+
+
+def _write_outputs(decision: Decision, url: str, console: Console) -> None:
+    from mlgitops.github.outputs import write_outputs
+
+    try:
+        write_outputs(os.environ, {"verdict": decision.verdict, "comment-url": url})
+    except MlgitopsError as error:
+        _warn(f"the outputs could not be written: {error}", console)
+
+
+def _print(text: str, console: Console) -> None:
+    """Print the result; in a workflow's log, so that no line of it is taken for a command."""
+    from mlgitops.github.outputs import format_log
+
+    console.result(format_log(text) if os.environ.get("GITHUB_ACTIONS") == "true" else text)
+
+
+def _warn(text: str, console: Console) -> None:
+    """Warn the person; inside a workflow, by annotating the run."""
+    from mlgitops.github.outputs import format_command
+
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        console.result(format_command("warning", text, title="mlgitops"))
+    else:
+        console.warn(text)
+
+
+def _as_json(decision: Decision, url: str) -> str:
+    found = {
+        "verdict": decision.verdict,
+        "title": decision.title,
+        "problem": decision.problem,
+        "comment_url": url or None,
+    }
+    return json.dumps(found, indent=2)
+
+
+def _find_event(path: Path | None) -> Path:
+    named = path or os.environ.get("GITHUB_EVENT_PATH")
+    if not named:
+        raise MlgitopsError(
+            "there is no event to report on",
+            hint="run this in a workflow, name a payload with `--event`, "
+            "or try `mlgitops rehearse` on your machine",
+        )
+    return Path(named)
+
+
+def _read(path: Path) -> bytes | None:
+    """Read at most a little more than a report may hold; None when it cannot be read."""
+    from mlgitops.report import MAX_REPORT_BYTES
+
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_REPORT_BYTES + 1)
+    except OSError:
+        return None

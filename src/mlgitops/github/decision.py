@@ -1,0 +1,161 @@
+"""What the trusted half concludes: hostile bytes, the base's policy and the event to a verdict.
+
+Pure. The report's own judgement is thrown away and made again; whatever is wrong with the
+report becomes an undecided verdict with its reason, which is posted like any other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mlgitops.config import parse_policy
+from mlgitops.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNDECIDED, MlgitopsError
+from mlgitops.github.checks import Annotation, Check
+from mlgitops.judge import judge_report
+from mlgitops.model import Report, Verdict
+from mlgitops.parsing import parse_yaml
+from mlgitops.render.escape import escape_address, escape_prose
+from mlgitops.render.facts import headline
+from mlgitops.render.markdown import render_comment
+from mlgitops.report import parse_report
+
+if TYPE_CHECKING:
+    from mlgitops.github.event import Event
+    from mlgitops.model import Links
+    from mlgitops.parsing import Place
+
+UNDECIDED = "undecided"
+_EXITS = {Verdict.PASS: EXIT_PASS, Verdict.SKIP: EXIT_PASS, Verdict.FAIL: EXIT_FAIL}
+#: "Nothing to judge" must not look like a pass, and "could not decide" must not either.
+_CONCLUSIONS = {
+    "pass": "success",
+    "fail": "failure",
+    "skip": "neutral",
+    UNDECIDED: "failure",
+}
+_MAX_ANNOTATIONS = 200
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """A judged report, or the reason why there is none: exactly one of the two."""
+
+    report: Report | None = None
+    problem: str | None = None
+
+    @property
+    def verdict(self) -> str:
+        """Return pass, fail, skip or undecided."""
+        judgement = self.report.judgement if self.report else None
+        return judgement.verdict.value if judgement else UNDECIDED
+
+    @property
+    def exit_code(self) -> int:
+        """Return the exit code of the verdict."""
+        known = {verdict.value: code for verdict, code in _EXITS.items()}
+        return known.get(self.verdict, EXIT_UNDECIDED)
+
+    @property
+    def conclusion(self) -> str:
+        """Return the conclusion of the check."""
+        return _CONCLUSIONS[self.verdict]
+
+    @property
+    def title(self) -> str:
+        """Return the verdict in a few plain words."""
+        return headline(self.report) if self.report else "Could not decide"
+
+
+def decide(
+    data: bytes | None, policy: bytes | None, event: Event, *, key: str, where: str
+) -> Decision:
+    """Judge the report in ``data`` by ``policy``; never raises for what they hold.
+
+    None stands for a file that is not there. ``where`` names the policy file in messages.
+    """
+    if data is None:
+        return Decision(problem="the comparison left no report: the log of its job says why")
+    if policy is None:
+        return Decision(problem=f"the base has no {where}, so there is nothing to judge by")
+    try:
+        report = parse_report(data)
+        check_identity(report, event, key=key)
+        return Decision(report=judge_report(report, parse_policy(policy, where=where)))
+    except MlgitopsError as error:
+        return Decision(problem=str(error))
+
+
+def check_identity(report: Report, event: Event, *, key: str) -> None:
+    """Refuse a report of another project, or of other commits than the event's."""
+    if report.key != key:
+        raise MlgitopsError(f"the report is of project {report.key[:80]!r}, not {key!r}")
+    for name, told, expected in (
+        ("base", report.base.sha, {event.base_sha}),
+        ("head", report.head.sha, {event.head_sha}),
+    ):
+        if told not in expected:
+            wanted = " or ".join(sha[:12] for sha in sorted(expected))
+            raise MlgitopsError(
+                f"the report's {name} is {(told or 'no commit')[:12]}, the event's is {wanted}",
+                hint="the report belongs to another run; run the workflow again",
+            )
+
+
+def render_decision(decision: Decision, *, marker: str, links: Links, limit: int) -> str:
+    """Render the comment, or the summary, of any decision; ``limit`` is in bytes."""
+    if decision.report is not None:
+        return render_comment(decision.report, marker=marker, links=links, limit=limit)
+    lines = (decision.problem or "").splitlines() or ["no reason was given"]
+    quoted = "\n".join(f"> {escape_prose(line.strip())}  " for line in lines[:20] if line.strip())
+    address = escape_address(links.run_url)
+    more = f"\n\n[The run]({address}) has the log." if address else ""
+    return (
+        f"{marker}\n**⚠️ Could not decide.** This change has no verdict, "
+        f"and is not known to be safe.\n\n{quoted}{more}\n"
+    )
+
+
+def build_check(
+    decision: Decision, event: Event, *, key: str, policy: bytes | None, where: str, links: Links
+) -> Check:
+    """Build the check on the head commit. Its name depends on ``key`` alone."""
+    summary = render_decision(decision, marker="", links=links, limit=60_000).strip()
+    return Check(
+        name=f"mlgitops / {key}",
+        head_sha=event.head_sha,
+        run=f"{key}:{event.run.run_id}:{event.run.run_attempt}",
+        conclusion=decision.conclusion,
+        title=decision.title,
+        summary=summary,
+        details_url=event.run.run_url,
+        annotations=find_annotations(decision, policy, where=where),
+    )
+
+
+def find_annotations(
+    decision: Decision, policy: bytes | None, *, where: str
+) -> tuple[Annotation, ...]:
+    """Put each failing metric's reasons beside its line in the policy."""
+    judgement = decision.report.judgement if decision.report else None
+    if judgement is None or policy is None:
+        return ()
+    lines: dict[Place, int] = {}
+    parse_yaml(policy, where, lines=lines)
+    found = []
+    for metric in judgement.metrics:
+        if metric.verdict is not Verdict.FAIL:
+            continue
+        section = "budgets" if metric.budget else "metrics"
+        line = lines.get((section, metric.name), 1)
+        found.append(
+            Annotation(
+                path=where,
+                start_line=line,
+                end_line=line,
+                annotation_level="failure",
+                title=metric.name,
+                message="\n".join(metric.reasons) or metric.kind.value,
+            )
+        )
+    return tuple(found[:_MAX_ANNOTATIONS])
