@@ -257,7 +257,7 @@ class _Builder:
         elif isinstance(event, CollectionEndEvent):
             self._close()
         elif isinstance(event, AliasEvent):
-            self._alias(event.anchor)
+            self._alias(event.anchor or "")
         elif isinstance(event, DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:

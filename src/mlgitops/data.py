@@ -1,0 +1,38 @@
+"""What DVC says of data: the pointers in dvc.lock and .dvc files. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlgitops.model import DataVersion
+
+if TYPE_CHECKING:
+    from mlgitops.parsing import Value
+
+_HASHES = ("md5", "etag", "checksum")
+_MAX_HASH = 90
+
+
+def parse_pointer(document: dict[str, Value]) -> list[tuple[str, DataVersion]]:
+    """List the paths of a .dvc file, relative to it, with their versions.
+
+    >>> parse_pointer({"outs": [{"path": "a.csv", "md5": "0f", "size": 3}]})[0][0]
+    'a.csv'
+    """
+    outs = document.get("outs")
+    return [
+        (str(item["path"]), read_version(item))
+        for item in (outs if isinstance(outs, list) else [])
+        if isinstance(item, dict) and "path" in item
+    ]
+
+
+def read_version(item: dict[str, Value]) -> DataVersion:
+    """Read hash, size in bytes and number of files from one entry of `outs` or `deps`."""
+    kind = next((key for key in _HASHES if isinstance(item.get(key), (str, int))), None)
+    digest = f"{kind}:{item[kind]}"[:_MAX_HASH] if kind else "unknown"
+    return DataVersion(hash=digest, size=_count(item.get("size")), files=_count(item.get("nfiles")))
+
+
+def _count(value: Value) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -1,0 +1,108 @@
+"""Bytes of a metrics file to a MetricSet: flat dotted names, every value checked. No I/O."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.parsing import Value, parse_json, parse_toml, parse_yaml
+
+#: Numbers in one metrics file.
+MAX_METRICS = 200_000
+#: Characters of a metric's dotted name.
+MAX_NAME = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricSet:
+    """The metrics of one file at one side; dotted name → value, or why it is unusable."""
+
+    values: dict[str, float] = field(default_factory=dict)
+    unusable: dict[str, str] = field(default_factory=dict)
+    problem: str | None = None  # why the file as a whole could not be read
+
+
+def parse_metrics(data: bytes, path: str) -> MetricSet:
+    """Parse a metrics file by its suffix: JSON, YAML, TOML, or one bare number.
+
+    Raises :class:`MlgitopsError` when it is malformed, holds one key twice, or breaks a limit.
+
+    >>> parse_metrics(b'{"test": {"auc": 0.9, "ok": true}}', "m.json").values
+    {'test.auc': 0.9}
+    """
+    document = _parse_document(data, path)
+    if isinstance(document, (dict, list)):
+        return _flatten(document, path)
+    name = PurePosixPath(path).stem
+    value, reason = check_number(document)
+    if isinstance(document, str) or document is None:
+        hint = "write JSON, YAML or TOML: names and numbers"
+        raise MlgitopsError("holds no metrics", where=path, hint=hint)
+    return MetricSet(values={name: value}) if reason is None else MetricSet(unusable={name: reason})
+
+
+def check_number(value: Value) -> tuple[float, str | None]:
+    """Return ``value`` as a finite float, or the reason why it is not one."""
+    if isinstance(value, bool):
+        return math.nan, f"is {str(value).lower()}, not a number"
+    if isinstance(value, (int, float)):
+        try:
+            number = float(value)
+        except OverflowError:
+            return math.nan, "is too large a number"
+        if math.isnan(number):
+            return number, "is NaN"
+        return number, "is infinite" if math.isinf(number) else None
+    if isinstance(value, str):
+        return math.nan, "is text, not a number"
+    return math.nan, "is a list, not a number" if isinstance(value, list) else "is empty"
+
+
+def _parse_document(data: bytes, path: str) -> Value:
+    if not data.strip():
+        hint = "the stage that writes it may have failed: run it again"
+        raise MlgitopsError("the file is empty", where=path, hint=hint)
+    suffix = PurePosixPath(path).suffix.lower()
+    if suffix == ".json":
+        return parse_json(data, path)
+    if suffix == ".toml":
+        return parse_toml(data, path)
+    return parse_yaml(data, path)  # JSON and bare numbers are YAML too
+
+
+def _flatten(document: dict[str, Value] | list[Value], path: str) -> MetricSet:
+    """Join nested keys with dots; two keys that meet in one name are both unusable."""
+    if isinstance(document, list):
+        raise MlgitopsError("the top level is a list, not names and numbers", where=path)
+    values: dict[str, float] = {}
+    unusable: dict[str, str] = {}
+    stack: list[tuple[str, Value]] = [("", document)]
+    while stack:
+        prefix, node = stack.pop()
+        if isinstance(node, dict):
+            begin = f"{prefix}." if prefix else ""
+            stack.extend((f"{begin}{key}", item) for key, item in node.items())
+            continue
+        _check_name(prefix, path)
+        if prefix in values or prefix in unusable:
+            values.pop(prefix, None)
+            unusable[prefix] = "is written twice, once with dots and once nested"
+            continue
+        number, reason = check_number(node)
+        if reason is None:
+            values[prefix] = number
+        else:
+            unusable[prefix] = reason
+        if len(values) + len(unusable) > MAX_METRICS:
+            raise MlgitopsError(f"over {MAX_METRICS:,} metrics", where=path)
+    return MetricSet(values=values, unusable=unusable)
+
+
+def _check_name(name: str, path: str) -> None:
+    if not name.strip("."):
+        raise MlgitopsError("a metric has an empty name", where=path)
+    if len(name) > MAX_NAME:
+        what = f"a metric's name has over {MAX_NAME} characters: {name[:60]}…"
+        raise MlgitopsError(what, where=path)

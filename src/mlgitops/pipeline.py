@@ -1,0 +1,312 @@
+"""The DVC pipeline at one side: stages, lock entries, and which files are metrics or params.
+
+In: a reader of files at a revision. Out: :class:`Pipeline`. DVC itself is not used, so
+nothing of a pull request runs.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from mlgitops.data import parse_pointer, read_version
+from mlgitops.errors import MlgitopsError
+from mlgitops.parsing import Value, parse_json, parse_toml, parse_yaml
+from mlgitops.templating import UnresolvedError, expand, expand_stages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mlgitops.model import DataVersion
+
+#: Longest path we follow, in characters.
+MAX_PATH = 500
+
+Read: TypeAlias = "Callable[[str], bytes | None]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One stage as dvc.yaml declares it; paths are from the repository's root."""
+
+    name: str
+    file: str  # its dvc.yaml
+    folder: str  # where it runs
+    command: str
+    deps: tuple[str, ...]
+    outs: tuple[str, ...]
+    metrics: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockEntry:
+    """What dvc.lock says a stage was run with, and made."""
+
+    command: str
+    deps: dict[str, str]  # path → hash
+    params: dict[str, str]  # "file:name" → JSON text
+    outs: dict[str, DataVersion]
+
+
+@dataclass(kw_only=True)
+class Pipeline:
+    """Everything DVC knows at one side."""
+
+    stages: dict[str, Stage] = field(default_factory=dict)
+    locks: dict[str, LockEntry] = field(default_factory=dict)
+    metrics: set[str] = field(default_factory=set)
+    params: set[str] = field(default_factory=set)
+    plots: set[str] = field(default_factory=set)
+    pointers: dict[str, DataVersion] = field(default_factory=dict)  # from .dvc files
+    notices: list[str] = field(default_factory=list)
+
+    def find_version(self, path: str) -> DataVersion | None:
+        """Find what dvc.lock or a .dvc file says of ``path``."""
+        for lock in self.locks.values():
+            if path in lock.outs:
+                return lock.outs[path]
+        return self.pointers.get(path)
+
+
+def read_pipeline(files: dict[str, str], read: Read) -> Pipeline:
+    """Read every dvc.yaml, dvc.lock and .dvc file among ``files`` (path → blob id).
+
+    Raises :class:`MlgitopsError` when one of them is malformed.
+    """
+    pipeline = Pipeline()
+    for path in sorted(files, key=lambda path: (not path.endswith("dvc.yaml"), path)):
+        name = posixpath.basename(path)
+        if name == "dvc.yaml":
+            _read_file(path, read, pipeline, _add_definition)
+        elif name == "dvc.lock":
+            _read_file(path, read, pipeline, _add_lock)
+        elif name.endswith(".dvc") and name != ".dvc":
+            _read_file(path, read, pipeline, _add_pointer)
+    return pipeline
+
+
+def _read_file(
+    path: str,
+    read: Read,
+    pipeline: Pipeline,
+    add: Callable[[dict[str, Value], str, Pipeline, Read], None],
+) -> None:
+    data = read(path)
+    if data is None:
+        return
+    document = parse_yaml(data, path)
+    if document is None:
+        return
+    if not isinstance(document, dict):
+        raise MlgitopsError("the top level must be a mapping", where=path)
+    add(document, path, pipeline, read)
+
+
+def _add_definition(
+    document: dict[str, Value],
+    path: str,
+    pipeline: Pipeline,
+    read: Read,
+) -> None:
+    """Take what a dvc.yaml declares."""
+    folder = posixpath.dirname(path)
+    scope = _read_scope(document.get("vars"), folder, read, pipeline)
+    stages = document.get("stages") or {}
+    if not isinstance(stages, dict):
+        raise MlgitopsError("`stages` must be a mapping", where=path)
+    for name, body in stages.items():
+        if not isinstance(body, dict):
+            raise MlgitopsError(f"stage {name[:80]!r} must be a mapping", where=path)
+        try:
+            for full, stage in expand_stages(name, body, scope):
+                if isinstance(stage, dict):
+                    _add_stage(full, stage, path, pipeline)
+        except UnresolvedError as error:
+            pipeline.notices.append(
+                f"`{path}`: stage `{name}` was not read, `${{{error}}}` is not known."
+            )
+    for kind, found in (
+        ("metrics", pipeline.metrics),
+        ("params", pipeline.params),
+        ("plots", pipeline.plots),
+    ):
+        for entry, _ in _entries(_try_expand(document.get(kind), scope)):
+            _put(found, folder, entry)
+
+
+def _add_stage(name: str, body: dict[str, Value], path: str, pipeline: Pipeline) -> None:
+    folder = posixpath.join(posixpath.dirname(path), str(body.get("wdir") or "."))
+    metrics = [entry for entry, _ in _entries(body.get("metrics"))]
+    plots = [entry for entry, _ in _entries(body.get("plots"))]
+    outs = [entry for entry, _ in _entries(body.get("outs"))]
+    for entry in metrics:
+        _put(pipeline.metrics, folder, entry)
+    for entry in plots:
+        _put(pipeline.plots, folder, entry)
+    for entry, _ in _param_files(body.get("params")):
+        _put(pipeline.params, folder, entry)
+    command = body.get("cmd")
+    full = stage_name(name, path)
+    pipeline.stages[full] = Stage(
+        name=full,
+        file=path,
+        folder=folder,
+        command="\n".join(map(str, command)) if isinstance(command, list) else str(command),
+        deps=_places(folder, [entry for entry, _ in _entries(body.get("deps"))]),
+        outs=_places(folder, [*outs, *metrics, *plots]),
+        metrics=_places(folder, metrics),
+    )
+
+
+def stage_name(name: str, path: str) -> str:
+    """Name a stage as DVC does: bare at the root, with its dvc.yaml below it.
+
+    >>> stage_name("train", "dvc.yaml"), stage_name("train", "a/dvc.yaml")
+    ('train', 'a/dvc.yaml:train')
+    """
+    folder = posixpath.dirname(path)
+    return f"{folder}/dvc.yaml:{name}" if folder else name
+
+
+def join_path(folder: str, path: str) -> str | None:
+    """Join and normalise; None when it leads out of the repository."""
+    joined = posixpath.normpath(posixpath.join(folder, path))
+    outside = joined.startswith(("/", "../")) or joined == ".." or "://" in path
+    return None if outside or len(joined) > MAX_PATH else joined
+
+
+def _add_lock(
+    document: dict[str, Value],
+    path: str,
+    pipeline: Pipeline,
+    read: Read,
+) -> None:
+    """Take what a dvc.lock records."""
+    del read
+    stages = document.get("stages", document if "schema" not in document else {})
+    if not isinstance(stages, dict):
+        raise MlgitopsError("`stages` must be a mapping", where=path)
+    for name, body in stages.items():
+        if not isinstance(body, dict):
+            raise MlgitopsError(f"stage {name[:80]!r} must be a mapping", where=path)
+        full = stage_name(name, path)
+        stage = pipeline.stages.get(full)
+        folder = stage.folder if stage else posixpath.dirname(path)
+        deps = _locked(body.get("deps"), folder)
+        pipeline.locks[full] = LockEntry(
+            command=str(body.get("cmd")),
+            deps={place: version.hash for place, version in deps.items()},
+            params=_lock_params(body.get("params"), folder),
+            outs=_locked(body.get("outs"), folder),
+        )
+
+
+def _locked(entries: Value, folder: str) -> dict[str, DataVersion]:
+    found = {}
+    for item in _list(entries):
+        if isinstance(item, dict) and isinstance(item.get("path"), str):
+            place = join_path(folder, str(item["path"]))
+            if place is not None:
+                found[place] = read_version(item)
+    return found
+
+
+def _lock_params(entries: Value, folder: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    if isinstance(entries, dict):
+        for path, values in entries.items():
+            place = join_path(folder, path) or path
+            if isinstance(values, dict):
+                for name, value in values.items():
+                    found[f"{place}:{name}"] = json.dumps(value, sort_keys=True, default=str)
+    return found
+
+
+def _add_pointer(
+    document: dict[str, Value],
+    path: str,
+    pipeline: Pipeline,
+    read: Read,
+) -> None:
+    """Take what a .dvc file points at."""
+    del read
+    folder = posixpath.join(posixpath.dirname(path), str(document.get("wdir") or "."))
+    for entry, version in parse_pointer(document):
+        place = join_path(folder, entry)
+        if place is not None:
+            pipeline.pointers[place] = version
+
+
+def _read_scope(entries: Value, folder: str, read: Read, pipeline: Pipeline) -> dict[str, Value]:
+    """Collect what `${...}` may name: params.yaml, then what `vars` adds."""
+    scope: dict[str, Value] = {}
+    for entry in ["params.yaml", *_list(entries)]:
+        if isinstance(entry, dict):
+            scope.update(entry)
+            continue
+        name, _, keys = str(entry).partition(":")
+        place = join_path(folder, name)
+        data = read(place) if place else None
+        if data is None or place is None:
+            continue
+        try:
+            values = _parse_vars(data, place)
+        except MlgitopsError as error:
+            pipeline.notices.append(f"`{place}` cannot be read: {error.what}."[:500])
+            continue
+        chosen = keys.split(",") if keys else list(values)
+        scope.update({key: values[key] for key in chosen if key in values})
+    return scope
+
+
+def _parse_vars(data: bytes, path: str) -> dict[str, Value]:
+    parse = {".json": parse_json, ".toml": parse_toml}.get(posixpath.splitext(path)[1], parse_yaml)
+    values = parse(data, path)
+    return values if isinstance(values, dict) else {}
+
+
+def _try_expand(value: Value, scope: dict[str, Value]) -> Value:
+    try:
+        return expand(value, scope)
+    except UnresolvedError:
+        return value
+
+
+def _entries(value: Value) -> Iterator[tuple[str, Value]]:
+    """Yield path and options of a list such as `[a.json, {b.json: {cache: false}}]`."""
+    items: list[Value] = list(value.items()) if isinstance(value, dict) else _list(value)  # type: ignore[arg-type]
+    for item in items:
+        if isinstance(item, str):
+            yield item, None
+        elif isinstance(item, dict):
+            yield from item.items()
+        elif isinstance(item, tuple):
+            yield item
+
+
+def _param_files(value: Value) -> Iterator[tuple[str, Value]]:
+    """Yield the files of a stage's `params`: a bare name means params.yaml."""
+    for item in _list(value):
+        if isinstance(item, str):
+            yield "params.yaml", None
+        elif isinstance(item, dict):
+            yield from item.items()
+
+
+def _list(value: Value) -> list[Value]:
+    if isinstance(value, list):
+        return value
+    return [] if value is None else [value]
+
+
+def _put(found: set[str], folder: str, entry: str) -> None:
+    place = join_path(folder, entry)
+    if place is not None and "${" not in place:
+        found.add(place)
+
+
+def _places(folder: str, entries: list[str]) -> tuple[str, ...]:
+    joined = [join_path(folder, entry) for entry in entries]
+    return tuple(place for place in joined if place is not None)
