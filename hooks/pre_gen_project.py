@@ -48,14 +48,14 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 #: Storage to the form of its address and an example; "repo" has none.
 STORAGE_URLS = {
     "local": (r"(?:/|~/|\.\./)[\w ./+@-]*[\w+-]", "../storage or /srv/storage"),
-    "s3": (r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[\w.+-]+)*", "s3://bucket/folder"),
-    "gcs": (r"gs://[a-z0-9][a-z0-9._-]{1,61}[a-z0-9](?:/[\w.+-]+)*", "gs://bucket/folder"),
+    "s3": (r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/\w[\w.+-]*)*", "s3://bucket/folder"),
+    "gcs": (r"gs://[a-z0-9][a-z0-9._-]{1,61}[a-z0-9](?:/\w[\w.+-]*)*", "gs://bucket/folder"),
     "azure": (
-        r"azure://[a-z0-9][a-z0-9-]{1,61}[a-z0-9](?:/[\w.+-]+)*",
+        r"azure://[a-z0-9][a-z0-9-]{1,61}[a-z0-9](?:/\w[\w.+-]*)*",
         "azure://container/folder",
     ),
     "ssh": (
-        r"ssh://(?:[\w.-]+@)?[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[\w.+-]+)+",
+        r"ssh://(?:[\w.-]+@)?[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/\w[\w.+-]*)+",
         "ssh://user@host/folder",
     ),
 }
@@ -70,7 +70,7 @@ def find_name_mistakes(name: str) -> Iterator[str]:
             f"project_name: {' '.join(ascii(sign) for sign in bad)} would need quoting in the files"
             " it goes into; use letters, digits, spaces and - _ . , ( ) + & /"
         )
-    elif name and not name[0].isalnum():
+    elif name.strip() and not name.strip()[0].isalnum():
         yield "project_name: start it with a letter or a digit"
 
 
@@ -89,7 +89,7 @@ def find_slug_mistakes(slug: str) -> Iterator[str]:
     elif package in sys.stdlib_module_names:
         yield f"project_slug: the package {package!r} would hide Python's own module of that name"
     elif package in TAKEN:
-        yield f"project_slug: the package {package!r} would hide the library of that name"
+        yield f"project_slug: the package {package!r} would hide a library that the project imports"
 
 
 def find_owner_mistakes(owner: str) -> Iterator[str]:

@@ -1,0 +1,149 @@
+"""`mlgitops new`: a project from bundled data, or from the person's own table."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlgitops.errors import EXIT_PASS, MlgitopsError
+from mlgitops.generate.answers import (
+    check_answers,
+    check_given,
+    complete_answers,
+    read_questions,
+)
+from mlgitops.generate.project import check_target, find_toolkit_source, generate_project
+from mlgitops.toolkit import toolkit_root
+
+if TYPE_CHECKING:
+    import argparse
+
+    from mlgitops.console import Console
+    from mlgitops.generate.answers import Answer
+
+_EPILOG = """\
+Asks what it must know, writes the project, and makes its first commit. The same as
+`cookiecutter` with this template. No network and no DVC needed.
+
+With --data the project starts from your own table (CSV, UTF-8, a header line): columns,
+types, ranges, allowed values, the task and the parameters are inferred and written to
+contract.yaml, params.yaml, policy.yaml and data/DATA_CARD.md, where you edit them.
+
+examples:
+  mlgitops new
+  mlgitops new --no-input --task regression --owner octocat
+  mlgitops new --data churn.csv --target churned --id customer
+"""
+
+#: Flag to the question it answers, its placeholder and its help.
+_FLAGS = {
+    "name": ("project_name", "NAME", "name of the project, for people"),
+    "slug": ("project_slug", "SLUG", "name of its folder and model, such as flight-delays"),
+    "owner": ("owner", "USER", "GitHub user, or organisation/team, who reviews policy changes"),
+    "task": ("task", "TASK", "binary, regression or multiclass"),
+    "storage": ("storage", "KIND", "repo, local, s3, gcs, azure or ssh"),
+    "storage-url": ("storage_url", "URL", "address of that storage"),
+    "python": ("python_version", "X.Y", "Python version of the pipeline"),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `mlgitops new`."""
+    parser.epilog = _EPILOG
+    parser.add_argument("--directory", type=Path, default=Path(), help="where to put the project")
+    parser.add_argument("--no-input", action="store_true", help="take the defaults, ask nothing")
+    for flag, (_, metavar, text) in _FLAGS.items():
+        parser.add_argument(f"--{flag}", metavar=metavar, help=text)
+    parser.add_argument(
+        "--answer",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="answer any question of cookiecutter.json",
+    )
+    data = parser.add_argument_group("your own table")
+    data.add_argument("--data", type=Path, metavar="FILE.csv", help="the table to learn from")
+    data.add_argument("--target", metavar="COLUMN", help="the column to predict")
+    data.add_argument("--id", metavar="COLUMN", help="the column that names a row, unique")
+    parser.add_argument("--json", action="store_true", help="print where and what as JSON")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Check the table and the answers, then write the project."""
+    template = toolkit_root()
+    given = check_given(read_questions(template), _read_given(args))
+    if args.data is not None:
+        return _run_with_data(args, console, template, given)
+    if args.target or args.id:
+        raise MlgitopsError("--target and --id describe a table", hint="name it with --data")
+    answers = _answer(args, console, template, given)
+    project = generate_project(template, answers, directory=args.directory, dataset=None)
+    return _finish(args, console, project, {"answers": answers, "inferred": None})
+
+
+def _run_with_data(
+    args: argparse.Namespace, console: Console, template: Path, given: dict[str, Answer]
+) -> int:
+    from mlgitops.generate.dataset import write_dataset
+    from mlgitops.generate.inference import infer_table
+    from mlgitops.generate.table import name_project, read_table
+
+    if not args.target:
+        raise MlgitopsError("--data needs --target", hint="name the column to predict")
+    with console.step(f"Read {args.data.name}"):
+        table = read_table(args.data)
+        facts = infer_table(table, target=args.target, key=args.id, task=given.get("task"))
+    for note in facts.notes:
+        console.say(f"  - {note}")
+    given = {**given, "task": facts.task}
+    answers = _answer(args, console, template, given, project_name=name_project(args.data))
+    with tempfile.TemporaryDirectory(prefix="mlgitops-new-") as folder:
+        write_dataset(Path(folder), table, facts)
+        project = generate_project(
+            template, answers, directory=args.directory, dataset=Path(folder)
+        )
+    return _finish(args, console, project, {"answers": answers, "inferred": facts.as_dict()})
+
+
+def _answer(
+    args: argparse.Namespace,
+    console: Console,
+    template: Path,
+    given: dict[str, Answer],
+    **defaults: Answer,
+) -> dict[str, Answer]:
+    """Return checked answers to every question, and make sure that the folder is free."""
+    ask = not args.no_input and sys.stdin.isatty()
+    if not ask and not args.no_input:
+        console.say("No terminal to ask at: taking the defaults.")
+    defaults = {**find_toolkit_source(template), **defaults}
+    answers = complete_answers(template, given, ask=ask, defaults=defaults)
+    check_answers(template, answers)
+    check_target(args.directory, str(answers["project_slug"]))
+    return answers
+
+
+def _finish(
+    args: argparse.Namespace, console: Console, project: Path, found: dict[str, Any]
+) -> int:
+    if args.json:
+        document = {"project": str(project), **found}
+        console.result(json.dumps(document, indent=2, ensure_ascii=False))
+    return EXIT_PASS
+
+
+def _read_given(args: argparse.Namespace) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for text in args.answer:
+        name, sign, value = text.partition("=")
+        if not sign:
+            raise MlgitopsError(f"{text!r} is not KEY=VALUE", hint="--answer owner=octocat")
+        given[name.strip()] = value.strip()
+    for flag, (question, _, _) in _FLAGS.items():
+        value = getattr(args, flag.replace("-", "_"))
+        if value is not None:
+            given[question] = value
+    return given

