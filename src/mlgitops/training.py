@@ -116,8 +116,8 @@ def _check_out(project: Path) -> set[str]:
     if not (project / "dvc.lock").is_file():
         return set()
     printed = run_dvc(project, ["checkout", "--force", "--allow-missing", "dvc.yaml"])
-    moved = (line.split("\t", 1) for line in printed.splitlines() if "\t" in line)
-    return {path.strip().rstrip("/") for state, path in moved if state.strip() in ("A", "M", "D")}
+    moved = (line.split(None, 1) for line in printed.splitlines())
+    return {words[1].rstrip("/") for words in moved if len(words) == 2 and words[0] in "AMD"}  # noqa: PLR2004
 
 
 def quote_line(line: str) -> str:
@@ -138,25 +138,25 @@ def _repro(project: Path, console: Console, arguments: tuple[str, ...]) -> dict[
     log.parent.mkdir(exist_ok=True)
     progress = _Progress(console=console)
     command = [str(find_dvc(project)), *arguments]
-    process = subprocess.Popen(
+    environment = project_environment(project) | {"PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
         command,
         cwd=project,
-        env=project_environment(project) | {"PYTHONUNBUFFERED": "1"},
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         encoding="utf-8",
         errors="replace",
-    )
-    try:
-        with log.open("w", encoding="utf-8") as file:
-            _follow(process.stdout or (), file, progress)
-        code = process.wait()
-    finally:
-        if process.poll() is None:
+    ) as process:
+        try:
+            with log.open("w", encoding="utf-8") as file:
+                _follow(process.stdout or (), file, progress)
+            code = process.wait()
+        except BaseException:
             process.terminate()
-            process.wait()
+            raise
     if code != 0:
         raise _failure(progress, log, code)
     progress.finish()

@@ -32,6 +32,9 @@ changed or removed. It shares no history with the code: do not merge it.
 # Bytes in, bytes out: no line-ending conversion, no attempt at a textual difference.
 _ATTRIBUTES = "files/** -text -diff -merge\n"
 
+# Set while a git hook runs; they would send our commands to the caller's repository.
+_LOCAL_VARIABLES = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR"}
+
 # The first commit is the same in every clone, so that two first publishers share a root.
 _ROOT_IDENTITY = {
     "GIT_AUTHOR_NAME": "mlgitops",
@@ -49,7 +52,8 @@ def run_git(
     """Run git in ``folder`` and return what it printed; no hook runs, no prompt waits."""
     fixed = ["-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false"]
     fixed += ["-c", "core.autocrlf=false", "-c", "core.quotePath=false"]
-    variables = {"GIT_TERMINAL_PROMPT": "0", **os.environ, **(environment or {})}
+    inherited = {name: value for name, value in os.environ.items() if name not in _LOCAL_VARIABLES}
+    variables = {"GIT_TERMINAL_PROMPT": "0", **inherited, **(environment or {})}
     return run_program(["git", "-C", folder, *fixed, *arguments], env=variables)
 
 
@@ -59,29 +63,6 @@ def find_revision(folder: Path, revision: str) -> str | None:
         return run_git(folder, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").strip()
     except MlgitopsError:
         return None
-
-
-def has_origin(project: Path) -> bool:
-    """Tell whether the repository has a remote named origin."""
-    return "origin" in run_git(project, "remote").split()
-
-
-def fetch_branch(project: Path, console: Console) -> bool:
-    """Fetch the storage branch of origin; return whether origin could be asked.
-
-    A clone without credentials or network goes on with what was fetched before.
-    """
-    if not has_origin(project):
-        return False
-    try:
-        listed = run_git(project, "ls-remote", "--heads", "origin", LOCAL)
-        if listed.strip():
-            run_git(project, "fetch", "--quiet", "--no-tags", "origin", f"+{LOCAL}:{UPSTREAM}")
-    except MlgitopsError as error:
-        if not find_revision(project, UPSTREAM):
-            console.warn(f"origin could not be asked for its {BRANCH}: {_last_line(error)}")
-        return False
-    return True
 
 
 def ensure_worktree(project: Path, folder: Path, console: Console) -> Path:
@@ -104,37 +85,6 @@ def ensure_worktree(project: Path, folder: Path, console: Console) -> Path:
             run_git(project, "update-ref", LOCAL, start, "")
         run_git(project, "worktree", "add", "--quiet", folder, BRANCH)
     return folder
-
-
-def integrate(project: Path, worktree: Path) -> None:
-    """Bring what origin has into the local branch; refuse an origin that changed an object."""
-    if not find_revision(project, UPSTREAM):
-        return
-    base = find_merge_base(worktree, "HEAD", UPSTREAM)
-    if base:
-        check_add_only(worktree, base, UPSTREAM)
-    run_git(worktree, *identity_options(worktree), "rebase", "--quiet", UPSTREAM)
-
-
-def find_merge_base(folder: Path, one: str, other: str) -> str | None:
-    """Return the newest common commit, or None when the histories share nothing."""
-    try:
-        return run_git(folder, "merge-base", one, other).strip()
-    except MlgitopsError:
-        return None
-
-
-def check_add_only(folder: Path, base: str, head: str) -> None:
-    """Raise :class:`MlgitopsError` when an object of ``base`` is changed or missing at ``head``."""
-    options = ["--no-renames", "--diff-filter=DMT", "--name-only"]
-    touched = run_git(folder, "diff", *options, base, head, "--", "files").split("\n")
-    changed = [path for path in touched if path]
-    if changed:
-        raise MlgitopsError(
-            f"{len(changed)} stored objects were changed or removed, first {changed[0]}",
-            where=f"branch {BRANCH} at {head}",
-            hint="objects are add-only: restore the branch from a clone that still has them",
-        )
 
 
 def identity_options(folder: Path) -> list[str]:
@@ -169,7 +119,3 @@ def _make_root(project: Path) -> str:
         tree = run_git(project, "write-tree", environment=index).strip()
     message = "Store data and models of this repository"
     return run_git(project, "commit-tree", tree, "-m", message, environment=_ROOT_IDENTITY).strip()
-
-
-def _last_line(error: MlgitopsError) -> str:
-    return error.what.strip().splitlines()[-1].strip()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from mlgitops.environments import FOLDERS
 from mlgitops.errors import MlgitopsError
-from mlgitops.storage.branch import ensure_worktree, fetch_branch, integrate
+from mlgitops.storage.branch import ensure_worktree
+from mlgitops.storage.exchange import fetch_branch, integrate
 from mlgitops.storage.remote import STORAGE_FOLDER, read_remote, write_local_url
 
 if TYPE_CHECKING:
@@ -63,9 +64,8 @@ def _prepare_repo(project: Path, remote: Remote, console: Console) -> Remote:
     fetch_branch(project, console)
     worktree = ensure_worktree(project, folder, console)
     integrate(project, worktree)
-    assert remote.path is not None  # noqa: S101 - a remote of this kind has one
     # Another worktree of the same repository may hold the branch: then both share it.
-    prepared = replace(remote, path=worktree / remote.path.relative_to(folder))
+    prepared = replace(remote, path=worktree)
     write_local_url(project, prepared)
     return prepared
 

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import json
-import random
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlgitops.dvc import run_dvc
 from mlgitops.errors import MistakesError, MlgitopsError
-from mlgitops.storage.branch import (
-    BRANCH,
-    fetch_branch,
-    has_origin,
-    identity_options,
-    integrate,
-    run_git,
-)
-from mlgitops.storage.objects import (
-    StoredObject,
-    hash_file,
-    locate,
-    read_members,
-    read_objects,
-)
+from mlgitops.storage.additions import commit_new, drop_damaged, refuse_changed
+from mlgitops.storage.branch import BRANCH, run_git
+from mlgitops.storage.exchange import has_origin, prove_pushed, push_branch
+from mlgitops.storage.objects import StoredObject, read_members, read_objects
 from mlgitops.storage.prepare import prepare_storage
 from mlgitops.storage.remote import find_cache
 from mlgitops.storage.sources import cache_sources
@@ -39,8 +26,6 @@ if TYPE_CHECKING:
 #: https://docs.github.com/en/repositories/working-with-files/managing-large-files
 WARN_BYTES = 50 * 1000 * 1000
 REFUSE_BYTES = 95 * 1000 * 1000
-
-PUSH_ATTEMPTS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,15 +68,18 @@ def _publish_to_branch(project: Path, remote: Remote, console: Console) -> Publi
     objects = _read_all(project, remote)
     _check_sizes(project, worktree, objects, remote, console)
     with console.step(f"Copy new objects to branch {BRANCH}"):
-        _refuse_changed(worktree)
+        refuse_changed(worktree)
         _push_verified(project, worktree)
-        added = _commit_new(worktree)
+        # Before the commit: a directory's manifest must not show without its members.
+        _refuse_missing(project, objects, _list_folder(worktree, objects), where=str(worktree))
+        added = commit_new(worktree)
     pushed = has_origin(project)
     if pushed:
         with console.step(f"Push branch {BRANCH} to origin"):
-            _push_branch(project, worktree, console)
+            push_branch(project, worktree, console)
+            prove_pushed(project, worktree)
     with console.step("Prove that the storage is complete"):
-        _prove_branch(project, worktree, objects, pushed=pushed)
+        _prove_branch(project, worktree, objects)
     return Published(remote=remote.name, objects=len(objects), added=added, pushed=pushed)
 
 
@@ -140,9 +128,9 @@ def _check_sizes(
 def _push_verified(project: Path, worktree: Path) -> None:
     """Run `dvc push`; what an earlier one left half-written is dropped, and sent again."""
     run_dvc(project, ["push", "--quiet"])
-    if _drop_damaged(worktree):
+    if drop_damaged(worktree):
         run_dvc(project, ["push", "--quiet"])
-        damaged = _drop_damaged(worktree)
+        damaged = drop_damaged(worktree)
         if damaged:
             raise MlgitopsError(
                 f"{len(damaged)} objects do not have the content of their name, first {damaged[0]}",
@@ -151,102 +139,10 @@ def _push_verified(project: Path, worktree: Path) -> None:
             )
 
 
-def _new_files(worktree: Path) -> list[str]:
-    options = ["--others", "-z", "--", "files"]
-    return [path for path in run_git(worktree, "ls-files", *options).split("\0") if path]
-
-
-def _drop_damaged(worktree: Path) -> list[str]:
-    """Remove new files whose content is not that of their name; return their paths."""
-    damaged = [path for path in _new_files(worktree) if not _is_sound(worktree, path)]
-    for path in damaged:
-        (worktree / path).unlink()
-    return damaged
-
-
-def _is_sound(worktree: Path, path: str) -> bool:
-    file = worktree / path
-    oid = "".join(path.split("/")[2:])
-    regular = file.is_file() and not file.is_symlink()
-    return regular and locate(oid) == path and hash_file(file) == oid.removesuffix(".dir")
-
-
-def _refuse_changed(worktree: Path) -> None:
-    """Raise when a stored file was edited or removed in the work tree of the branch."""
-    listed = run_git(worktree, "ls-files", "--deleted", "--modified", "-z").split("\0")
-    changed = [path for path in listed if path]
-    if changed:
-        raise MlgitopsError(
-            f"{len(set(changed))} stored objects were changed or removed, first {changed[0]}",
-            where=str(worktree),
-            hint=f"objects are add-only: `git -C {worktree.name} checkout -- .` restores them",
-        )
-
-
-def _commit_new(worktree: Path) -> int:
-    """Commit the new objects, which were verified; return how many."""
-    paths = _new_files(worktree)
-    if not paths:
-        return 0
-    listing = worktree / ".git-add"
-    listing.write_text("\0".join(paths), encoding="utf-8")
-    options = [f"--pathspec-from-file={listing}", "--pathspec-file-nul"]
-    try:
-        run_git(worktree, "add", "--force", *options)
-    finally:
-        listing.unlink()
-    message = f"Store {len(paths)} objects"
-    run_git(worktree, *identity_options(worktree), "commit", "--quiet", "-m", message)
-    return len(paths)
-
-
-def _push_branch(project: Path, worktree: Path, console: Console) -> None:
-    """Push without force; when somebody was quicker, put our additions on top of theirs."""
-    for attempt in range(1, PUSH_ATTEMPTS + 1):
-        try:
-            run_git(worktree, "push", "--quiet", "origin", f"{BRANCH}:{BRANCH}")
-        except MlgitopsError as error:
-            lost_race = any(
-                word in error.what for word in ("rejected", "fetch first", "cannot lock")
-            )
-            if not lost_race or attempt == PUSH_ATTEMPTS:
-                raise MlgitopsError(
-                    error.what,
-                    where=f"branch {BRANCH}",
-                    hint="the objects are committed here; `mlgitops publish` again pushes them",
-                ) from error
-            time.sleep(random.uniform(0, 0.2 * attempt))  # noqa: S311 - spreads the others
-            fetch_branch(project, console)
-            integrate(project, worktree)
-        else:
-            return
-
-
-def _prove_branch(
-    project: Path, worktree: Path, objects: list[StoredObject], *, pushed: bool
-) -> None:
+def _prove_branch(project: Path, worktree: Path, objects: list[StoredObject]) -> None:
     head = run_git(worktree, "rev-parse", "HEAD").strip()
-    if pushed:
-        listed = run_git(project, "ls-remote", "origin", f"refs/heads/{BRANCH}").split()
-        upstream = listed[0] if listed else "nothing"
-        if upstream != head and not _contains(project, worktree, upstream, head):
-            raise MlgitopsError(
-                f"origin holds {upstream[:12]}, not the {head[:12]} that was pushed",
-                where=f"branch {BRANCH}",
-                hint="run `mlgitops publish` again",
-            )
     stored = _list_tree(worktree, head)
     _refuse_missing(project, objects, stored, where=f"branch {BRANCH} at {head[:12]}")
-
-
-def _contains(project: Path, worktree: Path, upstream: str, head: str) -> bool:
-    """Tell whether ``upstream``, pushed by another since, holds our commit."""
-    try:
-        run_git(project, "fetch", "--quiet", "--no-tags", "origin", upstream)
-        run_git(worktree, "merge-base", "--is-ancestor", head, upstream)
-    except MlgitopsError:
-        return False
-    return True
 
 
 def _list_tree(worktree: Path, revision: str) -> dict[str, int]:
@@ -256,14 +152,16 @@ def _list_tree(worktree: Path, revision: str) -> dict[str, int]:
     return {path: int(head.split()[3]) for head, path in rows}
 
 
+def _list_folder(folder: Path, objects: list[StoredObject]) -> dict[str, int]:
+    """Return path to size in bytes of those objects that a folder holds."""
+    files = {stored.location: folder / stored.location for stored in objects}
+    return {path: file.stat().st_size for path, file in files.items() if file.is_file()}
+
+
 def _prove(project: Path, remote: Remote, objects: list[StoredObject]) -> None:
     """List the remote: the exit code of a push is no proof that everything arrived."""
     if remote.path is not None:
-        stored = {
-            stored_object.location: (remote.path / stored_object.location).stat().st_size
-            for stored_object in objects
-            if (remote.path / stored_object.location).is_file()
-        }
+        stored = _list_folder(remote.path, objects)
         _refuse_missing(project, objects, stored, where=remote.url)
         return
     answer = run_dvc(project, ["data", "status", "--json", "--not-in-remote"])

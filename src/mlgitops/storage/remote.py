@@ -107,8 +107,8 @@ def _classify(project: Path, name: str, url: str) -> Remote:
         return Remote(name=name, kind=kind, url=url)
     # DVC reads a relative url from the folder that holds the configuration.
     path = Path(_normal(project / ".dvc", rest if separator else url))
-    inside = path.is_relative_to(project / STORAGE_FOLDER)
-    return Remote(name=name, kind="repo" if inside else "local", url=url, path=path)
+    kind = "repo" if path == project / STORAGE_FOLDER else "local"
+    return Remote(name=name, kind=kind, url=url, path=path)
 
 
 def _normal(folder: Path, url: str) -> str:

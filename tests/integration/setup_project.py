@@ -1,0 +1,138 @@
+"""A small project of two stages, made by hand: real git, real DVC, no template."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+from mlgitops.console import Console
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONFIG = """\
+[core]
+    analytics = false
+    remote = storage
+['remote "storage"']
+    url = {url}
+    verify = true
+"""
+
+PIPELINE = """\
+stages:
+  double:
+    cmd: python3 -m demo.double
+    deps: [data/raw/table.csv, src/demo/double.py]
+    params: [factor]
+    outs: [data/double.csv]
+  total:
+    cmd: python3 -m demo.total
+    deps: [data/double.csv, src/demo/total.py]
+    outs: [parts]
+    metrics:
+      - reports/metrics.json: {cache: false}
+"""
+
+DOUBLE = """\
+from pathlib import Path
+
+factor = int(Path("params.yaml").read_text().split(":")[1])
+rows = [int(row) for row in Path("data/raw/table.csv").read_text().split()]
+if factor == 0:
+    raise SystemExit("a factor of 0 loses every row")
+Path("data/double.csv").write_text("".join(f"{factor * row}\\n" for row in rows))
+"""
+
+TOTAL = """\
+import json
+from pathlib import Path
+
+rows = [int(row) for row in Path("data/double.csv").read_text().split()]
+Path("parts").mkdir(exist_ok=True)
+Path("reports").mkdir(exist_ok=True)
+for row in rows:
+    Path(f"parts/{row}.txt").write_text(str(row))
+Path("reports/metrics.json").write_text(json.dumps({"total": sum(rows)}))
+"""
+
+IGNORED = "/.dvc-storage/\n/.mlgitops/\n/.venv*\n__pycache__/\n/data/raw/table.csv\n"
+IDENTITY = {
+    "GIT_AUTHOR_NAME": "Author",
+    "GIT_AUTHOR_EMAIL": "author@example.org",
+    "GIT_COMMITTER_NAME": "Author",
+    "GIT_COMMITTER_EMAIL": "author@example.org",
+}
+
+
+def quiet() -> Console:
+    """Return a console whose output stays in memory."""
+    return Console(out=io.StringIO(), err=io.StringIO())
+
+
+def shown(console: Console) -> str:
+    """Return everything that a console of :func:`quiet` was told."""
+    streams = (console.out, console.err)
+    return "".join(stream.getvalue() for stream in streams if isinstance(stream, io.StringIO))
+
+
+def git(folder: Path, *words: str) -> str:
+    """Run git in ``folder`` and return what it printed."""
+    done = subprocess.run(
+        ["git", "-c", "init.defaultBranch=main", *words],
+        cwd=folder,
+        env={**os.environ, **IDENTITY},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout.strip()
+
+
+def commit(project: Path, message: str) -> str:
+    """Commit everything and return the sha."""
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--allow-empty", "-m", message)
+    return git(project, "rev-parse", "HEAD")
+
+
+def make_project(folder: Path, *, url: str = "../.dvc-storage", rows: str = "1\n2\n3\n") -> Path:
+    """Write the project, with its raw table beside the pointer, and commit it."""
+    digest = hashlib.md5(rows.encode(), usedforsecurity=False).hexdigest()
+    pointer = f"outs:\n- md5: {digest}\n  size: {len(rows)}\n  hash: md5\n  path: table.csv\n"
+    files = {
+        ".dvc/config": CONFIG.format(url=url),
+        ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n",
+        ".dvcignore": "/.dvc-storage\n",
+        ".gitignore": IGNORED,
+        "dvc.yaml": PIPELINE,
+        "params.yaml": "factor: 2\n",
+        "src/demo/__init__.py": "",
+        "src/demo/double.py": DOUBLE,
+        "src/demo/total.py": TOTAL,
+        "data/raw/table.csv": rows,
+        "data/raw/table.csv.dvc": pointer,
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    git(folder, "init", "--quiet")
+    commit(folder, "Start")
+    return folder
+
+
+def make_origin(project: Path, folder: Path) -> Path:
+    """Make a bare repository, the origin of ``project``, and push main to it."""
+    git(project, "init", "--quiet", "--bare", str(folder))
+    git(project, "remote", "add", "origin", str(folder))
+    git(project, "push", "--quiet", "origin", "main")
+    return folder
+
+
+def clone(origin: Path, folder: Path) -> Path:
+    """Clone ``origin`` into ``folder``."""
+    git(origin, "clone", "--quiet", "--branch", "main", str(origin), str(folder))
+    return folder

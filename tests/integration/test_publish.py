@@ -1,0 +1,209 @@
+"""`mlgitops publish`: the storage is complete, add-only, and a lost race is no loss."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from integration.setup_project import clone, commit, git, make_origin, make_project, quiet, shown
+
+from mlgitops.cli import run
+from mlgitops.errors import MlgitopsError
+from mlgitops.storage import prepare_storage, publish, publish_objects
+from mlgitops.storage.objects import hash_file, locate, read_objects
+from mlgitops.training import run_pipeline
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def trained(project: Path) -> Path:
+    """Prepare and train a project."""
+    prepare_storage(project, quiet())
+    run_pipeline(project, quiet())
+    return project
+
+
+def stored(repository: Path) -> set[str]:
+    """Return the paths of the objects in the storage branch of a repository."""
+    listed = git(repository, "ls-tree", "-r", "--name-only", "dvc-storage", "files").splitlines()
+    return set(listed)
+
+
+def test_everything_the_lock_names_arrives(tmp_path: Path) -> None:
+    """Raw data, stage outputs and the members of a directory are in the branch of origin."""
+    project = trained(make_project(tmp_path / "project"))
+    origin = make_origin(project, tmp_path / "origin.git")
+    published = publish_objects(project, quiet())
+    # raw table, double.csv, the manifest of parts/, and its three files
+    assert published.objects == 6
+    assert (published.added, published.pushed) == (6, True)
+    named = {item.location for item in read_objects(project)}
+    assert named < stored(origin)
+    assert not any("metrics.json" in item.path for item in read_objects(project))
+
+
+def test_publishing_again_adds_nothing(tmp_path: Path) -> None:
+    """A second publication finds everything in place and makes no commit."""
+    project = trained(make_project(tmp_path / "project"))
+    publish_objects(project, quiet())
+    before = git(project, "rev-parse", "dvc-storage")
+    assert publish_objects(project, quiet()).added == 0
+    assert git(project, "rev-parse", "dvc-storage") == before
+
+
+def test_two_racing_publishes_both_land(tmp_path: Path) -> None:
+    """Two clones publish different models at once; both sets of objects are in origin."""
+    project = trained(make_project(tmp_path / "project"))
+    commit(project, "Train")
+    origin = make_origin(project, tmp_path / "origin.git")
+    clones = [clone(origin, tmp_path / f"clone{number}") for number in (1, 2)]
+    for number, other in enumerate(clones):
+        git(other, "config", "user.email", "author@example.org")
+        git(other, "config", "user.name", "Author")
+        (other / "data/raw/table.csv").write_text("1\n2\n3\n")
+        (other / "params.yaml").write_text(f"factor: {number + 5}\n")
+        trained(other)
+    failures: list[BaseException] = []
+
+    def attempt(other: Path) -> None:
+        try:
+            publish_objects(other, quiet())
+        except BaseException as error:  # noqa: BLE001 - handed to the main thread
+            failures.append(error)
+
+    threads = [threading.Thread(target=attempt, args=(other,)) for other in clones]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    for other in clones:
+        assert {item.location for item in read_objects(other)} <= stored(origin)
+
+
+def test_changed_object_is_refused(tmp_path: Path) -> None:
+    """An object edited in the storage folder stops the publication, and origin is as before."""
+    project = trained(make_project(tmp_path / "project"))
+    origin = make_origin(project, tmp_path / "origin.git")
+    publish_objects(project, quiet())
+    before = git(origin, "rev-parse", "dvc-storage")
+    victim = next(path for path in (project / ".dvc-storage/files").rglob("*") if path.is_file())
+    victim.chmod(0o644)
+    victim.write_bytes(b"!" * victim.stat().st_size)
+    (project / "params.yaml").write_text("factor: 9\n")
+    run_pipeline(project, quiet())
+    with pytest.raises(MlgitopsError, match="1 stored objects were changed or removed"):
+        publish_objects(project, quiet())
+    assert git(origin, "rev-parse", "dvc-storage") == before
+
+
+def test_origin_that_rewrote_an_object_is_refused(tmp_path: Path) -> None:
+    """A branch whose newer commit changes an object is not taken over."""
+    project = trained(make_project(tmp_path / "project"))
+    origin = make_origin(project, tmp_path / "origin.git")
+    publish_objects(project, quiet())
+    before = git(project, "rev-parse", "dvc-storage")
+    other = tmp_path / "other"
+    git(origin, "clone", "--quiet", "--branch", "dvc-storage", str(origin), str(other))
+    victim = next(path for path in (other / "files").rglob("*") if path.is_file())
+    victim.write_bytes(b"other content")
+    commit(other, "Rewrite")
+    git(other, "push", "--quiet", "origin", "dvc-storage")
+    with pytest.raises(MlgitopsError, match="1 stored objects were changed or removed"):
+        publish_objects(project, quiet())
+    assert git(project, "rev-parse", "dvc-storage") == before
+
+
+def test_half_written_object_of_an_interrupted_push_is_sent_again(tmp_path: Path) -> None:
+    """A new object with other content than its name is dropped and copied once more."""
+    project = trained(make_project(tmp_path / "project"))
+    item = read_objects(project)[0]
+    half = project / ".dvc-storage" / item.location
+    half.parent.mkdir(parents=True)
+    half.write_bytes(b"")
+    publish_objects(project, quiet())
+    assert hash_file(half) == item.oid
+
+
+def test_damaged_cache_is_never_published(tmp_path: Path) -> None:
+    """When the cache itself holds wrong bytes, nothing is committed and exit code is 2."""
+    project = trained(make_project(tmp_path / "project"))
+    before = git(project, "rev-parse", "dvc-storage")
+    item = next(item for item in read_objects(project) if item.path == "data/double.csv")
+    cached = project / ".dvc/cache" / item.location
+    cached.chmod(0o644)
+    cached.write_bytes(b"7\n7\n7\n")
+    assert run(["publish", "--directory", str(project)]) == 2
+    assert git(project, "rev-parse", "dvc-storage") == before
+    assert not (project / ".dvc-storage" / item.location).exists()
+
+
+def test_missing_object_is_never_called_complete(tmp_path: Path) -> None:
+    """An output that is neither in the cache nor in the storage is named."""
+    project = trained(make_project(tmp_path / "project"))
+    item = next(item for item in read_objects(project) if item.path == "data/double.csv")
+    (project / ".dvc/cache" / item.location).unlink()
+    with pytest.raises(MlgitopsError) as caught:
+        publish_objects(project, quiet())
+    assert "data/double.csv: missing" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("size", "outcome"),
+    [
+        (publish.WARN_BYTES, None),
+        (publish.WARN_BYTES + 1, "warning"),
+        (publish.REFUSE_BYTES, "warning"),
+        (publish.REFUSE_BYTES + 1, "refusal"),
+    ],
+)
+def test_large_files_warn_then_are_refused(tmp_path: Path, size: int, outcome: str | None) -> None:
+    """Over 50 MB warns; over 95 MB is refused with the command that moves to S3."""
+    project = make_project(tmp_path / "project")
+    remote = prepare_storage(project, quiet())
+    assert remote is not None
+    item = read_objects(project)[0]
+    cached = project / ".dvc/cache" / item.location
+    cached.parent.mkdir(parents=True)
+    with cached.open("wb") as file:
+        file.truncate(size)  # sparse: no bytes are written
+    console = quiet()
+    arguments = (project, project / ".dvc-storage", [item], remote, console)
+    if outcome == "refusal":
+        with pytest.raises(MlgitopsError) as caught:
+            publish._check_sizes(*arguments)
+        assert "dvc remote modify storage url s3://" in str(caught.value)
+    else:
+        publish._check_sizes(*arguments)
+        assert ("warning" in shown(console)) == (outcome == "warning")
+
+
+def test_local_folder_as_storage(tmp_path: Path) -> None:
+    """With the storage kind `local` the objects stand in that folder, proved by listing it."""
+    project = trained(make_project(tmp_path / "project", url="../../store"))
+    published = publish_objects(project, quiet())
+    assert published.objects == 6
+    for item in read_objects(project):
+        assert (tmp_path / "store" / locate(item.oid)).is_file()
+    assert str(tmp_path / "store") in (project / ".dvc/config.local").read_text()
+
+
+def test_json_says_what_was_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--json` gives the number of objects and whether they left this machine."""
+    project = trained(make_project(tmp_path / "project"))
+    assert run(["publish", "--directory", str(project), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == {"added": 6, "objects": 6, "pushed": False, "remote": "storage"}
+
+
+def test_project_without_a_remote_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where no default remote is named, the message gives the command that adds one."""
+    project = make_project(tmp_path / "project")
+    (project / ".dvc/config").write_text("[core]\n    analytics = false\n")
+    assert run(["publish", "--directory", str(project)]) == 2
+    assert "dvc remote add --default" in capsys.readouterr().err

@@ -1,0 +1,157 @@
+"""`mlgitops train` on a project of two stages, with real DVC."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from integration.setup_project import clone, commit, git, make_origin, make_project, quiet, shown
+
+from mlgitops.cli import run
+from mlgitops.errors import MlgitopsError
+from mlgitops.storage import prepare_storage, publish_objects
+from mlgitops.training import RUN_FILE, quote_line, run_pipeline
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def train(project: Path, *, base: str | None = None) -> dict[str, str]:
+    """Train and return stage name to state."""
+    prepare_storage(project, quiet())
+    return {stage.name: stage.state for stage in run_pipeline(project, quiet(), base=base)}
+
+
+def test_stages_run_once_then_only_what_changed(tmp_path: Path) -> None:
+    """Every stage runs the first time, none the second, and after an edit only what it reaches."""
+    project = make_project(tmp_path / "project")
+    assert train(project) == {"double": "ran", "total": "ran"}
+    assert train(project) == {"double": "skipped", "total": "skipped"}
+    source = project / "src/demo/total.py"
+    source.write_text(source.read_text() + "# a comment\n")
+    assert train(project) == {"double": "skipped", "total": "ran"}
+
+
+def test_outputs_come_back_after_a_checkout(tmp_path: Path) -> None:
+    """Another revision's outputs are restored, not made again, and hold that revision's data."""
+    project = make_project(tmp_path / "project")
+    train(project)
+    first = commit(project, "Train")
+    (project / "params.yaml").write_text("factor: 3\n")
+    train(project)
+    commit(project, "Train with 3")
+    git(project, "checkout", "--quiet", first)
+    assert train(project) == {"double": "restored", "total": "restored"}
+    assert (project / "data/double.csv").read_text() == "2\n4\n6\n"
+
+
+def test_fresh_clone_fetches_from_the_storage(tmp_path: Path) -> None:
+    """A clone with no data and no cache restores every output from the storage branch."""
+    project = make_project(tmp_path / "project")
+    train(project)
+    commit(project, "Train")
+    origin = make_origin(project, tmp_path / "origin.git")
+    publish_objects(project, quiet())
+    other = clone(origin, tmp_path / "clone")
+    assert train(other) == {"double": "restored", "total": "restored"}
+    assert sorted(path.name for path in (other / "parts").iterdir()) == ["2.txt", "4.txt", "6.txt"]
+
+
+def test_from_base_a_claimed_lock_entry_is_not_believed(tmp_path: Path) -> None:
+    """With --base an edited stage runs although the pull request's lock says it is up to date."""
+    project = make_project(tmp_path / "project")
+    train(project)
+    base = commit(project, "Train")
+    (project / "params.yaml").write_text("factor: 3\n")
+    train(project)
+    commit(project, "Train with 3")
+    assert train(project) == {"double": "skipped", "total": "skipped"}
+    assert train(project, base=base) == {"double": "ran", "total": "ran"}
+
+
+def test_from_base_unchanged_stages_need_no_data(tmp_path: Path) -> None:
+    """With --base a clone without data skips what did not change and fetches only inputs."""
+    project = make_project(tmp_path / "project")
+    train(project)
+    commit(project, "Train")
+    origin = make_origin(project, tmp_path / "origin.git")
+    publish_objects(project, quiet())
+    other = clone(origin, tmp_path / "clone")
+    source = other / "src/demo/total.py"
+    source.write_text(source.read_text() + "# a comment\n")
+    assert train(other, base="HEAD") == {"double": "restored", "total": "ran"}
+    assert not (other / "data/raw/table.csv").exists()
+
+
+def test_base_without_a_lock_runs_everything(tmp_path: Path) -> None:
+    """A base that has no dvc.lock vouches for nothing."""
+    project = make_project(tmp_path / "project")
+    base = git(project, "rev-parse", "HEAD")
+    train(project)
+    commit(project, "Train")
+    assert train(project, base=base) == {"double": "ran", "total": "ran"}
+
+
+def test_record_and_json_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--json` prints what `.mlgitops/run.json` holds: name, state and seconds of each stage."""
+    project = make_project(tmp_path / "project")
+    assert run(["train", "--directory", str(project), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((project / RUN_FILE).read_text())
+    assert [stage["name"] for stage in printed["stages"]] == ["double", "total"]
+    assert all(stage["seconds"] > 0 for stage in printed["stages"])
+
+
+def test_failing_stage_shows_its_own_last_lines(tmp_path: Path) -> None:
+    """A stage that fails is named, with what it printed, each line marked as quoted."""
+    project = make_project(tmp_path / "project")
+    (project / "params.yaml").write_text("factor: 0\n")
+    with pytest.raises(MlgitopsError) as caught:
+        train(project)
+    assert "stage double failed" in caught.value.what
+    assert "    | a factor of 0 loses every row" in caught.value.what
+    assert not (project / RUN_FILE).exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--base", "no-such-revision"], "the base no-such-revision is not in this clone"),
+        (["--base", "--help-me"], "the base --help-me is not in this clone"),
+    ],
+)
+def test_unknown_base_is_refused(tmp_path: Path, arguments: list[str], message: str) -> None:
+    """A base that this clone lacks ends the command before anything is replaced."""
+    project = make_project(tmp_path / "project")
+    with pytest.raises(MlgitopsError, match=message):
+        train(project, base=arguments[1])
+
+
+def test_folder_without_a_pipeline_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Outside a project the command says so and exits with 2."""
+    assert run(["train", "--directory", str(tmp_path)]) == 2
+    assert "there is no dvc.yaml" in capsys.readouterr().err
+
+
+def test_progress_names_each_stage(tmp_path: Path) -> None:
+    """While the pipeline runs, every stage that ran is shown with its time."""
+    project = make_project(tmp_path / "project")
+    console = quiet()
+    run_pipeline(project, console)
+    lines = [line.split() for line in shown(console).splitlines()]
+    assert [line[1] for line in lines] == ["double", "total"]
+    assert all(line[-1] == "s" for line in lines)
+
+
+@pytest.mark.parametrize(
+    "line", ["::error::x", "  ::set-output name=a::b", "##[group]x", "\x1b[2J"]
+)
+def test_quoted_lines_are_no_workflow_commands(line: str) -> None:
+    """Whatever a stage prints starts with our mark and holds no command or control character."""
+    quoted = quote_line(line)
+    assert quoted.startswith("    | ")
+    assert "##[" not in quoted
+    assert quoted.isprintable()
