@@ -110,7 +110,7 @@ class Forge:
         self.state = state
         self.login = login
         self.requests: list[tuple[str, str]] = []
-        self._fault = fault or (lambda _method, _path: None)
+        self.fault = fault or (lambda _method, _path: None)
         self._lock = threading.Lock()
         self._checks = checks
         self._url = ""
@@ -121,7 +121,7 @@ class Forge:
         self._url = request.root_url.rstrip("/")
         with self._lock:
             self.requests.append((request.method, request.path))
-            fault = self._fault(request.method, request.path)
+            fault = self.fault(request.method, request.path)
         if fault is None:
             return self._answer(request)(environ, start)
         time.sleep(fault.seconds)

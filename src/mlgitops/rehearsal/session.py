@@ -10,6 +10,7 @@ from __future__ import annotations
 import compileall
 import json
 import os
+import re
 import shutil
 import sys
 from importlib import resources
@@ -44,6 +45,10 @@ if TYPE_CHECKING:
 #: A token that opens nothing, so that steps find the variable they expect.
 TOKEN = "rehearsal-token-that-opens-nothing"  # noqa: S105 - not a secret
 STATE = Path(".mlgitops") / "rehearsal"
+#: Where links in the comment point, and git's address of the repository in a step; git is
+#: told to look into the bare clone instead, so nothing is ever fetched from there.
+SERVER = "https://github.com"
+_PIN = re.compile(r"@[0-9a-f]{40}$")
 _MARKS = {"success": ("✓", "green"), "failure": ("✗", "red")}
 
 
@@ -93,6 +98,7 @@ def rehearse(
     _prepare_environments(scratch, store, console)
     log = kept / "act.jsonl"
     kept.mkdir(parents=True, exist_ok=True)
+    (kept / ".gitignore").write_text("*\n", encoding="utf-8")
     forge = Forge(state)
     with Server(forge) as server:
         plan = _plan(scratch, store, state, change, number, server.url)
@@ -237,7 +243,7 @@ def _plan(  # noqa: PLR0917
     artifacts.mkdir()
     event = scratch / "event.json"
     event.write_text(json.dumps(_event(state.repository, change, number)), encoding="utf-8")
-    _write_git_config(scratch, f"{url}/{state.repository}")
+    _write_git_config(scratch, f"{SERVER}/{state.repository}")
     return Plan(
         workspace=scratch / "workspace",
         workflow="",
@@ -248,7 +254,7 @@ def _plan(  # noqa: PLR0917
         actions={},
         variables={
             "GITHUB_REPOSITORY": state.repository,
-            "GITHUB_SERVER_URL": url,
+            "GITHUB_SERVER_URL": SERVER,
             "GITHUB_API_URL": url,
             "GITHUB_GRAPHQL_URL": f"{url}/graphql",
             "GITHUB_RUN_ID": str(state.runs),
@@ -315,7 +321,8 @@ def _make_path(folder: Path) -> list[Path]:
 def _show_step(step: StepResult, console: Console) -> None:
     mark, style = _MARKS.get(step.result, ("-", "dim"))
     took = console.style(f"{step.seconds:.1f} s", "dim")
-    console.say(f"  {console.style(mark, style)} {step.job}: {step.title}  {took}")
+    title = _PIN.sub("", step.title)
+    console.say(f"  {console.style(mark, style)} {step.job}: {title}  {took}")
 
 
 def _check_jobs(workflow: Workflow, run: Run, log: Path) -> None:
