@@ -267,7 +267,8 @@ def _cause(error: requests.RequestException) -> str:
     kinds = {
         requests.Timeout: "timed out",
         requests.ConnectionError: "the connection broke",
-        requests.JSONDecodeError: "the answer was cut short",
+        requests.exceptions.ChunkedEncodingError: "the answer was cut short",
+        requests.JSONDecodeError: "the answer is not JSON",
     }
     return next((text for kind, text in kinds.items() if isinstance(error, kind)), str(error))
 

@@ -129,6 +129,7 @@ class Forge:
         if fault.cut and answer is not None:
             body = answer.get_data()
             answer.set_data(body[: len(body) // 2])
+            answer.headers["Content-Length"] = str(len(body))  # and then the connection ends
             return answer(environ, start)
         if fault.status is None:
             environ["werkzeug.socket"].shutdown(2)
