@@ -217,6 +217,29 @@ class Repository:
         return f"did you mean `{near}`?" if near else "`git branch --all` lists what there is"
 
 
+class Folder:
+    """One project's part of a repository: the files below one folder, named from there."""
+
+    def __init__(self, repository: Repository, place: Path) -> None:
+        """Take the folder ``place``, which stands in the work tree of ``repository``."""
+        self.repository = repository
+        self.place = place
+        inside = place.relative_to(repository.root).as_posix()
+        self.prefix = "" if inside == "." else f"{inside}/"
+
+    def list_files(self, sha: str | None) -> dict[str, str]:
+        """List the folder's files at ``sha``: path → blob id."""
+        files = self.repository.list_files(sha)
+        if not self.prefix:
+            return files
+        begin = len(self.prefix)
+        return {path[begin:]: blob for path, blob in files.items() if path.startswith(self.prefix)}
+
+    def read(self, sha: str | None, path: str) -> bytes | None:
+        """Read one file of the folder; None when it is not there."""
+        return self.repository.read(sha, self.prefix + path)
+
+
 def _find_root(start: Path) -> Path:
     """Find the top of the work tree around ``start``."""
     try:

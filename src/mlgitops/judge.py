@@ -58,10 +58,13 @@ def find_kind(
         return Kind.REMOVED
     if rule is None:
         return Kind.CHANGED if change.delta else Kind.UNCHANGED
-    gain = find_gain(change, rule)
-    if gain is None:
+    interval = change.evidence.interval if change.evidence else None
+    if interval is None:
         return _sign_kind(change, rule)
-    return _interval_kind(gain, find_margin(rule, change.base))
+    from mlgitops.inference.decision import decide_kind
+
+    margin = find_margin(rule, change.base)
+    return decide_kind(interval, greater_is_better=rule.greater_is_better, margin=margin)
 
 
 def find_gain(change: MetricChange, rule: Rule) -> tuple[float, float] | None:
@@ -85,19 +88,6 @@ def find_margin(rule: Rule, base: float) -> float | None:
 def match_metric(name: str, changes: Iterable[MetricChange]) -> list[MetricChange]:
     """Find the metrics that a policy's ``name`` (or `path:name`) stands for."""
     return [change for change in changes if name in (change.name, f"{change.path}:{change.name}")]
-
-
-def _interval_kind(gain: tuple[float, float], margin: float | None) -> Kind:
-    """Judge by where the interval of the gain lies: beyond zero, within the margin, or neither."""
-    low, high = gain
-    if low > 0:
-        return Kind.IMPROVED
-    if high < 0:
-        return Kind.WORSENED
-    if low == high == 0:
-        return Kind.UNCHANGED
-    within = margin is not None and -margin <= low and high <= margin
-    return Kind.EQUIVALENT if within else Kind.INCONCLUSIVE
 
 
 def _sign_kind(change: MetricChange, rule: Rule) -> Kind:

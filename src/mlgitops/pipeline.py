@@ -6,13 +6,13 @@ nothing of a pull request runs.
 
 from __future__ import annotations
 
-import json
 import posixpath
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from mlgitops.data import parse_pointer, read_version
 from mlgitops.errors import MlgitopsError
+from mlgitops.params import flatten_params
 from mlgitops.parsing import Value, parse_json, parse_toml, parse_yaml
 from mlgitops.templating import UnresolvedError, expand, expand_stages
 
@@ -219,8 +219,8 @@ def _lock_params(entries: Value, folder: str) -> dict[str, str]:
         for path, values in entries.items():
             place = join_path(folder, path) or path
             if isinstance(values, dict):
-                for name, value in values.items():
-                    found[f"{place}:{name}"] = json.dumps(value, sort_keys=True, default=str)
+                flat = flatten_params(values, path)
+                found.update({f"{place}:{name}": text for name, text in flat.items()})
     return found
 
 

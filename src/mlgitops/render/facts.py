@@ -107,7 +107,7 @@ def unsettled_rows(report: Report) -> list[Row]:
 
 
 def render_side(side: Side) -> str:
-    """Name one side: a short sha, or the work tree."""
+    """Name one side: a short sha, or what no commit holds."""
     return side.sha[:_SHORT] if side.sha else "work tree"
 
 

@@ -1,0 +1,182 @@
+"""`mlgitops compare`: arguments to a report, a text on the screen, and an exit code."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlgitops.errors import EXIT_FAIL, EXIT_PASS, MlgitopsError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from mlgitops.console import Console
+    from mlgitops.git import Repository
+    from mlgitops.model import Report, Side
+
+WORKTREE = "worktree"
+EXAMPLES = """\
+examples:
+  mlgitops compare                          what is on disk, with where it left the main branch
+  mlgitops compare --base main --head HEAD  two revisions
+  mlgitops compare --format markdown        the comment, as a pull request would show it
+
+The difference is judged by the policy.yaml at base. It writes report.json only when asked
+to (--output); nothing is posted.
+
+exit codes: 0 pass, 1 the verdict is fail, 2 could not decide
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.epilog = EXAMPLES
+    parser.add_argument(
+        "--base",
+        metavar="REV",
+        help="compare with this revision (default: where head left the default branch)",
+    )
+    parser.add_argument(
+        "--head",
+        metavar="REV",
+        default=WORKTREE,
+        help="judge this revision, or `worktree`: the files on disk (default: worktree)",
+    )
+    parser.add_argument("--output", metavar="PATH", help="write the report to this file, as JSON")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument(
+        "--policy", metavar="PATH", help="the policy, from the project's folder (policy.yaml)"
+    )
+    parser.add_argument("--key", help="names the project when several share one repository")
+    parser.add_argument(
+        "--format",
+        choices=("terminal", "markdown"),
+        default="terminal",
+        help="what to print (default: terminal)",
+    )
+    parser.add_argument(
+        "--directory", metavar="DIR", default=".", help="the project (default: this folder)"
+    )
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Compare, write, print, and return the verdict's exit code."""
+    from mlgitops.model import Verdict
+
+    report = make_report(args, os.environ, console)
+    if args.output:
+        _write(Path(args.directory) / args.output, report)
+    _print(report, args, console)
+    failed = report.judgement is not None and report.judgement.verdict is Verdict.FAIL
+    return EXIT_FAIL if failed else EXIT_PASS
+
+
+def make_report(args: argparse.Namespace, environ: Mapping[str, str], console: Console) -> Report:
+    """Find the two sides that the arguments name, and compare them."""
+    from mlgitops.comparison import POLICY, compare
+    from mlgitops.git import Folder, Repository
+    from mlgitops.model import DEFAULT_KEY
+
+    start = Path(args.directory)
+    with Repository(start) as repository:
+        worktree = args.head in (WORKTREE, "", None)
+        head = find_head(repository, args.head, environ, worktree=worktree)
+        base = find_base(repository, args.base, head)
+        folder = Folder(repository, find_project(start, repository.root))
+        return compare(
+            folder,
+            base,
+            head,
+            worktree=worktree,
+            policy_path=args.policy or POLICY,
+            key=args.key or DEFAULT_KEY,
+            console=console,
+        )
+
+
+def find_project(start: Path, root: Path) -> Path:
+    """Find the folder of the project: the nearest around ``start`` with a policy or pipeline."""
+    place = start.resolve()
+    for folder in (place, *place.parents):
+        if folder == root:
+            break
+        if any((folder / name).exists() for name in ("policy.yaml", "dvc.yaml", ".dvc")):
+            return folder
+    return root
+
+
+def find_head(
+    repository: Repository, rev: str, environ: Mapping[str, str], *, worktree: bool
+) -> Side:
+    """Name the head: a revision, or the work tree and the commit it stands on."""
+    from mlgitops.model import Side
+
+    if not worktree:
+        return Side(sha=repository.resolve(rev), ref=rev[:200])
+    sha = repository.find("HEAD")
+    if sha is None:
+        hint = "commit the project as it is, then change it and compare"
+        raise MlgitopsError("there is no commit yet to compare with", hint=hint)
+    announced = find_announced(sha, environ)
+    return Side(sha=announced or sha, ref=None, dirty=repository.is_dirty())
+
+
+def find_announced(sha: str, environ: Mapping[str, str]) -> str | None:
+    """Find the head of the pull request that ``sha`` is GitHub's merge commit of.
+
+    Source: https://docs.github.com/actions/reference/workflows-and-actions/events-that-trigger-workflows#pull_request
+    """
+    path = environ.get("GITHUB_EVENT_PATH")
+    if not path or environ.get("GITHUB_SHA") != sha:
+        return None
+    from mlgitops.github.event import read_event
+
+    try:
+        return read_event(Path(path), environ).head_sha
+    except MlgitopsError:
+        return None
+
+
+def find_base(repository: Repository, rev: str | None, head: Side) -> Side:
+    """Name the base: ``rev``, or where head parted from the default branch."""
+    from mlgitops.model import Side
+
+    if rev:
+        return Side(
+            sha=repository.resolve(rev), ref=None if rev == repository.find(rev) else rev[:200]
+        )
+    branch = repository.find_default_branch()
+    if branch is None:
+        raise MlgitopsError("no default branch was found", hint="name the base: `--base REV`")
+    sha = repository.merge_base(branch, head.sha or "HEAD")
+    return Side(sha=sha, ref=branch)
+
+
+def _write(path: Path, report: Report) -> None:
+    """Write the report beside its place first, so that no half of one is ever seen."""
+    from mlgitops.report import encode_report
+
+    temporary = path.with_name(f"{path.name}.new")
+    try:
+        temporary.write_bytes(encode_report(report))
+        temporary.replace(path)
+    except OSError as error:
+        raise MlgitopsError(f"cannot be written: {error.strerror}", where=str(path)) from error
+
+
+def _print(report: Report, args: argparse.Namespace, console: Console) -> None:
+    if args.json:
+        from mlgitops.report import encode_report
+
+        console.result(encode_report(report).decode())
+    elif args.format == "markdown":
+        from mlgitops.model import Links
+        from mlgitops.render.markdown import render_report
+
+        console.result(render_report(report, links=Links()))
+    else:
+        from mlgitops.render.terminal import render_terminal
+
+        render_terminal(report, console)

@@ -1,0 +1,196 @@
+"""Two revisions to a report: read, parse, diff, judge. The line that `compare` runs.
+
+Reads git and disk through :mod:`mlgitops.sides`; decides nothing that diff and judge do not.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mlgitops.config import parse_policy
+from mlgitops.diff import diff_data, diff_metrics, diff_params, diff_stages
+from mlgitops.errors import MlgitopsError
+from mlgitops.judge import judge_report
+from mlgitops.model import (
+    REPORT_SCHEMA,
+    Judgement,
+    Policy,
+    Report,
+    Side,
+    TestData,
+    Verdict,
+)
+from mlgitops.report import fit_report
+from mlgitops.runs import read_run
+from mlgitops.sides import SideFiles, read_sides
+
+if TYPE_CHECKING:
+    from mlgitops.console import Console
+    from mlgitops.git import Folder
+    from mlgitops.pipeline import Pipeline, Stage
+
+POLICY = "policy.yaml"
+NO_POLICY = (
+    "There is no `policy.yaml`, so nothing was judged. Say what a model must satisfy, such as "
+    "`metrics: {test.accuracy: {greater_is_better: true, max_worsening: 0.01}}` below `version: 1`."
+)
+_MAX_NOTICES = 50
+_MAX_PROTECTED = 100
+
+
+def compare(
+    folder: Folder,
+    base: Side,
+    head: Side,
+    *,
+    worktree: bool,
+    policy_path: str,
+    key: str,
+    console: Console,
+) -> Report:
+    """Compare two sides of a project and judge the difference by the policy at base.
+
+    ``worktree``: head is what stands on disk. Raises :class:`MlgitopsError` when there is
+    nothing to compare, or when head's files or the policy are malformed.
+    """
+    one = SideFiles(name="base", sha=base.sha, folder=folder)
+    two = SideFiles(name="head", sha=None if worktree else head.sha, folder=folder)
+    notices: list[str] = []
+    policy = _read_policy(one, two, policy_path, notices)
+    read_sides(one, two, console)
+    _check_found(one, two)
+    report = _collect(one, two, policy or Policy(), policy_path)
+    report = msgspec.structs.replace(
+        report,
+        key=key,
+        base=msgspec.structs.replace(base, test_data=report.base.test_data),
+        head=msgspec.structs.replace(head, test_data=report.head.test_data),
+        notices=tuple([*notices, *one.notices, *two.notices][:_MAX_NOTICES]),
+    )
+    return fit_report(_judge(report, policy, one, two, console))
+
+
+def _read_policy(base: SideFiles, head: SideFiles, path: str, notices: list[str]) -> Policy | None:
+    """Read the policy at base; head's when base has none; None when there is none."""
+    data = base.read(path)
+    if data is not None:
+        return parse_policy(data, where=f"{path} at base")
+    data = head.read(path)
+    if data is None:
+        if path != POLICY:
+            raise MlgitopsError("there is no such policy, neither at base nor at head", where=path)
+        notices.append(NO_POLICY)
+        return None
+    notices.append(f"The base has no `{path}`: the one in this change was applied."[:500])
+    return parse_policy(data, where=path)
+
+
+def _check_found(base: SideFiles, head: SideFiles) -> None:
+    """Refuse a comparison of nothing."""
+    if base.metrics or head.metrics:
+        sets = [*base.metrics.values(), *head.metrics.values()]
+        if any(found.values or found.unusable or found.problem for found in sets):
+            return
+        paths = ", ".join(sorted({*base.metrics, *head.metrics})[:5])
+        hint = "run the pipeline and commit what it wrote: `mlgitops train`"
+        raise MlgitopsError("the metrics files are on neither side", where=paths[:200], hint=hint)
+    if head.pipeline.stages or base.pipeline.stages:
+        hint = "name a metrics file below `metrics:` of a stage in dvc.yaml"
+        raise MlgitopsError("dvc.yaml declares no metrics", hint=hint)
+    hint = "`mlgitops new` makes a project that has one"
+    raise MlgitopsError("there is no dvc.yaml, neither at base nor at head", hint=hint)
+
+
+def _collect(base: SideFiles, head: SideFiles, policy: Policy, policy_path: str) -> Report:
+    """Put all facts together; key, sides and notices are filled in by the caller."""
+    tracked = {*base.folder.list_files(base.sha), *head.folder.list_files(head.sha)}
+    changed = base.folder.repository.changed_files(base.sha, head.sha)
+    path = policy.files.test_data
+    before, after = (side.find_hash(path) if path else None for side in (base, head))
+    observed = read_run(head.folder.place) if head.sha is None else {}
+    protected = find_protected(changed, base, head, policy, policy_path)
+    return Report(
+        schema=REPORT_SCHEMA,
+        key="model",
+        base=Side(sha=base.sha, test_data=before),
+        head=Side(sha=head.sha, test_data=after),
+        test_data=compare_hashes(before, after),
+        metrics=diff_metrics(base.metrics, head.metrics),
+        params=diff_params(base.params, head.params),
+        data=diff_data(base.pipeline, head.pipeline, tracked),
+        stages=diff_stages(base.pipeline, head.pipeline, observed),
+        policy_changed=base.folder.prefix + policy_path in changed,
+        protected=tuple(protected[:_MAX_PROTECTED]),
+    )
+
+
+def compare_hashes(base: str | None, head: str | None) -> TestData:
+    """Tell from two content hashes whether the test data is the same.
+
+    >>> compare_hashes("md5:0a", "md5:0b")
+    <TestData.CHANGED: 'changed'>
+    """
+    if base is None or head is None or base.partition(":")[0] != head.partition(":")[0]:
+        return TestData.UNKNOWN
+    return TestData.SAME if base == head else TestData.CHANGED
+
+
+def find_protected(
+    changed: list[str], base: SideFiles, head: SideFiles, policy: Policy, policy_path: str
+) -> list[str]:
+    """List the changed files that decide the judgement: a reviewer must look at them.
+
+    The policy, workflows and actions, DVC's configuration, and the code and definition of
+    every stage that writes metrics or predictions.
+    """
+    prefix = base.folder.prefix
+    exact = {prefix + policy_path, f"{prefix}.dvc/config"}
+    for side in (base, head):
+        exact |= {prefix + dep for dep in _measuring_code(side.pipeline, policy)}
+    exact |= {prefix + path for path in _redefined(base.pipeline, head.pipeline, policy)}
+    return [
+        path
+        for path in changed
+        if path in exact
+        or path.startswith(".github/")
+        or any(path.startswith(f"{folder}/") for folder in exact)
+    ]
+
+
+def _measuring(pipeline: Pipeline, policy: Policy) -> dict[str, Stage]:
+    """Find the stages that write metrics or predictions."""
+    predictions = policy.files.predictions
+    return {
+        name: stage
+        for name, stage in pipeline.stages.items()
+        if stage.metrics or (predictions and predictions in stage.outs)
+    }
+
+
+def _measuring_code(pipeline: Pipeline, policy: Policy) -> set[str]:
+    made = {out for stage in pipeline.stages.values() for out in stage.outs}
+    deps = {dep for stage in _measuring(pipeline, policy).values() for dep in stage.deps}
+    return deps - made - set(pipeline.pointers)
+
+
+def _redefined(base: Pipeline, head: Pipeline, policy: Policy) -> set[str]:
+    """List the dvc.yaml files in which a measuring stage is not what it was at base."""
+    one, two = _measuring(base, policy), _measuring(head, policy)
+    return {
+        posixpath.normpath((one.get(name) or two[name]).file)
+        for name in {*one, *two}
+        if one.get(name) != two.get(name)
+    }
+
+
+def _judge(
+    report: Report, policy: Policy | None, base: SideFiles, head: SideFiles, console: Console
+) -> Report:
+    if policy is None:
+        return msgspec.structs.replace(report, judgement=Judgement(verdict=Verdict.SKIP))
+    from mlgitops.evidence import add_evidence
+
+    return judge_report(add_evidence(report, policy, base, head, console), policy)

@@ -1,0 +1,133 @@
+"""The seam between statistics and judge: predictions of both sides to evidence per metric.
+
+Reads predictions (git, disk, DVC's cache, and dvc for what is missing). numpy is imported
+here and only when both sides have predictions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.judge import match_metric
+from mlgitops.model import Evidence, TestData
+from mlgitops.sides import fetch_missing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlgitops.console import Console
+    from mlgitops.model import MetricChange, Policy, Report, Rule
+    from mlgitops.predictions import Predictions
+    from mlgitops.sides import SideFiles
+
+_MAX_TEXT = 500
+#: How far a stored metric may lie from what the predictions say, as a part of its size.
+_ROUNDING = 1e-6
+
+
+def add_evidence(
+    report: Report, policy: Policy, base: SideFiles, head: SideFiles, console: Console
+) -> Report:
+    """Return ``report`` with evidence for each judged metric that predictions can speak of."""
+    path = policy.files.predictions
+    wanted = _find_wanted(report, policy)
+    if path is None or not wanted or report.test_data is TestData.CHANGED:
+        return report
+    if _nothing_moved(report, wanted, path, base, head):
+        return report
+    fetch_missing(base, head, lambda _: {path}, console)
+    try:
+        found = _compare(
+            path, {name: rule for name, (rule, _) in wanted.items()}, policy, base, head
+        )
+    except MlgitopsError as error:
+        return _with_notice(report, f"Noise was not estimated: {error.what}")
+    except ImportError:
+        hint = "the package numpy is not installed (`mlgitops[statistics]`)"
+        return _with_notice(report, f"Noise was not estimated: {hint}.")
+    if found is None:
+        return report
+    by_change = {
+        (change.path, change.name): found[name]
+        for name, (_, change) in wanted.items()
+        if name in found
+    }
+    metrics = tuple(
+        _attach(change, by_change.get((change.path, change.name))) for change in report.metrics
+    )
+    return msgspec.structs.replace(report, metrics=metrics)
+
+
+def _find_wanted(report: Report, policy: Policy) -> dict[str, tuple[Rule, MetricChange]]:
+    """Find the judged metrics that have a value on both sides."""
+    wanted = {}
+    for name, rule in policy.metrics.items():
+        changes = match_metric(name, report.metrics)
+        if len(changes) == 1 and changes[0].delta is not None:
+            wanted[changes[0].name] = (rule, changes[0])
+    return wanted
+
+
+def _nothing_moved(
+    report: Report,
+    wanted: Mapping[str, tuple[Rule, MetricChange]],
+    path: str,
+    base: SideFiles,
+    head: SideFiles,
+) -> bool:
+    """Tell whether both sides predicted and measured the very same."""
+    del report
+    same = base.find_hash(path) is not None and base.find_hash(path) == head.find_hash(path)
+    return same and all(change.delta == 0 for _, change in wanted.values())
+
+
+def _compare(
+    path: str, rules: Mapping[str, Rule], policy: Policy, base: SideFiles, head: SideFiles
+) -> dict[str, Evidence] | None:
+    one, two = _read(base, path), _read(head, path)
+    if one is None or two is None:
+        side = "base" if one is None else "head"
+        raise MlgitopsError(f"`{path}` is not available at {side}.")
+    from mlgitops.inference.compare import compare_predictions
+
+    return compare_predictions(
+        one, two, metrics=rules, confidence=policy.confidence, cluster=policy.cluster
+    )
+
+
+def _read(side: SideFiles, path: str) -> Predictions | None:
+    from mlgitops.predictions import read_predictions
+
+    data = side.read(path)
+    where = f"{path} at {side.name}"
+    if data is not None:
+        return read_predictions(data, where=where)
+    version = side.find_version(path)
+    if version is None:
+        return None
+    from mlgitops.objects import find_object
+
+    place = find_object(side.folder.place, version)
+    return read_predictions(place, where=where) if place else None
+
+
+def _attach(change: MetricChange, evidence: Evidence | None) -> MetricChange:
+    """Attach evidence; an interval that does not fit the stored metric is not believed."""
+    if evidence is None:
+        return change
+    interval, delta = evidence.interval, change.delta or 0.0
+    slack = _ROUNDING * max(abs(change.base or 0), abs(change.head or 0))
+    if interval and not interval.low - slack <= delta <= interval.high + slack:
+        reason = (
+            f"the predictions give an interval of {interval.low:.4g} to {interval.high:.4g}, "
+            "which the stored metric's change lies outside of"
+        )
+        evidence = Evidence(rows=evidence.rows, reason=reason)
+    return msgspec.structs.replace(change, evidence=evidence)
+
+
+def _with_notice(report: Report, text: str) -> Report:
+    return msgspec.structs.replace(report, notices=(*report.notices, text[:_MAX_TEXT]))

@@ -1,0 +1,156 @@
+"""A report to the terminal: the same facts as the comment, in tables that fit the window."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from mlgitops.model import Kind, StageState, Verdict
+from mlgitops.render.escape import clean_text
+from mlgitops.render.facts import (
+    headline,
+    judged_rows,
+    noise_notice,
+    other_rows,
+    passing_text,
+    render_side,
+    render_version,
+    test_data_text,
+)
+from mlgitops.render.numbers import DASH, render_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console as RichConsole
+    from rich.table import Table
+
+    from mlgitops.console import Console
+    from mlgitops.model import Report
+    from mlgitops.render.facts import Row
+
+_WIDTH = 120  # where there is no window, such as a log
+_MOST_ROWS = 40
+_COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.SKIP: "yellow"}
+_QUIET = (StageState.UNCHANGED, StageState.SKIPPED)
+
+
+def render_terminal(report: Report, console: Console) -> None:
+    """Print ``report`` to the console's results."""
+    from rich.console import Console as RichConsole
+
+    width = None if console.out.isatty() else _WIDTH
+    screen = RichConsole(file=console.out, width=width, highlight=False, markup=False, emoji=False)
+    _print_answer(report, screen)
+    _print_judged(judged_rows(report), screen)
+    _print_others(report, screen)
+    _print_table(
+        "Parameters",
+        ["", "base", "head"],
+        [[param.name, param.base or DASH, param.head or DASH] for param in report.params],
+        screen,
+    )
+    _print_table(
+        "Data",
+        ["", "base", "head"],
+        [[item.path, render_version(item.base), render_version(item.head)] for item in report.data],
+        screen,
+    )
+    _print_stages(report, screen)
+
+
+def _print_answer(report: Report, screen: RichConsole) -> None:
+    verdict = report.judgement.verdict if report.judgement else Verdict.SKIP
+    base, head = render_side(report.base), render_side(report.head)
+    screen.print(headline(report), style=f"bold {_COLOURS[verdict]}")
+    screen.print(f"base {base} → head {head}, {test_data_text(report)}", style="dim")
+    failures = report.judgement.failures if report.judgement else ()
+    for failure in failures:
+        screen.print(f"  ✗ {_plain(failure)}", style="red")
+    if verdict is Verdict.PASS:
+        screen.print(f"  {passing_text(report)}")
+    if report.protected:
+        files = ", ".join(clean_text(path) for path in report.protected[:5])
+        screen.print(f"  ! this change edits what judges it: {files}", style="yellow")
+    noise = noise_notice(report)
+    for notice in [*report.notices, *([noise] if noise else [])]:
+        screen.print(f"  ! {_plain(notice)}", style="yellow")
+
+
+def _print_judged(rows: Sequence[Row], screen: RichConsole) -> None:
+    if not rows:
+        return
+    with_interval = any(row.interval for row in rows)
+    head = ["judged", "base", "head", "change", *(["interval"] if with_interval else [])]
+    table = _table([*head, "limit", "result"])
+    for row in rows:
+        interval = [row.interval or DASH] if with_interval else []
+        result = f"{'✗' if row.verdict is Verdict.FAIL else '✓'} {row.result}"
+        cells = [row.base, row.head, row.delta, *interval, "; ".join(row.limits) or DASH, result]
+        table.add_row(*_cells([row.name, *cells]), style=_row_style(row))
+    screen.print()
+    screen.print(table)
+
+
+def _row_style(row: Row) -> str | None:
+    return "red" if row.verdict is Verdict.FAIL else None
+
+
+def _print_others(report: Report, screen: RichConsole) -> None:
+    rows = other_rows(report)
+    moved = [row for row in rows if row.kind is not Kind.UNCHANGED]
+    total = len(rows) + report.omitted.metrics
+    cells = [
+        [row.name, row.base, row.head, row.delta, row.reasons[0] if row.reasons else ""]
+        for row in moved
+    ]
+    if total:
+        title = f"Other metrics, {len(moved)} of {total} changed"
+        _print_table(title, ["", "base", "head", "change", ""], cells, screen)
+
+
+def _print_stages(report: Report, screen: RichConsole) -> None:
+    rows = [
+        [
+            stage.name,
+            stage.state.value,
+            "" if stage.seconds is None else render_seconds(stage.seconds),
+            _plain(", ".join(stage.causes[:5])),
+        ]
+        for stage in report.stages
+        if stage.state not in _QUIET
+    ]
+    _print_table("Stages", ["", "state", "time", "because of"], rows, screen)
+
+
+def _print_table(
+    title: str, head: Sequence[str], rows: Sequence[Sequence[str]], screen: RichConsole
+) -> None:
+    """Print a table under a title; nothing when it has no rows."""
+    if not rows:
+        return
+    table = _table(head)
+    for row in rows[:_MOST_ROWS]:
+        table.add_row(*_cells(row))
+    screen.print(f"\n{title}", style="bold")
+    screen.print(table)
+    if len(rows) > _MOST_ROWS:
+        screen.print(f"{len(rows) - _MOST_ROWS} more; all of them: --json", style="dim")
+
+
+def _table(head: Sequence[str]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for at, name in enumerate(head):
+        table.add_column(name, overflow="fold", no_wrap=0 < at < 4)  # noqa: PLR2004 - numbers
+    return table
+
+
+def _cells(row: Iterable[str]) -> list[str]:
+    return [clean_text(cell, limit=100) for cell in row]
+
+
+def _plain(text: str) -> str:
+    """Drop the backticks around names, and what could steer a terminal."""
+    return re.sub(r"`([^`]*)`", r"\1", clean_text(text, limit=500))

@@ -1,0 +1,153 @@
+"""One side of the comparison, read whole: pipeline, metrics, parameters, test data.
+
+Reads git, disk and DVC's cache; runs dvc only for cached metrics that are nowhere here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.metrics import MetricSet, parse_metrics
+from mlgitops.params import parse_params
+from mlgitops.pipeline import Pipeline, read_pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mlgitops.console import Console
+    from mlgitops.git import Folder
+    from mlgitops.model import DataVersion
+
+_MAX_TEXT = 500
+
+
+@dataclass(kw_only=True)
+class SideFiles:
+    """What one side holds; ``sha`` None is the work tree."""
+
+    name: str  # base or head
+    sha: str | None
+    folder: Folder
+    pipeline: Pipeline = field(default_factory=Pipeline)
+    metrics: dict[str, MetricSet] = field(default_factory=dict)
+    params: dict[str, dict[str, str]] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+
+    def read(self, path: str) -> bytes | None:
+        """Read a file that git tracks or the work tree holds."""
+        return self.folder.read(self.sha, path)
+
+    def read_anywhere(self, path: str) -> bytes | None:
+        """Read a file from git, the work tree, or DVC's cache."""
+        data = self.read(path)
+        if data is not None:
+            return data
+        version = self.find_version(path)
+        if version is None:
+            return None
+        from mlgitops.objects import read_object
+
+        return read_object(self.folder.place, version)
+
+    def find_version(self, path: str) -> DataVersion | None:
+        """Find what DVC says of ``path``."""
+        return self.pipeline.find_version(path)
+
+    def find_hash(self, path: str) -> str | None:
+        """Find the identity of a file's content: DVC's hash, or git's blob id."""
+        version = self.find_version(path)
+        if version is not None:
+            return version.hash
+        blob = self.folder.list_files(self.sha).get(path)
+        return f"git:{blob}" if blob else None
+
+
+def read_sides(base: SideFiles, head: SideFiles, console: Console) -> None:
+    """Read both sides. Head's files must be sound; what is wrong at base is told, not raised."""
+    for side in (base, head):
+        files = side.folder.list_files(side.sha)
+        side.pipeline = read_pipeline(files, side.read)
+        side.notices += side.pipeline.notices
+        side.params = _read_params(side)
+    fetch_missing(base, head, _find_metrics, console)
+    for side in (base, head):
+        side.metrics = {path: _read_metrics(side, path) for path in sorted(_find_metrics(side))}
+    _add_undeclared(base, head)
+
+
+def fetch_missing(
+    base: SideFiles, head: SideFiles, find: Callable[[SideFiles], set[str]], console: Console
+) -> None:
+    """Fetch, in one go, the files that ``find`` names of a side and that are nowhere here."""
+    missing: dict[str, DataVersion] = {}
+    for side in (base, head):
+        for path in find(side):
+            version = side.find_version(path)
+            if version is not None and side.read(path) is None and not _is_here(side, version):
+                missing[version.hash] = version
+    if not missing:
+        return
+    from mlgitops.objects import fetch_objects
+
+    try:
+        with console.step(f"fetching {len(missing)} file(s) from the storage"):
+            fetch_objects(head.folder.place, missing.values())
+    except MlgitopsError as error:
+        head.notices.append(
+            f"The storage could not be read: {error.what.splitlines()[0]}"[:_MAX_TEXT]
+        )
+
+
+def _is_here(side: SideFiles, version: DataVersion) -> bool:
+    from mlgitops.objects import find_object
+
+    return find_object(side.folder.place, version) is not None
+
+
+def _find_metrics(side: SideFiles) -> set[str]:
+    return side.pipeline.metrics
+
+
+def _add_undeclared(base: SideFiles, head: SideFiles) -> None:
+    """Read a metrics file on the side whose dvc.yaml does not name it, if git has it there."""
+    for side, other in ((base, head), (head, base)):
+        for path in sorted(set(other.metrics) - set(side.metrics)):
+            if side.read(path) is not None and side.sha is not None:
+                side.metrics[path] = _read_metrics(side, path)
+
+
+def _read_metrics(side: SideFiles, path: str) -> MetricSet:
+    """Read one metrics file; absent is empty, unreadable at base is a problem with a reason."""
+    if PurePosixPath(path).suffix.lower() == ".dvc":
+        return MetricSet()
+    try:
+        data = side.read_anywhere(path)
+        if data is not None:
+            return parse_metrics(data, path)
+    except MlgitopsError as error:
+        if side.name == "head":
+            raise
+        side.notices.append(f"`{path}` at base cannot be read: {error.what}."[:_MAX_TEXT])
+        return MetricSet(problem=f"cannot be read: {error.what}"[:_MAX_TEXT])
+    if side.find_version(path) is None:
+        return MetricSet()
+    side.notices.append(
+        f"`{path}` at {side.name} is kept by DVC and is not available here: run `dvc pull`."
+    )
+    return MetricSet(problem="is not available: DVC keeps it, and neither cache nor storage has it")
+
+
+def _read_params(side: SideFiles) -> dict[str, dict[str, str]]:
+    found = {}
+    for path in sorted({*side.pipeline.params, "params.yaml"}):
+        data = side.read(path)
+        if data is None:
+            continue
+        try:
+            found[path] = parse_params(data, path)
+        except MlgitopsError as error:
+            side.notices.append(f"`{path}` at {side.name} was not read: {error.what}."[:_MAX_TEXT])
+    return found
