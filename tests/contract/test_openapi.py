@@ -6,14 +6,14 @@ import json
 
 import pytest
 import requests
-from github_api import DESCRIPTION, Checker, CheckedSession, load_queries
+from github_api import DESCRIPTION, CheckedSession, Checker, load_queries
 from openapi_core.exceptions import OpenAPIError
 
 from mlgitops.github.checks import Annotation, Check, post_check
 from mlgitops.github.client import GitHubClient
 from mlgitops.github.comment import CommentPoster, Outcome, fetch_login
 from mlgitops.github.marker import Marker, render_marker
-from mlgitops.rehearsal.forge import Fault, Forge, Pull, Server, State
+from mlgitops.rehearsal.forge import Comment, Fault, Forge, Pull, Server, State
 
 BASE, HEAD = "b" * 40, "a" * 40
 REPOSITORY = "octo/model"
@@ -63,8 +63,7 @@ def test_every_operation_of_the_slice_is_exercised_and_conforms() -> None:
         )
         assert poster.post(make_body(1)).outcome is Outcome.CREATED
         assert poster.post(make_body(2)).outcome is Outcome.UPDATED
-        forge.state.comments.append(forge.state.comments[0].__copy__())
-        forge.state.comments[1].id = 5000
+        forge.state.comments.append(Comment(5000, 1, "octocat", make_body(2)))
         assert poster.post(make_body(3)).outcome is Outcome.UPDATED
         post_check(client, REPOSITORY, make_check(annotations=51))
         lost = [Fault(after=True)]

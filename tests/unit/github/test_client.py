@@ -92,15 +92,17 @@ def test_a_missing_permission_is_named_with_the_lines_to_add(
     headers = {"x-accepted-github-permissions": "pull_requests=write"}
     fault = Fault(status=403, message="Resource not accessible by integration", headers=headers)
     forge = make_forge(fault=fail_times(1, fault))
+    bodies: dict[str, dict[str, object]] = {
+        "comments": {"body": "x"},
+        "check-runs": {"name": "x", "head_sha": HEAD},
+        HEAD: {"state": "success"},
+    }
     with connect(forge) as client, pytest.raises(GitHubError) as caught:
-        if method == "GET":
+        _ = (
             list(client.fetch_pages(path))
-        elif path.endswith("check-runs"):
-            client.post(path, {"name": "x", "head_sha": HEAD})
-        elif "statuses" in path:
-            client.post(path, {"state": "success"})
-        else:
-            client.post(path, {"body": "x"})
+            if method == "GET"
+            else client.post(path, bodies[path.rpartition("/")[2]])
+        )
     text = str(caught.value)
     assert f"      {scope}" in text
     assert "permissions:" in text
@@ -148,9 +150,9 @@ def test_a_wait_longer_than_we_may_wait_is_refused_at_once() -> None:
     """An hour until the limit is reset is an error now, not in an hour."""
     clock = Clock()
     fault = Fault(status=403, headers={"retry-after": "3600"})
-    with connect(make_forge(fault=fail_times(1, fault)), clock) as client:
-        with pytest.raises(GitHubError):
-            client.fetch(PULL)
+    forge = make_forge(fault=fail_times(1, fault))
+    with connect(forge, clock) as client, pytest.raises(GitHubError):
+        client.fetch(PULL)
     assert clock.slept == []
 
 
@@ -160,7 +162,7 @@ def test_pages_of_another_host_are_not_followed() -> None:
     with connect(forge) as client:
         client._api_url = client._api_url.replace("127.0.0.1", "localhost")
         pages = client.fetch_pages(COMMENTS)
-        assert len(next(pages)) == 100  # noqa: PLR2004
+        assert len(next(pages)) == 100
         client._api_url = "http://elsewhere.example"
         with pytest.raises(GitHubError, match="another host"):
             next(pages)

@@ -153,7 +153,7 @@ def test_what_cannot_be_listed_is_never_posted_anew() -> None:
     def fail_third(method: str, path: str) -> Fault | None:
         nonlocal count
         count += method == "GET" and path.endswith("/comments")
-        return Fault(status=502) if count >= 3 else None  # noqa: PLR2004
+        return Fault(status=502) if count >= 3 else None
 
     forge.fault = fail_third
     with connect(forge) as client, pytest.raises(GitHubError, match="502"):

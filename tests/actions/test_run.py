@@ -1,0 +1,109 @@
+"""`actions/run.py`: inputs to a command line, and an environment that nothing outside bends."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+SCRIPT = Path(__file__).parents[2] / "actions" / "run.py"
+
+
+def load() -> ModuleType:
+    """Import the script as a module."""
+    spec = importlib.util.spec_from_file_location("actions_run", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+RUN = load()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["train", "--base", ""], ["train"]),
+        (["train", "--base", "main"], ["train", "--base=main"]),
+        (["report", "--dry-run=true"], ["report", "--dry-run"]),
+        (["report", "--dry-run=false"], ["report"]),
+        (["report", "--dry-run="], ["report"]),
+        (["train", "--base", "--help"], ["train", "--base=--help"]),
+        (["deploy", "--port", "", "--", "staging"], ["deploy", "--", "staging"]),
+        (["deploy", "--", "--help"], ["deploy", "--", "--help"]),
+    ],
+)
+def test_inputs_become_options(words: list[str], expected: list[str]) -> None:
+    """An empty input is left out; a value can never become another option."""
+    assert RUN.drop_empty(words) == expected
+
+
+@given(st.text(min_size=1))
+def test_any_value_stays_one_word_behind_its_option(value: str) -> None:
+    """Whatever an input holds, it is the value of its own option."""
+    assert RUN.drop_empty(["x", "--base", value]) == ["x", f"--base={value}"]
+
+
+@pytest.fixture(scope="session")
+def store() -> Path:
+    """Return a folder of environments that this suite's runs share."""
+    named = os.environ.get("MLGITOPS_TEST_ENVIRONMENTS")
+    return Path(named) if named else Path.home() / ".cache" / "mlgitops" / "environments"
+
+
+@pytest.mark.slow
+def test_an_action_runs_this_checkouts_helper_whatever_the_workspace_holds(
+    store: Path, tmp_path: Path
+) -> None:
+    """A hostile workspace, PYTHONPATH and BASH_ENV change nothing; nor do spaces in paths."""
+    workspace = tmp_path / "a workspace, ünicode"
+    (workspace / "mlgitops").mkdir(parents=True)
+    for name in ("mlgitops/__init__.py", "requests.py", "sitecustomize.py", "json.py"):
+        (workspace / name).write_text("raise SystemExit('hijacked')\n")
+    (workspace / "env.sh").write_text("echo hijacked\n")
+    environ = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOME": os.environ["HOME"],
+        "PYTHONPATH": str(workspace),
+        "PYTHONSTARTUP": str(workspace / "json.py"),
+        "BASH_ENV": str(workspace / "env.sh"),
+        "MLGITOPS_ENVIRONMENTS": str(store),
+        "GITHUB_WORKSPACE": str(workspace),
+    }
+    done = subprocess.run(
+        [sys.executable, "-I", SCRIPT, "--version=true"],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=workspace,
+        env=environ,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith("mlgitops ")
+    assert "hijacked" not in done.stdout + done.stderr
+
+
+def test_a_lock_that_cannot_be_installed_is_an_annotation_and_exit_code_2(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A half-made environment is not used, and the step says why."""
+    lock = tmp_path / "helper.txt"
+    lock.write_text("not-hashed==1.0\n")
+    folder = tmp_path / "helper-x"
+    with pytest.raises(SystemExit) as ended:
+        RUN.ensure_environment(folder, lock)
+    assert ended.value.code == 2
+    assert "::error title=mlgitops::" in capfd.readouterr().out
+    assert not (folder / ".mlgitops-ready").exists()
