@@ -5,7 +5,6 @@ One `git cat-file` process answers every read of a repository. Reads git and dis
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 from contextlib import suppress
@@ -267,6 +266,8 @@ def _blob_id(data: bytes, *, sha256: bool) -> str:
 
     Source: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
     """
+    import hashlib
+
     digest = hashlib.sha256() if sha256 else hashlib.sha1(usedforsecurity=False)
     digest.update(b"blob %d\0" % len(data) + data)
     return digest.hexdigest()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.parsing import Value, parse_json, parse_toml, parse_yaml
@@ -15,12 +16,11 @@ MAX_METRICS = 200_000
 MAX_NAME = 200
 
 
-@dataclass(frozen=True, kw_only=True)
-class MetricSet:
+class MetricSet(Struct, frozen=True, kw_only=True):
     """The metrics of one file at one side; dotted name → value, or why it is unusable."""
 
-    values: dict[str, float] = field(default_factory=dict)
-    unusable: dict[str, str] = field(default_factory=dict)
+    values: dict[str, float] = {}
+    unusable: dict[str, str] = {}
     problem: str | None = None  # why the file as a whole could not be read
 
 

@@ -7,8 +7,9 @@ nothing of a pull request runs.
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
 
 from mlgitops.data import parse_pointer, read_version
 from mlgitops.errors import MlgitopsError
@@ -27,8 +28,7 @@ MAX_PATH = 500
 Read: TypeAlias = "Callable[[str], bytes | None]"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stage:
+class Stage(Struct, frozen=True, kw_only=True):
     """One stage as dvc.yaml declares it; paths are from the repository's root."""
 
     name: str
@@ -40,8 +40,7 @@ class Stage:
     metrics: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class LockEntry:
+class LockEntry(Struct, frozen=True, kw_only=True):
     """What dvc.lock says a stage was run with, and made."""
 
     command: str
@@ -50,17 +49,16 @@ class LockEntry:
     outs: dict[str, DataVersion]
 
 
-@dataclass(kw_only=True)
-class Pipeline:
+class Pipeline(Struct, kw_only=True):
     """Everything DVC knows at one side."""
 
-    stages: dict[str, Stage] = field(default_factory=dict)
-    locks: dict[str, LockEntry] = field(default_factory=dict)
-    metrics: set[str] = field(default_factory=set)
-    params: set[str] = field(default_factory=set)
-    plots: set[str] = field(default_factory=set)
-    pointers: dict[str, DataVersion] = field(default_factory=dict)  # from .dvc files
-    notices: list[str] = field(default_factory=list)
+    stages: dict[str, Stage] = {}
+    locks: dict[str, LockEntry] = {}
+    metrics: set[str] = set()
+    params: set[str] = set()
+    plots: set[str] = set()
+    pointers: dict[str, DataVersion] = {}  # from .dvc files
+    notices: list[str] = []
 
     def find_version(self, path: str) -> DataVersion | None:
         """Find what dvc.lock or a .dvc file says of ``path``."""

@@ -5,9 +5,10 @@ Reads git, disk and DVC's cache; runs dvc only for cached metrics that are nowhe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.metrics import MetricSet, parse_metrics
@@ -24,17 +25,16 @@ if TYPE_CHECKING:
 _MAX_TEXT = 500
 
 
-@dataclass(kw_only=True)
-class SideFiles:
+class SideFiles(Struct, kw_only=True):
     """What one side holds; ``sha`` None is the work tree."""
 
     name: str  # base or head
     sha: str | None
     folder: Folder
     pipeline: Pipeline = field(default_factory=Pipeline)
-    metrics: dict[str, MetricSet] = field(default_factory=dict)
-    params: dict[str, dict[str, str]] = field(default_factory=dict)
-    notices: list[str] = field(default_factory=list)
+    metrics: dict[str, MetricSet] = {}
+    params: dict[str, dict[str, str]] = {}
+    notices: list[str] = []
 
     def read(self, path: str) -> bytes | None:
         """Read a file that git tracks or the work tree holds."""

@@ -5,8 +5,9 @@ In: a report. Out: rows and sentences with rounded numbers, names still unescape
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from mlgitops.judge import find_kind
 from mlgitops.model import Kind, TestData, Verdict
@@ -33,8 +34,7 @@ if TYPE_CHECKING:
 _SHORT = 7
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """One metric, ready to show."""
 
     name: str
