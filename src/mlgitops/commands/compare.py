@@ -57,6 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what to print (default: terminal)",
     )
     parser.add_argument(
+        "--exit-zero", action="store_true", help="exit 0 for a verdict of fail: another step judges"
+    )
+    parser.add_argument(
         "--directory", metavar="DIR", default=".", help="the project (default: this folder)"
     )
 
@@ -68,9 +71,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
     report = make_report(args, os.environ, console)
     if args.output:
         _write(Path(args.directory) / args.output, report)
+    _hand_over(report, os.environ)
     _print(report, args, console)
     failed = report.judgement is not None and report.judgement.verdict is Verdict.FAIL
-    return EXIT_FAIL if failed else EXIT_PASS
+    return EXIT_FAIL if failed and not args.exit_zero else EXIT_PASS
 
 
 def make_report(args: argparse.Namespace, environ: Mapping[str, str], console: Console) -> Report:
@@ -164,6 +168,20 @@ def _write(path: Path, report: Report) -> None:
         temporary.replace(path)
     except OSError as error:
         raise MlgitopsError(f"cannot be written: {error.strerror}", where=str(path)) from error
+
+
+def _hand_over(report: Report, environ: Mapping[str, str]) -> None:
+    """Give the runner of a workflow, where there is one, the summary and the verdict."""
+    if not (environ.get("GITHUB_STEP_SUMMARY") or environ.get("GITHUB_OUTPUT")):
+        return
+    from mlgitops.github.outputs import MAX_SUMMARY_BYTES, write_outputs, write_summary
+    from mlgitops.model import Links
+    from mlgitops.render.markdown import render_comment
+
+    text = render_comment(report, marker="", links=Links(), limit=MAX_SUMMARY_BYTES // 2)
+    write_summary(environ, text.lstrip())
+    verdict = report.judgement.verdict.value if report.judgement else "skip"
+    write_outputs(environ, {"verdict": verdict})
 
 
 def _print(report: Report, args: argparse.Namespace, console: Console) -> None:

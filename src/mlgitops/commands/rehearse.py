@@ -78,14 +78,13 @@ def run(args: argparse.Namespace, console: Console) -> int:
     finally:
         if args.keep is None:
             shutil.rmtree(scratch, ignore_errors=True)
-    verdict = find_verdict(rehearsal)
     seconds = time.perf_counter() - start
     if args.json:
-        console.result(json.dumps(summarize(rehearsal, verdict, seconds), indent=2))
+        console.result(json.dumps(summarize(rehearsal, seconds), indent=2))
     else:
         _show(rehearsal, args.show, console)
-    _close(rehearsal, verdict, seconds, console)
-    return _CODES.get(verdict, EXIT_UNDECIDED)
+    _close(rehearsal, seconds, console)
+    return _CODES.get(rehearsal.verdict, EXIT_UNDECIDED)
 
 
 def find_store() -> Path:
@@ -97,17 +96,11 @@ def find_store() -> Path:
 _STORE = ("mlgitops", "environments")
 
 
-def find_verdict(rehearsal: Rehearsal) -> str:
-    """Return the verdict that the run's last reporting step gave: "undecided" without one."""
-    found = [value for (_, _, name), value in rehearsal.run.outputs.items() if name == "verdict"]
-    return found[-1] if found else "undecided"
-
-
-def summarize(rehearsal: Rehearsal, verdict: str, seconds: float) -> dict[str, object]:
+def summarize(rehearsal: Rehearsal, seconds: float) -> dict[str, object]:
     """Describe the rehearsal for scripts; times are in seconds."""
     run = rehearsal.run
     return {
-        "verdict": verdict,
+        "verdict": rehearsal.verdict,
         "seconds": round(seconds, 3),
         "pull_request": rehearsal.number,
         "base": {"branch": rehearsal.change.base[0], "sha": rehearsal.change.base[1]},
@@ -158,13 +151,13 @@ def _show(rehearsal: Rehearsal, how: str | None, console: Console) -> None:
     Terminal(file=console.out).print(Markdown(text))
 
 
-def _close(rehearsal: Rehearsal, verdict: str, seconds: float, console: Console) -> None:
+def _close(rehearsal: Rehearsal, seconds: float, console: Console) -> None:
     """Say in a few lines what ran, what was a stand-in, and where the log is."""
     from mlgitops.rehearsal.act import read_tail
 
     if not rehearsal.comments:
         console.warn("the workflow posted no comment")
-    if verdict == "undecided":
+    if rehearsal.verdict == "undecided":
         console.say(read_tail(rehearsal.log))
     jobs = ", ".join(f"{job} {result}" for job, result in rehearsal.run.jobs.items())
     done = "created" if rehearsal.created else "updated"
@@ -172,4 +165,4 @@ def _close(rehearsal: Rehearsal, verdict: str, seconds: float, console: Console)
     console.say(f"  real: {', '.join(rehearsal.real) or 'none'}")
     console.say(f"  stand-ins: {', '.join(rehearsal.stood_in) or 'none'}")
     console.say(f"  log: {rehearsal.log}")
-    console.say(f"  verdict: {verdict}, after {seconds:.1f} s")
+    console.say(f"  verdict: {rehearsal.verdict}, after {seconds:.1f} s")

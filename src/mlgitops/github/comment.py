@@ -28,7 +28,7 @@ DEFAULT_LOGIN = "github-actions"
 MAX_BODY_BYTES = 60_000
 _MAX_ROUNDS = 8
 #: Seconds to wait before looking again: others may be writing, replicas lag behind.
-_AFTER_CREATE = (0.3, 0.6)
+_AFTER_CREATE = (0.15, 0.3)
 _AFTER_UPDATE = (0.05, 0.15)
 
 

@@ -16,11 +16,12 @@ import sys
 from importlib import resources
 from pathlib import Path
 from py_compile import PycInvalidationMode
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import yaml
 
+from mlgitops.environments import ensure_environment, find_python
 from mlgitops.errors import MistakesError, MlgitopsError
 from mlgitops.github.marker import find_marker
 from mlgitops.process import run_program
@@ -36,9 +37,12 @@ from mlgitops.rehearsal.repository import (
     read_repository_name,
 )
 from mlgitops.rehearsal.workflow import Use, Workflow, parse_workflow
+from mlgitops.storage.remote import read_remote
 from mlgitops.toolkit import toolkit_root
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mlgitops.console import Console
     from mlgitops.rehearsal.act import StepResult
 
@@ -48,6 +52,7 @@ STATE = Path(".mlgitops") / "rehearsal"
 #: Where links in the comment point, and git's address of the repository in a step; git is
 #: told to look into the bare clone instead, so nothing is ever fetched from there.
 SERVER = "https://github.com"
+_VERSION = "import sys; print('{}.{}'.format(*sys.version_info))"
 _PIN = re.compile(r"@[0-9a-f]{40}$")
 _MARKS = {"success": ("✓", "green"), "failure": ("✗", "red")}
 
@@ -59,6 +64,7 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     merge_sha: str
     run: Run
+    verdict: str  # pass, fail, skip or undecided
     comments: list[str]  # our comments on the pull request, in order
     created: bool  # the comment is new, not an update
     real: list[str]  # actions that were executed as they are
@@ -95,19 +101,27 @@ def rehearse(
         make_checkout(scratch / "origin.git", merge_sha, scratch / "workspace")
     parsed = _read_workflow(scratch / "workspace", workflow)
     actions = _place_actions(parsed, scratch)
-    _prepare_environments(scratch, store, console)
+    python = _prepare_environments(parsed, scratch, store, console)
     log = kept / "act.jsonl"
     kept.mkdir(parents=True, exist_ok=True)
     (kept / ".gitignore").write_text("*\n", encoding="utf-8")
     forge = Forge(state)
     with Server(forge) as server:
-        plan = _plan(scratch, store, state, change, number, server.url)
-        plan = msgspec.structs.replace(
-            plan,
+        plan = Plan(
+            workspace=scratch / "workspace",
+            workflow=workflow,
+            event_name="pull_request",
+            event=_write_event(scratch, state.repository, change, number),
+            scratch=scratch / "act",
             labels=parsed.labels,
             actions=actions,
-            workflow=workflow,
-            variables={**plan.variables, "SHA_REF": merge_sha},
+            variables={
+                **_variables(state, server.url, scratch=scratch, store=store),
+                "SHA_REF": merge_sha,  # act's name for the commit of the event
+                "MLGITOPS_REHEARSAL_STORAGE": _find_local_storage(root, scratch / "workspace"),
+            },
+            token=TOKEN,
+            path=_make_path(scratch / "tools", python),
         )
         run = run_act(plan, log=log, on_step=lambda step: _show_step(step, console))
     state.save(kept / "state.json")
@@ -118,6 +132,7 @@ def rehearse(
         number=number,
         merge_sha=merge_sha,
         run=run,
+        verdict=_find_verdict(parsed, run),
         comments=[one.body for one in mine],
         created=any(one.id not in before for one in mine),
         real=sorted({use.action for use in parsed.uses if _find_stand_in(use) is None}),
@@ -221,52 +236,94 @@ def _copy_toolkit(target: Path) -> Path:
     return target
 
 
-def _prepare_environments(scratch: Path, store: Path, console: Console) -> None:
-    """Make the helper's environment before the run, which then needs no network."""
+def _prepare_environments(workflow: Workflow, scratch: Path, store: Path, console: Console) -> Path:
+    """Make every environment before the run, which then needs no network.
+
+    Returns the interpreter that the steps find as `python3`: that of `.python-version`.
+    """
+    workspace = scratch / "workspace"
+    python = _real(find_python(workspace, "pipeline"))
     script = scratch / "toolkit" / "actions" / "run.py"
-    if not script.is_file():
-        return
-    variables = {**os.environ, "MLGITOPS_ENVIRONMENTS": str(store)}
-    with console.step("The helper's environment"):
-        run_program([_python(), "-I", script, "--prepare"], env=variables)
+    if script.is_file():
+        variables = {**os.environ, "MLGITOPS_ENVIRONMENTS": str(store)}
+        with console.step("The helper's environment"):
+            run_program([python, "-I", script, "--prepare"], env=variables)
+    for use, inputs in _find_steps(workflow, "setup"):
+        definition = yaml.safe_load((scratch / "toolkit" / use.path / "action.yml").read_text())
+        defaults = {name: one.get("default") for name, one in definition["inputs"].items()}
+        wanted = {**defaults, **inputs}
+        project = workspace / str(wanted["working-directory"])
+        for name in filter(None, str(wanted["only"] or "").split(",")):
+            ensure_environment(project, name.strip(), console)
+    return python
 
 
-def _python() -> Path:
-    """Return the interpreter behind this one's virtual environment."""
-    return Path(sys.executable).resolve()
+def _find_steps(workflow: Workflow, verb: str) -> list[tuple[Use, Mapping[str, Any]]]:
+    """Find the steps that use one of the toolkit's actions, with the inputs they give."""
+    steps = [step for job in workflow.jobs.values() for step in job.steps]
+    return [
+        (step.use, step.inputs)
+        for step in steps
+        if step.use is not None and step.use.path.endswith(f"actions/{verb}")
+    ]
 
 
-def _plan(  # noqa: PLR0917
-    scratch: Path, store: Path, state: State, change: Change, number: int, url: str
-) -> Plan:
+def _find_verdict(workflow: Workflow, run: Run) -> str:
+    """Return the verdict of the step that reports; "undecided" when it gave none."""
+    reporting = {
+        (name, step.id)
+        for name, job in workflow.jobs.items()
+        for step in job.steps
+        if step.use is not None and step.use.path.endswith("actions/report")
+    }
+    found = [
+        value
+        for (job, step, name), value in run.outputs.items()
+        if name == "verdict" and (job, step) in reporting
+    ]
+    return found[-1] if found else "undecided"
+
+
+def _find_local_storage(root: Path, workspace: Path) -> str:
+    """Name a storage folder of this machine that the project reaches by a relative path.
+
+    Returns "RELATIVE:ABSOLUTE" for the stand-in of checkout, which links it; "" otherwise.
+    """
+    remote = read_remote(workspace) if (workspace / ".dvc" / "config").is_file() else None
+    if remote is None or remote.kind != "local" or Path(remote.url).is_absolute():
+        return ""
+    relative = os.path.relpath(remote.path or root, workspace)
+    return f"{relative}:{os.path.normpath(root / relative)}"
+
+
+def _real(python: Path) -> Path:
+    """Return the interpreter behind a virtual environment's."""
+    return python.resolve()
+
+
+def _write_event(scratch: Path, repository: str, change: Change, number: int) -> Path:
+    event = scratch / "event.json"
+    event.write_text(json.dumps(_event(repository, change, number)), encoding="utf-8")
+    return event
+
+
+def _variables(state: State, url: str, *, scratch: Path, store: Path) -> dict[str, str]:
+    """Build what every step finds in its environment, beside what act itself sets."""
     artifacts = scratch / "artifacts"
     artifacts.mkdir()
-    event = scratch / "event.json"
-    event.write_text(json.dumps(_event(state.repository, change, number)), encoding="utf-8")
     _write_git_config(scratch, f"{SERVER}/{state.repository}")
-    return Plan(
-        workspace=scratch / "workspace",
-        workflow="",
-        event_name="pull_request",
-        event=event,
-        scratch=scratch / "act",
-        labels=[],
-        actions={},
-        variables={
-            "GITHUB_REPOSITORY": state.repository,
-            "GITHUB_SERVER_URL": SERVER,
-            "GITHUB_API_URL": url,
-            "GITHUB_GRAPHQL_URL": f"{url}/graphql",
-            "GITHUB_RUN_ID": str(state.runs),
-            "GITHUB_RUN_NUMBER": str(state.runs),
-            "MLGITOPS_ENVIRONMENTS": str(store),
-            "MLGITOPS_REHEARSAL_ARTIFACTS": str(artifacts),
-            "UV_OFFLINE": "1",
-            "NO_COLOR": "1",
-        },
-        token=TOKEN,
-        path=_make_path(scratch / "tools"),
-    )
+    return {
+        "GITHUB_REPOSITORY": state.repository,
+        "GITHUB_SERVER_URL": SERVER,
+        "GITHUB_API_URL": url,
+        "GITHUB_GRAPHQL_URL": f"{url}/graphql",
+        "GITHUB_RUN_ID": str(state.runs),
+        "GITHUB_RUN_NUMBER": str(state.runs),
+        "MLGITOPS_ENVIRONMENTS": str(store),
+        "MLGITOPS_REHEARSAL_ARTIFACTS": str(artifacts),
+        "UV_OFFLINE": "1",
+        "NO_COLOR": "1",
+    }
 
 
 def _event(repository: str, change: Change, number: int) -> dict[str, object]:
@@ -303,11 +360,11 @@ def _write_git_config(scratch: Path, address: str) -> None:
     (home / ".gitconfig").write_text(text, encoding="utf-8")
 
 
-def _make_path(folder: Path) -> list[Path]:
+def _make_path(folder: Path, python: Path) -> list[Path]:
     """Link the few programs that steps may use beside the system's own."""
     folder.mkdir()
-    links = {"python3": _python(), "python": _python()}
-    links[f"python{sys.version_info.major}.{sys.version_info.minor}"] = _python()
+    version = run_program([python, "-I", "-c", _VERSION]).strip()
+    links = dict.fromkeys(("python", "python3", f"python{version}"), python)
     for name in ("uv", "git", "bash"):
         beside = Path(sys.executable).parent / name
         found = str(beside) if beside.exists() else shutil.which(name)

@@ -53,8 +53,17 @@ def checkout() -> None:
         _git(folder, "checkout", "--quiet", "--force", "-B", wanted, sha)
     else:
         _git(folder, "checkout", "--quiet", "--force", "--detach", sha)
+    _link_storage(folder)
     _output("commit", sha)
     print(f"checked out {sha[:12]} ({wanted})")
+
+
+def _link_storage(folder: Path) -> None:
+    """Let a relative address of a storage folder on this machine lead there from here too."""
+    relative, _, target = os.environ.get("MLGITOPS_REHEARSAL_STORAGE", "").partition(":")
+    link = Path(os.path.normpath(folder / relative))
+    if target and not link.exists():
+        link.symlink_to(target)
 
 
 def setup_python() -> None:
