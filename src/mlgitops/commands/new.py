@@ -95,7 +95,8 @@ def _run_with_data(
         raise MlgitopsError("--data needs --target", hint="name the column to predict")
     with console.step(f"Read {args.data.name}"):
         table = read_table(args.data)
-        facts = infer_table(table, target=args.target, key=args.id, task=given.get("task"))
+        task = str(given["task"]) if "task" in given else None
+        table, facts = infer_table(table, target=args.target, key=args.id, task=task)
     for note in facts.notes:
         console.say(f"  - {note}")
     given = {**given, "task": facts.task}

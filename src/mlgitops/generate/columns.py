@@ -1,0 +1,125 @@
+"""What one column holds: numbers, categories, dates, or text that is its own.
+
+Pure: cells as text in, a :class:`Column` out.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: More different texts than this are not categories that one lists.
+MAX_LEVELS = 100
+
+#: Up to so many levels, a new one is a mistake in the data and not just a new value.
+MAX_CLOSED_LEVELS = 30
+
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_LEADING_ZERO = re.compile(r"[+-]?0\d")  # a code, such as a postcode: a number would lose the zero
+
+#: How dates are written, with the pattern that the contract will hold them to. All of these
+#: sort as text in the order of time; other ways of writing a date stay text.
+DATE_FORMATS = {
+    "%Y-%m-%d": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+    "%Y-%m-%d %H:%M": r"^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}$",
+    "%Y-%m-%d %H:%M:%S": r"^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$",
+    "%Y-%m-%dT%H:%M:%S": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}$",
+    "%Y-%m-%dT%H:%M:%SZ": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$",
+    "%Y/%m/%d": r"^[0-9]{4}/[0-9]{2}/[0-9]{2}$",
+    "%Y-%m": r"^[0-9]{4}-[0-9]{2}$",
+}
+
+
+class Kind(StrEnum):
+    """What a column holds."""
+
+    NUMBER = "number"
+    CATEGORY = "category"  # text with few different values
+    TEXT = "text"  # text with many
+    DATE = "date"
+    EMPTY = "empty"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column: its kind and what the sample shows of it."""
+
+    name: str
+    kind: Kind
+    missing: int  # rows without a value
+    counts: dict[str, int]  # value as written → rows, most frequent first
+    whole: bool = False  # numbers without decimals
+    low: float = math.nan  # of numbers
+    high: float = math.nan
+    date_format: str | None = None
+
+    @property
+    def distinct(self) -> int:
+        """Return the number of different values, missing ones aside."""
+        return len(self.counts)
+
+    @property
+    def filled(self) -> int:
+        """Return the number of rows with a value."""
+        return sum(self.counts.values())
+
+
+def describe_column(name: str, cells: Sequence[str]) -> Column:
+    """Return what the cells have in common; an empty cell is a missing value.
+
+    >>> describe_column("age", ["31", "", "42"]).kind.value
+    'number'
+    >>> describe_column("postcode", ["01067", "80331"]).kind.value
+    'category'
+    """
+    counts = dict(Counter(cell for cell in cells if cell).most_common())
+    missing = len(cells) - sum(counts.values())
+    if not counts:
+        return Column(name=name, kind=Kind.EMPTY, missing=missing, counts={})
+    if _are_numbers(counts):
+        values = [float(value) for value in counts]
+        return Column(
+            name=name,
+            kind=Kind.NUMBER,
+            missing=missing,
+            counts=counts,
+            whole=all(value.is_integer() for value in values),
+            low=min(values),
+            high=max(values),
+        )
+    written = find_date_format(counts)
+    few = len(counts) <= min(MAX_LEVELS, max(2, sum(counts.values()) // 2))
+    kind = Kind.DATE if written else Kind.CATEGORY if few else Kind.TEXT
+    return Column(name=name, kind=kind, missing=missing, counts=counts, date_format=written)
+
+
+def _are_numbers(values: dict[str, int]) -> bool:
+    return all(
+        _NUMBER.fullmatch(value) and not _LEADING_ZERO.match(value) and math.isfinite(float(value))
+        for value in values
+    )
+
+
+def find_date_format(values: dict[str, int]) -> str | None:
+    """Return the one way in which every value is written as a date, or None."""
+    for written, pattern in DATE_FORMATS.items():
+        form = re.compile(pattern)
+        if all(form.fullmatch(value) and _is_date(value, written) for value in values):
+            return written
+    return None
+
+
+def _is_date(value: str, written: str) -> bool:
+    try:
+        datetime.strptime(value, written)  # noqa: DTZ007 - only whether the day exists counts
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,34 @@
+"""Write a data-set folder: the table and the four files that the person edits afterwards.
+
+In: a table and what was inferred of it. Out: `data.csv`, `contract.yaml`, `params.yaml`,
+`policy.yaml` and `DATA_CARD.md` in an existing folder.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlgitops.generate.card import render_card
+from mlgitops.generate.contract import render_contract
+from mlgitops.generate.params import render_params
+from mlgitops.generate.policy import render_policy
+from mlgitops.generate.table import write_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mlgitops.generate.inference import Facts
+    from mlgitops.generate.table import Table
+
+
+def write_dataset(folder: Path, table: Table, facts: Facts) -> None:
+    """Write the five files of a data-set folder."""
+    texts = {
+        "contract.yaml": render_contract(facts),
+        "params.yaml": render_params(facts),
+        "policy.yaml": render_policy(facts),
+        "DATA_CARD.md": render_card(table, facts),
+    }
+    write_table(table, folder / "data.csv")
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")

@@ -1,0 +1,197 @@
+"""The person's table: from a CSV file to checked rows and a data frame.
+
+In: a file that may be anything. Out: a :class:`Table`, or an error that says what to mend.
+Reads one file. What stands in its cells and its header is data, never code.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlgitops.errors import MlgitopsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: Fewer rows than this leave too little to train on and to test with.
+MIN_ROWS = 40
+
+#: A cell of more characters than this is no cell of a table.
+MAX_CELL = 100_000
+
+#: A longer name is no name of a column.
+MAX_NAME = 100
+
+_EXPORT = "export the table as CSV, UTF-8, with a header line"
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_FORMATS = {
+    b"PK\x03\x04": "an Excel workbook or a zip archive",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"PAR1": "a Parquet file",
+    b"ARROW1": "an Arrow file",
+    b"\x1f\x8b": "a gzip archive",
+    b"SQLite format 3": "a SQLite database",
+    b"%PDF": "a PDF",
+}
+#: Written for a missing value by spreadsheets, databases and R; in the project it is empty.
+_MISSING = {"NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null"}
+
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+(?:,\d+)?")
+_THOUSANDS = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d{1,3})(?:\.\d+)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A checked table: column → its cells as text, an empty one where a value is missing."""
+
+    name: str  # of the file
+    columns: dict[str, list[str]]
+    notes: tuple[str, ...]  # what was changed on the way, one sentence each
+
+    @property
+    def rows(self) -> int:
+        """Return the number of rows."""
+        return len(next(iter(self.columns.values())))
+
+
+def read_table(path: Path) -> Table:
+    """Read a CSV file with a header line, and bring its cells into one form.
+
+    Raises :class:`MlgitopsError` for what is missing, no CSV, not UTF-8, ragged, too short,
+    or has columns without a name or of the same name.
+    """
+    text = _read_text(path)
+    separator = _find_separator(text)
+    header, *rows = _parse_rows(text, separator, path)
+    names, notes = _check_header(header, path)
+    if len(rows) < MIN_ROWS:
+        raise MlgitopsError(
+            f"{len(rows)} rows are too few to train on and to test with",
+            where=str(path),
+            hint=f"{MIN_ROWS} are the least",
+        )
+    if separator != ",":
+        notes.append(f"The file was separated by {_SEPARATORS[separator]}; commas do it now.")
+    columns: dict[str, list[str]] = {}
+    for name, cells in zip(names, zip(*rows, strict=True), strict=True):
+        columns[name], changes = _tidy_cells(name, [cell.strip() for cell in cells], separator)
+        notes += changes
+    return Table(name=path.name, columns=columns, notes=tuple(notes))
+
+
+def write_table(table: Table, path: Path) -> None:
+    """Write the table as the project keeps it: UTF-8, commas, lines ended by LF."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(table.columns)
+        writer.writerows(zip(*table.columns.values(), strict=True))
+
+
+def name_project(path: Path) -> str:
+    """Return a project's name made from the file's: ``bank_churn-2.csv`` → ``Bank Churn 2``.
+
+    >>> from pathlib import Path
+    >>> name_project(Path("data/bank_churn-2.csv"))
+    'Bank Churn 2'
+    """
+    words = re.findall(r"[^\W_]+", path.stem)
+    name = " ".join(word[:1].upper() + word[1:] for word in words)[:50].strip()
+    return name if name[:1].isalpha() else f"Model {name}".strip()
+
+
+def _read_text(path: Path) -> str:
+    if not path.is_file():
+        raise MlgitopsError("there is no such file", where=str(path), hint="give --data a CSV file")
+    data = path.read_bytes()
+    for start, form in _FORMATS.items():
+        if data.startswith(start):
+            raise MlgitopsError(f"this is {form}, not a CSV file", where=str(path), hint=_EXPORT)
+    if b"\0" in data:
+        raise MlgitopsError("this is a binary file, not a CSV file", where=str(path), hint=_EXPORT)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise MlgitopsError(
+            "the file is not UTF-8",
+            where=f"{path}:{line}",
+            hint=f"convert it: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8.csv",
+        ) from error
+    if not text.strip():
+        raise MlgitopsError("the file is empty", where=str(path), hint=_EXPORT)
+    return text
+
+
+def _find_separator(text: str) -> str:
+    """Return the separator that cuts the header into the most columns."""
+    line = text.lstrip("\r\n").partition("\n")[0]
+    return max(_SEPARATORS, key=lambda sign: len(next(csv.reader([line], delimiter=sign))))
+
+
+def _parse_rows(text: str, separator: str, path: Path) -> list[list[str]]:
+    """Return the cells of every line that is not blank, the header's first."""
+    csv.field_size_limit(MAX_CELL)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    rows: list[list[str]] = []
+    try:
+        for row in reader:
+            if row and rows and len(row) != len(rows[0]):
+                raise MlgitopsError(
+                    f"this line has {len(row)} cells, the header {len(rows[0])}",
+                    where=f"{path}:{reader.line_num}",
+                    hint="put cells that hold the separator or a line break in double quotes",
+                )
+            rows += [row] if row else []
+    except csv.Error as error:
+        raise MlgitopsError(
+            f"this is no line of a CSV file: {error}", where=f"{path}:{reader.line_num}"
+        ) from error
+    return rows
+
+
+def _check_header(header: list[str], path: Path) -> tuple[list[str], list[str]]:
+    """Return the columns' names and what was changed about them."""
+    where = f"{path}:1"
+    names = [name.strip() for name in header]
+    notes = []
+    if len(names) < 2:  # noqa: PLR2004 - a target, and something to predict it from
+        raise MlgitopsError("this is one column, not a table", where=where, hint=_EXPORT)
+    if not names[0] and "row" not in names:
+        names[0] = "row"
+        notes.append("The first column had no name; it is called 'row' now.")
+    for number, name in enumerate(names, start=1):
+        if not name:
+            raise MlgitopsError(f"column {number} has no name", where=where)
+        if not name.isprintable() or len(name) > MAX_NAME:
+            raise MlgitopsError(f"{name[:MAX_NAME]!a} cannot be a column's name", where=where)
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if twice:
+        listed = ", ".join(repr(name) for name in twice)
+        raise MlgitopsError(f"several columns are called {listed}", where=where)
+    return names, notes
+
+
+def _tidy_cells(name: str, cells: list[str], separator: str) -> tuple[list[str], list[str]]:
+    """Return the cells with missing values empty and numbers in one form, and what changed."""
+    notes = []
+    marks = sorted(_MISSING.intersection(cells))
+    if marks:
+        cells = ["" if cell in _MISSING else cell for cell in cells]
+        notes.append(f"{name!r}: {', '.join(marks)} was taken to mean a missing value.")
+    filled = [cell for cell in cells if cell]
+    if not any("," in cell for cell in filled):
+        return cells, notes
+    grouped = all(_THOUSANDS.fullmatch(cell) for cell in filled)
+    decimal = all(_DECIMAL_COMMA.fullmatch(cell) for cell in filled)
+    if grouped and not (decimal and separator == ";"):  # "1,234" is read as its country does
+        notes.append(f"{name!r}: commas between thousands were taken out.")
+        cells = [cell.replace(",", "") for cell in cells]
+    elif decimal:
+        notes.append(f"{name!r}: decimal commas were turned into points.")
+        cells = [cell.replace(",", ".") for cell in cells]
+    return cells, notes
