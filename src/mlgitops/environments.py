@@ -47,6 +47,14 @@ def ensure_environment(project: Path, name: str, console: Console) -> Path:
     never used.
     """
     lock = project / "requirements" / f"{name}.txt"
+    return _link(project / FOLDERS[name], make_environment(project, name, lock, console))
+
+
+def make_environment(project: Path, name: str, lock: Path, console: Console) -> Path:
+    """Return the folder in the store that holds exactly what ``lock`` pins, made when needed.
+
+    Raises as :func:`ensure_environment`; no link in the project is made or changed.
+    """
     if not lock.is_file():
         raise MlgitopsError(
             f"the lock of the {name} environment is missing",
@@ -56,11 +64,10 @@ def ensure_environment(project: Path, name: str, console: Console) -> Path:
     python = find_python(project, name)
     folder = _store(project) / f"{name}-{_key(lock, python)}"
     if not _is_ready(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
         with locked(folder.with_name(f".{folder.name}.lock")):
             if not _is_ready(folder):  # another maker may have finished while we waited
                 _make(folder, lock, python, console, name)
-    return _link(project / FOLDERS[name], folder)
+    return folder
 
 
 def find_python(project: Path, name: str) -> Path:

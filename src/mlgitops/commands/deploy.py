@@ -1,0 +1,97 @@
+"""`mlgitops deploy`: bring the model of an environment into service, checked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlgitops.deployment import (
+    CheckFailedError,
+    deploy_environment,
+    read_status,
+    stop_environment,
+)
+from mlgitops.errors import EXIT_FAIL, EXIT_PASS
+
+if TYPE_CHECKING:
+    import argparse
+
+    from mlgitops.console import Console
+    from mlgitops.deployment.local import Outcome, Status
+
+_EPILOG = """\
+Reads deploy/ENV/model.yaml at the commit, fetches the model by its digest and verifies it,
+starts the project's server beside the running one, waits until it is ready, asks it for the
+golden prediction, and only then switches the public port over. On any failure the model that
+served before goes on serving. The servers keep running after the command, until --stop.
+
+exit codes:
+  0  in service (or, with --status, serving)
+  1  the model failed a check, or --status finds it not serving: the log's end is shown
+  2  could not try: no such environment, digest mismatch, model not found, port taken
+
+examples:
+  mlgitops deploy staging
+  mlgitops deploy production --revision v1.2.0 --port 9000
+  mlgitops deploy staging --status --json
+  mlgitops deploy staging --stop
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `mlgitops deploy`."""
+    parser.epilog = _EPILOG
+    parser.add_argument("environment", metavar="ENV", help="a folder below deploy/")
+    parser.add_argument("--port", type=int, metavar="N", help="public port (default: model.yaml's)")
+    parser.add_argument(
+        "--revision",
+        default="HEAD",
+        metavar="REV",
+        help="the commit to deploy: what its deploy/ENV/model.yaml wants (default: HEAD)",
+    )
+    parser.add_argument(
+        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--status", action="store_true", help="only say what is in service")
+    what.add_argument("--stop", action="store_true", help="end the environment's processes")
+    parser.add_argument("--json", action="store_true", help="write the outcome as JSON")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Deploy, or show, or stop."""
+    if args.stop:
+        stopped = stop_environment(args.directory, args.environment)
+        console.result(f"{args.environment}: {'stopped' if stopped else 'nothing was running'}")
+        return EXIT_PASS
+    if args.status:
+        status = read_status(args.directory, args.environment)
+        console.result(json.dumps(asdict(status), indent=2) if args.json else _describe(status))
+        return EXIT_PASS if status.serving else EXIT_FAIL
+    try:
+        outcome = deploy_environment(
+            args.directory, args.environment, console, revision=args.revision, port=args.port
+        )
+    except CheckFailedError as error:
+        console.error(error)
+        return EXIT_FAIL
+    console.result(json.dumps(asdict(outcome), indent=2) if args.json else _tell(outcome))
+    return EXIT_PASS
+
+
+def _tell(outcome: Outcome) -> str:
+    model = f"{outcome.model} {outcome.sha256[:12]}"
+    if not outcome.changed:
+        return f"{outcome.environment}: {model} is in service already, at {outcome.url}"
+    before = f" (before: {outcome.previous[:12]})" if outcome.previous else ""
+    return f"{outcome.environment}: {model} is in service at {outcome.url}{before}"
+
+
+def _describe(status: Status) -> str:
+    if status.sha256 is None:
+        return f"{status.environment}: nothing is deployed"
+    state = "in service" if status.serving else "NOT answering"
+    model = f"{status.model} {status.sha256[:12]} of commit {(status.commit or '')[:12]}"
+    return f"{status.environment}: {model}, {state} at {status.url} since {status.since}"

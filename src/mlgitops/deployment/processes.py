@@ -1,0 +1,134 @@
+"""Processes that outlive the command: started detached, known by a lock that they hold.
+
+The lock on a file is inherited by the process and ends with it, however it ends; so a
+crash is seen at once, and a process id that another program got since is never signalled.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlgitops.errors import MlgitopsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+HOST = "127.0.0.1"
+_TERM_SECONDS = 15.0
+_KILL_SECONDS = 5.0
+_POLL_SECONDS = 0.02
+_LISTENING = "0A"  # the state LISTEN in /proc/net/tcp
+# The shell ends at once, so the program is nobody's child and leaves no zombie behind.
+# It notes the process id itself: the program stays known when its starter is killed here.
+_DETACH = 'log=$1; lock=$2; shift 2; "$@" >"$log" 2>&1 </dev/null & echo "$!" >"$lock"'
+
+
+def start_detached(
+    command: Sequence[str | Path],
+    *,
+    lock: Path,
+    log: Path,
+    cwd: Path,
+    env: Mapping[str, str],
+) -> int:
+    """Start ``command`` in a session of its own, holding ``lock``; return its process id."""
+    for path in (lock, log):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise MlgitopsError("a process is still running here", where=str(lock)) from error
+        words = ["sh", "-c", _DETACH, "sh", str(log), str(lock), *(str(word) for word in command)]
+        subprocess.run(
+            words,
+            cwd=cwd,
+            env=env,
+            check=True,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            pass_fds=[file.fileno()],
+        )
+    return _read_pid(lock)
+
+
+def is_running(lock: Path) -> bool:
+    """Tell whether the process that was started with ``lock`` still lives."""
+    try:
+        with lock.open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def stop_process(lock: Path) -> None:
+    """End the process that holds ``lock``: asked first, killed after fifteen seconds."""
+    for number, seconds in ((signal.SIGTERM, _TERM_SECONDS), (signal.SIGKILL, _KILL_SECONDS)):
+        if not is_running(lock):
+            break
+        with suppress(ProcessLookupError, ValueError):
+            os.killpg(os.getpgid(_read_pid(lock)), number)
+        _wait_for_end(lock, seconds)
+    lock.unlink(missing_ok=True)
+
+
+def find_free_port() -> int:
+    """Return a port that nothing listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def is_port_free(port: int) -> bool:
+    """Tell whether a server could listen on ``port``."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def find_listener(port: int) -> str | None:
+    """Find what listens on ``port``, as "process 123 (name)"; None where that is not told."""
+    inodes = _listening_inodes(port)
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):  # it ended meanwhile, or it is another person's
+            if str(link.readlink()) in inodes:
+                process = link.parent.parent
+                return f"process {process.name} ({(process / 'comm').read_text().strip()})"
+    return None
+
+
+def _listening_inodes(port: int) -> set[str]:
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with suppress(OSError):
+            for line in Path(table).read_text(encoding="ascii").splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
+                    found.add(f"socket:[{fields[9]}]")
+    return found
+
+
+def _read_pid(lock: Path) -> int:
+    return int(lock.read_text(encoding="ascii"))
+
+
+def _wait_for_end(lock: Path, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while is_running(lock) and time.monotonic() < end:
+        time.sleep(_POLL_SECONDS)

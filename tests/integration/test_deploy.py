@@ -1,0 +1,319 @@
+"""`mlgitops deploy`, target local: checked before the switch, and back on any failure."""
+
+from __future__ import annotations
+
+import http.server
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from integration.deploy_project import (
+    edit,
+    head,
+    make_deployable,
+    model_digest,
+    predict,
+    train_factor,
+)
+from integration.setup_project import git, quiet
+
+from mlgitops.cli import run
+from mlgitops.deployment import (
+    CheckFailedError,
+    deploy_environment,
+    read_status,
+    stop_environment,
+)
+from mlgitops.deployment.processes import find_free_port, is_running
+from mlgitops.deployment.state import Place
+from mlgitops.errors import MlgitopsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def port() -> int:
+    """Return a port that is free."""
+    return find_free_port()
+
+
+@pytest.fixture
+def project(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return a project with a trained model; whatever it started is ended afterwards."""
+    monkeypatch.delenv("MLGITOPS_ENVIRONMENTS", raising=False)
+    made = make_deployable(tmp_path / "project", port)
+    yield made
+    stop_environment(made, "staging")
+
+
+def processes(project: Path) -> list[str]:
+    """Return the names of the locks that processes of staging hold."""
+    locks = sorted(Place(project, "staging").servers.glob("*.lock"))
+    return [lock.stem for lock in locks if is_running(lock)]
+
+
+def test_first_deployment_serves(project: Path, port: int) -> None:
+    """The model answers at the port that the environment names, and the record says so."""
+    outcome = deploy_environment(project, "staging", quiet())
+    assert predict(port) == 2
+    assert (outcome.changed, outcome.previous) == (True, None)
+    (entry,) = Place(project, "staging").read_record()
+    assert (entry.seq, entry.sha256, entry.commit) == (1, model_digest(project), head(project))
+    assert len(processes(project)) == 2  # one server, one router
+
+
+def test_same_digest_is_a_no_op(project: Path) -> None:
+    """Deploying what is in service starts nothing and says so."""
+    deploy_environment(project, "staging", quiet())
+    before = processes(project)
+    assert not deploy_environment(project, "staging", quiet()).changed
+    assert processes(project) == before
+    assert len(Place(project, "staging").read_record()) == 1
+
+
+def test_next_model_replaces_the_old_one(project: Path, port: int) -> None:
+    """After the switch the new model answers, the old server is gone, the record has both."""
+    deploy_environment(project, "staging", quiet())
+    old = model_digest(project)
+    train_factor(project, 3)
+    outcome = deploy_environment(project, "staging", quiet())
+    assert predict(port) == 3
+    assert outcome.previous == old
+    assert len(processes(project)) == 2
+    assert [entry.previous for entry in Place(project, "staging").read_record()] == [None, old]
+
+
+def test_no_request_is_lost_while_switching(project: Path, port: int) -> None:
+    """Clients that ask without pause during a switch get an answer of one model or the other."""
+    deploy_environment(project, "staging", quiet())
+    train_factor(project, 3)
+    answers: list[float] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            answers.append(predict(port))
+
+    client = threading.Thread(target=ask)
+    client.start()
+    deploy_environment(project, "staging", quiet())
+    done.set()
+    client.join()
+    assert set(answers) == {2, 3}
+    assert answers == sorted(answers)
+
+
+def test_rollback_by_revert_brings_the_very_same_model_back(project: Path, port: int) -> None:
+    """Reverting the commit and deploying serves the old digest, as a new entry."""
+    deploy_environment(project, "staging", quiet())
+    train_factor(project, 3)
+    deploy_environment(project, "staging", quiet())
+    git(project, "revert", "--no-edit", "HEAD")
+    deploy_environment(project, "staging", quiet())
+    assert predict(port) == 2
+    first, _, third = Place(project, "staging").read_record()
+    assert (third.seq, third.sha256) == (3, first.sha256)
+
+
+def test_failed_golden_check_keeps_the_old_server(project: Path, port: int) -> None:
+    """A server that computes something else is a fail, exit code 1, and the old one serves."""
+    deploy_environment(project, "staging", quiet())
+    before = processes(project)
+    edit(project, "src/demo/serve.py", "BIAS = 0.0", "BIAS = 0.5")
+    with pytest.raises(CheckFailedError, match="golden prediction differs"):
+        deploy_environment(project, "staging", quiet())
+    assert run(["deploy", "staging", "--directory", str(project)]) == 1
+    assert predict(port) == 2
+    assert processes(project) == before
+    assert len(Place(project, "staging").read_record()) == 1
+
+
+def test_server_that_ends_at_start_keeps_the_old_one(project: Path, port: int) -> None:
+    """The end of a broken server's log is shown, and nothing of it keeps running."""
+    deploy_environment(project, "staging", quiet())
+    before = processes(project)
+    edit(project, "src/demo/serve.py", "BIAS = 0.0", 'raise SystemExit("no weights")')
+    with pytest.raises(CheckFailedError, match="no weights"):
+        deploy_environment(project, "staging", quiet())
+    assert predict(port) == 2
+    assert processes(project) == before
+
+
+def test_failed_first_deployment_leaves_nothing(project: Path, port: int) -> None:
+    """When there was nothing before, a failure leaves no process and no state."""
+    edit(project, "src/demo/serve.py", "BIAS = 0.0", "BIAS = 0.5")
+    with pytest.raises(CheckFailedError):
+        deploy_environment(project, "staging", quiet())
+    assert processes(project) == []
+    assert not read_status(project, "staging").serving
+    with pytest.raises(OSError, match="refused"):
+        predict(port)
+
+
+@pytest.mark.parametrize("victim", ["server", "router"])
+def test_killed_process_is_replaced(project: Path, port: int, victim: str) -> None:
+    """After kill -9 of the server or the router, the next deployment serves again."""
+    deploy_environment(project, "staging", quiet())
+    place = Place(project, "staging")
+    locks = [lock for lock in place.servers.glob("*.lock") if "router" in lock.name]
+    if victim == "server":
+        locks = [lock for lock in place.servers.glob("*.lock") if "router" not in lock.name]
+    os.kill(int(locks[0].read_text()), signal.SIGKILL)
+    assert not read_status(project, "staging").serving
+    assert deploy_environment(project, "staging", quiet()).changed
+    assert predict(port) == 2
+    assert len(processes(project)) == 2
+
+
+def test_taken_port_changes_nothing(
+    project: Path, port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A port that another program holds ends with 2, names the program, and starts nothing."""
+    with http.server.HTTPServer(("127.0.0.1", port), http.server.BaseHTTPRequestHandler):
+        assert run(["deploy", "staging", "--directory", str(project)]) == 2
+    said = capsys.readouterr().err
+    assert f"port {port} is taken by process {os.getpid()}" in said
+    assert "--port" in said
+    assert processes(project) == []
+
+
+def test_wrong_digest_is_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """When the environment wants another digest than the commit holds, nothing is started."""
+    edit(project, "deploy/staging/model.yaml", "sha256: null", f'sha256: "{"0" * 64}"')
+    assert run(["deploy", "staging", "--directory", str(project)]) == 2
+    assert "the model 000000000000 is wanted" in capsys.readouterr().err
+    assert processes(project) == []
+
+
+def test_model_that_is_not_what_the_commit_says_is_refused(project: Path) -> None:
+    """A model.json that does not belong to the model of dvc.lock is found out by hashing."""
+    edit(project, "model/model.json", model_digest(project), "1" * 64)
+    with pytest.raises(MlgitopsError, match="the model's sha256 is"):
+        deploy_environment(project, "staging", quiet())
+    assert list(Place(project, "staging").releases.iterdir()) == []
+
+
+def test_pinned_revision_is_deployed(project: Path, port: int) -> None:
+    """With `revision` set, that commit's model serves, whatever the newest one is."""
+    first, digest = head(project), model_digest(project)
+    train_factor(project, 3)
+    edit(project, "deploy/staging/model.yaml", "revision: null", f'revision: "{first}"')
+    edit(project, "deploy/staging/model.yaml", "sha256: null", f'sha256: "{digest}"')
+    outcome = deploy_environment(project, "staging", quiet())
+    assert (outcome.commit, outcome.sha256) == (first, digest)
+    assert predict(port) == 2
+
+
+def test_model_comes_from_the_storage_when_the_cache_is_empty(project: Path, port: int) -> None:
+    """Without a cache the model is fetched by its digest from the storage branch."""
+    for file in (project / ".dvc/cache/files").rglob("*"):
+        if file.is_file():
+            file.unlink()
+    deploy_environment(project, "staging", quiet())
+    assert predict(port) == 2
+
+
+def test_damaged_object_is_refused(project: Path) -> None:
+    """Bytes that do not have the hash of the lock are never served."""
+    for file in (project / ".dvc/cache/files").rglob("*"):
+        if file.is_file():
+            file.chmod(0o644)
+            file.write_bytes(b'{"factor": 9}')
+    with pytest.raises(MlgitopsError, match="the model's md5 is"):
+        deploy_environment(project, "staging", quiet())
+    assert processes(project) == []
+
+
+def test_other_port_moves_the_environment(project: Path, port: int) -> None:
+    """With another --port the model moves there and the old port is released."""
+    deploy_environment(project, "staging", quiet())
+    other = find_free_port()
+    assert deploy_environment(project, "staging", quiet(), port=other).changed
+    assert predict(other) == 2
+    with pytest.raises(OSError, match="refused"):
+        predict(port)
+
+
+def test_all_mistakes_of_the_file_are_named(project: Path) -> None:
+    """Every mistake in model.yaml is reported in one go."""
+    (project / "deploy/staging/model.yaml").write_text(
+        "model: No Name\nrevision: 12\nsha256: abc\nport: 0\nimage: x\n"
+    )
+    git(project, "commit", "--quiet", "--all", "-m", "Break")
+    with pytest.raises(MlgitopsError) as caught:
+        deploy_environment(project, "staging", quiet())
+    for key in ("model", "revision", "sha256", "port", "image"):
+        assert f"`{key}`" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "../../etc", "", "-x", "a/b"])
+def test_unknown_environment_is_refused(project: Path, name: str) -> None:
+    """A name that is no environment is refused, with those that exist where it could be one."""
+    with pytest.raises(MlgitopsError) as caught:
+        deploy_environment(project, name, quiet())
+    assert "staging" in str(caught.value)
+
+
+def test_status_and_stop(project: Path, port: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--status` tells what serves, `--stop` ends it, and `--status` then is 1."""
+    folder = ["--directory", str(project)]
+    assert run(["deploy", "staging", "--json", *folder]) == 0
+    outcome = json.loads(capsys.readouterr().out)
+    assert run(["deploy", "staging", "--status", "--json", *folder]) == 0
+    status = json.loads(capsys.readouterr().out)
+    assert status["serving"]
+    assert (status["sha256"], status["url"]) == (outcome["sha256"], f"http://127.0.0.1:{port}")
+    assert run(["deploy", "staging", "--stop", *folder]) == 0
+    assert run(["deploy", "staging", "--status", *folder]) == 1
+    assert processes(project) == []
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_a_complete_model_serves(project: Path, port: int) -> None:
+    """Deployments are killed at moments spread over their run: the old or the new model serves."""
+    deploy_environment(project, "staging", quiet())
+    train_factor(project, 3)
+    command = [sys.executable, "-m", "mlgitops", "deploy", "staging", "--directory", str(project)]
+    factor = 3
+    for step in range(16):
+        with subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as work:
+            time.sleep(0.08 * step)
+            work.kill()
+        assert predict(port) in (2, 3)
+        if step % 4 == 3:  # let one through, then go for the other model
+            deploy_environment(project, "staging", quiet())
+            assert predict(port) == factor
+            assert len(processes(project)) == 2
+            factor = 5 - factor
+            git(project, "revert", "--no-edit", "HEAD")
+    record = Place(project, "staging").read_record()
+    assert [entry.seq for entry in record] == list(range(1, len(record) + 1))
+    for before, after in itertools.pairwise(record):
+        assert after.previous == before.sha256
+
+
+def test_deployments_at_once_end_with_the_newest(project: Path, port: int) -> None:
+    """Several deployments started together leave one server, of the newest commit."""
+    train_factor(project, 3)
+    work = [
+        threading.Thread(target=deploy_environment, args=(project, "staging", quiet()))
+        for _ in range(3)
+    ]
+    for thread in work:
+        thread.start()
+    for thread in work:
+        thread.join()
+    assert predict(port) == 3
+    assert len(processes(project)) == 2
+    assert len(Place(project, "staging").read_record()) == 1
