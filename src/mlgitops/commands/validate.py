@@ -1,0 +1,76 @@
+"""`mlgitops validate`: a project to its mistakes, all of them at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlgitops.errors import EXIT_PASS, EXIT_UNDECIDED
+
+if TYPE_CHECKING:
+    import argparse
+
+    from mlgitops.console import Console
+    from mlgitops.errors import MlgitopsError
+    from mlgitops.validation import Findings
+
+EXAMPLES = """\
+examples:
+  mlgitops validate
+  mlgitops validate --json
+
+It reads policy.yaml, dvc.yaml, dvc.lock, metrics, .dvc/config, contract.yaml, the workflows
+and the model files as they stand on disk, runs none of them, and lists every mistake.
+
+exit codes: 0 nothing wrong (there may be warnings), 2 mistakes
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.epilog = EXAMPLES
+    parser.add_argument(
+        "--directory", metavar="DIR", default=".", help="the project (default: this folder)"
+    )
+    parser.add_argument("--json", action="store_true", help="print what was found as JSON")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Validate the project, print what was found, and return the exit code."""
+    from mlgitops.commands.compare import find_project
+    from mlgitops.git import Folder, Repository
+    from mlgitops.validation import validate_project
+
+    start = Path(args.directory)
+    with Repository(start) as repository:
+        folder = Folder(repository, find_project(start, repository.root))
+        findings = validate_project(folder)
+    if args.json:
+        console.result(json.dumps(_as_json(findings), indent=2))
+    else:
+        _print(findings, console)
+    return EXIT_UNDECIDED if findings.mistakes else EXIT_PASS
+
+
+def _print(findings: Findings, console: Console) -> None:
+    for warning in findings.warnings:
+        console.warn(str(warning))
+    for mistake in findings.mistakes:
+        console.error(mistake)
+    if not findings.mistakes:
+        console.result("No mistakes found.")
+    else:
+        count = len(findings.mistakes)
+        console.say(f"{count} mistake{'' if count == 1 else 's'} found.")
+
+
+def _as_json(findings: Findings) -> dict[str, Any]:
+    return {
+        "mistakes": [_describe(error) for error in findings.mistakes],
+        "warnings": [_describe(error) for error in findings.warnings],
+    }
+
+
+def _describe(error: MlgitopsError) -> dict[str, str | None]:
+    return {"what": error.what, "where": error.where, "hint": error.hint}
