@@ -34,6 +34,7 @@ class Use(msgspec.Struct, frozen=True, kw_only=True, order=True):
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One step as the file writes it."""
 
+    job: str
     id: str  # its own, else its position: what act reports
     use: Use | None
     inputs: Mapping[str, Any]
@@ -61,8 +62,11 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def uses(self) -> list[Use]:
         """Return every action used, sorted, each once."""
-        steps = [step for job in self.jobs.values() for step in job.steps]
-        return sorted({step.use for step in steps if step.use is not None})
+        return sorted({step.use for step in self._steps() if step.use is not None})
+
+    def find_steps(self, path: str) -> list[Step]:
+        """Return the steps that use the action at ``path`` of any repository, in order."""
+        return [step for step in self._steps() if step.use is not None and step.use.path == path]
 
     def find_missing(self, results: Mapping[str, str]) -> list[str]:
         """Return the jobs that should have run and have no result (job → result).
@@ -71,6 +75,9 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
         did not succeed; `always()` and `!cancelled()` hold in a rehearsal.
         """
         return [name for name in self.jobs if name not in results and self._must_run(name, results)]
+
+    def _steps(self) -> list[Step]:
+        return [step for job in self.jobs.values() for step in job.steps]
 
     def _must_run(self, name: str, results: Mapping[str, str]) -> bool:
         job = self.jobs[name]
@@ -102,7 +109,7 @@ def parse_workflow(text: str, *, where: str) -> Workflow:
             continue
         needs = job.get("needs", [])
         found[str(name)] = Job(
-            steps=tuple(_parse_steps(job, place, mistakes)),
+            steps=tuple(_parse_steps(str(name), job, place, mistakes)),
             needs=tuple(needs if isinstance(needs, list) else [needs]),
             condition=str(job["if"]) if "if" in job else None,
             labels=tuple(_labels(job)),
@@ -132,7 +139,9 @@ def parse_use(text: str, inputs: Mapping[str, Any], *, where: str) -> Use | None
     )
 
 
-def _parse_steps(job: dict[str, Any], place: str, mistakes: list[MlgitopsError]) -> Iterator[Step]:
+def _parse_steps(
+    name: str, job: dict[str, Any], place: str, mistakes: list[MlgitopsError]
+) -> Iterator[Step]:
     for position, step in enumerate(job.get("steps") or ()):
         inputs = step.get("with") or {}
         use = None
@@ -141,7 +150,7 @@ def _parse_steps(job: dict[str, Any], place: str, mistakes: list[MlgitopsError])
                 use = parse_use(str(step["uses"]), inputs, where=place)
             except MlgitopsError as error:
                 mistakes.append(error)
-        yield Step(id=str(step.get("id", position)), use=use, inputs=inputs)
+        yield Step(job=name, id=str(step.get("id", position)), use=use, inputs=inputs)
 
 
 def _find_problem(job: object) -> str | None:

@@ -1,0 +1,139 @@
+"""What surrounds the steps of a rehearsal: environments, programs, variables, the event.
+
+Everything a step can see is made here; nothing is inherited from the caller.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from mlgitops.environments import ensure_environment, find_python
+from mlgitops.process import run_program
+from mlgitops.storage.remote import read_remote
+
+if TYPE_CHECKING:
+    from mlgitops.console import Console
+    from mlgitops.rehearsal.forge import State
+    from mlgitops.rehearsal.repository import Change
+    from mlgitops.rehearsal.workflow import Workflow
+
+#: Where links in the comment point, and git's address of the repository in a step; git is
+#: told to look into the bare clone instead, so nothing is ever fetched from there.
+SERVER = "https://github.com"
+_VERSION = "import sys; print('{}.{}'.format(*sys.version_info))"
+
+
+def prepare_environments(workflow: Workflow, scratch: Path, store: Path, console: Console) -> Path:
+    """Make every environment before the run, which then needs no network.
+
+    Returns the interpreter that the steps find as `python3`: that of `.python-version`.
+    """
+    workspace = scratch / "workspace"
+    python = find_python(workspace, "pipeline").resolve()
+    script = scratch / "toolkit" / "actions" / "run.py"
+    if script.is_file():
+        variables = {**os.environ, "MLGITOPS_ENVIRONMENTS": str(store)}
+        with console.step("The helper's environment"):
+            run_program([python, "-I", script, "--prepare"], env=variables)
+    for step in workflow.find_steps("actions/setup"):
+        text = (scratch / "toolkit" / "actions" / "setup" / "action.yml").read_text("utf-8")
+        defaults = {name: one["default"] for name, one in yaml.safe_load(text)["inputs"].items()}
+        wanted = {**defaults, **step.inputs}
+        project = workspace / str(wanted["working-directory"])
+        for name in filter(None, str(wanted["only"] or "").split(",")):
+            ensure_environment(project, name.strip(), console)
+    return python
+
+
+def find_local_storage(root: Path, workspace: Path) -> str:
+    """Name a storage folder of this machine that the project reaches by a relative path.
+
+    Returns "RELATIVE:ABSOLUTE" for the stand-in of checkout, which links it; "" otherwise.
+    """
+    remote = read_remote(workspace) if (workspace / ".dvc" / "config").is_file() else None
+    if remote is None or remote.kind != "local" or Path(remote.url).is_absolute():
+        return ""
+    relative = os.path.relpath(remote.path or root, workspace)
+    return f"{relative}:{os.path.normpath(root / relative)}"
+
+
+def write_event(scratch: Path, repository: str, change: Change, number: int) -> Path:
+    """Write the payload of the `pull_request` event, and return its file."""
+    event = scratch / "event.json"
+    event.write_text(json.dumps(_event(repository, change, number)), encoding="utf-8")
+    return event
+
+
+def build_variables(state: State, url: str, *, scratch: Path, store: Path) -> dict[str, str]:
+    """Build what every step finds in its environment, beside what act itself sets."""
+    artifacts = scratch / "artifacts"
+    artifacts.mkdir()
+    _write_git_config(scratch, f"{SERVER}/{state.repository}")
+    return {
+        "GITHUB_REPOSITORY": state.repository,
+        "GITHUB_SERVER_URL": SERVER,
+        "GITHUB_API_URL": url,
+        "GITHUB_GRAPHQL_URL": f"{url}/graphql",
+        "GITHUB_RUN_ID": str(state.runs),
+        "GITHUB_RUN_NUMBER": str(state.runs),
+        "MLGITOPS_ENVIRONMENTS": str(store),
+        "MLGITOPS_REHEARSAL_ARTIFACTS": str(artifacts),
+        "UV_OFFLINE": "1",
+        "NO_COLOR": "1",
+    }
+
+
+def _event(repository: str, change: Change, number: int) -> dict[str, object]:
+    """Build the part of a `pull_request` payload that a workflow reads."""
+    sides = {
+        name: {"ref": branch, "sha": sha, "repo": {"full_name": repository}}
+        for name, (branch, sha) in {"base": change.base, "head": change.head}.items()
+    }
+    return {
+        "action": "synchronize",
+        "number": number,
+        "repository": {"full_name": repository, "default_branch": change.base[0]},
+        "pull_request": {
+            "number": number,
+            "title": change.title,
+            "body": change.body,
+            "state": "open",
+            "draft": False,
+            "merged": False,
+            "user": {"login": "rehearsal"},
+            **sides,
+        },
+    }
+
+
+def _write_git_config(scratch: Path, address: str) -> None:
+    """Let git reach the bare clone under the repository's address, and nothing else."""
+    home = scratch / "act" / "home"
+    home.mkdir(parents=True)
+    origin = (scratch / "origin.git").as_uri()
+    text = f'[url "{origin}"]\n' + "".join(
+        f"\tinsteadOf = {one}\n" for one in (f"{address}.git", address)
+    )
+    (home / ".gitconfig").write_text(text, encoding="utf-8")
+
+
+def make_path(folder: Path, python: Path) -> list[Path]:
+    """Link the few programs that steps may use beside the system's own."""
+    folder.mkdir()
+    version = run_program([python, "-I", "-c", _VERSION]).strip()
+    links = dict.fromkeys(("python", "python3", f"python{version}"), python)
+    for name in ("uv", "git", "bash"):
+        beside = Path(sys.executable).parent / name
+        found = str(beside) if beside.exists() else shutil.which(name)
+        if found:
+            links[name] = Path(found)
+    for name, target in links.items():
+        (folder / name).symlink_to(target)
+    return [folder, *map(Path, ("/usr/local/bin", "/usr/bin", "/bin"))]
