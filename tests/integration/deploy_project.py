@@ -45,7 +45,7 @@ Path("model/model.skops").write_bytes(model)
 Path("model/model.json").write_text(json.dumps({"sha256": hashlib.sha256(model).hexdigest()}))
 inputs = [{"name": "x", "shape": [2], "datatype": "FP64", "data": [1.0, 2.0]}]
 outputs = [{"name": "y", "shape": [2], "datatype": "FP64", "data": [factor, 2 * factor]}]
-golden = {"request": {"inputs": inputs}, "response": {"outputs": outputs}}
+golden = {"request": {"inputs": inputs}, "outputs": outputs, "tolerance": 1e-6}
 Path("reports/golden.json").write_text(json.dumps(golden))
 """
 

@@ -31,6 +31,7 @@ from mlgitops.deployment import (
     read_status,
     stop_environment,
 )
+from mlgitops.deployment.golden import find_difference, read_golden
 from mlgitops.deployment.processes import find_free_port, is_running
 from mlgitops.deployment.state import Place
 from mlgitops.errors import MlgitopsError
@@ -255,12 +256,48 @@ def test_all_mistakes_of_the_file_are_named(project: Path) -> None:
         assert f"`{key}`" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["nowhere", "../../etc", "", "-x", "a/b"])
-def test_unknown_environment_is_refused(project: Path, name: str) -> None:
+def test_unknown_environment_is_refused(project: Path) -> None:
     """A name that is no environment is refused, with those that exist where it could be one."""
-    with pytest.raises(MlgitopsError) as caught:
-        deploy_environment(project, name, quiet())
-    assert "staging" in str(caught.value)
+    for name in ("nowhere", "../../etc", "", "-x", "a/b"):
+        with pytest.raises(MlgitopsError) as caught:
+            deploy_environment(project, name, quiet())
+        assert "staging" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("found", "difference"),
+    [
+        ({"y": [1.0, 2.0]}, None),
+        ({"y": [1.0, 2.0 + 1e-9], "z": [0]}, None),
+        ({"y": [1, 2]}, None),
+        ({"y": [1.0, 2.1]}, "y[1] is 2.1, not 2.0"),
+        ({"y": [1.0, None]}, "y[1] is None, not 2.0"),
+        ({"y": [1.0, float("nan")]}, "y[1] is nan, not 2.0"),
+        ({"y": [1.0]}, "y: 1 values, not 2"),
+        ({"x": [1.0, 2.0]}, "y: missing"),
+    ],
+)
+def test_golden_difference(found: dict[str, list[float]], difference: str | None) -> None:
+    """An answer is the same only when each value is there and within the tolerance."""
+    assert find_difference({"y": [1.0, 2.0]}, found, 1e-6) == difference
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "{}",
+        '{"request": {}, "outputs": []}',
+        '{"request": {}, "outputs": 3}',
+        '{"request": {}, "outputs": [{"name": "y", "data": []}]}',
+        '{"request": {}, "outputs": [{"name": "y", "data": [1]}], "tolerance": 1}',
+    ],
+)
+def test_golden_file_that_checks_nothing_is_refused(tmp_path: Path, text: str) -> None:
+    """A golden file that is malformed, empty, or so tolerant that it says nothing is refused."""
+    (tmp_path / "golden.json").write_text(text)
+    with pytest.raises(MlgitopsError):
+        read_golden(tmp_path / "golden.json")
 
 
 def test_status_and_stop(project: Path, port: int, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +20,6 @@ _REQUEST_SECONDS = 10.0
 _POLL_SECONDS = 0.1
 _MAX_ANSWER = 16 * 2**20  # bytes
 _OK = 200
-
-#: How far a served number may be from the one in golden.json. The libraries of training and
-#: serving differ in version, not in mathematics.
-RELATIVE, ABSOLUTE = 1e-6, 1e-9
 
 
 class CheckFailedError(MlgitopsError):
@@ -78,32 +73,3 @@ def read_tail(log: Path, lines: int = 20) -> str:
         return ""
     text = log.read_text(encoding="utf-8", errors="replace")
     return "".join(f"\n{quote_line(line)}" for line in text.splitlines()[-lines:])
-
-
-def find_difference(expected: Any, found: Any, place: str = "answer") -> str | None:  # noqa: ANN401 - JSON
-    """Return where two JSON values differ beyond rounding, or None.
-
-    >>> find_difference({"a": [1.0, 2.0]}, {"a": [1.0, 2.5]})
-    'answer.a[1] is 2.5, not 2.0'
-    """
-    if isinstance(expected, dict) and isinstance(found, dict):
-        pairs = [(f"{place}.{key}", value, found.get(key)) for key, value in expected.items()]
-    elif isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
-        pairs = [
-            (f"{place}[{i}]", *both) for i, both in enumerate(zip(expected, found, strict=True))
-        ]
-    else:
-        return (
-            None
-            if _is_close(expected, found)
-            else f"{place} is {found!r:.80}, not {expected!r:.80}"
-        )
-    differences = (find_difference(want, got, where) for where, want, got in pairs)
-    return next((difference for difference in differences if difference), None)
-
-
-def _is_close(expected: Any, found: Any) -> bool:  # noqa: ANN401 - JSON
-    numbers = (int, float)
-    if isinstance(expected, numbers) and isinstance(found, numbers):
-        return math.isclose(expected, found, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
-    return bool(expected == found)
