@@ -122,8 +122,8 @@ def _attach(change: MetricChange, evidence: Evidence | None) -> MetricChange:
     slack = _ROUNDING * max(abs(change.base or 0), abs(change.head or 0))
     if interval and not interval.low - slack <= delta <= interval.high + slack:
         reason = (
-            f"the predictions give an interval of {interval.low:.4g} to {interval.high:.4g}, "
-            "which the stored metric's change lies outside of"
+            f"its change lies outside of what the predictions say ({interval.low:.4g} to "
+            f"{interval.high:.4g}): the two may not be of the same run"
         )
         evidence = Evidence(rows=evidence.rows, reason=reason)
     return msgspec.structs.replace(change, evidence=evidence)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from mlgitops.judge import find_kind
+from mlgitops.judge import find_gain, find_kind, find_margin
 from mlgitops.model import Kind, TestData, Verdict
 from mlgitops.render.numbers import (
     DASH,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
 
 _SHORT = 7
+_MOST_NAMES = 5
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -48,6 +49,9 @@ class Row(Struct, frozen=True, kw_only=True):
     verdict: Verdict
     reasons: tuple[str, ...]
     budget: bool = False
+    unsettled: bool = False  # more than the margin may be lost: noise hides it
+    more_rows: int | None = None  # test rows that would settle an inconclusive one
+    remark: str | None = None  # what the statistics say of their ground
 
     @property
     def result(self) -> str:
@@ -92,18 +96,13 @@ def headline(report: Report) -> str:
     if verdict is Verdict.SKIP:
         return "⚪ Not judged"
     if unsettled_rows(report):
-        return "⚠️ May merge, but noise hides the answer"
+        return "⚠️ May merge, not proven safe"
     return "✅ May merge"
 
 
 def unsettled_rows(report: Report) -> list[Row]:
-    """List the judged metrics of which the margin may have been lost, for all we know."""
-    if report.judgement is None:
-        return []
-    names = {
-        verdict.name for verdict in report.judgement.metrics if verdict.kind is Kind.INCONCLUSIVE
-    }
-    return [row for row in judged_rows(report) if row.name in names and row.limits]
+    """List the judged metrics that may have lost more than they may, for all we know."""
+    return [row for row in judged_rows(report) if row.unsettled]
 
 
 def render_side(side: Side) -> str:
@@ -123,19 +122,25 @@ def test_data_text(report: Report) -> str:
 test_data_text.__test__ = False  # type: ignore[attr-defined]
 
 
-def noise_notice(report: Report) -> str | None:
-    """Say of which judged metrics noise was not estimated."""
+def noise_notices(report: Report) -> list[str]:
+    """Say of which judged metrics noise was not estimated, or on little ground, and why."""
     rows = [row for row in judged_rows(report) if not row.budget]
-    bare = [
-        row.name
-        for row in rows
-        if row.interval is None and row.kind in (Kind.IMPROVED, Kind.WORSENED)
-    ]
-    if not bare:
-        return None
-    some = any(row.interval for row in rows)
-    names = " for " + ", ".join(f"`{name}`" for name in bare[:5]) if some else ""
-    return f"Noise was not estimated{names}: the numbers are compared as they are."
+    moved = (Kind.IMPROVED, Kind.WORSENED)
+    bare = [row for row in rows if row.interval is None and row.kind in moved]
+    notices = []
+    if bare:
+        every = len(bare) == len([row for row in rows if row.kind in moved or row.interval])
+        names = "" if every else f" for {_list_names(bare)}"
+        notices.append(f"Noise was not estimated{names}: the numbers are compared as they are.")
+    remarks = dict.fromkeys(row.remark for row in rows if row.remark)
+    for remark in remarks:
+        names = _list_names([row for row in rows if row.remark == remark])
+        notices.append(f"{names}: {remark.rstrip('.?')}.")
+    return notices
+
+
+def _list_names(rows: list[Row]) -> str:
+    return ", ".join(f"`{row.name}`" for row in rows[:_MOST_NAMES])
 
 
 def passing_text(report: Report) -> str:
@@ -146,7 +151,23 @@ def passing_text(report: Report) -> str:
     budgets = len(rows) - len(metrics)
     kept = [f"{budgets} within budget"] if budgets else []
     total = "The judged metric passes" if len(rows) == 1 else f"All {len(rows)} judged metrics pass"
-    return f"{total}: {', '.join([*words, *kept])}."
+    settle = next((row for row in rows if row.more_rows), None)
+    more = (
+        f" About {_round_up(settle.more_rows or 0):,} more test rows would settle `{settle.name}`."
+        if settle
+        else ""
+    )
+    return f"{total}: {', '.join([*words, *kept])}.{more}"
+
+
+def _round_up(count: int) -> int:
+    """Round to two digits, upwards: the number is an estimate.
+
+    >>> _round_up(4_213)
+    4300
+    """
+    unit = int(10 ** max(0, len(str(count)) - 2))
+    return -(-count // unit) * unit
 
 
 def render_version(version: DataVersion | None) -> str:
@@ -198,7 +219,28 @@ def _judged_row(verdict: MetricVerdict, change: MetricChange | None) -> Row:
         verdict=verdict.verdict,
         reasons=verdict.reasons,
         budget=verdict.budget,
+        unsettled=_is_unsettled(verdict, change),
+        more_rows=_find_more_rows(verdict, change),
+        remark=change.evidence.reason if change and change.evidence else None,
     )
+
+
+def _is_unsettled(verdict: MetricVerdict, change: MetricChange | None) -> bool:
+    """Tell whether the interval reaches beyond the loss that is allowed."""
+    if change is None or change.base is None or verdict.kind is not Kind.INCONCLUSIVE:
+        return False
+    gain, margin = find_gain(change, verdict.rule), find_margin(verdict.rule, change.base)
+    return gain is not None and margin is not None and gain[0] < -margin
+
+
+def _find_more_rows(verdict: MetricVerdict, change: MetricChange | None) -> int | None:
+    evidence = change.evidence if change else None
+    if verdict.kind is not Kind.INCONCLUSIVE or evidence is None or evidence.interval is None:
+        return None
+    from mlgitops.inference.decision import required_rows
+
+    margin = find_margin(verdict.rule, change.base or 0.0) if change else None
+    return required_rows(evidence.interval, evidence.rows, margin)
 
 
 def _plain_row(change: MetricChange) -> Row:

@@ -16,7 +16,7 @@ from mlgitops.render.facts import (
     find_row,
     headline,
     judged_rows,
-    noise_notice,
+    noise_notices,
     other_rows,
     passing_text,
     render_side,
@@ -142,7 +142,7 @@ def _why_lines(report: Report, detail: Detail) -> list[str]:
     if judgement is None or judgement.verdict is Verdict.SKIP:
         return []
     if judgement.verdict is Verdict.PASS:
-        return [passing_text(report)]
+        return [escape_prose(passing_text(report))]
     failures = [escape_prose(failure) for failure in judgement.failures]
     if len(failures) == 1:
         return [f"**Fails:** {failures[0]}."]
@@ -172,8 +172,7 @@ def _warnings(report: Report) -> list[str]:
     notices = [escape_prose(notice) for notice in report.notices[:_MOST_NOTICES]]
     if len(report.notices) > _MOST_NOTICES:
         notices.append(f"{len(report.notices) - _MOST_NOTICES} more notices are in the report.")
-    noise = noise_notice(report)
-    notices += [escape_prose(noise)] if noise else []
+    notices += [escape_prose(notice) for notice in noise_notices(report)]
     if notices:
         lines.append("> [!NOTE]\n" + "\n>\n".join(f"> {notice}" for notice in notices))
     return lines

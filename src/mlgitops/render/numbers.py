@@ -20,19 +20,18 @@ def choose_decimals(
 ) -> int:
     """Choose how many decimals to show of two values and their difference.
 
-    Two digits of an interval's half width, or three of the difference, or four of the
-    value itself; more where head would otherwise look equal to a number in
-    ``apart_from`` (a limit) that it differs from.
+    Two digits of an interval's half width; without one, two of the difference and four of
+    the values. More where head would otherwise look equal to a number in ``apart_from``
+    (a limit) that it differs from.
     """
     delta = head - base if base is not None and head is not None else 0.0
+    largest = max(abs(base or 0.0), abs(head or 0.0))
     if half_width:
         decimals = _decimals(half_width, 2)
     elif delta:
-        decimals = min(_decimals(delta, 3), _decimals(max(abs(base or 0), abs(head or 0)), 6))
+        decimals = max(_decimals(delta, 2), _decimals(largest, 4))
     else:
-        decimals = _decimals(head if head is not None else base or 0.0, 4)
-    if delta and round(delta, decimals) == 0:
-        decimals = _decimals(delta, 1)
+        decimals = _decimals(largest, 4)
     for limit in apart_from:
         while head is not None and _look_alike(head, limit, decimals):
             decimals += 1
@@ -99,8 +98,6 @@ def _decimals(value: float, digits: int) -> int:
     """Return the decimals that show ``digits`` significant digits of ``value``."""
     if not value or not math.isfinite(value):
         return 2
-    if value == int(value) and abs(value) < _LARGE and digits > 2:  # noqa: PLR2004 - a count
-        return 0
     return max(0, digits - 1 - math.floor(math.log10(abs(value))))
 
 

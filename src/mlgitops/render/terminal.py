@@ -10,7 +10,7 @@ from mlgitops.render.escape import clean_text
 from mlgitops.render.facts import (
     headline,
     judged_rows,
-    noise_notice,
+    noise_notices,
     other_rows,
     passing_text,
     render_side,
@@ -63,17 +63,17 @@ def _print_answer(report: Report, screen: RichConsole) -> None:
     verdict = report.judgement.verdict if report.judgement else Verdict.SKIP
     base, head = render_side(report.base), render_side(report.head)
     screen.print(headline(report), style=f"bold {_COLOURS[verdict]}")
-    screen.print(f"base {base} → head {head}, {test_data_text(report)}", style="dim")
+    dirty = " with changes on disk" if report.head.dirty else ""
+    screen.print(f"base {base} → head {head}{dirty}, {test_data_text(report)}", style="dim")
     failures = report.judgement.failures if report.judgement else ()
     for failure in failures:
         screen.print(f"  ✗ {_plain(failure)}", style="red")
     if verdict is Verdict.PASS:
-        screen.print(f"  {passing_text(report)}")
+        screen.print(f"  {_plain(passing_text(report))}")
     if report.protected:
         files = ", ".join(clean_text(path) for path in report.protected[:5])
         screen.print(f"  ! this change edits what judges it: {files}", style="yellow")
-    noise = noise_notice(report)
-    for notice in [*report.notices, *([noise] if noise else [])]:
+    for notice in [*report.notices, *noise_notices(report)]:
         screen.print(f"  ! {_plain(notice)}", style="yellow")
 
 
