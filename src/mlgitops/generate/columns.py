@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 #: More different texts than this are not categories that one lists.
-MAX_LEVELS = 100
+MAX_LEVELS = 500
 
 #: Up to so many levels, a new one is a mistake in the data and not just a new value.
 MAX_CLOSED_LEVELS = 30

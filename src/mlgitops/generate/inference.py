@@ -26,6 +26,12 @@ _TWO = 2  # classes of a binary target
 #: A class with fewer rows than this cannot be on both sides of a split.
 MIN_CLASS_ROWS = 5
 
+#: The column that the ingest stage makes where no column names the rows.
+MADE_KEY = "id"
+
+#: Columns of predictions.csv: a slice of such a name would be there twice.
+_RESERVED = {MADE_KEY, "target", "prediction", "score"}
+
 #: A group with fewer rows than this says nothing about the model.
 MIN_SLICE_ROWS = 50
 _SLICE_LEVELS = range(2, 11)
@@ -101,9 +107,15 @@ def infer_table(
     columns = {name: describe_column(name, cells) for name, cells in table.columns.items()}
     found = columns.pop(target)
     task, why = _find_task(found, task)
-    chosen = key or _find_key(columns, table)
     if key:
         _check_key(columns, key, target)
+    chosen = key or _find_key(columns, table)
+    if chosen is None and MADE_KEY in table.columns:
+        raise MlgitopsError(
+            f"there is a column {MADE_KEY!r} that does not name each row",
+            where=table.name,
+            hint="give it another name in the file: ids of that name will be made",
+        )
     left_out = _find_left_out(columns, found, chosen, table, task)
     numeric, categorical = _find_features(columns, left_out)
     if not numeric and not categorical:
@@ -280,7 +292,8 @@ def _find_slices(columns: dict[str, Column], categorical: tuple[str, ...]) -> tu
     fit = [
         name
         for name in categorical
-        if columns[name].distinct in _SLICE_LEVELS
+        if name not in _RESERVED
+        and columns[name].distinct in _SLICE_LEVELS
         and sorted(columns[name].counts.values())[-2] >= MIN_SLICE_ROWS
     ]
     return tuple(sorted(fit, key=lambda name: not _SENSITIVE.fullmatch(name))[:2])

@@ -46,7 +46,11 @@ def find_leak(
         if task == "regression"
         else _is_same_class(groups, truth)
     )
-    return f"it alone gives {target.name!r} away: was it known before?" if apart or told else None
+    return (
+        f"it alone gives {target.name!r} away, as if it had been written down afterwards"
+        if apart or told
+        else None
+    )
 
 
 def _is_same_number(groups: Series[str], truth: Series[float]) -> bool:
