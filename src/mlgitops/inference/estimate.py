@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 #: The coverage study starts here: below, an interval is shown with a warning.
 FEWEST_ROWS = 200
+#: When fewer rows than this make up the spread, the interval is too narrow too often.
+FEWEST_DECISIVE = 10
 #: Fewer clusters than this make the cluster-robust error too small too often.
-FEWEST_CLUSTERS = 30
+FEWEST_CLUSTERS = 50
 
 
 class Undefined(Exception):  # noqa: N818 - it is a situation, told to the reader, not a failure
@@ -61,13 +63,23 @@ def estimate(
     rows = int(weights.sum()) if weights is not None else len(contributions)
     squares = contributions * contributions
     variance = float(squares.sum() if weights is None else squares @ weights)
+    error = _root(variance, delta)
+    if weights is None:
+        warnings = (*warnings, *_warn_of_few(variance**2 / float(squares @ squares)))
     return Estimate(
         delta=delta,
-        error=_root(variance, delta),
+        error=error,
         freedom=rows - 1 if freedom is None else freedom,
         method=method,
         warnings=warnings,
     )
+
+
+def _warn_of_few(decisive: float) -> tuple[str, ...]:
+    """Warn when a few rows make up the spread; ``decisive``: (sum of c^2)^2 / sum of c^4."""
+    if decisive >= FEWEST_DECISIVE:
+        return ()
+    return (f"about {decisive:.0f} test row(s) make up most of the spread",)
 
 
 def estimate_by_cluster(

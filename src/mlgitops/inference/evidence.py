@@ -46,6 +46,10 @@ _ALIASES = {
     "roc_auc_score": "roc_auc",
 }
 _RANKINGS = {"roc_auc", "average_precision"}
+_UNBOUNDED = (
+    "scores of exactly 0 or 1 make the log loss nearly unbounded: one more such row that is wrong"
+    " could outweigh the rest"
+)
 _LOSSES = {"mae": losses.absolute, "mse": losses.squared}
 _REGRESSION = {"mae", "mse", "rmse", "r2", "median_absolute_error"}
 
@@ -134,8 +138,17 @@ class Comparison:
         if np.array_equal(one, other):
             return _identical("both models have the same loss on every test row")
         delta, by_row = losses.compare_means(one, other)
-        found = estimate(delta, by_row, method="paired t", warnings=self._few_rows)
+        warnings = self._few_rows
+        if name == "log_loss" and self._reaches_zero:
+            warnings += (_UNBOUNDED,)
+        found = estimate(delta, by_row, method="paired t", warnings=warnings)
         return self._cluster(found, by_row)
+
+    @cached_property
+    def _reaches_zero(self) -> bool:
+        """Tell whether a model gives a class probability 0, whether or not it was right."""
+        scores = [*self.pair.base_scores.values(), *self.pair.head_scores.values()]
+        return any(bool(((score <= 0) | (score >= 1)).any()) for score in scores)
 
     def _losses(self, name: str, scores: Mapping[str, Floats], side: str) -> Floats:
         """Return each row's log loss or Brier score."""

@@ -111,7 +111,8 @@ def _as_bytes(column: Column) -> Column:
 
 def _hash_words(texts: Column) -> NDArray[np.int64]:
     """Mix each text's 8-byte words into one (multiply and fold, as in FNV)."""
-    words = np.ascontiguousarray(texts).view("<u8").reshape(len(texts), -1)
+    words = np.ascontiguousarray(texts).view("<u8")
+    words = words.reshape(len(texts), texts.itemsize // _WORD)
     mixed = np.full(len(texts), 0xCBF29CE484222325, dtype=np.uint64)
     for column in range(words.shape[1]):
         mixed ^= words[:, column]

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.predictions import MAX_BYTES, MAX_TEXT, check_header, check_rows
+from mlgitops.predictions.checks import MAX_BYTES, MAX_TEXT, check_header, check_rows
 
 if TYPE_CHECKING:
-    from mlgitops.predictions import Column
+    from numpy.typing import NDArray
+
+    Column = NDArray[Any]
 
 
-def read_columns(stream: BinaryIO, where: str) -> dict[str, Column]:
+def read_parquet(stream: BinaryIO, where: str) -> dict[str, Column]:
     """Read every column of the open file ``stream`` as whole numbers, floats or bytes.
 
     Raises MlgitopsError when pyarrow is missing, the file is damaged or expands beyond the

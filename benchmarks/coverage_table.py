@@ -1,0 +1,119 @@
+"""The coverage study's counts to the page that the documentation shows. Pure."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmarks.coverage_study import Cell, Tally
+
+_LOW, _HIGH = 94.0, 96.0
+
+
+def render_table(cells: list[Cell], confidence: float) -> str:
+    """Render all cells, what lies outside 94 to 96 %, and the rate of false calls."""
+    runs = min(cell.runs for cell in cells)
+    error = 100 * math.sqrt(confidence * (1 - confidence) / runs)
+    parts = [
+        "# Coverage of the intervals",
+        "",
+        "Written by `make coverage-study`; do not edit.",
+        "",
+        (
+            f"How often the 95 % interval of a difference holds the true difference, in percent of"
+            f" {runs:,} simulated pairs of models per cell. One Monte Carlo standard error is"
+            f" {error:.2f} points, so a method that covers exactly 95 % shows {95 - 1.96 * error:.1f}"
+            f" to {95 + 1.96 * error:.1f} in nineteen cells of twenty. `benchmarks/simulation.py`"
+            " says how the pairs are drawn and how the true differences are derived."
+        ),
+        "",
+        (
+            "(w): in at least half of the runs the report warns that the rows, the disagreements, a"
+            " class or the clusters are too few."
+        ),
+    ]
+    for scenario in dict.fromkeys(cell.scenario for cell in cells):
+        parts += ["", *_render_scenario([cell for cell in cells if cell.scenario == scenario])]
+    parts += ["", *_render_outside(cells, error), "", *_render_false_calls(cells), ""]
+    return "\n".join(parts)
+
+
+def coverage(tally: Tally) -> float:
+    """Return the share of the runs with an interval in which it holds the truth, in percent."""
+    return 100 * tally.covered / max(tally.runs - tally.missing, 1)
+
+
+def _render_scenario(cells: list[Cell]) -> list[str]:
+    lines = [f"## {cells[0].scenario[0].upper()}{cells[0].scenario[1:]}", ""]
+    lines.append("| metric | " + " | ".join(f"{cell.rows:,} rows" for cell in cells) + " |")
+    lines.append("| --- |" + " ---: |" * len(cells))
+    for name in cells[0].metrics:
+        shown = [_show(cell.metrics[name]) for cell in cells]
+        lines.append(f"| {name} | " + " | ".join(shown) + " |")
+    return lines
+
+
+def _show(tally: Tally) -> str:
+    text = f"{coverage(tally):.1f}"
+    if 2 * tally.warned >= tally.runs:
+        text += " (w)"
+    return text + (f", {tally.missing} without" if tally.missing else "")
+
+
+def _render_outside(cells: list[Cell], error: float) -> list[str]:
+    """List the cells beyond 94 to 96 % by more than two Monte Carlo errors."""
+    every = [(cell, name, tally) for cell in cells for name, tally in cell.metrics.items()]
+    calm = [item for item in every if 2 * item[2].warned < item[2].runs]
+    reach = 1.96 * error
+    outside = [
+        (cell, name, tally)
+        for cell, name, tally in every
+        if not _LOW - reach <= coverage(tally) <= _HIGH + reach
+    ]
+    inside = sum(_LOW <= coverage(tally) <= _HIGH for _, _, tally in calm)
+    lines = [
+        "## Outside 94 to 96 %",
+        "",
+        (
+            f"Of {len(calm)} cells without a warning, {inside} lie within 94 to 96 %. Beyond that by"
+            f" more than the Monte Carlo error ({reach:.2f} points at 95 %) lie:"
+        ),
+        "",
+    ]
+    if not outside:
+        return [*lines, "none."]
+    lines += ["| pairs | metric | rows | coverage | interval below / above the truth | warned |",
+              "| --- | --- | ---: | ---: | ---: | ---: |"]  # fmt: skip
+    for cell, name, tally in outside:
+        shown = max(tally.runs - tally.missing, 1)
+        below = 100 * tally.below / shown
+        lines.append(
+            f"| {cell.scenario} | {name} | {cell.rows:,} | {coverage(tally):.1f} |"
+            f" {below:.1f} / {100 - coverage(tally) - below:.1f} |"
+            f" {100 * tally.warned / tally.runs:.0f} % |"
+        )
+    return lines
+
+
+def _render_false_calls(cells: list[Cell]) -> list[str]:
+    lines = [
+        "## Under no difference",
+        "",
+        (
+            "Where the true difference is zero: how often one metric alone is called improved or"
+            " worsened (the least and the most of all metrics), and how often any of them is after"
+            " Holm's correction. At most 5 % is promised."
+        ),
+        "",
+        "| pairs | rows | one metric | any metric, after Holm |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    for cell in cells:
+        if cell.null:
+            rates = [100 * tally.called / tally.runs for tally in cell.metrics.values()]
+            lines.append(
+                f"| {cell.scenario} | {cell.rows:,} | {min(rates):.1f} to {max(rates):.1f} % |"
+                f" {100 * cell.any_called / cell.runs:.1f} % |"
+            )
+    return lines

@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlgitops.inference import compare_predictions, match_predictions
+from mlgitops.inference.evidence import Comparison
+from mlgitops.model import Rule
+from mlgitops.predictions import Predictions
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+    from unit.inference.conftest import MakeBinary, MakeSides
+
+    from mlgitops.inference.estimate import Estimate
+
+BINARY = (
+    "accuracy", "average_precision", "balanced_accuracy", "brier", "cohen_kappa", "f1", "f1_macro",
+    "log_loss", "mcc", "precision", "recall", "roc_auc",
+)  # fmt: skip
+NUMBERS = ("mae", "median_absolute_error", "mse", "pinball", "r2", "rmse")
+RULES = {name: Rule() for name in (*BINARY, *NUMBERS)}
+
+
+def rows_of(seed: int, rows: int, *, steps: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return target and two models' scores, tied when ``steps`` is small."""
+    rng = np.random.default_rng(seed)
+    target = np.arange(rows) % 3 == 0
+    base, head = (
+        np.round(np.clip(0.3 * target + rng.uniform(0.02, 0.68, rows), 0, 1) * steps) / steps
+        for _ in range(2)
+    )
+    return target.astype(int), base, head
+
+
+def build(
+    target: NDArray[Any], base: NDArray[Any], head: NDArray[Any]
+) -> tuple[Predictions, Predictions]:
+    """Return predictions of classes and scores."""
+    one, other = (
+        Predictions(id=np.arange(len(target)), target=target,
+                    prediction=(score > 0.5).astype(int), scores={"": score})
+        for score in (base, head)
+    )  # fmt: skip
+    return one, other
+
+
+def estimate_all(base: Predictions, head: Predictions) -> dict[str, Estimate]:
+    """Return the estimate of each metric of two classes."""
+    comparison = Comparison(match_predictions(base, head))
+    return {name: comparison.estimate(name) for name in BINARY}
+
+
+cases = st.tuples(st.integers(0, 2**32), st.integers(40, 120), st.sampled_from([5, 20, 10**6]))
+
+
+@settings(deadline=None, max_examples=40)
+@given(cases)
+def test_swapping_the_sides_negates_the_difference(case: tuple[int, int, int]) -> None:
+    """Swapping base and head negates every delta and keeps every error."""
+    target, base, head = rows_of(*case[:2], steps=case[2])
+    forward = estimate_all(*build(target, base, head))
+    backward = estimate_all(*build(target, head, base))
+    for name, one in forward.items():
+        assert one.delta == pytest.approx(-backward[name].delta, abs=1e-12)
+        assert one.error == pytest.approx(backward[name].error, rel=1e-9)
+
+
+@settings(deadline=None, max_examples=40)
+@given(cases)
+def test_the_order_of_the_rows_is_irrelevant(case: tuple[int, int, int]) -> None:
+    """The same rows in another order give the same estimates."""
+    target, base, head = rows_of(*case[:2], steps=case[2])
+    order = np.random.default_rng(case[0]).permutation(len(target))
+    forward = estimate_all(*build(target, base, head))
+    shuffled = estimate_all(*build(target[order], base[order], head[order]))
+    for name, one in forward.items():
+        assert one.delta == pytest.approx(shuffled[name].delta, abs=1e-12)
+        assert one.error == pytest.approx(shuffled[name].error, rel=1e-9)
+
+
+@settings(deadline=None, max_examples=20)
+@given(cases)
+def test_every_row_twice_keeps_the_difference_and_halves_the_variance(
+    case: tuple[int, int, int],
+) -> None:
+    """Doubling the rows shrinks the error by about the square root of two."""
+    target, base, head = rows_of(*case[:2], steps=case[2])
+    once = estimate_all(*build(target, base, head))
+    twice = estimate_all(*build(*(np.tile(column, 2) for column in (target, base, head))))
+    for name, one in once.items():
+        # The estimated bias of the average precision is halved along with the variance.
+        tolerance = 0.02 if name == "average_precision" else 1e-12
+        assert one.delta == pytest.approx(twice[name].delta, abs=tolerance)
+        assert one.error == pytest.approx(twice[name].error * 2**0.5, rel=0.12)
+
+
+@settings(deadline=None, max_examples=20)
+@given(cases)
+def test_clusters_of_one_row_change_little(case: tuple[int, int, int]) -> None:
+    """When every row is its own cluster, the cluster-robust error is the plain one."""
+    target, base, head = rows_of(*case[:2], steps=case[2])
+    pair = match_predictions(*build(target, base, head))
+    plain = Comparison(pair)
+    clustered = Comparison(pair, np.arange(pair.rows))
+    for name in BINARY:
+        one, other = plain.estimate(name), clustered.estimate(name)
+        factor = pair.rows / (pair.rows - 1)
+        assert other.error == pytest.approx(one.error * factor**0.5, rel=1e-9)
+
+
+def test_evidence_states_rows_method_and_corrected_confidence(make_binary: MakeBinary) -> None:
+    """Each interval says its confidence: 95 % alone, more when other metrics are judged too."""
+    base, head = make_binary(2000)
+    alone = compare_predictions(base, head, metrics={"test.f1": Rule()})["test.f1"]
+    assert alone.rows == 2000
+    assert alone.reason is None
+    assert alone.interval is not None
+    assert alone.interval.confidence == pytest.approx(0.95)
+    assert alone.interval.method == "jackknife of joint cells"
+    both = compare_predictions(
+        base, head, metrics={"test.f1": Rule(), "test.brier": Rule(), "model.size_mb": Rule()}
+    )
+    assert both["model.size_mb"].interval is None
+    assert both["model.size_mb"].reason == "no method is known for a metric of this name"
+    levels = {e.interval.confidence for e in both.values() if e.interval}
+    assert max(levels) == pytest.approx(0.975)
+
+
+def test_equal_input_gives_equal_output(make_binary: MakeBinary) -> None:
+    """No method draws random numbers: the same rows give the same bits."""
+    one = compare_predictions(*make_binary(500), metrics=RULES)
+    assert one == compare_predictions(*make_binary(500), metrics=dict(reversed(RULES.items())))
+    assert list(one) == sorted(RULES)
+
+
+def test_a_pair_is_compared_without_matching_again(make_binary: MakeBinary) -> None:
+    """A pair that was matched before gives the same evidence."""
+    base, head = make_binary(300)
+    rules = {"test.mcc": Rule()}
+    pair = match_predictions(base, head)
+    assert compare_predictions(pair, metrics=rules) == compare_predictions(
+        base, head, metrics=rules
+    )
+    with pytest.raises(TypeError):
+        compare_predictions(base, metrics=rules)
+
+
+def test_clusters_widen_the_interval_and_are_named(make_binary: MakeBinary) -> None:
+    """A column to cluster by is used, and the method says so."""
+    base, head = make_binary(2000)
+    found = compare_predictions(base, head, metrics={"test.f1": Rule()}, cluster="day")["test.f1"]
+    assert found.interval is not None
+    assert found.interval.method == "jackknife of joint cells, by cluster"
+
+
+NAN, INF = float("nan"), float("inf")
+ONES, MIXED = [1] * 300, [0, 1] * 150
+OTHER = [0, 1, 1, 0, 1, 0] * 50
+SPREAD = np.linspace(0.1, 0.9, 300)
+
+
+@pytest.mark.parametrize(
+    ("metric", "target", "base", "head", "scores", "reason"),
+    [
+        ("roc_auc", MIXED, MIXED, OTHER, ([NAN] * 300, SPREAD), "base has 300 value(s) that are"),
+        ("roc_auc", MIXED, MIXED, OTHER, (SPREAD, [INF, *SPREAD[1:]]), "head has 1 value(s) that"),
+        ("log_loss", MIXED, MIXED, OTHER, (SPREAD, SPREAD + 1), "head's scores leave the range"),
+        ("brier", MIXED, MIXED, OTHER, (SPREAD - 1, SPREAD), "base's scores leave the range"),
+        ("roc_auc", MIXED, MIXED, OTHER, ([0.5] * 300, SPREAD), "base gives the same score to"),
+        ("average_precision", MIXED, MIXED, OTHER, (SPREAD, [1] * 300), "head gives the same"),
+        ("roc_auc", ONES, ONES, ONES, (SPREAD, SPREAD[::-1]), "a single score needs two classes"),
+        ("roc_auc", ONES, ONES, MIXED, (SPREAD, SPREAD[::-1]), "300 positive and 0 negative"),
+        ("roc_auc", [0] * 299 + [1], MIXED, OTHER, (SPREAD, SPREAD[::-1]), "1 positive and 299"),
+        ("roc_auc", MIXED, MIXED, OTHER, None, "base has no column `score`"),
+        ("log_loss", MIXED, MIXED, OTHER, None, "base has no column score_0"),
+        ("f1", [0, 1, 2] * 100, [0, 1, 1] * 100, [0, 2, 2] * 100, None, "f1 needs two classes"),
+        ("roc_auc", [0, 1, 2] * 100, MIXED, OTHER, (SPREAD, SPREAD**2), "a single score needs two"),
+        ("accuracy", SPREAD * 1e6, SPREAD, SPREAD, None, None),
+        ("accuracy", np.arange(2000), np.arange(2000), np.arange(2000) + 1, None, "2,001 distinct"),
+        ("accuracy", [NAN, *MIXED[1:]], MIXED, OTHER, None, "target is not a finite number"),
+        ("accuracy", MIXED, [INF, *MIXED[1:]], OTHER, None, "base's prediction is not a finite"),
+        ("r2", [7.0] * 300, SPREAD, SPREAD**2, None, "the target is constant"),
+        ("r2", [1.0] + [0.0] * 299, SPREAD, SPREAD**2, None, "one test row holds all the spread"),
+        ("mae", [b"x"] * 300, [b"x"] * 300, [b"y"] * 300, None, "and target holds text"),
+        ("mae", SPREAD, SPREAD + 1, SPREAD + 2, None, "no spread over the test rows"),
+        ("rmse", SPREAD, SPREAD + 1, SPREAD + 2, None, "no spread over the test rows"),
+        ("mse", SPREAD, SPREAD * 1e200, SPREAD * 1e190, None, "too large to compute with"),
+        ("mae", SPREAD, [NAN] * 300, SPREAD, None, "base has 300 value(s) that are not finite"),
+        ("median_absolute_error", [0.0] * 300, [1.0] * 300, [2.0] * 300, None, "no spread"),
+        ("roc_auc", MIXED, MIXED, MIXED, (np.array(MIXED) * 0.5 + SPREAD / 9,
+                                         np.array(MIXED) * 0.7 + SPREAD / 9), "no spread"),
+        ("mae", [1.0], [1.0], [2.0], None, "1 matched test row(s)"),
+        ("f1", [], [], [], None, "0 matched test row(s)"),
+        ("shoe_size", MIXED, MIXED, OTHER, None, "no method is known"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_compared_has_a_reason(  # noqa: PLR0917 - the columns of the table
+    make_sides: MakeSides,
+    metric: str,
+    target: ArrayLike,
+    base: ArrayLike,
+    head: ArrayLike,
+    scores: tuple[ArrayLike, ArrayLike] | None,
+    reason: str | None,
+) -> None:
+    """Broken or degenerate input gives no interval and says why; nothing raises."""
+    sides = make_sides(target, base, head, scores=scores)
+    evidence = compare_predictions(*sides, metrics={f"test.{metric}": Rule()})[f"test.{metric}"]
+    if reason is None:
+        assert evidence.interval is not None
+        return
+    assert evidence.interval is None
+    assert evidence.reason is not None
+    assert reason in evidence.reason
+
+
+@pytest.mark.parametrize("metric", [*BINARY, *NUMBERS])
+def test_models_that_answer_alike_differ_by_exactly_zero(
+    make_sides: MakeSides, metric: str
+) -> None:
+    """Identical answers give the interval from 0 to 0, and the reason says that they are."""
+    sides = make_sides(MIXED, OTHER, OTHER, scores=(SPREAD, SPREAD))
+    evidence = compare_predictions(*sides, metrics={metric: Rule()})[metric]
+    assert evidence.interval is not None
+    assert (evidence.interval.low, evidence.interval.high) == (0, 0)
+    assert evidence.interval.method == "identical"
+    assert "every test row" in str(evidence.reason)
+
+
+@pytest.mark.parametrize(
+    ("rows", "metric", "warning"),
+    [
+        (60, "accuracy", "only 60 test rows; the method is shown to hold from 200"),
+        (60, "brier", "only 60 test rows"),
+        (60, "roc_auc", "a class has only"),
+        (30, "f1", "the models differ on only"),
+        (400, "f1", None),
+        (400, "roc_auc", None),
+    ],
+)
+def test_little_ground_is_told_beside_the_interval(
+    make_binary: MakeBinary, rows: int, metric: str, warning: str | None
+) -> None:
+    """With few rows, positives or disagreements there is an interval, marked as rough."""
+    base, head = make_binary(rows, seed=3)
+    evidence = compare_predictions(base, head, metrics={metric: Rule()})[metric]
+    assert evidence.interval is not None
+    assert evidence.interval.method.endswith(", rough") == (warning is not None)
+    if warning:
+        assert warning in str(evidence.reason)
+
+
+def test_scores_of_zero_or_one_and_lone_outliers_are_told(make_sides: MakeSides) -> None:
+    """A log loss that could be infinite, and an error that one row makes up, are marked."""
+    score = SPREAD.copy()
+    score[0] = 0
+    sides = make_sides(MIXED, MIXED, OTHER, scores=(SPREAD[::-1], score))
+    evidence = compare_predictions(*sides, metrics={"log_loss": Rule()})["log_loss"]
+    assert "scores of exactly 0 or 1" in str(evidence.reason)
+    far = SPREAD.copy()
+    far[0] = 1e6
+    sides = make_sides(SPREAD, SPREAD + 0.1 * (SPREAD > 0.5), far)
+    evidence = compare_predictions(*sides, metrics={"mse": Rule()})["mse"]
+    assert "about 1 test row(s) make up most of the spread" in str(evidence.reason)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "column", "reason"),
+    [
+        ("week", MIXED, "no column 'week'"),
+        ("day", [1] * 300, "one cluster"),
+        ("day", MIXED, "only 2 clusters"),
+        ("day", np.arange(300) // 3, None),
+        ("day", np.array([b"a", b"b", b"c"] * 100), "only 3 clusters"),
+    ],
+)
+def test_bad_clusters_are_explained(
+    make_sides: MakeSides, cluster: str, column: ArrayLike, reason: str | None
+) -> None:
+    """A missing column, or too few clusters, is told."""
+    sides = make_sides(MIXED, MIXED, OTHER, columns={"day": column})
+    found = compare_predictions(*sides, metrics={"f1": Rule()}, cluster=cluster)["f1"]
+    assert found.reason is None if reason is None else reason in str(found.reason)
+
+
+def test_rows_left_out_are_told_with_every_metric(make_binary: MakeBinary) -> None:
+    """What could not be matched stands beside each metric."""
+    base, head = make_binary(400)
+    fewer = Predictions(id=head.id[5:], target=head.target[5:], prediction=head.prediction[5:],
+                        scores={"": head.scores[""][5:]})  # fmt: skip
+    found = compare_predictions(base, fewer, metrics={"f1": Rule(), "roc_auc": Rule()})
+    for evidence in found.values():
+        assert evidence.rows == 395
+        assert "5 test rows found only at base are left out" in str(evidence.reason)

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from statistics import NormalDist
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlgitops.inference import decide_kind, required_rows
+from mlgitops.inference.decision import holm_confidence
+from mlgitops.model import Interval, Kind
+
+IMPROVED, WORSENED = Kind.IMPROVED, Kind.WORSENED
+EQUIVALENT, INCONCLUSIVE = Kind.EQUIVALENT, Kind.INCONCLUSIVE
+
+
+def interval(low: float, high: float, confidence: float = 0.95) -> Interval:
+    """Return an interval of some method."""
+    return Interval(low=low, high=high, confidence=confidence, method="a method")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "greater", "margin", "kind"),
+    [
+        (0.01, 0.02, True, None, IMPROVED),
+        (0.01, 0.02, False, None, WORSENED),
+        (-0.02, -0.01, True, None, WORSENED),
+        (-0.02, -0.01, False, None, IMPROVED),
+        (0.001, 0.002, True, 0.005, IMPROVED),  # real, however small
+        (-0.002, 0.003, True, 0.005, EQUIVALENT),
+        (-0.005, 0.005, True, 0.005, EQUIVALENT),  # the margin is inclusive
+        (-0.006, 0.003, True, 0.005, INCONCLUSIVE),
+        (-0.002, 0.006, True, 0.005, INCONCLUSIVE),
+        (-0.002, 0.003, True, None, INCONCLUSIVE),
+        (0.0, 0.01, True, None, INCONCLUSIVE),  # zero is still possible
+        (-0.01, 0.0, True, 0.0, INCONCLUSIVE),
+        (0.0, 0.0, True, None, Kind.UNCHANGED),
+        (0.0, 0.0, True, 0.005, EQUIVALENT),
+    ],
+)
+def test_each_interval_has_one_kind(
+    low: float, high: float, greater: bool, margin: float | None, kind: Kind
+) -> None:
+    """An interval, the direction and the margin decide the kind."""
+    assert decide_kind(interval(low, high), greater_is_better=greater, margin=margin) is kind
+
+
+SWAPPED = {IMPROVED: WORSENED, WORSENED: IMPROVED}
+finite = st.floats(-1, 1)
+
+
+@given(finite, finite, st.booleans(), st.none() | st.floats(0, 1))
+def test_swapping_the_sides_swaps_improved_and_worsened(
+    one: float, other: float, greater: bool, margin: float | None
+) -> None:
+    """Swapping base and head negates the interval and mirrors the kind."""
+    low, high = min(one, other), max(one, other)
+    kind = decide_kind(interval(low, high), greater_is_better=greater, margin=margin)
+    mirrored = decide_kind(interval(-high, -low), greater_is_better=greater, margin=margin)
+    assert mirrored is SWAPPED.get(kind, kind)
+
+
+def test_required_rows_follow_the_sample_size_formula() -> None:
+    """The rows equal (z_a + z_b)^2 s^2 / d^2, worked by hand for s = 0.2, d = 0.01, n = 500."""
+    z = NormalDist().inv_cdf
+    half = z(0.975) * 0.2 / 500**0.5
+    needed = (z(0.975) + z(0.8)) ** 2 * 0.2**2 / 0.01**2
+    more = required_rows(interval(0.01 - half, 0.01 + half), 500, None)
+    assert more is not None
+    assert more + 500 == pytest.approx(needed, abs=1)
+
+
+def test_required_rows_take_the_cheaper_way_out() -> None:
+    """Far from zero difference is settled by zero, near it by the margin."""
+    near = required_rows(interval(-0.011, 0.009), 1000, 0.008)
+    without = required_rows(interval(-0.011, 0.009), 1000, None)
+    assert near is not None
+    assert without is not None
+    assert near < without
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "rows", "margin"),
+    [
+        (0.01, 0.02, 1000, None),  # improved already
+        (-0.001, 0.001, 1000, 0.01),  # equivalent already
+        (-0.01, 0.01, 1000, None),  # a difference of zero, and no margin
+        (-0.01, 0.01, 1000, 0.0),
+        (-0.0100000001, 0.01, 1000, None),  # no test set is that large
+        (0.0, 0.0, 1000, None),
+        (-0.01, 0.02, 0, None),
+    ],
+)
+def test_no_number_of_rows_is_named_where_none_helps(
+    low: float, high: float, rows: int, margin: float | None
+) -> None:
+    """Nothing is promised where nothing is open, or where no test set would settle it."""
+    assert required_rows(interval(low, high), rows, margin) is None
+
+
+@given(finite, st.floats(1e-4, 1), st.integers(2, 10**6), st.none() | st.floats(1e-4, 1))
+def test_required_rows_are_positive(
+    middle: float, half: float, rows: int, margin: float | None
+) -> None:
+    """When a number is named, it is at least one row."""
+    more = required_rows(interval(middle - half, middle + half), rows, margin)
+    assert more is None or more >= 1
+
+
+def reject_by_holm(p_values: dict[str, float], alpha: float) -> set[str]:
+    """Holm 1979, as the textbook writes it: from the smallest p on, against alpha / (m - i)."""
+    rejected = set()
+    for position, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
+        if p_values[name] > alpha / (len(p_values) - position):
+            break
+        rejected.add(name)
+    return rejected
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=3), st.floats(-6, 6).filter(lambda z: abs(z) > 1e-6), max_size=8
+    ),
+    st.sampled_from([0.9, 0.95, 0.99]),
+)
+def test_intervals_at_holms_levels_leave_out_zero_exactly_where_holm_rejects(
+    z_values: dict[str, float], confidence: float
+) -> None:
+    """Reading each interval at its level is Holm's procedure on the p-values."""
+
+    def at(z: float, level: float) -> tuple[float, float]:
+        reach = NormalDist().inv_cdf((1 + level) / 2)
+        return z - reach, z + reach
+
+    levels = holm_confidence(
+        {name: lambda level, z=z: at(z, level) for name, z in z_values.items()},  # type: ignore[misc]
+        confidence,
+    )
+    called = {
+        name
+        for name, level in levels.items()
+        if at(z_values[name], level)[0] > 0 or at(z_values[name], level)[1] < 0
+    }
+    p_values = {name: 2 * NormalDist().cdf(-abs(z)) for name, z in z_values.items()}
+    assert called == reject_by_holm(p_values, 1 - confidence)
+    assert levels.keys() == z_values.keys()
+
+
+def test_a_single_metric_keeps_the_policys_confidence() -> None:
+    """With one metric there is nothing to correct."""
+    assert holm_confidence({"a": lambda _: (-1, 1)}, 0.95) == {"a": pytest.approx(0.95)}
