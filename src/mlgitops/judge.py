@@ -46,9 +46,7 @@ def judge_report(report: Report, policy: Policy) -> Report:
     return msgspec.structs.replace(report, judgement=_sum_up(verdicts))
 
 
-def find_kind(
-    change: MetricChange, rule: Rule | None = None
-) -> Kind:
+def find_kind(change: MetricChange, rule: Rule | None = None) -> Kind:
     """Say how a metric moved; without a ``rule`` no direction is known."""
     if change.reason is not None or (change.base is None and change.head is None):
         return Kind.INCOMPARABLE
