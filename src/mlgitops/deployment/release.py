@@ -31,7 +31,15 @@ GOLDEN = "reports/golden.json"
 SERVING_LOCK = "requirements/serving.txt"
 
 #: What makes two releases the same: beside the model, all that the server reads.
-_IDENTITY = ("src/", "model/", "contract.yaml", "params.yaml", GOLDEN, SERVING_LOCK)
+_IDENTITY = (
+    "src/",
+    "model/",
+    "contract.yaml",
+    "params.yaml",
+    "trusted_types.txt",
+    GOLDEN,
+    SERVING_LOCK,
+)
 _KEEP = 5  # releases left on disk
 
 

@@ -1,0 +1,76 @@
+"""`mlgitops demo`: the whole loop on this machine, with a real project."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlgitops.demonstration import Demo, tell
+from mlgitops.errors import EXIT_PASS
+
+if TYPE_CHECKING:
+    import argparse
+
+    from mlgitops.console import Console
+
+_EPILOG = """\
+Generates the default project (real flights, real weather), installs its locked environments,
+trains it, rehearses a pull request that improves the model and one that makes it worse with
+the project's own workflow file, merges the good one, deploys it and asks it for a prediction.
+Nothing is simulated but GitHub itself; no account is needed. The first run installs about
+a gigabyte of packages; later runs find them and take about a minute.
+
+example:
+  mlgitops demo --directory /tmp/demo --stop-server
+
+Exit code 2 when a step fails, the good change does not pass, or the bad one does not fail.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `mlgitops demo`."""
+    parser.epilog = _EPILOG
+    parser.add_argument(
+        "--directory",
+        type=Path,
+        default=Path(".demo"),
+        metavar="DIR",
+        help="where everything is made (default: .demo; an earlier demo there is replaced)",
+    )
+    parser.add_argument(
+        "--stop-server", action="store_true", help="end the deployed server at the end"
+    )
+    parser.add_argument("--json", action="store_true", help="write times and verdicts as JSON")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Play the loop, then say where everything is."""
+    demo = tell(args.directory, console, stop_server=args.stop_server)
+    if args.json:
+        console.result(json.dumps(asdict(demo), indent=2))
+    else:
+        console.result(_last_page(demo, serving=not args.stop_server))
+    return EXIT_PASS
+
+
+def _last_page(demo: Demo, *, serving: bool) -> str:
+    rows = [("project", demo.project)]
+    rows += [(f"comment on {branch}", file) for branch, file in demo.comments.items()]
+    rows += [
+        ("model card", f"{demo.project}/MODEL_CARD.md"),
+        ("metrics", f"{demo.project}/reports/metrics.json"),
+        ("deployments", f"{demo.project}/.mlgitops/deploy/staging/record.jsonl"),
+    ]
+    if serving:
+        stop = f"mlgitops deploy staging --stop --directory {demo.project}"
+        rows += [("server", demo.url), ("stop it with", stop)]
+    width = max(len(name) for name, _ in rows)
+    verdicts = ", ".join(
+        f"{branch} {verdict} in {demo.rehearsals[branch]:.0f} s"
+        for branch, verdict in demo.verdicts.items()
+    )
+    total = sum(demo.seconds.values())
+    lines = [f"\n{total:.0f} s in all; rehearsed: {verdicts}", ""]
+    return "\n".join([*lines, *(f"  {name:<{width}}  {place}" for name, place in rows)])
