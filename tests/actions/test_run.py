@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mini_project import shared_store
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -56,16 +57,9 @@ def test_any_value_stays_one_word_behind_its_option(value: str) -> None:
     assert RUN.drop_empty(["x", "--base", value]) == ["x", f"--base={value}"]
 
 
-@pytest.fixture(scope="session")
-def store() -> Path:
-    """Return a folder of environments that this suite's runs share."""
-    named = os.environ.get("MLGITOPS_TEST_ENVIRONMENTS")
-    return Path(named) if named else Path.home() / ".cache" / "mlgitops" / "environments"
-
-
 @pytest.mark.slow
 def test_an_action_runs_this_checkouts_helper_whatever_the_workspace_holds(
-    store: Path, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     """A hostile workspace, PYTHONPATH and BASH_ENV change nothing; nor do spaces in paths."""
     workspace = tmp_path / "a workspace, ünicode"
@@ -79,7 +73,7 @@ def test_an_action_runs_this_checkouts_helper_whatever_the_workspace_holds(
         "PYTHONPATH": str(workspace),
         "PYTHONSTARTUP": str(workspace / "json.py"),
         "BASH_ENV": str(workspace / "env.sh"),
-        "MLGITOPS_ENVIRONMENTS": str(store),
+        "MLGITOPS_ENVIRONMENTS": str(shared_store()),
         "GITHUB_WORKSPACE": str(workspace),
     }
     done = subprocess.run(

@@ -21,7 +21,7 @@ OPERATIONS = {
     "/user": ["get"],
     "/repos/{owner}/{repo}/pulls/{pull_number}": ["get"],
     "/repos/{owner}/{repo}/issues/{issue_number}/comments": ["get", "post"],
-    "/repos/{owner}/{repo}/issues/comments/{comment_id}": ["patch", "delete"],
+    "/repos/{owner}/{repo}/issues/comments/{comment_id}": ["get", "patch", "delete"],
     "/repos/{owner}/{repo}/check-runs": ["post"],
     "/repos/{owner}/{repo}/check-runs/{check_run_id}": ["patch"],
     "/repos/{owner}/{repo}/commits/{ref}/check-runs": ["get"],

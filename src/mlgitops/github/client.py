@@ -64,7 +64,7 @@ class NotFoundError(GitHubError):
 
 
 class LostAnswerError(GitHubError):
-    """A creating request may or may not have been carried out: look before you repeat it."""
+    """A write may or may not have been carried out: look before you repeat it."""
 
 
 class GitHubClient:
@@ -123,9 +123,10 @@ class GitHubClient:
         """Create something. Raises :class:`LostAnswerError` rather than repeat it blindly."""
         return self._send("POST", f"{self._api_url}{path}", body=body).json()
 
-    def patch(self, path: str, body: Mapping[str, object]) -> Any:  # noqa: ANN401
-        """Set fields of something; safe to repeat."""
-        return self._send("PATCH", f"{self._api_url}{path}", body=body).json()
+    def patch(self, path: str, body: Mapping[str, object], *, repeatable: bool = True) -> Any:  # noqa: ANN401
+        """Set fields of something; ``repeatable`` says that an older value does no harm."""
+        url = f"{self._api_url}{path}"
+        return self._send("PATCH", url, body=body, repeatable=repeatable).json()
 
     def delete(self, path: str) -> None:
         """Delete something; already gone is fine."""
@@ -174,6 +175,8 @@ class GitHubClient:
                 raise problem
             self._waited += wait
             self._sleep(wait)
+            if not repeatable:  # it was not done, but much may have happened meanwhile
+                raise LostAnswerError(problem.what, status=problem.status, where=place)
         raise AssertionError("the loop above returns or raises")
 
     def _request(

@@ -27,9 +27,11 @@ DEFAULT_LOGIN = "github-actions"
 #: GitHub stores 262,144 bytes but names 65,536 characters in its refusal; stay below both.
 MAX_BODY_BYTES = 60_000
 _MAX_ROUNDS = 8
-#: Seconds to wait before looking again: others may be writing, replicas lag behind.
-_AFTER_CREATE = (0.15, 0.3)
-_AFTER_UPDATE = (0.05, 0.15)
+#: Seconds to wait after a write before looking again. An older run that looked just before
+#: writes within one request's time; waiting longer than that lets the newer run see it.
+_AFTER_WRITE = (0.2, 0.3)
+#: The same after an answer was lost: the request may still be on its way.
+_AFTER_LOSS = (1.0, 2.0)
 
 
 class Outcome(StrEnum):
@@ -95,44 +97,39 @@ class CommentPoster:
             if self._fetch_head() != marker.sha:
                 return Posted(outcome=Outcome.STALE)
             ours = self._fetch_ours(marker.key)
-            if any(other.marker.run > marker.run for other in ours):
-                self._tidy(ours)
-                return Posted(outcome=Outcome.SUPERSEDED, url=ours[0].url)
-            step = self._write(ours, body)
+            newest = max(ours, key=lambda one: one.marker.run, default=None)
+            newer = newest is not None and newest.marker.run > marker.run
+            step = self._write(ours, newest.body if newest and newer else body)
             if step is None:
-                return Posted(outcome=done, url=ours[0].url)
+                return Posted(outcome=Outcome.SUPERSEDED if newer else done, url=ours[0].url)
             done = Outcome.CREATED if Outcome.CREATED in (step, done) else step
         raise GitHubError("the comment keeps changing under us; another run is posting")
 
     def _write(self, ours: Sequence[_Ours], body: str) -> Outcome | None:
         """Do the one thing that is missing; None when there is nothing to do."""
-        if not ours:
-            try:
-                self._client.post(self._list, {"body": body})
-            except LostAnswerError:
-                self._client.pause(1, 2)  # it may still arrive: look before repeating
-                return Outcome.CREATED
-            self._client.pause(*_AFTER_CREATE)
-            return Outcome.CREATED
-        if ours[0].body != body:
-            self._patch(ours[0].id, body)
-            self._client.pause(*_AFTER_UPDATE)
-            return Outcome.UPDATED
-        if len(ours) > 1:
+        if ours and ours[0].body == body:
             self._delete(ours[1:])
-            return Outcome.UPDATED
-        return None
-
-    def _tidy(self, ours: Sequence[_Ours]) -> None:
-        """Bring the newest text to the lowest comment, and drop what others left behind."""
-        newest = max(ours, key=lambda one: one.marker.run)
-        if newest.id != ours[0].id and newest.marker.run > ours[0].marker.run:
-            self._patch(ours[0].id, newest.body)
-        self._delete(ours[1:])
-
-    def _patch(self, number: int, body: str) -> None:
+            return Outcome.UPDATED if len(ours) > 1 else None
         try:
-            self._client.patch(f"{self._one}/{number}", {"body": body})
+            if ours:
+                self._update(ours[0], body)
+            else:
+                self._client.post(self._list, {"body": body})
+            self._client.pause(*_AFTER_WRITE)
+        except LostAnswerError:
+            self._client.pause(*_AFTER_LOSS)
+        return Outcome.UPDATED if ours else Outcome.CREATED
+
+    def _update(self, comment: _Ours, body: str) -> None:
+        """Replace the text that we saw; when it is another by now, leave it to the next look.
+
+        Reading the list may have taken many tries; between this read and this write there
+        is one request, and the write is not repeated blindly either.
+        """
+        path = f"{self._one}/{comment.id}"
+        try:
+            if self._client.fetch(path).get("body") == comment.body:
+                self._client.patch(path, {"body": body}, repeatable=False)
         except NotFoundError:
             return  # deleted meanwhile: the next look creates it again
 

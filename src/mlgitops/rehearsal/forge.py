@@ -133,6 +133,7 @@ class Forge:
             return answer(environ, start)
         if fault.status is None:
             environ["werkzeug.socket"].shutdown(2)
+            start("500 Connection Lost", [])
             return []
         refusal = _json({"message": fault.message}, fault.status)
         refusal.headers.extend(fault.headers)
@@ -159,6 +160,7 @@ class Forge:
             ("GET", r"REPO/pulls/(\d+)", self._show_pull),
             ("GET", r"REPO/issues/(\d+)/comments", self._list_comments),
             ("POST", r"REPO/issues/(\d+)/comments", self._create_comment),
+            ("GET", r"REPO/issues/comments/(\d+)", self._show_comment),
             ("PATCH", r"REPO/issues/comments/(\d+)", self._update_comment),
             ("DELETE", r"REPO/issues/comments/(\d+)", self._delete_comment),
             ("POST", "REPO/statuses/([0-9a-f]{40})", self._create_status),
@@ -196,6 +198,10 @@ class Forge:
         comment = Comment(self._number(), int(issue), self.login, str(body))
         self.state.comments.append(comment)
         return _json(self._show(comment), 201)
+
+    def _show_comment(self, _request: Request, number: str) -> Response:
+        comment = self._find_comment(number)
+        return _json(self._show(comment)) if comment else _json({"message": "Not Found"}, 404)
 
     def _update_comment(self, request: Request, number: str) -> Response:
         comment = self._find_comment(number)

@@ -127,13 +127,14 @@ def test_a_creating_request_without_an_answer_is_not_repeated(fault: Fault) -> N
     assert len(forge.requests) == 1
 
 
-def test_a_creating_request_that_was_rate_limited_is_repeated() -> None:
-    """A rate limit says that nothing was done, so repeating is safe."""
-    fault = Fault(status=429, headers={"retry-after": "1"})
+def test_a_creating_request_that_was_rate_limited_is_looked_at_again_after_the_wait() -> None:
+    """It was not done, but during the wait another run may have created the same."""
+    clock = Clock()
+    fault = Fault(status=429, headers={"retry-after": "7"})
     forge = make_forge(fault=fail_times(1, fault))
-    with connect(forge) as client:
+    with connect(forge, clock) as client, pytest.raises(LostAnswerError):
         client.post(COMMENTS, {"body": "x"})
-    assert len(forge.state.comments) == 1
+    assert (clock.slept, forge.state.comments) == ([7], [])
 
 
 def test_tries_and_waiting_are_bounded() -> None:
