@@ -43,6 +43,7 @@ def make_change(
     *,
     interval: tuple[float, float] | None = None,
     rows: int = 7_500,
+    confidence: float = 0.95,
     reason: str | None = None,
     remark: str | None = None,
     path: str = "reports/metrics.json",
@@ -51,7 +52,7 @@ def make_change(
     evidence = None
     if interval is not None:
         low, high = interval
-        found = Interval(low=low, high=high, confidence=0.95, method="paired DeLong")
+        found = Interval(low=low, high=high, confidence=confidence, method="paired DeLong")
         evidence = Evidence(rows=rows, interval=found, reason=remark)
     whole = base is not None and head is not None and reason is None
     delta = head - base if whole and head is not None and base is not None else None
@@ -108,7 +109,6 @@ class GitRepository:
             ["git", *arguments], cwd=self.root, check=True, capture_output=True, text=True
         )
         return done.stdout.strip()
-
 
     def put(self, path: str, text: str | bytes) -> None:
         """Write one file."""

@@ -100,7 +100,9 @@ def test_a_rule_is_kept_or_broken_for_a_stated_reason(
 ) -> None:
     """Bounds hold for head, the margin for the loss, and every break is named."""
     policy = Policy(metrics={"m": rule})
-    judgement = make_report(make_change("m", base, head, interval=interval), policy=policy).judgement
+    judgement = make_report(
+        make_change("m", base, head, interval=interval), policy=policy
+    ).judgement
     assert judgement is not None
     found = judgement.metrics[0]
     assert len(found.reasons) == len(reasons)
@@ -216,7 +218,9 @@ def test_a_pass_always_has_a_head_within_its_bounds(
 ) -> None:
     """Whatever the numbers, a passing metric exists at head and is not below its minimum."""
     rule = Rule(min_value=low, max_worsening=loss)
-    judgement = make_report(make_change("m", base, head), policy=Policy(metrics={"m": rule})).judgement
+    judgement = make_report(
+        make_change("m", base, head), policy=Policy(metrics={"m": rule})
+    ).judgement
     assert judgement is not None
     if judgement.verdict is Verdict.PASS:
         assert head is not None

@@ -44,6 +44,7 @@ class Row(Struct, frozen=True, kw_only=True):
     head: str
     delta: str
     interval: str | None  # such as "+0.021 to +0.039"
+    confidence: str | None = None  # of the interval, such as "95%"
     limits: tuple[str, ...]
     kind: Kind
     verdict: Verdict
@@ -56,6 +57,8 @@ class Row(Struct, frozen=True, kw_only=True):
     @property
     def result(self) -> str:
         """Say in one or two words how it went."""
+        if self.kind is Kind.WORSENED and self.verdict is Verdict.PASS and not self.budget:
+            return "worsened, allowed"
         if not self.budget or self.kind in (Kind.REMOVED, Kind.INCOMPARABLE):
             return self.kind.value
         return "within budget" if self.verdict is Verdict.PASS else "over budget"
@@ -98,6 +101,15 @@ def headline(report: Report) -> str:
     if unsettled_rows(report):
         return "⚠️ May merge, not proven safe"
     return "✅ May merge"
+
+
+def shared_confidence(rows: list[Row]) -> str | None:
+    """Find the confidence of the intervals when all have the same one.
+
+    They differ where a correction for several metrics settles some of them first.
+    """
+    levels = {row.confidence for row in rows if row.confidence}
+    return levels.pop() if len(levels) == 1 else None
 
 
 def unsettled_rows(report: Report) -> list[Row]:
@@ -214,6 +226,7 @@ def _judged_row(verdict: MetricVerdict, change: MetricChange | None) -> Row:
         head=render_number(head, decimals),
         delta=render_delta(change.delta if change else None, decimals),
         interval=_render_interval(interval, decimals) if interval else None,
+        confidence=f"{interval.confidence * 100:.4g}%" if interval else None,
         limits=limit_texts(rule),
         kind=verdict.kind,
         verdict=verdict.verdict,

@@ -21,6 +21,7 @@ from mlgitops.render.facts import (
     passing_text,
     render_side,
     render_version,
+    shared_confidence,
     test_data_text,
     unsettled_rows,
 )
@@ -85,26 +86,27 @@ def _verdict_line(report: Report) -> str:
     title = f"**{headline(report)}**"
     judgement = report.judgement
     if judgement is None or judgement.deciding is None:
-        return f"{title}: the policy judges no metric yet"
+        return f"{title}: no policy names a metric to judge"
     unsettled = unsettled_rows(report)
     settled = judgement.verdict is not Verdict.PASS or not unsettled
     row = find_row(report, judgement.deciding) if settled else unsettled[0]
-    return f"{title}: {_sentence(row, report)}" if row else title
+    return f"{title}: {_sentence(row)}" if row else title
 
 
-def _sentence(row: Row, report: Report) -> str:
+def _sentence(row: Row) -> str:
     """Say how one metric moved, how sure that is, and what is allowed."""
     name = escape_code(row.name)
     if row.kind is Kind.REMOVED:
         return f"{name} was {row.base} and is gone"
     if row.kind is Kind.ADDED:
-        return f"{name} is new, {row.head}{_in_brackets(row.limits)}"
+        bounds = [limit for limit in row.limits if not limit.startswith("may lose")]
+        return f"{name} is new, {row.head}{_in_brackets(bounds)}"
     if row.base == row.head == DASH:
         return f"{name} {escape_prose(row.reasons[0])}" if row.reasons else name
     moved = f"{name} {row.base} → {row.head}"
     if row.kind is Kind.INCOMPARABLE:
         return f"{moved}, which cannot be compared"
-    interval = [f"{_confidence(report)} interval {row.interval}"] if row.interval else []
+    interval = [f"{row.confidence} interval {row.interval}"] if row.interval else []
     change = row.delta if row.kind is not Kind.UNCHANGED else "unchanged"
     known = ", ".join([change, *interval])
     return f"{moved} ({'; '.join([known, *row.limits[:2]])})"
@@ -112,15 +114,6 @@ def _sentence(row: Row, report: Report) -> str:
 
 def _in_brackets(texts: Sequence[str]) -> str:
     return f" ({'; '.join(texts)})" if texts else ""
-
-
-def _confidence(report: Report) -> str:
-    levels = {
-        change.evidence.interval.confidence
-        for change in report.metrics
-        if change.evidence and change.evidence.interval
-    }
-    return f"{max(levels) * 100:.4g}%" if levels else ""
 
 
 def _sides_line(report: Report, links: Links) -> str:
@@ -188,15 +181,17 @@ def _judged_table(report: Report, detail: Detail) -> list[str]:
         return []
     with_interval = any(row.interval for row in rows)
     head = ["Metric", "Base", "Head", "Change"]
-    head += [f"{_confidence(report)} interval"] if with_interval else []
+    level = shared_confidence(rows)
+    head += [f"{level or 'Confidence'} interval"] if with_interval else []
     head += ["Limit", "Result"]
-    cells = [_judged_cells(row, with_interval=with_interval) for row in rows]
+    cells = [_judged_cells(row, with_interval=with_interval, level=level) for row in rows]
     return [_table(head, cells, right=(1, 2, 3)), _hidden(hidden, "judged metric")]
 
 
-def _judged_cells(row: Row, *, with_interval: bool) -> list[str]:
-    interval = [row.interval or DASH] if with_interval else []
-    result = f"{_MARKS[row.verdict]} {row.result}"
+def _judged_cells(row: Row, *, with_interval: bool, level: str | None) -> list[str]:
+    own = "" if level or not row.confidence else f" ({row.confidence})"
+    interval = [f"{row.interval}{own}" if row.interval else DASH] if with_interval else []
+    result = f"{'⚠️' if row.unsettled else _MARKS[row.verdict]} {row.result}"
     limits = "; ".join(row.limits) or DASH
     name = escape_code(row.name, cell=True)
     return [name, row.base, row.head, row.delta, *interval, limits, result]

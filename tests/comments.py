@@ -1,0 +1,162 @@
+"""The situations of the golden comments: a name, and the report that a reviewer would get."""
+
+from __future__ import annotations
+
+from builders import make_change, make_report, steady_changes
+
+from mlgitops.comparison import NO_POLICY
+from mlgitops.model import (
+    DataChange,
+    DataVersion,
+    Links,
+    Omitted,
+    OnInconclusive,
+    ParamChange,
+    Policy,
+    Report,
+    Rule,
+    StageChange,
+    StageState,
+    TestData,
+)
+
+LINKS = Links(
+    run_url="https://github.com/octo-org/flights/actions/runs/42/attempts/1",
+    repository_url="https://github.com/octo-org/flights",
+)
+MARKER = "<!-- mlgitops:comment key=model -->"
+_AUC = "test.roc_auc"
+_PARAMS = (
+    ParamChange(path="params.yaml", name="train.max_depth", base="6", head="8"),
+    ParamChange(path="params.yaml", name="train.l2", base=None, head="0.1"),
+)
+_STAGES = (
+    StageChange(name="ingest", state=StageState.SKIPPED),
+    StageChange(
+        name="train",
+        state=StageState.RAN,
+        seconds=4.21,
+        causes=("`src/flights/train.py`", "parameter `train.max_depth`"),
+    ),
+    StageChange(
+        name="evaluate", state=StageState.RAN, seconds=63.0, causes=("`model/model.skops`",)
+    ),
+)
+_DATA = (
+    DataChange(
+        path="data/raw/table.csv",
+        base=DataVersion(hash="md5:0123456789abcdef0123456789abcdef", size=2_345_678),
+        head=DataVersion(hash="md5:fedcba9876543210fedcba9876543210", size=2_400_000),
+    ),
+    DataChange(
+        path="model/model.skops",
+        base=None,
+        head=DataVersion(hash="md5:00112233445566778899aabbccddeeff.dir", size=99, files=3),
+    ),
+)
+
+
+def situations() -> dict[str, Report]:
+    """Make every situation's report; a new one is a line here and a file in golden/."""
+    steady = steady_changes()
+    others = [make_change("test.f1", 0.55, 0.5612), make_change("test.recall", 0.5, 0.5)]
+    watch = Policy(metrics={_AUC: Rule(max_worsening=0.005)})
+    strict = Policy(metrics={_AUC: Rule(max_worsening=0.005)}, inconclusive=OnInconclusive.FAIL)
+    sized = Policy(budgets={"model.size_mb": Rule(greater_is_better=False, max_value=10)})
+    error = Policy(metrics={"test.rmse": Rule(greater_is_better=False, max_value=9500)})
+    return {
+        "improved": make_report(
+            make_change(_AUC, 0.70123, 0.73112, interval=(0.0213, 0.0391)),
+            *steady,
+            *others,
+            params=_PARAMS,
+            stages=_STAGES,
+            data=_DATA,
+        ),
+        "improved_without_noise": make_report(make_change(_AUC, 0.70123, 0.73112), *steady),
+        "two_confidences": make_report(
+            make_change(_AUC, 0.70123, 0.73112, interval=(0.0213, 0.0391), confidence=0.975),
+            make_change("test.log_loss", 0.4512, 0.4501, interval=(-0.0051, 0.0029)),
+            make_change("model.size_mb", 12.5, 12.75),
+        ),
+        "worsened": make_report(
+            make_change(_AUC, 0.73112, 0.70123, interval=(-0.0391, -0.0213)), *steady, *others
+        ),
+        "worsened_within_margin": make_report(
+            make_change(_AUC, 0.73112, 0.7291, interval=(-0.0031, -0.0009)), policy=watch
+        ),
+        "equivalent": make_report(
+            make_change(_AUC, 0.73112, 0.7313, interval=(-0.0021, 0.0025)), policy=watch
+        ),
+        "inconclusive_within_margin": make_report(
+            make_change(_AUC, 0.73112, 0.7342, interval=(-0.0021, 0.0083)), policy=watch
+        ),
+        "inconclusive_beyond_margin": make_report(
+            make_change(_AUC, 0.73112, 0.725, interval=(-0.0151, 0.0031)), policy=watch
+        ),
+        "inconclusive_fails": make_report(
+            make_change(_AUC, 0.73112, 0.725, interval=(-0.0151, 0.0031)), policy=strict
+        ),
+        "unchanged": make_report(
+            make_change(_AUC, 0.73112, 0.73112),
+            make_change("test.log_loss", 0.44, 0.44),
+            make_change("model.size_mb", 12.5, 12.5),
+        ),
+        "removed": make_report(make_change(_AUC, 0.73112, None), *steady),
+        "missing": make_report(*steady),
+        "no_base": make_report(
+            make_change(_AUC, None, 0.73112),
+            make_change("test.log_loss", None, 0.44),
+            make_change("model.size_mb", None, 12.5),
+        ),
+        "not_a_number": make_report(
+            make_change(_AUC, 0.73112, None, reason="head is NaN"), *steady
+        ),
+        "test_data_changed": make_report(
+            make_change(_AUC, 0.73112, 0.7402), *steady, test_data=TestData.CHANGED, data=_DATA[:1]
+        ),
+        "over_budget": make_report(make_change("model.size_mb", 9.5, 12.25), policy=sized),
+        "just_above_the_limit": make_report(
+            make_change("test.rmse", 9267.6, 9500.0004), policy=error
+        ),
+        "several_fail": make_report(
+            make_change(_AUC, 0.73112, 0.61),
+            make_change("test.log_loss", 0.44, None, reason="head is infinite"),
+            make_change("model.size_mb", 12.5, 61.0),
+        ),
+        "edits_its_own_judge": make_report(
+            make_change(_AUC, 0.70123, 0.73112),
+            *steady,
+            policy_changed=True,
+            protected=("policy.yaml", ".github/workflows/pull-request.yml"),
+        ),
+        "no_policy": make_report(
+            make_change(_AUC, 0.70123, 0.73112), policy=Policy(), notices=(NO_POLICY,)
+        ),
+        "few_test_rows": make_report(
+            make_change(
+                "test.accuracy",
+                0.9612,
+                0.9417,
+                interval=(-0.052, 0.013),
+                rows=103,
+                remark="only 103 test rows; the method is shown to hold from 200",
+            ),
+            policy=Policy(metrics={"test.accuracy": Rule(max_worsening=0.05)}),
+        ),
+        "many_metrics": make_report(
+            make_change(_AUC, 0.70123, 0.73112),
+            *steady,
+            *[make_change(f"test.class_{at:04}.f1", 0.5, 0.5 + at / 1e4) for at in range(900)],
+            omitted=Omitted(metrics=3_100),
+        ),
+        "hostile_names": make_report(
+            make_change(_AUC, 0.70123, 0.73112),
+            *steady,
+            make_change("a|b `c` <b>@octocat</b> #1", 0.5, 0.6),
+            make_change("<!-- mlgitops:comment key=model -->", 0.5, 0.6),
+            make_change("[x](https://example.org) ![y](z)", 0.5, None),
+            params=(ParamChange(path="params.yaml", name="a\u202eb\nc", base='"|"', head="\\|"),),
+            notices=("See https://example.org, @octocat, and `a`b`.", "# *Not* <i>markup</i>"),
+        ),
+    }
