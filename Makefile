@@ -13,7 +13,7 @@ export DVC_NO_ANALYTICS := 1
 unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
-.PHONY: help setup demo test quick lint format bench locks clean
+.PHONY: help setup demo test quick lint format bench coverage-study locks clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ format: $(READY) ## let ruff format and fix
 
 bench: $(READY) ## side by side with what users would pick instead, as ratios
 	$(BIN)/python -m benchmarks
+
+coverage-study: $(READY) ## simulate how often the intervals hold the truth (a few minutes); writes the docs' table
+	$(BIN)/python -m benchmarks.coverage_study --output docs/reference/coverage.md
 
 locks: ## pin every requirement again (reads requirements/*.in, writes *.txt)
 	for name in helper uv dev; do \

@@ -23,7 +23,7 @@ def render_table(cells: list[Cell], confidence: float) -> str:
         (
             f"How often the 95 % interval of a difference holds the true difference, in percent of"
             f" {runs:,} simulated pairs of models per cell. One Monte Carlo standard error is"
-            f" {error:.2f} points, so a method that covers exactly 95 % shows {95 - 1.96 * error:.1f}"
+            f" {error:.2f} points: a method that covers exactly 95 % shows {95 - 1.96 * error:.1f}"
             f" to {95 + 1.96 * error:.1f} in nineteen cells of twenty. `benchmarks/simulation.py`"
             " says how the pairs are drawn and how the true differences are derived."
         ),
@@ -76,8 +76,8 @@ def _render_outside(cells: list[Cell], error: float) -> list[str]:
         "## Outside 94 to 96 %",
         "",
         (
-            f"Of {len(calm)} cells without a warning, {inside} lie within 94 to 96 %. Beyond that by"
-            f" more than the Monte Carlo error ({reach:.2f} points at 95 %) lie:"
+            f"Of {len(calm)} cells without a warning, {inside} lie within 94 to 96 %. Beyond that"
+            f" by more than the Monte Carlo error ({reach:.2f} points at 95 %) lie:"
         ),
         "",
     ]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FEWEST_DISAGREEMENTS = 10
 #: With fewer rows of a class, metrics that average over classes are.
 FEWEST_OF_CLASS = 20
-_BLOCK = 2**20
+_BLOCK = 2**18
 _DENSE = 2**21  # cells counted in a table; beyond, only those that occur
 
 
@@ -54,7 +54,7 @@ def count_cells(coded: Coded) -> Cells:
     classes = len(coded.labels)
     dense = classes**3 <= _DENSE
     total = np.zeros(classes**3 if dense else 0, dtype=np.int64)
-    found: list[NDArray[np.int64]] = []
+    found: list[NDArray[np.unsignedinteger]] = []
     for start in range(0, len(coded.target), _BLOCK):
         codes = code_rows(coded, slice(start, start + _BLOCK))
         if dense:
@@ -76,10 +76,10 @@ def count_cells(coded: Coded) -> Cells:
     )
 
 
-def code_rows(coded: Coded, part: slice = slice(None)) -> NDArray[np.int64]:
+def code_rows(coded: Coded, part: slice = slice(None)) -> NDArray[np.unsignedinteger]:
     """Return the joint cell of each row: (target * K + base) * K + head."""
     classes = len(coded.labels)
-    codes = coded.target[part].astype(np.int64)
+    codes = coded.target[part].astype(np.min_scalar_type(classes**3 - 1))
     for side in (coded.base, coded.head):
         codes *= classes
         codes += side[part]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 #: More distinct labels than this are numbers, not classes.
 MOST_CLASSES = 1_000
+_FEW = 20  # up to so many, comparing with each label is quickest
 _TABLE = 2**16  # labels within this range are looked up in a table
 
 
@@ -71,6 +72,9 @@ def _find_labels(columns: list[Column]) -> Column:
     if all(column.dtype.kind in "iu" for column in columns):
         low = min(int(column.min()) for column in columns)
         high = max(int(column.max()) for column in columns)
+        if high - low < _FEW:
+            values = range(low, high + 1)
+            return np.array([v for v in values if any((c == v).any() for c in columns)])
         if high - low < _TABLE:
             seen = np.zeros(high - low + 1, dtype=bool)
             for column in columns:
@@ -83,7 +87,7 @@ def _distinct(column: Column) -> Column:
     """Return the distinct values: peel off one after the other while they are few."""
     found: list[object] = []
     rest = column
-    while len(rest) and len(found) < 20:  # noqa: PLR2004 - beyond that sorting is quicker
+    while len(rest) and len(found) < _FEW:
         found.append(rest[0])
         rest = rest[rest != rest[0]]
     return np.unique(np.concatenate([np.asarray(found, dtype=column.dtype), rest]))
@@ -94,6 +98,8 @@ def _code(column: Column, labels: Column) -> Codes:
     kind: type[np.uint8 | np.uint16] = np.uint8 if len(labels) <= 2**8 else np.uint16
     if labels.dtype.kind in "iu" and int(labels[-1]) - int(labels[0]) < _TABLE:
         low = int(labels[0])
+        if len(labels) == int(labels[-1]) - low + 1:
+            return np.asarray(column - column.dtype.type(low), dtype=kind)
         table = np.zeros(int(labels[-1]) - low + 1, dtype=kind)
         table[labels - low] = np.arange(len(labels), dtype=kind)
         return np.asarray(table[column.astype(np.intp) - low], dtype=kind)
