@@ -1,0 +1,10 @@
+"""The pipeline of this project: one module a stage, in the order of dvc.yaml.
+
+ingest → validate → split → train → evaluate → explain → card; `serve` answers requests and
+`scoring` predicts a table. Stages read and write files at the paths of `paths`; what they
+compute stands in functions that take and return values, so tests need no pipeline.
+"""
+
+PROJECT_NAME = {{ cookiecutter.project_name | tojson }}
+MODEL_NAME = "{{ cookiecutter.project_slug }}"
+OWNER = "{{ cookiecutter.owner }}"

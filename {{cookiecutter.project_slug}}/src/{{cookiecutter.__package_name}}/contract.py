@@ -1,0 +1,122 @@
+"""contract.yaml: what a row must look like, and what is wrong with rows that do not.
+
+The columns' types are read without pandera, which only the validate stage and the server load.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import yaml
+
+from .errors import StageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+#: Mistakes shown at once; a broken column has as many as rows.
+SHOWN = 20
+
+
+class Mistake(msgspec.Struct, frozen=True, kw_only=True):
+    """One value that breaks the contract; ``row`` counts data rows from 1, None: the column."""
+
+    column: str
+    check: str
+    value: str
+    row: int | None
+
+
+def read_columns(path: Path) -> dict[str, dict[str, Any]]:
+    """Return column name → its block of the contract."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StageError(f"{path} does not exist: run in the project's root folder") from None
+    except yaml.YAMLError as error:
+        raise StageError(f"{path}: this is not YAML: {error}") from None
+    if not isinstance(content, dict) or not isinstance(content.get("columns"), dict):
+        raise StageError(f"{path}: `columns:` is missing")
+    columns: dict[str, dict[str, Any]] = content["columns"]
+    return columns
+
+
+def find_text_columns(columns: dict[str, dict[str, Any]]) -> list[str]:
+    """Return the columns that are read as text."""
+    return [name for name, block in columns.items() if str(block.get("dtype")).startswith("str")]
+
+
+def read_schema(path: Path) -> Any:  # noqa: ANN401 - pandera has no types
+    """Return the contract as a pandera schema."""
+    from pandera.pandas import DataFrameSchema
+
+    read_columns(path)
+    try:
+        return DataFrameSchema.from_yaml(path.read_text(encoding="utf-8"))
+    except Exception as error:  # pandera raises many kinds for one cause: the file
+        raise StageError(f"{path}: pandera can't read this contract: {error}") from error
+
+
+def select_columns(schema: Any, names: Sequence[str]) -> Any:  # noqa: ANN401 - pandera has no types
+    """Return the part of a contract that concerns these columns."""
+    return schema.remove_columns([name for name in schema.columns if name not in names])
+
+
+def find_mistakes(table: pd.DataFrame, schema: Any) -> list[Mistake]:  # noqa: ANN401 - as above
+    """Return every value of the table that breaks the contract, by row and column."""
+    from pandera.errors import SchemaErrors
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # pandera's own, on pandas 2
+            schema.validate(table.reset_index(drop=True), lazy=True)
+    except SchemaErrors as error:
+        cases = error.failure_cases.to_dict("records")
+        found = {_mistake(case) for case in cases if not _is_echo(case)}
+        return sorted(found, key=lambda mistake: (mistake.row or 0, mistake.column, mistake.check))
+    return []
+
+
+def _mistake(case: dict[str, Any]) -> Mistake:
+    """Return one line of pandera's table of failures.
+
+    A column that is missing or too many is the value of such a line, not its column.
+    """
+    row = case["index"]
+    whole_table = case["check"] in ("column_in_schema", "column_in_dataframe")
+    return Mistake(
+        column=str(case["failure_case"] if whole_table else case["column"]),
+        check={
+            "column_in_schema": "is not in the contract",
+            "column_in_dataframe": "is missing",
+            "field_uniqueness": "must be unique",
+            "not_nullable": "must not be missing",
+        }.get(case["check"], str(case["check"])),
+        value="" if whole_table else str(case["failure_case"]),
+        row=None if row is None or row != row else int(row) + 1,  # noqa: PLR0124 (NaN)
+    )
+
+
+def _is_echo(case: dict[str, Any]) -> bool:
+    """Tell whether a line only repeats that the column's values have the wrong type."""
+    text = str(case["failure_case"])
+    return text.startswith("TypeError(") or (
+        str(case["check"]).startswith("dtype(") and case["index"] == case["index"] is not None
+    )
+
+
+def render_mistakes(mistakes: Sequence[Mistake]) -> str:
+    """Return one line a mistake, at most :data:`SHOWN` of them, and how many more there are."""
+    lines = []
+    for mistake in mistakes[:SHOWN]:
+        place = f", row {mistake.row}" if mistake.row is not None else ""
+        value = f": {mistake.value!r}" if mistake.value else ""
+        lines.append(f"  column {mistake.column}{place}: {mistake.check}{value}")
+    if len(mistakes) > SHOWN:
+        lines.append(f"  and {len(mistakes) - SHOWN} more")
+    return "\n".join(lines)

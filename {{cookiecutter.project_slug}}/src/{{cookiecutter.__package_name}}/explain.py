@@ -1,0 +1,68 @@
+"""Sixth stage: how much the model loses when a column is shuffled → reports/importance.json."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import paths
+from .contract import find_text_columns, read_columns
+from .documents import write_json
+from .errors import run_stage
+from .estimators import select_features
+from .params import read_params
+from .storing import read_model, read_trusted_types
+from .tables import read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.pipeline import Pipeline
+
+    from .params import Params
+
+#: Task → the score whose loss is measured; scikit-learn's names, larger is better.
+SCORES = {"binary": "roc_auc", "regression": "r2", "multiclass": "balanced_accuracy"}
+
+
+def main() -> None:
+    """Run the stage."""
+    params = read_params(paths.PARAMS)
+    table = read_table(paths.TEST, find_text_columns(read_columns(paths.CONTRACT)))
+    model = read_model(paths.MODEL, read_trusted_types(paths.TRUSTED_TYPES))
+    importance = measure_importance(model, table, params)
+    write_json(importance, paths.IMPORTANCE)
+    print("most important: " + ", ".join(item["name"] for item in importance["features"][:3]))
+
+
+def measure_importance(model: Pipeline, table: pd.DataFrame, params: Params) -> dict[str, Any]:
+    """Return the mean and standard deviation of the loss for each feature, largest first."""
+    from sklearn.inspection import permutation_importance
+
+    rows = min(len(table), params.explain.max_rows)
+    chosen = np.random.default_rng(params.seed).permutation(len(table))[:rows]
+    sample = table.iloc[np.sort(chosen)]
+    features = select_features(sample, model)
+    target = sample[params.data.target].to_numpy()
+    measured = permutation_importance(
+        model,
+        features,
+        target.astype(str) if target.dtype == object else target,
+        scoring=SCORES[params.task],
+        n_repeats=params.explain.repeats,
+        random_state=params.seed,
+    )
+    columns = zip(
+        features.columns, measured.importances_mean, measured.importances_std, strict=True
+    )
+    items = [{"name": name, "mean": float(mean), "std": float(std)} for name, mean, std in columns]
+    return {
+        "score": SCORES[params.task],
+        "rows": rows,
+        "repeats": params.explain.repeats,
+        "features": sorted(items, key=lambda item: (-round(item["mean"], 9), item["name"])),
+    }
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,67 @@
+"""First stage: data/raw/table.csv → data/interim/table.csv, with an id in every row.
+
+Values stay as they are, as text; names lose blanks around them, missing values become empty.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from . import paths
+from .errors import StageError, run_stage
+from .params import read_params
+from .tables import ID, read_source, write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .params import Data
+
+_ID_DIGITS = 16  # hex digits: two different rows collide once in 10^9 tables of 10^5 rows
+
+
+def main() -> None:
+    """Run the stage."""
+    table = prepare(read_source(paths.RAW), read_params(paths.PARAMS).data)
+    write_table(table, paths.INTERIM)
+    print(f"{len(table)} rows, {table.shape[1]} columns")
+
+
+def prepare(table: pd.DataFrame, data: Data) -> pd.DataFrame:
+    """Return the table with clean column names and an id.
+
+    Raises :class:`StageError` when it has no rows, or lacks the target or the id.
+    """
+    table = table.rename(columns=lambda name: str(name).strip()).fillna("")
+    if table.empty:
+        raise StageError(f"{paths.RAW} has no rows")
+    for key, name in (("data.target", data.target), ("data.id", data.id)):
+        if name is not None and name not in table.columns:
+            columns = ", ".join(table.columns)
+            raise StageError(f"{paths.RAW} has no column {name} ({key}); it has {columns}")
+    return table if data.id else add_id(table)
+
+
+def add_id(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with a first column `id` made from each row's content.
+
+    The id of a row does not depend on where it stands. The second of two equal rows gets
+    `-2` appended, the third `-3`.
+    """
+    if ID in table.columns:
+        raise StageError(f"there is a column {ID} already: name it in params.yaml, data.id")
+    seen: Counter[str] = Counter()
+    ids = []
+    for row in table.itertuples(index=False):
+        digest = hashlib.sha256("\x1f".join(row).encode()).hexdigest()[:_ID_DIGITS]
+        seen[digest] += 1
+        ids.append(digest if seen[digest] == 1 else f"{digest}-{seen[digest]}")
+    table = table.copy()
+    table.insert(0, ID, ids)
+    return table
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,141 @@
+"""params.yaml → checked, frozen values. Reads one file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+import yaml
+
+from .errors import StageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Task = Literal["binary", "regression", "multiclass"]
+Fraction = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Seed = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A block of params.yaml; a key that is not listed is a mistake."""
+
+
+class Data(_Section):
+    """Which column is what."""
+
+    target: str
+    positive: str | int | float | bool | None = None
+    id: str | None = None
+
+
+class Features(_Section):
+    """What the model sees."""
+
+    numeric: list[str] = []
+    categorical: list[str] = []
+    min_category_rows: Count = 10
+
+    @property
+    def names(self) -> list[str]:
+        """All feature columns, numeric first."""
+        return [*self.numeric, *self.categorical]
+
+
+class Split(_Section):
+    """How the test rows are chosen."""
+
+    method: Literal["time", "random", "group"]
+    test_fraction: Fraction
+    column: str | None = None
+    stratify: bool = False
+    seed: Seed = 0
+
+
+class Train(_Section):
+    """The estimator and, in the block of its name, its settings."""
+
+    estimator: str
+    decision_boundary: Fraction | None = None
+    logistic_regression: dict[str, Any] = {}
+    ridge: dict[str, Any] = {}
+    hist_gradient_boosting: dict[str, Any] = {}
+    random_forest: dict[str, Any] = {}
+
+
+class Evaluate(_Section):
+    """What else is written beside the metrics."""
+
+    slices: list[str] = []
+    cluster: str | None = None
+
+
+class Explain(_Section):
+    """How permutation importance is measured."""
+
+    repeats: Count = 3
+    max_rows: Count = 2000
+
+
+class Params(_Section):
+    """The whole of params.yaml."""
+
+    task: Task
+    seed: Seed
+    data: Data
+    features: Features
+    split: Split
+    train: Train
+    evaluate: Evaluate
+    explain: Explain
+
+
+def read_params(path: Path) -> Params:
+    """Return the parameters in ``path``; raise :class:`StageError` naming the wrong key."""
+    try:
+        return parse_params(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StageError(f"{path} does not exist: run in the project's root folder") from None
+    except StageError as error:
+        raise StageError(f"{path}: {error}") from None
+
+
+def parse_params(text: str) -> Params:
+    """Return checked parameters.
+
+    Raises :class:`StageError` on YAML that can't be read, an unknown or missing key, a value
+    of the wrong type, or settings that contradict each other.
+    """
+    try:
+        params = msgspec.convert(yaml.safe_load(text), Params)
+    except yaml.YAMLError as error:
+        raise StageError(f"this is not YAML: {error}") from None
+    except msgspec.ValidationError as error:
+        raise StageError(str(error)) from None
+    mistakes = find_contradictions(params)
+    if mistakes:
+        raise StageError("; ".join(mistakes))
+    return params
+
+
+def find_contradictions(params: Params) -> list[str]:
+    """Return what no single value shows to be wrong, one sentence each."""
+    data, features, split = params.data, params.features, params.split
+    binary = params.task == "binary"
+    repeated = sorted({name for name in features.names if features.names.count(name) > 1})
+    checks = [
+        (not features.names, "features: name at least one column"),
+        (bool(repeated), f"features: {', '.join(repeated)} is listed twice"),
+        (data.target in features.names, f"features: {data.target} is the target"),
+        (data.id in features.names, f"features: {data.id} is the id"),
+        (binary and data.positive is None, "data.positive: say which value counts as positive"),
+        (split.method != "random" and not split.column, f"split.column: {split.method} needs one"),
+        (split.stratify and split.method != "random", "split.stratify: only for method random"),
+        (split.stratify and params.task == "regression", "split.stratify: there are no classes"),
+        (
+            binary != (params.train.decision_boundary is not None),
+            "train.decision_boundary: a probability for task binary, null for the others",
+        ),
+    ]
+    return [message for wrong, message in checks if wrong]

@@ -1,0 +1,100 @@
+"""A model and a table → one prediction for each row. Used by evaluate, and as a command.
+
+    python -m PACKAGE.scoring --model model/model.skops --data data/split/test.csv \
+        --output predictions.csv
+
+scores any model of this project, an older one too, on any table that keeps the contract. The
+columns: id, target, prediction, score (binary: probability of the positive class; multiclass:
+`score_<class>` for each class; regression: none), then slice and cluster columns.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from . import paths
+from .contract import find_text_columns, read_columns
+from .errors import StageError, run_stage
+from .estimators import find_positive, select_features
+from .params import read_params
+from .storing import read_model, read_trusted_types
+from .tables import ID, read_table, write_table
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+    from .params import Params
+
+#: Decimals of a score: enough to order rows, few enough to be the same on every machine.
+DECIMALS = 9
+
+
+def predict(model: Pipeline, table: pd.DataFrame) -> pd.DataFrame:
+    """Return `prediction` and the scores for each row, as the server answers them.
+
+    Binary predictions are labels of the data here; `score` is for the positive class.
+    """
+    features = select_features(table, model)
+    estimator = model["estimator"]
+    predictions = {"prediction": model.predict(features)}
+    if hasattr(model, "predict_proba"):
+        scores = model.predict_proba(features).round(DECIMALS)
+        if hasattr(estimator, "pos_label"):
+            predictions["score"] = scores[:, list(model.classes_).index(estimator.pos_label)]
+        else:
+            names = [f"score_{name}" for name in model.classes_]
+            predictions.update(zip(names, scores.T, strict=True))
+    return pd.DataFrame(predictions, index=table.index)
+
+
+def score_table(model: Pipeline, table: pd.DataFrame, params: Params) -> pd.DataFrame:
+    """Return predictions with id, target, slice and cluster columns, in the table's order.
+
+    Binary targets and predictions are 0 and 1, where 1 is the positive class.
+    """
+    extra = list(dict.fromkeys([*params.evaluate.slices, params.evaluate.cluster]))
+    named = [params.data.id or ID, params.data.target, *(name for name in extra if name)]
+    missing = [name for name in named if name not in table.columns]
+    if missing:
+        raise StageError(f"the table has no column {', '.join(missing)}")
+    scored = predict(model, table)
+    target = table[params.data.target]
+    if params.task == "binary":
+        positive = find_positive(model.classes_.tolist(), params.data.positive)
+        target = (target == positive).astype(int)
+        scored["prediction"] = (scored["prediction"] == positive).astype(int)
+    scored.insert(0, "id", table[named[0]])
+    scored.insert(1, "target", target)
+    return scored.assign(**{name: table[name] for name in named[2:]})
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Score a table with a model, from the command line."""
+    options = _parse_options(arguments)
+    text_columns = find_text_columns(read_columns(options.contract))
+    table = read_table(options.data, text_columns)
+    model = read_model(options.model, read_trusted_types(options.trusted_types))
+    write_table(score_table(model, table, read_params(options.params)), options.output)
+    print(f"{len(table)} rows scored")
+
+
+def _parse_options(arguments: list[str] | None) -> Any:  # noqa: ANN401 - argparse
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {__package__}.scoring",
+        description="Score a table with a model and write one prediction for each row.",
+    )
+    parser.add_argument("--model", type=Path, default=paths.MODEL)
+    parser.add_argument("--data", type=Path, required=True, help="CSV that keeps the contract")
+    parser.add_argument("--output", type=Path, required=True, help="CSV to write")
+    parser.add_argument("--params", type=Path, default=paths.PARAMS)
+    parser.add_argument("--contract", type=Path, default=paths.CONTRACT)
+    parser.add_argument("--trusted-types", type=Path, default=paths.TRUSTED_TYPES)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    run_stage(main)

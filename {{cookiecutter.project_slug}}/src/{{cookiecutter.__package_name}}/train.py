@@ -1,0 +1,80 @@
+"""Fourth stage: data/split/train.csv → model/model.skops, and model/model.json about it."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import sys
+from typing import TYPE_CHECKING, Any
+
+from . import paths
+from .contract import find_text_columns, read_columns
+from .documents import write_json
+from .errors import StageError, run_stage
+from .estimators import make_model, shape_features
+from .params import read_params
+from .storing import dump_model
+from .tables import read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.pipeline import Pipeline
+
+    from .params import Params
+
+_LIBRARIES = ("numpy", "pandas", "scikit-learn", "scipy", "skops")
+
+
+def main() -> None:
+    """Run the stage."""
+    params = read_params(paths.PARAMS)
+    table = read_table(paths.TRAIN, find_text_columns(read_columns(paths.CONTRACT)))
+    model = fit_model(table, params)
+    data = dump_model(model)
+    paths.MODEL.parent.mkdir(parents=True, exist_ok=True)
+    paths.MODEL.write_bytes(data)
+    write_json(describe_model(model, data, params, rows=len(table)), paths.MODEL_FACTS)
+    print(f"{params.train.estimator} on {len(table)} rows, {len(data)} bytes")
+
+
+def fit_model(table: pd.DataFrame, params: Params) -> Pipeline:
+    """Return the model fitted on a table.
+
+    Raises :class:`StageError` when the table and the parameters do not fit together.
+    """
+    features = shape_features(table, params.features.numeric, params.features.categorical)
+    target = table[params.data.target]
+    if target.isna().any():
+        raise StageError(f"data.target: {target.isna().sum()} rows have no {target.name}")
+    if params.task == "regression":
+        return make_model(params, []).fit(features, target.to_numpy(dtype="float64"))
+    labels = target.to_numpy()
+    if labels.dtype == object:
+        labels = labels.astype(str)
+    classes = sorted(set(labels.tolist()))
+    return make_model(params, classes).fit(features, labels)
+
+
+def describe_model(model: Pipeline, data: bytes, params: Params, *, rows: int) -> dict[str, Any]:
+    """Return what git keeps about the model: identity, inputs, outputs, versions."""
+    versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    versions["python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return {
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "bytes": len(data),
+        "task": params.task,
+        "target": params.data.target,
+        "estimator": params.train.estimator,
+        "decision_boundary": params.train.decision_boundary,
+        "classes": model.classes_.tolist() if params.task != "regression" else [],
+        "features": {
+            "numeric": params.features.numeric,
+            "categorical": params.features.categorical,
+        },
+        "train_rows": rows,
+        "versions": versions,
+    }
+
+
+if __name__ == "__main__":
+    run_stage(main)
