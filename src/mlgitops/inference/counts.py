@@ -124,6 +124,13 @@ def _class_terms(hits: Floats, targets: Floats, predicted: Floats, positive: Flo
     ])  # fmt: skip
 
 
+def sum_classes(hits: Floats, targets: Floats, predicted: Floats) -> Sums:
+    """Sum the counts of each class (first axis) up to :class:`Sums`."""
+    positive = np.zeros((len(hits), *[1] * (hits.ndim - 1)))
+    positive[-1] = 1
+    return Sums(*_class_terms(hits, targets, predicted, positive).sum(axis=1))
+
+
 def _mcc(s: Sums) -> Floats:
     """Return the multiclass Matthews coefficient (Gorodkin 2004, Comput. Biol. Chem. 28:367)."""
     squares = (s.rows**2 - s.predicted_squared) * (s.rows**2 - s.targets_squared)
