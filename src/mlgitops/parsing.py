@@ -211,7 +211,7 @@ _TAGS: dict[str, Callable[[str], Value]] = {
     "!": str,
 }
 _COLLECTION_TAGS = (None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
-_MERGE = "<<"
+_MERGE = "<<"  # compared by identity: in quotes it is a key like any other
 
 
 class _Open:
@@ -271,7 +271,7 @@ class _Builder:
                 raise self._error(f"the tag {event.tag[:100]!r} is not allowed")
             return convert(text)
         if self._stack and self._stack[-1].wants_key:
-            return text  # a key stays text
+            return _MERGE if text == _MERGE and not event.style else str(text)  # stays text
         return text if event.style else resolve_plain(text)
 
     def _open(self, event: CollectionStartEvent) -> None:
@@ -323,7 +323,7 @@ class _Builder:
             parent.items.append(value)
         elif parent.key is None:
             self._take_key(parent, parent.fields, value)
-        elif parent.key == _MERGE:
+        elif parent.key is _MERGE:
             self._merge(parent, value)
         else:
             parent.fields[parent.key] = value
