@@ -7,8 +7,9 @@ facts and the base's policy. Rendering is a pure function of it. No module here 
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -240,6 +241,53 @@ class Links(Struct, frozen=True, kw_only=True):
     repository_url: str | None = None  # without a trailing slash
 
 
+class ChartKind(StrEnum):
+    """How the numbers of a chart are drawn."""
+
+    LINE = "line"  # y against x, straight between points
+    STEPS = "steps"  # a histogram: x are the middles of equally wide bins
+    BARS = "bars"  # one bar for each label
+    MATRIX = "matrix"  # labels down and across; y row by row
+
+
+class Series(Struct, frozen=True, kw_only=True):
+    """One side's points; ``x`` is empty where the chart has labels instead."""
+
+    side: Literal["base", "head"]
+    x: Annotated[tuple[float, ...], Meta(max_length=30)] = ()
+    y: Annotated[tuple[float, ...], Meta(min_length=1, max_length=100)]
+
+
+class Chart(Struct, frozen=True, kw_only=True):
+    """One chart that overlays base and head."""
+
+    name: Name  # such as "roc", or the path of a plot that dvc.yaml declares
+    kind: ChartKind
+    title: Annotated[str, Meta(min_length=1, max_length=100)]
+    x_label: Annotated[str, Meta(max_length=60)]
+    y_label: Annotated[str, Meta(max_length=60)]
+    labels: Annotated[tuple[Annotated[str, Meta(max_length=60)], ...], Meta(max_length=30)] = ()
+    diagonal: bool = False  # y = x is worth a line: chance, or perfect calibration
+    series: Annotated[tuple[Series, ...], Meta(min_length=1, max_length=2)]  # base first
+
+    def __post_init__(self) -> None:
+        """Refuse points that do not belong together; decoding runs this too."""
+        sides = [series.side for series in self.series]
+        if sides != sorted(set(sides)):
+            raise ValueError("the series of a chart are base, head, or both in this order")
+        by_label = self.kind in (ChartKind.BARS, ChartKind.MATRIX)
+        wanted = len(self.labels) ** (2 if self.kind is ChartKind.MATRIX else 1)
+        for series in self.series:
+            if len(series.y) != (wanted if by_label else len(series.x)):
+                raise ValueError("a chart has as many y as it has x, labels or cells")
+            if not all(map(math.isfinite, (*series.x, *series.y))):
+                raise ValueError("a chart holds a number that is not finite")
+            if list(series.x) != sorted(series.x):
+                raise ValueError("the points of a chart go from left to right")
+        if not by_label and min(len(series.x) for series in self.series) < 2:  # noqa: PLR2004
+            raise ValueError("a line needs two points")
+
+
 class Report(Struct, frozen=True, kw_only=True):
     """Everything the comparison found, and the verdict: `report.json`."""
 
@@ -252,6 +300,7 @@ class Report(Struct, frozen=True, kw_only=True):
     params: tuple[ParamChange, ...] = ()
     data: tuple[DataChange, ...] = ()
     stages: tuple[StageChange, ...] = ()
+    charts: Annotated[tuple[Chart, ...], Meta(max_length=8)] = ()
     policy_changed: bool = False  # this change edits policy.yaml; it is judged by the base's
     protected: tuple[Path_, ...] = ()  # edited files that decide the judgement: announced first
     omitted: Omitted = Omitted()
