@@ -62,8 +62,8 @@ def situations() -> dict[str, Report]:
     others = [make_change("test.f1", 0.55, 0.5612), make_change("test.recall", 0.5, 0.5)]
     watch = Policy(metrics={_AUC: Rule(max_worsening=0.005)})
     strict = Policy(metrics={_AUC: Rule(max_worsening=0.005)}, inconclusive=OnInconclusive.FAIL)
-    sized = Policy(budgets={"model.size_mb": Rule(greater_is_better=False, max_value=10)})
-    error = Policy(metrics={"test.rmse": Rule(greater_is_better=False, max_value=9500)})
+    sized = Policy(budgets={"model.size_mb": Rule(greater_is_better=False, max_value=10.0)})
+    error = Policy(metrics={"test.rmse": Rule(greater_is_better=False, max_value=9500.0)})
     return {
         "improved": make_report(
             make_change(_AUC, 0.70123, 0.73112, interval=(0.0213, 0.0391)),

@@ -66,7 +66,7 @@ def escape_prose(text: str, *, limit: int = 500, cell: bool = False) -> str:
 
 def escape_address(address: str | None) -> str | None:
     """Return an http(s) address fit for a Markdown link, or None when it is not one."""
-    if not address or not re.fullmatch(r"https?://[!#-'*-;=?-Z_a-z~@]+", address):
+    if not address or not re.fullmatch(r"https?://[!#-;=?-Z_a-z~]+", address):
         return None
     return address.replace("(", "%28").replace(")", "%29")
 
