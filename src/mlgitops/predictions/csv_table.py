@@ -112,7 +112,7 @@ def _is_score(name: str) -> bool:
 
 def _loadable(source: Path | bytes) -> str | None:
     """Return the path for numpy to open, which is faster; never one it would decompress."""
-    if isinstance(source, bytes) or source.suffix != ".csv":
+    if isinstance(source, bytes) or source.suffix not in {".csv", ""}:
         return None
     return str(source.absolute())
 
