@@ -101,16 +101,24 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def clean_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return variables for a program of the project: nothing of our own Python, no telemetry."""
+    """Return variables for a program of the project: nothing of our own Python, no telemetry.
+
+    OpenMP threads sleep while they wait unless the caller says otherwise: on a busy machine
+    their spinning makes boosted trees ten times slower, and on an idle one nothing quicker.
+    """
     drop = {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
     source = os.environ if environ is None else environ
     kept = {name: value for name, value in source.items() if name not in drop}
-    return kept | {
-        "DVC_NO_ANALYTICS": "1",
-        "DO_NOT_TRACK": "1",
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-    }
+    return (
+        {"OMP_WAIT_POLICY": "PASSIVE"}
+        | kept
+        | {
+            "DVC_NO_ANALYTICS": "1",
+            "DO_NOT_TRACK": "1",
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        }
+    )
 
 
 def _store(project: Path) -> Path:

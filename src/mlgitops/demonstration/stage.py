@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 from mlgitops.deployment import stop_environment
+from mlgitops.environments import STORE_VARIABLE
 from mlgitops.errors import MlgitopsError
 from mlgitops.storage.branch import identity_options, run_git
 
@@ -30,7 +31,8 @@ class Stage:
         self.folder = folder
         self.console = console
         self.seconds: dict[str, float] = {}
-        self.environment = {**os.environ, "MLGITOPS_ENVIRONMENTS": str(folder / "environments")}
+        store = os.environ.get(STORE_VARIABLE) or str(folder / "environments")
+        self.environment = {**os.environ, STORE_VARIABLE: store}
 
     @contextmanager
     def chapter(self, title: str) -> Iterator[None]:
