@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -107,8 +107,21 @@ def build_environment(plan: Plan) -> dict[str, str]:
     }
 
 
-def run_act(plan: Plan, *, log: Path, on_step: Callable[[StepResult], None]) -> Run:
-    """Run the workflow; ``on_step`` is called as each step of the file ends.
+class Watcher(Protocol):
+    """Is told what happens, as it happens."""
+
+    def start(self, job: str, title: str) -> None:
+        """Take note that a step of the file has started."""
+
+    def end(self, step: StepResult) -> None:
+        """Take note that a step of the file has ended."""
+
+    def print(self, line: str) -> None:
+        """Take note of a line that a step printed."""
+
+
+def run_act(plan: Plan, *, log: Path, watcher: Watcher) -> Run:
+    """Run the workflow; ``watcher`` hears of it while it runs.
 
     Every line that act prints goes to ``log``. Raises :class:`MlgitopsError` when act
     could not run the workflow at all.
@@ -132,7 +145,7 @@ def run_act(plan: Plan, *, log: Path, on_step: Callable[[StepResult], None]) -> 
         )
         try:
             if process.stdout is not None:
-                _follow(process.stdout, run, sink.write, on_step)
+                _follow(process.stdout, run, sink.write, watcher)
             process.wait()
         finally:
             _stop(process)
@@ -157,16 +170,16 @@ def _follow(
     lines: Iterable[str],
     run: Run,
     write: Callable[[str], object],
-    on_step: Callable[[StepResult], None],
+    watcher: Watcher,
 ) -> None:
     for line in lines:
         write(line)
         entry = _parse(line)
         if entry is not None:
-            _take(entry, run, on_step)
+            _take(entry, run, watcher)
 
 
-def _take(entry: dict[str, Any], run: Run, on_step: Callable[[StepResult], None]) -> None:
+def _take(entry: dict[str, Any], run: Run, watcher: Watcher) -> None:
     """Add one report of act to ``run``. Steps nested in a composite have longer ids."""
     job, path = str(entry.get("jobID", "")), entry.get("stepID") or []
     if "jobResult" in entry:
@@ -174,22 +187,28 @@ def _take(entry: dict[str, Any], run: Run, on_step: Callable[[StepResult], None]
         run.jobs[job] = "failure" if worst else str(entry["jobResult"])
     if entry.get("command") in ("error", "warning", "notice"):
         run.annotations.append((str(entry["command"]), str(entry.get("arg", ""))))
+    if entry.get("raw_output"):
+        watcher.print(str(entry.get("msg", "")).rstrip("\r\n"))
     if len(path) != 1:
         return
+    main = entry.get("stage") == "Main"
+    title = str(entry.get("step", "")).strip().partition("\n")[0] or path[0]
     if entry.get("command") == "set-output":
         run.outputs[job, path[0], str(entry.get("name"))] = str(entry.get("arg", ""))
     if entry.get("command") == "summary":
         run.summaries.append(str(entry.get("content", "")))
-    if "stepResult" in entry and entry.get("stage") == "Main":
+    if main and str(entry.get("msg", "")).startswith("⭐"):
+        watcher.start(job, title)
+    if main and "stepResult" in entry:
         step = StepResult(
             job=job,
             step=path[0],
-            title=str(entry.get("step", "")).splitlines()[0] if entry.get("step") else path[0],
+            title=title,
             result=str(entry["stepResult"]),
             seconds=float(entry.get("executionTime", 0)) / 1e9,
         )
         run.steps.append(step)
-        on_step(step)
+        watcher.end(step)
 
 
 def _parse(line: str) -> dict[str, Any] | None:

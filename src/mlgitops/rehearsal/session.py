@@ -7,7 +7,6 @@ rehearsal of the same branch updates the comment that the first one made.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ from mlgitops.rehearsal.repository import (
     read_change,
     read_repository_name,
 )
+from mlgitops.rehearsal.screen import Screen
 from mlgitops.rehearsal.surroundings import (
     build_variables,
     find_local_storage,
@@ -38,13 +38,10 @@ from mlgitops.rehearsal.workflow import Workflow, parse_workflow
 
 if TYPE_CHECKING:
     from mlgitops.console import Console
-    from mlgitops.rehearsal.act import StepResult
 
 #: A token that opens nothing, so that steps find the variable they expect.
 TOKEN = "rehearsal-token-that-opens-nothing"  # noqa: S105 - not a secret
 STATE = Path(".mlgitops") / "rehearsal"
-_PIN = re.compile(r"@[0-9a-f]{40}$")
-_MARKS = {"success": ("✓", "green"), "failure": ("✗", "red")}
 
 
 class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +110,7 @@ def rehearse(
             token=TOKEN,
             path=make_path(scratch / "tools", python),
         )
-        run = run_act(plan, log=log, on_step=lambda step: _show_step(step, console))
+        run = run_act(plan, log=log, watcher=Screen(console))
     state.save(kept / "state.json")
     _check_jobs(parsed, run, log)
     mine = [one for one in state.comments if one.issue == number and find_marker(one.body)]
@@ -162,13 +159,6 @@ def _find_verdict(workflow: Workflow, run: Run) -> str:
         if name == "verdict" and (job, step) in reporting
     ]
     return found[-1] if found else "undecided"
-
-
-def _show_step(step: StepResult, console: Console) -> None:
-    mark, style = _MARKS.get(step.result, ("-", "dim"))
-    took = console.style(f"{step.seconds:.1f} s", "dim")
-    title = _PIN.sub("", step.title)
-    console.say(f"  {console.style(mark, style)} {step.job}: {title}  {took}")
 
 
 def _check_jobs(workflow: Workflow, run: Run, log: Path) -> None:

@@ -1,0 +1,52 @@
+"""What a person sees while a workflow runs: each step with its time, and what it reports."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlgitops.console import Console
+    from mlgitops.rehearsal.act import StepResult
+
+_PIN = re.compile(r"@[0-9a-f]{40}$")
+_MARKS = {"success": ("✓", "green"), "failure": ("✗", "red")}
+#: A line of progress as this helper prints it, inside a step.
+_PROGRESS = re.compile(r"\s*[✓✗] .{1,200} [0-9.]+ s")
+_CLEAR = "\r\x1b[K"
+
+
+class Screen:
+    """Shows steps as they end and, on a terminal, the one that is running."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = not console.quiet and console.err.isatty()
+        self._running = ""
+
+    def start(self, job: str, title: str) -> None:
+        """Show that a step runs, until something else is shown."""
+        self._running = f"  … {job}: {_PIN.sub('', title)}"
+        if self._live:
+            self._console.err.write(_CLEAR + self._running)
+            self._console.err.flush()
+
+    def end(self, step: StepResult) -> None:
+        """Show how a step went, and its time."""
+        mark, style = _MARKS.get(step.result, ("-", "dim"))
+        took = self._console.style(f"{step.seconds:.1f} s", "dim")
+        title = _PIN.sub("", step.title)
+        self._running = ""
+        self._say(f"  {self._console.style(mark, style)} {step.job}: {title}  {took}")
+
+    def print(self, line: str) -> None:
+        """Pass on a line of progress, such as a pipeline's stage; drop every other."""
+        if _PROGRESS.fullmatch(line):
+            self._say(f"    {line.strip()}")
+
+    def _say(self, text: str) -> None:
+        """Write a line, with the running step below it again."""
+        self._console.say(f"{_CLEAR if self._live else ''}{text}")
+        if self._live and self._running:
+            self._console.err.write(self._running)
+            self._console.err.flush()
