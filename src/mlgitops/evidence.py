@@ -99,16 +99,15 @@ def _compare(
 
 
 def _read(side: SideFiles, path: str) -> Predictions | None:
-    from mlgitops.predictions import read_predictions
-
-    data = side.read(path)
-    where = f"{path} at {side.name}"
-    if data is not None:
-        return read_predictions(data, where=where)
-    version = side.find_version(path)
-    if version is None:
+    data, version = side.read(path), side.find_version(path)
+    if data is None and version is None:
         return None
     from mlgitops.objects import find_object
+    from mlgitops.predictions import read_predictions
+
+    where = f"{path} at {side.name}"
+    if data is not None or version is None:
+        return read_predictions(data or b"", where=where)
 
     place = find_object(side.folder.place, version)
     return read_predictions(place, where=where) if place else None

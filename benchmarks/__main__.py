@@ -1,0 +1,27 @@
+"""Run every benchmark, side by side with what users would pick instead: ``make bench``."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+
+MODULES = ("compare_speed", "inference_speed")
+
+
+def main() -> int:
+    """Run each benchmark's main and return 1 when a promise was broken."""
+    broken = []
+    for name in MODULES:
+        if importlib.util.find_spec(f"benchmarks.{name}") is None:
+            continue
+        print(f"\n== {name} ==")
+        if importlib.import_module(f"benchmarks.{name}").main() is False:
+            broken.append(name)
+    if broken:
+        print(f"\nbelow what was promised: {', '.join(broken)}")
+    return int(bool(broken))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
