@@ -19,7 +19,8 @@ REPORT_SCHEMA = 1
 #: Names the project where a repository holds only one.
 DEFAULT_KEY = "model"
 
-Sha = Annotated[str, Meta(pattern="^[0-9a-f]{40}([0-9a-f]{24})?$")]
+# `$` alone would let a final newline through.
+Sha = Annotated[str, Meta(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$(?!\n)")]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Path_ = Annotated[str, Meta(min_length=1, max_length=500)]
 Text = Annotated[str, Meta(max_length=500)]
@@ -288,11 +289,48 @@ class Chart(Struct, frozen=True, kw_only=True):
             raise ValueError("a line needs two points")
 
 
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class ColumnChange(Struct, frozen=True, kw_only=True):
+    """One column of a table at base and head: what differs, and how far it shifted."""
+
+    name: Name
+    base_kind: Name | None = None  # number, boolean, date, text, empty; None: not there
+    head_kind: Name | None = None
+    changed_rows: Count | None = None  # rows of one key whose cell differs; None: no key
+    base_missing: Share | None = None  # fraction of rows without a value
+    head_missing: Share | None = None
+    psi: Annotated[float, Meta(ge=0)] | None = None  # population stability index
+    psi_expected: Annotated[float, Meta(ge=0)] | None = None  # its mean without any drift
+    mean_shift: float | None = None  # head's mean minus base's, in base's standard deviations
+    reason: Text | None = None  # why there is no PSI
+    new_levels: Annotated[tuple[Text, ...], Meta(max_length=20)] = ()  # most frequent first
+    gone_levels: Annotated[tuple[Text, ...], Meta(max_length=20)] = ()
+    more_levels: Count = 0  # new or gone ones that are not listed
+
+
+class TableChange(Struct, frozen=True, kw_only=True):
+    """One table whose content differs: rows and columns."""
+
+    path: Path_
+    base_rows: Count | None = None  # None: not there, or not readable
+    head_rows: Count | None = None
+    key: Name | None = None  # the column that tells rows apart; None: whole rows are compared
+    added: Count | None = None  # rows only at head
+    removed: Count | None = None
+    changed: Count | None = None  # rows of one key that differ; None: without a key
+    columns: Annotated[tuple[ColumnChange, ...], Meta(max_length=100)] = ()  # that differ
+    omitted_columns: Count = 0
+    reason: Text | None = None  # why it could not be compared
+    remark: Text | None = None  # what the comparison rests on
+
+
 class Report(Struct, frozen=True, kw_only=True):
     """Everything the comparison found, and the verdict: `report.json`."""
 
     schema: Annotated[int, Meta(ge=REPORT_SCHEMA, le=REPORT_SCHEMA)]
-    key: Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$")]  # which project
+    key: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$(?!\n)")]  # which project
     base: Side
     head: Side
     test_data: TestData
@@ -301,6 +339,8 @@ class Report(Struct, frozen=True, kw_only=True):
     data: tuple[DataChange, ...] = ()
     stages: tuple[StageChange, ...] = ()
     charts: Annotated[tuple[Chart, ...], Meta(max_length=8)] = ()
+    tables: Annotated[tuple[TableChange, ...], Meta(max_length=20)] = ()  # inside of `data`
+    cost: Annotated[tuple[MetricChange, ...], Meta(max_length=20)] = ()  # judged as metrics are
     policy_changed: bool = False  # this change edits policy.yaml; it is judged by the base's
     protected: tuple[Path_, ...] = ()  # edited files that decide the judgement: announced first
     omitted: Omitted = Omitted()

@@ -1,0 +1,157 @@
+"""The cells of one column, block by block: identities, missing ones, numbers, days, levels.
+
+Pure. Every step works on whole arrays; only long or unusual cells are looked at one by one.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlgitops.tables.blocks import PADDING
+from mlgitops.tables.numbers import parse_days, parse_numbers
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Chars = NDArray[np.uint8]
+
+#: A column with more different texts than this is not one of categories.
+MAX_LEVELS = 1_000
+#: Written for a missing value by databases, spreadsheets, pandas and R.
+MISSING = ("NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "NaT")
+
+_WORD = 8
+_MAX_SHOWN = 100
+#: What is kept of a word whose first n bytes belong to the cell, n from 0 to 8.
+_MASKS = np.array([(1 << 8 * n) - 1 for n in range(_WORD + 1)], dtype="<u8")
+
+
+class ColumnReader:
+    """Collects one column; :meth:`add` takes the cells of the next block."""
+
+    def __init__(self) -> None:
+        self.identity: list[NDArray[np.uint64]] = []
+        self.missing: list[NDArray[np.bool_]] = []
+        self.numbers: list[NDArray[np.float64]] | None = []  # None: not all are numbers
+        self.days: list[NDArray[np.float64]] | None = []  # None: not all are dates
+        self.levels: dict[int, str] | None = {}  # None: too many
+        self.is_empty = True
+
+    def add(self, buffer: Chars, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> None:
+        """Take the cells that stand at ``starts`` in ``buffer``."""
+        words = gather_words(buffer, starts, lengths)
+        identity = identify(words, buffer, starts, lengths)
+        missing = (lengths == 0) | np.isin(identity, _missing_marks())
+        self.identity.append(identity)
+        self.missing.append(missing)
+        self.is_empty &= bool(missing.all())
+        chars = words.view(np.uint8)
+        if self.numbers is not None:
+            self.numbers = _extend(self.numbers, parse_numbers(chars, lengths, missing))
+        if self.days is not None:
+            dates = self.numbers is None or bool(missing.all())  # numbers are no dates
+            days = parse_days(chars, lengths, missing) if dates else None
+            self.days = _extend(self.days, days)
+        if self.levels is not None:
+            self._add_levels(identity[~missing], buffer, starts[~missing], lengths[~missing])
+
+    def _add_levels(
+        self,
+        identity: NDArray[np.uint64],
+        buffer: Chars,
+        starts: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+    ) -> None:
+        """Keep one text for each identity not seen before."""
+        found, places = np.unique(identity, return_index=True)
+        known = self.levels or {}
+        if found.size > MAX_LEVELS:
+            self.levels = None
+            return
+        for key, at in zip(found.tolist(), places.tolist(), strict=True):
+            if key not in known:
+                cell = buffer[starts[at] : starts[at] + min(lengths[at], 4 * _MAX_SHOWN)]
+                known[key] = cell.tobytes().decode("utf-8", "replace")[:_MAX_SHOWN]
+        self.levels = known if len(known) <= MAX_LEVELS else None
+
+
+def gather_words(
+    buffer: Chars, starts: NDArray[np.int64], lengths: NDArray[np.int64]
+) -> NDArray[np.uint64]:
+    """Return the first bytes of each cell (at most 64), zero-filled: rows x 8-byte words."""
+    longest = min(int(lengths.max(initial=0)), PADDING)
+    count = max(1, -(-longest // _WORD))
+    windows = np.ndarray(
+        (buffer.size - count * _WORD + 1,), dtype=f"V{count * _WORD}", buffer=buffer, strides=(1,)
+    )
+    words = windows[starts].view("<u8").reshape(-1, count)
+    for at in range(count):
+        words[:, at] &= _MASKS[np.clip(lengths - at * _WORD, 0, _WORD)]
+    return words.astype(np.uint64, copy=False)
+
+
+def identify(
+    words: NDArray[np.uint64],
+    buffer: Chars,
+    starts: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+) -> NDArray[np.uint64]:
+    """Return 64 bits for each cell, equal for equal text.
+
+    They are keyed with a secret of this process, so nobody can prepare two texts that look
+    the same to us; by chance two of a million cells do with a probability of 3e-8.
+    """
+    found = np.zeros(len(lengths), dtype=np.uint64)
+    for at in range(words.shape[1]):
+        word = words[:, at]
+        found += np.where(word != 0, mix(word ^ _secret()[at]), np.uint64(0))
+    for at in np.flatnonzero(lengths > PADDING).tolist():
+        found[at] = _digest(buffer[starts[at] : starts[at] + lengths[at]].tobytes())
+    return found
+
+
+def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Scramble 64-bit words, one to one.
+
+    Source: the finalizer of SplitMix64, Steele, Lea & Flood 2014,
+    https://doi.org/10.1145/2660193.2660195 (constants: https://prng.di.unimi.it/splitmix64.c).
+    """
+    mixed = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(mixed ^ (mixed >> np.uint64(31)))
+
+
+def salt(at: int) -> np.uint64:
+    """Return a word that is secret and the same for every table of this process."""
+    return np.uint64(_secret()[at % 4096])
+
+
+@cache
+def _secret() -> NDArray[np.uint64]:
+    import secrets
+
+    return np.frombuffer(secrets.token_bytes(8 * 4096), dtype=np.uint64)
+
+
+def _digest(text: bytes) -> int:
+    import hashlib
+
+    key = _secret()[:4].tobytes()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8, key=key).digest(), "little")
+
+
+@cache
+def _missing_marks() -> NDArray[np.uint64]:
+    buffer = np.frombuffer("".join(MISSING).encode() + bytes(PADDING), dtype=np.uint8)
+    lengths = np.array([len(mark) for mark in MISSING], dtype=np.int64)
+    starts = np.cumsum(lengths) - lengths
+    return identify(gather_words(buffer, starts, lengths), buffer, starts, lengths)
+
+
+def _extend(
+    parts: list[NDArray[np.float64]], part: NDArray[np.float64] | None
+) -> list[NDArray[np.float64]] | None:
+    return None if part is None else [*parts, part]

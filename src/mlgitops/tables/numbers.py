@@ -1,0 +1,110 @@
+"""Cells to numbers and days: whole arrays of characters at once, and exactly. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Chars = NDArray[np.uint8]
+    Floats = NDArray[np.float64]
+
+_ZERO, _PLUS, _MINUS, _DOT = 48, 43, 45, 46
+#: A whole number of so many digits is exact in a float, and so is its quotient by 10^15:
+#: the one rounding that is left is the division's, as in a correct decimal conversion.
+#: Source: Clinger 1990, How to read floating point numbers accurately, section 3.
+_EXACT_DIGITS = 15
+_LONGEST = 24
+_POWERS = 10.0 ** np.arange(_EXACT_DIGITS + 2)
+_ALLOWED = np.isin(np.arange(256), np.frombuffer(b"\x000123456789+-.eE inf", dtype=np.uint8))
+
+
+def parse_numbers(
+    chars: Chars, lengths: NDArray[np.int64], missing: NDArray[np.bool_]
+) -> Floats | None:
+    """Return the cells as floats, NaN where missing; None when one is no number.
+
+    ``chars`` is rows x width, zero behind each cell's end. A number is what Python's `float`
+    reads, without underscores; a leading zero as in a postcode makes a text.
+    """
+    values, plain = _parse_plain(chars, lengths)
+    if _has_leading_zero(chars, missing):
+        return None
+    rest = ~plain & ~missing
+    if rest.any():
+        odd = _parse_odd(chars[rest], lengths[rest])
+        if odd is None:
+            return None
+        values[rest] = odd
+    values[missing] = np.nan
+    return values
+
+
+def parse_days(
+    chars: Chars, lengths: NDArray[np.int64], missing: NDArray[np.bool_]
+) -> Floats | None:
+    """Return days since 1970-01-01 of cells that begin with one, as in 2013-07-31.
+
+    NaN where missing; None when one begins otherwise or names a day that does not exist.
+    """
+    rest = ~missing
+    days = np.full(len(lengths), np.nan)
+    if chars.shape[1] < 10 or bool((lengths[rest] < 10).any()):  # noqa: PLR2004 - YYYY-MM-DD
+        return None if rest.any() else days
+    cells = np.ascontiguousarray(chars[rest, :10])
+    digits = cells[:, [0, 1, 2, 3, 5, 6, 8, 9]] - np.uint8(_ZERO)
+    if not (digits <= 9).all() or not (cells[:, [4, 7]] == _MINUS).all():  # noqa: PLR2004
+        return None
+    try:
+        found = cells.view("S10").ravel().astype("U10").astype("M8[D]")
+    except ValueError:
+        return None
+    days[rest] = found.astype(np.int64)
+    return days
+
+
+def _parse_plain(chars: Chars, lengths: NDArray[np.int64]) -> tuple[Floats, NDArray[np.bool_]]:
+    """Read cells such as -12.5; return the values, and which cells are of that form."""
+    rows, width = len(lengths), min(int(lengths.max(initial=0)), chars.shape[1], _LONGEST)
+    mantissa = np.zeros(rows, dtype=np.int64)
+    digits, decimals = np.zeros(rows, dtype=np.uint8), np.zeros(rows, dtype=np.uint8)
+    dotted, odd = np.zeros(rows, dtype=np.bool_), lengths > _LONGEST
+    for at in range(width):
+        char = np.ascontiguousarray(chars[:, at])
+        digit = char - np.uint8(_ZERO)
+        is_digit, is_dot = digit <= 9, char == _DOT  # noqa: PLR2004
+        np.multiply(mantissa, 10, out=mantissa, where=is_digit)
+        np.add(mantissa, digit, out=mantissa, where=is_digit)
+        digits += is_digit
+        decimals += is_digit & dotted
+        odd |= is_dot & dotted
+        dotted |= is_dot
+        known = is_digit | is_dot | (char == 0)
+        odd |= ~(known | (char == _MINUS) | (char == _PLUS)) if at == 0 else ~known
+    plain = ~odd & (digits > 0) & (digits <= _EXACT_DIGITS)
+    values = mantissa / _POWERS[np.minimum(decimals, _EXACT_DIGITS)]
+    values[chars[:, 0] == _MINUS] *= -1
+    return values + 0.0, plain  # no negative zero
+
+
+def _has_leading_zero(chars: Chars, missing: NDArray[np.bool_]) -> bool:
+    """Tell whether a cell is written as 01 or -01."""
+    first = chars[:, 0]
+    signed = (first == _MINUS) | (first == _PLUS)
+    lead = np.where(signed, chars[:, 1], first)
+    after = np.where(signed, chars[:, 2], chars[:, 1]) - np.uint8(_ZERO)
+    return bool(((lead == _ZERO) & (after <= 9) & ~missing).any())  # noqa: PLR2004
+
+
+def _parse_odd(chars: Chars, lengths: NDArray[np.int64]) -> Floats | None:
+    """Read cells in any other form of a number: exponents, many digits, blanks around."""
+    if bool((lengths > chars.shape[1]).any()) or not _ALLOWED[chars].all():
+        return None
+    texts = np.ascontiguousarray(chars).view(f"S{chars.shape[1]}").ravel()
+    try:
+        return texts.astype(np.float64) + 0.0
+    except ValueError:
+        return None
