@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 MAX_EVENT_BYTES = 25_000_000
 
 _REPOSITORY = Annotated[
-    str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9._-]+$", max_length=200)
+    str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9._-]+$(?!\n)", max_length=200)
 ]
-_URL = Annotated[str, Meta(pattern="^https?://[^\\s]+$", max_length=500)]
+_URL = Annotated[str, Meta(pattern=r"^https?://[^\s]+$(?!\n)", max_length=500)]
 _Positive = Annotated[int, Meta(gt=0, lt=2**53)]
 
 

@@ -1,0 +1,136 @@
+"""Event and environment to one value; whatever is odd is refused with its reason."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.github.event import parse_event, parse_run, read_event
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BASE, HEAD = "b" * 40, "a" * 40
+ENVIRON = {
+    "GITHUB_REPOSITORY": "octo/model",
+    "GITHUB_SERVER_URL": "https://github.example",
+    "GITHUB_API_URL": "https://github.example/api/v3",
+    "GITHUB_GRAPHQL_URL": "https://github.example/api/graphql",
+    "GITHUB_RUN_ID": "4242",
+    "GITHUB_RUN_NUMBER": "7",
+    "GITHUB_RUN_ATTEMPT": "2",
+}
+PULL: dict[str, Any] = {
+    "number": 12,
+    "base": {"ref": "main", "sha": BASE, "repo": {"full_name": "octo/model"}},
+    "head": {"ref": "x", "sha": HEAD, "repo": {"full_name": "octo/model"}},
+}
+
+
+def encode(**payload: object) -> bytes:
+    """Encode a payload."""
+    return json.dumps(payload).encode()
+
+
+def test_a_pull_request_names_its_number_commits_and_pages() -> None:
+    """Addresses come from the environment: no host is fixed."""
+    event = parse_event(encode(action="opened", pull_request=PULL), parse_run(ENVIRON))
+    assert (event.number, event.base_sha, event.head_sha) == (12, BASE, HEAD)
+    assert not event.from_fork
+    assert event.run.run_url == "https://github.example/octo/model/actions/runs/4242/attempts/2"
+    assert event.run.repository_url == "https://github.example/octo/model"
+    assert (event.run.run_number, event.run.run_attempt) == (7, 2)
+
+
+@pytest.mark.parametrize("repository", [{"full_name": "stranger/model"}, None])
+def test_a_fork_is_recognised_even_when_it_was_deleted(repository: object) -> None:
+    """A head repository that is another, or null, is a fork's."""
+    pull = {**PULL, "head": {**PULL["head"], "repo": repository}}
+    event = parse_event(encode(pull_request=pull), parse_run(ENVIRON))
+    assert event.from_fork
+
+
+def test_a_merge_group_has_commits_and_no_number() -> None:
+    """A merge queue's group gets a check and no comment."""
+    group = {"base_sha": BASE, "head_sha": HEAD, "head_ref": "refs/heads/gh-readonly-queue/x"}
+    event = parse_event(encode(merge_group=group), parse_run(ENVIRON))
+    assert (event.number, event.head_sha, event.from_fork) == (None, HEAD, False)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"\xff",
+        b"{",
+        b"[" * 100_000,
+        encode(),
+        encode(push={}),
+        encode(pull_request=None),
+        encode(pull_request={**PULL, "number": "12"}),
+        encode(pull_request={**PULL, "number": True}),
+        encode(pull_request={**PULL, "number": 0}),
+        encode(pull_request={**PULL, "number": -1}),
+        encode(pull_request={**PULL, "number": 1.5}),
+        encode(pull_request={**PULL, "number": 2**70}),
+        encode(pull_request={**PULL, "base": None}),
+        encode(pull_request={**PULL, "head": {"sha": "HEAD"}}),
+        encode(pull_request={**PULL, "head": {"sha": HEAD + "\n"}}),
+        encode(pull_request={**PULL, "head": {"sha": HEAD.upper()}}),
+        encode(pull_request={**PULL, "head": {"sha": "../" + HEAD}}),
+        encode(merge_group={"base_sha": BASE}),
+    ],
+)
+def test_a_payload_that_github_does_not_send_is_refused(payload: bytes) -> None:
+    """One clear error, whatever the bytes."""
+    with pytest.raises(MlgitopsError):
+        parse_event(payload, parse_run(ENVIRON))
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_an_event_or_an_error(payload: bytes) -> None:
+    """Nothing else than our own error leaves the parser."""
+    with pytest.raises(MlgitopsError):
+        parse_event(payload, parse_run(ENVIRON))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GITHUB_REPOSITORY", ""),
+        ("GITHUB_REPOSITORY", "octo"),
+        ("GITHUB_REPOSITORY", "octo/model/../../x"),
+        ("GITHUB_REPOSITORY", "octo/mo del"),
+        ("GITHUB_API_URL", "file:///etc"),
+        ("GITHUB_API_URL", ""),
+        ("GITHUB_SERVER_URL", "javascript:alert(1)"),
+        ("GITHUB_RUN_ID", "1; rm"),
+        ("GITHUB_RUN_ID", "٣"),
+        ("GITHUB_RUN_NUMBER", "-1"),
+        ("GITHUB_RUN_ATTEMPT", "9" * 30),
+        ("GITHUB_SHA", "main"),
+    ],
+)
+def test_an_odd_environment_is_refused_by_name(name: str, value: str) -> None:
+    """The message says which variable, and where such variables come from."""
+    with pytest.raises(MlgitopsError) as caught:
+        parse_run({**ENVIRON, name: value})
+    assert "mlgitops rehearse" in str(caught.value)
+
+
+def test_a_missing_or_huge_event_file_is_refused(tmp_path: Path) -> None:
+    """The file is read up to GitHub's own limit and no further."""
+    with pytest.raises(MlgitopsError, match="cannot read"):
+        read_event(tmp_path / "none.json", ENVIRON)
+    huge = tmp_path / "huge.json"
+    with huge.open("wb") as file:
+        file.truncate(26_000_000)
+    with pytest.raises(MlgitopsError, match="is over"):
+        read_event(huge, ENVIRON)
