@@ -65,7 +65,8 @@ def estimate(
     variance = float(squares.sum() if weights is None else squares @ weights)
     error = _root(variance, delta)
     if weights is None:
-        warnings = (*warnings, *_warn_of_few(variance**2 / float(squares @ squares)))
+        shares = squares / variance
+        warnings = (*warnings, *_warn_of_few(1 / float(shares @ shares)))
     return Estimate(
         delta=delta,
         error=error,

@@ -5,7 +5,6 @@ What several metrics share (the joint cells, one sort per model) is computed onc
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from mlgitops.inference.estimate import (
     estimate,
     estimate_by_cluster,
 )
+from mlgitops.inference.names import PROBABILITIES, RANKINGS, find_estimator, find_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,49 +29,11 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_ALIASES = {
-    "auc": "roc_auc",
-    "average_precision_score": "average_precision",
-    "balanced_accuracy_score": "balanced_accuracy",
-    "accuracy_score": "accuracy",
-    "brier_score": "brier",
-    "brier_score_loss": "brier",
-    "kappa": "cohen_kappa",
-    "matthews_corrcoef": "mcc",
-    "mean_absolute_error": "mae",
-    "mean_pinball_loss": "pinball",
-    "mean_squared_error": "mse",
-    "r2_score": "r2",
-    "root_mean_squared_error": "rmse",
-    "roc_auc_score": "roc_auc",
-}
-_RANKINGS = {"roc_auc", "average_precision"}
 _UNBOUNDED = (
     "scores of exactly 0 or 1 make the log loss nearly unbounded: one more such row that is wrong"
     " could outweigh the rest"
 )
 _LOSSES = {"mae": losses.absolute, "mse": losses.squared}
-_REGRESSION = {"mae", "mse", "rmse", "r2", "median_absolute_error"}
-
-
-def find_estimator(metric: str) -> str | None:
-    """Return the canonical name of the estimator of a dotted metric name, or None.
-
-    >>> find_estimator("test.matthews_corrcoef")
-    'mcc'
-    """
-    name = metric.rpartition(".")[2]
-    name = _ALIASES.get(name, name)
-    known = name in counts.METRICS or name in _RANKINGS | _REGRESSION | {"log_loss", "brier"}
-    return name if known or _find_quantile(name) else None
-
-
-def _find_quantile(name: str) -> float | None:
-    """Return the quantile that a pinball loss is of: `pinball` 0.5, `pinball_90` 0.9."""
-    found = re.fullmatch(r"pinball(?:_(\d{1,2}))?", name)
-    if not found:
-        return None
-    return int(found[1]) / 100 if found[1] else 0.5
 
 
 class Comparison:
@@ -91,9 +53,9 @@ class Comparison:
         with np.errstate(all="ignore"):  # what overflows is refused as not finite
             if name in counts.METRICS:
                 return self._estimate_counts(name)
-            if name in _RANKINGS:
+            if name in RANKINGS:
                 return self._estimate_ranking(name)
-            if name in {"log_loss", "brier"}:
+            if name in PROBABILITIES:
                 return self._estimate_probabilities(name)
             return self._estimate_errors(name)
 
@@ -191,7 +153,7 @@ class Comparison:
             delta, by_row = losses.compare_medians(one, other)
         else:
             method = "paired t"
-            loss = _LOSSES.get(name) or losses.pinball(_find_quantile(name) or 0.5)
+            loss = _LOSSES.get(name) or losses.pinball(find_quantile(name) or 0.5)
             delta, by_row = losses.compare_means(loss(target, base), loss(target, head))
         found = estimate(delta, by_row, method=method, warnings=self._few_rows)
         return self._cluster(found, by_row)

@@ -269,6 +269,18 @@ def test_scores_of_zero_or_one_and_lone_outliers_are_told(make_sides: MakeSides)
     assert "about 1 test row(s) make up most of the spread" in str(evidence.reason)
 
 
+@pytest.mark.parametrize("size", [1e-160, 1e-80, 1e-40, 1e40, 1e80, 1e160])
+@pytest.mark.parametrize("metric", NUMBERS)
+def test_very_small_and_very_large_numbers_do_no_harm(
+    make_sides: MakeSides, metric: str, size: float
+) -> None:
+    """Where squares would vanish or overflow, there is a reason; else an interval."""
+    noise = np.random.default_rng(5).standard_normal((3, 300)) * size
+    sides = make_sides(noise[0], noise[0] + noise[1], noise[0] + 0.9 * noise[2])
+    evidence = compare_predictions(*sides, metrics={metric: Rule()})[metric]
+    assert evidence.interval is not None or evidence.reason
+
+
 @pytest.mark.parametrize(
     ("cluster", "column", "reason"),
     [

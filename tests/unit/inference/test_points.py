@@ -7,8 +7,9 @@ import pytest
 from sklearn import metrics as sk
 
 from mlgitops.inference import compare_predictions
-from mlgitops.inference.evidence import Comparison, find_estimator
+from mlgitops.inference.evidence import Comparison
 from mlgitops.inference.matching import match_predictions
+from mlgitops.inference.names import find_estimator
 from mlgitops.model import Rule
 from mlgitops.predictions import Predictions
 

@@ -1,0 +1,47 @@
+"""Metric names to the estimator that serves them. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from mlgitops.inference.counts import METRICS
+
+_ALIASES = {
+    "auc": "roc_auc",
+    "average_precision_score": "average_precision",
+    "balanced_accuracy_score": "balanced_accuracy",
+    "accuracy_score": "accuracy",
+    "brier_score": "brier",
+    "brier_score_loss": "brier",
+    "kappa": "cohen_kappa",
+    "matthews_corrcoef": "mcc",
+    "mean_absolute_error": "mae",
+    "mean_pinball_loss": "pinball",
+    "mean_squared_error": "mse",
+    "r2_score": "r2",
+    "root_mean_squared_error": "rmse",
+    "roc_auc_score": "roc_auc",
+}
+RANKINGS = {"roc_auc", "average_precision"}
+PROBABILITIES = {"log_loss", "brier"}
+_ERRORS = {"mae", "mse", "rmse", "r2", "median_absolute_error"}
+
+
+def find_estimator(metric: str) -> str | None:
+    """Return the canonical name of the estimator of a dotted metric name, or None.
+
+    >>> find_estimator("test.matthews_corrcoef")
+    'mcc'
+    """
+    name = metric.rpartition(".")[2]
+    name = _ALIASES.get(name, name)
+    known = name in METRICS or name in RANKINGS | PROBABILITIES | _ERRORS
+    return name if known or find_quantile(name) else None
+
+
+def find_quantile(name: str) -> float | None:
+    """Return the quantile that a pinball loss is of: `pinball` 0.5, `pinball_90` 0.9."""
+    found = re.fullmatch(r"pinball(?:_(\d{1,2}))?", name)
+    if not found:
+        return None
+    return int(found[1]) / 100 if found[1] else 0.5
