@@ -90,18 +90,18 @@ def make_dated() -> Example:
     """Dates, an unnamed index, a constant column, and one written down afterwards."""
     header, rows = read_bundled("flights", 3000)
     place = header.index("late")
-    kept = [header.index(name) for name in ("date", "carrier", "origin", "distance", "temp")]
+    names = ("date", "carrier", "origin", "dep_hour", "recent_delay", "humid", "temp")
+    kept = [header.index(name) for name in names]
     body = [
         [str(at), *(row[i] for i in kept), "2013", "late" if row[place] == "1" else "on time"]
         for at, row in enumerate(rows)
     ]
     body = [[*row, "yes" if row[-1] == "late" else "no"] for row in body]
-    names = ["", *(header[i] for i in kept), "year", "remark", "delayed"]
     return Example(
-        write_csv(names, body),
+        write_csv(["", *names, "year", "remark", "delayed"], body),
         "delayed",
         "binary",
-        {"distance", "temp"},
+        {"dep_hour", "recent_delay", "humid", "temp"},
         {"carrier", "origin"},
         {"row", "date", "year", "remark"},
         (

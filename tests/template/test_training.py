@@ -1,0 +1,107 @@
+"""Generated projects at work: their own checks, and models from people's own tables."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from mini_project import shared_store
+from template.conftest import ROOT
+from template.tables import EXAMPLES
+
+from mlgitops.cli import run
+from mlgitops.config import parse_policy
+from mlgitops.console import Console
+from mlgitops.environments import make_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from template.conftest import Generate
+    from template.tables import Example
+
+pytestmark = pytest.mark.slow
+
+#: Every stage of dvc.yaml in its order, in one process: the libraries are loaded once.
+RUN_STAGES = """
+import importlib, sys
+sys.path.insert(0, "src")
+for stage in sys.argv[2:]:
+    importlib.import_module(f"{sys.argv[1]}.{stage}").main()
+"""
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the pipeline environment of the shipped lock, made once for the whole suite."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    lock = ROOT / "{{cookiecutter.project_slug}}" / "requirements" / "pipeline.txt"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLGITOPS_ENVIRONMENTS", str(shared_store()))
+        return make_environment(folder, "pipeline", lock, Console(quiet=True))
+
+
+def run_tool(environment: Path, project: Path, *words: str) -> str:
+    """Run a program of the pipeline environment in the project; its output when it fails."""
+    env = {"PATH": f"{environment / 'bin'}:{os.environ['PATH']}", "HOME": str(project.parent)}
+    done = subprocess.run(
+        [str(environment / "bin" / words[0]), *words[1:]],
+        cwd=project,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def train(environment: Path, project: Path) -> None:
+    """Run every stage, in the order of dvc.yaml."""
+    stages = yaml.safe_load((project / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    package = project.name.replace("-", "_")
+    run_tool(environment, project, "python", "-c", RUN_STAGES, package, *stages)
+
+
+@pytest.mark.parametrize("make", EXAMPLES.values(), ids=EXAMPLES)
+def test_a_model_from_a_table_of_ones_own(
+    make: Callable[[], Example], environment: Path, home: Path, tmp_path: Path
+) -> None:
+    """The inferred files fit the pipeline: it validates, trains, and beats the first policy."""
+    example = make()
+    source = tmp_path / "table.csv"
+    source.write_text(example.text, encoding="utf-8", newline="")
+    words = ["new", "--no-input", "--data", str(source), "--target", example.target]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(home))
+        assert run([*words, "--slug", "own-table", "--directory", str(tmp_path)]) == 0
+    project = tmp_path / "own-table"
+    train(environment, project)
+    validation = json.loads((project / "reports" / "validation.json").read_text("utf-8"))
+    assert validation["passed"] is True
+    measured = json.loads((project / "reports" / "metrics.json").read_text("utf-8"))["test"]
+    policy = parse_policy((project / "policy.yaml").read_bytes(), where="policy.yaml")
+    for name, rule in policy.metrics.items():
+        value = measured[name.removeprefix("test.")]
+        assert rule.min_value is None or value >= rule.min_value, name
+        assert rule.max_value is None or value <= rule.max_value, name
+
+
+@pytest.mark.parametrize("task", ["binary", "regression", "multiclass"])
+def test_a_project_passes_its_own_checks(
+    task: str, environment: Path, generate: Generate, tmp_path: Path
+) -> None:
+    """Lint, format, types and tests of the generated project, with its own locked tools."""
+    project = generate(tmp_path, task=task)
+    run_tool(environment, project, "ruff", "check")
+    run_tool(environment, project, "ruff", "format", "--check")
+    run_tool(environment, project, "mypy")
+    train(environment, project)
+    printed = run_tool(environment, project, "pytest", "-q")
+    assert " passed" in printed
+    assert "skipped" not in printed
