@@ -1,0 +1,205 @@
+"""`mlgitops report` as the workflow runs it: files and variables in, HTTP and files out."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from posting import BASE, BOT, HEAD, NEWER, REPOSITORY, make_body, make_forge, own_comments
+
+from mlgitops.rehearsal.forge import Comment, Fault, Forge, Server
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+POLICY = "version: 1\nmetrics:\n  score: {greater_is_better: true, max_worsening: 0.01}\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Make a base's checkout with a policy, an event, and a report that fails."""
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    pull = {
+        "number": 1,
+        "base": {"sha": BASE, "repo": {"full_name": REPOSITORY}},
+        "head": {"sha": HEAD, "repo": {"full_name": REPOSITORY}},
+    }
+    (tmp_path / "event.json").write_text(json.dumps({"pull_request": pull}))
+    write_report(tmp_path, 0.1)
+    return tmp_path
+
+
+def write_report(folder: Path, head: float) -> None:
+    """Write a report of one metric that was 0.5 at base."""
+    metric = {"name": "score", "path": "m.json", "base": 0.5, "head": head, "delta": head - 0.5}
+    report = {
+        "schema": 1,
+        "key": "model",
+        "base": {"sha": BASE},
+        "head": {"sha": HEAD},
+        "test_data": "same",
+        "metrics": [metric],
+    }
+    (folder / "report.json").write_text(json.dumps(report))
+
+
+def report(
+    folder: Path, forge: Forge, *options: str, run: int = 1, token: str = "x" * 20
+) -> subprocess.CompletedProcess[str]:
+    """Run the command against ``forge``, in a runner's environment."""
+    with Server(forge) as server:
+        environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_REPOSITORY": REPOSITORY,
+            "GITHUB_SERVER_URL": "https://github.example",
+            "GITHUB_API_URL": server.url,
+            "GITHUB_GRAPHQL_URL": f"{server.url}/graphql",
+            "GITHUB_RUN_ID": "77",
+            "GITHUB_RUN_NUMBER": str(run),
+            "GITHUB_RUN_ATTEMPT": "1",
+            "GITHUB_EVENT_PATH": str(folder / "event.json"),
+            "GITHUB_OUTPUT": str(folder / "output.txt"),
+            "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),
+            "GITHUB_TOKEN": token,
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "mlgitops", "report", "--directory", folder, *options],
+            check=False,
+            capture_output=True,
+            text=True,
+            env={name: value for name, value in environ.items() if value},
+        )
+
+
+def read_verdict(folder: Path) -> str:
+    """Return the output `verdict`."""
+    lines = (folder / "output.txt").read_text().splitlines()
+    return lines[next(at for at, line in enumerate(lines) if line.startswith("verdict<<")) + 1]
+
+
+def test_a_failing_model_gets_comment_check_summary_output_and_exit_code_1(folder: Path) -> None:
+    """Everything that can carry the verdict carries the same one."""
+    forge = make_forge()
+    done = report(folder, forge)
+    assert done.returncode == 1, done.stderr
+    (comment,) = own_comments(forge)
+    assert "Must not merge" in comment.body
+    assert "https://github.example/octo/model/actions/runs/77/attempts/1" in comment.body
+    (check,) = forge.state.checks
+    assert (check["conclusion"], check["head_sha"]) == ("failure", HEAD)
+    assert check["output"]["annotations"][0]["path"] == "policy.yaml"
+    assert "Must not merge" in (folder / "summary.md").read_text()
+    assert read_verdict(folder) == "fail"
+    assert "::error title=" in done.stdout
+
+
+def test_the_next_run_updates_the_comment(folder: Path) -> None:
+    """A stale alarm does not stay: the comment turns green in place."""
+    forge = make_forge()
+    report(folder, forge, run=1)
+    write_report(folder, 0.9)
+    done = report(folder, forge, run=2)
+    assert done.returncode == 0
+    (comment,) = own_comments(forge)
+    assert "May merge" in comment.body
+
+
+@pytest.mark.parametrize("content", [None, "", "{}", '{"schema": 1, "schema": 1}'])
+def test_a_missing_or_broken_report_is_said_aloud_and_is_not_green(
+    folder: Path, content: str | None
+) -> None:
+    """The comment, the check, the summary and the exit code all say: not decided."""
+    (folder / "report.json").unlink()
+    if content is not None:
+        (folder / "report.json").write_text(content)
+    forge = make_forge()
+    done = report(folder, forge)
+    assert done.returncode == 2
+    assert "Could not decide" in own_comments(forge)[0].body
+    assert forge.state.checks[0]["conclusion"] == "failure"
+    assert "Could not decide" in (folder / "summary.md").read_text()
+    assert read_verdict(folder) == "undecided"
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("head", "code"), [(0.1, 1), (0.9, 0)], ids=["a model that fails", "a model that passes"]
+)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(status=401),
+        Fault(status=403, message="Resource not accessible by integration"),
+        Fault(status=404),
+        Fault(status=422, message="Validation Failed"),
+    ],
+    ids=["401", "403", "404", "422"],
+)
+def test_a_failure_to_post_never_changes_or_hides_the_verdict(
+    folder: Path, fault: Fault, head: float, code: int
+) -> None:
+    """Exit code, summary and output stand; a warning says what was not posted."""
+    write_report(folder, head)
+    done = report(folder, make_forge(fault=lambda _method, _path: fault))
+    assert done.returncode == code
+    assert read_verdict(folder) == ("fail" if code else "pass")
+    assert "merge" in (folder / "summary.md").read_text()
+    assert "::warning title=mlgitops::" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_without_a_token_the_verdict_stands_and_a_warning_says_so(folder: Path) -> None:
+    """A fork's run has no token that may write."""
+    forge = make_forge()
+    done = report(folder, forge, token="")
+    assert done.returncode == 1
+    assert "GITHUB_TOKEN is not set" in done.stdout
+    assert forge.requests == []
+
+
+def test_a_dry_run_posts_nothing(folder: Path) -> None:
+    """The comment is printed, the API is not asked."""
+    forge = make_forge()
+    done = report(folder, forge, "--dry-run")
+    assert done.returncode == 1
+    assert "Must not merge" in done.stdout
+    assert forge.requests == []
+
+
+def test_the_check_is_posted_although_the_comment_is_stale(folder: Path) -> None:
+    """A check belongs to its commit; a comment to the pull request's newest."""
+    forge = make_forge()
+    forge.state.pulls[1].head = ("more-trees", NEWER)
+    forge.state.comments.append(Comment(900, 1, BOT, make_body(9, sha=NEWER)))
+    done = report(folder, forge)
+    assert done.returncode == 1
+    assert own_comments(forge)[0].body == make_body(9, sha=NEWER)
+    assert forge.state.checks[0]["head_sha"] == HEAD
+
+
+def test_json_tells_a_script_what_was_decided(folder: Path) -> None:
+    """One object, on lines that no runner takes for a command."""
+    done = report(folder, make_forge(), "--json")
+    text = "\n".join(line[2:] for line in done.stdout.splitlines() if line.startswith("| "))
+    assert json.loads(text)["verdict"] == "fail"
+
+
+def test_without_an_event_the_command_says_where_to_run_it(tmp_path: Path) -> None:
+    """On a laptop, `mlgitops rehearse` is the way."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mlgitops", "report"],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+    )
+    assert done.returncode == 2
+    assert "mlgitops rehearse" in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,242 @@
+"""The trusted half: hostile bytes, the base's policy and the event to a verdict."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from posting import BASE, HEAD
+
+from mlgitops.github.decision import UNDECIDED, build_check, decide, render_decision
+from mlgitops.github.event import Event, Run
+from mlgitops.github.marker import find_marker
+from mlgitops.model import Links
+
+RUN = Run(
+    repository="octo/model",
+    server_url="https://github.example",
+    api_url="https://github.example/api/v3",
+    graphql_url=None,
+    run_id=1,
+    run_number=1,
+    run_attempt=1,
+)
+EVENT = Event(run=RUN, number=1, base_sha=BASE, head_sha=HEAD, head_repository="octo/model")
+POLICY = b"""\
+version: 1
+metrics:
+  score: {greater_is_better: true, max_worsening: 0.01}
+budgets:
+  size: {max_value: 10}
+"""
+MARKER = '<!-- mlgitops:report {"v":1,"key":"model","sha":"%s","run":[1,1]} -->' % HEAD  # noqa: UP031
+LINKS = Links(run_url="https://github.example/run", repository_url="https://github.example/o/m")
+
+
+def make_report(score: float = 0.5, **changes: Any) -> bytes:  # noqa: ANN401
+    """Make a report's bytes; ``changes`` replace its fields."""
+    metric = {"name": "score", "path": "m.json", "base": 0.5, "head": score, "delta": score - 0.5}
+    size = {"name": "size", "path": "m.json", "base": 1.0, "head": 2.0, "delta": 1.0}
+    report = {
+        "schema": 1,
+        "key": "model",
+        "base": {"sha": BASE},
+        "head": {"sha": HEAD},
+        "test_data": "same",
+        "metrics": [metric, size],
+        **changes,
+    }
+    return json.dumps(report).encode()
+
+
+@pytest.mark.parametrize(
+    ("head", "verdict", "code", "conclusion"),
+    [(0.6, "pass", 0, "success"), (0.4, "fail", 1, "failure")],
+)
+def test_the_bases_policy_decides(head: float, verdict: str, code: int, conclusion: str) -> None:
+    """Verdict, exit code and the check's conclusion agree."""
+    decision = decide(make_report(head), POLICY, EVENT, key="model", where="policy.yaml")
+    assert (decision.verdict, decision.exit_code) == (verdict, code)
+    assert decision.conclusion == conclusion
+
+
+def test_the_reports_own_verdict_is_thrown_away() -> None:
+    """A report that calls itself passed fails all the same."""
+    claim = {"verdict": "pass", "deciding": "score", "metrics": [], "failures": []}
+    data = make_report(0.1, judgement=claim)
+    assert decide(data, POLICY, EVENT, key="model", where="p").verdict == "fail"
+
+
+def test_a_gated_metric_that_the_report_leaves_out_fails() -> None:
+    """What the policy judges cannot be dropped."""
+    data = make_report(metrics=[])
+    assert decide(data, POLICY, EVENT, key="model", where="p").verdict == "fail"
+
+
+def test_nothing_to_judge_is_not_a_pass() -> None:
+    """A policy without metrics gives a neutral check, exit code 0."""
+    decision = decide(make_report(), b"version: 1\n", EVENT, key="model", where="p")
+    assert (decision.verdict, decision.conclusion, decision.exit_code) == ("skip", "neutral", 0)
+
+
+HOSTILE: list[bytes | None] = [
+    None,
+    b"",
+    b"null",
+    b"[]",
+    b"{",
+    b"\xff\xfe",
+    b"\x00",
+    b"[" * 50_000,
+    b"{" * 50_000,
+    b'{"schema":1}' + b" " * 2**21,
+    make_report(schema=2),
+    make_report(schema=True),
+    make_report(schema="1"),
+    make_report(key="other"),
+    make_report(key="model\n"),
+    make_report(key="../model"),
+    make_report(base={"sha": HEAD}),
+    make_report(base={"sha": None}),
+    make_report(base={}),
+    make_report(head={"sha": BASE}),
+    make_report(head={"sha": None}),
+    make_report(head={"sha": HEAD + "\n"}),
+    make_report(head={"sha": "HEAD"}),
+    make_report(head={"sha": HEAD, "x": 1}),
+    make_report(test_data="equal"),
+    make_report(extra=1),
+    make_report(metrics={}),
+    make_report(metrics=[1]),
+    make_report(metrics=[{"name": "score"}]),
+    make_report(metrics=[{"name": "score", "path": "m", "head": True}]),
+    make_report(metrics=[{"name": "score", "path": "m", "head": "0.9"}]),
+    make_report(metrics=[{"name": "score", "path": "m", "head": {"$gt": 0}}]),
+    make_report(metrics=[{"name": "s" * 201, "path": "m", "head": 1.0}]),
+    make_report(metrics=[{"name": "", "path": "m", "head": 1.0}]),
+    make_report(metrics=[{"name": "score", "path": "", "head": 1.0}]),
+    make_report(metrics=[{"name": "score", "path": "m", "head": 1.0}] * 2),
+    make_report(metrics=[{"name": "score", "path": "m", "base": 0.5, "head": 0.4, "delta": 0.1}]),
+    make_report().replace(b"0.5", b"NaN"),
+    make_report().replace(b"0.5", b"Infinity"),
+    make_report().replace(b"0.5", b"-Infinity"),
+    make_report().replace(b"0.5", b"1e999"),
+    make_report().replace(b"0.5", b"1" * 5000),
+    make_report().replace(b'"key": "model"', b'"key": "model", "key": "model"'),
+    make_report().replace(b"score", b"\\ud800"),
+    make_report().replace(b"score", b"sc\x00ore"),
+    make_report(notices=["x" * 501]),
+    make_report(notices="x"),
+    make_report(judgement={"verdict": "great"}),
+    make_report(judgement={}),
+    make_report(policy_changed="no"),
+]
+
+
+@pytest.mark.parametrize("data", HOSTILE)
+def test_a_report_that_compare_would_not_write_decides_nothing(data: bytes | None) -> None:
+    """Each is undecided, exit code 2, a red check, with a reason of a few lines."""
+    decision = decide(data, POLICY, EVENT, key="model", where="policy.yaml")
+    assert (decision.verdict, decision.exit_code, decision.conclusion) == (UNDECIDED, 2, "failure")
+    assert decision.problem
+    assert len(decision.problem) < 1_000
+    text = render_decision(decision, marker=MARKER, links=LINKS, limit=60_000)
+    assert text.startswith(MARKER + "\n**⚠️ Could not decide.**")
+
+
+@pytest.mark.parametrize("policy", [None, b"", b"metrics: [", b"version: 2", b"\xff"])
+def test_a_policy_that_cannot_be_read_decides_nothing(policy: bytes | None) -> None:
+    """Without a rule there is no verdict, and certainly no pass."""
+    assert decide(make_report(), policy, EVENT, key="model", where="p").exit_code == 2
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_undecided(data: bytes) -> None:
+    """No exception leaves, whatever the artifact holds."""
+    assert decide(data, POLICY, EVENT, key="model", where="p").verdict == UNDECIDED
+
+
+TEXT = st.text(min_size=1, max_size=120) | st.sampled_from(
+    [
+        "@octocat",
+        "fixes #1 GH-2 octo/model#3",
+        "<img src=x onerror=y>",
+        "<!-- mlgitops:report {} -->",
+        "a|b|c",
+        "`` ` ``",
+        "```\n# title\n```",
+        "[x](https://evil.example)",
+        "![x](https://evil.example/p.png)",
+        "https://evil.example www.evil.example",
+        "&#64;octocat &lt;b&gt;",
+        "\u202eevil\u2066",
+        "::error::x\n::set-output name=verdict::pass",
+        ":tada: **bold** ~~x~~ $x^2$",
+        "-->",
+    ]
+)
+
+
+@given(TEXT, TEXT, TEXT)
+def test_no_text_of_a_report_leaves_its_place_in_the_comment(
+    name: str, notice: str, value: str
+) -> None:
+    """No link, image, HTML, mention or second marker comes from a name, sentence or value."""
+    try:
+        data = make_report(
+            metrics=[
+                {"name": name[:200], "path": value[:200], "base": 1.0, "head": 2.0, "delta": 1.0}
+            ],
+            notices=[notice],
+            params=[{"path": name, "name": value, "base": notice, "head": None}],
+        )
+    except UnicodeEncodeError:  # half a surrogate pair cannot be written
+        return
+    decision = decide(data, POLICY, EVENT, key="model", where="policy.yaml")
+    text = render_decision(decision, marker=MARKER, links=LINKS, limit=60_000)
+    assert find_marker(text) is not None
+    assert text.count("<!--") == 1
+    for kind, content in read_tokens(text):
+        if kind in ("link_open", "image"):
+            assert content.startswith("https://github.example/")
+        if kind in ("html_inline", "html_block"):
+            assert content.strip("\n") in ALLOWED_HTML or content.startswith(("<!--", "<details>"))
+        if kind == "text":
+            assert "@octocat" not in content
+
+
+ALLOWED_HTML = {"<sub>", "</sub>", "</details>", "</summary>"}
+
+
+def read_tokens(text: str) -> list[tuple[str, str]]:
+    """Parse Markdown as GitHub does; return (kind, content or address) of every token."""
+    found = []
+    for token in MarkdownIt("gfm-like", {"linkify": False}).parse(text):
+        for one in [token, *(token.children or [])]:
+            address = one.attrGet("href") or one.attrGet("src")
+            found.append((one.type, str(address or one.content)))
+    return found
+
+
+def test_the_check_points_at_the_lines_of_the_policy() -> None:
+    """Each failing metric is annotated where the policy names it; the name never changes."""
+    data = make_report(0.1, metrics=[])
+    decision = decide(data, POLICY, EVENT, key="model", where="policy.yaml")
+    check = build_check(
+        decision, EVENT, key="model", policy=POLICY, where="policy.yaml", links=LINKS
+    )
+    assert (check.name, check.head_sha, check.conclusion) == ("mlgitops / model", HEAD, "failure")
+    assert [(one.title, one.path, one.start_line) for one in check.annotations] == [
+        ("score", "policy.yaml", 3),
+        ("size", "policy.yaml", 5),
+    ]
+    undecided = decide(None, POLICY, EVENT, key="model", where="policy.yaml")
+    other = build_check(
+        undecided, EVENT, key="model", policy=POLICY, where="policy.yaml", links=LINKS
+    )
+    assert other.name == check.name
+    assert other.annotations == ()
