@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 from mini_project import FILES, WORKFLOW, branch, commit, git, make_project, shared_store
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 STEPS_OF_A_PASS = {
     ("compute", "0", "success"),
@@ -138,6 +138,51 @@ def test_a_forged_report_is_not_believed(project: Path) -> None:
     assert found["exit_code"] == 2
     assert found["verdict"] == "undecided"
     assert "the report's head is 000000000000" in found["comment"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_rehearsal_leaves_nothing_behind(
+    project: Path, number: signal.Signals
+) -> None:
+    """Neither a step nor act runs on, and the working files are gone."""
+    stamp = project / "started"
+    train = f"import pathlib, time\npathlib.Path({str(stamp)!r}).touch()\ntime.sleep(600)\n"
+    branch(project, "slow", {"train.py": train})
+    environ = {**os.environ, "MLGITOPS_ENVIRONMENTS": str(shared_store())}
+    scratch = project.parent / "scratch"
+    scratch.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlgitops", "rehearse", "--directory", project],
+        env={**environ, "TMPDIR": str(scratch)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for _ in range(600):
+        if stamp.exists():
+            break
+        time.sleep(0.1)
+    assert stamp.exists()
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "interrupted" in errors
+    assert list(scratch.iterdir()) == []
+    assert list_processes(str(scratch)) == []
+
+
+def list_processes(text: str) -> list[str]:
+    """Return the command lines of processes that work in, or were told of, ``text``."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            place = str((folder / "cwd").readlink())
+        except OSError:  # it ended meanwhile
+            continue
+        if text in command or place.startswith(text):
+            found.append(command)
+    return found
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -63,6 +64,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from mlgitops.rehearsal.session import rehearse
 
     store = find_store()
+    signal.signal(signal.SIGTERM, _interrupt)  # so that act and its steps end with us
     scratch = _make_scratch(args.keep)
     start = time.perf_counter()
     try:
@@ -126,6 +128,10 @@ def summarize(rehearsal: Rehearsal, seconds: float) -> dict[str, object]:
         "stand_ins": rehearsal.stood_in,
         "log": str(rehearsal.log),
     }
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _make_scratch(keep: Path | None) -> Path:
