@@ -231,7 +231,7 @@ MISTAKES: list[tuple[str, str, str]] = [
 
 
 @pytest.mark.parametrize(("path", "text", "what"), MISTAKES[:-1])
-def test_malformed_files_at_head_are_refused(
+def test_malformed_files_at_head_are_refused(  # noqa: PLR0917 - a row of the table
     project: DvcProject,
     compare: Any,  # noqa: ANN401
     tmp_path: Path,

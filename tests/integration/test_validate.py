@@ -1,0 +1,173 @@
+"""Tests of `mlgitops validate` on real projects: every mistake at once, exit code 2."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from builders import GitRepository
+from dvc_project import DvcProject
+
+from mlgitops.cli import run
+from mlgitops.validation import check_dvc_config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> DvcProject:
+    """Make a sound project."""
+    made = DvcProject(tmp_path / "project")
+    made.commit("start")
+    return made
+
+
+def validate(project: GitRepository, capsys: pytest.CaptureFixture[str]) -> tuple[int, Any, Any]:
+    """Run the command and return its exit code, mistakes and warnings."""
+    capsys.readouterr()
+    code = run(["validate", "--json", "--directory", str(project.root)])
+    found = json.loads(capsys.readouterr().out)
+    return code, found["mistakes"], found["warnings"]
+
+
+def test_a_sound_project_has_no_mistakes(
+    project: DvcProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing wrong: exit code 0 and nothing listed."""
+    assert validate(project, capsys) == (0, [], [])
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "what", "hint"),
+    [
+        ("policy.yaml", "version: 1\nconfidence: 7\n", "confidence must be", None),
+        (
+            "policy.yaml",
+            "version: 1\nmetrics: {test.acuracy: {max_worsening: 0}}\n",
+            "no metric is named `test.acuracy`",
+            "did you mean `test.accuracy`?",
+        ),
+        (
+            "policy.yaml",
+            "version: 1\nfiles: {test_data: data/tset.csv}\nmetrics: {test.accuracy: {}}\n",
+            "`data/tset.csv` is neither in git nor made by the pipeline",
+            None,
+        ),
+        ("dvc.yaml", "stages: [", "not YAML", None),
+        ("dvc.lock", "stages: {a: {outs: [{path: ../../x, md5: '0'}]}}", "is outside", None),
+        ("raw.csv.dvc", "outs: [{path: /etc/hosts, md5: '0'}]", "is outside", None),
+        ("reports/metrics.json", "{", "not JSON", None),
+        (".dvc/config", "[core]\nhardlink_lock = true\n", "`hardlink_lock` in [core]", None),
+        ("contract.yaml", "columns: [", "not YAML", None),
+        ("contract.yaml", "strict: true", "it names no columns", None),
+    ],
+)
+def test_each_mistake_is_found(  # noqa: PLR0917 - a row of the table
+    project: DvcProject,
+    capsys: pytest.CaptureFixture[str],
+    path: str,
+    text: str,
+    what: str,
+    hint: str | None,
+) -> None:
+    """Each broken file is one mistake with its place and the next step."""
+    project.put(path, text)
+    project.git("add", "--force", path)
+    code, mistakes, _ = validate(project, capsys)
+    assert code == 2
+    (mistake,) = [each for each in mistakes if what in each["what"]]
+    assert mistake["where"].startswith(path)
+    assert hint is None or mistake["hint"] == hint
+
+
+def test_all_mistakes_are_listed_together(
+    project: DvcProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Mistakes in several files come in one run, in plain words on standard error too."""
+    project.put("policy.yaml", "version: 1\nconfidence: 7\nmetric: {}\n")
+    project.put("dvc.lock", "stages: [")
+    project.put(".dvc/config", "[core]\nhardlink_lock = true\n")
+    code, mistakes, _ = validate(project, capsys)
+    assert (code, len(mistakes)) == (2, 4)
+    assert run(["validate", "--directory", str(project.root)]) == 2
+    printed = capsys.readouterr().err
+    assert "4 mistakes found" in printed
+    assert "Traceback" not in printed
+
+
+def test_no_policy_and_no_pipeline_are_mistakes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An empty repository is told what is missing."""
+    empty = GitRepository(tmp_path / "p")
+    empty.put("README.md", "x")
+    empty.commit()
+    code, mistakes, _ = validate(empty, capsys)
+    assert code == 2
+    assert {each["what"] for each in mistakes} == {"there is no policy", "there is no dvc.yaml"}
+
+
+def test_a_placeholder_address_is_a_warning(
+    project: DvcProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An address that the template could not know is a warning that says what to set."""
+    project.put(
+        ".github/workflows/a.yml", "on: push\n# x\n#  uses: your-org/mlgitops/actions/a@1\n"
+    )
+    code, mistakes, warnings = validate(project, capsys)
+    assert (code, mistakes) == (0, [])
+    assert warnings[0]["where"] == ".github/workflows/a.yml:3"
+    assert "OWNER/mlgitops" in warnings[0]["hint"]
+
+
+def test_without_metrics_names_are_not_checked(
+    project: DvcProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before the first run the policy's names cannot be checked, which is said."""
+    (project.root / "reports/metrics.json").unlink()
+    code, mistakes, warnings = validate(project, capsys)
+    assert (code, mistakes) == (0, [])
+    assert warnings[0]["what"] == "there are no metrics yet"
+
+
+@pytest.mark.parametrize("path", ["model.bin", "data/model.skops", "notes.txt"])
+def test_a_pickle_is_refused_whatever_its_name(
+    project: DvcProject, capsys: pytest.CaptureFixture[str], path: str
+) -> None:
+    """A model file that runs code when loaded is found by content, ignored by git or not."""
+    project.put(path, pickle.dumps({"a": [1, 2, 3]}))
+    project.git("add", "--force", path)
+    code, mistakes, _ = validate(project, capsys)
+    assert code == 2
+    assert mistakes[0]["where"] == path
+    assert "skops" in mistakes[0]["hint"]
+
+
+REMOTE = "['remote \"s\"']\nurl = s3://b\nverify = true\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("[core]\nremote = s\nanalytics = false\nautostage = true\n" + REMOTE, 0),
+        (REMOTE + "region = eu-central-1\nversion_aware = true\n", 0),
+        (REMOTE.replace("verify = true\n", ""), 1),
+        (REMOTE.replace("true", "false"), 1),
+        (REMOTE + "password = x\n", 1),
+        (REMOTE + "ask_password = true\nkeyfile = /x\ncredentialpath = y\n", 3),
+        ("[cache]\ndir = /x\ntype = symlink\n", 2),
+        ("[core]\nsite_cache_dir = /x\nno_scm = true\n", 2),
+        ("[db]\nurl = x\n", 1),
+        ("[exp]\ncode = x\n", 1),
+        ("[hydra]\nenabled = true\nplugins_path = x\n", 2),
+        ("[plots]\nhtml_template = x\n", 1),
+        ("nonsense", 1),
+        ("[core]\n[core]\n", 1),
+    ],
+)
+def test_the_committed_dvc_configuration_has_an_allow_list(text: str, count: int) -> None:
+    """Only settings that start no program and read nowhere else may be committed."""
+    assert len(check_dvc_config(text.encode())) == count
