@@ -86,10 +86,9 @@ def count_uncommitted(root: Path) -> int:
 
 def read_repository_name(root: Path) -> str:
     """Return OWNER/NAME from the remote's address; ``local/<folder>`` where there is none."""
-    try:
-        match = _REMOTE.search(_git(root, "remote", "get-url", "origin").strip())
-    except MlgitopsError:
-        match = None
+    address = _try(root, "remote", "get-url", "origin")
+    here = address.startswith(("/", ".", "file:"))
+    match = None if here else _REMOTE.search(address)
     if match:
         return f"{match[1]}/{match[2]}"
     return f"local/{re.sub(r'[^A-Za-z0-9._-]', '-', root.name) or 'project'}"

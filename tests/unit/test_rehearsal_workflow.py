@@ -1,0 +1,89 @@
+"""A workflow file to jobs, labels and actions, and which jobs should have run."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlgitops.errors import MistakesError, MlgitopsError
+from mlgitops.rehearsal.workflow import Use, parse_use, parse_workflow
+
+TEXT = """\
+on: pull_request
+jobs:
+  build:
+    runs-on: [self-hosted, gpu]
+    steps:
+      - uses: actions/checkout@v7
+        with: {path: x, ref: y}
+      - id: mine
+        uses: acme/kit/actions/train@v1
+      - uses: ./local
+      - run: "true"
+  after:
+    needs: build
+    runs-on: {group: big, labels: ubuntu-24.04}
+    steps: [{uses: acme/kit/actions/train@v1}]
+  always:
+    needs: [build, after]
+    if: ${{ !cancelled() }}
+    runs-on: ubuntu-latest
+    steps: []
+  maybe:
+    if: github.ref == 'x'
+    runs-on: ubuntu-latest
+    steps: []
+"""
+
+
+def test_jobs_labels_and_actions_are_found() -> None:
+    """Every label and every action once, whatever form the file writes them in."""
+    workflow = parse_workflow(TEXT, where="w.yml")
+    assert list(workflow.jobs) == ["build", "after", "always", "maybe"]
+    assert workflow.labels == ["gpu", "self-hosted", "ubuntu-24.04", "ubuntu-latest"]
+    assert workflow.uses == [
+        Use(repository="acme/kit", path="actions/train", ref="v1"),
+        Use(repository="actions/checkout", path="", ref="v7", inputs=("path", "ref")),
+    ]
+    found = [(step.job, step.id) for step in workflow.find_steps("actions/train")]
+    assert found == [("build", "mine"), ("after", "0")]
+
+
+@pytest.mark.parametrize(
+    ("results", "missing"),
+    [
+        ({"build": "success", "after": "success", "always": "success"}, []),
+        ({"build": "success", "always": "success"}, ["after"]),
+        ({"build": "failure", "always": "failure"}, []),
+        ({"build": "failure"}, ["always"]),
+        ({}, ["build", "always"]),
+        ({"build": "success", "after": "success", "always": "success", "maybe": "success"}, []),
+    ],
+)
+def test_a_job_may_be_missing_only_for_a_reason(
+    results: dict[str, str], missing: list[str]
+) -> None:
+    """A condition, or a failed job before it; anything else is a false green."""
+    assert parse_workflow(TEXT, where="w.yml").find_missing(results) == missing
+
+
+@pytest.mark.parametrize(
+    "text", ["docker://alpine:3", "$/actions/x", "actions/checkout", "checkout@v1", ""]
+)
+def test_an_action_that_cannot_be_placed_is_refused(text: str) -> None:
+    """Images, `$/` and unpinned actions are named."""
+    with pytest.raises(MlgitopsError):
+        parse_use(text, {}, where="w.yml")
+
+
+def test_all_mistakes_are_reported_together() -> None:
+    """Three jobs with three faults are three lines."""
+    text = """\
+jobs:
+  a: {uses: ./.github/workflows/x.yml}
+  b: {runs-on: x, container: debian, steps: []}
+  c: {runs-on: "${{ matrix.os }}", steps: []}
+  d: 5
+"""
+    with pytest.raises(MistakesError) as caught:
+        parse_workflow(text, where="w.yml")
+    assert len(caught.value.errors) == 4
