@@ -85,7 +85,7 @@ def render_model(params: Params, model: dict[str, Any]) -> str:
     lines = [
         "## Model",
         "",
-        f"`{model['estimator']}` ({listed}) behind imputation and encoding, in one scikit-learn "
+        f"`{model['estimator']}` ({listed}) behind imputation and encoding, in one scikit-learn",
         f"pipeline of {model['bytes'] / 1e6:.2f} MB.",
         "",
         f"* Numbers: {_join(params.features.numeric)}",
@@ -118,7 +118,7 @@ def render_slices(slices: Sequence[dict[str, str]]) -> str:
             f"`{row['column']}`",
             _escape(row["value"]),
             row["rows"] + (" *" if int(row["rows"]) < FEW_ROWS else ""),
-            *(f"{float(row[name]):.3f}" if row[name] else "–" for name in names),
+            *(f"{float(row[name]):.3f}" if row[name] else "n/a" for name in names),
         )
         for row in slices
     ]

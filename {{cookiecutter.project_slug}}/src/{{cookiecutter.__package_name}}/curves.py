@@ -88,11 +88,11 @@ def _confusion(predictions: pd.DataFrame) -> pd.DataFrame:
     predicted = predictions["prediction"].astype(str).rename("predicted")
     labels = sorted({*actual, *predicted, *read_classes(predictions)})
     counts = pd.crosstab(actual, predicted).reindex(index=labels, columns=labels, fill_value=0)
-    return counts.stack().rename("rows").reset_index()
+    return counts.reset_index().melt(id_vars="actual", value_name="rows")
 
 
 def _residuals(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return prediction and residual (target − prediction) of rows spread over all ids."""
+    """Return prediction and residual (target minus prediction) of rows spread over all ids."""
     ordered = predictions.sort_values("id")
     rows = np.linspace(0, len(ordered) - 1, min(ROWS, len(ordered))).round().astype(int)
     kept = ordered.iloc[rows]

@@ -123,9 +123,7 @@ def _read_columns(model: Pipeline) -> tuple[list[str], list[str]]:
     return named.get("numeric", []), named.get("categorical", [])
 
 
-def shape_features(
-    table: pd.DataFrame, numeric: list[str], categorical: list[str]
-) -> pd.DataFrame:
+def shape_features(table: pd.DataFrame, numeric: list[str], categorical: list[str]) -> pd.DataFrame:
     """Return numbers as float64 and categories as text, whatever pandas made of the file.
 
     Raises :class:`StageError` naming the columns that are missing.

@@ -22,8 +22,7 @@ def make_golden(model: Pipeline, table: pd.DataFrame) -> dict[str, Any]:
     """Return request and answer in the form of the Open Inference Protocol, version 2.
 
     `POST /v2/models/NAME/infer` with `request` must answer with `outputs`, numbers within
-    `tolerance`. The rows are spread over those
-    without a missing value.
+    `tolerance`. The rows are spread over those without a missing value.
     """
     features = select_features(table, model)
     complete = features.dropna()

@@ -22,7 +22,7 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A block of params.yaml; a key that is not listed is a mistake."""
 
 
-class Data(_Section):
+class Data(_Section, frozen=True):
     """Which column is what."""
 
     target: str
@@ -30,7 +30,7 @@ class Data(_Section):
     id: str | None = None
 
 
-class Features(_Section):
+class Features(_Section, frozen=True):
     """What the model sees."""
 
     numeric: list[str] = []
@@ -43,7 +43,7 @@ class Features(_Section):
         return [*self.numeric, *self.categorical]
 
 
-class Split(_Section):
+class Split(_Section, frozen=True):
     """How the test rows are chosen."""
 
     method: Literal["time", "random", "group"]
@@ -53,7 +53,7 @@ class Split(_Section):
     seed: Seed = 0
 
 
-class Train(_Section):
+class Train(_Section, frozen=True):
     """The estimator and, in the block of its name, its settings."""
 
     estimator: str
@@ -64,21 +64,21 @@ class Train(_Section):
     random_forest: dict[str, Any] = {}
 
 
-class Evaluate(_Section):
+class Evaluate(_Section, frozen=True):
     """What else is written beside the metrics."""
 
     slices: list[str] = []
     cluster: str | None = None
 
 
-class Explain(_Section):
+class Explain(_Section, frozen=True):
     """How permutation importance is measured."""
 
     repeats: Count = 3
     max_rows: Count = 2000
 
 
-class Params(_Section):
+class Params(_Section, frozen=True):
     """The whole of params.yaml."""
 
     task: Task

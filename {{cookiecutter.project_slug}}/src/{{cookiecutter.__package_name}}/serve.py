@@ -56,6 +56,8 @@ class ContractModel(Model):
             raise
         except (StageError, ValueError, TypeError, KeyError, ArithmeticError) as error:
             raise InvalidInput(f"the rows can't be scored: {error}") from error
+        if isinstance(payload, dict):  # KServe's own form of it makes every number a float
+            return {"predictions": answer.to_dict("records")}
         return get_predict_response(payload, answer, self.name)
 
     def _check(self, table: pd.DataFrame) -> None:

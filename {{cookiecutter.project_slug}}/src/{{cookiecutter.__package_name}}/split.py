@@ -55,7 +55,7 @@ def _parse_moments(moments: pd.Series) -> NDArray[np.float64]:
     """Return numbers that order the moments: numbers as they are, dates (ISO 8601) as time."""
     numbers = pd.to_numeric(moments, errors="coerce")
     if numbers.notna().all():
-        return numbers.to_numpy(dtype=np.float64)
+        return np.asarray(numbers, dtype=np.float64)
     dates = pd.to_datetime(moments, errors="coerce", format="ISO8601", utc=True)
     if dates.isna().any():
         row = int(np.flatnonzero(dates.isna())[0])
@@ -63,7 +63,7 @@ def _parse_moments(moments: pd.Series) -> NDArray[np.float64]:
             f"split.column {moments.name}: row {row + 1} holds {moments.iloc[row]!r}, "
             "which is neither a number nor a date like 2013-07-01"
         )
-    return (dates - pd.Timestamp(0, tz="UTC")).dt.total_seconds().to_numpy(dtype=np.float64)
+    return np.asarray((dates - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), dtype=np.float64)
 
 
 def _choose_random(table: pd.DataFrame, target: str, split: Split) -> NDArray[np.bool_]:

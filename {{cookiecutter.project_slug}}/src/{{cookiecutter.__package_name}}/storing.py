@@ -56,7 +56,7 @@ def _renumber(node: Any, ids: dict[int, int], files: dict[str, str]) -> Any:  # 
         return [_renumber(item, ids, files) for item in node]
     if not isinstance(node, dict):
         return node
-    fresh = {}
+    fresh: dict[str, Any] = {}
     for key, value in node.items():
         if key == "__id__" and isinstance(value, int):
             fresh[key] = ids.setdefault(value, len(ids) + 1)
