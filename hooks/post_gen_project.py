@@ -88,6 +88,13 @@ def write_pointer(table: Path) -> None:
     Path(f"{table}.dvc").write_text(pointer, encoding="utf-8", newline="\n")
 
 
+def remove_caches(project: Path) -> None:
+    """Drop what Python and its tools left in the template: pip compiles an installed one."""
+    for name in ("__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"):
+        for folder in sorted(project.rglob(name)):
+            shutil.rmtree(folder)
+
+
 def choose_ci_lock(project: Path, storage: str) -> None:
     """Keep the ``ci`` lock that has the storage's DVC plugin, and drop the others."""
     folder = project / "requirements"
@@ -244,6 +251,7 @@ def main() -> None:
     """Finish the project in the current folder."""
     answers: dict[str, object] = json.loads(ANSWERS)
     project = Path.cwd()
+    remove_caches(project)
     bundled = project / "data" / "bundled" / BUNDLED[str(answers["task"])]
     place_dataset(project, Path(str(answers["_dataset"] or bundled)))
     write_pointer(project / "data" / "raw" / "table.csv")

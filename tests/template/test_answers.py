@@ -35,7 +35,6 @@ GOOD = {
     "storage": "repo",
     "storage_url": "",
     "python_version": "3.12",
-    "fork_reports": False,
     "toolkit": "auto",
     "toolkit_ref": "auto",
     "_dataset": "",
@@ -149,7 +148,7 @@ def test_all_bad_answers_are_refused_together() -> None:
 
 def test_unknown_questions_and_choices_are_named_together() -> None:
     """`mlgitops new` checks names, choices and yes-or-no answers before anything else."""
-    bad = {"task": "ranking", "storage": "ftp", "fork_reports": "maybe", "colour": "red"}
+    bad = {"task": "ranking", "storage": "ftp", "python_version": "2.7", "colour": "red"}
     with pytest.raises(MistakesError) as caught:
         check_given(read_questions(ROOT), bad)
     assert "4 answers cannot be used" in str(caught.value)
@@ -199,13 +198,12 @@ def test_defaults_need_no_input_and_are_good(home: Path) -> None:
 
 
 def test_every_question_is_put_in_plain_words() -> None:
-    """At most ten questions, each with a prompt, each choice with a label; booleans native."""
+    """At most ten questions, each with a prompt, each choice with a label."""
     questions = read_questions(ROOT)
     prompts = questions["__prompts__"]
     asked = [name for name in questions if not name.startswith("_")]
     assert len(asked) <= 10
     assert sorted(prompts) == sorted(asked)
-    assert questions["fork_reports"] is False
     for name in asked:
         if isinstance(questions[name], list):
             assert set(prompts[name]) == {"__prompt__", *questions[name]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 import re
 import subprocess
 import sys
@@ -162,7 +163,8 @@ def test_dvc_accepts_the_configuration(
 ) -> None:
     """DVC itself reads the remote, and will verify what it fetches."""
     project = generate(tmp_path, storage=storage)
-    options = dict(line.split("=", 1) for line in run_dvc(project, "config", "--list").split())
+    listed = run_program(BIN / "dvc", "config", "--list", cwd=project)
+    options = dict(line.split("=", 1) for line in listed.split())
     assert options == {
         "core.remote": "storage",
         "core.analytics": "false",
@@ -171,26 +173,19 @@ def test_dvc_accepts_the_configuration(
         "remote.storage.verify": "true",
     }
     if storage == "repo":  # the table fits its pointer; the cache is empty before the first run
-        status = run_dvc(project, "status", "--json", "data/raw/table.csv.dvc")
+        words = ("status", "--json", "data/raw/table.csv.dvc")
+        status = run_program(BIN / "dvc", *words, cwd=project)
         assert json.loads(status) == {
             "data/raw/table.csv.dvc": [{"changed outs": {"data/raw/table.csv": "not in cache"}}]
         }
-
-
-def run_dvc(project: Path, *words: str) -> str:
-    """Run DVC of the development environment."""
-    done = subprocess.run(
-        [BIN / "dvc", *words], cwd=project, capture_output=True, text=True, check=True
-    )
-    return done.stdout
 
 
 def list_choices() -> Iterator[dict[str, object]]:
     """Yield every combination of the choices."""
     questions = read_questions(ROOT)
     names = ("task", "storage", "python_version")
-    for values in itertools.product(*(questions[name] for name in names), (False, True)):
-        yield dict(zip((*names, "fork_reports"), values, strict=True))
+    for values in itertools.product(*(questions[name] for name in names)):
+        yield dict(zip(names, values, strict=True))
 
 
 def test_no_combination_leaves_anything_open() -> None:
@@ -204,7 +199,7 @@ def test_no_combination_leaves_anything_open() -> None:
     environment = StrictEnvironment(keep_trailing_newline=True)
     templates = {name: environment.from_string(text) for name, text in files.items()}
     combinations = list(list_choices())
-    assert len(combinations) == 3 * 6 * 4 * 2
+    assert len(combinations) == 3 * 6 * 4
     for answers in combinations:
         complete = complete_answers(ROOT, answers, ask=False)  # type: ignore[arg-type]
         private = {"__package_name": str(complete["project_slug"]).replace("-", "_")}
@@ -225,7 +220,6 @@ def test_the_new_command_gives_what_cookiecutter_gives(
         "task": "multiclass",
         "storage": "s3",
         "owner": "octo-org/data",
-        "fork_reports": "no",
     }
     options = [word for key, value in answers.items() for word in ("--answer", f"{key}={value}")]
     with pytest.MonkeyPatch.context() as patch:
@@ -256,3 +250,41 @@ def test_a_used_name_is_refused(
         assert run(["new", "--no-input", "--directory", str(tmp_path)]) == 2
     assert "there is something of this name already" in capsys.readouterr().err
     assert [path.name for path in tmp_path.rglob("*")] == ["flight-delays", "mine.txt"]
+
+
+@pytest.mark.slow
+def test_the_wheel_carries_the_template(tmp_path: Path, home: Path, generate: Generate) -> None:
+    """Installed and compiled as pip does it, `mlgitops new` makes the files of the checkout."""
+    run_program(BIN / "python", "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path, cwd=ROOT)
+    (wheel,) = tmp_path.glob("*.whl")
+    options = ("--quiet", "--no-deps", "--compile-bytecode", "--target", tmp_path / "site")
+    run_program(BIN / "uv", "pip", "install", *options, wheel, cwd=tmp_path)
+    toolkit = tmp_path / "site" / "mlgitops" / "toolkit"
+    assert list(toolkit.rglob("*.pyc")), "compiling left files that no project may get"
+    words = ("new", "--no-input", "--json")
+    variables = {"PYTHONPATH": str(tmp_path / "site"), "HOME": str(home)}
+    printed = run_program(BIN / "python", "-m", "mlgitops", *words, cwd=tmp_path, **variables)
+    made = Path(json.loads(printed)["project"])
+    same = generate(tmp_path / "checkout")
+    assert list_files(made) == list_files(same)
+    named = {".github/workflows/pull-request.yml", ".devcontainer/devcontainer.json", "README.md"}
+    differing = {
+        name
+        for name in list_files(made)
+        if (made / name).read_bytes() != (same / name).read_bytes()
+    }
+    assert differing <= named, "only the toolkit's address differs"
+
+
+def run_program(*words: str | Path, cwd: Path, **variables: str) -> str:
+    """Run a program that must succeed, and return its standard output."""
+    done = subprocess.run(
+        [str(word) for word in words],
+        cwd=cwd,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout

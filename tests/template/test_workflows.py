@@ -45,7 +45,6 @@ def list_combinations() -> Iterator[dict[str, object]]:
     questions = read_questions(ROOT)
     choices = {name: value for name, value in questions.items() if isinstance(value, list)}
     choices.pop("_copy_without_render")
-    choices["fork_reports"] = [False, True]
     for values in itertools.product(*choices.values()):
         yield dict(zip(choices, values, strict=True))
 
@@ -115,7 +114,7 @@ def test_each_storage_gives_workflows_of_its_own(
     rendered: Mapping[str, Mapping[str, str]],
 ) -> None:
     """All combinations were rendered, and each storage differs from the others."""
-    assert len(list(list_combinations())) == 3 * 6 * 4 * 2
+    assert len(list(list_combinations())) == 3 * 6 * 4
     assert {name.partition("-")[0] for name in rendered} == set(PERMISSIONS)
 
 
