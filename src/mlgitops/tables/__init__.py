@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from mlgitops.tables.blocks import Cells
+
 _T = TypeVar("_T", bound=np.generic)
 
 #: Caps on one table; what is larger is not compared, and the report says so.
@@ -76,7 +78,9 @@ class Table(Struct, frozen=True, kw_only=True, eq=False):
     rows: int
 
 
-def read_table(source: Path | bytes, *, where: str | None = None) -> Table:
+def read_table(
+    source: Path | bytes, *, where: str | None = None, max_cells: int = MAX_CELLS
+) -> Table:
     """Read a table from a CSV file, or from the bytes of one; ``where`` names it in messages.
 
     The separator is the comma, semicolon, tab or bar that the header holds most often.
@@ -86,12 +90,12 @@ def read_table(source: Path | bytes, *, where: str | None = None) -> Table:
     where = where or (str(source) if isinstance(source, Path) else "table")
     try:
         with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as stream:
-            return _read(stream, where)
+            return _read(stream, where, max_cells)
     except OSError as error:
         raise MlgitopsError(f"cannot be read: {error.strerror}", where=where) from error
 
 
-def _read(stream: BinaryIO, where: str) -> Table:
+def _read(stream: BinaryIO, where: str, max_cells: int) -> Table:
     _check_file(stream, where)
     blocks = split_blocks(stream, where)
     first = next(blocks, None)
@@ -100,7 +104,13 @@ def _read(stream: BinaryIO, where: str) -> Table:
     separator = find_separator(first)
     names, body = parse_header(first, separator, where)
     readers = [ColumnReader() for _ in names]
-    rows = _read_blocks(_chain(body, blocks), separator, readers, where)
+    rows = 0
+    for cells in _split(_chain(body, blocks), separator, len(names), where):
+        rows += cells.starts.shape[1]
+        if rows * len(names) > max_cells:
+            raise MlgitopsError(f"over {max_cells:,} cells", where=where)
+        for at, reader in enumerate(readers):
+            reader.add(cells.buffer, cells.starts[at], cells.lengths[at])
     columns = {name: _finish(name, reader) for name, reader in zip(names, readers, strict=True)}
     return Table(columns=columns, rows=rows)
 
@@ -110,21 +120,14 @@ def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _read_blocks(
-    blocks: Iterator[bytes], separator: int, readers: list[ColumnReader], where: str
-) -> int:
-    """Feed every block to the columns' readers; return the number of rows."""
+def _split(blocks: Iterator[bytes], separator: int, columns: int, where: str) -> Iterator[Cells]:
+    """Yield the cells of each block that holds any."""
     rows = 0
     for block in blocks:
-        cells = split_cells(block, separator, len(readers), rows, where)
-        if cells is None:
-            continue
-        rows += cells.starts.shape[1]
-        if rows * len(readers) > MAX_CELLS:
-            raise MlgitopsError(f"over {MAX_CELLS:,} cells", where=where)
-        for at, reader in enumerate(readers):
-            reader.add(cells.buffer, cells.starts[at], cells.lengths[at])
-    return rows
+        cells = split_cells(block, separator, columns, rows, where)
+        if cells is not None:
+            rows += cells.starts.shape[1]
+            yield cells
 
 
 def _check_file(stream: BinaryIO, where: str) -> None:
