@@ -123,7 +123,7 @@ def clean_environment(environ: Mapping[str, str] | None = None) -> dict[str, str
 
 def _store(project: Path) -> Path:
     named = os.environ.get(STORE_VARIABLE)
-    return Path(named).absolute() if named else project.absolute() / ".mlgitops" / "environments"
+    return (Path(named) if named else project / ".mlgitops" / "environments").resolve()
 
 
 def _key(lock: Path, python: Path) -> str:
@@ -132,7 +132,10 @@ def _key(lock: Path, python: Path) -> str:
 
 
 def _is_ready(folder: Path) -> bool:
-    return (folder / _STAMP).is_file() and (folder / "bin" / "python").exists()
+    """Tell whether ``folder`` was made to the end, and here: its scripts name their place."""
+    stamp = folder / _STAMP
+    made = stamp.is_file() and stamp.read_text(encoding="utf-8") == str(folder)
+    return made and (folder / "bin" / "python").exists()
 
 
 def _make(folder: Path, lock: Path, python: Path, console: Console, name: str) -> None:
@@ -147,7 +150,7 @@ def _make(folder: Path, lock: Path, python: Path, console: Console, name: str) -
             run_program(
                 command, env=clean_environment(), timeout=_INSTALL_TIMEOUT, hint=_hint(command)
             )
-        (folder / _STAMP).write_text(f"{lock.name}\n", encoding="utf-8")
+        (folder / _STAMP).write_text(str(folder), encoding="utf-8")
 
 
 def _uv_commands(uv: Path, folder: Path, lock: Path, python: Path) -> list[list[str | Path]]:

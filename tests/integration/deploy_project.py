@@ -88,10 +88,10 @@ ThreadingHTTPServer(("127.0.0.1", int(args.port)), Handler).serve_forever()
 LOCKED_PACKAGE = "iniconfig"
 
 
-def make_deployable(folder: Path, port: int) -> Path:
-    """Write, train, publish and commit a project whose environment `staging` wants ``port``."""
+def make_deployable(folder: Path) -> Path:
+    """Write, train, publish and commit a project that has an environment `staging`."""
     make_project(folder)
-    wanted = f"model: demo\nrevision: null\nsha256: null\nport: {port}\n"
+    wanted = "model: demo\nrevision: null\nsha256: null\nport: 8081\n"
     files = {
         "dvc.yaml": PIPELINE,
         "src/demo/train.py": TRAIN,

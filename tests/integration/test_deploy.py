@@ -6,6 +6,7 @@ import http.server
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from integration.deploy_project import (
     train_factor,
 )
 from integration.setup_project import git, quiet
+from mini_project import shared_store
 
 from mlgitops.cli import run
 from mlgitops.deployment import (
@@ -35,6 +37,7 @@ from mlgitops.deployment.golden import find_difference, read_golden
 from mlgitops.deployment.processes import find_free_port, is_running
 from mlgitops.deployment.state import Place
 from mlgitops.errors import MlgitopsError
+from mlgitops.storage import prepare_storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,11 +50,22 @@ def port() -> int:
     return find_free_port()
 
 
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a project with a trained and stored model, from which the others are copied."""
+    return make_deployable(tmp_path_factory.mktemp("trained") / "project")
+
+
 @pytest.fixture
-def project(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Return a project with a trained model; whatever it started is ended afterwards."""
-    monkeypatch.delenv("MLGITOPS_ENVIRONMENTS", raising=False)
-    made = make_deployable(tmp_path / "project", port)
+def project(
+    trained: Path, tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """Return a project whose staging wants ``port``; what it started is ended afterwards."""
+    monkeypatch.setenv("MLGITOPS_ENVIRONMENTS", str(shared_store()))
+    made = tmp_path / "project"
+    shutil.copytree(trained, made, symlinks=True)
+    prepare_storage(made, quiet())
+    edit(made, "deploy/staging/model.yaml", "port: 8081", f"port: {port}")
     yield made
     stop_environment(made, "staging")
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
-from integration.setup_project import clone, git, make_origin, make_project, quiet, shown
+from integration.setup_project import clone, commit, git, make_origin, make_project, quiet, shown
 
 from mlgitops.cli import run
 from mlgitops.environments import FOLDERS, ensure_environment, find_python
@@ -71,6 +72,17 @@ def test_half_made_environment_is_never_used(project: Path) -> None:
     ensure_environment(project, "pipeline", quiet())
     assert imports(environment, "iniconfig")
     assert not (environment / "leftover").exists()
+
+
+def test_copied_environment_is_made_again(project: Path, tmp_path: Path) -> None:
+    """A copy of a project does not use scripts that name the place they were made in."""
+    ensure_environment(project, "pipeline", quiet())
+    copy = tmp_path / "copy"
+    shutil.copytree(project, copy, symlinks=True)
+    environment = ensure_environment(copy, "pipeline", quiet())
+    assert environment.resolve().is_relative_to(copy.resolve())
+    assert (environment / ".mlgitops-ready").read_text() == str(environment.resolve())
+    assert imports(environment, "iniconfig")
 
 
 def test_failed_installation_leaves_no_environment(project: Path) -> None:
@@ -181,6 +193,19 @@ def test_storage_of_a_clone_comes_from_origin(tmp_path: Path) -> None:
     moved = other.rename(tmp_path / "moved")
     prepare_storage(moved, quiet())
     assert f"url = {moved / '.dvc-storage'}" in (moved / ".dvc/config.local").read_text()
+
+
+def test_copied_project_has_a_storage_of_its_own(tmp_path: Path) -> None:
+    """Publishing in a copy of a project does not write into the project it was copied from."""
+    project = make_project(tmp_path / "project")
+    prepare_storage(project, quiet())
+    before = git(project, "rev-parse", "dvc-storage")
+    copy = tmp_path / "copy"
+    shutil.copytree(project, copy, symlinks=True)
+    prepare_storage(copy, quiet())
+    commit(copy / ".dvc-storage", "In the copy")
+    assert git(project, "rev-parse", "dvc-storage") == before
+    assert git(copy, "rev-parse", "dvc-storage") != before
 
 
 def test_second_worktree_shares_the_storage_of_the_first(tmp_path: Path) -> None:

@@ -121,13 +121,18 @@ def _open_pull(stage: Stage, project: Path, change: Change) -> dict[str, Any]:
         comment = str(answer["comment"] or "")
         _comment_file(stage.folder, change.branch).write_text(comment, encoding="utf-8")
         _show(stage.console, comment)
-    if answer["verdict"] != change.verdict or not comment:
+    check_verdict(change, answer, project)
+    return answer
+
+
+def check_verdict(change: Change, answer: Mapping[str, Any], project: Path) -> None:
+    """Raise :class:`MlgitopsError` unless the rehearsal commented and gave the promised verdict."""
+    if answer["verdict"] != change.verdict or not answer["comment"]:
         raise MlgitopsError(
             f"the verdict is {answer['verdict']}, and the demo promises {change.verdict}",
             where=f"branch {change.branch} of {project}",
-            hint=f"the comment: {_comment_file(stage.folder, change.branch)}",
+            hint=f"the rehearsal's log: {answer['log']}",
         )
-    return answer
 
 
 def _merge(stage: Stage, project: Path, change: Change) -> None:

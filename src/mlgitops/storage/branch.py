@@ -67,8 +67,7 @@ def find_revision(folder: Path, revision: str) -> str | None:
 
 def ensure_worktree(project: Path, folder: Path, console: Console) -> Path:
     """Return the folder in which the storage branch is checked out, made at ``folder``."""
-    if (folder / ".git").is_file():
-        run_git(project, "worktree", "repair", folder)  # the project may have been moved
+    _adopt_worktree(project, folder)
     run_git(project, "worktree", "prune")
     present = _find_worktree(project)
     if present:
@@ -94,6 +93,19 @@ def identity_options(folder: Path) -> list[str]:
     except MlgitopsError:
         return ["-c", "user.name=mlgitops", "-c", "user.email=mlgitops@localhost"]
     return []
+
+
+def _adopt_worktree(project: Path, folder: Path) -> None:
+    """Tie an existing folder to this repository: the project may have been moved or copied."""
+    pointer = folder / ".git"
+    if not pointer.is_file():
+        return
+    words = ("rev-parse", "--path-format=absolute", "--git-common-dir")
+    own = Path(run_git(project, *words).strip()) / "worktrees"
+    named = Path(pointer.read_text(encoding="utf-8").partition(":")[2].strip())
+    if named.parent != own and (own / named.name).is_dir():
+        pointer.write_text(f"gitdir: {own / named.name}\n", encoding="utf-8")
+    run_git(project, "worktree", "repair", folder)
 
 
 def _find_worktree(project: Path) -> Path | None:

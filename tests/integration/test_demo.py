@@ -1,0 +1,83 @@
+"""`mlgitops demo`: the whole loop, for real, and loud when it does not hold."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from integration.setup_project import git, make_project, quiet
+from mini_project import shared_store
+
+from mlgitops.cli import run
+from mlgitops.demonstration.stage import claim_folder, edit_params
+from mlgitops.demonstration.story import BAD, GOOD, Change, check_verdict
+from mlgitops.deployment import read_status
+from mlgitops.deployment.release import hash_sha256
+from mlgitops.deployment.state import Place
+from mlgitops.errors import MlgitopsError
+
+
+@pytest.mark.slow
+def test_demo_goes_round_the_whole_loop(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Generate, train, a good and a bad pull request, merge, deploy, predict: each for real."""
+    monkeypatch.setenv("MLGITOPS_ENVIRONMENTS", str(shared_store()))
+    assert run(["demo", "--directory", str(tmp_path / "demo"), "--stop-server", "--json"]) == 0
+    demo = json.loads(capfd.readouterr().out)
+    project = Path(demo["project"])
+    assert demo["verdicts"] == {GOOD.branch: "pass", BAD.branch: "fail"}
+    for branch, word in ((GOOD.branch, "May merge"), (BAD.branch, "Must not merge")):
+        assert word in Path(demo["comments"][branch]).read_text(encoding="utf-8")
+    # What is on main is what was trained there, stored, and put into service.
+    assert git(project, "status", "--porcelain") == ""
+    described = json.loads((project / "model/model.json").read_text(encoding="utf-8"))
+    assert described["sha256"] == hash_sha256(project / "model/model.skops")
+    (entry,) = Place(project, "staging").read_record()
+    assert (entry.sha256, entry.commit) == (described["sha256"], git(project, "rev-parse", "HEAD"))
+    assert 0 < demo["prediction"]["outputs"]["score"] < 1
+    assert not read_status(project, "staging").serving  # --stop-server
+
+
+@pytest.mark.parametrize(
+    ("verdict", "comment"), [("fail", "text"), ("undecided", "text"), ("pass", None), ("pass", "")]
+)
+def test_broken_promise_is_loud(tmp_path: Path, verdict: str, comment: str | None) -> None:
+    """Another verdict than the promised one, or no comment, ends the demo."""
+    answer = {"verdict": verdict, "comment": comment, "log": "act.jsonl"}
+    with pytest.raises(MlgitopsError, match=r"act\.jsonl|promises") as caught:
+        check_verdict(GOOD, answer, tmp_path)
+    assert GOOD.branch in str(caught.value)
+
+
+def test_kept_promise_is_quiet(tmp_path: Path) -> None:
+    """The promised verdict with a comment lets the story go on."""
+    check_verdict(BAD, {"verdict": "fail", "comment": "text", "log": ""}, tmp_path)
+
+
+def test_folder_of_a_person_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder that holds something else is refused, exit code 2, and nothing in it changes."""
+    (tmp_path / "thesis.tex").write_text("mine")
+    assert run(["demo", "--directory", str(tmp_path)]) == 2
+    assert "something that is not a demo" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_demo_folder_is_invisible_to_the_repository_around_it(tmp_path: Path) -> None:
+    """In somebody's checkout the demo leaves no untracked file, and is claimed again later."""
+    project = make_project(tmp_path / "project")
+    claim_folder(project / ".demo")
+    claim_folder(project / ".demo")
+    assert git(project, "status", "--porcelain") == ""
+
+
+def test_edit_that_no_longer_fits_is_an_error(tmp_path: Path) -> None:
+    """When params.yaml lacks the line that the story edits, the demo says so."""
+    change = Change(branch="b", title="t", edits={"estimator: x": "estimator: y"}, verdict="pass")
+    (tmp_path / "params.yaml").write_text("estimator: z\n")
+    with pytest.raises(MlgitopsError, match="the demo expects the line"):
+        edit_params(tmp_path, change.edits, quiet())
+    assert (tmp_path / "params.yaml").read_text() == "estimator: z\n"
