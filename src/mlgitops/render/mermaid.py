@@ -71,11 +71,11 @@ def render_mermaid(chart: Chart) -> str | None:
         f'{marks[side]} "{side}" [{", ".join(_fixed(value * scale) for value in column)}]'
         for side, column in values.items()
     ]
+    reach = f"{_fixed(low * scale)} --> {_fixed(high * scale)}"
     quoted = ", ".join(f'"{label}"' for label in labels)
     lines = [
         f'x-axis "{plain_label(chart.x_label, 60)}{note}" [{quoted}]',
-        f'y-axis "{plain_label(chart.y_label, 60)}{_unit(power)}" '
-        f"{_fixed(low * scale)} --> {_fixed(high * scale)}",
+        f'y-axis "{plain_label(chart.y_label, 60)}{_unit(power)}" {reach}',
         *rows,
     ]
     return "\n".join([setting, "xychart-beta", *(f"    {line}" for line in lines)]) + "\n"
@@ -84,7 +84,7 @@ def render_mermaid(chart: Chart) -> str | None:
 def plain_label(text: str, limit: int) -> str:
     """Keep letters, digits and a few marks of ``text``: nothing that Mermaid could act on.
 
-    >>> plain_label('a"b]\\n%%{x}', 20)
+    >>> plain_label('a"b] %%{x}', 20)
     'a b x'
     """
     kept = "".join(
@@ -111,12 +111,16 @@ def _pick_bars(chart: Chart) -> _Points | None:
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """Shorten labels to the room there is; equal ones are numbered."""
+    """Shorten labels to the room there is, to their ends where the beginnings are the same."""
     limit = max(4, _LABEL_ROOM // len(names))
-    labels: list[str] = []
-    for at, name in enumerate(names, 1):
-        label = plain_label(name, limit) or "?"
-        labels.append(label if label not in labels else f"{plain_label(name, limit - 3)} {at}")
+    whole = [plain_label(name, 200) or "?" for name in names]
+    labels = [plain_label(name, limit) for name in whole]
+    if len(set(labels)) < len(labels):
+        labels = [
+            name if len(name) <= limit else f".{name[1 - limit :].lstrip()}" for name in whole
+        ]
+    if len(set(labels)) < len(labels):
+        labels = [f"{label[: limit - 3]} {at}" for at, label in enumerate(labels, 1)]
     return labels
 
 
@@ -131,9 +135,12 @@ def _resample(chart: Chart) -> _Points | None:
     unit = low >= 0 and high <= 1 and high - low > 0.9  # noqa: PLR2004 - nearly all of 0 to 1
     count = _UNIT_POINTS if unit else _POINTS
     places = [low + (high - low) * at / (count - 1) for at in range(count)]
-    values = {series.side: [_read_at(series, x) for x in places] for series in chart.series}
+    values: dict[str, list[float]] = {"diagonal": places} if chart.diagonal else {}
+    values |= {series.side: [_read_at(series, x) for x in places] for series in chart.series}
     labels, note = _number_labels(places)
-    return labels, note, {**({"diagonal": places} if chart.diagonal else {}), **values}
+    if unit:
+        labels = [label.lstrip("0") or "0" for label in labels]  # 21 of them have to fit
+    return labels, note, values
 
 
 def _merge_bins(chart: Chart) -> _Points:
@@ -141,12 +148,12 @@ def _merge_bins(chart: Chart) -> _Points:
     first = chart.series[0].x
     size = 2 if len(first) % 2 == 0 else 1
     places = [sum(first[at : at + size]) / size for at in range(0, len(first), size)]
-    values = {
+    values: dict[str, list[float]] = {
         series.side: [sum(series.y[at : at + size]) for at in range(0, len(first), size)]
         for series in chart.series
     }
     labels, note = _number_labels(places)
-    return labels, note, dict(values)
+    return labels, note, values
 
 
 def _read_at(series: Series, x: float) -> float:
