@@ -146,12 +146,8 @@ def compare_with_scipy(rows: int) -> list[tuple[str, float, float]]:
     ]
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Print the times, the floors and the ratios; return 1 when a promise is not kept."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["--child"]:
-        print(json.dumps(measure_files(Path(arguments[1]))))
-        return 0
+def main() -> bool:
+    """Print the times, the floors and the ratios; return whether the promises are kept."""
     print("Paired inference: processor seconds on one core (the prototype's floor in brackets)\n")
     columns = ["read two CSV", "match", f"all {len(ALL)}", *GROUPS]
     print("| rows | " + " | ".join(columns) + " | peak MB |")
@@ -166,7 +162,7 @@ def main(arguments: list[str] | None = None) -> int:
     kept = min(ratios) >= _LEAST_RATIO and peaks[-1] <= _MOST_MEMORY
     promise = f"at least {_LEAST_RATIO} times faster, at most {_MOST_MEMORY:,} MB"
     print(f"\n{promise}: {'kept' if kept else 'NOT KEPT'}\n")
-    return 0 if kept else 1
+    return kept
 
 
 def _print_size(position: int, rows: int) -> float:
@@ -187,4 +183,7 @@ def _print_size(position: int, rows: int) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    if sys.argv[1:2] == ["--child"]:
+        print(json.dumps(measure_files(Path(sys.argv[2]))))
+    else:
+        sys.exit(0 if main() else 1)
