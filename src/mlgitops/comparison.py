@@ -26,6 +26,7 @@ from mlgitops.model import (
 from mlgitops.report import fit_report
 from mlgitops.runs import read_run
 from mlgitops.sides import SideFiles, read_sides
+from mlgitops.staleness import find_stale
 
 if TYPE_CHECKING:
     from mlgitops.console import Console
@@ -68,7 +69,7 @@ def compare(
         key=key,
         base=msgspec.structs.replace(base, test_data=report.base.test_data),
         head=msgspec.structs.replace(head, test_data=report.head.test_data),
-        notices=tuple([*notices, *one.notices, *two.notices][:_MAX_NOTICES]),
+        notices=tuple([*notices, *find_stale(two), *one.notices, *two.notices][:_MAX_NOTICES]),
     )
     return fit_report(_judge(report, policy, one, two, console))
 

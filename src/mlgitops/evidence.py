@@ -36,7 +36,7 @@ def add_evidence(
     wanted = _find_wanted(report, policy)
     if path is None or not wanted or report.test_data is TestData.CHANGED:
         return report
-    if _nothing_moved(report, wanted, path, base, head):
+    if _nothing_moved(wanted, path, base, head):
         return report
     fetch_missing(base, head, lambda _: {path}, console)
     try:
@@ -72,15 +72,13 @@ def _find_wanted(report: Report, policy: Policy) -> dict[str, tuple[Rule, Metric
 
 
 def _nothing_moved(
-    report: Report,
     wanted: Mapping[str, tuple[Rule, MetricChange]],
     path: str,
     base: SideFiles,
     head: SideFiles,
 ) -> bool:
     """Tell whether both sides predicted and measured the very same."""
-    del report
-    same = base.find_hash(path) is not None and base.find_hash(path) == head.find_hash(path)
+    same = base.find_hash(path) == head.find_hash(path)
     return same and all(change.delta == 0 for _, change in wanted.values())
 
 

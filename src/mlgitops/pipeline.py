@@ -47,6 +47,7 @@ class LockEntry(Struct, frozen=True, kw_only=True):
     deps: dict[str, str]  # path → hash
     params: dict[str, str]  # "file:name" → JSON text
     outs: dict[str, DataVersion]
+    exact: bool = False  # hashes are of the bytes: written by DVC 3 or newer
 
 
 class Pipeline(Struct, kw_only=True):
@@ -198,7 +199,13 @@ def _add_lock(
             deps={place: version.hash for place, version in deps.items()},
             params=_lock_params(body.get("params"), folder),
             outs=_locked(body.get("outs"), folder),
+            exact=_is_exact(body.get("deps")),
         )
+
+
+def _is_exact(entries: Value) -> bool:
+    items = _list(entries)
+    return all(isinstance(item, dict) and item.get("hash") == "md5" for item in items)
 
 
 def _locked(entries: Value, folder: str) -> dict[str, DataVersion]:

@@ -417,6 +417,27 @@ def test_metrics_kept_by_dvc_are_found_or_said_to_be_missing(
         assert (found.code, kinds(found.report)["a"]) == (0, "improved")
 
 
+@pytest.mark.parametrize(
+    ("path", "text", "inputs"),
+    [
+        ("train.py", "print('other')\n", "`train.py`"),
+        ("params.yaml", "train: {depth: 9}\n", "parameter `train.depth`"),
+    ],
+)
+def test_old_numbers_are_said_to_be_old(
+    project: DvcProject,
+    compare: Any,  # noqa: ANN401
+    path: str,
+    text: str,
+    inputs: str,
+) -> None:
+    """Code or parameters edited after the last run are noticed: the numbers are not theirs."""
+    assert compare(project, "--json").report["notices"] == []
+    project.put(path, text)
+    (notice,) = compare(project, "--json").report["notices"]
+    assert notice.startswith(f"Stage `train` was last run with another {inputs}: its numbers")
+
+
 def test_the_comment_can_be_shown(project: DvcProject, compare: Any) -> None:  # noqa: ANN401
     """--format markdown prints what a pull request would show."""
     project.train(accuracy=0.85)
