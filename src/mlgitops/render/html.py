@@ -1,0 +1,251 @@
+"""A report to one self-contained page: no script, no network, fit to print. Pure.
+
+The same words and numbers as the comment, with the forest plot and the charts drawn. The
+template escapes whatever it is given; what is passed as Markup was built by
+:mod:`mlgitops.render.svg` and :mod:`mlgitops.render.forest`, which escape too. A strict
+content security policy, with the hash of our own style, stands behind that.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from msgspec import Struct
+
+from mlgitops import __version__
+from mlgitops.model import ChartKind, Kind, StageState, Verdict
+from mlgitops.render.escape import clean_text, escape_address
+from mlgitops.render.facts import (
+    headline,
+    judged_rows,
+    noise_notices,
+    other_rows,
+    passing_text,
+    render_side,
+    render_version,
+    shared_confidence,
+    test_data_text,
+    unsettled_rows,
+)
+from mlgitops.render.forest import draw_budget, draw_gain, find_row_gain
+from mlgitops.render.numbers import DASH, render_plain, render_seconds
+from mlgitops.render.sentence import describe_row, find_deciding
+from mlgitops.render.svg import describe_chart, draw_chart
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jinja2 import Template
+
+    from mlgitops.model import Chart, Links, MetricChange, Report, Side
+    from mlgitops.render.facts import Row
+
+#: Rows of one table; the rest is counted. A page stays below 1 MB.
+MOST_ROWS = 1_000
+_MOST_TEXT = 500
+_SHADES = 9
+_QUIET = (StageState.UNCHANGED, StageState.SKIPPED)
+
+
+class Judged(Struct, frozen=True, kw_only=True):
+    """One judged metric: its row, its drawing, and the marks of its verdict."""
+
+    row: Row
+    drawing: Markup | None
+    mark: str
+    tone: str
+
+
+class Drawn(Struct, frozen=True, kw_only=True):
+    """One chart: an SVG, or the cells of a matrix."""
+
+    chart: Chart
+    svg: Markup | None
+    cells: list[tuple[str, list[tuple[str, int]]]]  # label, then text and shade of each cell
+    words: str
+
+
+def render_html(report: Report, *, links: Links) -> str:
+    """Render the page: HTML in UTF-8, below 1 MB, that loads nothing."""
+    style = _read_part("report.css")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    rows = judged_rows(report)
+    others = other_rows(report)
+    return _load_template().render(
+        report=report,
+        style=Markup(style),  # noqa: S704 - our own file
+        digest=digest,
+        version=__version__,
+        headline=headline(report),
+        tone=_find_tone(report),
+        deciding=_describe_deciding(report),
+        why=_list_reasons(report),
+        base=_describe_side(report.base, links),
+        head=_describe_side(report.head, links),
+        test_data=test_data_text(report),
+        run_url=escape_address(links.run_url),
+        judged=[_make_judged(row, report) for row in rows if not row.budget],
+        budgets=[_make_judged(row, report) for row in rows if row.budget],
+        confidence=shared_confidence(rows),
+        notices=[*report.notices, *noise_notices(report)],
+        charts=[_draw(chart, at) for at, chart in enumerate(report.charts)],
+        others=others[:MOST_ROWS],
+        others_total=len(others) + report.omitted.metrics,
+        others_moved=sum(row.kind is not Kind.UNCHANGED for row in others),
+        methods=_list_methods(report),
+        most=MOST_ROWS,
+        quiet=_QUIET,
+    )
+
+
+def mark_code(text: str, *, limit: int = _MOST_TEXT) -> Markup:
+    """Escape a sentence; what stands between single backticks becomes code.
+
+    >>> mark_code("`a<b` is gone")
+    Markup('<code>a&lt;b</code> is gone')
+    """
+    parts = clean_text(text, limit=limit).split("`")
+    if len(parts) % 2 == 0:  # a backtick without a partner is only a character
+        return Markup("{}").format("'".join(parts))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if at % 2 else Markup("{}").format(part)
+        for at, part in enumerate(parts)
+    )
+
+
+@cache
+def _load_template() -> Template:
+    """Compile the template once; every value is escaped, a missing one is an error."""
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "clean": clean_text,
+        "prose": mark_code,
+        "seconds": render_seconds,
+        "version": render_version,
+    }
+    environment.globals |= {"dash": DASH, "count": _count}
+    return environment.from_string(_read_part("report.html.jinja"))
+
+
+def _read_part(name: str) -> str:
+    return (files("mlgitops.render") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+
+
+def _find_tone(report: Report) -> str:
+    verdict = report.judgement.verdict if report.judgement else Verdict.SKIP
+    return "warn" if verdict is Verdict.PASS and unsettled_rows(report) else verdict.value
+
+
+def _describe_deciding(report: Report) -> tuple[str, str] | None:
+    """Return the name of the metric that decides, and how it went."""
+    row = find_deciding(report)
+    return (row.name, describe_row(row)) if row else None
+
+
+def _list_reasons(report: Report) -> list[str]:
+    judgement = report.judgement
+    if judgement is None or judgement.verdict is Verdict.SKIP:
+        return []
+    if judgement.verdict is Verdict.PASS:
+        return [passing_text(report)]
+    return list(judgement.failures)
+
+
+def _describe_side(side: Side, links: Links) -> dict[str, Any]:
+    """Return what the page says of one side; the address only when it is safe."""
+    address = escape_address(links.repository_url)
+    return {
+        "name": render_side(side),
+        "sha": side.sha,
+        "ref": side.ref,
+        "dirty": side.dirty,
+        "test_data": side.test_data,
+        "url": f"{address}/commit/{side.sha}" if address and side.sha else None,
+    }
+
+
+def _make_judged(row: Row, report: Report) -> Judged:
+    marks = {Verdict.PASS: "✅", Verdict.FAIL: "❌", Verdict.SKIP: ""}
+    return Judged(
+        row=row,
+        drawing=_draw_row(row, report),
+        mark="⚠️" if row.unsettled else marks[row.verdict],
+        tone="warn" if row.unsettled else row.verdict.value,
+    )
+
+
+def _draw_row(row: Row, report: Report) -> Markup | None:
+    judgement = report.judgement
+    verdict = next(
+        found for found in (judgement.metrics if judgement else ()) if found.name == row.name
+    )
+    change = _find_change(row, report)
+    limit = verdict.rule.max_value
+    if row.budget and change and change.head is not None and limit is not None:
+        failed = row.verdict is Verdict.FAIL
+        return draw_budget(change.base, change.head, limit, failed=failed)
+    gain = find_row_gain(row, verdict, change)
+    label = f"{clean_text(row.name)} {describe_row(row)}"
+    return draw_gain(gain, label=clean_text(label, limit=_MOST_TEXT)) if gain else None
+
+
+def _find_change(row: Row, report: Report) -> MetricChange | None:
+    name = row.name.removeprefix(f"{row.path}:")
+    return next(
+        (change for change in report.metrics if (change.path, change.name) == (row.path, name)),
+        None,
+    )
+
+
+def _draw(chart: Chart, at: int) -> Drawn:
+    if chart.kind is not ChartKind.MATRIX:
+        return Drawn(chart=chart, svg=draw_chart(chart, f"chart-{at}"), cells=[], words="")
+    size = len(chart.labels)
+    rows = [slice(row * size, (row + 1) * size) for row in range(size)]
+    return Drawn(
+        chart=chart,
+        svg=None,
+        cells=[
+            (clean_text(label), _shade_row([series.y[part] for series in chart.series]))
+            for label, part in zip(chart.labels, rows, strict=True)
+        ],
+        words=describe_chart(chart),
+    )
+
+
+def _shade_row(columns: Sequence[Sequence[float]]) -> list[tuple[str, int]]:
+    """Return text and shade of each cell: one number where the sides agree, else both."""
+    total = sum(columns[-1]) or 1.0
+    return [
+        (
+            " → ".join(dict.fromkeys(render_plain(value) for value in values)),
+            round(_SHADES * values[-1] / total),
+        )
+        for values in zip(*columns, strict=True)
+    ]
+
+
+def _list_methods(report: Report) -> list[tuple[str, str, str, int]]:
+    """Return metric, method, confidence and matched rows of every interval."""
+    return [
+        (
+            change.name,
+            change.evidence.interval.method,
+            f"{change.evidence.interval.confidence * 100:.4g}%",
+            change.evidence.rows,
+        )
+        for change in report.metrics
+        if change.evidence and change.evidence.interval
+    ][:MOST_ROWS]

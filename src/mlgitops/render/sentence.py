@@ -1,0 +1,48 @@
+"""The sentence that carries a report: which metric decides, and how it went. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlgitops.model import Kind, Verdict
+from mlgitops.render.facts import find_row, unsettled_rows
+from mlgitops.render.numbers import DASH
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mlgitops.model import Report
+    from mlgitops.render.facts import Row
+
+
+def find_deciding(report: Report) -> Row | None:
+    """Find the row that the first line is about: what decides, or what is not proven."""
+    judgement = report.judgement
+    if judgement is None or judgement.deciding is None:
+        return None
+    unsettled = unsettled_rows(report)
+    if judgement.verdict is Verdict.PASS and unsettled:
+        return unsettled[0]
+    return find_row(report, judgement.deciding)
+
+
+def describe_row(row: Row) -> str:
+    """Say how a metric moved, how sure that is, and what is allowed: what follows its name."""
+    if row.kind is Kind.REMOVED:
+        return f"was {row.base} and is gone"
+    if row.kind is Kind.ADDED:
+        bounds = [limit for limit in row.limits if not limit.startswith("may lose")]
+        return f"is new, {row.head}{_in_brackets(bounds)}"
+    if row.base == row.head == DASH:
+        return row.reasons[0] if row.reasons else ""
+    moved = f"{row.base} → {row.head}"
+    if row.kind is Kind.INCOMPARABLE:
+        return f"{moved}, which cannot be compared"
+    interval = [f"{row.confidence} interval {row.interval}"] if row.interval else []
+    change = row.delta if row.kind is not Kind.UNCHANGED else "unchanged"
+    known = ", ".join([change, *interval])
+    return f"{moved} ({'; '.join([known, *row.limits[:2]])})"
+
+
+def _in_brackets(texts: Sequence[str]) -> str:
+    return f" ({'; '.join(texts)})" if texts else ""
