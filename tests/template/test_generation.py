@@ -203,7 +203,7 @@ def test_no_combination_leaves_anything_open() -> None:
     for answers in combinations:
         complete = complete_answers(ROOT, answers, ask=False)  # type: ignore[arg-type]
         private = {"__package_name": str(complete["project_slug"]).replace("-", "_")}
-        private |= {"__toolkit": "acme/mlgitops", "__toolkit_ref": "a" * 40}
+        private |= {"__toolkit": "acme/mlgitops", "__toolkit_ref": "a" * 40, "_dataset": ""}
         for name, template in templates.items():
             text = template.render(cookiecutter={**complete, **private})
             found = LEFTOVER.search(text)
