@@ -83,6 +83,10 @@ def fetch_objects(project: Path, versions: Iterable[DataVersion]) -> None:
         names = [f"{at}.dvc" for at in range(len(wanted))]
         environment = clean_environment() | {"DVC_NO_ANALYTICS": "1"}
         run_program([dvc, "fetch", "-q", *names], cwd=place, env=environment, timeout=_TIMEOUT)
+    lost = [version for version in wanted if find_object(project, version) is None]
+    if lost:  # dvc ends with 0 all the same
+        hint = "whoever made it must run `mlgitops publish`"
+        raise MlgitopsError(f"the storage lacks {lost[0].hash}", hint=hint)
 
 
 def _is_exact(place: Path) -> bool:
@@ -109,13 +113,13 @@ def _write_config(project: Path) -> str:
         raise MlgitopsError("not a DVC configuration", where=".dvc/config") from error
     lines = ["[core]", "no_scm = true", "analytics = false"]
     remote = config.get("core", "remote", fallback=None)
-    if remote is None:
+    if remote is None or "\n" in remote:
         raise MlgitopsError("no default remote is named", where=".dvc/config")
     lines += [f"remote = {remote}", "[cache]", f"dir = {find_cache(project)}"]
     section = f"'remote \"{remote}\"'"
     lines += [f"[{section}]"]
     for key, value in config.items(section) if config.has_section(section) else ():
-        if key in ALLOWED_OPTIONS:
+        if key in ALLOWED_OPTIONS and "\n" not in value:
             lines.append(f"{key} = {_absolute(project, value) if key == 'url' else value}")
     return "\n".join(lines) + "\n"
 
