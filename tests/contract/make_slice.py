@@ -19,6 +19,7 @@ HERE = Path(__file__).parent
 SOURCE = "npm @octokit/openapi 23.0.2, generated/api.github.com.json (MIT)"
 OPERATIONS = {
     "/user": ["get"],
+    "/repos/{owner}/{repo}/pulls": ["get"],
     "/repos/{owner}/{repo}/pulls/{pull_number}": ["get"],
     "/repos/{owner}/{repo}/issues/{issue_number}/comments": ["get", "post"],
     "/repos/{owner}/{repo}/issues/comments/{comment_id}": ["get", "patch", "delete"],

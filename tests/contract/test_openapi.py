@@ -65,6 +65,7 @@ def test_every_operation_of_the_slice_is_exercised_and_conforms() -> None:
         assert poster.post(make_body(2)).outcome is Outcome.UPDATED
         forge.state.comments.append(Comment(5000, 1, "octocat", make_body(2)))
         assert poster.post(make_body(3)).outcome is Outcome.UPDATED
+        list(client.fetch_pages(f"/repos/{REPOSITORY}/pulls", {"state": "open", "head": "x:y"}))
         post_check(client, REPOSITORY, make_check(annotations=51))
         lost = [Fault(after=True)]
         forge.fault = lambda method, path: (

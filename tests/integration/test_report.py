@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from posting import BASE, BOT, HEAD, NEWER, REPOSITORY, make_body, make_forge, own_comments
 
-from mlgitops.rehearsal.forge import Comment, Fault, Forge, Server
+from mlgitops.rehearsal.api_objects import find_repository_id
+from mlgitops.rehearsal.forge import Comment, Fault, Forge, Pull, Server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +49,12 @@ def write_report(folder: Path, head: float) -> None:
 
 
 def report(
-    folder: Path, forge: Forge, *options: str, run: int = 1, token: str = "x" * 20
+    folder: Path,
+    forge: Forge,
+    *options: str,
+    run: int = 1,
+    token: str = "x" * 20,
+    event: str = "pull_request",
 ) -> subprocess.CompletedProcess[str]:
     """Run the command against ``forge``, in a runner's environment."""
     with Server(forge) as server:
@@ -63,6 +69,7 @@ def report(
             "GITHUB_RUN_ID": "77",
             "GITHUB_RUN_NUMBER": str(run),
             "GITHUB_RUN_ATTEMPT": "1",
+            "GITHUB_EVENT_NAME": event,
             "GITHUB_EVENT_PATH": str(folder / "event.json"),
             "GITHUB_OUTPUT": str(folder / "output.txt"),
             "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),
@@ -203,3 +210,33 @@ def test_without_an_event_the_command_says_where_to_run_it(tmp_path: Path) -> No
     assert done.returncode == 2
     assert "mlgitops rehearse" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_forks_report_goes_to_the_pull_request_that_shows_its_commit(
+    folder: Path, *, moved: bool
+) -> None:
+    """`workflow_run`: the API names the pull request; one that moved on gets nothing."""
+    ours = {"id": find_repository_id(REPOSITORY), "full_name": REPOSITORY}
+    fork = {"id": find_repository_id("fan/model"), "full_name": "fan/model"}
+    started = {
+        "id": 77,
+        "event": "pull_request",
+        "path": ".github/workflows/pull-request.yml",
+        "conclusion": "failure",
+        "head_sha": HEAD,
+        "head_branch": "patch-1",
+        "head_repository": {**fork, "owner": {"login": "fan"}},
+        "repository": {**ours, "owner": {"login": "octo"}},
+    }
+    payload = {"workflow_run": started, "repository": started["repository"]}
+    (folder / "event.json").write_text(json.dumps(payload))
+    forge = make_forge()
+    shown = NEWER if moved else HEAD
+    forge.state.pulls[5] = Pull(
+        number=5, base=("main", BASE), head=("patch-1", shown), title="x", fork="fan/model"
+    )
+    done = report(folder, forge, event="workflow_run")
+    assert done.returncode == (0 if moved else 1), done.stdout + done.stderr
+    assert [one.issue for one in own_comments(forge)] == ([] if moved else [5])
+    assert len(forge.state.checks) == (0 if moved else 1)

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlgitops.errors import MlgitopsError
+from mlgitops.errors import EXIT_PASS, MlgitopsError
 
 if TYPE_CHECKING:
     import argparse
@@ -42,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key", help="names the project when several share one repository")
     parser.add_argument("--event", type=Path, metavar="PATH", help="default: $GITHUB_EVENT_PATH")
     parser.add_argument(
+        "--workflow",
+        default=".github/workflows/pull-request.yml",
+        metavar="PATH",
+        help="in a `workflow_run` event, the workflow that compared (default: %(default)s)",
+    )
+    parser.add_argument(
         "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
     )
     parser.add_argument("--json", action="store_true", help="print what was decided as JSON")
@@ -51,10 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Decide, write, post, and return the verdict's exit code."""
     from mlgitops.github.decision import decide
-    from mlgitops.github.event import read_event
     from mlgitops.model import DEFAULT_KEY
 
-    event = read_event(_find_event(args.event), os.environ)
+    event = find_event(args, console)
+    if event is None:
+        return EXIT_PASS
     key = args.key or DEFAULT_KEY
     data, policy = _read(args.directory / args.report), _read(args.directory / args.policy)
     decision = decide(data, policy, event, key=key, where=args.policy)
@@ -70,6 +77,28 @@ def run(args: argparse.Namespace, console: Console) -> int:
     _write_outputs(decision, url, console)
     _print(_as_json(decision, url) if args.json else comment, console)
     return decision.exit_code
+
+
+def find_event(args: argparse.Namespace, console: Console) -> Event | None:
+    """Find what to report on; None when its pull request shows another commit by now."""
+    from mlgitops.github.event import parse_event, parse_run, read_payload
+
+    data, run = read_payload(_find_event(args.event)), parse_run(os.environ)
+    if os.environ.get("GITHUB_EVENT_NAME") != "workflow_run":
+        return parse_event(data, run)
+    import requests
+
+    from mlgitops.github.client import GitHubClient
+    from mlgitops.github.fork import StaleRunError, fetch_fork_event, parse_fork_run
+
+    with requests.Session() as session:
+        client = GitHubClient(session, run.api_url, token=os.environ.get("GITHUB_TOKEN"))
+        try:
+            fork = parse_fork_run(data, run, workflow=args.workflow)
+            return fetch_fork_event(client, fork)
+        except StaleRunError as error:
+            console.say(f"  nothing to post: {error}")
+            return None
 
 
 def render(decision: Decision, event: Event, *, key: str) -> str:

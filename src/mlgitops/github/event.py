@@ -158,8 +158,8 @@ def parse_event(data: bytes, run: Run) -> Event:
     )
 
 
-def read_event(path: Path, environ: Mapping[str, str]) -> Event:
-    """Read the event at ``path`` (the runner's GITHUB_EVENT_PATH) and the run around it."""
+def read_payload(path: Path) -> bytes:
+    """Read the event at ``path`` (the runner's GITHUB_EVENT_PATH), within GitHub's limit."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_EVENT_BYTES + 1)
@@ -167,7 +167,12 @@ def read_event(path: Path, environ: Mapping[str, str]) -> Event:
         raise MlgitopsError(f"cannot read the event: {error.strerror}", where=str(path)) from error
     if len(data) > MAX_EVENT_BYTES:
         raise MlgitopsError(f"the event is over {MAX_EVENT_BYTES} bytes", where=str(path))
-    return parse_event(data, parse_run(environ))
+    return data
+
+
+def read_event(path: Path, environ: Mapping[str, str]) -> Event:
+    """Read the event at ``path`` and the run around it."""
+    return parse_event(read_payload(path), parse_run(environ))
 
 
 def _whole(environ: Mapping[str, str], name: str) -> int | None:

@@ -6,6 +6,7 @@ any required field, so all are there even where this project reads three of them
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 #: One fixed moment for every date: a rehearsal's bytes do not depend on the clock.
@@ -42,6 +43,11 @@ def build_user(url: str, login: str, number: int) -> dict[str, Any]:
     }
 
 
+def find_repository_id(full_name: str) -> int:
+    """Return a number that belongs to this repository alone, the same in every process."""
+    return int.from_bytes(hashlib.sha256(full_name.encode()).digest()[:4]) + 1
+
+
 def build_repository(url: str, full_name: str) -> dict[str, Any]:
     """Build a repository."""
     owner, name = full_name.split("/")
@@ -49,8 +55,8 @@ def build_repository(url: str, full_name: str) -> dict[str, Any]:
     counts = ("forks", "forks_count", "open_issues", "open_issues_count", "size")
     stars = ("stargazers_count", "watchers", "watchers_count")
     return {
-        "id": 1,
-        "node_id": "R_1",
+        "id": find_repository_id(full_name),
+        "node_id": f"R_{find_repository_id(full_name)}",
         "name": name,
         "full_name": full_name,
         "owner": build_user(url, owner, 2),
@@ -81,8 +87,9 @@ def build_pull(
     title: str,
     body: str,
     state: str = "open",
+    fork: str | None = None,
 ) -> dict[str, Any]:
-    """Build a pull request; ``base`` and ``head`` are (branch, sha)."""
+    """Build a pull request; ``base`` and ``head`` are (branch, sha), ``fork`` OWNER/NAME."""
     own = f"{url}/repos/{full_name}/pulls/{number}"
     issue = f"{url}/repos/{full_name}/issues/{number}"
     repository = build_repository(url, full_name)
@@ -110,7 +117,7 @@ def build_pull(
         **{f"{kind}_url": f"{links['html']}.{kind}" for kind in ("diff", "patch")},
         "_links": {name: {"href": link} for name, link in links.items()},
         "base": _build_side(base, repository),
-        "head": _build_side(head, repository),
+        "head": _build_side(head, build_repository(url, fork) if fork else repository),
         "user": repository["owner"],
         "labels": [],
         "author_association": "OWNER",

@@ -58,6 +58,7 @@ class Pull(msgspec.Struct, kw_only=True):
     title: str
     body: str = ""
     state: str = "open"
+    fork: str | None = None  # OWNER/NAME of the head's repository when it is another
 
 
 class State(msgspec.Struct, kw_only=True):
@@ -157,6 +158,7 @@ class Forge:
         return [
             ("GET", "/user", self._refuse_user),
             ("POST", "/graphql", self._view),
+            ("GET", "REPO/pulls", self._list_pulls),
             ("GET", r"REPO/pulls/(\d+)", self._show_pull),
             ("GET", r"REPO/issues/(\d+)/comments", self._list_comments),
             ("POST", r"REPO/issues/(\d+)/comments", self._create_comment),
@@ -183,6 +185,15 @@ class Forge:
             return _json({"message": "Not Found"}, 404)
         fields = msgspec.structs.asdict(pull)
         return _json(build_pull(self._url, self.state.repository, **fields))
+
+    def _list_pulls(self, request: Request) -> Response:
+        state, head = request.args.get("state", "open"), request.args.get("head")
+        found = [
+            build_pull(self._url, self.state.repository, **msgspec.structs.asdict(pull))
+            for pull in self.state.pulls.values()
+            if state in ("all", pull.state)
+        ]
+        return self._page(request, [one for one in found if head in (None, one["head"]["label"])])
 
     def _list_comments(self, request: Request, issue: str) -> Response:
         found = [one for one in self.state.comments if one.issue == int(issue)]

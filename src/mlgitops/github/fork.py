@@ -1,0 +1,176 @@
+"""Whose pull request a `workflow_run` event belongs to: the identity rules for forks.
+
+The first workflow ran a stranger's code; this half runs ours and may write. So nothing of
+the artifact names the pull request: only the event and the API do, and they must agree on
+exactly one. Reads the API; posts nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.github.event import Event, Run
+from mlgitops.model import Sha  # noqa: TC001 - msgspec reads it while running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mlgitops.github.client import GitHubClient
+
+
+_Id = Annotated[int, Meta(gt=0, lt=2**53)]
+#: A cancelled or skipped run has no report; a failed one may well have, and must be heard.
+_CONCLUSIONS = ("success", "failure")
+
+
+class _Loose(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a payload; GitHub adds fields at will, so unknown ones are ignored."""
+
+
+class _Owner(_Loose, frozen=True):
+    login: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*(\[bot\])?$(?!\n)")]
+
+
+class _Repository(_Loose, frozen=True):
+    id: _Id
+    full_name: str
+    owner: _Owner
+
+
+class _WorkflowRun(_Loose, frozen=True):
+    id: _Id
+    event: str
+    path: str
+    conclusion: str | None
+    head_sha: Sha
+    head_branch: Annotated[str, Meta(min_length=1, max_length=300)]
+    head_repository: _Repository | None  # null when the fork was deleted
+    repository: _Repository
+
+
+class _Payload(_Loose, frozen=True):
+    workflow_run: _WorkflowRun
+    repository: _Repository
+
+
+class _Side(_Loose, frozen=True):
+    sha: Sha
+    ref: str
+    repo: _Repository | None
+
+
+class _Pull(_Loose, frozen=True):
+    number: _Id
+    state: str
+    base: _Side
+    head: _Side
+
+
+class StaleRunError(MlgitopsError):
+    """The run was cancelled, or no open pull request shows its commit: nothing to post."""
+
+
+class ForkRun(msgspec.Struct, frozen=True, kw_only=True):
+    """The run that compared, as the event names it."""
+
+    run: Run
+    run_id: int  # of the run that compared: its artifact is the report
+    repository_id: int
+    head_sha: str
+    head_branch: str
+    head_owner: str
+    head_repository_id: int
+
+
+def parse_fork_run(data: bytes, run: Run, *, workflow: str) -> ForkRun:
+    """Read a ``workflow_run`` payload of our own workflow file.
+
+    ``workflow`` is its path, such as ``.github/workflows/pull-request.yml``: a name can be
+    copied, a path on the default branch cannot. Raises :class:`MlgitopsError` when the run
+    is not one that we report on.
+    """
+    try:
+        payload = msgspec.json.decode(data, type=_Payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise MlgitopsError(f"the event is not what GitHub sends: {error}") from error
+    found = payload.workflow_run
+    problem = _find_problem(found, payload.repository, run, workflow)
+    if problem:
+        raise MlgitopsError(problem, where=f"workflow run {found.id}")
+    if found.conclusion not in _CONCLUSIONS:
+        raise StaleRunError(f"it ended with {found.conclusion!r}", where=f"workflow run {found.id}")
+    if found.head_repository is None:
+        raise StaleRunError("the fork was deleted", where=f"workflow run {found.id}")
+    return ForkRun(
+        run=run,
+        run_id=found.id,
+        repository_id=payload.repository.id,
+        head_sha=found.head_sha,
+        head_branch=found.head_branch,
+        head_owner=found.head_repository.owner.login,
+        head_repository_id=found.head_repository.id,
+    )
+
+
+def fetch_fork_event(client: GitHubClient, fork: ForkRun) -> Event:
+    """Ask the API for the open pull request of ``fork``."""
+    path = f"/repos/{fork.run.repository}/pulls"
+    query = {"state": "open", "head": f"{fork.head_owner}:{fork.head_branch}"}
+    pulls = [pull for page in client.fetch_pages(path, query) for pull in page]
+    return find_fork_event(fork, pulls)
+
+
+def find_fork_event(fork: ForkRun, pulls: Iterable[Any]) -> Event:
+    """Find the one open pull request whose head is the commit that ran.
+
+    Raises :class:`StaleRunError` when there is none, and :class:`MlgitopsError` when there
+    are several: one head may be proposed to two bases, and a guess could be wrong.
+    """
+    try:
+        parsed = msgspec.convert(list(pulls), list[_Pull])
+    except msgspec.ValidationError as error:
+        raise MlgitopsError(f"the pull requests are not what GitHub sends: {error}") from error
+    matching = [pull for pull in parsed if _belongs(pull, fork)]
+    where = f"workflow run {fork.run_id}"
+    if not matching:
+        raise StaleRunError(f"no open pull request shows {fork.head_sha[:12]}", where=where)
+    if len(matching) > 1:
+        numbers = ", ".join(f"#{pull.number}" for pull in matching)
+        raise MlgitopsError(f"several pull requests show the same commit: {numbers}", where=where)
+    (pull,) = matching
+    return Event(
+        run=fork.run,
+        number=pull.number,
+        base_sha=pull.base.sha,
+        head_sha=pull.head.sha,
+        head_repository=pull.head.repo.full_name if pull.head.repo else None,
+    )
+
+
+def _find_problem(
+    found: _WorkflowRun, repository: _Repository, run: Run, workflow: str
+) -> str | None:
+    """Say why this run is not one that we report on."""
+    if found.event != "pull_request":
+        return f"it was started by {found.event[:40]!r}, not by a pull request"
+    if found.path != workflow:
+        return f"it is a run of {found.path[:100]!r}, not of {workflow!r}"
+    if repository.full_name != run.repository or found.repository.id != repository.id:
+        return "it is a run of another repository"
+    return None
+
+
+def _belongs(pull: _Pull, fork: ForkRun) -> bool:
+    return (
+        pull.state == "open"
+        and pull.head.sha == fork.head_sha
+        and pull.head.ref == fork.head_branch
+        and pull.head.repo is not None
+        and pull.head.repo.id == fork.head_repository_id
+        and pull.base.repo is not None
+        and pull.base.repo.id == fork.repository_id
+    )
