@@ -22,6 +22,7 @@ _ROOM = 1.5  # what is drawn reaches to 1 / this of the half width: numbers stan
 _MIDDLE = 22  # height of the bar's axis, in pixels
 _HEIGHT = 44
 _LABEL_SPACE = 62.0  # percent of the width beyond which a label is written to the left
+_LABEL_START = 26.0  # percent before which the margin's label is written to the right
 
 
 class Gain(Struct, frozen=True, kw_only=True):
@@ -62,15 +63,14 @@ def find_row_gain(row: Row, verdict: MetricVerdict, change: MetricChange | None)
 
 
 def draw_gain(gain: Gain, *, label: str) -> Markup:
-    """Draw one row; ``label`` says the same in words."""
+    """Draw one row, around a middle that the page draws; ``label`` says the same in words."""
     reach = _find_reach(gain)
 
     def place(value: float) -> float:
         return 50 + 50 * max(-1.0, min(1.0, value / reach))
 
-    parts = [*_draw_margin(gain, place(-(gain.margin or 0)), reach)]
+    parts = [*_draw_margin(gain, place(-(gain.margin or 0)))]
     parts += _draw_bound(gain, reach)
-    parts.append(Markup('<line class="zero" x1="50%" x2="50%" y1="0" y2="100%"/>'))
     if gain.low is not None and gain.high is not None:
         parts += _draw_interval(gain, place(gain.low), place(gain.high))
         parts.append(_dot(place(gain.gain), f"point {gain.tone}", 5.5))
@@ -114,17 +114,17 @@ def _find_reach(gain: Gain) -> float:
     return max([*seen, gain.margin or 0.0]) * _ROOM or 1.0
 
 
-def _draw_margin(gain: Gain, at: float, reach: float) -> list[Markup]:
+def _draw_margin(gain: Gain, at: float) -> list[Markup]:
     """Shade what may not be lost, and name the limit."""
     if gain.margin is None:
         return []
     text = f"may lose {render_plain(float(f'{gain.margin:.4g}'))}"
-    side = "end" if 50 * gain.margin / reach < 20 else "middle"  # noqa: PLR2004 - percent of the width
+    side, shift = ("end", -4) if at > _LABEL_START else ("start", 4)
     return [
         Markup('<rect class="forbidden" x="0" y="0" width="{:.2f}%" height="100%"/>').format(at),
         _upright(at, "limit", 0, _HEIGHT),
         Markup('<text class="limit {}" x="{:.2f}%" dx="{}" y="9">{}</text>').format(
-            side, at, -4 if side == "end" else 0, text
+            side, at, shift, text
         ),
     ]
 

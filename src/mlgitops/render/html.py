@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -119,6 +120,16 @@ def mark_code(text: str, *, limit: int = _MOST_TEXT) -> Markup:
     )
 
 
+def mark_name(text: str) -> Markup:
+    """Escape a name; it may break after a dot, slash or underscore, where it is too long.
+
+    >>> mark_name("test.f1")
+    Markup('test.<wbr>f1')
+    """
+    parts = re.split(r"(?<=[._/:])(?=.)", clean_text(text))
+    return Markup("<wbr>").join(parts)
+
+
 @cache
 def _load_template() -> Template:
     """Compile the template once; every value is escaped, a missing one is an error."""
@@ -127,6 +138,7 @@ def _load_template() -> Template:
     )
     environment.filters |= {
         "clean": clean_text,
+        "name": mark_name,
         "prose": mark_code,
         "seconds": render_seconds,
         "version": render_version,

@@ -153,7 +153,7 @@ def _draw_bars(chart: Chart, ident: str) -> Markup:
     """Draw a pair of bars for each label, one below the other, with their values."""
     every = [value for series in chart.series for value in series.y]
     low, high = min(0.0, *every), max(*every, 1.0 if max(every) > 0.5 else 0.0)  # noqa: PLR2004
-    scale = Scale(low, high if high > low else 1.0, _LABEL_WIDTH, _WIDTH - 52)
+    scale = Scale(low, high if high > low else 1.0, _LABEL_WIDTH, _WIDTH - 72)
     zero = scale.place(0)
     parts = []
     thick = (_BAR_HEIGHT - 6) / len(chart.series)
@@ -169,15 +169,11 @@ def _draw_bars(chart: Chart, ident: str) -> Markup:
                     '<rect class="bar {}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>'
                 ).format(series.side, left, top + at * thick, wide, thick - 1)
             )
-        values = " → ".join(_two_decimals(series.y[row]) for series in chart.series)
+        values = " → ".join(f"{series.y[row]:.2f}" for series in chart.series)
         parts.append(_text(_WIDTH - 2, top + 14, values, "value end"))
     height = _TOP + len(chart.labels) * _BAR_HEIGHT + 4
     parts.append(_line(zero, _TOP - 4, zero, height - 6, "axis"))
     return _frame(chart, ident, height, parts)
-
-
-def _two_decimals(value: float) -> str:
-    return f"{value:.2f}".removeprefix("0") if 0 < value < 1 else f"{value:.2f}"
 
 
 def _frame(chart: Chart, ident: str, height: float, body: Iterable[Markup]) -> Markup:
