@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: The coverage study starts here: below, an interval is shown with a warning.
 FEWEST_ROWS = 200
 #: When fewer rows than this make up the spread, the interval is too narrow too often.
-FEWEST_DECISIVE = 10
+FEWEST_DECISIVE = 5
 #: Fewer clusters than this make the cluster-robust error too small too often.
 FEWEST_CLUSTERS = 50
 
