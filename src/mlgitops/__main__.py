@@ -1,5 +1,6 @@
 """Run the command line: ``python -m mlgitops``."""
 
+import gc
 import sys
 
 from mlgitops.cli import run
@@ -7,6 +8,8 @@ from mlgitops.cli import run
 
 def main() -> None:
     """Run the command named on the command line and exit with its code."""
+    # Imports make no garbage: looking for it less often starts each command sooner.
+    gc.set_threshold(50_000, 20, 20)
     sys.exit(run(sys.argv[1:]))
 
 
