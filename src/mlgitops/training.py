@@ -61,12 +61,19 @@ class _Progress:
         self.finish()
         self.current, self.started = name, time.perf_counter()
         self.tail.clear()
+        if self.is_live():
+            self.console.err.write(f"  … {name}")
+            self.console.err.flush()
 
     def finish(self) -> None:
         if self.current is not None:
             self.seconds[self.current] = time.perf_counter() - self.started
-            self.console.say(f"  ✓ {self.current}  {self.seconds[self.current]:.1f} s")
+            begin = "\r\x1b[K" if self.is_live() else ""
+            self.console.say(f"{begin}  ✓ {self.current}  {self.seconds[self.current]:.1f} s")
             self.current = None
+
+    def is_live(self) -> bool:
+        return not self.console.quiet and self.console.err.isatty()
 
 
 def run_pipeline(project: Path, console: Console, *, base: str | None = None) -> list[StageRun]:
@@ -158,6 +165,8 @@ def _repro(project: Path, console: Console, arguments: tuple[str, ...]) -> dict[
             process.terminate()
             raise
     if code != 0:
+        if progress.is_live():
+            console.say("\r\x1b[K")
         raise _failure(progress, log, code)
     progress.finish()
     return progress.seconds

@@ -201,6 +201,15 @@ def test_taken_port_changes_nothing(
     assert processes(project) == []
 
 
+@pytest.mark.parametrize("value", ["0", "65536", "-1", "http", "1e3"])
+def test_impossible_port_is_refused(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A port that cannot be is refused with the range."""
+    with pytest.raises(SystemExit) as caught:
+        run(["deploy", "staging", f"--port={value}"])
+    assert caught.value.code == 2
+    assert "give 1 to 65535" in capsys.readouterr().err
+
+
 def test_wrong_digest_is_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """When the environment wants another digest than the commit holds, nothing is started."""
     edit(project, "deploy/staging/model.yaml", "sha256: null", f'sha256: "{"0" * 64}"')
@@ -276,6 +285,8 @@ def test_unknown_environment_is_refused(project: Path) -> None:
         with pytest.raises(MlgitopsError) as caught:
             deploy_environment(project, name, quiet())
         assert "staging" in str(caught.value)
+    assert not stop_environment(project, "nowhere")
+    assert not (project / ".mlgitops/deploy").exists()
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ def test_publishing_again_adds_nothing(tmp_path: Path) -> None:
     assert git(project, "rev-parse", "dvc-storage") == before
 
 
+@pytest.mark.slow
 def test_two_racing_publishes_both_land(tmp_path: Path) -> None:
     """Two clones publish different models at once; both sets of objects are in origin."""
     project = trained(make_project(tmp_path / "project"))

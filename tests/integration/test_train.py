@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -134,6 +135,19 @@ def test_folder_without_a_pipeline_is_refused(
     """Outside a project the command says so and exits with 2."""
     assert run(["train", "--directory", str(tmp_path)]) == 2
     assert "there is no dvc.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["train", "publish"])
+def test_outside_of_git_the_message_says_so(
+    tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a folder that is no git repository the commands end with 2 and say what to do."""
+    project = make_project(tmp_path / "project")
+    shutil.rmtree(project / ".git")
+    assert run([command, "--directory", str(project)]) == 2
+    said = capsys.readouterr().err
+    assert "not a git repository" in said
+    assert "git init" in said
 
 
 def test_progress_names_each_stage(tmp_path: Path) -> None:

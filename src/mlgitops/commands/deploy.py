@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -16,8 +17,6 @@ from mlgitops.deployment import (
 from mlgitops.errors import EXIT_FAIL, EXIT_PASS
 
 if TYPE_CHECKING:
-    import argparse
-
     from mlgitops.console import Console
     from mlgitops.deployment.local import Outcome, Status
 
@@ -44,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `mlgitops deploy`."""
     parser.epilog = _EPILOG
     parser.add_argument("environment", metavar="ENV", help="a folder below deploy/")
-    parser.add_argument("--port", type=int, metavar="N", help="public port (default: model.yaml's)")
+    parser.add_argument(
+        "--port", type=_parse_port, metavar="N", help="public port (default: model.yaml's)"
+    )
     parser.add_argument(
         "--revision",
         default="HEAD",
@@ -79,6 +80,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
         return EXIT_FAIL
     console.result(json.dumps(asdict(outcome), indent=2) if args.json else _tell(outcome))
     return EXIT_PASS
+
+
+def _parse_port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 2**16:
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a port: give 1 to 65535")
+    return int(text)
 
 
 def _tell(outcome: Outcome) -> str:

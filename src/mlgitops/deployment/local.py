@@ -98,8 +98,10 @@ def deploy_environment(
     place = Place(project, environment)
     with Repository(project) as repository:
         prefix = _find_prefix(project, repository)
+        # Once before anything is written, and once after the wait for other runs: of several
+        # at once, the last one sees the newest commit.
+        read_wanted(repository, prefix, environment, repository.resolve(revision))
         with locked(place.lock):
-            # Read after the wait: of several runs at once, the last one sees the newest commit.
             wanted = read_wanted(repository, prefix, environment, repository.resolve(revision))
             place.complete_record()
             public_port = port or wanted.port
@@ -129,6 +131,8 @@ def read_status(project: Path, environment: str) -> Status:
 def stop_environment(project: Path, environment: str) -> bool:
     """End every process of ``environment``; return whether there was one."""
     place = Place(project.resolve(), environment)
+    if not place.folder.is_dir():
+        return False
     with locked(place.lock):
         running = [lock for lock in sorted(place.servers.glob("*.lock")) if is_running(lock)]
         place.write_current(None)

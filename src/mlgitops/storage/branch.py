@@ -54,7 +54,14 @@ def run_git(
     fixed += ["-c", "core.autocrlf=false", "-c", "core.quotePath=false"]
     inherited = {name: value for name, value in os.environ.items() if name not in _LOCAL_VARIABLES}
     variables = {"GIT_TERMINAL_PROMPT": "0", **inherited, **(environment or {})}
-    return run_program(["git", "-C", folder, *fixed, *arguments], env=variables)
+    try:
+        return run_program(["git", "-C", folder, *fixed, *arguments], env=variables)
+    except MlgitopsError as error:
+        if "not a git repository" in error.what:
+            hint = "run it inside one, or make one: `git init`"
+            raise MlgitopsError("not a git repository", where=str(folder), hint=hint) from error
+        error.what = error.what.replace(f"{' '.join(fixed)} ", "")
+        raise
 
 
 def find_revision(folder: Path, revision: str) -> str | None:
