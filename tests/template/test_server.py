@@ -1,0 +1,229 @@
+"""The generated project's server: golden answers, and a reason for whatever it refuses."""
+
+from __future__ import annotations
+
+import copy
+import http.client
+import json
+import os
+import subprocess
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from mini_project import shared_store
+from template.conftest import ROOT
+
+from mlgitops.console import Console
+from mlgitops.deployment.processes import find_free_port
+from mlgitops.environments import clean_environment, make_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from template.conftest import Generate
+
+pytestmark = pytest.mark.slow
+
+STAGES = ("ingest", "validate", "split", "train", "evaluate")
+Request = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def environments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return the pipeline and the serving environment of the shipped locks."""
+    made = {}
+    for name in ("pipeline", "serving"):
+        lock = ROOT / "{{cookiecutter.project_slug}}" / "requirements" / f"{name}.txt"
+        folder = tmp_path_factory.mktemp(name)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MLGITOPS_ENVIRONMENTS", str(shared_store()))
+            made[name] = make_environment(folder, name, lock, Console(quiet=True))
+    return made
+
+
+@pytest.fixture(scope="module")
+def project(
+    environments: dict[str, Path], generate: Generate, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return a project with a trained model."""
+    project = generate(tmp_path_factory.mktemp("served"), task="multiclass")
+    for stage in STAGES:
+        run_module(environments["pipeline"], project, stage)
+    return project
+
+
+def run_module(environment: Path, project: Path, name: str) -> None:
+    """Run a module of the project's package to its end."""
+    words = [str(environment / "bin" / "python"), "-m", f"penguins.{name}"]
+    env = {**clean_environment(os.environ), "PYTHONPATH": "src"}
+    subprocess.run(words, cwd=project, env=env, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def port(environments: dict[str, Path], project: Path) -> Iterator[int]:
+    """Return the port of a running server."""
+    port = find_free_port()
+    python = environments["serving"] / "bin" / "python"
+    words = [str(python), "-m", "penguins.serve", "--port", str(port), "--name", "birds"]
+    env = {**clean_environment(os.environ), "PYTHONPATH": "src"}
+    with (project / "server.log").open("wb") as log:
+        server = subprocess.Popen(words, cwd=project, env=env, stdout=log, stderr=log)
+    try:
+        wait_until_ready(server, port, project / "server.log")
+        yield port
+    finally:
+        server.terminate()
+        assert server.wait(timeout=60) == 0
+
+
+def wait_until_ready(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    """Return when the server answers; fail with its log when it ends or takes too long."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with closing(connect(port)) as connection:
+                if send(connection, "GET", "/v2/health/ready")[0] == 200:
+                    return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(log.read_text("utf-8"))
+
+
+def connect(port: int) -> http.client.HTTPConnection:
+    """Return a connection that is kept open between requests."""
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+
+
+def send(
+    connection: http.client.HTTPConnection, method: str, path: str, body: Request | None = None
+) -> tuple[int, str]:
+    """Return status and text of an answer."""
+    headers = {"Content-Type": "application/json"}
+    connection.request(method, path, json.dumps(body) if body else None, headers)
+    response = connection.getresponse()
+    return response.status, response.read().decode()
+
+
+@pytest.fixture
+def connection(port: int) -> Iterator[http.client.HTTPConnection]:
+    """Return a connection to the server."""
+    with closing(connect(port)) as connection:
+        yield connection
+
+
+@pytest.fixture
+def golden(project: Path) -> Request:
+    """Return the golden request and its answer."""
+    content: Request = json.loads((project / "reports" / "golden.json").read_text("utf-8"))
+    return content
+
+
+def test_golden_rows_are_answered_as_in_training(
+    connection: http.client.HTTPConnection, golden: Request
+) -> None:
+    """Another pandas computes the same labels, and the same numbers within the tolerance."""
+    status, answer = send(connection, "POST", "/v2/models/birds/infer", golden["request"])
+    assert status == 200, answer
+    found = {tensor["name"]: tensor["data"] for tensor in json.loads(answer)["outputs"]}
+    for tensor in golden["outputs"]:
+        if tensor["datatype"] == "BYTES":
+            assert found[tensor["name"]] == tensor["data"]
+        else:
+            assert found[tensor["name"]] == pytest.approx(tensor["data"], abs=golden["tolerance"])
+
+
+def column(request: Request, name: str) -> Request:
+    """Return the tensor of a column."""
+    tensor: Request = next(item for item in request["inputs"] if item["name"] == name)
+    return tensor
+
+
+def drop_first(request: Request) -> None:
+    """Leave out the first column."""
+    del request["inputs"][0]
+
+
+def add_unknown(request: Request) -> None:
+    """Add a column that the model does not read."""
+    request["inputs"].append({**request["inputs"][0], "name": "surprise"})
+
+
+def set_value(name: str, value: object) -> Callable[[Request], None]:
+    """Return a change of the first row's value in a column."""
+
+    def change(request: Request) -> None:
+        column(request, name)["data"][0] = value
+
+    return change
+
+
+def empty_all(request: Request) -> None:
+    """Leave no rows."""
+    for tensor in request["inputs"]:
+        tensor.update(data=[], shape=[0])
+
+
+REFUSED = [
+    (drop_first, "bill_length_mm: is missing"),
+    (add_unknown, "surprise is not an input"),
+    (set_value("body_mass_g", 99.0), "column body_mass_g, row 1"),
+    (set_value("body_mass_g", "heavy"), "column body_mass_g, row 1"),
+    (set_value("sex", "other"), "column sex, row 1"),
+    (set_value("sex", 7), "column sex, row 1"),
+    (empty_all, "there are no rows"),
+]
+
+
+@pytest.mark.parametrize(("change", "reason"), REFUSED, ids=[reason for _, reason in REFUSED])
+def test_rows_that_break_the_contract_get_400(
+    change: Callable[[Request], None],
+    reason: str,
+    connection: http.client.HTTPConnection,
+    golden: Request,
+) -> None:
+    """The reason names the column, and the connection serves the next request."""
+    request = copy.deepcopy(golden["request"])
+    change(request)
+    for _ in range(3):
+        status, answer = send(connection, "POST", "/v2/models/birds/infer", request)
+        assert status == 400, answer
+        assert reason in json.loads(answer)["error"]
+        kept = connection.sock
+        assert send(connection, "POST", "/v2/models/birds/infer", golden["request"])[0] == 200
+        assert connection.sock is kept
+
+
+def test_a_missing_value_is_allowed_where_the_contract_allows_it(
+    connection: http.client.HTTPConnection, golden: Request
+) -> None:
+    """A null in a nullable column is filled in as in training."""
+    request = copy.deepcopy(golden["request"])
+    set_value("sex", None)(request)
+    set_value("body_mass_g", None)(request)
+    assert send(connection, "POST", "/v2/models/birds/infer", request)[0] == 200
+
+
+def test_rows_as_objects_are_answered(
+    connection: http.client.HTTPConnection, golden: Request
+) -> None:
+    """The first version of the protocol takes rows as objects."""
+    inputs = golden["request"]["inputs"]
+    rows = [{tensor["name"]: tensor["data"][at] for tensor in inputs} for at in range(2)]
+    status, answer = send(connection, "POST", "/v1/models/birds:predict", {"instances": rows})
+    assert status == 200, answer
+    labels = [row["prediction"] for row in json.loads(answer)["predictions"]]
+    assert labels == golden["outputs"][0]["data"][:2]
+    broken = {"instances": [1, 2]}
+    assert send(connection, "POST", "/v1/models/birds:predict", broken)[0] == 400
+
+
+def test_health_and_metrics_are_there(connection: http.client.HTTPConnection) -> None:
+    """Live, ready, model ready, and counters for Prometheus."""
+    paths = ("/v2/health/live", "/v2/health/ready", "/v2/models/birds/ready")
+    assert [send(connection, "GET", path)[0] for path in paths] == [200, 200, 200]
+    status, text = send(connection, "GET", "/metrics")
+    assert status == 200
+    assert "request_predict_seconds" in text
