@@ -13,7 +13,7 @@ export DVC_NO_ANALYTICS := 1
 unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
-.PHONY: help setup demo test quick lint format bench coverage-study locks clean
+.PHONY: help setup docs demo test quick lint format bench coverage-study locks clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ bench: $(READY) ## side by side with what users would pick instead, as ratios
 
 coverage-study: $(READY) ## simulate how often the intervals hold the truth (a few minutes); writes the docs' table
 	$(BIN)/python -m benchmarks.coverage_study --output docs/reference/coverage.md
+
+docs: $(READY) ## write the reference pages that are made from the code
+	$(BIN)/python scripts/make_reference.py
 
 locks: ## pin every requirement again (reads requirements/*.in, writes *.txt)
 	for name in helper uv dev; do \

@@ -1,0 +1,35 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("actions/**/*.md")])
+LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
+
+
+def test_the_page_of_commands_is_what_the_program_says() -> None:
+    """docs/reference/commands.md is the programs' own --help; `make docs` writes it."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts/make_reference.py", "--check"], check=False
+    )
+    assert done.returncode == 0, "run `make docs`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_within_the_project_leads_somewhere(page: Path) -> None:
+    """A page links only to files that exist."""
+    targets = LINK.findall(page.read_text(encoding="utf-8"))
+    assert [link for link in targets if not (page.parent / link).exists()] == []
+
+
+def test_every_make_target_that_a_page_names_exists() -> None:
+    """A page names no `make` target of ours that the Makefile lacks."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    project = (ROOT / "{{cookiecutter.project_slug}}/Makefile").read_text(encoding="utf-8")
+    targets |= set(re.findall(r"^([a-z-]+):", project, re.MULTILINE))
+    named = {name for page in PAGES for name in re.findall(r"`make ([a-z-]+)`", page.read_text())}
+    assert named <= targets
