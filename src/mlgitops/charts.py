@@ -324,7 +324,7 @@ def _keep_lines(*, series: list[Series], **facts: object) -> Iterator[Chart]:
 
 def _make_series(side: SideName, x: Floats, y: Floats) -> Series:
     """Keep at most :data:`MOST_POINTS` points, rounded to what a screen can show."""
-    kept = simplify(x, y, MOST_POINTS)
+    kept = simplify(x.tolist(), y.tolist(), MOST_POINTS)
     return Series(side=side, x=round_numbers(x[kept]), y=round_numbers(y[kept]))
 
 

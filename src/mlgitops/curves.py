@@ -13,29 +13,23 @@ import heapq
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
+    from collections.abc import Iterable, Sequence
 
 #: Points of one line in a chart: as many as Mermaid is known to draw well.
 MOST_POINTS = 30
 _DIGITS = 6  # more than a screen can show
 
 
-def simplify(x: Floats, y: Floats, most: int) -> list[int]:
+def simplify(x: Sequence[float], y: Sequence[float], most: int) -> list[int]:
     """Return the positions of at most ``most`` points, in order, the ends among them.
 
     Areas are measured with both axes scaled to their range. O(n log n).
 
-    >>> import numpy as np
-    >>> simplify(np.arange(5.0), np.array([0.0, 0.1, 5.0, 0.1, 0.0]), 3)
+    >>> simplify([0, 1, 2, 3, 4], [0.0, 0.1, 5.0, 0.1, 0.0], 3)
     [0, 2, 4]
     """
-    wide, high = float(x.max() - x.min()) or 1.0, float(y.max() - y.min()) or 1.0
-    points = list(zip((x / wide).tolist(), (y / high).tolist(), strict=True))
+    wide, high = max(x) - min(x) or 1.0, max(y) - min(y) or 1.0
+    points = [(a / wide, b / high) for a, b in zip(x, y, strict=True)]
     line = _Line(points)
     while line.left > most:
         line.drop_point()
