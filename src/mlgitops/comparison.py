@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mlgitops.config import parse_policy
+from mlgitops.cost import compare_cost
 from mlgitops.diff import diff_data, diff_metrics, diff_params, diff_stages
 from mlgitops.errors import MlgitopsError
 from mlgitops.judge import judge_report
@@ -27,6 +28,7 @@ from mlgitops.report import fit_report
 from mlgitops.runs import read_run
 from mlgitops.sides import SideFiles, read_sides
 from mlgitops.staleness import find_stale
+from mlgitops.table_changes import compare_tables
 
 if TYPE_CHECKING:
     from mlgitops.console import Console
@@ -63,12 +65,16 @@ def compare(
     policy = _read_policy(one, two, policy_path, notices)
     read_sides(one, two, console)
     _check_found(one, two)
-    report = _collect(one, two, policy or Policy(), policy_path)
+    known = policy or Policy()
+    report = _collect(one, two, known, policy_path)
+    tables, cost = compare_tables(one, two, known, console), compare_cost(one, two, known)
     report = msgspec.structs.replace(
         report,
         key=key,
         base=msgspec.structs.replace(base, test_data=report.base.test_data),
         head=msgspec.structs.replace(head, test_data=report.head.test_data),
+        tables=tables,
+        cost=cost,
         notices=tuple([*notices, *find_stale(two), *one.notices, *two.notices][:_MAX_NOTICES]),
     )
     return fit_report(_judge(report, policy, one, two, console))

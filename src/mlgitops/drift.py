@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec import Struct
 
+from mlgitops.model import SHIFTED
 from mlgitops.tables import ColumnKind
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from mlgitops.tables import Column
 
-#: From this PSI on a column is said to have shifted: Siddiqi's rule of thumb.
-SHIFTED = 0.1
 #: Numbers are cut at the base's deciles, unless the base has at most so many different ones.
 BINS = 10
 #: Least share of a bin. An empty one would make PSI infinite; this floor, or half a row where

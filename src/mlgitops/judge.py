@@ -99,7 +99,7 @@ def _judge_metric(
     name: str, rule: Rule, report: Report, *, budget: bool, inconclusive: OnInconclusive
 ) -> MetricVerdict:
     """Judge the metric that the policy calls ``name``."""
-    found = match_metric(name, report.metrics)
+    found = match_metric(name, (*report.metrics, *report.cost))
     path = found[0].path if len(found) == 1 else None
     if len(found) != 1:
         kind, reasons = Kind.INCOMPARABLE, [_not_one(found)]
@@ -129,6 +129,8 @@ def _not_one(found: list[MetricChange]) -> str:
 def _on_other_rows(change: MetricChange, report: Report, *, budget: bool) -> bool:
     """Tell whether base and head of a test metric cannot be set side by side."""
     both = change.base is not None and change.head is not None
+    if change in report.cost:
+        return False
     return report.test_data is TestData.CHANGED and both and not budget and not change.evidence
 
 

@@ -290,6 +290,9 @@ class Chart(Struct, frozen=True, kw_only=True):
 
 
 Share = Annotated[float, Meta(ge=0, le=1)]
+#: From this PSI on a column is said to have shifted, and from that one to have shifted far:
+#: the rule of thumb of Siddiqi 2006, Credit Risk Scorecards, ch. 10.
+SHIFTED, SHIFTED_FAR = 0.1, 0.25
 
 
 class ColumnChange(Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from mlgitops.model import Report
 from mlgitops.parsing import parse_json
 
 if TYPE_CHECKING:
-    from mlgitops.model import MetricChange
+    from mlgitops.model import MetricChange, TableChange
 
 #: A report holds at most this many bytes; :func:`fit_report` leaves rows out to stay within.
 MAX_REPORT_BYTES = 2**20
@@ -79,16 +79,26 @@ def _keep_rows(report: Report, keep: int) -> Report:
     others = [change for change in report.metrics if (change.path, change.name) not in names]
     others = sorted(others, key=_telling)[:keep]
     metrics = tuple(sorted([*gated, *others], key=lambda change: (change.path, change.name)))
+    tables = tuple(_keep_columns(table, keep // 20) for table in report.tables)
     rows = {name: getattr(report, name) for name in ("params", "data", "stages")}
     kept: dict[str, Any] = {name: value[:keep] for name, value in rows.items()}
     lost = {name: len(rows[name]) - len(kept[name]) for name in rows}
     lost["metrics"] = len(report.metrics) - len(metrics)
-    if not any(lost.values()):
+    if not any(lost.values()) and tables == report.tables:
         return report
     old = report.omitted
     total = {name: getattr(old, name) + count for name, count in lost.items()}
     omitted = msgspec.structs.replace(old, **total)
-    return msgspec.structs.replace(report, metrics=metrics, omitted=omitted, **kept)
+    return msgspec.structs.replace(report, metrics=metrics, omitted=omitted, tables=tables, **kept)
+
+
+def _keep_columns(table: TableChange, keep: int) -> TableChange:
+    """Return the table's change with at most ``keep`` columns, the most telling ones."""
+    lost = len(table.columns) - keep
+    if lost <= 0:
+        return table
+    omitted = table.omitted_columns + lost
+    return msgspec.structs.replace(table, columns=table.columns[:keep], omitted_columns=omitted)
 
 
 def _telling(change: MetricChange) -> tuple[float, str, str]:
@@ -104,7 +114,7 @@ def _telling(change: MetricChange) -> tuple[float, str, str]:
 def _check_changes(report: Report) -> None:
     """Refuse metrics named twice, and deltas that are not head minus base."""
     seen = set()
-    for change in report.metrics:
+    for change in (*report.metrics, *report.cost):
         label = f"metric {change.name[:80]!r}"
         if (change.path, change.name) in seen:
             raise MlgitopsError(f"{label} stands there twice", where=_WHERE)

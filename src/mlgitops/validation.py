@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mlgitops.config import nearest_name, parse_policy
+from mlgitops.cost import COST_NAMES
 from mlgitops.errors import MistakesError, MlgitopsError
 from mlgitops.metrics import parse_metrics
 from mlgitops.parsing import Place, Value, parse_yaml
@@ -163,6 +164,7 @@ def check_names(
     if metrics is None:
         return []
     known = [name for found in metrics.values() for name in (*found.values, *found.unusable)]
+    known += COST_NAMES
     full = [f"{path}:{name}" for path, found in metrics.items() for name in found.values]
     mistakes = []
     for section, rules in (("metrics", policy.metrics), ("budgets", policy.budgets)):

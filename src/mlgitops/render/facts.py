@@ -73,7 +73,7 @@ def judged_rows(report: Report) -> list[Row]:
     """List the judged metrics, what fails first, else in the policy's order."""
     if report.judgement is None:
         return []
-    changes = {(change.path, change.name): change for change in report.metrics}
+    changes = {(change.path, change.name): change for change in (*report.metrics, *report.cost)}
     rows = []
     for verdict in report.judgement.metrics:
         plain = verdict.name.removeprefix(f"{verdict.path}:")
