@@ -89,14 +89,14 @@ def complete_answers(
     env = create_env_with_context(context)
     answers: dict[str, Answer] = {}
     names = [name for name in questions if not name.startswith("_")]
-    open_names = [name for name in names if name not in given]
+    to_ask = [name for name in names if ask and name not in given]
     for name in names:
-        count = f"  [dim][{open_names.index(name) + 1}/{len(open_names)}][/] " if ask else ""
-        answers[name] = (
-            _ask(name, _offer(env, questions[name], answers), prompts, count)
-            if ask and name in open_names
-            else _first(_offer(env, questions[name], answers))
-        )
+        offer = _offer(env, questions[name], answers)
+        if name in to_ask:
+            count = f"  [dim][{to_ask.index(name) + 1}/{len(to_ask)}][/] "
+            answers[name] = _ask(name, offer, prompts, count)
+        else:
+            answers[name] = offer[0] if isinstance(offer, list) else offer
     return answers
 
 
@@ -107,18 +107,17 @@ def _offer(env: Environment, raw: object, answers: Mapping[str, Answer]) -> Answ
     return env.from_string(str(raw)).render(cookiecutter=answers)
 
 
-def _first(offer: Answer | list[str]) -> Answer:
-    return offer[0] if isinstance(offer, list) else offer
-
-
 def _ask(name: str, offer: Answer | list[str], prompts: Mapping[str, Any], count: str) -> Answer:
     from cookiecutter.prompt import read_user_choice, read_user_variable, read_user_yes_no
 
-    if isinstance(offer, list):
-        return str(read_user_choice(name, offer, prompts, count))
-    if isinstance(offer, bool):
-        return bool(read_user_yes_no(name, offer, prompts, count))
-    return str(read_user_variable(name, offer, prompts, count))
+    try:
+        if isinstance(offer, list):
+            return str(read_user_choice(name, offer, prompts, count))
+        if isinstance(offer, bool):
+            return bool(read_user_yes_no(name, offer, prompts, count))
+        return str(read_user_variable(name, offer, prompts, count))
+    except EOFError as error:
+        raise MlgitopsError("the input ended before every question was answered") from error
 
 
 def check_answers(template: Path, answers: Mapping[str, Answer]) -> None:

@@ -1,0 +1,59 @@
+"""`mlgitops new` at a terminal: it asks what was not said, and takes the rest as given."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+COMMAND = Path(sys.executable).with_name("mlgitops")
+
+
+def talk(typed: bytes, *words: str, home: Path, cwd: Path) -> tuple[int, str]:
+    """Run `mlgitops new` at a terminal, type, and return exit code and screen."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [COMMAND, "new", *words],
+        cwd=cwd,
+        env={"HOME": str(home), "PATH": os.environ["PATH"], "TERM": "dumb", "COLUMNS": "200"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        os.write(ours, typed + b"\x04\x04\x04")  # a question too many must not wait for ever
+        screen = bytearray()
+        try:
+            while chunk := os.read(ours, 4096):
+                screen += chunk
+        except OSError:  # Linux ends a terminal whose program has gone this way
+            pass
+        code = process.wait(timeout=60)
+    os.close(ours)
+    return code, screen.decode()
+
+
+def test_what_was_not_said_is_asked(home: Path, tmp_path: Path) -> None:
+    """A choice by number, a typed name, defaults for the rest; a given answer is not asked for."""
+    typed = b"3\nMy Birds\n" + b"\n" * 6
+    code, screen = talk(typed, "--owner", "octocat", home=home, cwd=tmp_path)
+    assert code == 0, screen
+    assert "[1/8] What does the model predict?" in screen
+    assert "(my-birds)" in screen
+    assert "GitHub user, or" not in screen
+    project = tmp_path / "my-birds"
+    assert "@octocat" in (project / ".github" / "CODEOWNERS").read_text(encoding="utf-8")
+    assert "task: multiclass" in (project / "params.yaml").read_text(encoding="utf-8")
+
+
+def test_a_bad_answer_and_an_early_end_leave_nothing(home: Path, tmp_path: Path) -> None:
+    """Exit code 2, the reason, no traceback, no folder."""
+    bad = talk(b"1\n{{ name }}\nclass\n" + b"\n" * 6, home=home, cwd=tmp_path)
+    ended = talk(b"1\n\x04", home=home, cwd=tmp_path)
+    for (code, screen), reason in ((bad, "2 answers cannot be used"), (ended, "the input ended")):
+        assert code == 2, screen
+        assert reason in screen
+        assert "Traceback" not in screen
+    assert list(tmp_path.iterdir()) == []
