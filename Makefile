@@ -21,7 +21,7 @@ help: ## list the commands
 setup: $(READY) ## make .venv with everything that the other commands use
 
 $(READY): requirements/dev.txt requirements/uv.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mlgitops needs Python 3.11 or newer; set PYTHON=...")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4) and "mlgitops needs Python 3.11.4 or newer; set PYTHON=...")'
 	@echo "Setting up $(VENV) (a minute or two the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
