@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 _PROC = Path("/proc")
-_INTERVAL = 0.05  # seconds between two looks
+_INTERVAL = 0.02  # seconds between two looks
 _KILOBYTE = 1024
 
 

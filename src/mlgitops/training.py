@@ -10,8 +10,10 @@ from collections import deque
 from dataclasses import asdict, dataclass, field
 from typing import IO, TYPE_CHECKING
 
+from mlgitops.costing import record_cost
 from mlgitops.dvc import explain_failure, find_dvc, project_environment, run_dvc
 from mlgitops.errors import MlgitopsError
+from mlgitops.memory import MemorySampler
 from mlgitops.storage.branch import find_revision, run_git
 from mlgitops.storage.objects import read_yaml
 from mlgitops.storage.sources import cache_sources
@@ -45,6 +47,7 @@ class StageRun:
     name: str
     state: str  # ran, restored (its outputs came from the cache or the storage), skipped
     seconds: float | None = None  # wall time; None unless it ran
+    peak_memory: int | None = None  # resident bytes of all its processes; None: not measured
 
 
 @dataclass
@@ -52,7 +55,9 @@ class _Progress:
     """What was read of DVC's output so far."""
 
     console: Console
+    memory: MemorySampler | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+    peaks: dict[str, int | None] = field(default_factory=dict)  # bytes
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=_TAIL_LINES))
     current: str | None = None
     started: float = 0.0
@@ -61,6 +66,8 @@ class _Progress:
         self.finish()
         self.current, self.started = name, time.perf_counter()
         self.tail.clear()
+        if self.memory is not None:
+            self.memory.take()  # what DVC itself started in between
         if self.is_live():
             self.console.err.write(f"  … {name}")
             self.console.err.flush()
@@ -68,6 +75,7 @@ class _Progress:
     def finish(self) -> None:
         if self.current is not None:
             self.seconds[self.current] = time.perf_counter() - self.started
+            self.peaks[self.current] = self.memory.take() if self.memory else None
             begin = "\r\x1b[K" if self.is_live() else ""
             self.console.say(f"{begin}  ✓ {self.current}  {self.seconds[self.current]:.1f} s")
             self.current = None
@@ -76,10 +84,13 @@ class _Progress:
         return not self.console.quiet and self.console.err.isatty()
 
 
-def run_pipeline(project: Path, console: Console, *, base: str | None = None) -> list[StageRun]:
+def run_pipeline(
+    project: Path, console: Console, *, base: str | None = None, force: bool = False
+) -> list[StageRun]:
     """Bring the pipeline of ``project`` up to date and write `.mlgitops/run.json`.
 
-    With ``base``, any revision, the run starts from that revision's dvc.lock. Raises
+    With ``base``, any revision, the run starts from that revision's dvc.lock; with ``force``
+    every stage runs. What the run took goes to the record of costs. Raises
     :class:`MlgitopsError` with the stage's own last lines when one fails.
     """
     if not (project / "dvc.yaml").is_file():
@@ -92,9 +103,12 @@ def run_pipeline(project: Path, console: Console, *, base: str | None = None) ->
         absent |= _check_out(project)
     else:
         start_from_base(project, base)
-    seconds = _repro(project, console, _REPRO if base is None else _REPRO_FROM_BASE)
-    stages = _summarise(project, seconds, absent)
+    options = (*(_REPRO if base is None else _REPRO_FROM_BASE), *(["--force"] if force else []))
+    progress = _repro(project, console, options)
+    stages = _summarise(project, progress, absent)
     _write_record(project, stages)
+    ran = {name: (seconds, progress.peaks[name]) for name, seconds in progress.seconds.items()}
+    record_cost(project, ran, console, base=base)
     return stages
 
 
@@ -139,8 +153,8 @@ def quote_line(line: str) -> str:
     return f"    | {plain.replace('##[', '## [')}"
 
 
-def _repro(project: Path, console: Console, arguments: tuple[str, ...]) -> dict[str, float]:
-    """Run DVC and return stage name to seconds, in the order they ran."""
+def _repro(project: Path, console: Console, arguments: tuple[str, ...]) -> _Progress:
+    """Run DVC and return what was seen of the stages, in the order they ran."""
     log = project / LOG_FILE
     log.parent.mkdir(exist_ok=True)
     progress = _Progress(console=console)
@@ -158,7 +172,8 @@ def _repro(project: Path, console: Console, arguments: tuple[str, ...]) -> dict[
         errors="replace",
     ) as process:
         try:
-            with log.open("w", encoding="utf-8") as file:
+            with log.open("w", encoding="utf-8") as file, MemorySampler(process.pid) as memory:
+                progress.memory = memory
                 _follow(process.stdout or (), file, progress)
             code = process.wait()
         except BaseException:
@@ -169,7 +184,7 @@ def _repro(project: Path, console: Console, arguments: tuple[str, ...]) -> dict[
             console.say("\r\x1b[K")
         raise _failure(progress, log, code)
     progress.finish()
-    return progress.seconds
+    return progress
 
 
 def _follow(lines: Iterable[str], log: IO[str], progress: _Progress) -> None:
@@ -207,12 +222,13 @@ def _absent_outputs(project: Path) -> set[str]:
     return {path for path in listed if not (project / path).exists()}
 
 
-def _summarise(project: Path, seconds: dict[str, float], absent: set[str]) -> list[StageRun]:
-    stages = []
+def _summarise(project: Path, progress: _Progress, absent: set[str]) -> list[StageRun]:
+    stages, seconds = [], progress.seconds
     for name, paths in _outputs(project).items():
         came_back = any(path in absent and (project / path).exists() for path in paths)
         state = "ran" if name in seconds else "restored" if came_back else "skipped"
-        stages.append(StageRun(name=name, state=state, seconds=seconds.get(name)))
+        peak = progress.peaks.get(name)
+        stages.append(StageRun(name=name, state=state, seconds=seconds.get(name), peak_memory=peak))
     return stages
 
 

@@ -5,12 +5,16 @@
 
 scores any model of this project, an older one too, on any table that keeps the contract. The
 columns: id, target, prediction, score (binary: probability of the positive class; multiclass:
-`score_<class>` for each class; regression: none), then slice and cluster columns.
+`score_<class>` for each class; regression: none), then slice and cluster columns. With `--time`
+in place of `--output` it prints how long the model takes, as JSON.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import statistics
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +32,10 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
     from .params import Params
+
+#: A timing repeats until it has lasted so many seconds, and at least so often.
+TIMED_SECONDS = 0.5
+TIMED_CALLS = 5
 
 #: Decimals of a score: enough to order rows, few enough to be the same on every machine.
 DECIMALS = 9
@@ -72,12 +80,39 @@ def score_table(model: Pipeline, table: pd.DataFrame, params: Params) -> pd.Data
     return scored.assign(**{name: table[name] for name in named[2:]})
 
 
+def time_model(model: Pipeline, table: pd.DataFrame) -> dict[str, float]:
+    """Return the milliseconds, warm, that one row takes alone and a thousand rows together.
+
+    A shorter table is repeated; medians, so that one slow call does not decide.
+    """
+    if table.empty:
+        raise StageError("the table has no rows to time the model with")
+    thousand = pd.concat([table] * -(-1000 // len(table)), ignore_index=True).head(1000)
+    return {
+        "row_ms": _time_calls(model, table.head(1)),
+        "thousand_rows_ms": _time_calls(model, thousand),
+    }
+
+
+def _time_calls(model: Pipeline, table: pd.DataFrame) -> float:
+    predict(model, table)  # the first call is slower: it fills caches
+    times: list[float] = []
+    while sum(times) < TIMED_SECONDS or len(times) < TIMED_CALLS:
+        start = time.perf_counter()
+        predict(model, table)
+        times.append(time.perf_counter() - start)
+    return round(1000 * statistics.median(times), 3)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Score a table with a model, from the command line."""
     options = _parse_options(arguments)
     text_columns = find_text_columns(read_columns(options.contract))
     table = read_table(options.data, text_columns)
     model = read_model(options.model, read_trusted_types(options.trusted_types))
+    if options.time:
+        print(json.dumps(time_model(model, table)))
+        return
     write_table(score_table(model, table, read_params(options.params)), options.output)
     print(f"{len(table)} rows scored")
 
@@ -89,7 +124,9 @@ def _parse_options(arguments: list[str] | None) -> Any:  # noqa: ANN401 - argpar
     )
     parser.add_argument("--model", type=Path, default=paths.MODEL)
     parser.add_argument("--data", type=Path, required=True, help="CSV that keeps the contract")
-    parser.add_argument("--output", type=Path, required=True, help="CSV to write")
+    result = parser.add_mutually_exclusive_group(required=True)
+    result.add_argument("--output", type=Path, help="CSV to write")
+    result.add_argument("--time", action="store_true", help="print milliseconds, write nothing")
     parser.add_argument("--params", type=Path, default=paths.PARAMS)
     parser.add_argument("--contract", type=Path, default=paths.CONTRACT)
     parser.add_argument("--trusted-types", type=Path, default=paths.TRUSTED_TYPES)
