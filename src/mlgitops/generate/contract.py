@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 #: Room that a range leaves below and above what was seen, as a fraction of the seen range.
 SLACK = 0.5
 
+#: Ranges as narrow or as wide as this are at the end of what a float holds: taken as seen.
+_ROUNDED = (1e-300, 1e300)
+
 _INTRODUCTION = """\
 # What a row of the data must look like: the validate stage, the tests and the server hold every
 # row against this file (pandera's own YAML form).
@@ -97,6 +100,8 @@ def widen_range(low: float, high: float) -> dict[str, float]:
     if low >= 0 and high <= 1:
         return {"min_value": 0, "max_value": 1}
     room = (high - low) * SLACK or abs(high) or 1.0
+    if not _ROUNDED[0] < room < _ROUNDED[1] or max(-low, high) > _ROUNDED[1]:
+        return {"min_value": low, "max_value": high}
     step = 10.0 ** (math.floor(math.log10(room)) - (0 if room >= 1 else 1))
     bottom = math.floor((low - room) / step) * step
     top = math.ceil((high + room) / step) * step
@@ -104,7 +109,7 @@ def widen_range(low: float, high: float) -> dict[str, float]:
         bottom = max(bottom, 0.0)
     if high <= 0:
         top = min(top, 0.0)
-    return {"min_value": _plain(bottom), "max_value": _plain(top)}
+    return {"min_value": min(_plain(bottom), low), "max_value": max(_plain(top), high)}
 
 
 def _plain(value: float) -> float:
