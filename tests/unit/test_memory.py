@@ -11,7 +11,7 @@ MEGABYTE = 1_000_000
 #: A parent that stays small, and a child that fills 120 MB and then lets go of them.
 TREE = """
 import subprocess, sys
-child = "data = b"x" * 120_000_000; print(len(data), flush=True); del data; input()"
+child = "data = b'x' * 120_000_000; print(len(data), flush=True); del data; input()"
 subprocess.run([sys.executable, "-c", child], check=True)
 """
 
@@ -26,21 +26,21 @@ def start(program: str) -> subprocess.Popen[str]:
     )
 
 
-def test_peak_of_a_child_is_seen_and_taken_once() -> None:
+def test_peak_of_a_child_is_seen() -> None:
     """The high-water mark of a child counts although it has let go of the memory."""
     with start(TREE) as process, MemorySampler(process.pid) as memory:
         assert process.stdout is not None
         assert process.stdin is not None
         assert process.stdout.readline().strip() == "120000000"
         assert len(find_descendants(process.pid)) == 1
-        for _ in range(100):
-            peak = memory.take()
-            if peak is not None:
+        peak = 0
+        for _ in range(200):
+            peak = max(peak, memory.take() or 0)
+            if peak > 120 * MEGABYTE:
                 break
             memory._stop.wait(0.05)
         process.stdin.write("\n")
         process.stdin.flush()
-    assert peak is not None
     assert 120 * MEGABYTE < peak < 300 * MEGABYTE
 
 
