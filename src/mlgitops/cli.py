@@ -51,7 +51,7 @@ class Command(Protocol):
 
 def load_command(verb: str) -> Command:
     """Import the module behind ``verb``."""
-    module: Command = importlib.import_module(f"mlgitops.commands.{verb}")  # type: ignore[assignment]
+    module: Command = importlib.import_module(f"mlgitops.commands.{verb}")
     return module
 
 

@@ -36,8 +36,8 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 def render_marker(marker: Marker) -> str:
     r"""Write ``marker`` as one line that nothing in it can close.
 
-    >>> print(render_marker(Marker(key="a-->b", sha="0" * 40, run=(7, 1)))[:52])
-    <!-- mlgitops:report {"v":1,"key":"a\u002d\u002d\u003
+    >>> print(render_marker(Marker(key="a-->b", sha="0" * 40, run=(7, 1)))[:56])
+    <!-- mlgitops:report {"v":1,"key":"a\u002d\u002d\u003eb"
     """
     text = msgspec.json.encode(marker).decode()
     for char in "-<>":
