@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlgitops.model import SHIFTED, SHIFTED_FAR, Verdict
-from mlgitops.render.numbers import DASH, render_number, render_seconds
+from mlgitops.render.numbers import DASH, render_number, render_seconds, render_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,11 +24,17 @@ _MOST_NAMES = 3
 _MOST_PHRASES = 5
 _SHARE_WORTH_TELLING = 0.01
 _LABELS = {
-    "cost.training_seconds": "training time",
+    "cost.training_seconds": "training",
     "cost.peak_memory_mb": "peak memory",
+    "cost.model_size_mb": "model",
+    "cost.latency_ms": "1 row",
+    "cost.batch_latency_ms": "1,000 rows",
+}
+_LONG_LABELS = {
+    "cost.training_seconds": "training time",
     "cost.model_size_mb": "model size",
-    "cost.latency_ms": "prediction of 1 row",
-    "cost.batch_latency_ms": "prediction of 1,000 rows",
+    "cost.latency_ms": "predicting 1 row",
+    "cost.batch_latency_ms": "predicting 1,000 rows",
 }
 
 
@@ -60,7 +66,10 @@ def summarise_tables(report: Report) -> str:
     found = [change for change in report.tables if change.added is not None]
     if not found:
         return ""
-    parts = _row_counts(found[0])
+    added, removed, changed = found[0].added, found[0].removed, found[0].changed
+    parts = [f"+{added:,}"] if added else []
+    parts += [f"{_MINUS}{removed:,}"] if removed else []
+    parts += [f"{changed:,} changed"] if changed else []
     return f"rows {', '.join(parts)}" if parts else "the same rows"
 
 
@@ -73,17 +82,17 @@ def column_cells(column: ColumnChange) -> list[str]:
         f"{column.changed_rows:,}" if column.changed_rows is not None else DASH,
         f"{column.psi:.2f}" if column.psi is not None else DASH,
         _mean_shift(column) or DASH,
-        "; ".join([*_levels(column), *([column.reason] if column.reason else [])]),
+        "; ".join([*_levels(column), *_reason(column)]),
     ]
 
 
 def describe_cost(report: Report) -> str:
     """Say in one line what the model costs; "" when nothing is known."""
     texts = [
-        f"{_LABELS.get(change.name, change.name)} {_amount(change.name, change.head)}"
+        f"{_LABELS[change.name]} {_amount(change.name, change.head)}"
         + (f" ({_relative(change)})" if change.relative_delta else "")
-        for change in report.cost
-        if change.head is not None
+        for change in _in_order(report)
+        if change.head is not None and change.name in _LABELS
     ]
     return ", ".join(texts)
 
@@ -93,14 +102,26 @@ def cost_cells(report: Report) -> list[list[str]]:
     judged = {verdict.name: verdict for verdict in _verdicts(report)}
     return [
         [
-            _LABELS.get(change.name, f"`{change.name}`"),
+            _LONG_LABELS.get(change.name) or _LABELS.get(change.name) or f"`{change.name}`",
             _amount(change.name, change.base),
             _amount(change.name, change.head),
             change.reason or _relative(change),
             _budget(change, judged.get(change.name)),
         ]
-        for change in report.cost
+        for change in _in_order(report)
     ]
+
+
+def _in_order(report: Report) -> list[MetricChange]:
+    """Return the costs as a reader asks for them: time, memory, size, latency."""
+    order = list(_LABELS)
+    return sorted(
+        report.cost,
+        key=lambda change: (
+            order.index(change.name) if change.name in _LABELS else len(order),
+            change.name,
+        ),
+    )
 
 
 def _describe_rows(change: TableChange) -> str:
@@ -145,7 +166,7 @@ def _describe_column(column: ColumnChange) -> list[str]:
         phrases.append(f"{name} {', '.join(_levels(column))}")
     if column.psi is not None and column.psi >= SHIFTED:
         far = " far" if column.psi >= SHIFTED_FAR else ""
-        mean = f", mean {_mean_shift(column)}" if column.mean_shift else ""
+        mean = f", mean {_mean_shift(column)}" if _mean_shift(column) else ""
         phrases.append(f"{name} shifted{far} (PSI {column.psi:.2f}{mean})")
     if abs((column.head_missing or 0) - (column.base_missing or 0)) >= _SHARE_WORTH_TELLING:
         phrases.append(f"{name} is missing in {_missing(column)} of rows")
@@ -160,6 +181,11 @@ def _levels(column: ColumnChange) -> list[str]:
     texts = [f"gained {_list(new)}"] if new else []
     texts += [f"lost {_list(gone)}"] if gone else []
     return [*texts[:-1], texts[-1] + more] if texts else []
+
+
+def _reason(column: ColumnChange) -> list[str]:
+    """Say why there is no PSI, unless the kinds say it already."""
+    return [column.reason] if column.reason and column.base_kind == column.head_kind else []
 
 
 def _missing(column: ColumnChange) -> str:
@@ -180,7 +206,7 @@ def _percent(share: float) -> str:
 
 
 def _mean_shift(column: ColumnChange) -> str:
-    if column.mean_shift is None:
+    if column.mean_shift is None or abs(column.mean_shift) < 0.005:  # noqa: PLR2004 - two digits
         return ""
     return f"{column.mean_shift:+.2f} sd".replace("-", _MINUS)
 
@@ -191,9 +217,10 @@ def _amount(name: str, value: float | None) -> str:
         return DASH
     if name.endswith("_seconds"):
         return render_seconds(value)
-    unit = "ms" if name.endswith("_ms") else "MB"
+    if name.endswith("_mb"):
+        return render_size(round(value * 1e6))
     decimals = 2 if value < 10 else 1 if value < 100 else 0  # noqa: PLR2004 - three digits
-    return f"{render_number(value, decimals)} {unit}"
+    return f"{render_number(value, decimals)}{' ms' if name.endswith('_ms') else ''}"
 
 
 def _relative(change: MetricChange) -> str:
@@ -203,6 +230,8 @@ def _relative(change: MetricChange) -> str:
         return "unchanged"
     if change.relative_delta is None:
         return DASH
+    if abs(change.relative_delta) < 0.005:  # noqa: PLR2004 - half of the last digit
+        return "under 1%"
     return f"{change.relative_delta * 100:+.0f}%".replace("-", _MINUS)
 
 

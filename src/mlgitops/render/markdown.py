@@ -11,6 +11,15 @@ from typing import TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.model import Kind, StageState, Verdict
+from mlgitops.render.changes import (
+    COLUMN_HEAD,
+    COST_HEAD,
+    column_cells,
+    cost_cells,
+    describe_cost,
+    describe_table,
+    summarise_tables,
+)
 from mlgitops.render.escape import escape_address, escape_code, escape_prose
 from mlgitops.render.facts import (
     find_row,
@@ -75,6 +84,7 @@ def render_report(report: Report, *, links: Links, detail: Detail = Detail.FULL)
     if detail < Detail.VERDICT:
         blocks += _warnings(report)
         blocks += _judged_table(report, detail)
+        blocks += _first_change(report)
     if detail < Detail.FAILING:
         blocks += _folded(report, detail)
     blocks += _footer(links, detail)
@@ -197,12 +207,18 @@ def _judged_cells(row: Row, *, with_interval: bool, level: str | None) -> list[s
     return [name, row.base, row.head, row.delta, *interval, limits, result]
 
 
+def _first_change(report: Report) -> list[str]:
+    """Say what changed inside the first table that changed: where results often come from."""
+    return [f"**Data:** {escape_prose(describe_table(table))}." for table in report.tables[:1]]
+
+
 def _folded(report: Report, detail: Detail) -> list[str]:
     """Everything else, folded."""
     return [
         *_other_metrics(report, detail),
         *_params(report, detail),
         *_data(report, detail),
+        *_cost(report, detail),
         *_stages(report, detail),
     ]
 
@@ -264,7 +280,9 @@ def _param_cells(param: ParamChange, *, several: bool) -> list[str]:
 
 def _data(report: Report, detail: Detail) -> list[str]:
     total = len(report.data) + report.omitted.data
-    title = _count(total, "data file") + " changed"
+    title = ": ".join(
+        part for part in (_count(total, "data file") + " changed", summarise_tables(report)) if part
+    )
     if not total:
         return []
     if detail >= Detail.JUDGED:
@@ -274,7 +292,34 @@ def _data(report: Report, detail: Detail) -> list[str]:
         for item in report.data[:_MOST_ROWS]
     ]
     table = _table(["Path", "Base", "Head"], cells)
-    return [_details(title, table, total - len(cells), "data file")]
+    body = "\n\n".join([*_tables(report), table])
+    return [_details(title, body, total - len(cells), "data file")]
+
+
+def _tables(report: Report) -> list[str]:
+    """Say what changed inside each table, what that rests on, and show its columns."""
+    blocks = []
+    for change in report.tables:
+        remark = f" ({escape_prose(change.remark)})" if change.remark else ""
+        blocks.append(f"{escape_prose(describe_table(change))}{remark}.")
+        if change.columns:
+            rows = [
+                [escape_prose(cell, cell=True) for cell in column_cells(column)]
+                for column in change.columns
+            ]
+            blocks.append(_table(COLUMN_HEAD, rows, right=(3, 4, 5)))
+        blocks.append(_hidden(change.omitted_columns, "column"))
+    return [block for block in blocks if block]
+
+
+def _cost(report: Report, detail: Detail) -> list[str]:
+    title = escape_prose(describe_cost(report))
+    if not title:
+        return []
+    if detail >= Detail.JUDGED:
+        return [f"Cost: {title}."]
+    rows = [[escape_prose(cell, cell=True) for cell in cells] for cells in cost_cells(report)]
+    return [_details(f"Cost: {title}", _table(COST_HEAD, rows, right=(1, 2, 3)), 0, "cost")]
 
 
 def _version(version: DataVersion | None) -> str:

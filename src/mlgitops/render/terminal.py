@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mlgitops.model import Kind, StageState, Verdict
+from mlgitops.render.changes import COLUMN_HEAD, COST_HEAD, column_cells, cost_cells, describe_table
 from mlgitops.render.escape import clean_text
 from mlgitops.render.facts import (
     headline,
@@ -56,6 +57,8 @@ def render_terminal(report: Report, console: Console) -> None:
         [[item.path, render_version(item.base), render_version(item.head)] for item in report.data],
         screen,
     )
+    _print_tables(report, screen)
+    _print_table("Cost", ["", *map(str.lower, COST_HEAD[1:])], cost_cells(report), screen)
     _print_stages(report, screen)
 
 
@@ -107,6 +110,19 @@ def _print_others(report: Report, screen: RichConsole) -> None:
     if total:
         title = f"Other metrics, {len(moved)} of {total} changed"
         _print_table(title, ["", "base", "head", "change", ""], cells, screen)
+
+
+def _print_tables(report: Report, screen: RichConsole) -> None:
+    """Say what changed inside each table, then show its columns."""
+    for change in report.tables:
+        remark = f" ({change.remark})" if change.remark else ""
+        rows = [list(map(_plain, column_cells(column))) for column in change.columns]
+        screen.print(f"\n{_plain(describe_table(change) + remark)}", style="bold")
+        if rows:
+            table = _table([name.lower() for name in COLUMN_HEAD])
+            for row in rows[:_MOST_ROWS]:
+                table.add_row(*_cells(row))
+            screen.print(table)
 
 
 def _print_stages(report: Report, screen: RichConsole) -> None:

@@ -21,6 +21,9 @@ _LONGEST = 24
 _POWERS = 10.0 ** np.arange(_EXACT_DIGITS + 2)
 _ALLOWED = np.isin(np.arange(256), np.frombuffer(b"\x000123456789+-.eE inf", dtype=np.uint8))
 
+#: What may follow the day: a time, such as T06:30:00.5+02:00 or a blank and 06:30Z.
+_TIME = np.isin(np.arange(256), np.frombuffer(b"\x000123456789:.+-Z T", dtype=np.uint8))
+
 
 def parse_numbers(
     chars: Chars, lengths: NDArray[np.int64], missing: NDArray[np.bool_]
@@ -46,9 +49,9 @@ def parse_numbers(
 def parse_days(
     chars: Chars, lengths: NDArray[np.int64], missing: NDArray[np.bool_]
 ) -> Floats | None:
-    """Return days since 1970-01-01 of cells that begin with one, as in 2013-07-31.
+    """Return days since 1970-01-01 of cells such as 2013-07-31, with or without a time.
 
-    NaN where missing; None when one begins otherwise or names a day that does not exist.
+    NaN where missing; None when one is no date or names a day that does not exist.
     """
     rest = ~missing
     days = np.full(len(lengths), np.nan)
@@ -57,6 +60,8 @@ def parse_days(
     cells = np.ascontiguousarray(chars[rest, :10])
     digits = cells[:, [0, 1, 2, 3, 5, 6, 8, 9]] - np.uint8(_ZERO)
     if not (digits <= 9).all() or not (cells[:, [4, 7]] == _MINUS).all():  # noqa: PLR2004
+        return None
+    if not _TIME[chars[rest, 10:]].all() or bool((lengths[rest] > chars.shape[1]).any()):
         return None
     try:
         found = cells.view("S10").ravel().astype("U10").astype("M8[D]")
