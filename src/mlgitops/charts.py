@@ -14,7 +14,7 @@ import numpy as np
 from mlgitops.curves import MOST_POINTS, round_number, round_numbers, simplify
 from mlgitops.inference.estimate import Undefined
 from mlgitops.inference.labels import Coded, code_labels
-from mlgitops.model import Chart, ChartKind, Series
+from mlgitops.model import MAX_DRAWN, Chart, ChartKind, Series
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -65,11 +65,15 @@ def _is_regression(pair: Pair) -> bool:
     return int(pair.target.max()) - int(pair.target.min()) >= _FEW_VALUES
 
 
+def _can_be_drawn(values: Floats) -> bool:
+    return bool(np.abs(values).max() < MAX_DRAWN / 2)  # false for NaN; differences fit too
+
+
 def _draw_scores(pair: Pair, coded: Coded) -> Iterator[Chart]:
     """Draw what the scores of a binary model say."""
     scores = {"base": pair.base_scores.get(""), "head": pair.head_scores.get("")}
     if len(coded.labels) != 2 or any(  # noqa: PLR2004 - negative and positive
-        column is None or not np.isfinite(column).all() for column in scores.values()
+        column is None or not _can_be_drawn(column) for column in scores.values()
     ):
         return
     positive = coded.target == 1
@@ -246,7 +250,7 @@ def _draw_errors(pair: Pair) -> Iterator[Chart]:
     target, *predicted = (column.astype(np.float64) for column in columns)
     names: tuple[SideName, SideName] = ("base", "head")
     sides = dict(zip(names, predicted, strict=True))
-    if not all(np.isfinite(column).all() for column in (target, *predicted)):
+    if not all(_can_be_drawn(column) for column in (target, *predicted)):
         return
     residuals = {side: target - column for side, column in sides.items()}
     yield from _draw_residuals(residuals)

@@ -10,6 +10,7 @@ smallest below it, the one goes that brings the area nearer to what it was.
 from __future__ import annotations
 
 import heapq
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -104,5 +105,12 @@ def round_number(value: float, digits: int = _DIGITS) -> float:
 
 
 def round_numbers(values: Iterable[float]) -> tuple[float, ...]:
-    """Round each to what a screen can show."""
-    return tuple(round_number(float(value)) for value in values)
+    """Round to what a screen can show of the whole, so that neighbours stay apart.
+
+    >>> round_numbers([1_000_000.1234567, 1_000_000.2])
+    (1000000.1234567, 1000000.2)
+    """
+    found = [float(value) for value in values]
+    span = max(found) - min(found) or abs(found[0]) or 1.0
+    decimals = min(300, _DIGITS - math.floor(math.log10(span)))
+    return tuple(round(value, decimals) + 0.0 for value in found)

@@ -7,8 +7,8 @@ facts and the base's policy. Rendering is a pure function of it. No module here 
 
 from __future__ import annotations
 
-import math
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated, Literal
 
 import msgspec
@@ -242,6 +242,10 @@ class Links(Struct, frozen=True, kw_only=True):
     repository_url: str | None = None  # without a trailing slash
 
 
+#: Larger numbers overflow when axes are computed.
+MAX_DRAWN = 1e100
+
+
 class ChartKind(StrEnum):
     """How the numbers of a chart are drawn."""
 
@@ -281,12 +285,25 @@ class Chart(Struct, frozen=True, kw_only=True):
         for series in self.series:
             if len(series.y) != (wanted if by_label else len(series.x)):
                 raise ValueError("a chart has as many y as it has x, labels or cells")
-            if not all(map(math.isfinite, (*series.x, *series.y))):
-                raise ValueError("a chart holds a number that is not finite")
-            if list(series.x) != sorted(series.x):
-                raise ValueError("the points of a chart go from left to right")
-        if not by_label and min(len(series.x) for series in self.series) < 2:  # noqa: PLR2004
-            raise ValueError("a line needs two points")
+            if not all(abs(value) < MAX_DRAWN for value in (*series.x, *series.y)):
+                raise ValueError("a chart holds a number that cannot be drawn")
+            if not by_label:
+                _check_order(series.x)
+            if self.kind is ChartKind.STEPS and not _are_even(series.x, self.series[0].x):
+                raise ValueError("the bins of a histogram are not equally wide")
+
+
+def _check_order(x: tuple[float, ...]) -> None:
+    if len(x) < 2:  # noqa: PLR2004 - it would be a dot
+        raise ValueError("a line needs two points")
+    if any(after < before for before, after in pairwise(x)):
+        raise ValueError("the points of a chart go from left to right")
+
+
+def _are_even(x: tuple[float, ...], first: tuple[float, ...]) -> bool:
+    width = (x[-1] - x[0]) / (len(x) - 1)
+    steps = (after - before for before, after in pairwise(x))
+    return width > 0 and x == first and all(abs(step - width) <= width / 100 for step in steps)
 
 
 Share = Annotated[float, Meta(ge=0, le=1)]

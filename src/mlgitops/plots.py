@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import posixpath
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.model import Chart, ChartKind, Series
+from mlgitops.model import MAX_DRAWN, Chart, ChartKind, Series
 from mlgitops.parsing import Value, decode_text, parse_json, parse_yaml
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ MOST_CHARTS = 8
 _LINES = ("linear", "simple", "smooth")  # DVC's templates that draw a line
 _TITLE, _LABEL = 100, 60
 _MAX_PATH = 200
-_HUGE = 1e100  # beyond, areas and axes overflow
 
 Rows: TypeAlias = "list[dict[str, Value]]"
 
@@ -217,7 +215,7 @@ def _as_number(value: Value) -> float | None:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) and abs(number) < _HUGE else None
+    return number if abs(number) < MAX_DRAWN else None
 
 
 def _make_series(side: str, points: list[tuple[float, float]]) -> Series:

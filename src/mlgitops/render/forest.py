@@ -83,19 +83,20 @@ def draw_gain(gain: Gain, *, label: str) -> Markup:
 
 def draw_budget(base: float | None, head: float, limit: float, *, failed: bool) -> Markup:
     """Draw how much of a budget is used: a bar for head, a tick for base, a line for the limit."""
-    whole = max(limit, head, base or 0.0) * 1.25 or 1.0
+    whole = max(limit, head, base or 0.0, 0.0) * 1.25 or 1.0
+    limit = max(limit, 0.0)
     parts = [
         Markup(
             '<rect class="track" x="0" y="{}" width="{:.2f}%" height="12" rx="2"/>'
             '<rect class="used {}" x="0" y="{}" width="{:.2f}%" height="12" rx="2"/>'
         ).format(
-            _MIDDLE - 6, 100 * limit / whole, "over" if failed else "within", _MIDDLE - 6,
-            100 * max(head, 0.0) / whole,
+            _MIDDLE - 6, 100 * (limit / whole), "over" if failed else "within", _MIDDLE - 6,
+            100 * (max(head, 0.0) / whole),
         )
     ]  # fmt: skip
     if base is not None:
-        parts.append(_upright(100 * max(base, 0.0) / whole, "was", 12, 32))
-    at = 100 * limit / whole
+        parts.append(_upright(100 * (max(base, 0.0) / whole), "was", 12, 32))
+    at = 100 * (limit / whole)
     parts.append(_upright(at, "limit", 8, 36))
     parts.append(
         Markup('<text class="limit end" x="{:.2f}%" y="8">{}</text>').format(

@@ -243,7 +243,7 @@ def _shade_row(columns: Sequence[Sequence[float]]) -> list[tuple[str, int]]:
     return [
         (
             " → ".join(dict.fromkeys(render_plain(value) for value in values)),
-            round(_SHADES * values[-1] / total),
+            max(0, min(_SHADES, round(_SHADES * values[-1] / total))),
         )
         for values in zip(*columns, strict=True)
     ]

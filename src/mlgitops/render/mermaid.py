@@ -126,12 +126,12 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 def _resample(chart: Chart) -> _Points | None:
     """Read all lines at the same x, evenly spaced over what they share."""
-    if chart.kind is ChartKind.STEPS:
-        return _merge_bins(chart)
     low = max(series.x[0] for series in chart.series)
     high = min(series.x[-1] for series in chart.series)
-    if high <= low:
+    if high - low <= max(abs(low), abs(high)) * 1e-9 + 1e-99:
         return None
+    if chart.kind is ChartKind.STEPS:
+        return _merge_bins(chart)
     unit = low >= 0 and high <= 1 and high - low > 0.9  # noqa: PLR2004 - nearly all of 0 to 1
     count = _UNIT_POINTS if unit else _POINTS
     places = [low + (high - low) * at / (count - 1) for at in range(count)]
@@ -146,7 +146,7 @@ def _resample(chart: Chart) -> _Points | None:
 def _merge_bins(chart: Chart) -> _Points:
     """Join bins two by two: the labels of all would overlap."""
     first = chart.series[0].x
-    size = 2 if len(first) % 2 == 0 else 1
+    size = 2 if len(first) > MOST_BARS and len(first) % 2 == 0 else 1
     places = [sum(first[at : at + size]) / size for at in range(0, len(first), size)]
     values: dict[str, list[float]] = {
         series.side: [sum(series.y[at : at + size]) for at in range(0, len(first), size)]

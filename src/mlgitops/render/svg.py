@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _WIDTH, _HEIGHT = 440, 290
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 12, 12, 46
-_TICKS = 5
+_TICKS = 6
 _BAR_HEIGHT = 26
 _LABEL_WIDTH = 110
 
@@ -67,7 +67,7 @@ def choose_ticks(low: float, high: float, count: int = _TICKS) -> list[float]:
     """
     rough = (high - low) / count
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(size * power for size in (1, 2, 5, 10) if size * power >= rough * 0.75)
+    step = next(size * power for size in (1, 2, 5, 10) if size * power >= rough * 0.7)
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
     return [round(at * step, 12 - math.floor(math.log10(step))) for at in range(first, last + 1)]
@@ -108,7 +108,9 @@ def _find_range(values: Sequence[float], *, air: float) -> tuple[float, float]:
     low, high = min(values), max(values)
     if low >= 0 and high <= 1 and high - low > 0.5:  # noqa: PLR2004 - half of the axis
         return 0.0, 1.0
-    pad = (high - low) * air if high > low else abs(high) * 0.05 or 0.5
+    if high - low > max(abs(low), abs(high)) * 1e-9 + 1e-99:
+        return low - (high - low) * air, high + (high - low) * air
+    pad = max(abs(high) * 0.05, 0.5)  # a flat line lies in the middle
     return low - pad, high + pad
 
 
