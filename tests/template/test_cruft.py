@@ -79,8 +79,8 @@ def test_a_project_follows_its_template(source: Path, home: Path, tmp_path: Path
     assert text.endswith("# ours\n")
     assert f"acme/mlgitops/actions/setup@{new}\n" in workflow.read_text(encoding="utf-8")
     changed = set(run_git(project, "diff", "--name-only", "HEAD").splitlines())
-    workflows = {".github/workflows/pull-request.yml", ".devcontainer/devcontainer.json"}
-    assert changed == {".cruft.json", ".dvcignore", "policy.yaml", *workflows}
+    pins = {".github/workflows/pull-request.yml", ".devcontainer/devcontainer.json", "README.md"}
+    assert changed == {".cruft.json", ".dvcignore", "policy.yaml", *pins}
     assert list(project.rglob("*.rej")) == []
     assert run_git(project, "rev-parse", "--show-toplevel") == str(project)
     assert cruft("check", home=home, cwd=project).returncode == 0
