@@ -77,7 +77,7 @@ def compare(
         cost=cost,
         notices=tuple([*notices, *find_stale(two), *one.notices, *two.notices][:_MAX_NOTICES]),
     )
-    return fit_report(_judge(report, policy, one, two, console))
+    return fit_report(_add_plots(_judge(report, policy, one, two, console), one, two))
 
 
 def _read_policy(base: SideFiles, head: SideFiles, path: str, notices: list[str]) -> Policy | None:
@@ -201,3 +201,13 @@ def _judge(
     from mlgitops.evidence import add_evidence
 
     return judge_report(add_evidence(report, policy, base, head, console), policy)
+
+
+def _add_plots(report: Report, base: SideFiles, head: SideFiles) -> Report:
+    """Add the plots that dvc.yaml declares to the charts that predictions gave."""
+    if not (base.pipeline.plots or head.pipeline.plots):
+        return report
+    from mlgitops.plots import draw_plots
+
+    plots = draw_plots(base, head, {chart.name for chart in report.charts})
+    return msgspec.structs.replace(report, charts=(*report.charts, *plots))

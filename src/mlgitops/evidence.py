@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mlgitops.console import Console
-    from mlgitops.model import MetricChange, Policy, Report, Rule
+    from mlgitops.model import Chart, MetricChange, Policy, Report, Rule
     from mlgitops.predictions import Predictions
     from mlgitops.sides import SideFiles
 
@@ -31,7 +31,7 @@ _ROUNDING = 1e-6
 def add_evidence(
     report: Report, policy: Policy, base: SideFiles, head: SideFiles, console: Console
 ) -> Report:
-    """Return ``report`` with evidence for each judged metric that predictions can speak of."""
+    """Return ``report`` with what predictions can tell: evidence for judged metrics, charts."""
     path = policy.files.predictions
     wanted = _find_wanted(report, policy)
     if path is None or not wanted or report.test_data is TestData.CHANGED:
@@ -40,7 +40,7 @@ def add_evidence(
         return report
     fetch_missing(base, head, lambda _: {path}, console)
     try:
-        found = _compare(
+        found, charts = _compare(
             path, {name: rule for name, (rule, _) in wanted.items()}, policy, base, head
         )
     except MlgitopsError as error:
@@ -48,8 +48,6 @@ def add_evidence(
     except ImportError:
         hint = "the package numpy is not installed (`mlgitops[statistics]`)"
         return _with_notice(report, f"Noise was not estimated: {hint}.")
-    if found is None:
-        return report
     by_change = {
         (change.path, change.name): found[name]
         for name, (_, change) in wanted.items()
@@ -58,7 +56,7 @@ def add_evidence(
     metrics = tuple(
         _attach(change, by_change.get((change.path, change.name))) for change in report.metrics
     )
-    return msgspec.structs.replace(report, metrics=metrics)
+    return msgspec.structs.replace(report, metrics=metrics, charts=charts)
 
 
 def _find_wanted(report: Report, policy: Policy) -> dict[str, tuple[Rule, MetricChange]]:
@@ -84,16 +82,20 @@ def _nothing_moved(
 
 def _compare(
     path: str, rules: Mapping[str, Rule], policy: Policy, base: SideFiles, head: SideFiles
-) -> dict[str, Evidence] | None:
+) -> tuple[dict[str, Evidence], tuple[Chart, ...]]:
     one, two = _read(base, path), _read(head, path)
     if one is None or two is None:
         side = "base" if one is None else "head"
         raise MlgitopsError(f"`{path}` is not available at {side}.")
+    from mlgitops.charts import draw_charts
     from mlgitops.inference.compare import compare_predictions
+    from mlgitops.inference.matching import match_predictions
 
-    return compare_predictions(
-        one, two, metrics=rules, confidence=policy.confidence, cluster=policy.cluster
+    pair = match_predictions(one, two)
+    evidence = compare_predictions(
+        pair, metrics=rules, confidence=policy.confidence, cluster=policy.cluster
     )
+    return evidence, draw_charts(pair)
 
 
 def _read(side: SideFiles, path: str) -> Predictions | None:

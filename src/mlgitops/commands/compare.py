@@ -45,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="judge this revision, or `worktree`: the files on disk (default: worktree)",
     )
     parser.add_argument("--output", metavar="PATH", help="write the report to this file, as JSON")
+    parser.add_argument(
+        "--html", metavar="PATH", help="write the report to this file, as a page with charts"
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument(
         "--policy", metavar="PATH", help="the policy, from the project's folder (policy.yaml)"
@@ -69,8 +72,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from mlgitops.model import Verdict
 
     report = make_report(args, os.environ, console)
-    if args.output:
-        _write(Path(args.directory) / args.output, report)
+    _write_files(report, args)
     _hand_over(report, os.environ)
     _print(report, args, console)
     failed = report.judgement is not None and report.judgement.verdict is Verdict.FAIL
@@ -158,13 +160,29 @@ def find_base(repository: Repository, rev: str | None, head: Side) -> Side:
     return Side(sha=sha, ref=branch)
 
 
-def _write(path: Path, report: Report) -> None:
-    """Write the report beside its place first, so that no half of one is ever seen."""
-    from mlgitops.report import encode_report
+def _write_files(report: Report, args: argparse.Namespace) -> None:
+    """Write the report where the arguments ask for it, as JSON and as a page."""
+    if args.output:
+        from mlgitops.report import encode_report
 
+        _write(Path(args.directory) / args.output, encode_report(report))
+    if args.html:
+        from mlgitops.model import Links
+
+        try:
+            from mlgitops.render.html import render_html
+        except ImportError as error:
+            hint = "install it: `pip install 'mlgitops[html]'`"
+            raise MlgitopsError("--html needs the package Jinja2", hint=hint) from error
+        page = render_html(report, links=Links())
+        _write(Path(args.directory) / args.html, page.encode())
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write beside the place first, so that no half of a file is ever seen."""
     temporary = path.with_name(f"{path.name}.new")
     try:
-        temporary.write_bytes(encode_report(report))
+        temporary.write_bytes(data)
         temporary.replace(path)
     except OSError as error:
         raise MlgitopsError(f"cannot be written: {error.strerror}", where=str(path)) from error

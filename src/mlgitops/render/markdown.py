@@ -22,7 +22,6 @@ from mlgitops.render.changes import (
 )
 from mlgitops.render.escape import escape_address, escape_code, escape_prose
 from mlgitops.render.facts import (
-    find_row,
     headline,
     judged_rows,
     noise_notices,
@@ -32,9 +31,9 @@ from mlgitops.render.facts import (
     render_version,
     shared_confidence,
     test_data_text,
-    unsettled_rows,
 )
 from mlgitops.render.numbers import DASH, render_seconds
+from mlgitops.render.sentence import describe_row, find_deciding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -94,36 +93,11 @@ def render_report(report: Report, *, links: Links, detail: Detail = Detail.FULL)
 def _verdict_line(report: Report) -> str:
     """Line 1: the verdict and the metric that decides it."""
     title = f"**{headline(report)}**"
-    judgement = report.judgement
-    if judgement is None or judgement.deciding is None:
+    if report.judgement is None or report.judgement.deciding is None:
         return f"{title}: no policy names a metric to judge"
-    unsettled = unsettled_rows(report)
-    settled = judgement.verdict is not Verdict.PASS or not unsettled
-    row = find_row(report, judgement.deciding) if settled else unsettled[0]
-    return f"{title}: {_sentence(row)}" if row else title
-
-
-def _sentence(row: Row) -> str:
-    """Say how one metric moved, how sure that is, and what is allowed."""
-    name = escape_code(row.name)
-    if row.kind is Kind.REMOVED:
-        return f"{name} was {row.base} and is gone"
-    if row.kind is Kind.ADDED:
-        bounds = [limit for limit in row.limits if not limit.startswith("may lose")]
-        return f"{name} is new, {row.head}{_in_brackets(bounds)}"
-    if row.base == row.head == DASH:
-        return f"{name} {escape_prose(row.reasons[0])}" if row.reasons else name
-    moved = f"{name} {row.base} → {row.head}"
-    if row.kind is Kind.INCOMPARABLE:
-        return f"{moved}, which cannot be compared"
-    interval = [f"{row.confidence} interval {row.interval}"] if row.interval else []
-    change = row.delta if row.kind is not Kind.UNCHANGED else "unchanged"
-    known = ", ".join([change, *interval])
-    return f"{moved} ({'; '.join([known, *row.limits[:2]])})"
-
-
-def _in_brackets(texts: Sequence[str]) -> str:
-    return f" ({'; '.join(texts)})" if texts else ""
+    row = find_deciding(report)
+    sentence = f"{escape_code(row.name)} {escape_prose(describe_row(row))}" if row else ""
+    return f"{title}: {sentence.strip()}" if row else title
 
 
 def _sides_line(report: Report, links: Links) -> str:
@@ -215,12 +189,22 @@ def _first_change(report: Report) -> list[str]:
 def _folded(report: Report, detail: Detail) -> list[str]:
     """Everything else, folded."""
     return [
+        *_charts(report, detail),
         *_other_metrics(report, detail),
         *_params(report, detail),
         *_data(report, detail),
         *_cost(report, detail),
         *_stages(report, detail),
     ]
+
+
+def _charts(report: Report, detail: Detail) -> list[str]:
+    if not report.charts or detail >= Detail.JUDGED:
+        return []
+    from mlgitops.render.mermaid import list_charts, render_charts
+
+    title = f"{_count(len(report.charts), 'chart')}: {list_charts(report.charts)}"
+    return [_details(title, render_charts(report.charts), 0, "chart")]
 
 
 def _other_metrics(report: Report, detail: Detail) -> list[str]:
@@ -279,10 +263,9 @@ def _param_cells(param: ParamChange, *, several: bool) -> list[str]:
 
 
 def _data(report: Report, detail: Detail) -> list[str]:
-    total = len(report.data) + report.omitted.data
-    title = ": ".join(
-        part for part in (_count(total, "data file") + " changed", summarise_tables(report)) if part
-    )
+    total = max(len(report.data) + report.omitted.data, len(report.tables))
+    counts = f"{_count(total, 'data file')} changed"
+    title = ": ".join(part for part in (counts, summarise_tables(report)) if part)
     if not total:
         return []
     if detail >= Detail.JUDGED:
@@ -291,9 +274,9 @@ def _data(report: Report, detail: Detail) -> list[str]:
         [escape_code(item.path, cell=True), *map(_version, (item.base, item.head))]
         for item in report.data[:_MOST_ROWS]
     ]
-    table = _table(["Path", "Base", "Head"], cells)
-    body = "\n\n".join([*_tables(report), table])
-    return [_details(title, body, total - len(cells), "data file")]
+    versions = [_table(["Path", "Base", "Head"], cells)] if cells else []
+    hidden = total - max(len(cells), len(report.tables))
+    return [_details(title, "\n\n".join([*_tables(report), *versions]), hidden, "data file")]
 
 
 def _tables(report: Report) -> list[str]:

@@ -24,6 +24,17 @@ if TYPE_CHECKING:
 #: Bars that a comment shows; the HTML report shows all.
 MOST_BARS = 12
 _COLOURS = {"base": "#8c959f", "head": "#4493f8", "diagonal": "#d4a72c"}
+_NAMES = {
+    "roc": "ROC",
+    "precision_recall": "precision and recall",
+    "calibration": "calibration",
+    "scores": "scores",
+    "confusion": "confusion",
+    "f1_by_class": "F1",
+    "recall_by_class": "recall",
+    "residuals": "residuals",
+    "error_by_prediction": "errors",
+}
 _WIDTH, _HEIGHT = 640, 320
 _UNIT_POINTS, _POINTS = 21, 11  # on an axis from 0 to 1, and on any other
 _LABEL_ROOM = 84  # characters that fit below the x-axis
@@ -35,6 +46,20 @@ def render_charts(charts: Iterable[Chart]) -> str:
     """Render all charts as Markdown, one below the other."""
     blocks = [render_chart(chart) for chart in charts]
     return "\n\n".join(block for block in blocks if block)
+
+
+def list_charts(charts: Iterable[Chart]) -> str:
+    """Name the charts in our own words: it stands in a title, where nothing is escaped.
+
+    >>> list_charts([])
+    ''
+    """
+    known = [_NAMES.get(chart.name) for chart in charts]
+    names = [name for name in known if name]
+    plots = known.count(None)
+    if plots:
+        names.append("a plot of the project" if plots == 1 else f"{plots} plots of the project")
+    return ", ".join(names)
 
 
 def render_chart(chart: Chart) -> str:
