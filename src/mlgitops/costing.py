@@ -57,7 +57,7 @@ def record_cost(
     for name, (seconds, peak) in observed.items():
         if name in pipeline.locks:
             stages[name] = StageCost(
-                seconds=round(seconds, 2),
+                seconds=round(seconds, 3),
                 peak_memory_mb=None if peak is None else round(peak / _MEGABYTE, 1),
                 machine=machine,
                 outputs=fingerprint_outputs(pipeline.locks[name]),

@@ -31,6 +31,9 @@ FLOOR = 1e-4
 #: Levels of a text column that are named, each way.
 MAX_NAMED = 5
 
+#: So many levels may be categories in any table; more of them need so many rows each.
+_FEW_LEVELS, _ROWS_A_LEVEL = 20, 5
+
 _NOISE = 1.645  # standard deviations: a false alarm in about 5 of 100 cases
 
 
@@ -54,9 +57,17 @@ def measure_drift(base: Column, head: Column) -> Drift:
         return Drift(reason="no values")
     if base.values is not None and head.values is not None:
         return _measure_numbers(base, head)
-    if base.levels is None or head.levels is None:
+    if _is_own(base) or _is_own(head):
         return Drift(reason="too many different texts")
     return _measure_levels(base, head)
+
+
+def _is_own(column: Column) -> bool:
+    """Tell whether texts are the rows' own, as names and comments are, and no categories."""
+    if column.levels is None:
+        return True
+    few = max(_FEW_LEVELS, (column.missing.size - int(column.missing.sum())) // _ROWS_A_LEVEL)
+    return len(column.levels) > few
 
 
 def compute_psi(base: NDArray[np.int64], head: NDArray[np.int64]) -> float:

@@ -43,7 +43,7 @@ def diff_tables(base: Table, head: Table, *, key: str | None, path: str = "table
         changed, cells = None, dict.fromkeys(shared)
     else:
         added, removed, changed, cells = _diff_keyed(bits, used)
-    columns = _diff_columns(base, head, cells)
+    columns = _diff_columns(base, head, used, cells)
     if used is None and remark is None:
         remark = "no key column is known, so whole rows are compared"
     return TableChange(
@@ -149,19 +149,23 @@ def _match(base: Bits, head: Bits) -> tuple[Places, Places]:
     return left, right
 
 
-def _diff_columns(base: Table, head: Table, cells: dict[str, int | None]) -> list[ColumnChange]:
-    """List the columns that differ, most telling first."""
-    changes = [
-        _diff_column(name, base.columns.get(name), head.columns.get(name), cells.get(name))
-        for name in sorted({*base.columns, *head.columns})
-    ]
+def _diff_columns(
+    base: Table, head: Table, key: str | None, cells: dict[str, int | None]
+) -> list[ColumnChange]:
+    """List the columns that differ, most telling first; a key's values are names, no levels."""
+    changes = []
+    for name in sorted({*base.columns, *head.columns}):
+        one, two = base.columns.get(name), head.columns.get(name)
+        drift = Drift()
+        if one is not None and two is not None and name != key:
+            drift = measure_drift(one, two)
+        changes.append(_diff_column(name, one, two, drift, cells.get(name)))
     return sorted((change for change in changes if is_telling(change)), key=_rank)
 
 
 def _diff_column(
-    name: str, base: Column | None, head: Column | None, changed: int | None
+    name: str, base: Column | None, head: Column | None, drift: Drift, changed: int | None
 ) -> ColumnChange:
-    drift = Drift() if base is None or head is None else measure_drift(base, head)
     return ColumnChange(
         name=name,
         base_kind=base.kind.value if base is not None else None,
