@@ -21,6 +21,15 @@ from msgspec import Struct
 
 from mlgitops import __version__
 from mlgitops.model import ChartKind, Kind, StageState, Verdict
+from mlgitops.render.changes import (
+    COLUMN_HEAD,
+    COST_HEAD,
+    column_cells,
+    cost_cells,
+    describe_cost,
+    describe_table,
+    summarise_tables,
+)
 from mlgitops.render.escape import clean_text, escape_address
 from mlgitops.render.facts import (
     headline,
@@ -96,7 +105,18 @@ def render_html(report: Report, *, links: Links) -> str:
         confidence=shared_confidence(rows),
         notices=[*report.notices, *noise_notices(report)],
         charts=[_draw(chart, at) for at, chart in enumerate(report.charts)],
+        tables=[
+            (describe_table(table), table, [column_cells(column) for column in table.columns])
+            for table in report.tables
+        ],
+        table_counts=summarise_tables(report),
+        column_head=COLUMN_HEAD,
+        cost=describe_cost(report),
+        cost_head=COST_HEAD,
+        cost_rows=cost_cells(report),
         others=others[:MOST_ROWS],
+        others_in_files=len({row.path for row in others}) > 1,
+        params_in_files=len({param.path for param in report.params}) > 1,
         others_total=len(others) + report.omitted.metrics,
         others_moved=sum(row.kind is not Kind.UNCHANGED for row in others),
         methods=_list_methods(report),
