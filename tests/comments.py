@@ -6,6 +6,7 @@ from builders import make_change, make_report, steady_changes
 
 from mlgitops.comparison import NO_POLICY
 from mlgitops.model import (
+    ColumnChange,
     DataChange,
     DataVersion,
     Links,
@@ -17,6 +18,7 @@ from mlgitops.model import (
     Rule,
     StageChange,
     StageState,
+    TableChange,
     TestData,
 )
 
@@ -53,6 +55,61 @@ _DATA = (
         base=None,
         head=DataVersion(hash="md5:00112233445566778899aabbccddeeff.dir", size=99, files=3),
     ),
+)
+
+
+_TABLES = (
+    TableChange(
+        path="data/raw/table.csv",
+        base_rows=29_998,
+        head_rows=31_020,
+        key="id",
+        added=1_040,
+        removed=18,
+        changed=212,
+        columns=(
+            ColumnChange(
+                name="carrier",
+                base_kind="text",
+                head_kind="text",
+                changed_rows=0,
+                base_missing=0.0,
+                head_missing=0.0,
+                psi=0.021,
+                psi_expected=0.0005,
+                new_levels=("WN",),
+            ),
+            ColumnChange(
+                name="dep_hour",
+                base_kind="number",
+                head_kind="number",
+                changed_rows=0,
+                base_missing=0.0,
+                head_missing=0.0,
+                psi=0.142,
+                psi_expected=0.0006,
+                mean_shift=0.31,
+            ),
+            ColumnChange(
+                name="distance",
+                base_kind="number",
+                head_kind="number",
+                changed_rows=212,
+                base_missing=0.0,
+                head_missing=0.0412,
+                psi=0.004,
+                psi_expected=0.0006,
+                mean_shift=-0.02,
+            ),
+        ),
+    ),
+    TableChange(path="data/raw/weather.csv", reason="line 7 is not UTF-8 (head)"),
+)
+_COST = (
+    make_change("cost.training_seconds", 41.2, 63.0, path="reports/cost.json"),
+    make_change("cost.peak_memory_mb", 512.0, 514.1, path="reports/cost.json"),
+    make_change("cost.model_size_mb", 12.5, 12.5, path="reports/cost.json"),
+    make_change("cost.latency_ms", 1.71, 5.24, path="reports/cost.json"),
 )
 
 
@@ -101,6 +158,17 @@ def situations() -> dict[str, Report]:
             make_change(_AUC, 0.73112, 0.73112),
             make_change("test.log_loss", 0.44, 0.44),
             make_change("model.size_mb", 12.5, 12.5),
+        ),
+        "data_changed": make_report(
+            make_change(_AUC, 0.70123, 0.73112, interval=(0.0213, 0.0391)),
+            *steady,
+            data=_DATA[:1],
+            tables=_TABLES,
+            cost=_COST,
+            policy=Policy(
+                metrics={_AUC: Rule(max_worsening=0.005)},
+                budgets={"cost.latency_ms": Rule(greater_is_better=False, max_value=5.0)},
+            ),
         ),
         "removed": make_report(make_change(_AUC, 0.73112, None), *steady),
         "missing": make_report(*steady),

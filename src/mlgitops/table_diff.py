@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlgitops.drift import Drift, measure_drift
-from mlgitops.model import ColumnChange, TableChange
+from mlgitops.model import SHIFTED, ColumnChange, TableChange
 from mlgitops.tables import ColumnKind
 from mlgitops.tables.columns import mix, salt
 
@@ -196,8 +196,8 @@ def is_telling(change: ColumnChange) -> bool:
 
 
 def _rank(change: ColumnChange) -> tuple[int, float, int, str]:
-    """Sort key: added, removed and retyped columns, then new levels, shift, changed cells."""
+    """Sort key: added, removed and retyped columns, then shifts, new levels, changed cells."""
     retyped = change.base_kind != change.head_kind
     levels = bool(change.new_levels or change.gone_levels)
-    first = 0 if retyped else 1 if levels else 2
+    first = 0 if retyped else 1 if (change.psi or 0.0) >= SHIFTED else 2 if levels else 3
     return (first, -(change.psi or 0.0), -(change.changed_rows or 0), change.name)

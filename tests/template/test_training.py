@@ -17,6 +17,7 @@ from mlgitops.cli import run
 from mlgitops.config import parse_policy
 from mlgitops.console import Console
 from mlgitops.environments import make_environment
+from mlgitops.latency import Timing, find_scoring, measure_latency
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,3 +108,15 @@ def test_a_project_passes_its_own_checks(
     printed = run_tool(environment, project, "pytest", "-q")
     assert " passed" in printed
     assert "skipped" not in printed
+    timing = time_model(environment, project)
+    assert 0 < timing.row_ms < 10_000
+    assert 0 < timing.thousand_rows_ms < 10_000
+
+
+def time_model(environment: Path, project: Path) -> Timing:
+    """Ask the project how long its model takes, as `mlgitops train` does."""
+    (project / ".venv").symlink_to(environment)
+    files = parse_policy((project / "policy.yaml").read_bytes(), where="policy.yaml").files
+    module = find_scoring(project, files)
+    assert module == f"{project.name.replace('-', '_')}.scoring"
+    return measure_latency(project, module, files)

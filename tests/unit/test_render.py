@@ -18,6 +18,7 @@ from markdown_it import MarkdownIt
 from mlgitops.console import Console
 from mlgitops.errors import MlgitopsError
 from mlgitops.model import (
+    ColumnChange,
     DataChange,
     Links,
     ParamChange,
@@ -26,6 +27,7 @@ from mlgitops.model import (
     Rule,
     StageChange,
     StageState,
+    TableChange,
 )
 from mlgitops.render.escape import escape_address, escape_code, escape_prose
 from mlgitops.render.markdown import Detail, render_comment, render_report
@@ -100,6 +102,29 @@ def plain_texts(tokens: list[Token]) -> list[str]:
     return [token.content for token in tokens if token.type == "text"]
 
 
+def table_with(name: str) -> TableChange:
+    """Make the change of a table in which ``name`` stands wherever data may stand."""
+    column = ColumnChange(
+        name=name[:200],
+        base_kind="text",
+        head_kind="text",
+        changed_rows=1,
+        new_levels=(name[:500],),
+        gone_levels=(name[:500],),
+        reason=name[:500],
+    )
+    return TableChange(
+        path=name[:500],
+        base_rows=2,
+        head_rows=2,
+        added=0,
+        removed=0,
+        changed=1,
+        columns=(column,),
+        remark=name[:500],
+    )
+
+
 def report_with(name: str) -> Report:
     """Make a report in which ``name`` stands wherever a name or sentence may stand."""
     short = name[:200]
@@ -111,6 +136,8 @@ def report_with(name: str) -> Report:
         params=(ParamChange(path=name[:500], name=short, base=name[:500], head=None),),
         data=(DataChange(path=name[:500]),),
         stages=(StageChange(name=short, state=StageState.RAN, causes=(name[:500],)),),
+        tables=(table_with(name), TableChange(path=name[:500], reason=name[:500])),
+        cost=(make_change(short, 1.0, 2.0, path=name[:500]), make_change("cost.x", 1.0, 2.0)),
         notices=(name[:500],),
         protected=(name[:500],),
     )

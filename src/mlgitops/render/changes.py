@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlgitops.model import SHIFTED, SHIFTED_FAR, Verdict
+from mlgitops.render.facts import limit_texts
 from mlgitops.render.numbers import DASH, render_number, render_seconds, render_size
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _MINUS = "\u2212"
 _MOST_NAMES = 3
 _MOST_PHRASES = 5
 _SHARE_WORTH_TELLING = 0.01
+_PERCENT = 0.01
 _LABELS = {
     "cost.training_seconds": "training",
     "cost.peak_memory_mb": "peak memory",
@@ -90,7 +92,7 @@ def describe_cost(report: Report) -> str:
     """Say in one line what the model costs; "" when nothing is known."""
     texts = [
         f"{_LABELS[change.name]} {_amount(change.name, change.head)}"
-        + (f" ({_relative(change)})" if change.relative_delta else "")
+        + (f" ({_relative(change)})" if abs(change.relative_delta or 0.0) >= _PERCENT else "")
         for change in _in_order(report)
         if change.head is not None and change.name in _LABELS
     ]
@@ -106,7 +108,7 @@ def cost_cells(report: Report) -> list[list[str]]:
             _amount(change.name, change.base),
             _amount(change.name, change.head),
             change.reason or _relative(change),
-            _budget(change, judged.get(change.name)),
+            _budget(judged.get(change.name)),
         ]
         for change in _in_order(report)
     ]
@@ -230,18 +232,17 @@ def _relative(change: MetricChange) -> str:
         return "unchanged"
     if change.relative_delta is None:
         return DASH
-    if abs(change.relative_delta) < 0.005:  # noqa: PLR2004 - half of the last digit
+    if abs(change.relative_delta) < _PERCENT:
         return "under 1%"
     return f"{change.relative_delta * 100:+.0f}%".replace("-", _MINUS)
 
 
-def _budget(change: MetricChange, verdict: MetricVerdict | None) -> str:
+def _budget(verdict: MetricVerdict | None) -> str:
+    """Say what the policy allows, and whether it is kept."""
     if verdict is None:
         return DASH
-    rule = verdict.rule
-    limits = [f"at most {_amount(change.name, rule.max_value)}"] if rule.max_value else []
     mark = "✅" if verdict.verdict is Verdict.PASS else "❌"
-    return " ".join([mark, *limits])
+    return " ".join([mark, "; ".join(limit_texts(verdict.rule))])
 
 
 def _verdicts(report: Report) -> Sequence[MetricVerdict]:
