@@ -10,6 +10,8 @@ import pytest
 from dvc_project import DVC_YAML, DvcProject, make_predictions
 
 from mlgitops.cli import run
+from mlgitops.commands.compare import find_links
+from mlgitops.model import Links
 from mlgitops.report import parse_report
 
 if TYPE_CHECKING:
@@ -102,3 +104,28 @@ def test_without_jinja_the_page_says_what_to_install(project: DvcProject, tmp_pa
     )
     assert done.returncode == 2
     assert "mlgitops[html]" in done.stderr
+
+
+ON_GITHUB = {
+    "GITHUB_REPOSITORY": "octo-org/flights",
+    "GITHUB_SERVER_URL": "https://github.com",
+    "GITHUB_API_URL": "https://api.github.com",
+    "GITHUB_RUN_ID": "42",
+    "GITHUB_RUN_NUMBER": "7",
+    "GITHUB_RUN_ATTEMPT": "1",
+}
+PAGE = "https://github.com/octo-org/flights"
+
+
+@pytest.mark.parametrize(
+    ("environ", "links"),
+    [
+        ({}, Links()),
+        (ON_GITHUB, Links(run_url=f"{PAGE}/actions/runs/42/attempts/1", repository_url=PAGE)),
+        (ON_GITHUB | {"GITHUB_REPOSITORY": "nonsense"}, Links()),
+    ],
+    ids=["on a laptop", "on GitHub", "odd"],
+)
+def test_the_page_links_to_where_it_was_made(environ: dict[str, str], links: Links) -> None:
+    """In a workflow the page names the run; elsewhere it links to nothing."""
+    assert find_links(environ) == links

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mlgitops.console import Console
     from mlgitops.git import Repository
-    from mlgitops.model import Report, Side
+    from mlgitops.model import Links, Report, Side
 
 WORKTREE = "worktree"
 EXAMPLES = """\
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from mlgitops.model import Verdict
 
     report = make_report(args, os.environ, console)
-    _write_files(report, args)
+    _write_files(report, args, os.environ)
     _hand_over(report, os.environ)
     _print(report, args, console)
     failed = report.judgement is not None and report.judgement.verdict is Verdict.FAIL
@@ -160,22 +160,35 @@ def find_base(repository: Repository, rev: str | None, head: Side) -> Side:
     return Side(sha=sha, ref=branch)
 
 
-def _write_files(report: Report, args: argparse.Namespace) -> None:
+def _write_files(report: Report, args: argparse.Namespace, environ: Mapping[str, str]) -> None:
     """Write the report where the arguments ask for it, as JSON and as a page."""
     if args.output:
         from mlgitops.report import encode_report
 
         _write(Path(args.directory) / args.output, encode_report(report))
     if args.html:
-        from mlgitops.model import Links
-
         try:
             from mlgitops.render.html import render_html
         except ImportError as error:
             hint = "install it: `pip install 'mlgitops[html]'`"
             raise MlgitopsError("--html needs the package Jinja2", hint=hint) from error
-        page = render_html(report, links=Links())
+        page = render_html(report, links=find_links(environ))
         _write(Path(args.directory) / args.html, page.encode())
+
+
+def find_links(environ: Mapping[str, str]) -> Links:
+    """Find the addresses of the workflow run and its repository; none outside of one."""
+    from mlgitops.model import Links
+
+    if "GITHUB_RUN_ID" not in environ:
+        return Links()
+    from mlgitops.github.event import parse_run
+
+    try:
+        run = parse_run(environ)
+    except MlgitopsError:
+        return Links()
+    return Links(run_url=run.run_url, repository_url=run.repository_url)
 
 
 def _write(path: Path, data: bytes) -> None:
