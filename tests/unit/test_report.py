@@ -13,6 +13,7 @@ from comments import situations
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.judge import judge_report
+from mlgitops.model import ColumnChange, TableChange
 from mlgitops.report import (
     MAX_REPORT_BYTES,
     encode_report,
@@ -148,3 +149,17 @@ def test_a_small_report_is_kept_whole() -> None:
     """Nothing is left out where all fits."""
     report = make_report(*steady_changes())
     assert fit_report(report) == report
+
+
+def test_wide_tables_lose_columns_before_they_burst_the_report() -> None:
+    """Changed tables of many columns with long texts keep the most telling ones."""
+    columns = tuple(
+        ColumnChange(name=f"c{at}", psi=1.0, new_levels=("\u2603" * 400,) * 20) for at in range(60)
+    )
+    tables = tuple(TableChange(path=f"{at}.csv", columns=columns) for at in range(10))
+    small = fit_report(make_report(*steady_changes(), tables=tables))
+    assert len(encode_report(small)) <= MAX_REPORT_BYTES
+    assert parse_report(encode_report(small)) == small
+    for table in small.tables:
+        assert table.columns[0].name == "c0"
+        assert len(table.columns) + table.omitted_columns == 60

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .params import Params
 
 #: A timing repeats until it has lasted so many seconds, and at least so often.
-TIMED_SECONDS = 0.5
+TIMED_SECONDS = 0.2
 TIMED_CALLS = 5
 
 #: Decimals of a score: enough to order rows, few enough to be the same on every machine.
