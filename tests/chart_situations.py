@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlgitops.charts import draw_charts
+from mlgitops.charts.draw import draw_charts
 from mlgitops.inference.matching import Pair
 from mlgitops.model import Chart, ChartKind, Series
 

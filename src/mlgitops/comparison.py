@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mlgitops.config import parse_policy
-from mlgitops.cost import compare_cost
+from mlgitops.cost.changes import compare_cost
 from mlgitops.diff import diff_data, diff_metrics, diff_params, diff_stages
 from mlgitops.errors import MlgitopsError
 from mlgitops.judge import judge_report
@@ -28,7 +28,7 @@ from mlgitops.report import fit_report
 from mlgitops.runs import read_run
 from mlgitops.sides import SideFiles, read_sides
 from mlgitops.staleness import find_stale
-from mlgitops.table_changes import compare_tables
+from mlgitops.tables.changes import compare_tables
 
 if TYPE_CHECKING:
     from mlgitops.console import Console
@@ -207,7 +207,7 @@ def _add_plots(report: Report, base: SideFiles, head: SideFiles) -> Report:
     """Add the plots that dvc.yaml declares to the charts that predictions gave."""
     if not (base.pipeline.plots or head.pipeline.plots):
         return report
-    from mlgitops.plots import draw_plots
+    from mlgitops.charts.plots import draw_plots
 
     plots = draw_plots(base, head, {chart.name for chart in report.charts})
     return msgspec.structs.replace(report, charts=(*report.charts, *plots))

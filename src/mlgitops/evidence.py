@@ -87,7 +87,7 @@ def _compare(
     if one is None or two is None:
         side = "base" if one is None else "head"
         raise MlgitopsError(f"`{path}` is not available at {side}.")
-    from mlgitops.charts import draw_charts
+    from mlgitops.charts.draw import draw_charts
     from mlgitops.inference.compare import compare_predictions
     from mlgitops.inference.matching import match_predictions
 

@@ -10,10 +10,10 @@ from collections import deque
 from dataclasses import asdict, dataclass, field
 from typing import IO, TYPE_CHECKING
 
-from mlgitops.costing import record_cost
+from mlgitops.cost.measure import record_cost
+from mlgitops.cost.memory import MemorySampler
 from mlgitops.dvc import explain_failure, find_dvc, project_environment, run_dvc
 from mlgitops.errors import MlgitopsError
-from mlgitops.memory import MemorySampler
 from mlgitops.storage.branch import find_revision, run_git
 from mlgitops.storage.objects import read_yaml
 from mlgitops.storage.sources import cache_sources

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mlgitops.config import nearest_name, parse_policy
-from mlgitops.cost import COST_NAMES
+from mlgitops.cost.changes import COST_NAMES
 from mlgitops.errors import MistakesError, MlgitopsError
 from mlgitops.metrics import parse_metrics
 from mlgitops.parsing import Place, Value, parse_yaml

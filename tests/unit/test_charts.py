@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix, f1_score, recall_score, roc_auc_score, roc_curve
 
-from mlgitops.charts import BINS, GROUPS, MOST_BARS, draw_charts
-from mlgitops.curves import MOST_POINTS, simplify
+from mlgitops.charts.curves import MOST_POINTS, simplify
+from mlgitops.charts.draw import BINS, GROUPS, MOST_BARS, draw_charts
 from mlgitops.inference.matching import Pair
 from mlgitops.model import Chart, ChartKind
 

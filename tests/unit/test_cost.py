@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from mlgitops.config import parse_policy
 from mlgitops.console import Console
-from mlgitops.cost import COST_NAMES, NOT_MEASURED, OTHER_MACHINE, compare_cost
-from mlgitops.cost_record import (
+from mlgitops.cost.changes import COST_NAMES, NOT_MEASURED, OTHER_MACHINE, compare_cost
+from mlgitops.cost.latency import find_scoring, measure_latency
+from mlgitops.cost.measure import record_cost
+from mlgitops.cost.record import (
     COST_FILE,
     RUN_COST_FILE,
     CostRecord,
@@ -25,10 +27,8 @@ from mlgitops.cost_record import (
     parse_cost,
     write_cost,
 )
-from mlgitops.costing import record_cost
 from mlgitops.errors import MlgitopsError
 from mlgitops.judge import judge_report
-from mlgitops.latency import find_scoring, measure_latency
 from mlgitops.model import DataVersion, Files, MetricChange, Policy, Verdict
 from mlgitops.pipeline import LockEntry, Pipeline
 from mlgitops.sides import SideFiles

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Self
 import pytest
 from builders import GitRepository
 
+from mlgitops.charts.plots import draw_plots, parse_rows, read_plots
 from mlgitops.errors import MlgitopsError
 from mlgitops.git import Folder, Repository
-from mlgitops.plots import draw_plots, parse_rows, read_plots
 from mlgitops.sides import SideFiles
 
 if TYPE_CHECKING:

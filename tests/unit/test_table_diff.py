@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from mlgitops.drift import compute_psi, expect_psi, measure_drift
-from mlgitops.table_diff import MAX_LISTED, diff_tables
-from mlgitops.tables import Table, read_table
+from mlgitops.tables.diff import MAX_LISTED, diff_tables
+from mlgitops.tables.drift import compute_psi, expect_psi, measure_drift
+from mlgitops.tables.table import Table, read_table
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
 
-    from mlgitops.drift import Drift
     from mlgitops.model import ColumnChange, TableChange
+    from mlgitops.tables.drift import Drift
 
 HEADER = ("id", "carrier", "distance", "late")
 ROWS = [(f"f{at}", "AABBDD"[at % 6 : at % 6 + 2], str(at * 10), str(at % 2)) for at in range(400)]

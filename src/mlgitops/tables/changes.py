@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mlgitops.console import Console
     from mlgitops.model import Policy
     from mlgitops.sides import SideFiles
-    from mlgitops.tables import Table
+    from mlgitops.tables.table import Table
 
 #: Tables that are opened; the pointers of others are listed all the same.
 MAX_TABLES = 10
@@ -101,7 +101,7 @@ def _compare(path: str, base: SideFiles, head: SideFiles, console: Console) -> T
 
 
 def _open_both(path: str, base: SideFiles, head: SideFiles) -> TableChange:
-    from mlgitops.table_diff import diff_tables
+    from mlgitops.tables.diff import diff_tables
 
     one, two = _read(path, base), _read(path, head)
     if one is None or two is None:
@@ -120,7 +120,7 @@ def _read(path: str, side: SideFiles) -> Table | None:
     source = _find_source(path, side)
     if source is None:
         return None
-    from mlgitops.tables import read_table
+    from mlgitops.tables.table import read_table
 
     return read_table(source, where=side.name)
 

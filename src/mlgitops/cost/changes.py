@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlgitops.cost_record import (
+from mlgitops.cost.record import (
     COST_FILE,
     RUN_COST_FILE,
     CostRecord,
@@ -22,7 +22,7 @@ from mlgitops.errors import MlgitopsError
 from mlgitops.metrics import MetricSet
 
 if TYPE_CHECKING:
-    from mlgitops.cost_record import StageCost
+    from mlgitops.cost.record import StageCost
     from mlgitops.model import MetricChange, Policy
     from mlgitops.sides import SideFiles
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlgitops.drift import Drift, measure_drift
 from mlgitops.model import SHIFTED, ColumnChange, TableChange
-from mlgitops.tables import ColumnKind
 from mlgitops.tables.columns import mix, salt
+from mlgitops.tables.drift import Drift, measure_drift
+from mlgitops.tables.table import ColumnKind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mlgitops.tables import Column, Table
+    from mlgitops.tables.table import Column, Table
 
     Bits = NDArray[np.uint64]
     Places = NDArray[np.int64]

@@ -219,7 +219,7 @@ def _as_number(value: Value) -> float | None:
 
 
 def _make_series(side: str, points: list[tuple[float, float]]) -> Series:
-    from mlgitops.curves import MOST_POINTS, round_numbers, simplify
+    from mlgitops.charts.curves import MOST_POINTS, round_numbers, simplify
 
     x, y = zip(*points, strict=True)
     kept = simplify(x, y, MOST_POINTS)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mlgitops.cost_record import (
+from mlgitops.cost.record import (
     COST_FILE,
     RUN_COST_FILE,
     CostRecord,
@@ -120,7 +120,7 @@ def _renew_latency(
 
 def _measure(project: Path, files: Files, version: DataVersion, console: Console) -> Latency | None:
     """Ask the project for the model's times; without an answer there are none."""
-    from mlgitops.latency import find_scoring, measure_latency
+    from mlgitops.cost.latency import find_scoring, measure_latency
 
     module = find_scoring(project, files)
     if module is None:

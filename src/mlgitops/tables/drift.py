@@ -16,12 +16,12 @@ import numpy as np
 from msgspec import Struct
 
 from mlgitops.model import SHIFTED
-from mlgitops.tables import ColumnKind
+from mlgitops.tables.table import ColumnKind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mlgitops.tables import Column
+    from mlgitops.tables.table import Column
 
 #: Numbers are cut at the base's deciles, unless the base has at most so many different ones.
 BINS = 10

@@ -1,7 +1,7 @@
 """Predictions of base and head, matched, to the charts that suit the task. Pure; numpy only.
 
 Every point of a curve is exact: it belongs to a score that occurs. Which points are kept is
-decided by :mod:`mlgitops.curves`. One sort per model and class is all that grows with rows.
+decided by :mod:`mlgitops.charts.curves`. One sort per model and class is all that grows with rows.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from mlgitops.curves import MOST_POINTS, round_number, round_numbers, simplify
+from mlgitops.charts.curves import MOST_POINTS, round_number, round_numbers, simplify
 from mlgitops.inference.estimate import Undefined
 from mlgitops.inference.labels import Coded, code_labels
 from mlgitops.model import MAX_DRAWN, Chart, ChartKind, Series

@@ -1,0 +1,1 @@
+"""Charts as facts: points of base and head, from predictions and from DVC's plot files."""
