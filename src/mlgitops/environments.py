@@ -13,6 +13,7 @@ import hashlib
 import os
 import shutil
 import sys
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -219,7 +220,7 @@ def _link(link: Path, folder: Path) -> Path:
             where=str(link),
             hint=f"`mv {link.name} {link.name}.old`, then run the same command again",
         )
-    temporary = link.with_name(f"{link.name}.{os.getpid()}")
+    temporary = link.with_name(f"{link.name}.{os.getpid()}-{threading.get_native_id()}")
     temporary.symlink_to(folder)
     temporary.replace(link)
     return link

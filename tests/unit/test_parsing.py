@@ -61,7 +61,8 @@ def test_json_is_read_back(value: Value) -> None:
     """Whatever is written as JSON is read back the same, by both parsers."""
     data = json.dumps(value).encode()
     assert parse_json(data, "f") == value
-    if data.isascii() and b"\\u" not in data:
+    beyond_yaml = b"\\u" in data or b"Infinity" in data or b"NaN" in data
+    if data.isascii() and not beyond_yaml:
         assert parse_yaml(data, "f") == value
 
 
