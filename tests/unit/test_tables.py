@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.tables.numbers import parse_days, parse_numbers
 from mlgitops.tables import blocks
+from mlgitops.tables.numbers import parse_days, parse_numbers
 from mlgitops.tables.table import Table, read_table
 
 if TYPE_CHECKING:
