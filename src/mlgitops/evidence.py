@@ -16,9 +16,10 @@ from mlgitops.model import Evidence, TestData
 from mlgitops.sides import fetch_missing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from mlgitops.console import Console
+    from mlgitops.inference.matching import Pair
     from mlgitops.model import Chart, MetricChange, Policy, Report, Rule
     from mlgitops.predictions import Predictions
     from mlgitops.sides import SideFiles
@@ -31,17 +32,74 @@ _ROUNDING = 1e-6
 def add_evidence(
     report: Report, policy: Policy, base: SideFiles, head: SideFiles, console: Console
 ) -> Report:
-    """Return ``report`` with what predictions can tell: evidence for judged metrics, charts."""
-    path = policy.files.predictions
+    """Return ``report`` with what predictions can tell: evidence, charts, and slices."""
+    found = PredictionFiles(policy.files.predictions, base, head, console)
+    report = _add_noise(report, policy, found)
+    if not policy.slices:
+        return report
+    from mlgitops.slices.measure import measure_rules
+
+    return msgspec.structs.replace(report, slices=measure_rules(report, policy, found))
+
+
+class PredictionFiles:
+    """Both sides' predictions, fetched and read when they are first asked for."""
+
+    def __init__(
+        self, path: str | None, base: SideFiles, head: SideFiles, console: Console
+    ) -> None:
+        self.path = path
+        self.base, self.head = base, head
+        self._console = console
+        self._fetched = False
+        self._read: dict[str, Predictions | None] = {}
+        self._pair: Pair | None = None
+
+    @property
+    def same(self) -> bool:
+        """Tell whether both sides have the very same file."""
+        path = self.path or ""
+        return self.base.find_hash(path) == self.head.find_hash(path)
+
+    def read(self, side: SideFiles) -> Predictions | None:
+        """Read one side's; None when it has none. Raises MlgitopsError when it is damaged."""
+        path = self.path or ""
+        if not self._fetched:
+            fetch_missing(self.base, self.head, lambda _: {path}, self._console)
+            self._fetched = True
+        key = self.base.name if self.same and self.base.find_hash(path) else side.name
+        if key not in self._read:
+            self._read[key] = _read(side, path)
+        return self._read[key]
+
+    def exists(self, side: SideFiles) -> bool:
+        """Tell whether a side has predictions at all, whether or not they are here."""
+        path = self.path or ""
+        return side.find_version(path) is not None or side.read(path) is not None
+
+    def pair(self) -> Pair:
+        """Match both sides' rows. Raises MlgitopsError when a side is not available."""
+        if self._pair is None:
+            one, two = self.read(self.base), self.read(self.head)
+            if one is None or two is None:
+                side = "base" if one is None else "head"
+                raise MlgitopsError(f"`{self.path}` is not available at {side}.")
+            from mlgitops.inference.matching import match_predictions
+
+            self._pair = match_predictions(one, two)
+        return self._pair
+
+
+def _add_noise(report: Report, policy: Policy, files: PredictionFiles) -> Report:
+    """Add evidence for judged metrics that moved, and charts."""
     wanted = _find_wanted(report, policy)
-    if path is None or not wanted or report.test_data is TestData.CHANGED:
+    if files.path is None or not wanted or report.test_data is TestData.CHANGED:
         return report
-    if _nothing_moved(wanted, path, base, head):
+    if files.same and all(change.delta == 0 for _, change in wanted.values()):
         return report
-    fetch_missing(base, head, lambda _: {path}, console)
     try:
         found, charts = _compare(
-            path, {name: rule for name, (rule, _) in wanted.items()}, policy, base, head
+            files.pair, {name: rule for name, (rule, _) in wanted.items()}, policy
         )
     except MlgitopsError as error:
         return _with_notice(report, f"Noise was not estimated: {error.what}")
@@ -69,29 +127,13 @@ def _find_wanted(report: Report, policy: Policy) -> dict[str, tuple[Rule, Metric
     return wanted
 
 
-def _nothing_moved(
-    wanted: Mapping[str, tuple[Rule, MetricChange]],
-    path: str,
-    base: SideFiles,
-    head: SideFiles,
-) -> bool:
-    """Tell whether both sides predicted and measured the very same."""
-    same = base.find_hash(path) == head.find_hash(path)
-    return same and all(change.delta == 0 for _, change in wanted.values())
-
-
 def _compare(
-    path: str, rules: Mapping[str, Rule], policy: Policy, base: SideFiles, head: SideFiles
+    find_pair: Callable[[], Pair], rules: Mapping[str, Rule], policy: Policy
 ) -> tuple[dict[str, Evidence], tuple[Chart, ...]]:
-    one, two = _read(base, path), _read(head, path)
-    if one is None or two is None:
-        side = "base" if one is None else "head"
-        raise MlgitopsError(f"`{path}` is not available at {side}.")
     from mlgitops.charts.draw import draw_charts
     from mlgitops.inference.compare import compare_predictions
-    from mlgitops.inference.matching import match_predictions
 
-    pair = match_predictions(one, two)
+    pair = find_pair()
     evidence = compare_predictions(
         pair, metrics=rules, confidence=policy.confidence, cluster=policy.cluster
     )
