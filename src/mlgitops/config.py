@@ -9,8 +9,17 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from mlgitops.errors import MistakesError, MlgitopsError
-from mlgitops.model import Files, OnInconclusive, Policy, Rule, SliceRule, Statistic
+from mlgitops.model import (
+    MAX_SLICE_RULES,
+    Files,
+    OnInconclusive,
+    Policy,
+    Rule,
+    SliceRule,
+    Statistic,
+)
 from mlgitops.parsing import Place, parse_yaml
+from mlgitops.slices.metrics import DIRECTIONS, SIGNED, split_metric
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -264,35 +273,74 @@ def _read_slices(value: object, place: Place, check: _Checker) -> tuple[SliceRul
     if not isinstance(value, list):
         check.mistake(place, f"slices must be a list, not {_kind(value)}", "begin each with `- `")
         return ()
+    if len(value) > MAX_SLICE_RULES:
+        check.mistake(place, f"slices holds at most {MAX_SLICE_RULES} rules, not {len(value)}")
+        return ()
     rules = [_read_slice(item, (*place, at), check) for at, item in enumerate(value)]
-    return tuple(rule for rule in rules if rule is not None)
+    return tuple(dict.fromkeys(rule for rule in rules if rule is not None))
 
 
 def _read_slice(body: object, place: Place, check: _Checker) -> SliceRule | None:
     before = len(check.errors)
     found = check.mapping(body, place, SliceRule.__struct_fields__)
-    for key in ("by", "metric", "statistic"):
+    for key in ("by", "metric"):
         if key not in found and isinstance(body, dict):
             check.mistake(place, f"a slice needs `{key}`")
     by = _read_columns(found["by"], (*place, "by"), check) if "by" in found else ()
     if "metric" in found:
-        check.name(found["metric"], (*place, "metric"))
+        _read_slice_metric(found["metric"], (*place, "metric"), check)
     if "statistic" in found:
         check.choice(found["statistic"], (*place, "statistic"), Statistic)
     limits = {
         key: check.number(found[key], (*place, key))
-        for key in ("min_value", "max_value")
-        if key in found
+        for key in ("min_value", "max_value", "max_worsening")
+        if found.get(key) is not None
     }
-    if isinstance(body, dict) and not limits:
-        check.mistake(place, "a slice needs `min_value` or `max_value`")
+    if isinstance(body, dict):
+        _check_limits(found, limits, place, check)
     rows = found.get("min_rows", 1)
     if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
         check.mistake((*place, "min_rows"), "min_rows must be a whole number from 1")
     if len(check.errors) > before:
         return None
-    statistic = Statistic(found["statistic"])
+    statistic = Statistic(found["statistic"]) if "statistic" in found else None
     return SliceRule(by=by, metric=found["metric"], statistic=statistic, min_rows=rows, **limits)
+
+
+def _read_slice_metric(value: object, place: Place, check: _Checker) -> None:
+    name = check.name(value, place)
+    if name is not None and split_metric(name) is None:
+        near = nearest_name(name, DIRECTIONS)
+        hint = f"did you mean `{near}`?" if near else f"known here: {', '.join(DIRECTIONS)}"
+        check.mistake(place, f"no slice metric is named {_quote(name)}", hint)
+
+
+def _check_limits(
+    found: dict[str, Any], limits: dict[str, float | None], place: Place, check: _Checker
+) -> None:
+    """Check that the rule asks for something, and for nothing that cannot be."""
+    bounds = [key for key in ("min_value", "max_value") if key in limits]
+    metric = found.get("metric")
+    split = split_metric(metric) if isinstance(metric, str) else None
+    if not limits:
+        check.mistake(place, "a slice needs `min_value`, `max_value` or `max_worsening`")
+    if bounds and "statistic" not in found:
+        hint = f"add `statistic:` with one of {', '.join(Statistic)}"
+        check.mistake(place, f"{bounds[0]} needs to know of what", hint)
+    if "statistic" in found and limits and not bounds:
+        check.mistake((*place, "statistic"), "a statistic needs `min_value` or `max_value`")
+    if found.get("statistic") == Statistic.RATIO and split and split[0] in SIGNED:
+        what = f"{_quote(split[0])} may be negative, so its ratio says nothing"
+        check.mistake((*place, "statistic"), what, "use `statistic: difference`")
+    worsening = limits.get("max_worsening")
+    if worsening is not None and worsening < 0:
+        check.mistake((*place, "max_worsening"), "max_worsening must not be negative")
+    if "max_worsening" in limits and split and DIRECTIONS[split[0]] is None:
+        what = f"neither way is better for {_quote(split[0])}, so it cannot worsen"
+        check.mistake((*place, "max_worsening"), what, "bound its difference instead")
+    low, high = limits.get("min_value"), limits.get("max_value")
+    if low is not None and high is not None and low > high:
+        check.mistake((*place, "min_value"), f"min_value {low:g} is above max_value {high:g}")
 
 
 def _read_columns(value: object, place: Place, check: _Checker) -> tuple[str, ...]:

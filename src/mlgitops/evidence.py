@@ -103,7 +103,9 @@ def _add_noise(report: Report, policy: Policy, files: PredictionFiles) -> Report
         )
     except MlgitopsError as error:
         return _with_notice(report, f"Noise was not estimated: {error.what}")
-    except ImportError:
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != "numpy":
+            raise
         hint = "the package numpy is not installed (`mlgitops[statistics]`)"
         return _with_notice(report, f"Noise was not estimated: {hint}.")
     by_change = {
@@ -130,10 +132,10 @@ def _find_wanted(report: Report, policy: Policy) -> dict[str, tuple[Rule, Metric
 def _compare(
     find_pair: Callable[[], Pair], rules: Mapping[str, Rule], policy: Policy
 ) -> tuple[dict[str, Evidence], tuple[Chart, ...]]:
+    pair = find_pair()  # before numpy is loaded, which is of no use without predictions
     from mlgitops.charts.draw import draw_charts
     from mlgitops.inference.compare import compare_predictions
 
-    pair = find_pair()
     evidence = compare_predictions(
         pair, metrics=rules, confidence=policy.confidence, cluster=policy.cluster
     )

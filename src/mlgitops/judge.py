@@ -26,11 +26,12 @@ from mlgitops.model import (
     TestData,
     Verdict,
 )
+from mlgitops.slices.judge import judge_slices
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mlgitops.model import Policy, Report, Rule
+    from mlgitops.model import Policy, Report, Rule, SliceVerdict
 
 OTHER_ROWS = "was measured on other test data than at base"
 
@@ -43,7 +44,8 @@ def judge_report(report: Report, policy: Policy) -> Report:
         _judge_metric(name, rule, report, budget=budget, inconclusive=policy.inconclusive)
         for name, rule, budget in gates
     )
-    return msgspec.structs.replace(report, judgement=_sum_up(verdicts))
+    slices = judge_slices(policy.slices, report.slices, policy.inconclusive)
+    return msgspec.structs.replace(report, judgement=_sum_up(verdicts, slices))
 
 
 def find_kind(change: MetricChange, rule: Rule | None = None) -> Kind:
@@ -182,17 +184,19 @@ def _margin_text(rule: Rule) -> str:
     return " and ".join(texts)
 
 
-def _sum_up(verdicts: tuple[MetricVerdict, ...]) -> Judgement:
-    """Fail when any fails; a failing metric decides, else the policy's first."""
+def _sum_up(verdicts: tuple[MetricVerdict, ...], slices: tuple[SliceVerdict, ...]) -> Judgement:
+    """Fail when any fails; a failing metric decides, then a slice, else the policy's first."""
     failing = [verdict for verdict in verdicts if verdict.verdict is Verdict.FAIL]
-    if not verdicts:
+    unfair = [verdict for verdict in slices if verdict.verdict is Verdict.FAIL]
+    if not verdicts and not slices:
         return Judgement(verdict=Verdict.SKIP)
-    failures = tuple(
-        f"`{verdict.name}` {reason}"[:500] for verdict in failing for reason in verdict.reasons
-    )
+    failures = [f"`{found.name}` {reason}"[:500] for found in failing for reason in found.reasons]
+    failures += [reason for found in unfair for reason in found.reasons]
+    deciding = failing or ([] if unfair else list(verdicts))
     return Judgement(
-        verdict=Verdict.FAIL if failing else Verdict.PASS,
-        deciding=(failing or list(verdicts))[0].name,
+        verdict=Verdict.FAIL if failures else Verdict.PASS,
+        deciding=deciding[0].name if deciding else None,
         metrics=verdicts,
-        failures=failures,
+        slices=slices,
+        failures=tuple(failures),
     )

@@ -164,6 +164,8 @@ class Statistic(StrEnum):
 
     DIFFERENCE = "difference"  # largest minus smallest
     RATIO = "ratio"  # smallest over largest
+    MINIMUM = "minimum"  # of the lowest group
+    MAXIMUM = "maximum"  # of the highest group
 
 
 class SliceRule(Struct, frozen=True, kw_only=True):
@@ -171,9 +173,10 @@ class SliceRule(Struct, frozen=True, kw_only=True):
 
     by: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=10)]
     metric: Name
-    statistic: Statistic
+    statistic: Statistic | None = None  # what the bounds are of; None: there are none
     min_value: float | None = None
     max_value: float | None = None
+    max_worsening: Annotated[float, Meta(ge=0)] | None = None  # of each group, against base
     min_rows: Annotated[int, Meta(ge=1)] = 1  # smaller groups are shown, not judged
 
 
@@ -217,12 +220,60 @@ class MetricVerdict(Struct, frozen=True, kw_only=True):
     reasons: tuple[Text, ...] = ()  # why it fails, each the end of "the metric …"
 
 
+#: Slices that are listed for one rule, and rules that a policy may hold.
+MAX_SLICES, MAX_SLICE_RULES = 40, 20
+
+#: One group: its value in each column that the rule slices by.
+Group = Annotated[tuple[Text, ...], Meta(min_length=1, max_length=10)]
+
+
+class SliceResult(Struct, frozen=True, kw_only=True):
+    """One group of test rows: a metric at base and head."""
+
+    group: Group
+    rows: Count
+    base: float | None = None
+    head: float | None = None
+    delta: float | None = None  # head - base
+    interval: Interval | None = None  # of the delta, paired on the group's rows
+    reason: Text | None = None  # why there is no value
+
+
+class SliceFacts(Struct, frozen=True, kw_only=True):
+    """What predictions say of one slice rule: the statistic over groups, and the groups."""
+
+    by: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=10)]
+    metric: Name
+    statistic: Statistic | None = None
+    min_rows: Annotated[int, Meta(ge=1)] = 1
+    base: float | None = None  # the statistic over groups of at least `min_rows` rows
+    head: float | None = None
+    interval: Interval | None = None  # of head's statistic, with at least this confidence
+    # The lowest and highest group come first, then those that lost most, then the largest.
+    slices: Annotated[tuple[SliceResult, ...], Meta(max_length=MAX_SLICES)] = ()
+    omitted: Count = 0  # groups that are not listed
+    small: Count = 0  # groups with fewer than `min_rows` rows
+    reason: Text | None = None  # why the rule could not be evaluated
+    base_reason: Text | None = None  # why there is nothing to compare with at base
+    remark: Text | None = None  # what the numbers rest on
+
+
+class SliceVerdict(Struct, frozen=True, kw_only=True):
+    """The judgement on one slice rule."""
+
+    rule: SliceRule
+    verdict: Verdict
+    group: Group | None = None  # the group that decides
+    reasons: tuple[Text, ...] = ()  # why it fails, one sentence each
+
+
 class Judgement(Struct, frozen=True, kw_only=True):
     """The verdict, the metric that decides it, and why."""
 
     verdict: Verdict
     deciding: Name | None = None  # the metric shown on the first line
     metrics: tuple[MetricVerdict, ...] = ()
+    slices: Annotated[tuple[SliceVerdict, ...], Meta(max_length=MAX_SLICE_RULES)] = ()
     failures: tuple[Text, ...] = ()  # every reason for a fail, in order of importance
 
 
@@ -361,6 +412,7 @@ class Report(Struct, frozen=True, kw_only=True):
     charts: Annotated[tuple[Chart, ...], Meta(max_length=8)] = ()
     tables: Annotated[tuple[TableChange, ...], Meta(max_length=20)] = ()  # inside of `data`
     cost: Annotated[tuple[MetricChange, ...], Meta(max_length=20)] = ()  # judged as metrics are
+    slices: Annotated[tuple[SliceFacts, ...], Meta(max_length=MAX_SLICE_RULES)] = ()
     policy_changed: bool = False  # this change edits policy.yaml; it is judged by the base's
     protected: tuple[Path_, ...] = ()  # edited files that decide the judgement: announced first
     omitted: Omitted = Omitted()

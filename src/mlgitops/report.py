@@ -14,9 +14,10 @@ import msgspec
 from mlgitops.errors import MlgitopsError
 from mlgitops.model import Report
 from mlgitops.parsing import parse_json
+from mlgitops.slices.metrics import find_statistic
 
 if TYPE_CHECKING:
-    from mlgitops.model import MetricChange, TableChange
+    from mlgitops.model import MetricChange, SliceFacts, TableChange
 
 #: A report holds at most this many bytes; :func:`fit_report` leaves rows out to stay within.
 MAX_REPORT_BYTES = 2**20
@@ -38,6 +39,8 @@ def parse_report(data: bytes) -> Report:
         hint = "make it with `mlgitops compare` of the same version"
         raise MlgitopsError(f"not a report: {error}", where=_WHERE, hint=hint) from error
     _check_changes(report)
+    for facts in report.slices:
+        _check_slices(facts)
     return report
 
 
@@ -82,14 +85,17 @@ def _keep_rows(report: Report, keep: int) -> Report:
     tables = tuple(_keep_columns(table, keep // 20) for table in report.tables)
     rows = {name: getattr(report, name) for name in ("params", "data", "stages")}
     kept: dict[str, Any] = {name: value[:keep] for name, value in rows.items()}
+    slices = tuple(_keep_slices(facts, keep // 50) for facts in report.slices)
     lost = {name: len(rows[name]) - len(kept[name]) for name in rows}
     lost["metrics"] = len(report.metrics) - len(metrics)
-    if not any(lost.values()) and tables == report.tables:
+    if not any(lost.values()) and (tables, slices) == (report.tables, report.slices):
         return report
     old = report.omitted
     total = {name: getattr(old, name) + count for name, count in lost.items()}
     omitted = msgspec.structs.replace(old, **total)
-    return msgspec.structs.replace(report, metrics=metrics, omitted=omitted, tables=tables, **kept)
+    return msgspec.structs.replace(
+        report, metrics=metrics, omitted=omitted, tables=tables, slices=slices, **kept
+    )
 
 
 def _keep_columns(table: TableChange, keep: int) -> TableChange:
@@ -99,6 +105,15 @@ def _keep_columns(table: TableChange, keep: int) -> TableChange:
         return table
     omitted = table.omitted_columns + lost
     return msgspec.structs.replace(table, columns=table.columns[:keep], omitted_columns=omitted)
+
+
+def _keep_slices(facts: SliceFacts, keep: int) -> SliceFacts:
+    """Return the facts with at most ``keep`` groups; the lowest and highest stand first."""
+    lost = len(facts.slices) - max(keep, 2)
+    if lost <= 0:
+        return facts
+    kept = facts.slices[: max(keep, 2)]
+    return msgspec.structs.replace(facts, slices=kept, omitted=facts.omitted + lost)
 
 
 def _telling(change: MetricChange) -> tuple[float, str, str]:
@@ -124,6 +139,25 @@ def _check_changes(report: Report) -> None:
         interval = change.evidence.interval if change.evidence else None
         if interval and interval.low > interval.high:
             raise MlgitopsError(f"the interval of {label} ends before it begins", where=_WHERE)
+
+
+def _check_slices(facts: SliceFacts) -> None:
+    """Refuse a statistic that the listed groups do not give: the extreme ones always are."""
+    label = f"the slices of {facts.metric[:80]!r}"
+    for found in facts.slices:
+        if len(found.group) != len(facts.by):
+            raise MlgitopsError(f"{label} do not have a value for each column", where=_WHERE)
+        both = found.base is not None and found.head is not None
+        if found.delta is not None and not (both and found.delta == found.head - found.base):  # type: ignore[operator]
+            raise MlgitopsError(f"a delta in {label} is not head minus base", where=_WHERE)
+        if found.interval and found.interval.low > found.interval.high:
+            raise MlgitopsError(f"an interval in {label} ends before it begins", where=_WHERE)
+    groups = [found for found in facts.slices if found.rows >= facts.min_rows]
+    values = [found.head for found in groups if found.head is not None]
+    if facts.head is None or facts.statistic is None:
+        return
+    if find_statistic(facts.statistic, values) != facts.head:
+        raise MlgitopsError(f"the {facts.statistic} of {label} is not what they give", where=_WHERE)
 
 
 def _adds_up(change: MetricChange) -> bool:

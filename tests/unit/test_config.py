@@ -105,21 +105,21 @@ inconclusive: fail
         ),
         ("version: 1\nslices: {}", ["2: slices must be a list, not a mapping"]),
         (
-            "version: 1\nslices:\n  - {by: a, metric: m}",
+            "version: 1\nslices:\n  - {by: a, metric: recal}",
             [
-                "3: a slice needs `statistic`",
                 "3: by must be a list of 1 to 10 columns",
-                "3: a slice needs `min_value` or `max_value`",
+                "3: no slice metric is named `recal`",
+                "3: a slice needs `min_value`, `max_value` or `max_worsening`",
             ],
         ),
         (
-            "version: 1\nslices:\n  - {by: [a], metric: m, statistic: sum, max_value: 1}",
-            ["3: slices.0.statistic must be difference or ratio, not `sum`"],
+            "version: 1\nslices:\n  - {by: [a], metric: mae, statistic: sum, max_value: 1}",
+            ["3: slices.0.statistic must be difference or ratio or minimum or maximum, not `sum`"],
         ),
         (
             (
                 "version: 1\nslices:\n"
-                "  - {by: [a], metric: m, statistic: ratio, max_value: 1, min_rows: 0}"
+                "  - {by: [a], metric: mae, statistic: ratio, max_value: 1, min_rows: 0}"
             ),
             ["3: min_rows must be a whole number from 1"],
         ),

@@ -109,6 +109,12 @@ def _as_bytes(column: Column) -> Column:
     return column if column.dtype.kind == "S" else column.astype("S24")
 
 
+def hash_texts(texts: Column) -> NDArray[np.int64]:
+    """Return a number for each text; equal texts have equal numbers, others nearly never."""
+    width = -(-texts.itemsize // _WORD) * _WORD
+    return _hash_words(texts.astype(f"S{width}", copy=False))
+
+
 def _hash_words(texts: Column) -> NDArray[np.int64]:
     """Mix each text's 8-byte words into one (multiply and fold, as in FNV)."""
     words = np.ascontiguousarray(texts).view("<u8")

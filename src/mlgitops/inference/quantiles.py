@@ -37,6 +37,15 @@ def student_quantile(probability: float, freedom: float) -> float:
     return (low + high) / 2
 
 
+def student_tail(t: float, freedom: float) -> float:
+    """Return the chance that Student's t is above ``t``, which is not negative.
+
+    >>> round(student_tail(2.228139, 10), 6)
+    0.025
+    """
+    return _upper_tail(t, freedom)
+
+
 def _upper_tail(t: float, freedom: float) -> float:
     """Return P(T > t) for t >= 0: half the regularised incomplete beta (DLMF 8.17)."""
     return _incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t)) / 2

@@ -19,6 +19,7 @@ from mlgitops.render.numbers import (
     render_plain,
     render_size,
 )
+from mlgitops.render.slices import passing_slices
 
 if TYPE_CHECKING:
     from mlgitops.model import (
@@ -162,6 +163,9 @@ def passing_text(report: Report) -> str:
     words = [f"{metrics.count(kind)} {kind.value}" for kind in Kind if kind in metrics]
     budgets = len(rows) - len(metrics)
     kept = [f"{budgets} within budget"] if budgets else []
+    sliced = passing_slices(report)
+    if not rows:
+        return sliced
     total = "The judged metric passes" if len(rows) == 1 else f"All {len(rows)} judged metrics pass"
     settle = next((row for row in rows if row.more_rows), None)
     more = (
@@ -169,7 +173,8 @@ def passing_text(report: Report) -> str:
         if settle
         else ""
     )
-    return f"{total}: {', '.join([*words, *kept])}.{more}"
+    text = f"{total}: {', '.join([*words, *kept])}.{more}"
+    return f"{text} {sliced}" if sliced else text
 
 
 def _round_up(count: int) -> int:

@@ -34,12 +34,23 @@ from mlgitops.render.facts import (
 )
 from mlgitops.render.numbers import DASH, render_seconds
 from mlgitops.render.sentence import describe_row, find_deciding
+from mlgitops.render.slices import (
+    SLICE_HEAD,
+    describe_deciding_slice,
+    describe_gap,
+    gap_rows,
+    hidden_slices,
+    slice_levels,
+    slice_rows,
+    summarise_slices,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mlgitops.model import DataVersion, Links, ParamChange, Report, Side, StageChange
     from mlgitops.render.facts import Row
+    from mlgitops.render.slices import GapRow
 
 
 class Detail(IntEnum):
@@ -93,7 +104,10 @@ def render_report(report: Report, *, links: Links, detail: Detail = Detail.FULL)
 def _verdict_line(report: Report) -> str:
     """Line 1: the verdict and the metric that decides it."""
     title = f"**{headline(report)}**"
-    if report.judgement is None or report.judgement.deciding is None:
+    sliced = describe_deciding_slice(report)
+    if sliced:
+        return f"{title}: {escape_prose(' '.join(sliced))}"
+    if report.judgement is None or not (report.judgement.metrics or report.judgement.slices):
         return f"{title}: no policy names a metric to judge"
     row = find_deciding(report)
     sentence = f"{escape_code(row.name)} {escape_prose(describe_row(row))}" if row else ""
@@ -161,7 +175,12 @@ def _judged_table(report: Report, detail: Detail) -> list[str]:
     if detail is Detail.FAILING:
         failing = [row for row in rows if row.verdict is Verdict.FAIL][:_MOST_FAILURES]
         rows, hidden = failing, len(rows) - len(failing)
-    if not rows:
+    gaps = [
+        gap
+        for gap in gap_rows(report)
+        if gap.verdict is Verdict.FAIL or detail is not Detail.FAILING
+    ]
+    if not (rows or gaps):
         return []
     with_interval = any(row.interval for row in rows)
     head = ["Metric", "Base", "Head", "Change"]
@@ -169,7 +188,20 @@ def _judged_table(report: Report, detail: Detail) -> list[str]:
     head += [f"{level or 'Confidence'} interval"] if with_interval else []
     head += ["Limit", "Result"]
     cells = [_judged_cells(row, with_interval=with_interval, level=level) for row in rows]
+    cells += [_gap_cells(gap, with_interval=with_interval) for gap in gaps]
     return [_table(head, cells, right=(1, 2, 3)), _hidden(hidden, "judged metric")]
+
+
+def _gap_cells(gap: GapRow, *, with_interval: bool) -> list[str]:
+    """Put a slice rule under the columns of the judged metrics."""
+    name = escape_prose(f"{gap.name}, {gap.statistic}", cell=True)
+    interval = [DASH] if with_interval else []
+    limits = "; ".join(gap.limits) or DASH
+    return [
+        name,
+        *(gap.base, gap.head, gap.delta, *interval, limits),
+        f"{_MARKS[gap.verdict]} {gap.result}",
+    ]
 
 
 def _judged_cells(row: Row, *, with_interval: bool, level: str | None) -> list[str]:
@@ -189,6 +221,7 @@ def _first_change(report: Report) -> list[str]:
 def _folded(report: Report, detail: Detail) -> list[str]:
     """Everything else, folded."""
     return [
+        *_slices(report, detail),
         *_charts(report, detail),
         *_other_metrics(report, detail),
         *_params(report, detail),
@@ -196,6 +229,28 @@ def _folded(report: Report, detail: Detail) -> list[str]:
         *_cost(report, detail),
         *_stages(report, detail),
     ]
+
+
+def _slices(report: Report, detail: Detail) -> list[str]:
+    """Show each slice rule, and the groups that it was judged by."""
+    title = summarise_slices(report)
+    if not title:
+        return []
+    if detail >= Detail.JUDGED:
+        return [f"{title}."]
+    rows = gap_rows(report)
+    blocks = []
+    for row in rows:
+        mark = _MARKS[row.verdict]
+        blocks.append(f"{mark} **{escape_prose(row.name)}**: {escape_prose(describe_gap(row))}.")
+        cells = [[escape_prose(cell, cell=True) for cell in cells] for cells in slice_rows(row)]
+        if detail is not Detail.FULL and row.verdict is Verdict.PASS:
+            cells = []
+        blocks += [_table(SLICE_HEAD, cells, right=(1, 2, 3, 4))] if cells else []
+        blocks.append(_hidden(hidden_slices(row) if cells else 0, "slice"))
+    blocks.append(slice_levels(rows))
+    body = "\n\n".join(block for block in blocks if block)
+    return [_details(title, body, 0, "slice")]
 
 
 def _charts(report: Report, detail: Detail) -> list[str]:

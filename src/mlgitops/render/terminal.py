@@ -19,6 +19,7 @@ from mlgitops.render.facts import (
     test_data_text,
 )
 from mlgitops.render.numbers import DASH, render_seconds
+from mlgitops.render.slices import SLICE_HEAD, describe_gap, gap_rows, hidden_slices, slice_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,6 +45,7 @@ def render_terminal(report: Report, console: Console) -> None:
     screen = RichConsole(file=console.out, width=width, highlight=False, markup=False, emoji=False)
     _print_answer(report, screen)
     _print_judged(judged_rows(report), screen)
+    _print_slices(report, screen)
     _print_others(report, screen)
     _print_table(
         "Parameters",
@@ -97,6 +99,22 @@ def _print_judged(rows: Sequence[Row], screen: RichConsole) -> None:
 
 def _row_style(row: Row) -> str | None:
     return "red" if row.verdict is Verdict.FAIL else None
+
+
+def _print_slices(report: Report, screen: RichConsole) -> None:
+    """Print each slice rule, and the groups that it was judged by."""
+    for row in gap_rows(report):
+        sign = "✗" if row.verdict is Verdict.FAIL else "✓"
+        style = "red" if row.verdict is Verdict.FAIL else "bold"
+        screen.print(f"\n{sign} {_plain(f'{row.name}: {describe_gap(row)}')}", style=style)
+        cells = slice_rows(row)
+        if cells:
+            table = _table([name.lower() for name in SLICE_HEAD])
+            for row_cells in cells:
+                table.add_row(*_cells(map(_plain, row_cells)))
+            screen.print(table)
+        if hidden_slices(row):
+            screen.print(f"{hidden_slices(row)} more slices not shown", style="dim")
 
 
 def _print_others(report: Report, screen: RichConsole) -> None:

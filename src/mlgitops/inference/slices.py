@@ -1,0 +1,327 @@
+"""Slice rules to facts: each group at base and head, and the statistic over the groups. Pure.
+
+Per group, the delta's interval is by linearisation on the group's own rows (or clusters).
+All judged groups of all rules share one error rate, by Holm's steps, as the metrics do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from mlgitops.inference.estimate import FEWEST_CLUSTERS, Undefined
+from mlgitops.inference.gaps import MOST_COMPARED, bound_statistic
+from mlgitops.inference.groups import code_values, group_rows
+from mlgitops.inference.linear import (
+    find_covariance,
+    linearise,
+    linearise_ranking,
+    sum_variances,
+)
+from mlgitops.inference.quantiles import student_quantile, student_tail
+from mlgitops.inference.terms import Source
+from mlgitops.model import MAX_SLICES, Interval, SliceFacts, SliceResult
+from mlgitops.slices.metrics import find_statistic, is_greater_better
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from mlgitops.inference.groups import Groups
+    from mlgitops.inference.linear import Linear
+    from mlgitops.inference.matching import Pair
+    from mlgitops.model import SliceRule
+
+    Floats = NDArray[np.float64]
+    Codes = NDArray[np.intp]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Measured:
+    """What one rule rests on: groups, values, errors."""
+
+    rule: SliceRule
+    groups: Groups
+    linear: Linear
+    error: Floats  # standard error of each group's delta
+    freedom: Floats
+    judged: Codes  # groups with enough rows and a value
+    clusters: Codes | None
+
+    @property
+    def delta(self) -> Floats:
+        """Return head minus base of each group."""
+        return self.linear.head - self.linear.base
+
+
+class Slicer:
+    """A pair of predictions, and what its slice rules share."""
+
+    def __init__(self, pair: Pair, cluster: str | None) -> None:
+        self._pair = pair
+        self._cluster = cluster
+        self._source = Source(pair)
+        self._clusters: Codes | None = None
+        self._groups: dict[tuple[str, ...], Groups] = {}
+        self._linears: dict[tuple[tuple[str, ...], str, int], Linear] = {}
+
+    def measure(self, rule: SliceRule) -> Measured:
+        """Measure one rule. Raises Undefined with the reason when that cannot be."""
+        if not self._pair.rows:
+            raise Undefined("base and head share no test rows")
+        clusters = self._find_clusters()
+        if rule.by not in self._groups:
+            self._groups[rule.by] = group_rows(self._pair.columns, rule.by)
+        groups = self._groups[rule.by]
+        with np.errstate(all="ignore"):  # what overflows is refused as not finite
+            linear = self._find_linear(rule, groups)
+            variance, freedom = sum_variances(
+                linear.units, linear.of_delta, len(groups.rows), clusters
+            )
+            error = np.sqrt(np.maximum(variance, linear.least_delta))
+        judged = np.flatnonzero((groups.rows >= rule.min_rows) & np.isfinite(linear.head))
+        _check_judged(rule, groups, linear, judged)
+        return Measured(
+            rule=rule,
+            groups=groups,
+            linear=linear,
+            error=error,
+            freedom=freedom,
+            judged=judged,
+            clusters=clusters,
+        )
+
+    def _find_linear(self, rule: SliceRule, groups: Groups) -> Linear:
+        ranked = rule.metric == "roc_auc"
+        key = (rule.by, rule.metric, rule.min_rows if ranked else 0)
+        if key not in self._linears:
+            if ranked:
+                found = linearise_ranking(
+                    self._pair, self._source.find_positive(), groups, rule.min_rows
+                )
+            else:
+                units, terms = self._source.find_terms(
+                    rule.metric, groups.codes, len(groups.rows), by_row=bool(self._cluster)
+                )
+                found = linearise(units, terms, len(groups.rows))
+            self._linears[key] = found
+        return self._linears[key]
+
+    def _find_clusters(self) -> Codes | None:
+        if self._cluster is None or self._clusters is not None:
+            return self._clusters
+        column = self._pair.columns.get(self._cluster)
+        if column is None:
+            raise Undefined(f"the predictions have no column `{self._cluster[:80]}` to cluster by")
+        self._clusters = code_values(column)
+        return self._clusters
+
+
+def _check_judged(rule: SliceRule, groups: Groups, linear: Linear, judged: Codes) -> None:
+    """Raise Undefined when the rule has nothing to judge."""
+    if len(judged):
+        return
+    if (groups.rows >= rule.min_rows).any():
+        if not linear.absent:
+            raise Undefined(f"`{rule.metric}` is not a finite number in any group")
+        raise Undefined(f"`{rule.metric}` is not defined in any group: {linear.absent}")
+    most = int(groups.rows.max())
+    raise Undefined(f"no group has {rule.min_rows:,} rows: the largest has {most:,}")
+
+
+def measure_slices(
+    pair: Pair,
+    rules: Sequence[SliceRule],
+    *,
+    confidence: float,
+    cluster: str | None = None,
+    with_base: bool = True,
+) -> tuple[SliceFacts, ...]:
+    """Measure every rule; one that cannot be evaluated has a reason instead of numbers.
+
+    ``with_base`` false: ``pair`` is head beside itself, so only head's values are told.
+    """
+    slicer = Slicer(pair, cluster)
+    measured = [_attempt(slicer, rule) for rule in rules]
+    found = [one for one in measured if isinstance(one, Measured)]
+    levels = iter(_find_levels(found, confidence))
+    notices = [notice.rstrip(".") for notice in pair.notices]
+    facts = []
+    for rule, one in zip(rules, measured, strict=True):
+        empty = SliceFacts(
+            by=rule.by, metric=rule.metric, statistic=rule.statistic, min_rows=rule.min_rows
+        )
+        if isinstance(one, Undefined):
+            facts.append(msgspec.structs.replace(empty, reason=str(one)[:500]))
+        else:
+            told = _tell(one, empty, next(levels), confidence, with_base=with_base)
+            remark = "; ".join([*([told.remark] if told.remark else []), *notices])[:500]
+            facts.append(msgspec.structs.replace(told, remark=remark or None))
+    return tuple(facts)
+
+
+def _attempt(slicer: Slicer, rule: SliceRule) -> Measured | Undefined:
+    try:
+        return slicer.measure(rule)
+    except Undefined as reason:
+        return reason
+
+
+def _find_levels(measured: Sequence[Measured], confidence: float) -> list[dict[int, float]]:
+    """Return the confidence of each judged group's interval, rule by rule: Holm's steps.
+
+    With k groups left, those whose p-value is below alpha / k are settled at 1 - alpha / k,
+    and the step repeats: the same as reading intervals at Holm's levels
+    (:func:`mlgitops.inference.decision.holm_confidence`), without reading one twice.
+    """
+    places = [(at, int(group)) for at, one in enumerate(measured) for group in one.judged]
+    chances = np.array([_find_chance(measured[at], group) for at, group in places])
+    levels = np.ones(len(places))
+    left, alpha = np.ones(len(places), dtype=bool), 1 - confidence
+    while left.any():
+        share = alpha / np.count_nonzero(left)
+        settled = left & (chances < share)
+        settled = settled if settled.any() else left.copy()
+        levels[settled] = 1 - share
+        left &= ~settled
+    found: list[dict[int, float]] = [{} for _ in measured]
+    for (at, group), level in zip(places, levels.tolist(), strict=True):
+        found[at][group] = level
+    return found
+
+
+def _find_chance(one: Measured, group: int) -> float:
+    """Return the two-sided p-value of "the group's delta is zero"."""
+    delta, error, freedom = (float(part[group]) for part in (one.delta, one.error, one.freedom))
+    if not np.isfinite(delta) or error <= 0 or freedom < 1:
+        return 1.0
+    return 2 * student_tail(abs(delta) / error, freedom)
+
+
+def _tell(
+    one: Measured,
+    empty: SliceFacts,
+    levels: Mapping[int, float],
+    confidence: float,
+    *,
+    with_base: bool,
+) -> SliceFacts:
+    """Fill in the facts of one rule."""
+    base, head, interval, remark = None, None, None, None
+    statistic = one.rule.statistic
+    if statistic is not None:
+        head = find_statistic(statistic, one.linear.head[one.judged].tolist())
+        base = (
+            find_statistic(statistic, one.linear.base[one.judged].tolist()) if with_base else None
+        )
+        if head is None:
+            return msgspec.structs.replace(empty, reason=_say_undefined(one))
+        interval, remark = _bound(one, confidence)
+    order = _order_groups(one, levels, with_base=with_base)
+    listed = [
+        _tell_group(one, group, levels.get(group), with_base=with_base)
+        for group in order[:MAX_SLICES].tolist()
+    ]
+    return msgspec.structs.replace(
+        empty,
+        base=base,
+        head=head,
+        interval=interval,
+        slices=tuple(listed),
+        omitted=len(order) - len(listed),
+        small=int(np.count_nonzero(one.groups.rows < one.rule.min_rows)),
+        remark=remark,
+    )
+
+
+def _say_undefined(one: Measured) -> str:
+    if len(one.judged) == 1:
+        return f"only one group has {one.rule.min_rows:,} rows, so there is none to compare it with"
+    return f"`{one.rule.metric}` is 0 in every group, so a ratio is not defined"
+
+
+def _bound(one: Measured, confidence: float) -> tuple[Interval | None, str | None]:
+    """Return the interval of head's statistic, or why it has none or a rough one."""
+    judged, statistic = one.judged, one.rule.statistic
+    if statistic is None:
+        return None, None
+    if len(judged) > MOST_COMPARED:
+        return None, f"no interval: there are more than {MOST_COMPARED} groups"
+    with np.errstate(all="ignore"):
+        covariance = find_covariance(one.linear, judged, one.clusters)
+        freedom = max(1.0, float(one.freedom[judged].min()))
+        found = bound_statistic(
+            statistic, one.linear.head[judged], covariance, freedom=freedom, confidence=confidence
+        )
+    if found is None:
+        return None, None
+    low, high = found
+    if one.linear.share:
+        low, high = max(low, 0.0), min(high, 1.0)
+    method = "all pairs, linearised" if len(judged) > 1 else "linearised"
+    remark = None
+    if one.clusters is not None:
+        method += ", by cluster"
+        count = int(one.clusters.max()) + 1
+        if count < FEWEST_CLUSTERS:
+            remark = f"only {count} clusters; {FEWEST_CLUSTERS} or more are needed"
+    return Interval(low=low, high=high, confidence=confidence, method=method), remark
+
+
+def _order_groups(one: Measured, levels: Mapping[int, float], *, with_base: bool) -> Codes:
+    """Order the groups: lowest and highest, then proven losses, then the largest."""
+    count = len(one.groups.rows)
+    rank = np.full(count, 2)
+    loss = np.zeros(count)
+    better = is_greater_better(one.rule.metric)
+    if with_base and better is not None:
+        gain = one.delta if better else -one.delta
+        for group, level in levels.items():
+            reach = one.error[group] * _quantile(level, float(one.freedom[group]))
+            if gain[group] + reach < 0:
+                rank[group], loss[group] = 1, -gain[group]
+    values = one.linear.head[one.judged]
+    rank[one.judged[[int(values.argmin()), int(values.argmax())]]] = 0
+    return np.lexsort((np.arange(count), -one.groups.rows, -loss, rank))
+
+
+def _tell_group(one: Measured, group: int, level: float | None, *, with_base: bool) -> SliceResult:
+    base, head = (float(side[group]) for side in (one.linear.base, one.linear.head))
+    name, rows = one.groups.name(group), int(one.groups.rows[group])
+    if not np.isfinite(head) or not (np.isfinite(base) or not with_base):
+        reason = one.linear.absent or "the value is not a finite number"
+        if rows < one.rule.min_rows:
+            reason = f"fewer than {one.rule.min_rows:,} rows"
+        return SliceResult(group=name, rows=rows, reason=reason)
+    if not with_base:
+        return SliceResult(group=name, rows=rows, head=head)
+    return SliceResult(
+        group=name,
+        rows=rows,
+        base=base,
+        head=head,
+        delta=head - base,
+        interval=_interval(one, group, level),
+    )
+
+
+def _interval(one: Measured, group: int, level: float | None) -> Interval | None:
+    """Return the interval of a judged group's delta; small groups have none."""
+    error, freedom = float(one.error[group]), float(one.freedom[group])
+    delta = float(one.linear.head[group]) - float(one.linear.base[group])
+    if level is None or not np.isfinite(error) or (freedom < 1 and error > 0):
+        return None
+    if error == 0 and delta != 0:
+        return None  # no spread: noise has no measure
+    reach = error * _quantile(level, freedom)
+    method = "identical" if error == 0 else "linearised"
+    method += ", by cluster" if one.clusters is not None and error > 0 else ""
+    return Interval(low=delta - reach, high=delta + reach, confidence=level, method=method)
+
+
+def _quantile(level: float, freedom: float) -> float:
+    return student_quantile((1 + level) / 2, max(freedom, 1.0))

@@ -1,0 +1,1 @@
+"""Slices and fairness: what a policy may ask of groups, measured, judged."""

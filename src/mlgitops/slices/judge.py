@@ -1,0 +1,173 @@
+"""Slice facts and rules to verdicts: is the gap within its bounds, did a group lose too much? Pure.
+
+Bounds hold for head's statistic as it is. A group's loss against base counts, as a metric's
+does, when noise cannot explain it (its interval leaves out zero) and it is above the margin;
+without an interval the plain numbers decide. Groups with fewer than `min_rows` rows are not
+judged. A rule that cannot be evaluated fails; it is never skipped.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlgitops.model import Kind, OnInconclusive, SliceVerdict, Statistic, Verdict
+from mlgitops.slices.metrics import find_worst, is_greater_better
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mlgitops.model import SliceFacts, SliceResult, SliceRule
+
+_MOST_NAMED = 3
+_MAX_NAME = 60
+
+
+def judge_slices(
+    rules: Iterable[SliceRule], facts: Iterable[SliceFacts], inconclusive: OnInconclusive
+) -> tuple[SliceVerdict, ...]:
+    """Judge every rule by the facts that were measured for it."""
+    found = {(fact.by, fact.metric, fact.statistic, fact.min_rows): fact for fact in facts}
+    return tuple(
+        _judge_rule(
+            rule, found.get((rule.by, rule.metric, rule.statistic, rule.min_rows)), inconclusive
+        )
+        for rule in rules
+    )
+
+
+def judged_slices(rule: SliceRule, fact: SliceFacts) -> list[SliceResult]:
+    """List the groups that are judged: with enough rows, and a value."""
+    return [
+        found for found in fact.slices if found.rows >= rule.min_rows and found.head is not None
+    ]
+
+
+def find_slice_kind(found: SliceResult, rule: SliceRule) -> Kind:
+    """Say how a group's metric moved; without a better way, only whether it did."""
+    better = is_greater_better(rule.metric)
+    if found.head is None or found.delta is None:
+        return Kind.INCOMPARABLE if found.head is None else Kind.ADDED
+    if better is None or (found.interval is None and not found.delta):
+        return Kind.CHANGED if found.delta else Kind.UNCHANGED
+    if found.interval is None:
+        return Kind.IMPROVED if (found.delta > 0) == better else Kind.WORSENED
+    from mlgitops.inference.decision import decide_kind
+
+    return decide_kind(found.interval, greater_is_better=better, margin=rule.max_worsening)
+
+
+def find_extremes(rule: SliceRule, fact: SliceFacts) -> tuple[SliceResult, SliceResult] | None:
+    """Return the judged group worth naming first, and the one at the other end."""
+    groups = judged_slices(rule, fact)
+    if not groups:
+        return None
+    low = min(groups, key=lambda found: found.head or 0.0)
+    high = max(groups, key=lambda found: found.head or 0.0)
+    return (low, high) if find_worst(rule) else (high, low)
+
+
+def name_group(group: tuple[str, ...]) -> str:
+    """Render a group's name in backticks that it cannot leave.
+
+    >>> name_group(("Black", "F"))
+    '`Black, F`'
+    """
+    values = [value.replace("`", "'").strip()[:_MAX_NAME] or "(empty)" for value in group]
+    return f"`{', '.join(values)}`"
+
+
+def name_rule(rule: SliceRule | SliceFacts) -> str:
+    """Name a rule by its metric and columns, in backticks."""
+    by = " and ".join(f"`{name.replace('`', chr(39))}`" for name in rule.by)
+    metric = rule.metric.replace("`", "'")
+    return f"`{metric}` by {by}"
+
+
+def _judge_rule(
+    rule: SliceRule, fact: SliceFacts | None, inconclusive: OnInconclusive
+) -> SliceVerdict:
+    if fact is None or fact.reason or not judged_slices(rule, fact):
+        reason = fact.reason if fact and fact.reason else "the report holds no numbers for it"
+        text = f"{name_rule(rule)} cannot be judged: {reason}"
+        return SliceVerdict(rule=rule, verdict=Verdict.FAIL, reasons=(text[:500],))
+    bounds, losses = _break_bounds(rule, fact), _break_margin(rule, fact, inconclusive)
+    reasons = [*bounds, *(text for _, text in losses)]
+    worst = find_extremes(rule, fact)
+    group = worst[0].group if worst else None
+    if losses and not bounds:
+        group = losses[0][0]
+    return SliceVerdict(
+        rule=rule,
+        verdict=Verdict.FAIL if reasons else Verdict.PASS,
+        group=group,
+        reasons=tuple(text[:500] for text in reasons),
+    )
+
+
+def _break_bounds(rule: SliceRule, fact: SliceFacts) -> list[str]:
+    """Say which bounds head's statistic breaks, and which groups make it."""
+    if rule.statistic is None:
+        return []
+    if fact.head is None:
+        return [f"{name_rule(rule)} cannot be judged: the report holds no {rule.statistic} for it"]
+    broken = []
+    if rule.min_value is not None and fact.head < rule.min_value:
+        broken.append(f"below its minimum of {rule.min_value:.10g}")
+    if rule.max_value is not None and fact.head > rule.max_value:
+        broken.append(f"above its maximum of {rule.max_value:.10g}")
+    return [
+        f"{name_rule(rule)}: the {rule.statistic} is {fact.head:.4g}, {text}; "
+        f"{_name_extremes(rule, fact)}"
+        for text in broken
+    ]
+
+
+def _name_extremes(rule: SliceRule, fact: SliceFacts) -> str:
+    """Name the groups that make the statistic, the worst first."""
+    found = find_extremes(rule, fact)
+    if found is None:
+        return ""
+    worst, best = found
+    if rule.statistic in (Statistic.MINIMUM, Statistic.MAXIMUM):
+        return f"the worst is {name_group(worst.group)}"
+    ends = ("lowest", "highest") if find_worst(rule) else ("highest", "lowest")
+    return (
+        f"{ends[0]} for {name_group(worst.group)} ({worst.head:.3g}), "
+        f"{ends[1]} for {name_group(best.group)} ({best.head:.3g})"
+    )
+
+
+def _break_margin(
+    rule: SliceRule, fact: SliceFacts, inconclusive: OnInconclusive
+) -> list[tuple[tuple[str, ...], str]]:
+    """Say which groups lost more than they may, worst first, with their names."""
+    margin, better = rule.max_worsening, is_greater_better(rule.metric)
+    if margin is None or better is None:
+        return []
+    if fact.base_reason:
+        nowhere: tuple[str, ...] = ("",)
+        text = f"{name_rule(rule)} cannot be compared with base: {fact.base_reason}"
+        return [(fact.slices[0].group if fact.slices else nowhere, text)]
+    is_strict = inconclusive is OnInconclusive.FAIL
+    lost = []
+    for found in judged_slices(rule, fact):
+        if found.delta is None:
+            continue  # base has no predictions yet
+        loss = -found.delta if better else found.delta
+        kind = find_slice_kind(found, rule)
+        if kind is Kind.WORSENED and loss > margin:
+            text = f"{name_rule(rule)}: {name_group(found.group)} lost more than the {margin:.10g}"
+            lost.append((loss, found.group, f"{text} that a group may lose"))
+        elif is_strict and may_exceed(found, rule):
+            text = f"{name_rule(rule)}: {name_group(found.group)} may have lost more than"
+            lost.append((loss, found.group, f"{text} {margin:.10g}: noise hides it"))
+    lost.sort(key=lambda item: -item[0])
+    return [(group, text) for _, group, text in lost[:_MOST_NAMED]]
+
+
+def may_exceed(found: SliceResult, rule: SliceRule) -> bool:
+    """Tell whether a group may have lost more than it may, for all the interval says."""
+    if found.interval is None or rule.max_worsening is None:
+        return False
+    worst = found.interval.low if is_greater_better(rule.metric) else -found.interval.high
+    return find_slice_kind(found, rule) is Kind.INCONCLUSIVE and worst < -rule.max_worsening
