@@ -21,11 +21,16 @@ Made from the program's own `--help` by `make docs`. Exit codes everywhere: **0*
 
 
 def render_help(verb: str) -> str:
-    """Return what `mlgitops VERB --help` prints, at 88 columns and without colours."""
+    """Return what `mlgitops VERB --help` prints, at 88 columns and without colours.
+
+    Without the usage lines: Python's versions fold them differently.
+    """
     parser = build_parser(verb)
     for action in parser._actions:  # noqa: SLF001 - argparse offers no other way in
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            return str(action.choices[verb].format_help())
+            command = action.choices[verb]
+            command.usage = argparse.SUPPRESS
+            return str(command.format_help()).lstrip("\n")
     raise LookupError(verb)
 
 
