@@ -34,11 +34,19 @@ metrics:
 budgets: # smaller is better
   model.size_mb: {{max_value: 50}}
 
-# Groups that must not fall behind, such as
-# slices:
-#   - {{by: [column], metric: {slice_metric}, statistic: difference, max_value: 0.2, min_rows: 50}}
+{slices}"""
+
+_SLICES = """\
+# No group may lose more than this against the base, beyond noise. Bounds on the gap between
+# groups can be added: statistic: difference (or ratio, minimum, maximum) with max_value.
+slices: # groups with fewer than min_rows test rows are shown, not judged
 """
 
+#: Test rows that a group needs to be judged.
+SLICE_ROWS = 50
+_TEST_SHARE = 0.3
+#: A group has fewer rows than the whole: it may lose more before it counts.
+_SLICE_FACTOR = 4
 #: Test rows (three in ten) to the loss of a score between 0 and 1 that is still noise.
 _MARGINS = ((3_000, 0.005), (600, 0.01), (150, 0.02), (0, 0.05))
 
@@ -50,8 +58,32 @@ def render_policy(facts: Facts) -> str:
     return _TEXT.format(
         dummy=dummy,
         metrics=metrics,
-        slice_metric="mae" if facts.task == "regression" else "accuracy",
+        slices=_slices(facts),
     )
+
+
+def _slices(facts: Facts) -> str:
+    """Say that no group may fall behind; only an example where no column has groups."""
+    margin = _SLICE_FACTOR * find_margin(facts.rows)
+    if facts.task == "regression":
+        margin *= deviation(facts)
+    rule = {
+        "metric": "mae" if facts.task == "regression" else "accuracy",
+        "max_worsening": float(f"{margin:.2g}"),
+        "min_rows": SLICE_ROWS,
+    }
+    columns = [name for name in facts.slices if _is_judgeable(facts, name)]
+    lines = [f"  - {flow({'by': [name], **rule})}\n" for name in columns]
+    if lines:
+        return _SLICES + "".join(lines)
+    example = flow({"by": ["column"], **rule})
+    return f"# Groups that must not fall behind, such as\n# slices:\n#   - {example}\n"
+
+
+def _is_judgeable(facts: Facts, name: str) -> bool:
+    """Tell whether the column's largest group will surely have enough test rows."""
+    largest = max(facts.columns[name].counts.values(), default=0)
+    return largest * _TEST_SHARE >= 2 * SLICE_ROWS
 
 
 def _binary(facts: Facts) -> tuple[str, str]:
