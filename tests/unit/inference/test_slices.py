@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from fairlearn import metrics as fair
+from fairlearn import metrics as fair  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
@@ -165,7 +165,7 @@ def test_scores_are_scikit_learns(metric: str, reference: Callable[..., float]) 
 def test_intervals_are_those_of_the_whole_on_the_groups_rows(
     metric: str, cluster: str | None
 ) -> None:
-    """A group's interval is nearly what the estimator of the whole says of its rows alone (shares of few rows: no less)."""
+    """A group's interval is nearly what the estimator of the whole says of its rows alone."""
     pair = make_pair()
     for one in measure(pair, metric, cluster=cluster).slices:
         own = COLUMNS["group"] == one.group[0].encode()
@@ -183,9 +183,9 @@ def test_intervals_are_those_of_the_whole_on_the_groups_rows(
         found = Comparison(alone, clusters).estimate(metric)
         assert one.interval is not None
         low, high = found.interval(one.interval.confidence)
-        width = high - low
-        assert one.interval.low == pytest.approx(low, abs=0.1 * width)
-        assert one.interval.high == pytest.approx(high, abs=0.1 * width)
+        width, room = high - low, 0.15 if cluster else 0.05  # shares have a least variance
+        assert one.interval.low == pytest.approx(low, abs=room * width)
+        assert one.interval.high == pytest.approx(high, abs=room * width)
 
 
 def test_a_class_of_several_is_set_against_the_rest() -> None:
