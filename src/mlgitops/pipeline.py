@@ -38,6 +38,7 @@ class Stage(Struct, frozen=True, kw_only=True):
     deps: tuple[str, ...]
     outs: tuple[str, ...]
     metrics: tuple[str, ...]
+    kept: tuple[str, ...] = ()  # outputs that git keeps: `cache: false`
 
 
 class LockEntry(Struct, frozen=True, kw_only=True):
@@ -156,7 +157,16 @@ def _add_stage(name: str, body: dict[str, Value], path: str, pipeline: Pipeline)
         deps=_places(folder, [entry for entry, _ in _entries(body.get("deps"))]),
         outs=_places(folder, [*outs, *metrics, *plots]),
         metrics=_places(folder, metrics),
+        kept=_places(folder, [*_find_kept(body)]),
     )
+
+
+def _find_kept(body: dict[str, Value]) -> Iterator[str]:
+    """Yield the outputs of a stage that are declared with `cache: false`."""
+    for kind in ("outs", "metrics", "plots"):
+        for path, options in _entries(body.get(kind)):
+            if isinstance(options, dict) and options.get("cache") is False:
+                yield path
 
 
 def stage_name(name: str, path: str) -> str:

@@ -52,9 +52,9 @@ def read_rows(text: str, heading: str) -> dict[str, list[str]]:
     return rows
 
 
-def test_there_are_the_six_actions() -> None:
+def test_there_are_the_seven_actions() -> None:
     """The table tests below are not empty."""
-    assert VERBS == ["compare", "deploy", "report", "setup", "train", "validate"]
+    assert VERBS == ["compare", "deploy", "publish", "report", "setup", "train", "validate"]
 
 
 @pytest.mark.parametrize("verb", VERBS)

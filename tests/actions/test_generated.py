@@ -16,7 +16,7 @@ import pytest
 from mini_project import git, shared_store
 
 #: Every step of the generated pull-request.yml, in order, by its name there.
-STEPS = [
+COMPUTE = [
     ("compute", "Check out the pull request"),
     ("compute", "Set up Python"),
     ("compute", "Install the locked environments"),
@@ -24,6 +24,18 @@ STEPS = [
     ("compute", "Run what changed of the pipeline"),
     ("compute", "Compare with the base"),
     ("compute", "Hand over the report"),
+]
+#: Only with storage in the repository.
+PUBLISH = [
+    ("compute", "Pack what was trained"),
+    ("compute", "Hand over what was trained"),
+    ("publish", "Check out the base, for its policy"),
+    ("publish", "Set up Python"),
+    ("publish", "Take over the report"),
+    ("publish", "Take over what was trained"),
+    ("publish", "Verify, store and commit it"),
+]
+REPORT = [
     ("report", "Check out the base, for its policy"),
     ("report", "Set up Python"),
     ("report", "Take over the report"),
@@ -85,11 +97,13 @@ def test_the_projects_own_workflow_runs_to_a_verdict(
     )
     assert done.stdout, done.stderr
     found = json.loads(done.stdout)
-    assert [(step["job"], step["title"]) for step in found["steps"]] == STEPS, done.stderr
-    red = {"fail": {STEPS[-1]}}.get(found["verdict"], set())
+    expected = [*COMPUTE, *(PUBLISH if storage == "repo" else ()), *REPORT]
+    assert [(step["job"], step["title"]) for step in found["steps"]] == expected, done.stderr
+    red = {"fail": {REPORT[-1]}}.get(found["verdict"], set())
     assert {
         (step["job"], step["title"]) for step in found["steps"] if step["result"] != "success"
     } == red, done.stderr
     assert found["verdict"] in ("pass", "fail")
     assert found["comments"] == 1
-    assert len(found["real_actions"]) == 5
+    assert len(found["real_actions"]) == (6 if storage == "repo" else 5)
+    assert bool(found["published"]) == (storage == "repo" and found["verdict"] == "pass")

@@ -11,7 +11,7 @@ from mini_project import shared_store
 
 from mlgitops.cli import run
 from mlgitops.demonstration.stage import claim_folder, edit_params
-from mlgitops.demonstration.story import BAD, GOOD, Change, check_verdict
+from mlgitops.demonstration.story import BAD, GOOD, Change, check_restored, check_verdict
 from mlgitops.deployment import read_status
 from mlgitops.deployment.release import hash_sha256
 from mlgitops.deployment.state import Place
@@ -30,7 +30,11 @@ def test_demo_goes_round_the_whole_loop(
     assert demo["verdicts"] == {GOOD.branch: "pass", BAD.branch: "fail"}
     for branch, word in ((GOOD.branch, "May merge"), (BAD.branch, "Must not merge")):
         assert word in Path(demo["comments"][branch]).read_text(encoding="utf-8")
-    # What is on main is what was trained there, stored, and put into service.
+    # What is on main is what the pull request's own run trained, stored, and put into service.
+    author = git(project, "log", "-1", "--format=%an", GOOD.branch)
+    assert author == "github-actions[bot]"
+    assert git(project, "diff", "--name-only", "main", GOOD.branch) == ""
+    assert git(project, "log", "--format=%an", BAD.branch).count("[bot]") == 0
     assert git(project, "status", "--porcelain") == ""
     described = json.loads((project / "model/model.json").read_text(encoding="utf-8"))
     assert described["sha256"] == hash_sha256(project / "model/model.skops")
@@ -54,6 +58,15 @@ def test_broken_promise_is_loud(tmp_path: Path, verdict: str, comment: str | Non
 def test_kept_promise_is_quiet(tmp_path: Path) -> None:
     """The promised verdict with a comment lets the story go on."""
     check_verdict(BAD, {"verdict": "fail", "comment": "text", "log": ""}, tmp_path)
+
+
+def test_second_training_after_the_merge_is_loud(tmp_path: Path) -> None:
+    """One stage that ran again ends the demo; restored and skipped ones do not."""
+    check_restored(
+        [{"name": "a", "state": "restored"}, {"name": "b", "state": "skipped"}], tmp_path
+    )
+    with pytest.raises(MlgitopsError, match="second training of train"):
+        check_restored([{"name": "train", "state": "ran"}], tmp_path)
 
 
 def test_folder_of_a_person_is_left_alone(

@@ -36,6 +36,7 @@ PERMISSIONS: dict[str, dict[str, dict[str, str]]] = {
         "compute": READ | ({"id-token": "write"} if storage in {"s3", "gcs", "azure"} else {}),
         "report": {"contents": "read", "pull-requests": "write", "checks": "write"},
     }
+    | ({"publish": {"contents": "write"}} if storage == "repo" else {})
     for storage in ("repo", "local", "s3", "gcs", "azure", "ssh")
 }
 
@@ -258,17 +259,18 @@ def test_every_job_ends_and_leaves_no_credentials(
         assert not any(re.search(r"[:-] [&*]\w", text) for text in files.values())
 
 
-def test_the_report_job_never_sees_the_pull_request(
+def test_no_job_that_may_write_sees_the_pull_request(
     rendered: Mapping[str, Mapping[str, str]],
 ) -> None:
-    """The job that may write checks out the base alone and runs no script."""
+    """Each checks out the base alone and runs no script."""
     for _, path, workflow in list_workflows(rendered):
-        steps: Sequence[dict[str, Any]] = workflow["jobs"]["report"]["steps"]
-        checkouts = [step for step in steps if "actions/checkout@" in step.get("uses", "")]
-        assert [step["with"]["ref"] for step in checkouts] == [
-            "${{ github.event.pull_request.base.sha }}"
-        ], path
-        assert not any("run" in step for step in steps), path
+        for name in {"report", "publish"} & set(workflow["jobs"]):
+            steps: Sequence[dict[str, Any]] = workflow["jobs"][name]["steps"]
+            checkouts = [step for step in steps if "actions/checkout@" in step.get("uses", "")]
+            assert [step["with"]["ref"] for step in checkouts] == [
+                "${{ github.event.pull_request.base.sha }}"
+            ], path
+            assert not any("run" in step for step in steps), path
 
 
 def test_scripts_are_sound(folder: Path, tmp_path: Path) -> None:

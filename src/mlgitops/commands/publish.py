@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlgitops.errors import EXIT_PASS
-from mlgitops.storage import publish_objects
+from mlgitops.errors import EXIT_FAIL, EXIT_PASS, MlgitopsError
 
 if TYPE_CHECKING:
     import argparse
 
     from mlgitops.console import Console
+    from mlgitops.github.event import Event
+    from mlgitops.handover import Taken
 
 _EPILOG = """\
 Sends every object that dvc.lock and the .dvc files name to the default remote, and proves by
 listing it that all of them arrived with the right size. Storage in the repository: the new
 objects are hashed again, committed to the branch dvc-storage and pushed without force.
 
-example:
+In a workflow, the job that trains may not write, so it hands over (--export) and another job
+takes (--import): when the base's policy passes the report, every object is hashed, dvc.lock
+is held against the pull request's commit, the objects are stored, and dvc.lock and the
+outputs that git keeps are committed to the pull request's branch. With --mode verify nothing
+is written: exit code 1 when the branch does not hold the results of its own run.
+
+examples:
   mlgitops train && mlgitops publish && git commit -am "Train on more data" && git push
+  mlgitops publish --export handover
+  mlgitops publish --import handover --report report.json
 """
 
 
@@ -32,10 +42,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
     )
     parser.add_argument("--json", action="store_true", help="write the outcome as JSON")
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument(
+        "--export", type=Path, metavar="DIR", help="write what the run made to DIR, send nothing"
+    )
+    way.add_argument(
+        "--import",
+        type=Path,
+        metavar="DIR",
+        dest="handover",
+        help="take what another job exported, for the pull request of the event",
+    )
+    parser.add_argument(
+        "--mode",
+        choices=("commit", "verify"),
+        default="commit",
+        help="with --import: commit the results, or only check that they are committed "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--report", default="report.json", metavar="PATH", help="with --import: of the same run"
+    )
+    parser.add_argument(
+        "--policy", default="policy.yaml", metavar="PATH", help="with --import: of the base"
+    )
+    parser.add_argument("--key", help="with --import: names the project in the report")
+    parser.add_argument(
+        "--event", type=Path, metavar="PATH", help="with --import (default: $GITHUB_EVENT_PATH)"
+    )
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Publish and say how many objects the storage now holds."""
+    if args.export:
+        return _export(args, console)
+    if args.handover:
+        return _import(args, console)
+    from mlgitops.storage import publish_objects
+
     published = publish_objects(args.directory.absolute(), console)
     if args.json:
         console.result(json.dumps(asdict(published), indent=2))
@@ -46,3 +90,83 @@ def run(args: argparse.Namespace, console: Console) -> int:
         f"storage {published.remote}: complete, {published.objects} objects{new}; {place}"
     )
     return EXIT_PASS
+
+
+def _export(args: argparse.Namespace, console: Console) -> int:
+    from mlgitops.handover import export_handover
+
+    made = export_handover(args.directory.absolute(), args.export)
+    if args.json:
+        console.result(json.dumps(asdict(made), indent=2))
+    else:
+        size = f"{made.bytes / 1e6:.1f} MB"
+        console.result(f"handed over: {made.objects} new objects, {made.results} results, {size}")
+    return EXIT_PASS
+
+
+def _import(args: argparse.Namespace, console: Console) -> int:
+    from mlgitops.github.event import read_event
+    from mlgitops.handover import take_handover
+    from mlgitops.handover.commit import authorize
+
+    named = args.event or os.environ.get("GITHUB_EVENT_PATH")
+    if not named:
+        raise MlgitopsError("there is no event: run this in a workflow, or name one with --event")
+    event = read_event(Path(named), os.environ)
+    withheld = _find_obstacle(args, event)
+    if withheld:
+        _finish(args, console, withheld, sha="", outcome="withheld")
+        return EXIT_PASS
+    authorize(os.environ)
+    taken = take_handover(
+        args.directory.absolute(),
+        args.handover.absolute(),
+        base=event.base_sha,
+        head=event.head_sha,
+        branch=event.head_branch,
+        commit=args.mode == "commit",
+        console=console,
+    )
+    text = _describe(taken, event)
+    _finish(args, console, text, sha=taken.sha, outcome=taken.outcome)
+    return EXIT_FAIL if taken.outcome == "stale" else EXIT_PASS
+
+
+def _find_obstacle(args: argparse.Namespace, event: Event) -> str | None:
+    """Say why this pull request's results are not to be kept; None when they are."""
+    from mlgitops.commands.report import read_input
+    from mlgitops.github.decision import decide
+    from mlgitops.model import DEFAULT_KEY
+
+    if event.number is None or event.from_fork:
+        return "nothing is published: results are kept for branches of this repository only"
+    data = read_input(args.directory / args.report)
+    policy = read_input(args.directory / args.policy)
+    decision = decide(data, policy, event, key=args.key or DEFAULT_KEY, where=args.policy)
+    if decision.exit_code != EXIT_PASS:
+        return f"nothing is published: the verdict is {decision.verdict}"
+    return None
+
+
+def _describe(taken: Taken, event: Event) -> str:
+    if taken.outcome == "stale":
+        return (
+            "the branch does not hold the results of its own run. Run these, then push:\n"
+            "  mlgitops train && mlgitops publish\n"
+            '  git commit --all --message "Record what was trained"'
+        )
+    stored = f"storage complete, {taken.objects} objects, {taken.added} of them new"
+    if taken.outcome == "current":
+        return f"{event.head_branch} holds its results already; {stored}"
+    return f"committed {taken.results} results to {event.head_branch} as {taken.sha}; {stored}"
+
+
+def _finish(
+    args: argparse.Namespace, console: Console, text: str, *, sha: str, outcome: str
+) -> None:
+    from mlgitops.github.outputs import format_log, write_outputs
+
+    write_outputs(os.environ, {"sha": sha, "outcome": outcome})
+    shown = json.dumps({"outcome": outcome, "sha": sha or None}) if args.json else text
+    in_log = os.environ.get("GITHUB_ACTIONS") == "true"
+    console.result(format_log(shown) if in_log else shown)

@@ -27,6 +27,7 @@ example:
   git switch -c more-trees
   (change params.yaml, run `make train`, commit)
   mlgitops rehearse
+  mlgitops rehearse --keep-result
 
 What runs is the committed workflow file, executed by act, with a stand-in for GitHub's
 API on this machine: no network, no token, nothing of your environment. It shows what the
@@ -56,6 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: rendered on a terminal, Markdown in a pipe)",
     )
     parser.add_argument("--json", action="store_true", help="print what happened as JSON")
+    parser.add_argument(
+        "--keep-result",
+        action="store_true",
+        help="take over what the workflow trained and committed: fast-forward the branch here "
+        "and the storage",
+    )
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep all working files in DIR")
 
 
@@ -76,6 +83,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             scratch=scratch,
             store=store,
             console=console,
+            keep_result=args.keep_result,
         )
     finally:
         if args.keep is None:
@@ -126,6 +134,8 @@ def summarize(rehearsal: Rehearsal, seconds: float) -> dict[str, object]:
         "created": rehearsal.created,
         "real_actions": rehearsal.real,
         "stand_ins": rehearsal.stood_in,
+        "published": rehearsal.published,
+        "kept": rehearsal.kept,
         "log": str(rehearsal.log),
     }
 
@@ -171,4 +181,8 @@ def _close(rehearsal: Rehearsal, seconds: float, console: Console) -> None:
     console.say(f"  real: {', '.join(rehearsal.real) or 'none'}")
     console.say(f"  stand-ins: {', '.join(rehearsal.stood_in) or 'none'}")
     console.say(f"  log: {rehearsal.log}")
+    if rehearsal.kept:
+        console.say(f"  result taken over: {', '.join(rehearsal.kept)}")
+    elif rehearsal.published:
+        console.say("  result: committed there; `mlgitops rehearse --keep-result` takes it over")
     console.say(f"  verdict: {rehearsal.verdict}, after {seconds:.1f} s")

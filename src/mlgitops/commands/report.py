@@ -50,6 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
     )
+    parser.add_argument(
+        "--published",
+        metavar="SHA",
+        help="the commit with this run's results, when one was made: the verdict holds there too",
+    )
     parser.add_argument("--json", action="store_true", help="print what was decided as JSON")
     parser.add_argument("--dry-run", action="store_true", help="print the comment, post nothing")
 
@@ -63,9 +68,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if event is None:
         return EXIT_PASS
     key = args.key or DEFAULT_KEY
-    data, policy = _read(args.directory / args.report), _read(args.directory / args.policy)
+    data = read_input(args.directory / args.report)
+    policy = read_input(args.directory / args.policy)
     decision = decide(data, policy, event, key=key, where=args.policy)
-    comment = render(decision, event, key=key)
+    judged, event = event, follow_published(event, args.published)
+    comment = render(decision, event, key=key) + describe_published(judged, event)
     url = ""
     try:
         _write_first(decision, event, comment, os.environ, console)
@@ -74,9 +81,34 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if not args.dry_run:
         posted = _post(decision, event, comment, key=key, policy=policy, args=args, console=console)
         url = (posted.url or "") if posted else ""
+        if judged.head_sha != event.head_sha and os.environ.get("GITHUB_TOKEN"):
+            _post_check(decision, judged, key=key, policy=policy, args=args, console=console)
     _write_outputs(decision, url, console)
     _print(_as_json(decision, url) if args.json else comment, console)
     return decision.exit_code
+
+
+def follow_published(event: Event, sha: str | None) -> Event:
+    """Return ``event`` as if its head were ``sha``, the commit with this run's own results."""
+    import re
+
+    import msgspec
+
+    if not sha:
+        return event
+    if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", sha):
+        raise MlgitopsError(f"not a commit: {sha[:80]!a}", where="--published")
+    return msgspec.structs.replace(event, head_sha=sha)
+
+
+def describe_published(judged: Event, event: Event) -> str:
+    """Say under the comment that the verdict holds for the commit made since."""
+    if judged.head_sha == event.head_sha:
+        return ""
+    return (
+        f"\nThe results of this run are on the branch: {event.head_sha} adds dvc.lock and the "
+        f"outputs that git keeps to {judged.head_sha[:12]}. Merging needs no second training.\n"
+    )
 
 
 def find_event(args: argparse.Namespace, console: Console) -> Event | None:
@@ -157,11 +189,8 @@ def _post(
     """Post the comment and the check, each on its own: one may fail without the other."""
     import requests
 
-    from mlgitops.github.checks import post_check
     from mlgitops.github.client import GitHubClient
     from mlgitops.github.comment import CommentPoster, fetch_login
-    from mlgitops.github.decision import build_check
-    from mlgitops.model import Links
 
     token = os.environ.get("GITHUB_TOKEN")
     if not token:
@@ -183,6 +212,30 @@ def _post(
                 console.say(f"  comment {posted.outcome}: {posted.url or ''}")
         except MlgitopsError as error:
             _warn(f"the comment was not posted; read the job summary. {error}", console)
+    _post_check(decision, event, key=key, policy=policy, args=args, console=console)
+    return posted
+
+
+def _post_check(
+    decision: Decision,
+    event: Event,
+    *,
+    key: str,
+    policy: bytes | None,
+    args: argparse.Namespace,
+    console: Console,
+) -> None:
+    """Put the check on the event's head; a failure is a warning."""
+    import requests
+
+    from mlgitops.github.checks import post_check
+    from mlgitops.github.client import GitHubClient
+    from mlgitops.github.decision import build_check
+    from mlgitops.model import Links
+
+    run = event.run
+    with requests.Session() as session:
+        client = GitHubClient(session, run.api_url, token=os.environ.get("GITHUB_TOKEN"))
         try:
             links = Links(run_url=run.run_url, repository_url=run.repository_url)
             check = build_check(
@@ -191,7 +244,6 @@ def _post(
             console.say(f"  check: {post_check(client, run.repository, check)}")
         except MlgitopsError as error:
             _warn(f"the check was not posted. {error}", console)
-    return posted
 
 
 def _write_outputs(decision: Decision, url: str, console: Console) -> None:
@@ -241,7 +293,7 @@ def _find_event(path: Path | None) -> Path:
     return Path(named)
 
 
-def _read(path: Path) -> bytes | None:
+def read_input(path: Path) -> bytes | None:
     """Read at most a little more than a report may hold; None when it cannot be read."""
     from mlgitops.report import MAX_REPORT_BYTES
 

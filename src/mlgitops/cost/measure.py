@@ -65,7 +65,9 @@ def record_cost(
     latency = _renew_latency(project, pipeline, before.latency, set(observed), console)
     record = CostRecord(stages=stages, latency=latency)
     write_cost(record, project / RUN_COST_FILE)
-    if base is None and record != before:
+    # What was only restored was measured by whoever made it, and git's record is theirs.
+    measured = observed or not (project / COST_FILE).is_file()
+    if base is None and measured and record != before:
         write_cost(record, project / COST_FILE)
     return record
 

@@ -100,14 +100,10 @@ def _generate(stage: Stage) -> Path:
 
 def _train_baseline(stage: Stage, project: Path) -> None:
     with stage.chapter("Train the first model, store it, commit it"):
-        _train_and_commit(stage, project, "Train the first model")
-
-
-def _train_and_commit(stage: Stage, project: Path, message: str) -> None:
-    stage.run("train", cwd=project)
-    stage.run("publish", cwd=project)
-    stage.git(project, "add", "--all")
-    stage.git(project, "commit", "--quiet", "--message", message)
+        stage.run("train", cwd=project)
+        stage.run("publish", cwd=project)
+        stage.git(project, "add", "--all")
+        stage.git(project, "commit", "--quiet", "--message", "Train the first model")
 
 
 def _open_pull(stage: Stage, project: Path, change: Change) -> dict[str, Any]:
@@ -116,7 +112,7 @@ def _open_pull(stage: Stage, project: Path, change: Change) -> dict[str, Any]:
         stage.git(project, "switch", "--quiet", "--create", change.branch, "main")
         edit_params(project, change.edits, stage.console)
         stage.git(project, "commit", "--quiet", "--all", "--message", change.title)
-        words = ("rehearse", "--json", "--show", "none")
+        words = ("rehearse", "--keep-result", "--json", "--show", "none")
         answer: dict[str, Any] = json.loads(stage.run(*words, cwd=project, allowed=(0, 1)))
         comment = str(answer["comment"] or "")
         _comment_file(stage.folder, change.branch).write_text(comment, encoding="utf-8")
@@ -136,10 +132,23 @@ def check_verdict(change: Change, answer: Mapping[str, Any], project: Path) -> N
 
 
 def _merge(stage: Stage, project: Path, change: Change) -> None:
-    with stage.chapter("Merge the good one and train on main: only what changed"):
+    with stage.chapter("Merge the good one: its model is stored, nothing is trained again"):
         stage.git(project, "switch", "--quiet", "main")
         stage.git(project, "merge", "--quiet", "--no-ff", "--no-edit", change.branch)
-        _train_and_commit(stage, project, "Train the merged model")
+        stages = json.loads(stage.run("train", "--json", cwd=project))["stages"]
+        check_restored(stages, project)
+        for one in stages:
+            stage.console.say(f"   {one['name']}: {one['state']}")
+
+
+def check_restored(stages: list[dict[str, Any]], project: Path) -> None:
+    """Raise :class:`MlgitopsError` when a stage had to run again after the merge."""
+    ran = [str(one["name"]) for one in stages if one["state"] == "ran"]
+    if ran:
+        raise MlgitopsError(
+            f"the merge needed a second training of {', '.join(ran)}, and the demo promises none",
+            where=str(project),
+        )
 
 
 def _deploy(stage: Stage, project: Path) -> tuple[str, dict[str, Any]]:

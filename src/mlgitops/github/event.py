@@ -39,6 +39,7 @@ class _Named(_Loose, frozen=True):
 
 class _Commit(_Loose, frozen=True):
     sha: Sha
+    ref: Annotated[str, Meta(max_length=300)] = ""  # the branch
     repo: _Named | None = None  # null when the fork was deleted
 
 
@@ -92,6 +93,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     base_sha: str
     head_sha: str
     head_repository: str | None  # None: the fork was deleted, or it is a merge group
+    head_branch: str = ""  # empty for a merge group
 
     @property
     def from_fork(self) -> bool:
@@ -142,6 +144,7 @@ def parse_event(data: bytes, run: Run) -> Event:
             base_sha=pull.base.sha,
             head_sha=pull.head.sha,
             head_repository=source,
+            head_branch=pull.head.ref,
         )
     if payload.merge_group is not None:
         group = payload.merge_group

@@ -107,8 +107,10 @@ class Forge:
         login: str = f"{DEFAULT_LOGIN}[bot]",
         fault: Callable[[str, str], Fault | None] | None = None,
         checks: bool = True,
+        find_head: Callable[[str], str | None] = lambda _branch: None,
     ) -> None:
         self.state = state
+        self._find_head = find_head  # branch → its commit now: a workflow may have pushed
         self.login = login
         self.requests: list[tuple[str, str]] = []
         self.fault = fault or (lambda _method, _path: None)
@@ -183,17 +185,22 @@ class Forge:
         pull = self.state.pulls.get(int(number))
         if pull is None:
             return _json({"message": "Not Found"}, 404)
-        fields = msgspec.structs.asdict(pull)
-        return _json(build_pull(self._url, self.state.repository, **fields))
+        return _json(self._show_open_pull(pull))
 
     def _list_pulls(self, request: Request) -> Response:
         state, head = request.args.get("state", "open"), request.args.get("head")
         found = [
-            build_pull(self._url, self.state.repository, **msgspec.structs.asdict(pull))
+            self._show_open_pull(pull)
             for pull in self.state.pulls.values()
             if state in ("all", pull.state)
         ]
         return self._page(request, [one for one in found if head in (None, one["head"]["label"])])
+
+    def _show_open_pull(self, pull: Pull) -> dict[str, Any]:
+        branch, sha = pull.head
+        moved = None if pull.fork else self._find_head(branch)
+        fields = msgspec.structs.asdict(pull) | {"head": (branch, moved or sha)}
+        return build_pull(self._url, self.state.repository, **fields)
 
     def _list_comments(self, request: Request, issue: str) -> Response:
         found = [one for one in self.state.comments if one.issue == int(issue)]

@@ -129,6 +129,41 @@ def make_checkout(origin: Path, sha: str, target: Path) -> None:
     _git(target, "checkout", "--quiet", "--detach", sha)
 
 
+def read_branch(origin: Path, branch: str) -> str | None:
+    """Return the commit of a branch of the bare clone; None when there is no such branch."""
+    return _try(origin, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}") or None
+
+
+def bring_home(root: Path, origin: Path, change: Change) -> list[str]:
+    """Fast-forward the branches that the workflow pushed to; return their names.
+
+    That is the head's branch and the storage. Raises :class:`MlgitopsError` when one of them
+    has moved on here, or files in the work tree are in the way.
+    """
+    moved = []
+    for branch in ("dvc-storage", change.head[0]):
+        new = read_branch(origin, branch)
+        if new and new != _try(root, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}"):
+            _fast_forward(root, origin, branch)
+            moved.append(branch)
+    return moved
+
+
+def _fast_forward(root: Path, origin: Path, branch: str) -> None:
+    """Take over a branch; where a work tree has it checked out, its files follow."""
+    place = None
+    for line in _git(root, "worktree", "list", "--porcelain").splitlines():
+        if line.startswith("worktree "):
+            place = type(root)(line.removeprefix("worktree "))
+        elif line == f"branch refs/heads/{branch}" and place is not None:
+            _git(place, "fetch", "--quiet", "--no-tags", str(origin), f"refs/heads/{branch}")
+            hint = "commit or put away what stands in the way, then rehearse again"
+            _git(place, "merge", "--quiet", "--ff-only", "FETCH_HEAD", hint=hint)
+            return
+    ref = f"refs/heads/{branch}"
+    _git(root, "fetch", "--quiet", "--no-tags", str(origin), f"{ref}:{ref}")
+
+
 def _merge(origin: Path, change: Change) -> str:
     (base_branch, base), (head_branch, head) = change.base, change.head
     try:

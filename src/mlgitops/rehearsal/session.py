@@ -19,10 +19,12 @@ from mlgitops.rehearsal.forge import Forge, Pull, Server, State, load_state
 from mlgitops.rehearsal.places import find_stand_in, place_actions
 from mlgitops.rehearsal.repository import (
     Change,
+    bring_home,
     count_uncommitted,
     find_root,
     make_checkout,
     make_origin,
+    read_branch,
     read_change,
     read_repository_name,
 )
@@ -57,6 +59,8 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
     real: list[str]  # actions that were executed as they are
     stood_in: list[str]  # actions that a stand-in took the place of
     log: Path
+    published: str | None  # the commit with the run's results, when the workflow made one
+    kept: list[str]  # branches that were brought home
 
 
 def rehearse(
@@ -68,10 +72,12 @@ def rehearse(
     scratch: Path,
     store: Path,
     console: Console,
+    keep_result: bool = False,
 ) -> Rehearsal:
     """Run the workflow for a pull request from ``head`` into ``base``.
 
-    ``store`` holds environments that outlive the rehearsal. Raises :class:`MlgitopsError`
+    ``store`` holds environments that outlive the rehearsal; with ``keep_result`` the branches
+    that the workflow pushed to are fast-forwarded in the project too. Raises :class:`MlgitopsError`
     when the workflow cannot be rehearsed, or a job that should have run did not.
     """
     root = find_root(folder)
@@ -92,7 +98,8 @@ def rehearse(
     log = kept / "act.jsonl"
     kept.mkdir(parents=True, exist_ok=True)
     (kept / ".gitignore").write_text("*\n", encoding="utf-8")
-    forge = Forge(state)
+    origin = scratch / "origin.git"
+    forge = Forge(state, find_head=lambda branch: read_branch(origin, branch))
     with Server(forge) as server:
         plan = Plan(
             workspace=scratch / "workspace",
@@ -113,6 +120,7 @@ def rehearse(
         run = run_act(plan, log=log, watcher=Screen(console))
     state.save(kept / "state.json")
     _check_jobs(parsed, run, log)
+    head = read_branch(origin, change.head[0])
     mine = [one for one in state.comments if one.issue == number and find_marker(one.body)]
     return Rehearsal(
         change=change,
@@ -125,6 +133,8 @@ def rehearse(
         real=sorted({use.action for use in parsed.uses if find_stand_in(use) is None}),
         stood_in=sorted({use.action for use in parsed.uses if find_stand_in(use) is not None}),
         log=log,
+        published=None if head == change.head[1] else head,
+        kept=bring_home(root, origin, change) if keep_result and head != change.head[1] else [],
     )
 
 

@@ -141,11 +141,11 @@ def _push_verified(project: Path, worktree: Path) -> None:
 
 def _prove_branch(project: Path, worktree: Path, objects: list[StoredObject]) -> None:
     head = run_git(worktree, "rev-parse", "HEAD").strip()
-    stored = _list_tree(worktree, head)
+    stored = list_tree(worktree, head)
     _refuse_missing(project, objects, stored, where=f"branch {BRANCH} at {head[:12]}")
 
 
-def _list_tree(worktree: Path, revision: str) -> dict[str, int]:
+def list_tree(worktree: Path, revision: str) -> dict[str, int]:
     """Return path to size in bytes of every object in the branch."""
     lines = run_git(worktree, "ls-tree", "-r", "-l", "-z", revision, "files").split("\0")
     rows = (line.split("\t", 1) for line in lines if line)

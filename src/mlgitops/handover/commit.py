@@ -1,0 +1,120 @@
+"""A commit of results on top of a pull request's head, made without checking anything out."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.storage.branch import BRANCH, run_git
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, MutableMapping
+
+#: The account under which a workflow's token acts on GitHub.
+_NAME = "github-actions[bot]"
+_MAIL = "41898282+github-actions[bot]@users.noreply.github.com"
+_LISTED = "refs/heads/"
+
+
+def write_tree(project: Path, head: str, results: Mapping[str, bytes], gone: list[str]) -> str:
+    """Write the tree of ``head`` with ``results`` (path → bytes) put in and ``gone`` left out."""
+    with tempfile.TemporaryDirectory(prefix="mlgitops-") as name:
+        index = {"GIT_INDEX_FILE": str(Path(name) / "index")}
+        run_git(project, "read-tree", head, environment=index)
+        # `--cacheinfo` is told from the top of the repository, wherever the project stands.
+        top = Path(run_git(project, "rev-parse", "--show-toplevel").strip())
+        content = Path(name) / "content"
+        for path, data in sorted(results.items()):
+            content.write_bytes(data)
+            blob = run_git(top, "hash-object", "-w", "--no-filters", content).strip()
+            entry = f"100644,{blob},{path}"
+            run_git(top, "update-index", "--add", "--cacheinfo", entry, environment=index)
+        for path in gone:
+            run_git(top, "update-index", "--force-remove", "--", path, environment=index)
+        return run_git(top, "write-tree", environment=index).strip()
+
+
+def commit_tree(project: Path, head: str, tree: str, message: str) -> str:
+    """Commit ``tree`` with ``head`` as its only parent; return the sha."""
+    identity = {
+        f"GIT_{role}_{what}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for what, value in (("NAME", _NAME), ("EMAIL", _MAIL))
+    }
+    words = ("commit-tree", tree, "-p", head, "-m", message)
+    return run_git(project, *words, environment=identity).strip()
+
+
+def push_commit(project: Path, branch: str, *, head: str, commit: str) -> str:
+    """Move ``branch`` of origin from ``head`` to ``commit``, or not at all; return its sha.
+
+    When origin already holds the same content on top of ``head``, an earlier run of ours put
+    it there, and that commit is returned. Raises :class:`MlgitopsError` when it moved on.
+    """
+    check_branch(project, branch)
+    ref = f"{_LISTED}{branch}"
+    # A compare-and-swap: `commit` descends from `head`, so nothing can be overwritten, and a
+    # branch that was deleted meanwhile is not made again.
+    lease = f"--force-with-lease={ref}:{head}"
+    failure: MlgitopsError | None = None
+    try:
+        run_git(project, "push", "--quiet", "--no-verify", lease, "origin", f"{commit}:{ref}")
+    except MlgitopsError as error:
+        failure = error
+    found = (run_git(project, "ls-remote", "origin", ref).split() or ["nothing"])[0]
+    if found == commit or _is_same(project, found, head, commit):
+        return found
+    if found == head:
+        raise MlgitopsError(
+            failure.what if failure else "origin did not take the commit",
+            where=f"branch {branch}",
+            hint="the job needs `contents: write`, and the branch must accept pushes",
+        )
+    raise MlgitopsError(
+        f"the branch moved on while this ran: origin holds {found[:12]}, not {head[:12]}",
+        where=f"branch {branch}",
+        hint="nothing was committed; the run of the newer commit publishes its own result",
+    )
+
+
+def check_branch(project: Path, branch: str) -> None:
+    """Raise :class:`MlgitopsError` for a name that is no branch, or is the storage itself."""
+    if branch == BRANCH or branch.startswith("-"):
+        raise MlgitopsError("results are not committed there", where=f"branch {branch[:100]}")
+    try:
+        run_git(project, "check-ref-format", f"{_LISTED}{branch}")
+    except (MlgitopsError, ValueError) as error:
+        raise MlgitopsError(f"not a branch: {branch[:100]!a}") from error
+
+
+def authorize(environ: MutableMapping[str, str]) -> None:
+    """Let git show the workflow's token to the server that runs it, and to no other.
+
+    It goes through variables: a command line can be read by every process of the machine,
+    and a configuration file would outlive the step.
+    """
+    import base64
+
+    token, server = environ.get("GITHUB_TOKEN"), environ.get("GITHUB_SERVER_URL", "")
+    if not token or not server.startswith("https://"):
+        return
+    word = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+    number = int(environ.get("GIT_CONFIG_COUNT") or 0)
+    environ["GIT_CONFIG_COUNT"] = str(number + 1)
+    environ[f"GIT_CONFIG_KEY_{number}"] = f"http.{server.rstrip('/')}/.extraheader"
+    environ[f"GIT_CONFIG_VALUE_{number}"] = f"AUTHORIZATION: basic {word}"
+
+
+def _is_same(project: Path, found: str, head: str, commit: str) -> bool:
+    """Tell whether ``found`` of origin has the parent and the content of ``commit``."""
+    try:
+        run_git(project, "fetch", "--quiet", "--no-tags", "origin", found)
+        mine, theirs = (
+            run_git(project, "show", "--no-patch", "--format=%P %T", sha).strip()
+            for sha in (commit, found)
+        )
+    except MlgitopsError:
+        return False
+    return mine == theirs and theirs.startswith(head)

@@ -1,0 +1,82 @@
+"""The compute job's side: a folder with what the run made and the storage lacks."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.handover.layout import LOCK, RESULTS, list_kept_files
+from mlgitops.pipeline import read_pipeline
+from mlgitops.storage.objects import locate, read_members, read_objects
+from mlgitops.storage.remote import find_cache, read_remote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mlgitops.storage.objects import StoredObject
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """How much was handed over."""
+
+    objects: int
+    results: int  # files that git keeps, dvc.lock among them
+    bytes: int
+
+
+def export_handover(project: Path, target: Path) -> Exported:
+    """Write what the run made to the folder ``target``, which must be new or empty.
+
+    `objects/` holds what the storage on this disk lacks, named by content; `results/` holds
+    dvc.lock and the outputs that dvc.yaml declares with `cache: false`.
+    """
+    if target.exists() and any(target.iterdir()):
+        raise MlgitopsError("the folder to hand over is not empty", where=str(target))
+    if not (project / LOCK).is_file():
+        raise MlgitopsError(
+            "there is no dvc.lock to hand over", where=str(project), hint="run `mlgitops train`"
+        )
+    target.mkdir(parents=True, exist_ok=True)
+    results = [project / LOCK, *_kept_results(project)]
+    size = sum(
+        _copy(file, target / RESULTS / file.relative_to(project).as_posix()) for file in results
+    )
+    objects = dict(_find_new(project))
+    size += sum(_copy(file, target / place) for place, file in objects.items())
+    return Exported(objects=len(objects), results=len(results), bytes=size)
+
+
+def _kept_results(project: Path) -> Iterator[Path]:
+    def read(path: str) -> bytes | None:
+        file = project / path
+        return file.read_bytes() if file.is_file() else None
+
+    for stage in read_pipeline({"dvc.yaml": ""}, read).stages.values():
+        for path in stage.kept:
+            yield from list_kept_files(project / path)
+
+
+def _find_new(project: Path) -> Iterator[tuple[str, Path]]:
+    """Yield place and file of each cached object that the storage does not hold."""
+    cache, remote = find_cache(project), read_remote(project)
+    for stored in _expand(project, cache):
+        kept = remote is not None and remote.path and (remote.path / stored.location).is_file()
+        if not kept and (cache / stored.location).is_file():
+            yield locate(stored.oid), cache / stored.location
+
+
+def _expand(project: Path, cache: Path) -> Iterator[StoredObject]:
+    for stored in read_objects(project):
+        yield stored
+        if stored.oid.endswith(".dir") and (cache / stored.location).is_file():
+            yield from read_members(cache / stored.location, stored)
+
+
+def _copy(file: Path, target: Path) -> int:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, target)
+    return target.stat().st_size

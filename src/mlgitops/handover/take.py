@@ -1,0 +1,181 @@
+"""The publish job's side: check a handover, store its objects, commit its results.
+
+The storage comes first: a lock on the branch never names an object that is not stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlgitops.errors import MistakesError, MlgitopsError
+from mlgitops.git import Folder, Repository
+from mlgitops.handover.claims import MAX_LOCK_BYTES, check_lock, hash_directory
+from mlgitops.handover.commit import check_branch, commit_tree, push_commit, write_tree
+from mlgitops.handover.layout import (
+    LOCK,
+    MAX_RESULT_BYTES,
+    MAX_RESULTS,
+    RESULTS,
+    find_file,
+    list_kept_files,
+    read_capped,
+)
+from mlgitops.handover.manifests import check_path
+from mlgitops.handover.objects import store_objects
+from mlgitops.storage.additions import commit_new, drop_damaged, refuse_changed
+from mlgitops.storage.branch import BRANCH, run_git
+from mlgitops.storage.exchange import has_origin, prove_pushed, push_branch
+from mlgitops.storage.prepare import prepare_storage
+from mlgitops.storage.publish import list_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from mlgitops.console import Console
+    from mlgitops.handover.claims import Claims
+    from mlgitops.model import DataVersion
+
+COMMITTED = "committed"
+CURRENT = "current"  # the head holds these results already
+STALE = "stale"  # it does not, and nothing was to be committed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """What became of a handover; ``sha`` is the commit that holds the results."""
+
+    outcome: str
+    sha: str
+    objects: int = 0  # that the results need, all of them stored
+    added: int = 0  # of which new
+    results: int = 0  # files that git keeps
+
+
+def take_handover(
+    project: Path,
+    handover: Path,
+    *,
+    base: str,
+    head: str,
+    branch: str,
+    commit: bool,
+    console: Console,
+) -> Taken:
+    """Check all of ``handover``, store it, and commit its results to ``branch`` of origin.
+
+    With ``commit`` false nothing is written: the outcome says whether ``head`` is up to date.
+    Raises :class:`MlgitopsError` when anything is not as the head's dvc.yaml says, the base is
+    not an ancestor of the head, or the branch moved on.
+    """
+    check_branch(project, branch)
+    with Repository(project) as repository:
+        base, head = repository.resolve(base), repository.resolve(head)
+        if repository.merge_base(base, head) != base:
+            raise MlgitopsError(
+                "the base has commits that the branch lacks, and the run used both",
+                where=f"branch {branch}",
+                hint="merge the base into the branch (`git merge`) and push; nothing was stored",
+            )
+        folder = Folder(repository, project.resolve())
+        with console.step("Hold the results against the pull request's commit"):
+            lock = _read_lock(handover)
+            claims = check_lock(lock, folder.list_files(head), lambda path: folder.read(head, path))
+            results = {LOCK: lock, **_read_results(handover, claims.results)}
+        prefix = folder.prefix
+        gone = _find_gone(folder.list_files(head), claims, results)
+    tree = write_tree(
+        project,
+        head,
+        {prefix + path: data for path, data in results.items()},
+        [prefix + path for path in gone],
+    )
+    current = tree == run_git(project, "rev-parse", f"{head}^{{tree}}").strip()
+    if not commit and not current:
+        return Taken(outcome=STALE, sha=head, results=len(results))
+    objects, added = _store(project, handover, claims, console, write=commit)
+    counts = {"objects": objects, "added": added, "results": len(results)}
+    if current:
+        return Taken(outcome=CURRENT, sha=head, **counts)
+    with console.step(f"Commit dvc.lock and {len(results) - 1} results to {branch}"):
+        made = commit_tree(project, head, tree, _write_message(head, len(results), objects))
+        return Taken(
+            outcome=COMMITTED, sha=push_commit(project, branch, head=head, commit=made), **counts
+        )
+
+
+def _read_lock(handover: Path) -> bytes:
+    file = find_file(handover, f"{RESULTS}/{LOCK}")
+    if file is None:
+        raise MlgitopsError(
+            "the run handed over no dvc.lock", hint="the log of the job that trained says why"
+        )
+    return read_capped(file, MAX_LOCK_BYTES, LOCK)
+
+
+def _read_results(handover: Path, wanted: Mapping[str, DataVersion]) -> dict[str, bytes]:
+    """Read the outputs that git keeps, each held against its hash in the lock."""
+    found: dict[str, bytes] = {}
+    for path, version in wanted.items():
+        place = handover / RESULTS / path
+        find_file(handover, f"{RESULTS}/{path}")  # refuses a link on the way
+        files = list(list_kept_files(place))
+        if len(files) + len(found) > MAX_RESULTS:
+            raise MlgitopsError(f"over {MAX_RESULTS:,} files for git to keep", where=path)
+        names = [file.relative_to(place).as_posix() for file in files]
+        entries = []
+        for file, name in zip(files, names, strict=True):
+            inside = path if name == "." else f"{path}/{name}"
+            check_path(inside, LOCK)
+            found[inside] = read_capped(file, MAX_RESULT_BYTES, inside)
+            entries.append((name, hashlib.md5(found[inside], usedforsecurity=False).hexdigest()))
+        actual = entries[0][1] if names == ["."] else hash_directory(entries)
+        if not entries or version.hash != f"md5:{actual}":
+            raise MlgitopsError("missing, or not what the lock says", where=path)
+    return found
+
+
+def _find_gone(files: Mapping[str, str], claims: Claims, results: Mapping[str, bytes]) -> list[str]:
+    """List the head's files in a kept folder that the run did not make."""
+    inside = tuple(f"{path}/" for path in claims.results)
+    return [path for path in sorted(files) if path.startswith(inside) and path not in results]
+
+
+def _store(
+    project: Path, handover: Path, claims: Claims, console: Console, *, write: bool
+) -> tuple[int, int]:
+    """Store every object of ``claims`` and prove it; return how many, and how many are new."""
+    remote = prepare_storage(project, console)
+    if remote is None or remote.kind != "repo" or remote.path is None:
+        raise MlgitopsError(
+            "results are published for storage in the repository only",
+            where=".dvc/config",
+            hint="run `mlgitops train && mlgitops publish` and push the lock",
+        )
+    worktree = remote.path
+    with console.step(f"Verify objects and add them to branch {BRANCH}"):
+        refuse_changed(worktree)
+        drop_damaged(worktree)
+        source = handover if write else worktree  # without writing: all must be stored
+        needed = store_objects(source, worktree, claims.objects)
+        added = commit_new(worktree) if write else 0
+    if has_origin(project) and write:
+        with console.step(f"Push branch {BRANCH} to origin"):
+            push_branch(project, worktree, console)
+            prove_pushed(project, worktree)
+    stored = list_tree(worktree, run_git(worktree, "rev-parse", "HEAD").strip())
+    missing = [place for place, size in needed.items() if stored.get(place) != size]
+    if missing:
+        errors = [MlgitopsError("missing, or of another size", where=one) for one in missing[:20]]
+        raise MistakesError("the storage is not complete:", errors)
+    return len(needed), added
+
+
+def _write_message(head: str, results: int, objects: int) -> str:
+    return (
+        f"Record what was trained at {head[:12]}\n\n"
+        f"dvc.lock and {results - 1} results of the pull request's own run; the {objects} objects\n"
+        f"that they name are on the branch {BRANCH}. Made by `mlgitops publish`.\n"
+    )

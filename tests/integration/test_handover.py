@@ -1,0 +1,328 @@
+"""What a run trained, from the job that made it to the branch: real git, real DVC."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from integration.setup_project import (
+    clone,
+    commit,
+    git,
+    make_origin,
+    make_project,
+    quiet,
+)
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.handover import Taken, export_handover, take_handover
+from mlgitops.storage import prepare_storage, publish_objects
+from mlgitops.training import run_pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+class Scene:
+    """Origin, a pull request's branch `change`, and the handover of its run."""
+
+    def __init__(self, folder: Path) -> None:
+        """Train and publish main, change a parameter on a branch, and train that."""
+        project = make_project(folder / "project")
+        prepare_storage(project, quiet())
+        run_pipeline(project, quiet())
+        self.base = commit(project, "Train")
+        self.origin = make_origin(project, folder / "origin.git")
+        publish_objects(project, quiet())
+        git(project, "switch", "--quiet", "--create", "change")
+        (project / "params.yaml").write_text("factor: 3\n")
+        self.head = commit(project, "Triple")
+        git(project, "push", "--quiet", "origin", "change")
+        self.compute = clone(self.origin, folder / "compute")
+        git(self.compute, "switch", "--quiet", "change")
+        prepare_storage(self.compute, quiet())
+        run_pipeline(self.compute, quiet(), base=self.base)
+        self.handover = folder / "handover"
+        export_handover(self.compute, self.handover)
+        self.folder = folder
+
+    def open_job(self, name: str = "publish") -> Path:
+        """Check out the base as the publish job does."""
+        return clone(self.origin, self.folder / name)
+
+    def take(self, job: Path, *, commit: bool = True) -> Taken:
+        """Take the handover in ``job``."""
+        return take_handover(
+            job,
+            self.handover,
+            base=self.base,
+            head=self.head,
+            branch="change",
+            commit=commit,
+            console=quiet(),
+        )
+
+    def refs(self) -> str:
+        """Return every branch of origin with its commit."""
+        return git(self.origin, "for-each-ref", "refs/heads")
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """Make the scene once."""
+    return Scene(tmp_path_factory.mktemp("scene"))
+
+
+@pytest.fixture
+def scene(pristine: Scene, tmp_path: Path) -> Scene:
+    """Return a copy of the scene with an origin and a handover of its own."""
+    copy = object.__new__(Scene)
+    copy.__dict__.update(pristine.__dict__)
+    copy.folder = tmp_path
+    copy.origin = shutil.copytree(pristine.origin, tmp_path / "origin.git")
+    copy.handover = shutil.copytree(pristine.handover, tmp_path / "handover")
+    return copy
+
+
+def test_the_result_is_stored_and_committed(scene: Scene) -> None:
+    """The branch gains one commit with lock and metrics; a fresh clone restores it untrained."""
+    taken = scene.take(scene.open_job())
+    assert (taken.outcome, taken.results) == ("committed", 2)
+    assert taken.added > 0
+    assert git(scene.origin, "rev-parse", "change") == taken.sha
+    assert git(scene.origin, "rev-parse", "change^") == scene.head
+    changed = git(scene.origin, "diff", "--name-only", scene.head, taken.sha).split()
+    assert changed == ["dvc.lock", "reports/metrics.json"]
+    fresh = clone(scene.origin, scene.folder / "fresh")
+    git(fresh, "merge", "--quiet", "--no-edit", "origin/change")
+    prepare_storage(fresh, quiet())
+    states = {stage.name: stage.state for stage in run_pipeline(fresh, quiet())}
+    assert set(states.values()) <= {"restored", "skipped"}
+    assert (fresh / "data/double.csv").read_text() == "3\n6\n9\n"
+    assert git(fresh, "status", "--porcelain") == ""
+
+
+def test_a_second_run_changes_nothing(scene: Scene) -> None:
+    """The same handover again finds its own commit and makes no other."""
+    first = scene.take(scene.open_job())
+    before = scene.refs()
+    second = scene.take(scene.open_job("again"))
+    assert (second.outcome, second.sha) == ("committed", first.sha)
+    assert scene.refs() == before
+
+
+def test_a_branch_that_holds_its_results_is_current(scene: Scene) -> None:
+    """The head that was published needs no commit, in either mode."""
+    scene.head = scene.take(scene.open_job()).sha
+    before = scene.refs()
+    for name, mode in (("a", True), ("b", False)):
+        assert scene.take(scene.open_job(name), commit=mode).outcome == "current"
+    assert scene.refs() == before
+
+
+def test_verify_writes_nothing(scene: Scene) -> None:
+    """A branch without its results is stale, and origin stays as it was."""
+    before = scene.refs()
+    assert scene.take(scene.open_job(), commit=False).outcome == "stale"
+    assert scene.refs() == before
+
+
+def test_two_racing_publishes_land_once(scene: Scene) -> None:
+    """Two jobs at once: one commit, one complete storage, no failure but a lost race."""
+    jobs = [scene.open_job(name) for name in ("one", "two")]
+    outcomes: list[Taken | MlgitopsError] = []
+
+    def attempt(job: Path) -> None:
+        try:
+            outcomes.append(scene.take(job))
+        except MlgitopsError as error:
+            outcomes.append(error)
+
+    threads = [threading.Thread(target=attempt, args=(job,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    taken = [one for one in outcomes if isinstance(one, Taken)]
+    assert len(outcomes) == 2
+    assert taken, outcomes
+    assert {one.sha for one in taken} == {git(scene.origin, "rev-parse", "change")}
+    assert git(scene.origin, "rev-list", "--count", f"{scene.head}..change") == "1"
+
+
+def test_a_branch_that_moved_on_is_left_alone(scene: Scene) -> None:
+    """A push in between wins: nothing is committed, and the message says so."""
+    other = clone(scene.origin, scene.folder / "author")
+    git(other, "switch", "--quiet", "change")
+    newer = commit(other, "Quicker")
+    job = scene.open_job()
+    git(other, "push", "--quiet", "origin", "change")
+    with pytest.raises(MlgitopsError, match="moved on"):
+        scene.take(job)
+    assert git(scene.origin, "rev-parse", "change") == newer
+
+
+def test_a_deleted_branch_is_not_made_again(scene: Scene) -> None:
+    """The author closed the pull request and removed the branch meanwhile."""
+    job = scene.open_job()
+    git(scene.origin, "update-ref", "-d", "refs/heads/change")
+    with pytest.raises(MlgitopsError, match="moved on"):
+        scene.take(job)
+    assert "refs/heads/change" not in scene.refs()
+
+
+def test_a_base_that_moved_on_stores_nothing(scene: Scene) -> None:
+    """The run used commits that the branch lacks, so its lock would not be the branch's."""
+    author = clone(scene.origin, scene.folder / "author")
+    (author / "NOTES.md").write_text("later\n")
+    scene.base = commit(author, "Later")
+    git(author, "push", "--quiet", "origin", "main")
+    before = scene.refs()
+    with pytest.raises(MlgitopsError, match="commits that the branch lacks"):
+        scene.take(scene.open_job())
+    assert scene.refs() == before
+
+
+def _objects(scene: Scene) -> list[Path]:
+    return sorted(path for path in (scene.handover / "files").rglob("*") if path.is_file())
+
+
+def test_a_cut_at_each_object_is_never_complete(scene: Scene) -> None:
+    """Whichever object is missing, cut short or changed: refused, and origin as before."""
+    before, count = scene.refs(), len(_objects(scene))
+    assert count >= 4
+    for number in range(count):
+        for how in ("missing", "cut", "changed", "link"):
+            victim = _objects(scene)[number]
+            data = victim.read_bytes()
+            victim.unlink()
+            if how == "link":
+                victim.symlink_to("/etc/hostname")
+            elif how != "missing":
+                victim.write_bytes(data[:-1] if how == "cut" else b"!" + data[1:])
+            with pytest.raises(MlgitopsError):
+                scene.take(scene.open_job(f"job-{number}-{how}"))
+            assert scene.refs() == before, (victim, how)
+            victim.unlink(missing_ok=True)
+            victim.write_bytes(data)
+    assert scene.take(scene.open_job()).outcome == "committed"
+
+
+def _edit_lock(old: str, new: str) -> Callable[[Path], None]:
+    def edit(handover: Path) -> None:
+        lock = handover / "results/dvc.lock"
+        text = lock.read_text()
+        assert old in text
+        lock.write_text(text.replace(old, new))
+
+    return edit
+
+
+def _write(path: str, text: str) -> Callable[[Path], None]:
+    def edit(handover: Path) -> None:
+        (handover / path).parent.mkdir(parents=True, exist_ok=True)
+        (handover / path).unlink(missing_ok=True)
+        (handover / path).write_text(text)
+
+    return edit
+
+
+def _link(path: str) -> Callable[[Path], None]:
+    def edit(handover: Path) -> None:
+        (handover / path).unlink()
+        (handover / path).symlink_to("/etc/hostname")
+
+    return edit
+
+
+REFUSED = {
+    "no lock": lambda handover: (handover / "results/dvc.lock").unlink(),
+    "lock is a link": _link("results/dvc.lock"),
+    "lock is empty": _write("results/dvc.lock", ""),
+    "lock is a list": _write("results/dvc.lock", "[]"),
+    "lock has other keys": _edit_lock("schema:", "extra: 1\nschema:"),
+    "lock of another schema": _edit_lock("'2.0'", "'3.0'"),
+    "lock of DVC 2": _edit_lock("hash: md5", "hash: sha256"),
+    "another command": _edit_lock("python3 -m demo.double", "python3 -m demo.other"),
+    "another stage": _edit_lock("  total:", "  other:"),
+    "another parameter": _edit_lock("factor: 3", "factor: 4"),
+    "an output out of the project": _edit_lock("path: parts", "path: ../parts"),
+    "an absolute output": _edit_lock("path: parts", "path: /tmp/parts"),
+    "an output that is not declared": _edit_lock("path: parts", "path: other"),
+    "an output into git": _edit_lock("path: parts", "path: .git/parts"),
+    "a size that is no number": _edit_lock("size: 6", "size: -6"),
+    "a wrong size": _edit_lock("size: 6", "size: 7"),
+    "metrics missing": lambda handover: (handover / "results/reports/metrics.json").unlink(),
+    "metrics changed": _write("results/reports/metrics.json", '{"total": 99}'),
+    "metrics are a link": _link("results/reports/metrics.json"),
+    "metrics are huge": _write("results/reports/metrics.json", " " * 6_000_000),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_not_the_runs_own_is_refused(scene: Scene, case: str) -> None:
+    """Nothing is stored and nothing is committed, whatever part was tampered with."""
+    before = scene.refs()
+    REFUSED[case](scene.handover)
+    with pytest.raises(MlgitopsError):
+        scene.take(scene.open_job())
+    assert scene.refs() == before
+
+
+def test_files_that_are_not_declared_never_enter_the_commit(scene: Scene) -> None:
+    """Whatever else lies in the handover is not looked at."""
+    for path in ("results/.github/workflows/x.yml", "results/policy.yaml", "results/src/x.py"):
+        _write(path, "x")(scene.handover)
+    taken = scene.take(scene.open_job())
+    changed = git(scene.origin, "diff", "--name-only", scene.head, taken.sha).split()
+    assert changed == ["dvc.lock", "reports/metrics.json"]
+
+
+def test_no_hook_and_no_code_of_the_head_runs(scene: Scene) -> None:
+    """The publish job's work tree stays that of the base."""
+    job = scene.open_job()
+    hook = job / ".git/hooks/pre-push"
+    hook.write_text("#!/bin/sh\ntouch ran\n")
+    hook.chmod(0o755)
+    scene.take(job)
+    assert not (job / "ran").exists()
+    assert (job / "params.yaml").read_text() == "factor: 2\n"
+    assert git(job, "rev-parse", "HEAD") == scene.base
+
+
+@pytest.mark.parametrize("branch", ["dvc-storage", "--force", "a..b", "a b", "", "x\ny"])
+def test_a_name_that_is_no_branch_is_refused(scene: Scene, branch: str) -> None:
+    """Neither the storage nor an option can be committed to."""
+    with pytest.raises(MlgitopsError):
+        take_handover(
+            scene.open_job(),
+            scene.handover,
+            base=scene.base,
+            head=scene.head,
+            branch=branch,
+            commit=True,
+            console=quiet(),
+        )
+
+
+def test_the_command_exports(scene: Scene) -> None:
+    """`mlgitops publish --export` says how much it packed, and refuses a folder in use."""
+    words = [sys.executable, "-m", "mlgitops", "publish", "--json", "--export"]
+    for code in (0, 2):
+        done = subprocess.run(
+            [*words, scene.folder / "packed", "--directory", scene.compute],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=dict(os.environ),
+        )
+        assert done.returncode == code, done.stderr
+        if code == 0:
+            assert json.loads(done.stdout)["results"] == 2
