@@ -243,7 +243,10 @@ def _slices(report: Report, detail: Detail) -> list[str]:
     for row in rows:
         mark = _MARKS[row.verdict]
         blocks.append(f"{mark} **{escape_prose(row.name)}**: {escape_prose(describe_gap(row))}.")
-        cells = [[escape_prose(cell, cell=True) for cell in cells] for cells in slice_rows(row)]
+        cells = [
+            [escape_prose(name, cell=True), *numbers, escape_prose(result, cell=True)]
+            for name, *numbers, result in slice_rows(row)
+        ]
         if detail is not Detail.FULL and row.verdict is Verdict.PASS:
             cells = []
         blocks += [_table(SLICE_HEAD, cells, right=(1, 2, 3, 4))] if cells else []

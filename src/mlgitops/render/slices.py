@@ -100,9 +100,9 @@ def describe_deciding_slice(report: Report) -> tuple[str, str] | None:
         return row.name, f"cannot be judged{_after(facts.reason if facts else None)}"
     worst = next((found for found in facts.slices if found.group == verdict.group), None)
     if worst is not None and _is_loss(verdict):
-        return f"{row.name}, {name_group(worst.group)}", _describe_slice(worst, verdict.rule)
-    named = f" for {name_group(worst.group)} ({_plain_value(worst)})" if worst else ""
-    return row.name, f"{_describe_gap(row)}; worst{named}"
+        return f"{row.name}, {name_group(worst.group)}:", _describe_slice(worst, verdict.rule)
+    named = f"; worst: {name_group(worst.group)}, {_describe_ends(worst)}" if worst else ""
+    return f"{row.name},", f"{_describe_gap(row)}{named}"
 
 
 def summarise_slices(report: Report) -> str:
@@ -253,8 +253,11 @@ def _slice_result(found: SliceResult, rule: SliceRule) -> str:
     return "" if kind in (Kind.UNCHANGED, Kind.CHANGED, Kind.ADDED) else kind.value
 
 
-def _plain_value(found: SliceResult) -> str:
-    return render_number(found.head, choose_decimals(found.head, None))
+def _describe_ends(found: SliceResult) -> str:
+    half = (found.interval.high - found.interval.low) / 2 if found.interval else None
+    decimals = choose_decimals(found.base, found.head, half_width=half)
+    ends = [render_number(end, decimals) for end in (found.base, found.head) if end is not None]
+    return " → ".join(ends)
 
 
 def _is_loss(verdict: SliceVerdict) -> bool:
