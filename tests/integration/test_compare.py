@@ -491,3 +491,53 @@ def test_the_core_stays_light(project: DvcProject, code: str | None) -> None:
 def test_the_console_is_quiet_when_all_is_here(project: DvcProject, compare: Any) -> None:  # noqa: ANN401
     """A comparison that needs no fetching writes nothing to standard error."""
     assert compare(project, "--json").err == ""
+
+
+SLICED = """\
+version: 1
+files: {test_data: data/test.csv, predictions: reports/predictions.csv}
+metrics:
+  test.accuracy: {greater_is_better: true, max_worsening: 0.5}
+slices:
+  - {by: [team], metric: accuracy, statistic: difference, max_value: 0.3, max_worsening: 0.05}
+"""
+
+
+def slice_predictions(*, wrong: int, column: str = "team") -> bytes:
+    """Make 1,000 rows of two teams; ``wrong``: errors among the 500 of team b."""
+    lines = [f"id,target,prediction,{column}"]
+    for at in range(1_000):
+        team = "ab"[at // 500]
+        missed = (at - 500 * (team == "b")) < (50 if team == "a" else wrong)
+        lines.append(f"r{at},{at % 2},{1 - at % 2 if missed else at % 2},{team}")
+    return ("\n".join(lines) + "\n").encode()
+
+
+@pytest.mark.parametrize(
+    ("head", "code", "reason"),
+    [
+        (slice_predictions(wrong=60), 0, ""),
+        (slice_predictions(wrong=70), 0, ""),  # a loss, within the margin
+        (slice_predictions(wrong=150), 1, "`b` lost more than the 0.05 that a group may lose"),
+        (slice_predictions(wrong=60, column="club"), 1, "have no column `team`"),
+        (b"id,target\n1,1\n", 1, "cannot be judged"),
+        (None, 1, "`reports/predictions.csv` is not available at head"),
+    ],
+)
+def test_slices_are_judged(
+    project: DvcProject,
+    compare: Any,  # noqa: ANN401
+    head: bytes | None,
+    code: int,
+    reason: str,
+) -> None:
+    """A slice rule of the base's policy is judged on the predictions; never skipped."""
+    project.put("policy.yaml", SLICED)
+    project.train(accuracy=0.89, predictions=slice_predictions(wrong=60))
+    project.fill(project.root / ".dvc" / "cache")
+    project.commit()
+    (project.root / "reports" / "predictions.csv").unlink()
+    project.train(accuracy=0.89, predictions=head)
+    found = compare(project, "--json")
+    assert (found.code, len(found.report["slices"])) == (code, 1)
+    assert reason in " ".join(found.report["judgement"]["failures"])
