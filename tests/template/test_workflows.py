@@ -271,6 +271,10 @@ def test_no_job_that_may_write_sees_the_pull_request(
                 "${{ github.event.pull_request.base.sha }}"
             ], path
             assert not any("run" in step for step in steps), path
+            downloads = [step for step in steps if "download-artifact@" in step.get("uses", "")]
+            assert downloads, path
+            for step in downloads:  # an artifact must not replace a file of the checkout
+                assert step["with"]["path"].startswith("${{ runner.temp }}/taken/"), path
 
 
 def test_scripts_are_sound(folder: Path, tmp_path: Path) -> None:

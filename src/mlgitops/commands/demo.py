@@ -19,8 +19,9 @@ _EPILOG = """\
 Generates the default project (real flights, real weather), installs its locked environments,
 trains it, rehearses a pull request that improves the model and one that makes it worse with
 the project's own workflow file, merges the good one (which needs no second training), deploys
-it and asks it for a prediction. is simulated but GitHub itself; no account is needed. The first run installs about a gigabyte
-of packages; later runs find them and take about a minute.
+it and asks it for a prediction. Nothing is simulated but GitHub itself; no account is needed.
+The first run installs about a gigabyte of packages; later runs find them and take about a
+minute.
 
 example:
   mlgitops demo --directory /tmp/demo --stop-server

@@ -80,15 +80,11 @@ def check_lock(
 def hash_directory(entries: Iterable[tuple[str, str]]) -> str:
     """Compute DVC's name of a directory from (path, md5) of its files.
 
-    Source: `Tree.as_bytes` of https://github.com/treeverse/dvc-data, src/dvc_data/hashfile/tree.py
+    Source: `Tree.as_list` of https://github.com/treeverse/dvc-data, src/dvc_data/hashfile/tree.py
     """
-    rows = [{"md5": oid, "relpath": path} for path, oid in sorted(entries, key=_by_segments)]
+    rows = [{"md5": oid, "relpath": path} for path, oid in sorted(entries)]
     text = json.dumps(rows, sort_keys=True).encode()
     return f"{hashlib.md5(text, usedforsecurity=False).hexdigest()}.dir"
-
-
-def _by_segments(entry: tuple[str, str]) -> tuple[str, ...]:
-    return tuple(entry[0].split("/"))
 
 
 def check_result_path(path: str) -> None:
