@@ -1,6 +1,7 @@
-"""Write docs/reference/commands.md from the commands' own --help: `make docs`.
+"""Write the reference pages that are made from the code: `make docs`.
 
-A test renders it again and compares, so the page cannot fall behind the program.
+The commands' own --help, and the policy's schema: as a page, and as JSON Schema for editors.
+A test renders them again and compares, so they cannot fall behind the program.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import sys
 from pathlib import Path
 
 from mlgitops.cli import VERBS, build_parser
+from mlgitops.policy_reference import encode_policy_schema, render_policy_page
 
-PAGE = Path(__file__).parents[1] / "docs/reference/commands.md"
+FOLDER = Path(__file__).parents[1] / "docs/reference"
 HEAD = """# Commands
 
 Made from the program's own `--help` by `make docs`. Exit codes everywhere: **0** passed,
@@ -43,12 +45,27 @@ def render_page() -> str:
     return "".join(parts)
 
 
+def render_all() -> dict[Path, str]:
+    """Return every page with its place."""
+    return {
+        FOLDER / "commands.md": render_page(),
+        FOLDER / "policy.md": render_policy_page(),
+        FOLDER / "policy.schema.json": encode_policy_schema().decode(),
+    }
+
+
 def main() -> int:
-    """Write the page, or with --check say whether it is current."""
-    page = render_page()
+    """Write the pages, or with --check say whether they are current."""
+    pages = render_all()
     if "--check" in sys.argv:
-        return int(not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page)
-    PAGE.write_text(page, encoding="utf-8")
+        return int(
+            any(
+                not place.exists() or place.read_text(encoding="utf-8") != text
+                for place, text in pages.items()
+            )
+        )
+    for place, text in pages.items():
+        place.write_text(text, encoding="utf-8")
     return 0
 
 

@@ -7,6 +7,7 @@ Reads the work tree; runs nothing of it. Whether dvc.lock is up to date is not a
 from __future__ import annotations
 
 import configparser
+import csv
 import re
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,9 @@ ALLOWED_REMOTE = frozenset(
 )
 _REMOTE = re.compile(r"^'?remote \"([^\"]*)\"'?$")
 _FEW = 5
+_MAX_HEADER = 2**16
+#: Columns of predictions that are nothing to slice by.
+_ROLES = ("id", "target", "prediction", "score")
 
 
 class Findings(Struct, kw_only=True):
@@ -58,6 +62,7 @@ def validate_project(folder: Folder) -> Findings:
     if policy is not None:
         findings.mistakes += check_names(policy, metrics, _read_lines(folder))
         findings.mistakes += _check_files(policy, folder, pipeline)
+        findings.mistakes += _check_columns(policy, folder)
     data = folder.read(None, DVC_CONFIG)
     findings.mistakes += check_dvc_config(data) if data is not None else []
     findings.mistakes += _check_models(folder, pipeline, policy)
@@ -197,6 +202,51 @@ def _check_files(policy: Policy, folder: Folder, pipeline: Pipeline) -> list[Mlg
             what = f"files.{name}: `{path}` is neither in git nor made by the pipeline"
             mistakes.append(MlgitopsError(what, where=POLICY, hint=hint))
     return mistakes
+
+
+def _check_columns(policy: Policy, folder: Folder) -> list[MlgitopsError]:
+    """Refuse slice and cluster columns that the predictions, where they are here, do not have."""
+    path = policy.files.predictions
+    wanted: list[tuple[Place, str]] = [
+        (("slices", at), name) for at, rule in enumerate(policy.slices) for name in rule.by
+    ]
+    wanted += [(("cluster",), policy.cluster)] if policy.cluster else []
+    if wanted and path is None:
+        hint = "add `files: {predictions: reports/predictions.csv}`"
+        what = "slices and cluster need `files.predictions`"
+        return [MlgitopsError(what, where=POLICY, hint=hint)]
+    known = _read_header(folder.place / path, folder.place) if path else None
+    if known is None:
+        return []
+    return check_columns(wanted, known, path or "", _read_lines(folder))
+
+
+def check_columns(
+    wanted: list[tuple[Place, str]], known: list[str], path: str, lines: dict[Place, int]
+) -> list[MlgitopsError]:
+    """Refuse names that are not among ``known``, with the nearest one that is."""
+    mistakes = []
+    for place, name in wanted:
+        if name in known:
+            continue
+        near = nearest_name(name, known)
+        listed = ", ".join(known[:_FEW]) or "none to slice by"
+        hint = f"did you mean `{near}`?" if near else f"there are: {listed}"
+        where = f"{POLICY}:{lines.get(place, 1)}"
+        mistakes.append(MlgitopsError(f"`{path}` has no column `{name}`", where=where, hint=hint))
+    return mistakes
+
+
+def _read_header(place: Path, root: Path) -> list[str] | None:
+    """Return the columns to slice by of a CSV that is here; None when there is none to read."""
+    if place.suffix != ".csv" or not place.is_file():
+        return None
+    if not place.resolve().is_relative_to(root.resolve()):
+        return None
+    with place.open("rb") as file:
+        line = file.readline(_MAX_HEADER)
+    names = next(csv.reader([line.decode("utf-8-sig", "replace").rstrip("\r\n")]), [])
+    return [name.strip() for name in names if name.strip() not in _ROLES and name[:6] != "score_"]
 
 
 def check_dvc_config(data: bytes) -> list[MlgitopsError]:

@@ -171,3 +171,47 @@ REMOTE = "['remote \"s\"']\nurl = s3://b\nverify = true\n"
 def test_the_committed_dvc_configuration_has_an_allow_list(text: str, count: int) -> None:
     """Only settings that start no program and read nowhere else may be committed."""
     assert len(check_dvc_config(text.encode())) == count
+
+
+@pytest.mark.parametrize(
+    ("policy", "line", "what", "hint"),
+    [
+        (
+            "slices:\n  - {by: [carier], metric: accuracy, max_worsening: 0.1}",
+            4,
+            "`reports/predictions.csv` has no column `carier`",
+            "did you mean `carrier`?",
+        ),
+        (
+            "cluster: zzz",
+            3,
+            "`reports/predictions.csv` has no column `zzz`",
+            "there are: carrier, day",
+        ),
+        (
+            "slices:\n  - {by: [carrier], metric: recal, max_worsening: 0.1}",
+            4,
+            "no slice metric is named `recal`",
+            "did you mean `recall`?",
+        ),
+    ],
+)
+def test_columns_that_predictions_lack_are_mistakes(  # noqa: PLR0917 - a row of the table
+    project: DvcProject,
+    capsys: pytest.CaptureFixture[str],
+    policy: str,
+    line: int,
+    what: str,
+    hint: str,
+) -> None:
+    """A slice or cluster column that matches nothing is a mistake with the nearest name."""
+    files = "files: {predictions: reports/predictions.csv}"
+    project.train(
+        accuracy=0.8, predictions=b"id,target,prediction,score,carrier,day\n1,1,1,1,A,1\n"
+    )
+    project.put("policy.yaml", f"version: 1\n{files}\n{policy}\n")
+    code, mistakes, _ = validate(project, capsys)
+    assert code == 2
+    (mistake,) = [each for each in mistakes if each["what"] == what]
+    assert mistake["where"] == f"policy.yaml:{line}"
+    assert mistake["hint"] == hint

@@ -1,0 +1,57 @@
+"""The policy's reference: what it shows is what the program reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from mlgitops.config import parse_policy
+from mlgitops.policy_reference import encode_policy_schema, render_policy_page
+
+ROOT = Path(__file__).parents[2]
+POLICIES = sorted(ROOT.glob("{{cookiecutter.project_slug}}/data/bundled/*/policy.yaml"))
+SCHEMA = json.loads(encode_policy_schema())
+
+
+def test_the_example_is_a_policy() -> None:
+    """The example at the top of the page is read without a mistake, and fits the schema."""
+    text = render_policy_page().partition("```yaml\n")[2].partition("```")[0]
+    assert len(parse_policy(text.encode(), where="policy.yaml").slices) == 2
+    jsonschema.validate(yaml.safe_load(text), SCHEMA)
+
+
+@pytest.mark.parametrize("place", POLICIES, ids=lambda place: place.parent.name)
+def test_the_bundled_policies_fit_the_schema(place: Path) -> None:
+    """An editor finds nothing wrong with the policies that projects start with."""
+    jsonschema.validate(yaml.safe_load(place.read_bytes()), SCHEMA)
+    assert parse_policy(place.read_bytes(), where="policy.yaml").slices
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"version": 2},
+        {"metrics": {}},
+        {"version": 1, "metric": {}},
+        {"version": 1, "metrics": {"a": {"min_valu": 1}}},
+        {"version": 1, "slices": [{"by": [], "metric": "accuracy"}]},
+        {"version": 1, "slices": [{"by": ["a"], "metric": "accuracy", "statistic": "sum"}]},
+    ],
+)
+def test_the_schema_refuses_what_the_program_refuses(policy: dict[str, object]) -> None:
+    """An editor marks unknown keys, wrong types and impossible values."""
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(policy, SCHEMA)
+
+
+def test_every_metric_and_statistic_is_explained() -> None:
+    """The page has a line for each metric and statistic that a slice rule may name."""
+    from mlgitops.model import Statistic
+    from mlgitops.slices.metrics import DIRECTIONS
+
+    page = render_policy_page()
+    assert [name for name in (*DIRECTIONS, *Statistic) if f"| `{name}` |" not in page] == []
