@@ -46,6 +46,16 @@ from mlgitops.render.facts import (
 from mlgitops.render.forest import draw_budget, draw_gain, find_row_gain
 from mlgitops.render.numbers import DASH, render_plain, render_seconds
 from mlgitops.render.sentence import describe_row, find_deciding
+from mlgitops.render.slices import (
+    SLICE_HEAD,
+    describe_deciding_slice,
+    describe_gap,
+    gap_rows,
+    hidden_slices,
+    slice_levels,
+    slice_rows,
+    summarise_slices,
+)
 from mlgitops.render.svg import describe_chart, draw_chart
 
 if TYPE_CHECKING:
@@ -86,6 +96,7 @@ def render_html(report: Report, *, links: Links) -> str:
     style = _read_part("report.css")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     rows = judged_rows(report)
+    gaps = gap_rows(report)
     others = other_rows(report)
     return _load_template().render(
         report=report,
@@ -105,6 +116,10 @@ def render_html(report: Report, *, links: Links) -> str:
         confidence=shared_confidence(rows),
         notices=[*report.notices, *noise_notices(report)],
         charts=[_draw(chart, at) for at, chart in enumerate(report.charts)],
+        gaps=[(row, describe_gap(row), slice_rows(row), hidden_slices(row)) for row in gaps],
+        gap_levels=slice_levels(gaps),
+        slice_head=SLICE_HEAD,
+        slice_counts=summarise_slices(report),
         tables=[
             (describe_table(table), table, [column_cells(column) for column in table.columns])
             for table in report.tables
@@ -182,6 +197,9 @@ def _find_tone(report: Report) -> str:
 
 def _describe_deciding(report: Report) -> tuple[str, str] | None:
     """Return the name of the metric that decides, and how it went."""
+    sliced = describe_deciding_slice(report)
+    if sliced:
+        return "", " ".join(sliced)
     row = find_deciding(report)
     return (row.name, describe_row(row)) if row else None
 
