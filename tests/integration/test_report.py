@@ -106,6 +106,28 @@ def test_a_failing_model_gets_comment_check_summary_output_and_exit_code_1(folde
     assert "::error title=" in done.stdout
 
 
+def test_a_published_result_carries_the_verdict(folder: Path) -> None:
+    """The branch moved to the run's own commit: comment and check are of that one as well."""
+    write_report(folder, 0.9)
+    forge = make_forge()
+    forge._find_head = lambda _branch: NEWER
+    done = report(folder, forge, "--published", NEWER)
+    assert done.returncode == 0, done.stderr
+    (comment,) = own_comments(forge)
+    assert f"are on the branch: {NEWER}" in comment.body
+    found = [(check["head_sha"], check["conclusion"]) for check in forge.state.checks]
+    assert found == [(NEWER, "success"), (HEAD, "success")]
+
+
+@pytest.mark.parametrize("sha", ["main", "0" * 39, "G" * 40, NEWER + "\n", "@everyone"])
+def test_what_is_no_commit_is_refused(folder: Path, sha: str) -> None:
+    """An odd value of --published ends with 2 and posts nothing."""
+    forge = make_forge()
+    assert report(folder, forge, "--published", sha).returncode == 2
+    assert own_comments(forge) == []
+    assert forge.state.checks == []
+
+
 def test_the_next_run_updates_the_comment(folder: Path) -> None:
     """A stale alarm does not stay: the comment turns green in place."""
     forge = make_forge()
