@@ -173,6 +173,14 @@ def test_actionlint_finds_nothing(folder: Path, tmp_path: Path, actionlint: Path
     assert f"Checking {len(texts)} workflow file(s)" in done.stdout
 
 
+def test_actionlint_finds_nothing_in_our_own(actionlint: Path) -> None:
+    """The workflows of this repository were checked as well."""
+    done = run_linter(BIN / "node", actionlint.resolve(), ".github/workflows/*.yml", cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    count = len(list((ROOT / ".github/workflows").glob("*.yml")))
+    assert f"Checking {count} workflow file(s)" in done.stdout
+
+
 def test_actionlint_would_find_something(tmp_path: Path, actionlint: Path) -> None:
     """The same call on a workflow with an unknown key reports it."""
     (tmp_path / "bad.yml").write_text(

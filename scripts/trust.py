@@ -1,0 +1,130 @@
+"""Print what the seeded tests prove about posting, each figure beside its requirement.
+
+Runs the tests named below, and counts the cases that ran and passed: nothing here is typed
+in but the requirements. Exit code 0 when every one is met.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree as ET
+
+ROOT = Path(__file__).parents[1]
+
+
+class Figure(NamedTuple):
+    """One line of the result: which tests, how many cases they must hold."""
+
+    name: str
+    required: int
+    tests: tuple[str, ...]  # a file, or a file and the start of a test's name
+
+
+FIGURES = (
+    Figure("hostile inputs refused", 300, ("tests/trust/test_hostile.py::test_it_is_refused",)),
+    Figure(
+        "properties: no text of a pull request leaves its place",
+        6,
+        (
+            "tests/unit/github/test_decision.py::test_no_text_of_a_report",
+            "tests/unit/github/test_decision.py::test_any_bytes",
+            "tests/unit/github/test_outputs.py",
+            "tests/unit/test_render.py::test_no_name_changes",
+        ),
+    ),
+    Figure("identity: whose pull request a run is", 40, ("tests/unit/github/test_fork.py",)),
+    Figure(
+        "faults: stories that end with one current comment",
+        200,
+        ("tests/integration/test_posting_faults.py",),
+    ),
+    Figure("contract with GitHub's OpenAPI description", 10, ("tests/contract/test_openapi.py",)),
+    Figure(
+        "publishing: handovers refused, races, cuts",
+        10,
+        ("tests/integration/test_handover.py",),
+    ),
+    Figure(
+        "zizmor (auditor): files of ours, every rendered combination",
+        3,
+        (
+            "tests/template/test_workflows.py::test_zizmor",
+            "tests/actions/test_definitions.py::test_the_auditor",
+        ),
+    ),
+    Figure(
+        "actionlint: our workflows, every rendered combination",
+        3,
+        ("tests/template/test_workflows.py::test_actionlint",),
+    ),
+)
+
+
+class Case(NamedTuple):
+    """One test as it ended."""
+
+    test: str  # file::name[id]
+    passed: bool
+    properties: dict[str, str]
+
+    @property
+    def weight(self) -> int:
+        """Return how many cases it stands for: one, unless it told."""
+        return int(self.properties.get("cases", "1"))
+
+
+def main() -> int:
+    """Run, count, print."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "result.xml"
+        files = sorted({test.partition("::")[0] for one in FIGURES for test in one.tests})
+        command = [
+            *(sys.executable, "-m", "pytest", "--numprocesses=2", "--quiet", "--no-header"),
+            *("-o", "junit_family=xunit1", f"--junit-xml={result}", *files),
+        ]
+        done = subprocess.run(command, cwd=ROOT, check=False)
+        if not result.exists():
+            return done.returncode or 1
+        cases = read_cases(result)
+    met = [show(figure, cases) for figure in FIGURES]
+    show_cost(cases)
+    return 0 if all(met) and done.returncode == 0 else 1
+
+
+def read_cases(result: Path) -> list[Case]:
+    """Read pytest's own record of what ran."""
+    cases = []
+    for one in ET.parse(result).getroot().iter("testcase"):  # noqa: S314 - our own file
+        properties = {
+            str(node.get("name")): str(node.get("value")) for node in one.iter("property")
+        }
+        passed = not any(one.find(kind) is not None for kind in ("failure", "error", "skipped"))
+        cases.append(Case(f"{one.get('file')}::{one.get('name')}", passed, properties))
+    return cases
+
+
+def show(figure: Figure, cases: list[Case]) -> bool:
+    """Print one figure; say whether it holds."""
+    found = [one for one in cases if one.test.startswith(figure.tests)]
+    count = sum(one.weight for one in found if one.passed)
+    failed = sum(one.weight for one in found if not one.passed)
+    met = count >= figure.required and not failed
+    mark = "ok  " if met else "FAIL"
+    print(f"{mark} {figure.name}: {count} (at least {figure.required}), {failed} failed")
+    return met
+
+
+def show_cost(cases: list[Case]) -> None:
+    """Print the longest time and the largest memory of any hostile input."""
+    for name, unit, limit in (("seconds", "s", 2), ("megabytes", "MB", 200)):
+        values = [float(one.properties[name]) for one in cases if name in one.properties]
+        if values:
+            print(f"     worst hostile input: {max(values):g} {unit} (under {limit})")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,67 @@
+"""Run one case in a process of its own; return how it ended, how long it took, how big it was.
+
+A fork server loads the program once, so a case costs milliseconds; the peak memory is that
+of the case's own process and of the programs that it started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import multiprocessing
+import os
+import resource
+import sys
+import time
+import traceback
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+    from pathlib import Path
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(
+    ["mlgitops.cli", "mlgitops.commands.compare", "mlgitops.commands.report", "trust.ways"]
+)
+#: Seconds after which a case is ended; the tests ask for far less.
+_PATIENCE = 20
+
+
+class Ending(NamedTuple):
+    """How one case ended."""
+
+    code: int
+    text: str  # everything printed
+    seconds: float
+    megabytes: float
+
+
+def run_measured(way: Callable[[Path, bytes], int], folder: Path, data: bytes) -> Ending:
+    """Run ``way(folder, data)`` in a process of its own."""
+    receiver, sender = _CONTEXT.Pipe(duplex=False)
+    process = _CONTEXT.Process(target=_work, args=(sender, way, folder, data))
+    process.start()
+    sender.close()
+    found = receiver.recv() if receiver.poll(_PATIENCE) else None
+    if found is None:
+        process.kill()
+    process.join()
+    return Ending(*found) if found else Ending(-1, "it did not end", _PATIENCE, 0)
+
+
+def _work(sender: Connection, way: Callable[[Path, bytes], int], folder: Path, data: bytes) -> None:
+    printed = io.StringIO()
+    os.chdir(folder)
+    start = time.perf_counter()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        try:
+            code = way(folder, data)
+        except BaseException:  # noqa: BLE001 - whatever escapes is what the test looks for
+            traceback.print_exc(file=sys.stderr)
+            code = 1
+    seconds = time.perf_counter() - start
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    peak = max(resource.getrusage(kind).ru_maxrss for kind in kinds) / 1024
+    sender.send((code, printed.getvalue(), seconds, peak))
