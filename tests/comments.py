@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from builders import make_change, make_report, steady_changes
 
 from mlgitops.comparison import NO_POLICY
@@ -16,6 +17,7 @@ from mlgitops.model import (
     ParamChange,
     Policy,
     Report,
+    Rescoring,
     Rule,
     SliceFacts,
     SliceResult,
@@ -302,6 +304,42 @@ def situations() -> dict[str, Report]:
         ),
         "test_data_changed": make_report(
             make_change(_AUC, 0.73112, 0.7402), *steady, test_data=TestData.CHANGED, data=_DATA[:1]
+        ),
+        "test_data_changed_and_rescored": make_report(
+            msgspec.structs.replace(
+                make_change(_AUC, 0.72051, 0.7402, interval=(0.0121, 0.0273)), base_stored=0.73112
+            ),
+            *(msgspec.structs.replace(change, base_stored=change.base) for change in steady),
+            test_data=TestData.CHANGED,
+            rescoring=Rescoring(paths=("reports/metrics.json",), rows=7_500, seen=0, seconds=3.2),
+            data=_DATA[:1],
+        ),
+        "test_data_changed_rows_seen": make_report(
+            msgspec.structs.replace(
+                make_change(_AUC, 0.7822, 0.7402, interval=(-0.0531, -0.0309)), base_stored=0.73112
+            ),
+            *(msgspec.structs.replace(change, base_stored=change.base) for change in steady),
+            test_data=TestData.CHANGED,
+            rescoring=Rescoring(
+                paths=("reports/metrics.json",), rows=7_500, seen=5_250, seconds=3.2
+            ),
+        ),
+        "test_data_changed_not_rescored": make_report(
+            make_change(_AUC, 0.73112, 0.7402),
+            *steady,
+            test_data=TestData.CHANGED,
+            rescoring=Rescoring(
+                reason="stage `evaluate` failed: error: the table has no column carrier"
+            ),
+            data=_DATA[:1],
+        ),
+        "test_data_changed_without_model": make_report(
+            make_change(_AUC, 0.73112, 0.7402),
+            *steady,
+            test_data=TestData.CHANGED,
+            rescoring=Rescoring(
+                reason="`model/model.skops` of base is not here: neither cache nor storage has it"
+            ),
         ),
         "over_budget": make_report(make_change("model.size_mb", 9.5, 12.25), policy=sized),
         "just_above_the_limit": make_report(

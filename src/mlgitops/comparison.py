@@ -200,6 +200,10 @@ def _judge(
         return msgspec.structs.replace(report, judgement=Judgement(verdict=Verdict.SKIP))
     from mlgitops.evidence import add_evidence
 
+    if report.test_data is TestData.CHANGED:
+        from mlgitops.rescoring.rescore import rescore
+
+        report = rescore(report, policy, base, head, console)
     return judge_report(add_evidence(report, policy, base, head, console), policy)
 
 

@@ -59,11 +59,15 @@ class PredictionFiles:
     def same(self) -> bool:
         """Tell whether both sides have the very same file."""
         path = self.path or ""
+        if self.base.rescored is not None:
+            return False
         return self.base.find_hash(path) == self.head.find_hash(path)
 
     def read(self, side: SideFiles) -> Predictions | None:
         """Read one side's; None when it has none. Raises MlgitopsError when it is damaged."""
         path = self.path or ""
+        if side.rescored is not None:
+            return side.rescored
         if not self._fetched:
             fetch_missing(self.base, self.head, lambda _: {path}, self._console)
             self._fetched = True
@@ -71,6 +75,10 @@ class PredictionFiles:
         if key not in self._read:
             self._read[key] = _read(side, path)
         return self._read[key]
+
+    def on_same_rows(self, report: Report) -> bool:
+        """Tell whether both sides' predictions are of the same test data, as far as is known."""
+        return report.test_data is not TestData.CHANGED or self.base.rescored is not None
 
     def exists(self, side: SideFiles) -> bool:
         """Tell whether a side has predictions at all, whether or not they are here."""
@@ -93,7 +101,7 @@ class PredictionFiles:
 def _add_noise(report: Report, policy: Policy, files: PredictionFiles) -> Report:
     """Add evidence for judged metrics that moved, and charts."""
     wanted = _find_wanted(report, policy)
-    if files.path is None or not wanted or report.test_data is TestData.CHANGED:
+    if files.path is None or not wanted or not files.on_same_rows(report):
         return report
     if files.same and all(change.delta == 0 for _, change in wanted.values()):
         return report

@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import subprocess
 from contextlib import suppress
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
     from typing import Self
 
@@ -124,6 +125,16 @@ class Repository:
         before, after = self.list_files(a), self.list_files(b)
         return sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
 
+    def export(self, sha: str, target: Path) -> None:
+        """Write every file of the commit ``sha`` below ``target``, as a checkout would."""
+        target.mkdir(parents=True)
+        index = {"GIT_INDEX_FILE": str(target.with_name("index"))}
+        for words in (["read-tree", sha], ["checkout-index", "--all", f"--prefix={target}/"]):
+            done = self._run(*words, env=index)
+            if done.returncode != 0:
+                said = done.stderr.decode(errors="replace").strip().partition("\n")[0]
+                raise MlgitopsError(f"the files of {sha[:12]} could not be written: {said}")
+
     def is_dirty(self) -> bool:
         """Tell whether tracked files of the work tree differ from HEAD."""
         return any(self._read_status().values())
@@ -195,11 +206,13 @@ class Repository:
             raise MlgitopsError("git gives no output")
         return source, sink
 
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    def _run(
+        self, *arguments: str, env: Mapping[str, str] = MappingProxyType({})
+    ) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
             ["git", *arguments],
             cwd=self.root,
-            env={**os.environ, **_UNCHANGED_ENV},
+            env={**os.environ, **_UNCHANGED_ENV, **env},
             check=False,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -133,7 +133,8 @@ def _on_other_rows(change: MetricChange, report: Report, *, budget: bool) -> boo
     both = change.base is not None and change.head is not None
     if change in report.cost:
         return False
-    return report.test_data is TestData.CHANGED and both and not budget and not change.evidence
+    rescored = report.rescoring is not None and change.path in report.rescoring.paths
+    return report.test_data is TestData.CHANGED and both and not budget and not rescored
 
 
 def _find_reasons(

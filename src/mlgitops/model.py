@@ -88,6 +88,7 @@ class MetricChange(Struct, frozen=True, kw_only=True):
     path: Path_  # the metrics file it was read from
     base: float | None = None
     head: float | None = None
+    base_stored: float | None = None  # base's value on its own test data, where `base` is not
     delta: float | None = None  # head - base
     relative_delta: float | None = None  # delta / abs(base), a fraction; None when base is 0
     reason: Text | None = None  # why it is incomparable
@@ -397,6 +398,16 @@ class TableChange(Struct, frozen=True, kw_only=True):
     remark: Text | None = None  # what the comparison rests on
 
 
+class Rescoring(Struct, frozen=True, kw_only=True):
+    """Base's stored model, measured by base's own code on head's test data."""
+
+    reason: Text | None = None  # why that was not possible; all else is empty then
+    paths: Annotated[tuple[Path_, ...], Meta(max_length=100)] = ()  # metrics measured anew
+    rows: Count | None = None  # of head's test data; None: no predictions
+    seen: Count | None = None  # of them, rows that base's model was trained on; None: not known
+    seconds: Seconds | None = None
+
+
 class Report(Struct, frozen=True, kw_only=True):
     """Everything the comparison found, and the verdict: `report.json`."""
 
@@ -405,6 +416,7 @@ class Report(Struct, frozen=True, kw_only=True):
     base: Side
     head: Side
     test_data: TestData
+    rescoring: Rescoring | None = None  # tried when the test data changed
     metrics: tuple[MetricChange, ...] = ()
     params: tuple[ParamChange, ...] = ()
     data: tuple[DataChange, ...] = ()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mlgitops.console import Console
     from mlgitops.git import Folder
     from mlgitops.model import DataVersion
+    from mlgitops.predictions import Predictions
 
 _MAX_TEXT = 500
 
@@ -35,6 +36,7 @@ class SideFiles(Struct, kw_only=True):
     metrics: dict[str, MetricSet] = {}
     params: dict[str, dict[str, str]] = {}
     notices: list[str] = []
+    rescored: Predictions | None = None  # of base's model on head's test data, once made
 
     def read(self, path: str) -> bytes | None:
         """Read a file that git tracks or the work tree holds."""

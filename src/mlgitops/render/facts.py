@@ -125,6 +125,8 @@ def render_side(side: Side) -> str:
 
 def test_data_text(report: Report) -> str:
     """Say whether both sides were measured on the same rows."""
+    if report.rescoring is not None and report.rescoring.reason is None:
+        return "both on head's test data, which changed"
     return {
         TestData.SAME: "same test data",
         TestData.CHANGED: "the test data changed",

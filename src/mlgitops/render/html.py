@@ -45,6 +45,7 @@ from mlgitops.render.facts import (
 )
 from mlgitops.render.forest import draw_budget, draw_gain, find_row_gain
 from mlgitops.render.numbers import DASH, render_plain, render_seconds
+from mlgitops.render.rescoring import describe_rescoring
 from mlgitops.render.sentence import describe_row, find_deciding
 from mlgitops.render.slices import (
     SLICE_HEAD,
@@ -114,7 +115,7 @@ def render_html(report: Report, *, links: Links) -> str:
         judged=[_make_judged(row, report) for row in rows if not row.budget],
         budgets=[_make_judged(row, report) for row in rows if row.budget],
         confidence=shared_confidence(rows),
-        notices=[*report.notices, *noise_notices(report)],
+        notices=[*report.notices, *describe_rescoring(report), *noise_notices(report)],
         charts=[_draw(chart, at) for at, chart in enumerate(report.charts)],
         gaps=[(row, describe_gap(row), slice_rows(row), hidden_slices(row)) for row in gaps],
         gap_levels=slice_levels(gaps),

@@ -33,6 +33,7 @@ from mlgitops.render.facts import (
     test_data_text,
 )
 from mlgitops.render.numbers import DASH, render_seconds
+from mlgitops.render.rescoring import describe_rescoring
 from mlgitops.render.sentence import describe_row, find_deciding
 from mlgitops.render.slices import (
     SLICE_HEAD,
@@ -163,7 +164,8 @@ def _warnings(report: Report) -> list[str]:
     notices = [escape_prose(notice) for notice in report.notices[:_MOST_NOTICES]]
     if len(report.notices) > _MOST_NOTICES:
         notices.append(f"{len(report.notices) - _MOST_NOTICES} more notices are in the report.")
-    notices += [escape_prose(notice) for notice in noise_notices(report)]
+    measured = [*describe_rescoring(report), *noise_notices(report)]
+    notices += [escape_prose(notice) for notice in measured]
     if notices:
         lines.append("> [!NOTE]\n" + "\n>\n".join(f"> {notice}" for notice in notices))
     return lines

@@ -19,6 +19,7 @@ from mlgitops.render.facts import (
     test_data_text,
 )
 from mlgitops.render.numbers import DASH, render_seconds
+from mlgitops.render.rescoring import describe_rescoring
 from mlgitops.render.slices import SLICE_HEAD, describe_gap, gap_rows, hidden_slices, slice_rows
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _print_answer(report: Report, screen: RichConsole) -> None:
     if report.protected:
         files = ", ".join(clean_text(path) for path in report.protected[:5])
         screen.print(f"  ! this change edits what judges it: {files}", style="yellow")
-    for notice in [*report.notices, *noise_notices(report)]:
+    for notice in [*report.notices, *describe_rescoring(report), *noise_notices(report)]:
         screen.print(f"  ! {_plain(notice)}", style="yellow")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.model import SliceFacts, TestData
+from mlgitops.model import SliceFacts
 
 if TYPE_CHECKING:
     from mlgitops.evidence import PredictionFiles
@@ -61,7 +61,7 @@ def _find_pair(report: Report, files: PredictionFiles) -> tuple[Pair | None, str
     """Return both sides' matched rows, or the reason why base cannot be set beside head."""
     if not files.exists(files.base):
         return None, None  # the first ones: there is nothing to lose yet
-    if report.test_data is TestData.CHANGED:
+    if not files.on_same_rows(report):
         return None, OTHER_ROWS
     try:
         pair = files.pair()

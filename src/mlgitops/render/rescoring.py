@@ -1,0 +1,61 @@
+"""What is said of base's model on head's test data, after the test data changed. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlgitops.render.facts import judged_rows
+from mlgitops.render.numbers import choose_decimals, render_number
+
+if TYPE_CHECKING:
+    from mlgitops.model import MetricChange, Report, Rescoring
+
+_MOST_NAMES = 5
+
+
+def describe_rescoring(report: Report) -> list[str]:
+    """Say how base's model came to its values, or why it has none on head's test data."""
+    found = report.rescoring
+    if found is None:
+        return []
+    if found.reason is not None:
+        return [f"Base's model could not be measured on head's test data: {found.reason}."]
+    rows = f"{found.rows:,} test rows" if found.rows is not None else "test data"
+    sentences = [
+        f"The test data changed, so base's model was measured anew, on head's {rows}.",
+        _describe_seen(found),
+    ]
+    stored = _list_stored(report)
+    if stored:
+        sentences.append(f"On its own test data it had {stored}.")
+    return [" ".join(sentences)]
+
+
+def _list_stored(report: Report) -> str:
+    """List what base's judged metrics were on its own test data."""
+    judged = {(row.path, row.name.removeprefix(f"{row.path}:")) for row in judged_rows(report)}
+    texts = [
+        f"`{change.name}` {render_number(change.base_stored, _decimals(change))}"
+        for change in report.metrics
+        if (change.path, change.name) in judged
+        and change.base_stored is not None
+        and change.base_stored != change.base
+    ]
+    more = f" and {len(texts) - _MOST_NAMES} more" if len(texts) > _MOST_NAMES else ""
+    return ", ".join(texts[:_MOST_NAMES]) + more
+
+
+def _decimals(change: MetricChange) -> int:
+    return choose_decimals(change.base, change.base_stored)
+
+
+def _describe_seen(found: Rescoring) -> str:
+    if found.seen is None:
+        return "Whether it was trained on some of these rows is not known."
+    if not found.seen:
+        return "It was trained on none of these rows."
+    share = f" ({found.seen / found.rows:.0%})" if found.rows else ""
+    return (
+        f"It was trained on {found.seen:,} of these rows{share}, so base looks better here than "
+        "it is."
+    )

@@ -1,0 +1,1 @@
+"""Base's stored model, measured on head's test data by base's own code."""

@@ -1,0 +1,312 @@
+"""Base's model on head's test data: real repositories, real commands, real measures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from builders import GitRepository
+
+from mlgitops.cli import run
+from mlgitops.console import Console
+from mlgitops.errors import MlgitopsError
+from mlgitops.git import Folder, Repository
+from mlgitops.model import Files
+from mlgitops.report import parse_report
+from mlgitops.rescoring.plan import plan_rescoring
+from mlgitops.rescoring.run import run_plan
+from mlgitops.sides import SideFiles, read_sides
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Spoil = Callable[["ThresholdProject"], None]
+
+POLICY = """\
+version: 1
+files: {test_data: data/test.csv, predictions: reports/predictions.csv, model: model/model.json}
+metrics:
+  test.accuracy: {greater_is_better: true, min_value: 0.6, max_worsening: 0.02}
+"""
+#: A model is a threshold: rows at or above it are 1. It needs nothing but Python.
+EVALUATE = """\
+import csv, json
+threshold = json.load(open("model/model.json"))["threshold"]
+rows = list(csv.DictReader(open("data/test.csv")))
+guesses = [int(float(row["x"]) >= threshold) for row in rows]
+with open("reports/predictions.csv", "w") as file:
+    file.write("id,target,prediction\\n")
+    for row, guess in zip(rows, guesses):
+        file.write(f"{row['id']},{row['target']},{guess}\\n")
+right = sum(int(row["target"]) == guess for row, guess in zip(rows, guesses))
+json.dump({"test": {"accuracy": right / len(rows)}}, open("reports/metrics.json", "w"))
+"""
+DVC_YAML = f"""\
+stages:
+  train:
+    cmd: python train.py
+    deps: [data/train.csv]
+    outs: [model/model.json]
+  evaluate:
+    cmd: '{sys.executable} evaluate.py'
+    deps: [evaluate.py, model/model.json, data/test.csv]
+    outs: [reports/predictions.csv]
+    metrics:
+      - reports/metrics.json: {{cache: false}}
+"""
+
+
+def make_table(first: int, last: int) -> str:
+    """Make rows of which the target is 1 from x = 50 on, and x goes from 0 to 99 and over."""
+    rows = (f"r{at},{at % 100},{int(at % 100 >= 50)}" for at in range(first, last))
+    return "\n".join(["id,x,target", *rows]) + "\n"
+
+
+class ThresholdProject(GitRepository):
+    """A pipeline whose evaluation really runs; what a run would leave is made by running it."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        for path, text in {
+            "dvc.yaml": DVC_YAML,
+            "policy.yaml": POLICY,
+            "evaluate.py": EVALUATE,
+            ".gitignore": "/reports/predictions.csv\n/model/model.json\n/data/*.csv\n",
+            ".dvc/.gitignore": "/cache\n/tmp\n/config.local\n",
+            ".dvc/config": "[core]\n    analytics = false\n",
+        }.items():
+            self.put(path, text)
+        self.put("data/train.csv", make_table(1000, 2000))
+        self.measure(threshold=50, test=make_table(0, 400))
+
+    def measure(self, *, threshold: float, test: str) -> None:
+        """Store a model and its test data, evaluate them, and lock what came out."""
+        self.put("model/model.json", json.dumps({"threshold": threshold}))
+        self.put("data/test.csv", test)
+        (self.root / "reports").mkdir(exist_ok=True)
+        subprocess.run([sys.executable, "evaluate.py"], cwd=self.root, check=True)
+        self.lock()
+
+    def lock(self) -> None:
+        """Write dvc.lock and the pointers for what stands on disk, and fill the cache."""
+        entry = self._store
+        stages = {
+            "train": {
+                "cmd": "python train.py",
+                "deps": [entry("data/train.csv")],
+                "outs": [entry("model/model.json")],
+            },
+            "evaluate": {
+                "cmd": f"{sys.executable} evaluate.py",
+                "deps": [entry("model/model.json"), entry("data/test.csv")],
+                "outs": [entry("reports/predictions.csv")],
+            },
+        }
+        self.put("dvc.lock", json.dumps({"schema": "2.0", "stages": stages}))
+        for name in ("train", "test"):
+            pointer = {"outs": [entry(f"data/{name}.csv") | {"path": f"{name}.csv"}]}
+            self.put(f"data/{name}.csv.dvc", json.dumps(pointer))
+
+    def _store(self, path: str) -> dict[str, object]:
+        data = (self.root / path).read_bytes()
+        digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        place = self.root / ".dvc" / "cache" / "files" / "md5" / digest[:2] / digest[2:]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+        return {"path": path, "hash": "md5", "md5": digest, "size": len(data)}
+
+    def cached(self, path: str) -> Path:
+        """Find the cached object that stands on disk as ``path``."""
+        digest = hashlib.md5((self.root / path).read_bytes(), usedforsecurity=False).hexdigest()
+        return self.root / ".dvc" / "cache" / "files" / "md5" / digest[:2] / digest[2:]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> ThresholdProject:
+    """Make a project with one commit on main."""
+    made = ThresholdProject(tmp_path / "project")
+    made.commit("start")
+    return made
+
+
+def compare(project: GitRepository, capsys: pytest.CaptureFixture[str]) -> tuple[int, Any]:
+    """Run the command on the work tree; its exit code, and the report as the posting job reads."""
+    code = run(["compare", "--directory", str(project.root), "--json"])
+    out = capsys.readouterr().out
+    return code, parse_report(out.encode())
+
+
+def test_base_is_measured_on_the_rows_of_head(
+    project: ThresholdProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The delta is between models on the same rows; what base had stored is kept beside it."""
+    project.measure(threshold=60, test=make_table(0, 440))
+    code, report = compare(project, capsys)
+    (change,) = report.metrics
+    # Base is right everywhere; head errs where x is 50 to 59: 40 of 440 rows.
+    assert (change.base, change.base_stored, change.head) == (1.0, 1.0, 400 / 440)
+    assert change.evidence.rows == 440
+    assert change.evidence.interval.low <= change.delta <= change.evidence.interval.high
+    assert report.rescoring.paths == ("reports/metrics.json",)
+    assert (report.rescoring.rows, report.rescoring.seen) == (440, 0)
+    assert report.judgement.metrics[0].kind == "worsened"
+    assert code == 1
+
+
+def test_a_better_model_on_new_rows_may_merge(
+    project: ThresholdProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A change of data is no reason to fail; the stored value alone would mislead here."""
+    project.measure(threshold=70, test=make_table(0, 400))
+    project.commit("a poor model")
+    # On rows below 60 alone the poor model errs more often than on its own: 10 of 60.
+    rows = make_table(0, 60) + "".join(make_table(at, at + 60)[12:] for at in range(100, 900, 100))
+    project.measure(threshold=52, test=rows)
+    code, report = compare(project, capsys)
+    (change,) = report.metrics
+    assert change.base_stored == 0.8
+    assert change.base == pytest.approx(50 / 60)
+    assert change.head == pytest.approx(58 / 60)
+    assert report.judgement.metrics[0].kind == "improved"
+    assert code == 0
+
+
+def test_the_code_that_measures_base_is_that_of_base(
+    project: ThresholdProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Head's evaluation may fit head's models only; it has no part in base's value."""
+    project.measure(threshold=50, test=make_table(0, 440))
+    project.put("evaluate.py", "raise SystemExit('this is head')\n")
+    code, report = compare(project, capsys)
+    assert report.rescoring.reason is None
+    assert report.metrics[0].base == 1.0
+    assert "evaluate.py" in report.protected
+    assert code == 0
+
+
+def test_rows_that_base_was_trained_on_are_counted(
+    project: ThresholdProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A test row of head that was a training row of base is said, with its share."""
+    project.measure(threshold=50, test=make_table(900, 1100))
+    _, report = compare(project, capsys)
+    assert (report.rescoring.rows, report.rescoring.seen) == (200, 100)
+    run(["compare", "--directory", str(project.root), "--format", "markdown"])
+    assert "It was trained on 100 of these rows (50%)" in capsys.readouterr().out
+
+
+def drop_the_column(project: ThresholdProject) -> None:
+    """Let head's test data lack what base's model needs."""
+    project.put("evaluate.py", EVALUATE.replace('row["x"]', 'row["y"]'))
+    project.measure(threshold=50, test=make_table(0, 440).replace("id,x,", "id,y,"))
+
+
+def lose_the_model(project: ThresholdProject) -> None:
+    """Let base's model be in no cache and no storage."""
+    place = project.cached("model/model.json")
+    project.measure(threshold=55, test=make_table(0, 440))
+    place.unlink()
+
+
+def damage_the_model(project: ThresholdProject) -> None:
+    """Let base's model hold other bytes than dvc.lock says."""
+    place = project.cached("model/model.json")
+    project.measure(threshold=55, test=make_table(0, 440))
+    place.write_text('{"threshold": 0}', encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (drop_the_column, "stage `evaluate` failed: KeyError: 'x'"),
+        (lose_the_model, "`model/model.json` of base is not here"),
+        (damage_the_model, "the stored file is damaged"),
+    ],
+)
+def test_where_base_cannot_be_measured_it_says_why_and_fails(
+    project: ThresholdProject, capsys: pytest.CaptureFixture[str], spoil: Spoil, reason: str
+) -> None:
+    """Incomparable with the precise reason, never a pass; what was stored stays shown."""
+    spoil(project)
+    code, report = compare(project, capsys)
+    assert reason in report.rescoring.reason
+    assert report.rescoring.paths == ()
+    assert report.judgement.metrics[0].kind == "incomparable"
+    assert report.metrics[0].evidence is None
+    assert code == 1
+    run(["compare", "--directory", str(project.root), "--format", "markdown"])
+    assert "Base's model could not be measured on head's test data" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("evaluate", "reason"),
+    [
+        ("print('done')\n", "did not write `reports/metrics.json`"),
+        (EVALUATE.replace('"accuracy": right / len(rows)', '"other": 1.0'), "has no value for it"),
+        (EVALUATE + "open('reports/metrics.json', 'w').write('[[')\n", "reports/metrics.json"),
+        (EVALUATE + "open('reports/predictions.csv', 'w').write('id\\n')\n", "predictions.csv"),
+        (EVALUATE.replace("right / len(rows)", "float('nan')"), "NaN"),
+        (
+            EVALUATE + "import os; os.remove('reports/metrics.json')\n"
+            "os.symlink('/etc/hostname', 'reports/metrics.json')\n",
+            "did not write `reports/metrics.json`",
+        ),
+    ],
+)
+def test_odd_results_of_base_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], evaluate: str, reason: str
+) -> None:
+    """What base's stages leave is read strictly: nothing missing, linked or malformed passes."""
+    project = ThresholdProject(tmp_path / "project")
+    project.put("evaluate.py", evaluate)
+    project.commit("base, whose evaluation is odd when it runs again")
+    project.put("evaluate.py", EVALUATE)
+    project.measure(threshold=50, test=make_table(0, 440))
+    code, report = compare(project, capsys)
+    said = [report.rescoring.reason or "", report.metrics[0].reason or ""]
+    assert reason in " ".join(said)
+    assert code == 1
+
+
+def test_a_stage_that_takes_too_long_is_ended_with_all_that_it_started(
+    tmp_path: Path,
+) -> None:
+    """The time limit holds for children too, and for those that keep the output open."""
+    project = ThresholdProject(tmp_path / "project")
+    mark = tmp_path / "late"
+    slow = f"(sleep 3; touch {mark}) & sleep 60"
+    project.put("dvc.yaml", DVC_YAML.replace(f"'{sys.executable} evaluate.py'", f"'{slow}'"))
+    project.commit("slow")
+    with Repository(project.root) as repository:
+        folder = Folder(repository, project.root.resolve())
+        base = SideFiles(name="base", sha=repository.resolve("HEAD"), folder=folder)
+        read_sides(base, SideFiles(name="head", sha=None, folder=folder), Console(quiet=True))
+        files = Files(test_data="data/test.csv", model="model/model.json")
+        plan = plan_rescoring(base.pipeline, files, folder.list_files(base.sha))
+        start = time.monotonic()
+        with pytest.raises(MlgitopsError, match=r"took over 0\.5 s"):
+            run_plan(plan, base, b"id,x,target\n", None, timeout=0.5)
+        assert time.monotonic() - start < 3
+    time.sleep(3)
+    assert not mark.exists()
+
+
+def test_the_project_in_a_folder_of_its_repository(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Base is laid out whole, so a project below the root is measured as well."""
+    project = ThresholdProject(tmp_path / "repository" / "models" / "one")
+    shutil.rmtree(project.root / ".git")
+    outer = GitRepository(tmp_path / "repository")
+    outer.commit("start")
+    project.measure(threshold=50, test=make_table(0, 440))
+    code, report = compare(project, capsys)
+    assert report.rescoring.reason is None
+    assert code == 0
