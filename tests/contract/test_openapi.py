@@ -8,12 +8,14 @@ import pytest
 import requests
 from github_api import DESCRIPTION, CheckedSession, Checker, load_queries
 from openapi_core.exceptions import OpenAPIError
+from trust.archives import CONTENT, GOOD, NAME
 
+from mlgitops.github.artifacts import fetch_member
 from mlgitops.github.checks import Annotation, Check, post_check
 from mlgitops.github.client import GitHubClient
 from mlgitops.github.comment import CommentPoster, Outcome, fetch_login
 from mlgitops.github.marker import Marker, render_marker
-from mlgitops.rehearsal.forge import Comment, Fault, Forge, Pull, Server, State
+from mlgitops.rehearsal.forge import Artifact, Comment, Fault, Forge, Pull, Server, State
 
 BASE, HEAD = "b" * 40, "a" * 40
 REPOSITORY = "octo/model"
@@ -72,6 +74,9 @@ def test_every_operation_of_the_slice_is_exercised_and_conforms() -> None:
             lost.pop() if lost and method == "POST" and path.endswith("check-runs") else None
         )
         post_check(client, REPOSITORY, make_check())
+        forge.state.artifacts.append(Artifact(id=9, run_id=7, name="r", data=GOOD))
+        options = {"artifact": "r", "member": NAME}
+        assert fetch_member(client, REPOSITORY, 7, limit=99, **options) == CONTENT
     with Server(make_forge(checks=False)) as server, CheckedSession(checker) as session:
         client = GitHubClient(session, server.url, token="t" * 20, sleep=lambda _: None)
         post_check(client, REPOSITORY, make_check())

@@ -6,13 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from posting import BASE, BOT, HEAD, NEWER, REPOSITORY, make_body, make_forge, own_comments
+from trust.archives import pack
 
 from mlgitops.rehearsal.api_objects import find_repository_id
-from mlgitops.rehearsal.forge import Comment, Fault, Forge, Pull, Server
+from mlgitops.rehearsal.forge import Artifact, Comment, Fault, Forge, Pull, Server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -234,11 +236,17 @@ def test_without_an_event_the_command_says_where_to_run_it(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("moved", [False, True])
-def test_a_forks_report_goes_to_the_pull_request_that_shows_its_commit(
-    folder: Path, *, moved: bool
-) -> None:
-    """`workflow_run`: the API names the pull request; one that moved on gets nothing."""
+def make_fork_run(folder: Path, forge: Forge, *, shown: str = HEAD) -> None:
+    """Set the scene of a fork's run: our default branch, its event, its pull request 5."""
+    git = ("git", "-c", "user.name=Test", "-c", "user.email=test@example.org")
+    for words in (
+        ("init", "--quiet", "--initial-branch=main"),
+        ("add", "policy.yaml"),
+        ("commit", "--quiet", "--message=Start"),
+    ):
+        subprocess.run([*git, *words], cwd=folder, check=True)
+    base = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=folder, text=True).strip()
+    (folder / "policy.yaml").write_text("version: 1\n")  # the default branch moved on
     ours = {"id": find_repository_id(REPOSITORY), "full_name": REPOSITORY}
     fork = {"id": find_repository_id("fan/model"), "full_name": "fan/model"}
     started = {
@@ -250,15 +258,71 @@ def test_a_forks_report_goes_to_the_pull_request_that_shows_its_commit(
         "head_branch": "patch-1",
         "head_repository": {**fork, "owner": {"login": "fan"}},
         "repository": {**ours, "owner": {"login": "octo"}},
+        "pull_requests": [],
     }
     payload = {"workflow_run": started, "repository": started["repository"]}
     (folder / "event.json").write_text(json.dumps(payload))
-    forge = make_forge()
-    shown = NEWER if moved else HEAD
     forge.state.pulls[5] = Pull(
-        number=5, base=("main", BASE), head=("patch-1", shown), title="x", fork="fan/model"
+        number=5, base=("main", base), head=("patch-1", shown), title="x", fork="fan/model"
     )
+    told = json.loads((folder / "report.json").read_text())
+    (folder / "report.json").write_text("not what the other run left")
+    data = pack(("report.json", json.dumps({**told, "base": {"sha": base}}).encode()))
+    forge.state.artifacts = [Artifact(id=8, run_id=77, name="mlgitops-report", data=data)]
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_forks_report_goes_to_the_pull_request_that_shows_its_commit(
+    folder: Path, *, moved: bool
+) -> None:
+    """`workflow_run`: the API names the pull request; one that moved on gets nothing."""
+    forge = make_forge()
+    make_fork_run(folder, forge, shown=NEWER if moved else HEAD)
     done = report(folder, forge, event="workflow_run")
     assert done.returncode == (0 if moved else 1), done.stdout + done.stderr
     assert [one.issue for one in own_comments(forge)] == ([] if moved else [5])
     assert len(forge.state.checks) == (0 if moved else 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("none", None),
+        ("of another run", {"run_id": 78}),
+        ("of another name", {"name": "mlgitops-report-2"}),
+        ("expired", {"expired": True}),
+        ("with another digest", {"digest": "sha256:" + "0" * 64}),
+        ("too large by the API", {"size": 2**21}),
+        ("too large by its bytes", {"data": bytes(2**21), "size": 10}),
+        ("no archive", {"data": b"{}"}),
+        ("with a second file", {"data": pack(("report.json", b"{}"), ("policy.yaml", b"x"))}),
+        ("with another file", {"data": pack(("../report.json", b"{}"))}),
+        ("with an empty report", {"data": pack(("report.json", b""))}),
+    ],
+)
+def test_an_artifact_that_is_not_the_report_decides_nothing(
+    folder: Path, name: str, change: dict[str, Any] | None
+) -> None:
+    """The right pull request is told that nothing could be decided, and why; never a pass."""
+    forge = make_forge()
+    make_fork_run(folder, forge)
+    if change is None:
+        forge.state.artifacts = []
+    else:
+        fields = msgspec.structs.asdict(forge.state.artifacts[0]) | change
+        forge.state.artifacts = [Artifact(**fields)]
+    done = report(folder, forge, event="workflow_run")
+    assert done.returncode == 2, (name, done.stdout + done.stderr)
+    assert "Traceback" not in done.stderr
+    (comment,) = own_comments(forge)
+    assert comment.issue == 5
+    assert "Could not decide" in comment.body
+    assert [one["conclusion"] for one in forge.state.checks] == ["failure"]
+
+
+def test_a_run_that_was_started_again_is_known_by_its_newest_artifact(folder: Path) -> None:
+    """Each attempt leaves one; an older one is not what the run ended with."""
+    forge = make_forge()
+    make_fork_run(folder, forge)
+    forge.state.artifacts.insert(0, Artifact(id=7, run_id=77, name="mlgitops-report", data=b"x"))
+    assert report(folder, forge, event="workflow_run").returncode == 1

@@ -48,6 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="in a `workflow_run` event, the workflow that compared (default: %(default)s)",
     )
     parser.add_argument(
+        "--artifact",
+        default="mlgitops-report",
+        metavar="NAME",
+        help="in a `workflow_run` event, the artifact that holds the report (default: %(default)s)",
+    )
+    parser.add_argument(
         "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
     )
     parser.add_argument(
@@ -61,16 +67,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Decide, write, post, and return the verdict's exit code."""
-    from mlgitops.github.decision import decide
+    from mlgitops.github.decision import Decision, decide
     from mlgitops.model import DEFAULT_KEY
 
     event = find_event(args, console)
     if event is None:
         return EXIT_PASS
     key = args.key or DEFAULT_KEY
-    data = read_input(args.directory / args.report)
-    policy = read_input(args.directory / args.policy)
-    decision = decide(data, policy, event, key=key, where=args.policy)
+    policy = read_policy(args, event)
+    try:
+        data = read_report(args, event)
+        decision = decide(data, policy, event, key=key, where=args.policy)
+    except MlgitopsError as error:
+        decision = Decision(problem=str(error))
     judged, event = event, follow_published(event, args.published)
     comment = render(decision, event, key=key) + describe_published(judged, event)
     url = ""
@@ -130,6 +139,47 @@ def find_event(args: argparse.Namespace, console: Console) -> Event | None:
             return fetch_fork_event(client, fork)
         except StaleRunError as error:
             console.say(f"  nothing to post: {error}")
+            return None
+
+
+def read_report(args: argparse.Namespace, event: Event) -> bytes | None:
+    """Read the report: of this run from the disk, of another run from its artifact."""
+    if event.report_run_id is None:
+        return read_input(args.directory / args.report)
+    import requests
+
+    from mlgitops.github.artifacts import fetch_member
+    from mlgitops.github.client import GitHubClient
+    from mlgitops.report import MAX_REPORT_BYTES
+
+    run = event.run
+    with requests.Session() as session:
+        client = GitHubClient(session, run.api_url, token=os.environ.get("GITHUB_TOKEN"))
+        return fetch_member(
+            client,
+            run.repository,
+            event.report_run_id,
+            artifact=args.artifact,
+            member=Path(args.report).name,
+            limit=MAX_REPORT_BYTES,
+        )
+
+
+def read_policy(args: argparse.Namespace, event: Event) -> bytes | None:
+    """Read the policy: of the checkout, which is the base; for a fork's run, from git.
+
+    `workflow_run` starts on the default branch, and cannot know the base before this program
+    asked for it.
+    """
+    if event.report_run_id is None:
+        return read_input(args.directory / args.policy)
+    from mlgitops.git import Repository
+
+    with Repository(args.directory) as repository:
+        try:
+            folder = args.directory.resolve().relative_to(repository.root.resolve())
+            return repository.read(event.base_sha, (folder / args.policy).as_posix())
+        except MlgitopsError:
             return None
 
 

@@ -39,6 +39,7 @@ _SERVER_ERROR = 500
 _SCOPES = {
     "comments": "pull-requests: write",
     "pulls": "pull-requests: read",
+    "actions": "actions: read",
     "check-runs": "checks: write",
     "statuses": "statuses: write",
 }
@@ -134,6 +135,50 @@ class GitHubClient:
             self._send("DELETE", f"{self._api_url}{path}")
         except NotFoundError:
             return
+
+    def download(self, path: str, *, limit: int) -> bytes:
+        """Download what ``path`` leads to, at most ``limit`` bytes.
+
+        GitHub answers with the address of another host, signed and short-lived; the token is
+        not sent there. Raises :class:`GitHubError` when it is larger, or anything fails.
+        """
+        url, place = f"{self._api_url}{path}", _place("GET", path)
+        for attempt in range(1, MAX_TRIES + 1):
+            problem = GitHubError("no answer", where=place)
+            wait: float | None = self._backoff(attempt)
+            try:
+                answer = self._session.get(
+                    url, headers=self._headers, timeout=_TIMEOUT, allow_redirects=False
+                )
+                if answer.is_redirect:
+                    return self._download_from(answer.headers["location"], place, limit)
+                problem = _explain(answer, "GET", place)
+                wait = self._find_wait(answer, attempt)
+            except requests.RequestException as error:
+                problem = GitHubError(f"no answer: {_cause(error)}", where=place)
+            if wait is None or attempt == MAX_TRIES or self._waited + wait > MAX_WAITING:
+                raise problem
+            self._waited += wait
+            self._sleep(wait)
+        raise AssertionError("the loop above returns or raises")
+
+    def _download_from(self, url: str, place: str, limit: int) -> bytes:
+        """Read a signed address, without our token, in pieces."""
+        secure = urlsplit(url).scheme == "https"
+        if not secure and urlsplit(url)[:2] != urlsplit(self._api_url)[:2]:
+            raise GitHubError("the download is not encrypted; not followed", where=place)
+        found = b""
+        with self._session.get(
+            url, headers={"User-Agent": "mlgitops"}, timeout=_TIMEOUT, stream=True,
+            allow_redirects=False,
+        ) as answer:  # fmt: skip
+            if not answer.ok or answer.is_redirect:
+                raise requests.RequestException(f"{answer.status_code} for the download")
+            for piece in answer.iter_content(2**16):
+                found += piece
+                if len(found) > limit:
+                    raise GitHubError(f"the download has over {limit} bytes", where=place)
+        return found
 
     def query(self, url: str, text: str) -> Any:  # noqa: ANN401
         """Ask the GraphQL endpoint at ``url``: a read, so it is repeated like one."""

@@ -94,6 +94,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     head_sha: str
     head_repository: str | None  # None: the fork was deleted, or it is a merge group
     head_branch: str = ""  # empty for a merge group
+    report_run_id: int | None = None  # another run left the report, as its artifact
 
     @property
     def from_fork(self) -> bool:

@@ -148,6 +148,8 @@ def find_fork_event(fork: ForkRun, pulls: Iterable[Any]) -> Event:
         base_sha=pull.base.sha,
         head_sha=pull.head.sha,
         head_repository=pull.head.repo.full_name if pull.head.repo else None,
+        head_branch=pull.head.ref,
+        report_run_id=fork.run_id,
     )
 
 

@@ -7,7 +7,10 @@ any required field, so all are there even where this project reads three of them
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlgitops.rehearsal.forge import Artifact
 
 #: One fixed moment for every date: a rehearsal's bytes do not depend on the clock.
 MOMENT = "2026-01-01T00:00:00Z"
@@ -46,6 +49,24 @@ def build_user(url: str, login: str, number: int) -> dict[str, Any]:
 def find_repository_id(full_name: str) -> int:
     """Return a number that belongs to this repository alone, the same in every process."""
     return int.from_bytes(hashlib.sha256(full_name.encode()).digest()[:4]) + 1
+
+
+def build_artifact(url: str, repository: str, found: Artifact) -> dict[str, Any]:
+    """Build an artifact as the API lists it."""
+    own = f"{url}/repos/{repository}/actions/artifacts/{found.id}"
+    digest = found.digest or f"sha256:{hashlib.sha256(found.data).hexdigest()}"
+    return {
+        "id": found.id,
+        "node_id": f"A_{found.id}",
+        "name": found.name,
+        "size_in_bytes": len(found.data) if found.size is None else found.size,
+        "url": own,
+        "archive_download_url": f"{own}/zip",
+        "expired": found.expired,
+        **dict.fromkeys(("created_at", "expires_at", "updated_at"), MOMENT),
+        "digest": digest,
+        "workflow_run": {"id": found.run_id},
+    }
 
 
 def build_repository(url: str, full_name: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from werkzeug.wrappers import Request, Response
 
 from mlgitops.github.comment import DEFAULT_LOGIN
 from mlgitops.rehearsal.api_objects import (
+    build_artifact,
     build_check_run,
     build_comment,
     build_pull,
@@ -61,6 +62,18 @@ class Pull(msgspec.Struct, kw_only=True):
     fork: str | None = None  # OWNER/NAME of the head's repository when it is another
 
 
+class Artifact(msgspec.Struct, kw_only=True):
+    """What a run left behind; ``digest`` and ``size`` are what the API says of it."""
+
+    id: int
+    run_id: int
+    name: str
+    data: bytes
+    digest: str | None = None
+    size: int | None = None
+    expired: bool = False
+
+
 class State(msgspec.Struct, kw_only=True):
     """Everything the stand-in remembers; it can be saved and read again."""
 
@@ -69,6 +82,7 @@ class State(msgspec.Struct, kw_only=True):
     comments: list[Comment] = []
     checks: list[dict[str, Any]] = []
     statuses: list[dict[str, Any]] = []
+    artifacts: list[Artifact] = []
     next_id: int = 1001
     runs: int = 0  # workflow runs so far: the run number
 
@@ -168,6 +182,9 @@ class Forge:
             ("PATCH", r"REPO/issues/comments/(\d+)", self._update_comment),
             ("DELETE", r"REPO/issues/comments/(\d+)", self._delete_comment),
             ("POST", "REPO/statuses/([0-9a-f]{40})", self._create_status),
+            ("GET", r"REPO/actions/runs/(\d+)/artifacts", self._list_artifacts),
+            ("GET", r"REPO/actions/artifacts/(\d+)/zip", self._show_artifact),
+            ("GET", r"/downloads/(\d+)", self._download),
             *(checks if self._checks else []),
         ]
 
@@ -273,6 +290,25 @@ class Forge:
         self.state.statuses.append(fields)
         status = build_status(self._url, self.state.repository, fields["id"], fields)
         return _json(status, 201)
+
+    def _list_artifacts(self, request: Request, run: str) -> Response:
+        name = request.args.get("name")
+        found = [
+            build_artifact(self._url, self.state.repository, one)
+            for one in self.state.artifacts
+            if one.run_id == int(run) and name in (None, one.name)
+        ]
+        return self._page(request, found, key="artifacts")
+
+    def _show_artifact(self, _request: Request, number: str) -> Response:
+        return Response(status=302, headers={"Location": f"{self._url}/downloads/{number}"})
+
+    def _download(self, request: Request, number: str) -> Response:
+        """Answer like the storage that GitHub redirects to: it refuses our token."""
+        if "Authorization" in request.headers:
+            return Response(status=400)
+        found = next((one for one in self.state.artifacts if one.id == int(number)), None)
+        return Response(found.data) if found else Response(status=404)
 
     def _page(self, request: Request, found: list[Any], *, key: str = "") -> Response:
         """Answer one page, with the links to the others as GitHub writes them."""
