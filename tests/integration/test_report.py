@@ -326,3 +326,37 @@ def test_a_run_that_was_started_again_is_known_by_its_newest_artifact(folder: Pa
     make_fork_run(folder, forge)
     forge.state.artifacts.insert(0, Artifact(id=7, run_id=77, name="mlgitops-report", data=b"x"))
     assert report(folder, forge, event="workflow_run").returncode == 1
+
+
+def test_two_projects_of_one_repository_do_not_meet(folder: Path) -> None:
+    """Each key has its own comment and check; a report of the other's is refused."""
+    forge = make_forge()
+    told = json.loads((folder / "report.json").read_text())
+    for run, (key, head) in enumerate((("prices", 0.1), ("churn", 0.6), ("prices", 0.7)), 1):
+        place = folder / key
+        place.mkdir(exist_ok=True)
+        (place / "policy.yaml").write_text(POLICY)
+        (place / "event.json").write_bytes((folder / "event.json").read_bytes())
+        metric = told["metrics"][0] | {"head": head, "delta": head - 0.5}
+        (place / "report.json").write_text(json.dumps(told | {"key": key, "metrics": [metric]}))
+        done = report(place, forge, "--key", key, run=run)
+        assert done.returncode == (1 if head < 0.5 else 0), done.stdout + done.stderr
+    prices, churn = own_comments(forge, key="prices"), own_comments(forge, key="churn")
+    assert (len(prices), len(churn)) == (1, 1)
+    assert "0.7" in prices[0].body
+    assert "0.7" not in churn[0].body
+    names = {one["name"]: one["conclusion"] for one in forge.state.checks}
+    assert names == {"mlgitops / prices": "success", "mlgitops / churn": "success"}
+    assert report(folder / "churn", forge, "--key", "prices", run=4).returncode == 2
+
+
+def test_a_merge_group_gets_a_check_and_no_comment(folder: Path) -> None:
+    """In a merge queue there is no pull request to comment on; the check decides."""
+    group = {"base_sha": BASE, "head_sha": HEAD, "head_ref": "refs/heads/gh-readonly-queue/main/x"}
+    (folder / "event.json").write_text(json.dumps({"merge_group": group}))
+    forge = make_forge()
+    done = report(folder, forge, event="merge_group")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert not own_comments(forge)
+    (check,) = forge.state.checks
+    assert (check["head_sha"], check["conclusion"]) == (HEAD, "failure")

@@ -35,7 +35,7 @@ def test_the_auditor_finds_its_trigger_alone(
     workflow: Path, options: list[str], found: list[str]
 ) -> None:
     """One ignore, with its reason beside it; nothing else to report."""
-    command = [
+    command: list[str | Path] = [
         BIN / "zizmor",
         "--offline",
         "--persona=auditor",
