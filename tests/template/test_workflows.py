@@ -21,6 +21,7 @@ import yaml
 from cookiecutter.environment import StrictEnvironment
 
 from mlgitops.generate.answers import complete_answers, read_questions
+from mlgitops.model import DEFAULT_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -204,6 +205,20 @@ def test_files_fit_their_schema(folder: Path, schema: str, pattern: str) -> None
     assert len(files) >= len(PERMISSIONS)
     done = run_linter(BIN / "check-jsonschema", "--builtin-schema", schema, *files, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_ruleset_asks_for_review_and_for_the_check_that_is_posted() -> None:
+    """No direct push, no rewriting, code owners' review, and a check of the name that we post."""
+    rules = json.loads((PROJECT / ".github/rulesets/main.json").read_text(encoding="utf-8"))
+    found = {rule["type"]: rule.get("parameters", {}) for rule in rules["rules"]}
+    assert rules["conditions"]["ref_name"]["include"] == ["~DEFAULT_BRANCH"]
+    assert set(found) == {"deletion", "non_fast_forward", "pull_request", "required_status_checks"}
+    assert found["pull_request"]["require_code_owner_review"]
+    (check,) = found["required_status_checks"]["required_status_checks"]
+    assert check["context"] == f"mlgitops / {DEFAULT_KEY}"
+    assert "--input .github/rulesets/main.json" in (PROJECT / "README.md").read_text("utf-8")
+    owned = (PROJECT / ".github/CODEOWNERS").read_text(encoding="utf-8")
+    assert {"/policy.yaml", "/.github/", "/.dvc/config"} <= set(owned.split())
 
 
 def test_every_action_is_pinned_to_a_commit(rendered: Mapping[str, Mapping[str, str]]) -> None:
