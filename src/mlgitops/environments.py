@@ -32,7 +32,7 @@ FOLDERS = {"pipeline": ".venv", "ci": ".venv-ci", "serving": ".venv-serving"}
 #: Names a folder that several projects share; default: `.mlgitops/environments` of the project.
 STORE_VARIABLE = "MLGITOPS_ENVIRONMENTS"
 
-#: KServe's SDK declares Python below this: https://pypi.org/project/kserve/
+#: KServe's SDK declares Python below this (its metadata on PyPI, release 0.21).
 SERVING_BELOW = (3, 14)
 
 _STAMP = ".mlgitops-ready"
