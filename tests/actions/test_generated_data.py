@@ -1,0 +1,77 @@
+"""A generated project whose data grows: base's model is measured on the new test rows, by act."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from actions.test_generated import run
+from mini_project import git, shared_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def grow(project: Path) -> None:
+    """Add rows to the raw data, each a little heavier than one that is there; let DVC know."""
+    table = project / "data" / "raw" / "table.csv"
+    head, *rows = table.read_text("utf-8").splitlines()
+    at = head.split(",").index("body_mass_g")
+    fresh = []
+    for row in rows[::8]:
+        cells = row.split(",")
+        if cells[at]:
+            cells[at] = str(float(cells[at]) + 1.0)
+            fresh.append(",".join(cells))
+    table.write_text("\n".join([head, *rows, *fresh]) + "\n", encoding="utf-8")
+    dvc = project / ".venv-ci" / "bin" / "dvc"
+    subprocess.run([dvc, "add", "--quiet", table], cwd=project, check=True)
+
+
+def rehearse(project: Path) -> dict[str, object]:
+    """Run the project's own workflow on its current branch; what came of it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mlgitops", "rehearse", "--json", "--directory", project],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "MLGITOPS_ENVIRONMENTS": str(shared_store())},
+    )
+    assert done.stdout, done.stderr
+    found: dict[str, object] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.slow
+def test_a_pull_request_with_more_data_is_compared_on_the_same_rows(tmp_path: Path) -> None:
+    """Both models meet head's test rows; the comment says what base was on its own, and leaks."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    words = ("--no-input", "--task", "multiclass", "--storage", "local", "--python", version)
+    run(tmp_path, "new", *words, "--slug", "model", "--owner", "octocat")
+    project = tmp_path / "model"
+    run(project, "setup", "--only", "pipeline,ci")
+    run(project, "train")
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "-m", "Train the baseline")
+    run(project, "publish")
+    git(project, "switch", "--quiet", "--create", "more-data")
+    grow(project)
+    run(project, "train")
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "-m", "Add rows")
+    run(project, "publish")
+    found = rehearse(project)
+    assert {step["title"] for step in found["steps"] if step["result"] != "success"} <= {  # type: ignore[attr-defined,index]
+        "Judge again by the base's policy, and post"
+    }
+    assert found["comments"] == 1
+    comment = str(found["comment"])
+    assert "both on head's test data, which changed" in comment
+    assert "so base's model was measured anew, on head's 117 test rows" in comment
+    assert "incomparable" not in comment
+    # A random split deals all rows anew when there are more of them.
+    assert "of these rows (" in comment
