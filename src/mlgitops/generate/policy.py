@@ -45,6 +45,8 @@ slices: # groups with fewer than min_rows test rows are shown, not judged
 #: Test rows that a group needs to be judged.
 SLICE_ROWS = 50
 _TEST_SHARE = 0.3
+#: Expected over needed test rows: a random split gives a group more or fewer than its share.
+_SURELY = 1.5
 #: A group has fewer rows than the whole: it may lose more before it counts.
 _SLICE_FACTOR = 4
 #: Test rows (three in ten) to the loss of a score between 0 and 1 that is still noise.
@@ -81,9 +83,9 @@ def _slices(facts: Facts) -> str:
 
 
 def _is_judgeable(facts: Facts, name: str) -> bool:
-    """Tell whether the column's largest group will surely have enough test rows."""
-    largest = max(facts.columns[name].counts.values(), default=0)
-    return largest * _TEST_SHARE >= 2 * SLICE_ROWS
+    """Tell whether two groups of the column, the least to compare, will have enough test rows."""
+    sizes = sorted(facts.columns[name].counts.values(), reverse=True)
+    return len(sizes) > 1 and sizes[1] * _TEST_SHARE >= _SURELY * SLICE_ROWS
 
 
 def _binary(facts: Facts) -> tuple[str, str]:
