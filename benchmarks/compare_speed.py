@@ -36,8 +36,9 @@ def main() -> bool:
         root = Path(folder)
         few = make_repository(root / "few", metrics=20)
         ratio = compare_tools(few)
-        many = make_repository(root / "many", metrics=MANY)
-        seconds = time_many(many)
+        for metrics in (MANY // 10, MANY // 3, MANY):  # the last one counts; together: linear
+            many = make_repository(root / str(metrics), metrics=metrics)
+            seconds = time_many(many, metrics)
     return ratio >= LEAST_RATIO and seconds <= MOST_SECONDS
 
 
@@ -78,14 +79,14 @@ def compare_tools(root: Path) -> float:
     return ratio
 
 
-def time_many(root: Path) -> float:
+def time_many(root: Path, metrics: int) -> float:
     """Time a comparison of very many metrics in one file; CPU seconds."""
     command = (Path(sys.executable).parent / "mlgitops", "compare", "--base=HEAD~1", "--json")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     wall = run(root, *command)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    print(f"{MANY:,} metrics in one file")
+    print(f"{metrics:,} metrics in one file")
     print(f"  mlgitops compare   {seconds:6.3f} s of CPU, {wall:.3f} s in all", end="")
     print(f"   (promised: at most {MOST_SECONDS:g})")
     return seconds

@@ -55,8 +55,11 @@ def load_command(verb: str) -> Command:
     return module
 
 
-def build_parser(verb: str | None) -> argparse.ArgumentParser:
-    """Build the parser; only ``verb`` gets its options, so the others need no import."""
+def build_parser(verb: str | None, *, alone: bool = False) -> argparse.ArgumentParser:
+    """Build the parser; only ``verb`` gets its options, so the others need no import.
+
+    ``alone``: the others are left out, which starts sooner; for a line that begins with the verb.
+    """
     parser = argparse.ArgumentParser(
         prog="mlgitops",
         description="GitOps for machine-learning models: every pull request gets a verdict.",
@@ -66,6 +69,8 @@ def build_parser(verb: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"mlgitops {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", title="commands")
     for name, summary in VERBS.items():
+        if alone and name != verb:
+            continue
         command = verbs.add_parser(
             name,
             help=summary,
@@ -80,7 +85,7 @@ def build_parser(verb: str | None) -> argparse.ArgumentParser:
 def run(argv: Sequence[str]) -> int:
     """Run one command line and return its exit code; nothing escapes as a traceback."""
     verb = next((word for word in argv if word in VERBS), None)
-    parser = build_parser(verb)
+    parser = build_parser(verb, alone=verb is not None and argv[0] == verb)
     args = parser.parse_args(argv)
     if args.verb is None:
         parser.print_help()

@@ -541,3 +541,10 @@ def test_slices_are_judged(
     found = compare(project, "--json")
     assert (found.code, len(found.report["slices"])) == (code, 1)
     assert reason in " ".join(found.report["judgement"]["failures"])
+
+
+def test_an_edit_of_the_storages_address_is_announced(project: DvcProject, compare: Any) -> None:  # noqa: ANN401
+    """DVC's configuration says where data comes from: a change of it is said before all else."""
+    project.put(".dvc/config", "[core]\n    remote = x\n['remote \"x\"']\n    url = ../other\n")
+    found = compare(project, "--format", "markdown")
+    assert "This change edits what judges it: `.dvc/config`" in found.out
