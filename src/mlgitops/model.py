@@ -78,7 +78,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
 
     rows: Count  # test rows matched by id
     interval: Interval | None = None
-    reason: Text | None = None  # why there is no interval
+    reason: Text | None = None  # why there is no interval, or on how little ground it stands
 
 
 class MetricChange(Struct, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ COMPUTE = [
     ("compute", "Run what changed of the pipeline"),
     ("compute", "Compare with the base"),
     ("compute", "Hand over the report"),
+    ("compute", "Hand over the page with the charts"),
 ]
 #: Only with storage in the repository.
 PUBLISH = [
