@@ -20,14 +20,16 @@ def choose_decimals(
 ) -> int:
     """Choose how many decimals to show of two values and their difference.
 
-    Two digits of an interval's half width; without one, two of the difference and four of
-    the values. More where head would otherwise look equal to a number in ``apart_from``
-    (a limit) that it differs from.
+    Two digits of an interval's half width; without one, none of whole numbers, and otherwise
+    two of the difference and four of the values. More where head would otherwise look equal
+    to a number in ``apart_from`` (a limit) that it differs from.
     """
     delta = head - base if base is not None and head is not None else 0.0
     largest = max(abs(base or 0.0), abs(head or 0.0))
     if half_width:
         decimals = _decimals(half_width, 2)
+    elif _are_counts(base, head):
+        decimals = 0
     elif delta:
         decimals = max(_decimals(delta, 2), _decimals(largest, 4))
     else:
@@ -99,6 +101,13 @@ def _decimals(value: float, digits: int) -> int:
     if not value or not math.isfinite(value):
         return 2
     return max(0, digits - 1 - math.floor(math.log10(abs(value))))
+
+
+def _are_counts(*values: float | None) -> bool:
+    """Tell whether the values are whole numbers, and not shares that happen to be 0 or 1."""
+    known = [value for value in values if value is not None]
+    whole = all(float(value).is_integer() for value in known)
+    return whole and any(abs(value) > 1 for value in known)
 
 
 def _look_alike(value: float, limit: float, decimals: int) -> bool:
