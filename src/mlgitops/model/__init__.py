@@ -1,0 +1,80 @@
+"""The frozen types that travel down the line: read, parse, diff, judge, render, post.
+
+A :class:`Report` is what `report.json` holds. It has two halves: the *facts* that the
+compute job measured, and the *judgement*, which the report job makes again from the
+facts and the base's policy. Rendering is a pure function of it. No module here does I/O.
+"""
+
+from __future__ import annotations
+
+from mlgitops.model.chart import MAX_DRAWN, Chart, ChartKind, Series
+from mlgitops.model.facts import (
+    DataChange,
+    DataVersion,
+    Evidence,
+    Interval,
+    MetricChange,
+    ParamChange,
+    Rescoring,
+    Side,
+    StageChange,
+    StageState,
+    TestData,
+)
+from mlgitops.model.fields import Count, Name, Path_, Seconds, Sha, Share, Struct, Text
+from mlgitops.model.judgement import Judgement, Kind, MetricVerdict, SliceVerdict, Verdict
+from mlgitops.model.policy import Files, OnInconclusive, Policy, Rule, SliceRule, Statistic
+from mlgitops.model.report import DEFAULT_KEY, REPORT_SCHEMA, Links, Omitted, Report
+from mlgitops.model.slices import MAX_SLICE_RULES, MAX_SLICES, Group, SliceFacts, SliceResult
+from mlgitops.model.tables import SHIFTED, SHIFTED_FAR, ColumnChange, TableChange
+
+__all__ = [
+    "DEFAULT_KEY",
+    "MAX_DRAWN",
+    "MAX_SLICES",
+    "MAX_SLICE_RULES",
+    "REPORT_SCHEMA",
+    "SHIFTED",
+    "SHIFTED_FAR",
+    "Chart",
+    "ChartKind",
+    "ColumnChange",
+    "Count",
+    "DataChange",
+    "DataVersion",
+    "Evidence",
+    "Files",
+    "Group",
+    "Interval",
+    "Judgement",
+    "Kind",
+    "Links",
+    "MetricChange",
+    "MetricVerdict",
+    "Name",
+    "Omitted",
+    "OnInconclusive",
+    "ParamChange",
+    "Path_",
+    "Policy",
+    "Report",
+    "Rescoring",
+    "Rule",
+    "Seconds",
+    "Series",
+    "Sha",
+    "Share",
+    "Side",
+    "SliceFacts",
+    "SliceResult",
+    "SliceRule",
+    "SliceVerdict",
+    "StageChange",
+    "StageState",
+    "Statistic",
+    "Struct",
+    "TableChange",
+    "TestData",
+    "Text",
+    "Verdict",
+]

@@ -1,0 +1,116 @@
+"""What was measured: metrics, params, data and stages at base and head, without judgement."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta
+
+from mlgitops.model.fields import Count, Name, Path_, Seconds, Sha, Struct, Text
+
+
+class TestData(StrEnum):
+    """Whether base and head were measured on the same test rows."""
+
+    __test__ = False  # not a test class
+
+    SAME = "same"
+    CHANGED = "changed"
+    UNKNOWN = "unknown"
+
+
+class Interval(Struct, frozen=True, kw_only=True):
+    """A confidence interval of a delta (head minus base), in the metric's own unit."""
+
+    low: float
+    high: float
+    confidence: Annotated[float, Meta(gt=0, lt=1)]  # a fraction, such as 0.95
+    method: Name  # such as "paired DeLong"
+
+
+class Evidence(Struct, frozen=True, kw_only=True):
+    """What paired predictions say of one metric: the seam between statistics and judge."""
+
+    rows: Count  # test rows matched by id
+    interval: Interval | None = None
+    reason: Text | None = None  # why there is no interval, or on how little ground it stands
+
+
+class MetricChange(Struct, frozen=True, kw_only=True):
+    """One metric at base and head: facts only, full precision, no judgement."""
+
+    name: Name  # dotted, such as "test.roc_auc"
+    path: Path_  # the metrics file it was read from
+    base: float | None = None
+    head: float | None = None
+    base_stored: float | None = None  # base's value on its own test data, where `base` is not
+    delta: float | None = None  # head - base
+    relative_delta: float | None = None  # delta / abs(base), a fraction; None when base is 0
+    reason: Text | None = None  # why it is incomparable
+    evidence: Evidence | None = None
+
+
+class ParamChange(Struct, frozen=True, kw_only=True):
+    """One parameter that differs; values are JSON text, None where it is absent."""
+
+    path: Path_
+    name: Name
+    base: Text | None = None
+    head: Text | None = None
+
+
+class DataVersion(Struct, frozen=True, kw_only=True):
+    """What dvc.lock or a .dvc file says of one tracked file or directory."""
+
+    hash: Annotated[str, Meta(max_length=100)]  # "md5:…"; a directory's ends in ".dir"
+    size: Count | None = None  # bytes
+    files: Count | None = None
+
+
+class DataChange(Struct, frozen=True, kw_only=True):
+    """One DVC-tracked path whose pointer differs."""
+
+    path: Path_
+    base: DataVersion | None = None
+    head: DataVersion | None = None
+
+
+class StageState(StrEnum):
+    """What happened to a pipeline stage between base and head, and in this run."""
+
+    RAN = "ran"
+    RESTORED = "restored"
+    SKIPPED = "skipped"
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"  # its lock entry differs; no run was observed
+    UNCHANGED = "unchanged"
+
+
+class StageChange(Struct, frozen=True, kw_only=True):
+    """One stage of the pipeline, with the changed inputs that explain it."""
+
+    name: Name
+    state: StageState
+    seconds: Seconds | None = None  # wall time in this run
+    causes: tuple[Text, ...] = ()  # changed dependencies, parameters or command
+
+
+class Side(Struct, frozen=True, kw_only=True):
+    """One side of the comparison."""
+
+    sha: Sha | None  # None: nothing is committed yet
+    dirty: bool = False  # the work tree, whose files differ from `sha`
+    ref: Text | None = None  # what the person named, such as "main"
+    test_data: Text | None = None  # hash of the test data, "md5:…"
+
+
+class Rescoring(Struct, frozen=True, kw_only=True):
+    """Base's stored model, measured by base's own code on head's test data."""
+
+    reason: Text | None = None  # why that was not possible; all else is empty then
+    paths: Annotated[tuple[Path_, ...], Meta(max_length=100)] = ()  # metrics measured anew
+    rows: Count | None = None  # of head's test data; None: no predictions
+    seen: Count | None = None  # of them, rows that base's model was trained on; None: not known
+    seconds: Seconds | None = None

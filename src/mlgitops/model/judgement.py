@@ -1,0 +1,65 @@
+"""What is said of the facts: a verdict for each metric and slice rule, and one for all."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta
+
+from mlgitops.model.fields import Name, Path_, Struct, Text
+from mlgitops.model.policy import Rule, SliceRule
+from mlgitops.model.slices import MAX_SLICE_RULES, Group
+
+
+class Kind(StrEnum):
+    """How a metric moved from base to head."""
+
+    IMPROVED = "improved"
+    WORSENED = "worsened"
+    EQUIVALENT = "equivalent"
+    INCONCLUSIVE = "inconclusive"
+    UNCHANGED = "unchanged"
+    CHANGED = "changed"  # it moved, and no direction is known: not gated
+    ADDED = "added"
+    REMOVED = "removed"
+    INCOMPARABLE = "incomparable"
+
+
+class Verdict(StrEnum):
+    """The judgement on one metric, or on the whole report."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    FAIL = "fail"
+    SKIP = "skip"  # nothing to judge: not gated, or no policy
+
+
+class MetricVerdict(Struct, frozen=True, kw_only=True):
+    """The judgement on one metric."""
+
+    name: Name  # as the policy writes it
+    path: Path_ | None = None  # the metrics file; None when it is in none
+    kind: Kind
+    verdict: Verdict
+    rule: Rule = Rule()
+    budget: bool = False
+    reasons: tuple[Text, ...] = ()  # why it fails, each the end of "the metric …"
+
+
+class SliceVerdict(Struct, frozen=True, kw_only=True):
+    """The judgement on one slice rule."""
+
+    rule: SliceRule
+    verdict: Verdict
+    group: Group | None = None  # the group that decides
+    reasons: tuple[Text, ...] = ()  # why it fails, one sentence each
+
+
+class Judgement(Struct, frozen=True, kw_only=True):
+    """The verdict, the metric that decides it, and why."""
+
+    verdict: Verdict
+    deciding: Name | None = None  # the metric shown on the first line
+    metrics: tuple[MetricVerdict, ...] = ()
+    slices: Annotated[tuple[SliceVerdict, ...], Meta(max_length=MAX_SLICE_RULES)] = ()
+    failures: tuple[Text, ...] = ()  # every reason for a fail, in order of importance

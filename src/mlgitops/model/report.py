@@ -1,0 +1,67 @@
+"""All of it, in one record: `report.json`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from mlgitops.model.chart import Chart
+from mlgitops.model.facts import (
+    DataChange,
+    MetricChange,
+    ParamChange,
+    Rescoring,
+    Side,
+    StageChange,
+    TestData,
+)
+from mlgitops.model.fields import Count, Path_, Struct, Text
+from mlgitops.model.judgement import Judgement
+from mlgitops.model.slices import MAX_SLICE_RULES, SliceFacts
+from mlgitops.model.tables import TableChange
+
+#: Version of `report.json`; raised when a reader of the old form would be misled.
+REPORT_SCHEMA = 1
+#: Names the project where a repository holds only one.
+DEFAULT_KEY = "model"
+
+
+class Omitted(Struct, frozen=True, kw_only=True):
+    """How many rows were left out to keep the report within its size; gated ones never are."""
+
+    metrics: Count = 0
+    params: Count = 0
+    data: Count = 0
+    stages: Count = 0
+
+
+class Links(Struct, frozen=True, kw_only=True):
+    """Where a reader finds more; http(s) addresses."""
+
+    run_url: str | None = None  # the workflow run
+    repository_url: str | None = None  # without a trailing slash
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """Everything the comparison found, and the verdict: `report.json`."""
+
+    schema: Annotated[int, Meta(ge=REPORT_SCHEMA, le=REPORT_SCHEMA)]
+    key: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$(?!\n)")]  # which project
+    base: Side
+    head: Side
+    test_data: TestData
+    rescoring: Rescoring | None = None  # tried when the test data changed
+    metrics: tuple[MetricChange, ...] = ()
+    params: tuple[ParamChange, ...] = ()
+    data: tuple[DataChange, ...] = ()
+    stages: tuple[StageChange, ...] = ()
+    charts: Annotated[tuple[Chart, ...], Meta(max_length=8)] = ()
+    tables: Annotated[tuple[TableChange, ...], Meta(max_length=20)] = ()  # inside of `data`
+    cost: Annotated[tuple[MetricChange, ...], Meta(max_length=20)] = ()  # judged as metrics are
+    slices: Annotated[tuple[SliceFacts, ...], Meta(max_length=MAX_SLICE_RULES)] = ()
+    policy_changed: bool = False  # this change edits policy.yaml; it is judged by the base's
+    protected: tuple[Path_, ...] = ()  # edited files that decide the judgement: announced first
+    omitted: Omitted = Omitted()
+    notices: tuple[Text, ...] = ()  # what the reader must know, one sentence each
+    judgement: Judgement | None = None
