@@ -29,8 +29,9 @@ from mlgitops.model import (
     StageState,
     TableChange,
 )
+from mlgitops.render.blocks import Detail
 from mlgitops.render.escape import escape_address, escape_code, escape_prose
-from mlgitops.render.markdown import Detail, render_comment, render_report
+from mlgitops.render.markdown import render_comment, render_report
 from mlgitops.render.numbers import (
     choose_decimals,
     render_delta,
