@@ -28,6 +28,7 @@ from mlgitops.model import (
     TableChange,
     TestData,
 )
+from mlgitops.staleness import Staleness
 
 LINKS = Links(
     run_url="https://github.com/octo-org/flights/actions/runs/42/attempts/1",
@@ -170,6 +171,10 @@ def make_slices(
     )
 
 
+_STALE = Staleness(
+    reasons={"train": "was last run with another parameter `train.max_iter`"},
+    outs={"reports/metrics.json": "train"},
+)
 _HELD = make_slices(
     _GAP,
     (("F9",), 310, 0.71, 0.74),
@@ -301,6 +306,14 @@ def situations() -> dict[str, Report]:
         ),
         "not_a_number": make_report(
             make_change(_AUC, 0.73112, None, reason="head is NaN"), *steady
+        ),
+        "stale": make_report(
+            *(
+                msgspec.structs.replace(change, stale=_STALE.explain(change.path))
+                for change in (make_change(_AUC, 0.73112, 0.73112), *steady, *others)
+            ),
+            params=_PARAMS,
+            notices=tuple(_STALE.notices),
         ),
         "test_data_changed": make_report(
             make_change(_AUC, 0.73112, 0.7402), *steady, test_data=TestData.CHANGED, data=_DATA[:1]

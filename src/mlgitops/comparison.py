@@ -65,6 +65,7 @@ def compare(
     policy = _read_policy(one, two, policy_path, notices)
     read_sides(one, two, console)
     _check_found(one, two)
+    two.stale = find_stale(two, locked=bool(one.pipeline.locks))
     known = policy or Policy()
     report = _collect(one, two, known, policy_path)
     tables, cost = compare_tables(one, two, known, console), compare_cost(one, two, known)
@@ -75,7 +76,7 @@ def compare(
         head=msgspec.structs.replace(head, test_data=report.head.test_data),
         tables=tables,
         cost=cost,
-        notices=tuple([*notices, *find_stale(two), *one.notices, *two.notices][:_MAX_NOTICES]),
+        notices=tuple([*notices, *two.stale.notices, *one.notices, *two.notices][:_MAX_NOTICES]),
     )
     return fit_report(_add_plots(_judge(report, policy, one, two, console), one, two))
 
@@ -197,14 +198,26 @@ def _judge(
     report: Report, policy: Policy | None, base: SideFiles, head: SideFiles, console: Console
 ) -> Report:
     if policy is None:
-        return msgspec.structs.replace(report, judgement=Judgement(verdict=Verdict.SKIP))
+        return msgspec.structs.replace(
+            _mark_stale(report, None, head), judgement=Judgement(verdict=Verdict.SKIP)
+        )
     from mlgitops.evidence import add_evidence
 
     if report.test_data is TestData.CHANGED:
         from mlgitops.rescoring.rescore import rescore
 
         report = rescore(report, policy, base, head, console)
+    report = _mark_stale(report, policy.files.model, head)
     return judge_report(add_evidence(report, policy, base, head, console), policy)
+
+
+def _mark_stale(report: Report, model: str | None, head: SideFiles) -> Report:
+    """Say of each metric of head whether it is of an older run; of its cost, as of its model."""
+    return msgspec.structs.replace(
+        report,
+        metrics=head.stale.mark(report.metrics),
+        cost=head.stale.mark(report.cost, made_with=model),
+    )
 
 
 def _add_plots(report: Report, base: SideFiles, head: SideFiles) -> Report:

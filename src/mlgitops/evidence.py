@@ -132,7 +132,7 @@ def _find_wanted(report: Report, policy: Policy) -> dict[str, tuple[Rule, Metric
     wanted = {}
     for name, rule in policy.metrics.items():
         changes = match_metric(name, report.metrics)
-        if len(changes) == 1 and changes[0].delta is not None:
+        if len(changes) == 1 and changes[0].delta is not None and not changes[0].stale:
             wanted[changes[0].name] = (rule, changes[0])
     return wanted
 

@@ -8,7 +8,8 @@ whether the policy allows it:
   With an interval, a loss counts only when noise cannot explain it; whether a loss that
   noise may explain passes is the policy's `inconclusive`. Without one, the plain numbers
   decide and the report says so;
-* a judged metric that is removed, missing or incomparable fails; it is never skipped.
+* a judged metric that is removed, missing, incomparable or stale (the pipeline did not make
+  it from what is judged) fails; it is never skipped.
 """
 
 from __future__ import annotations
@@ -105,6 +106,8 @@ def _judge_metric(
     path = found[0].path if len(found) == 1 else None
     if len(found) != 1:
         kind, reasons = Kind.INCOMPARABLE, [_not_one(found)]
+    elif found[0].stale is not None:
+        kind, reasons = Kind.INCOMPARABLE, [f"is stale: {found[0].stale}"[:500]]
     elif _on_other_rows(found[0], report, budget=budget):
         kind, reasons = Kind.INCOMPARABLE, [OTHER_ROWS, *_break_bounds(found[0], rule)]
     else:

@@ -39,6 +39,8 @@ class Stage(Struct, frozen=True, kw_only=True):
     outs: tuple[str, ...]
     metrics: tuple[str, ...]
     kept: tuple[str, ...] = ()  # outputs that git keeps: `cache: false`
+    templated: bool = False  # its command holds `${...}`, which DVC may write in other words
+    frozen: bool = False  # its inputs may change without a new run
 
 
 class LockEntry(Struct, frozen=True, kw_only=True):
@@ -122,7 +124,8 @@ def _add_definition(
         try:
             for full, stage in expand_stages(name, body, scope):
                 if isinstance(stage, dict):
-                    _add_stage(full, stage, path, pipeline)
+                    templated = "${" in str(body)
+                    _add_stage(full, stage, path, pipeline, templated=templated)
         except UnresolvedError as error:
             pipeline.notices.append(
                 f"`{path}`: stage `{name}` was not read, `${{{error}}}` is not known."
@@ -136,7 +139,9 @@ def _add_definition(
             _put(found, folder, entry)
 
 
-def _add_stage(name: str, body: dict[str, Value], path: str, pipeline: Pipeline) -> None:
+def _add_stage(
+    name: str, body: dict[str, Value], path: str, pipeline: Pipeline, *, templated: bool
+) -> None:
     folder = posixpath.join(posixpath.dirname(path), str(body.get("wdir") or "."))
     metrics = [entry for entry, _ in _entries(body.get("metrics"))]
     plots = [entry for entry, _ in _entries(body.get("plots"))]
@@ -147,18 +152,23 @@ def _add_stage(name: str, body: dict[str, Value], path: str, pipeline: Pipeline)
         _put(pipeline.plots, folder, entry)
     for entry, _ in _param_files(body.get("params")):
         _put(pipeline.params, folder, entry)
-    command = body.get("cmd")
     full = stage_name(name, path)
     pipeline.stages[full] = Stage(
         name=full,
         file=path,
         folder=folder,
-        command="\n".join(map(str, command)) if isinstance(command, list) else str(command),
+        command=_join_command(body.get("cmd")),
         deps=_places(folder, [entry for entry, _ in _entries(body.get("deps"))]),
         outs=_places(folder, [*outs, *metrics, *plots]),
         metrics=_places(folder, metrics),
         kept=_places(folder, [*_find_kept(body)]),
+        templated=templated,
+        frozen=body.get("frozen") is True,
     )
+
+
+def _join_command(command: Value) -> str:
+    return "\n".join(map(str, command)) if isinstance(command, list) else str(command)
 
 
 def _find_kept(body: dict[str, Value]) -> Iterator[str]:
@@ -205,7 +215,7 @@ def _add_lock(
         folder = stage.folder if stage else posixpath.dirname(path)
         deps = _locked(body.get("deps"), folder)
         pipeline.locks[full] = LockEntry(
-            command=str(body.get("cmd")),
+            command=_join_command(body.get("cmd")),
             deps={place: version.hash for place, version in deps.items()},
             params=_lock_params(body.get("params"), folder),
             outs=_locked(body.get("outs"), folder),

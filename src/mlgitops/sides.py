@@ -14,6 +14,7 @@ from mlgitops.errors import MlgitopsError
 from mlgitops.metrics import MetricSet, parse_metrics
 from mlgitops.params import parse_params
 from mlgitops.pipeline import Pipeline, read_pipeline
+from mlgitops.staleness import Staleness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,7 @@ class SideFiles(Struct, kw_only=True):
     pipeline: Pipeline = field(default_factory=Pipeline)
     metrics: dict[str, MetricSet] = {}
     params: dict[str, dict[str, str]] = {}
+    stale: Staleness = Staleness()  # what its pipeline did not make from what stands there
     notices: list[str] = []
     rescored: Predictions | None = None  # of base's model on head's test data, once made
 

@@ -424,18 +424,21 @@ def test_metrics_kept_by_dvc_are_found_or_said_to_be_missing(
         ("params.yaml", "train: {depth: 9}\n", "parameter `train.depth`"),
     ],
 )
-def test_old_numbers_are_said_to_be_old(
+def test_old_numbers_fail(
     project: DvcProject,
     compare: Any,  # noqa: ANN401
     path: str,
     text: str,
     inputs: str,
 ) -> None:
-    """Code or parameters edited after the last run are noticed: the numbers are not theirs."""
-    assert compare(project, "--json").report["notices"] == []
+    """Code or parameters edited after the last run: the numbers are not theirs, and fail."""
+    before = compare(project, "--json")
+    assert (before.code, before.report["notices"]) == (0, [])
     project.put(path, text)
-    (notice,) = compare(project, "--json").report["notices"]
+    found = compare(project, "--json")
+    (notice,) = found.report["notices"]
     assert notice.startswith(f"Stage `train` was last run with another {inputs}: its numbers")
+    assert (found.code, set(kinds(found.report).values())) == (1, {"incomparable"})
 
 
 def test_the_comment_can_be_shown(project: DvcProject, compare: Any) -> None:  # noqa: ANN401

@@ -48,6 +48,7 @@ class MetricChange(Struct, frozen=True, kw_only=True):
     delta: float | None = None  # head - base
     relative_delta: float | None = None  # delta / abs(base), a fraction; None when base is 0
     reason: Text | None = None  # why it is incomparable
+    stale: Text | None = None  # why head's value is of an older run
     evidence: Evidence | None = None
 
 

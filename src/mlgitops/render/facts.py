@@ -51,6 +51,7 @@ class Row(Struct, frozen=True, kw_only=True):
     verdict: Verdict
     reasons: tuple[str, ...]
     budget: bool = False
+    stale: bool = False  # head's value is of an older run
     unsettled: bool = False  # more than the margin may be lost: noise hides it
     more_rows: int | None = None  # test rows that would settle an inconclusive one
     remark: str | None = None  # what the statistics say of their ground
@@ -58,6 +59,8 @@ class Row(Struct, frozen=True, kw_only=True):
     @property
     def result(self) -> str:
         """Say in one or two words how it went."""
+        if self.stale:
+            return "stale"
         if self.kind is Kind.WORSENED and self.verdict is Verdict.PASS and not self.budget:
             return "worsened, allowed"
         if not self.budget or self.kind in (Kind.REMOVED, Kind.INCOMPARABLE):
@@ -231,7 +234,7 @@ def _judged_row(verdict: MetricVerdict, change: MetricChange | None) -> Row:
         path=verdict.path,
         base=render_number(base, decimals),
         head=render_number(head, decimals),
-        delta=render_delta(change.delta if change else None, decimals),
+        delta=render_delta(change.delta if change and not change.stale else None, decimals),
         interval=_render_interval(interval, decimals) if interval else None,
         confidence=f"{interval.confidence * 100:.4g}%" if interval else None,
         limits=limit_texts(rule),
@@ -239,6 +242,7 @@ def _judged_row(verdict: MetricVerdict, change: MetricChange | None) -> Row:
         verdict=verdict.verdict,
         reasons=verdict.reasons,
         budget=verdict.budget,
+        stale=change is not None and change.stale is not None,
         unsettled=_is_unsettled(verdict, change),
         more_rows=_find_more_rows(verdict, change),
         remark=change.evidence.reason if change and change.evidence else None,

@@ -37,7 +37,7 @@ def describe_row(row: Row) -> str:
         return row.reasons[0] if row.reasons else ""
     moved = f"{row.base} → {row.head}"
     if row.kind is Kind.INCOMPARABLE:
-        return f"{moved}, which cannot be compared"
+        return f"{moved}, which {'is stale' if row.stale else 'cannot be compared'}"
     interval = [f"{row.confidence} interval {row.interval}"] if row.interval else []
     change = row.delta if row.kind is not Kind.UNCHANGED else "unchanged"
     known = ", ".join([change, *interval])

@@ -40,6 +40,9 @@ def _measure(report: Report, policy: Policy, files: PredictionFiles) -> tuple[Sl
     from mlgitops.inference.matching import match_predictions
     from mlgitops.inference.slices import measure_slices
 
+    stale = files.head.stale.explain(files.path)
+    if stale:
+        return _all_fail(policy, f"`{files.path}` is stale: {stale}")
     head = files.read(files.head)
     if head is None:
         return _all_fail(policy, f"`{files.path}` is not available at head")
