@@ -13,8 +13,8 @@ import pytest
 from posting import BASE, BOT, HEAD, NEWER, REPOSITORY, make_body, make_forge, own_comments
 from trust.archives import pack
 
-from mlgitops.rehearsal.api_objects import find_repository_id
 from mlgitops.rehearsal.forge import Artifact, Comment, Fault, Forge, Pull, Server
+from mlgitops.rehearsal.forge.repositories import find_repository_id
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,115 @@
+"""Pull requests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from mlgitops.rehearsal.forge.call import answer_json, answer_missing
+from mlgitops.rehearsal.forge.repositories import build_repository
+from mlgitops.rehearsal.forge.state import MOMENT
+
+if TYPE_CHECKING:
+    from werkzeug.wrappers import Response
+
+    from mlgitops.rehearsal.forge.call import Call, Route
+    from mlgitops.rehearsal.forge.state import Pull
+
+
+def build_pull(
+    url: str,
+    full_name: str,
+    number: int,
+    *,
+    base: tuple[str, str],
+    head: tuple[str, str],
+    title: str,
+    body: str,
+    state: str = "open",
+    fork: str | None = None,
+) -> dict[str, Any]:
+    """Build a pull request; ``base`` and ``head`` are (branch, sha), ``fork`` OWNER/NAME."""
+    own = f"{url}/repos/{full_name}/pulls/{number}"
+    issue = f"{url}/repos/{full_name}/issues/{number}"
+    repository = build_repository(url, full_name)
+    links = {
+        "self": own,
+        "html": f"{url}/{full_name}/pull/{number}",
+        "issue": issue,
+        "comments": f"{issue}/comments",
+        "review_comments": f"{own}/comments",
+        "review_comment": f"{url}/repos/{full_name}/pulls/comments{{/number}}",
+        "commits": f"{own}/commits",
+        "statuses": f"{url}/repos/{full_name}/statuses/{head[1]}",
+    }
+    named = ("html", "issue", "comments", "review_comments", "review_comment")
+    return {
+        "id": number,
+        "node_id": f"PR_{number}",
+        "number": number,
+        "state": state,
+        "locked": False,
+        "title": title,
+        "body": body,
+        "url": own,
+        **{f"{name}_url": links[name] for name in (*named, "commits", "statuses")},
+        **{f"{kind}_url": f"{links['html']}.{kind}" for kind in ("diff", "patch")},
+        "_links": {name: {"href": link} for name, link in links.items()},
+        "base": _build_side(base, repository),
+        "head": _build_side(head, build_repository(url, fork) if fork else repository),
+        "user": repository["owner"],
+        "labels": [],
+        "author_association": "OWNER",
+        "draft": False,
+        "created_at": MOMENT,
+        "updated_at": MOMENT,
+        **dict.fromkeys(("assignee", "milestone", "closed_at", "merged_at", "merged_by")),
+        **dict.fromkeys(("auto_merge", "merge_commit_sha", "mergeable")),
+        **dict.fromkeys(("additions", "changed_files", "commits", "deletions"), 0),
+        **dict.fromkeys(("comments", "review_comments"), 0),
+        **dict.fromkeys(("merged", "maintainer_can_modify"), False),
+        "mergeable_state": "unknown",
+    }
+
+
+def _show_pull(call: Call, number: str) -> Response:
+    pull = call.state.pulls.get(int(number))
+    if pull is None:
+        return answer_missing()
+    return answer_json(_show_open_pull(call, pull))
+
+
+def _list_pulls(call: Call) -> Response:
+    state, head = call.request.args.get("state", "open"), call.request.args.get("head")
+    found = [
+        _show_open_pull(call, pull)
+        for pull in call.state.pulls.values()
+        if state in ("all", pull.state)
+    ]
+    return call.page([one for one in found if head in (None, one["head"]["label"])])
+
+
+def _show_open_pull(call: Call, pull: Pull) -> dict[str, Any]:
+    branch, sha = pull.head
+    moved = None if pull.fork else call.find_head(branch)
+    fields = msgspec.structs.asdict(pull) | {"head": (branch, moved or sha)}
+    return build_pull(call.url, call.state.repository, **fields)
+
+
+def _build_side(side: tuple[str, str], repository: dict[str, Any]) -> dict[str, Any]:
+    branch, sha = side
+    owner = repository["owner"]
+    return {
+        "label": f"{owner['login']}:{branch}",
+        "ref": branch,
+        "sha": sha,
+        "repo": repository,
+        "user": owner,
+    }
+
+
+ROUTES: tuple[Route, ...] = (
+    ("GET", "REPO/pulls", _list_pulls),
+    ("GET", r"REPO/pulls/(\d+)", _show_pull),
+)

@@ -1,0 +1,80 @@
+"""What the stand-in remembers, kept from one rehearsal to the next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: One fixed moment for every date: a rehearsal's bytes do not depend on the clock.
+MOMENT = "2026-01-01T00:00:00Z"
+
+
+class Comment(msgspec.Struct):
+    """One comment, as it is stored."""
+
+    id: int
+    issue: int
+    login: str
+    body: str
+
+
+class Pull(msgspec.Struct, kw_only=True):
+    """One pull request; ``base`` and ``head`` are (branch, sha)."""
+
+    number: int
+    base: tuple[str, str]
+    head: tuple[str, str]
+    title: str
+    body: str = ""
+    state: str = "open"
+    fork: str | None = None  # OWNER/NAME of the head's repository when it is another
+
+
+class Artifact(msgspec.Struct, kw_only=True):
+    """What a run left behind; ``digest`` and ``size`` are what the API says of it."""
+
+    id: int
+    run_id: int
+    name: str
+    data: bytes
+    digest: str | None = None
+    size: int | None = None
+    expired: bool = False
+
+
+class State(msgspec.Struct, kw_only=True):
+    """Everything the stand-in remembers; it can be saved and read again."""
+
+    repository: str
+    pulls: dict[int, Pull] = {}
+    comments: list[Comment] = []
+    checks: list[dict[str, Any]] = []
+    statuses: list[dict[str, Any]] = []
+    artifacts: list[Artifact] = []
+    next_id: int = 1001
+    runs: int = 0  # workflow runs so far: the run number
+
+    def save(self, path: Path) -> None:
+        """Write the state to ``path``, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        part.write_bytes(msgspec.json.encode(self))
+        part.replace(path)
+
+    def take_number(self) -> int:
+        """Return a number that nothing else has."""
+        self.next_id += 1
+        return self.next_id
+
+
+def load_state(path: Path, repository: str) -> State:
+    """Read a saved state; a new one when there is none, or it is of another repository."""
+    try:
+        state = msgspec.json.decode(path.read_bytes(), type=State)
+    except (OSError, msgspec.MsgspecError):
+        return State(repository=repository)
+    return state if state.repository == repository else State(repository=repository)
