@@ -243,6 +243,12 @@ def situations() -> dict[str, Report]:
     """Make every situation's report; a new one is a line here and a file in golden/."""
     steady = steady_changes()
     others = [make_change("test.f1", 0.55, 0.5612), make_change("test.recall", 0.5, 0.5)]
+    alone = [
+        make_change("test.f1", 0.55, 0.5612, interval=(-0.0021, 0.0245)),
+        make_change("test.brier", 0.151234, 0.149567, interval=(-0.0031, -0.0003)),
+        make_change("test.recall", 0.5, 0.5, interval=(-0.011, 0.011)),
+        make_change("train.f1", 0.7123, 0.7789),
+    ]
     watch = Policy(metrics={_AUC: Rule(max_worsening=0.005)})
     strict = Policy(metrics={_AUC: Rule(max_worsening=0.005)}, inconclusive=OnInconclusive.FAIL)
     sized = Policy(budgets={"model.size_mb": Rule(greater_is_better=False, max_value=10.0)})
@@ -252,7 +258,7 @@ def situations() -> dict[str, Report]:
         "improved": make_report(
             make_change(_AUC, 0.70123, 0.73112, interval=(0.0213, 0.0391)),
             *steady,
-            *others,
+            *alone,
             params=_PARAMS,
             stages=_STAGES,
             data=_DATA,

@@ -1,5 +1,7 @@
 """The seam between statistics and judge: predictions of both sides to evidence per metric.
 
+Judged metrics share one error rate (Holm's correction). All others that the predictions give
+are read alone: their intervals are shown, and are no part of the judgement.
 Reads predictions (git, disk, DVC's cache, and dvc for what is missing). numpy is imported
 here and only when both sides have predictions.
 """
@@ -20,9 +22,11 @@ if TYPE_CHECKING:
 
     from mlgitops.console import Console
     from mlgitops.inference.matching import Pair
-    from mlgitops.model import Chart, MetricChange, Policy, Report, Rule
+    from mlgitops.model import Chart, MetricChange, Policy, Report
     from mlgitops.predictions import Predictions
     from mlgitops.sides import SideFiles
+
+    Place = tuple[str, str]  # a metric's file and name
 
 _MAX_TEXT = 500
 #: How far a stored metric may lie from what the predictions say, as a part of its size.
@@ -99,16 +103,15 @@ class PredictionFiles:
 
 
 def _add_noise(report: Report, policy: Policy, files: PredictionFiles) -> Report:
-    """Add evidence for judged metrics that moved, and charts."""
-    wanted = _find_wanted(report, policy)
-    if files.path is None or not wanted or not files.on_same_rows(report):
+    """Add evidence for the metrics that both sides have, and charts."""
+    judged = _find_judged(report, policy)
+    others = _find_others(report, policy)
+    if files.path is None or not (judged or others) or not files.on_same_rows(report):
         return report
-    if files.same and all(change.delta == 0 for _, change in wanted.values()):
+    if files.same and all(change.delta == 0 for change in judged.values()):
         return report
     try:
-        found, charts = _compare(
-            files.pair, {name: rule for name, (rule, _) in wanted.items()}, policy
-        )
+        found, charts = _compare(files.pair, judged, others, policy)
     except MlgitopsError as error:
         return _with_notice(report, f"Noise was not estimated: {error.what}")
     except ImportError as error:
@@ -116,38 +119,57 @@ def _add_noise(report: Report, policy: Policy, files: PredictionFiles) -> Report
             raise
         hint = "the package numpy is not installed (`mlgitops[statistics]`)"
         return _with_notice(report, f"Noise was not estimated: {hint}.")
-    by_change = {
-        (change.path, change.name): found[name]
-        for name, (_, change) in wanted.items()
-        if name in found
-    }
     metrics = tuple(
-        _attach(change, by_change.get((change.path, change.name))) for change in report.metrics
+        _attach(change, found.get((change.path, change.name))) for change in report.metrics
     )
     return msgspec.structs.replace(report, metrics=metrics, charts=charts)
 
 
-def _find_wanted(report: Report, policy: Policy) -> dict[str, tuple[Rule, MetricChange]]:
+def _find_judged(report: Report, policy: Policy) -> dict[Place, MetricChange]:
     """Find the judged metrics that have a value on both sides."""
-    wanted = {}
-    for name, rule in policy.metrics.items():
+    judged = {}
+    for name in policy.metrics:
         changes = match_metric(name, report.metrics)
         if len(changes) == 1 and changes[0].delta is not None and not changes[0].stale:
-            wanted[changes[0].name] = (rule, changes[0])
-    return wanted
+            judged[changes[0].path, changes[0].name] = changes[0]
+    return judged
+
+
+def _find_others(report: Report, policy: Policy) -> dict[Place, tuple[float, float]]:
+    """Find the values at base and head of all metrics that are not judged, and both have."""
+    judged = {*policy.metrics, *policy.budgets}
+    return {
+        (change.path, change.name): (change.base, change.head)
+        for change in report.metrics
+        if change.base is not None
+        and change.head is not None
+        and not change.stale
+        and not judged & {change.name, f"{change.path}:{change.name}"}
+    }
 
 
 def _compare(
-    find_pair: Callable[[], Pair], rules: Mapping[str, Rule], policy: Policy
-) -> tuple[dict[str, Evidence], tuple[Chart, ...]]:
+    find_pair: Callable[[], Pair],
+    judged: Mapping[Place, MetricChange],
+    others: Mapping[Place, tuple[float, float]],
+    policy: Policy,
+) -> tuple[dict[Place, Evidence], tuple[Chart, ...]]:
     pair = find_pair()  # before numpy is loaded, which is of no use without predictions
     from mlgitops.charts.draw import draw_charts
-    from mlgitops.inference.compare import compare_predictions
+    from mlgitops.inference.compare import estimate_metrics, read_alone, read_together
+    from mlgitops.inference.names import find_estimator
 
-    evidence = compare_predictions(
-        pair, metrics=rules, confidence=policy.confidence, cluster=policy.cluster
-    )
-    return evidence, draw_charts(pair)
+    named = {place: place[1] for place in others if find_estimator(place[1])}
+    gated = {place: change.name for place, change in judged.items()}
+    results = estimate_metrics(pair, {*named.values(), *gated.values()}, policy.cluster)
+    shared = {name: results[name] for name in sorted(gated.values())}
+    evidence = read_together(pair, shared, policy.confidence)
+    found = {place: evidence[name] for place, name in gated.items()}
+    for place, name in named.items():
+        alone = read_alone(pair, results[name], others[place], policy.confidence)
+        if alone is not None:
+            found[place] = alone
+    return found, draw_charts(pair)
 
 
 def _read(side: SideFiles, path: str) -> Predictions | None:

@@ -356,6 +356,52 @@ def test_predictions_say_how_sure_it_is(project: DvcProject, compare: Any) -> No
     assert metric["evidence"]["interval"]["high"] < 0
 
 
+def test_metrics_that_are_not_judged_have_an_interval_too(
+    project: DvcProject,
+    compare: Any,  # noqa: ANN401
+) -> None:
+    """Where the predictions give them; at the policy's confidence, outside of the judgement."""
+    sides = [(0.8, 200, 0), (0.7, 300, 7)]
+    for at, (accuracy, errors, rotate) in enumerate(sides):
+        predictions = make_predictions(rows=1_000, errors=errors, rotate=rotate)
+        project.train(accuracy=accuracy, predictions=predictions)
+        test = {"accuracy": accuracy, "f1_macro": accuracy, "mcc": 2 * accuracy - 1, "gini": 0.1}
+        other = {"accuracy": accuracy + 0.1, "f1_macro": 0.91}  # of other rows
+        metrics = {"test": test, "train": other, "model": {"size_mb": 1.0}}
+        project.put("reports/metrics.json", json.dumps(metrics))
+        if not at:
+            project.fill(project.root / ".dvc" / "cache")
+            project.commit()
+    found = compare(project, "--json")
+    intervals = {
+        metric["name"]: metric["evidence"]["interval"]
+        for metric in found.report["metrics"]
+        if metric["evidence"]
+    }
+    assert set(intervals) == {"test.accuracy", "test.f1_macro", "test.mcc"}
+    assert {interval["confidence"] for interval in intervals.values()} == {0.95}
+    assert intervals["test.mcc"]["high"] < 0
+    assert kinds(found.report) == {"test.accuracy": "worsened", "model.size_mb": "unchanged"}
+    assert len(found.report["judgement"]["failures"]) == 1
+
+
+def test_without_judged_metrics_there_are_intervals_and_no_verdict(
+    project: DvcProject,
+    compare: Any,  # noqa: ANN401
+) -> None:
+    """A policy that only names predictions shows what they say, and judges nothing."""
+    project.put("policy.yaml", "version: 1\nfiles: {predictions: reports/predictions.csv}\n")
+    project.train(accuracy=0.8, predictions=make_predictions(rows=1_000, errors=200))
+    project.fill(project.root / ".dvc" / "cache")
+    project.commit()
+    project.train(accuracy=0.7, predictions=make_predictions(rows=1_000, errors=300))
+    found = compare(project, "--json").report
+    (metric,) = [m for m in found["metrics"] if m["name"] == "test.accuracy"]
+    assert metric["evidence"]["interval"]["high"] < 0
+    assert found["charts"]
+    assert found["judgement"]["verdict"] == "skip"
+
+
 def test_predictions_of_another_run_are_not_believed(project: DvcProject, compare: Any) -> None:  # noqa: ANN401
     """An interval that the metric's own change lies outside of is dropped, with the reason."""
     project.train(accuracy=0.8, predictions=make_predictions(rows=1_000, errors=200))

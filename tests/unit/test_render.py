@@ -31,6 +31,7 @@ from mlgitops.model import (
 )
 from mlgitops.render.blocks import Detail
 from mlgitops.render.escape import escape_address, escape_code, escape_prose
+from mlgitops.render.html import render_html
 from mlgitops.render.markdown import render_comment, render_report
 from mlgitops.render.numbers import (
     choose_decimals,
@@ -208,6 +209,43 @@ def test_the_terminal_says_the_same(name: str) -> None:
         assert failure.replace("`", "") in shown
     for verdict in report.judgement.metrics:
         assert verdict.name in shown
+
+
+OTHER_WORDS = ("improved", "worsened", "equivalent", "inconclusive")
+
+
+@pytest.mark.parametrize("confidence", [0.95, 0.9, 0.5, 1e-9, 1 - 1e-12])
+def test_a_metric_that_is_not_judged_is_neither_better_nor_worse(confidence: float) -> None:
+    """Its interval is shown with its own digits, says that it stands alone, and decides nothing."""
+    policy = Policy(metrics={"test.roc_auc": Rule()})
+    judged = make_change("test.roc_auc", 0.7, 0.7)
+    up = make_change("test.f1", 0.7, 0.791234, interval=(0.081, 0.1015), confidence=confidence)
+    down = make_change("test.mcc", 0.5, 0.49, interval=(-0.03, 0.01), confidence=confidence)
+    report = make_report(judged, up, down, policy=policy)
+    assert report.judgement == make_report(judged, policy=policy).judgement
+    markdown = render_report(report, links=LINKS)
+    out = StringIO()
+    render_terminal(report, Console(out=out, err=StringIO()))
+    page = render_html(report, links=LINKS)
+    for text in (markdown, out.getvalue(), page[page.index('id="metrics"') :]):
+        assert "+0.081 to +0.102" in text.replace("+0.101 ", "+0.102 ")
+        assert "beyond noise, taken alone" in text
+        assert "may be noise" in text
+        assert "stands alone" in " ".join(text.split())
+        assert "0.7912" not in text  # no more digits than the interval supports
+    for text in (markdown, out.getvalue()):
+        assert not [word for word in OTHER_WORDS if word in text]
+
+
+def test_a_metric_on_little_ground_says_so_when_it_is_not_judged() -> None:
+    """A rough method makes a rough word."""
+    change = make_change("test.f1", 0.7, 0.8, interval=(0.05, 0.15))
+    assert change.evidence is not None
+    assert change.evidence.interval is not None
+    rough = msgspec.structs.replace(change.evidence.interval, method="paired t, rough")
+    evidence = msgspec.structs.replace(change.evidence, interval=rough)
+    report = make_report(msgspec.structs.replace(change, evidence=evidence))
+    assert "beyond noise, taken alone (rough)" in render_report(report, links=LINKS)
 
 
 def test_no_control_character_reaches_the_terminal() -> None:

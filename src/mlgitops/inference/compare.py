@@ -1,7 +1,12 @@
-"""Predictions of base and head to evidence for each metric. Pure; numpy only."""
+"""Predictions of base and head to evidence for each metric. Pure; numpy only.
+
+Metrics that the policy judges share one error rate and are read together; any other is read
+alone, and only where the predictions give the very values that its metrics file states.
+"""
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,12 +18,15 @@ from mlgitops.inference.matching import Pair, match_predictions
 from mlgitops.model import Evidence, Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
     from mlgitops.model import Rule
     from mlgitops.predictions import Predictions
+
+#: How far two computations of one number may lie apart, as a part of its size.
+_ROUNDING = 1e-9
 
 
 def compare_predictions(
@@ -39,7 +47,13 @@ def compare_predictions(
     compared has no interval and a reason; one that can, but with little ground, has both.
     """
     pair = base if isinstance(base, Pair) else match_predictions(base, _present(head))
-    results = _estimate_all(pair, sorted(metrics), cluster)
+    return read_together(pair, estimate_metrics(pair, sorted(metrics), cluster), confidence)
+
+
+def read_together(
+    pair: Pair, results: Mapping[str, Estimate | Undefined], confidence: float
+) -> dict[str, Evidence]:
+    """Return evidence for each of ``results``, with Holm's correction across all of them."""
     found = {name: result for name, result in results.items() if isinstance(result, Estimate)}
     levels = holm_confidence({name: one.interval for name, one in found.items()}, confidence)
     return {
@@ -48,26 +62,58 @@ def compare_predictions(
     }
 
 
+def read_alone(
+    pair: Pair, result: Estimate | Undefined, stored: tuple[float, float], confidence: float
+) -> Evidence | None:
+    """Return evidence for one metric on its own, without a correction.
+
+    ``stored``: its values at base and head in the metrics file. None when the predictions do
+    not give these: the metric is then of other rows (`train.accuracy`), or another one.
+    """
+    if isinstance(result, Undefined) or not _agree(result, stored):
+        return None
+    return _as_evidence(result, pair, confidence)
+
+
+def _agree(result: Estimate, stored: tuple[float, float]) -> bool:
+    """Tell whether stored values are those of the predictions, rounding allowed for.
+
+    Scores may have been rounded on the way to the file, so a hundredth of the error is allowed,
+    and half a unit of the last digit that the stored values have, up to half of the error.
+    """
+    decimals = max(_count_decimals(value) for value in stored)
+    slack = max(min(0.5 * 10.0**-decimals, result.error / 2), result.error / 100)
+    return all(
+        abs(ours - theirs) <= slack + _ROUNDING * abs(theirs)
+        for ours, theirs in zip(result.values, stored, strict=True)
+    )
+
+
+def _count_decimals(value: float) -> int:
+    """Return the decimals of ``value`` as it is written.
+
+    >>> _count_decimals(0.8125), _count_decimals(3.0), _count_decimals(1.5e-7)
+    (4, 0, 8)
+    """
+    exponent = Decimal(repr(float(value))).normalize().as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
 def _present(head: Predictions | None) -> Predictions:
     if head is None:
         raise TypeError("head is needed unless base is a Pair")
     return head
 
 
-def _estimate_all(
-    pair: Pair, names: list[str], cluster: str | None
+def estimate_metrics(
+    pair: Pair, names: Iterable[str], cluster: str | None
 ) -> dict[str, Estimate | Undefined]:
+    """Estimate the difference in each metric, or say why that cannot be."""
     try:
         comparison = Comparison(pair, _code_clusters(pair, cluster) if cluster else None)
     except Undefined as reason:
         return dict.fromkeys(names, reason)
-    results: dict[str, Estimate | Undefined] = {}
-    for name in names:
-        try:
-            results[name] = comparison.estimate(name)
-        except Undefined as reason:
-            results[name] = reason
-    return results
+    return {name: comparison.attempt(name) for name in names}
 
 
 def _code_clusters(pair: Pair, cluster: str) -> NDArray[np.intp]:

@@ -154,9 +154,11 @@ METRICS: dict[str, Callable[[Sums], Floats]] = {
     "mcc": _mcc,
     "precision": lambda s: ratio(s.positive_hits, s.positive_predicted),
     "precision_macro": lambda s: ratio(s.precisions, s.seen),
+    "precision_micro": lambda s: ratio(s.hits, s.rows),
     "precision_weighted": lambda s: ratio(s.weighted_precision, s.rows),
     "recall": lambda s: ratio(s.positive_hits, s.positive_targets),
     "recall_macro": lambda s: ratio(s.recalls, s.seen),
+    "recall_micro": lambda s: ratio(s.hits, s.rows),
     "recall_weighted": lambda s: ratio(s.hits, s.rows),
 }
 _POSITIVE = {"f1", "precision", "recall"}
@@ -192,18 +194,21 @@ def sum_side(cells: Cells, predicted: NDArray[np.intp]) -> Side:
 
 def jackknife_counts(
     cells: Cells, base: Side, head: Side, metric: str
-) -> tuple[float, Floats, tuple[str, ...]]:
-    """Return delta, one contribution per cell, and warnings. Raises Undefined."""
+) -> tuple[tuple[float, float], Floats, tuple[str, ...]]:
+    """Return the values of both sides, one contribution per cell, and warnings.
+
+    Raises Undefined.
+    """
     if metric in _POSITIVE and cells.classes > 2:  # noqa: PLR2004 - positive and negative
         raise Undefined(
             f"{metric} needs two classes and there are {cells.classes}: use {metric}_macro"
         )
     value = METRICS[metric]
-    delta = float((value(head.full) - value(base.full))[0])
+    values = float(value(base.full)[0]), float(value(head.full)[0])
     without = value(head.without) - value(base.without)
     rows = float(cells.rows.sum())
     contributions = (cells.rows @ without / rows - without) * np.sqrt((rows - 1) / rows)
-    return delta, contributions, _warn(cells, metric)
+    return values, contributions, _warn(cells, metric)
 
 
 def _warn(cells: Cells, metric: str) -> tuple[str, ...]:

@@ -34,7 +34,8 @@ class Undefined(Exception):  # noqa: N818 - it is a situation, told to the reade
 class Estimate:
     """The difference head minus base, with its standard error."""
 
-    delta: float
+    values: tuple[float, float]  # the metric at base and at head
+    delta: float  # head minus base, less its bias where the method knows it
     error: float  # standard error, in the metric's unit; 0 only when identical
     freedom: float  # degrees of freedom of Student's t
     method: str
@@ -47,9 +48,10 @@ class Estimate:
 
 
 def estimate(
-    delta: float,
+    values: tuple[float, float],
     contributions: NDArray[np.float64],
     *,
+    delta: float | None = None,
     method: str,
     weights: NDArray[np.float64] | None = None,
     freedom: float | None = None,
@@ -57,9 +59,11 @@ def estimate(
 ) -> Estimate:
     """Sum contributions up to an :class:`Estimate`.
 
+    ``values``: the metric at base and at head. ``delta`` defaults to their difference.
     ``weights``: how many rows share each contribution. ``freedom`` defaults to rows - 1.
     Raises Undefined when the error is zero or not finite.
     """
+    delta = values[1] - values[0] if delta is None else delta
     rows = int(weights.sum()) if weights is not None else len(contributions)
     squares = contributions * contributions
     variance = float(squares.sum() if weights is None else squares @ weights)
@@ -68,6 +72,7 @@ def estimate(
         shares = squares / variance
         warnings = (*warnings, *_warn_of_few(1 / float(shares @ shares)))
     return Estimate(
+        values=values,
         delta=delta,
         error=error,
         freedom=rows - 1 if freedom is None else freedom,

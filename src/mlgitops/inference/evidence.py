@@ -42,12 +42,26 @@ class Comparison:
     def __init__(self, pair: Pair, clusters: NDArray[np.intp] | None = None) -> None:
         self.pair = pair
         self.clusters = clusters
+        self._found: dict[str, Estimate | Undefined] = {}
+
+    def attempt(self, metric: str) -> Estimate | Undefined:
+        """Return what :meth:`estimate` does, or the reason why that cannot be."""
+        name = find_estimator(metric) or ""
+        if name not in self._found:
+            try:
+                self._found[name] = self.estimate(metric)
+            except Undefined as reason:
+                self._found[name] = reason
+        return self._found[name]
 
     def estimate(self, metric: str) -> Estimate:
         """Estimate the difference in ``metric``; raises Undefined with the reason."""
         name = find_estimator(metric)
         if name is None:
             raise Undefined("no method is known for a metric of this name")
+        return self._estimate(name)
+
+    def _estimate(self, name: str) -> Estimate:
         if self.pair.rows < 2:  # noqa: PLR2004 - one row has no spread
             raise Undefined(f"{self.pair.rows} matched test row(s): at least two are needed")
         with np.errstate(all="ignore"):  # what overflows is refused as not finite
@@ -61,12 +75,13 @@ class Comparison:
 
     def _estimate_counts(self, name: str) -> Estimate:
         cells = self._cells
-        if not cells.disagreements:
-            return _identical("both models give the same class to every test row")
         base, head = self._sides
-        delta, by_cell, warnings = counts.jackknife_counts(cells, base, head, name)
+        if not cells.disagreements:
+            value = counts.METRICS[name](base.full)
+            return _identical(value, "both models give the same class to every test row")
+        values, by_cell, warnings = counts.jackknife_counts(cells, base, head, name)
         method = "jackknife of joint cells"
-        found = estimate(delta, by_cell, weights=cells.rows, method=method, warnings=warnings)
+        found = estimate(values, by_cell, weights=cells.rows, method=method, warnings=warnings)
         if self.clusters is None:
             return found
         by_row = by_cell[np.searchsorted(cells.codes, counts.code_rows(self._coded))]
@@ -74,19 +89,21 @@ class Comparison:
 
     def _estimate_ranking(self, name: str) -> Estimate:
         target, base, head = self._scores
+        measure = ranking.place_rows if name == "roc_auc" else ranking.leave_out_rows
         if np.array_equal(base, head):
-            return _identical("both models give the same score to every test row")
+            value, _ = measure(self._rankings[0])
+            return _identical(value, "both models give the same score to every test row")
         warnings = ranking.check_ranking(target, (base, head))
+        one, other = (measure(side) for side in self._rankings)
+        values, delta, freedom = (one[0], other[0]), None, None
         if name == "roc_auc":
-            one, other = (ranking.place_rows(side) for side in self._rankings)
-            delta, by_row, freedom = ranking.compare_auc(one, other, target)
-            found = estimate(
-                delta, by_row, method="paired DeLong", freedom=freedom, warnings=warnings
-            )
+            by_row, freedom = ranking.compare_auc(one, other, target)
         else:
-            one, other = (ranking.leave_out_rows(side) for side in self._rankings)
             delta, by_row = ranking.compare_average_precision(one, other)
-            found = estimate(delta, by_row, method="jackknife of rows", warnings=warnings)
+        method = "paired DeLong" if name == "roc_auc" else "jackknife of rows"
+        found = estimate(
+            values, by_row, delta=delta, method=method, freedom=freedom, warnings=warnings
+        )
         return self._cluster(found, by_row)
 
     def _estimate_probabilities(self, name: str) -> Estimate:
@@ -98,12 +115,13 @@ class Comparison:
             )
         )
         if np.array_equal(one, other):
-            return _identical("both models have the same loss on every test row")
-        delta, by_row = losses.compare_means(one, other)
+            value = float(one.mean())
+            return _identical(value, "both models have the same loss on every test row")
+        values, delta, by_row = losses.compare_means(one, other)
         warnings = self._few_rows
         if name == "log_loss" and self._reaches_zero:
             warnings += (_UNBOUNDED,)
-        found = estimate(delta, by_row, method="paired t", warnings=warnings)
+        found = estimate(values, by_row, delta=delta, method="paired t", warnings=warnings)
         return self._cluster(found, by_row)
 
     @cached_property
@@ -137,12 +155,12 @@ class Comparison:
 
     def _estimate_errors(self, name: str) -> Estimate:
         target, base, head = self._numbers
-        if np.array_equal(base, head):
-            return _identical("both models predict the same on every test row")
+        same = np.array_equal(base, head)
+        delta = None
         if name in {"rmse", "r2"}:
             squares = losses.squared(target, base), losses.squared(target, head)
             method = "jackknife of rows"
-            delta, by_row = (
+            values, by_row = (
                 losses.compare_roots(*squares)
                 if name == "rmse"
                 else losses.compare_r2(target, *squares)
@@ -150,12 +168,14 @@ class Comparison:
         elif name == "median_absolute_error":
             method = "linearised median"
             one, other = losses.absolute(target, base), losses.absolute(target, head)
-            delta, by_row = losses.compare_medians(one, other)
+            values, by_row = losses.compare_medians(one, other)
         else:
             method = "paired t"
             loss = _LOSSES.get(name) or losses.pinball(find_quantile(name) or 0.5)
-            delta, by_row = losses.compare_means(loss(target, base), loss(target, head))
-        found = estimate(delta, by_row, method=method, warnings=self._few_rows)
+            values, delta, by_row = losses.compare_means(loss(target, base), loss(target, head))
+        if same:
+            return _identical(values[0], "both models predict the same on every test row")
+        found = estimate(values, by_row, delta=delta, method=method, warnings=self._few_rows)
         return self._cluster(found, by_row)
 
     def _cluster(self, found: Estimate, by_row: Floats) -> Estimate:
@@ -217,9 +237,12 @@ class Comparison:
         return target, base, head
 
 
-def _identical(why: str) -> Estimate:
+def _identical(value: float | NDArray[np.float64], why: str) -> Estimate:
     """Return a difference of exactly zero: the models can't be told apart on these rows."""
-    return Estimate(delta=0, error=0, freedom=1, method="identical", warnings=(why,))
+    both = float(np.ravel(value)[0])
+    return Estimate(
+        values=(both, both), delta=0, error=0, freedom=1, method="identical", warnings=(why,)
+    )
 
 
 def _check_finite(values: Floats, side: str) -> Floats:

@@ -20,25 +20,28 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Values = tuple[float, float]  # of the metric, at base and at head
 
 #: Probabilities are kept this far from 0 and 1, as scikit-learn's `log_loss` does.
 _SMALLEST = float(np.finfo(np.float64).eps)
 
 
-def compare_means(base: Floats, head: Floats) -> tuple[float, Floats]:
-    """Return the difference of two means over the same rows, and contributions."""
+def compare_means(base: Floats, head: Floats) -> tuple[Values, float, Floats]:
+    """Return two means over the same rows, their difference, and contributions."""
     difference = head - base
     rows = len(difference)
     delta = float(difference.mean())
+    values = float(base.mean()), float(head.mean())
     difference -= delta
     # What is left of equal differences is rounding, not spread.
     scale = 16 * np.finfo(np.float64).eps * (float(np.abs(base).max()) + abs(delta))
     if float(np.abs(difference).max(initial=0)) <= scale:
         difference[:] = 0
-    return delta, difference / math.sqrt(rows * (rows - 1))
+    difference /= math.sqrt(rows * (rows - 1))
+    return values, delta, difference
 
 
-def compare_roots(base: Floats, head: Floats) -> tuple[float, Floats]:
+def compare_roots(base: Floats, head: Floats) -> tuple[Values, Floats]:
     """Compare the roots of two mean squares (RMSE), by the jackknife of squared errors."""
     rows = len(base)
 
@@ -49,7 +52,7 @@ def compare_roots(base: Floats, head: Floats) -> tuple[float, Floats]:
     return _jackknife(without(base), without(head))
 
 
-def compare_r2(target: Floats, base: Floats, head: Floats) -> tuple[float, Floats]:
+def compare_r2(target: Floats, base: Floats, head: Floats) -> tuple[Values, Floats]:
     """Compare the coefficients of determination, given squared errors.
 
     Raises Undefined when the target is constant, which R² divides by.
@@ -71,11 +74,11 @@ def compare_r2(target: Floats, base: Floats, head: Floats) -> tuple[float, Float
     return _jackknife(without(base), without(head))
 
 
-def compare_medians(base: Floats, head: Floats) -> tuple[float, Floats]:
+def compare_medians(base: Floats, head: Floats) -> tuple[Values, Floats]:
     """Compare the medians of two losses over the same rows."""
     middle_base, rows_base = _linearise_median(base)
     middle_head, rows_head = _linearise_median(head)
-    return middle_head - middle_base, rows_head - rows_base
+    return (middle_base, middle_head), rows_head - rows_base
 
 
 def _linearise_median(values: Floats) -> tuple[float, Floats]:
@@ -95,11 +98,11 @@ def _linearise_median(values: Floats) -> tuple[float, Floats]:
     return median, np.where(values <= median, -0.5, 0.5) * (width / rows)
 
 
-def _jackknife(base: tuple[float, Floats], head: tuple[float, Floats]) -> tuple[float, Floats]:
-    """Return the delta and contributions from values without each row."""
+def _jackknife(base: tuple[float, Floats], head: tuple[float, Floats]) -> tuple[Values, Floats]:
+    """Return both values, and contributions from those without each row."""
     without = head[1] - base[1]
     rows = len(without)
-    return head[0] - base[0], (without.mean() - without) * math.sqrt((rows - 1) / rows)
+    return (base[0], head[0]), (without.mean() - without) * math.sqrt((rows - 1) / rows)
 
 
 def absolute(target: Floats, prediction: Floats) -> Floats:

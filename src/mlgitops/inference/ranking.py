@@ -106,8 +106,8 @@ def _sum_below(terms: Floats) -> Floats:
 
 def compare_auc(
     base: tuple[float, Floats], head: tuple[float, Floats], target: NDArray[np.bool_]
-) -> tuple[float, Floats, float]:
-    """Return delta, contributions, and Satterthwaite's degrees of freedom.
+) -> tuple[Floats, float]:
+    """Return contributions to the difference, and Satterthwaite's degrees of freedom.
 
     The variance is a sum of two, from m positive and n negative rows; with few positives,
     taking it for normal is too bold (Welch 1947, Biometrika 34:28).
@@ -119,7 +119,7 @@ def compare_auc(
     m = int(np.count_nonzero(target))
     bottom = of_positives**2 / (m - 1) + max(of_negatives, 0) ** 2 / (len(target) - m - 1)
     freedom = (of_positives + of_negatives) ** 2 / bottom if bottom > 0 else len(target) - 1
-    return head[0] - base[0], contributions, freedom
+    return contributions, freedom
 
 
 def compare_average_precision(

@@ -55,6 +55,7 @@ class Row(Struct, frozen=True, kw_only=True):
     unsettled: bool = False  # more than the margin may be lost: noise hides it
     more_rows: int | None = None  # test rows that would settle an inconclusive one
     remark: str | None = None  # what the statistics say of their ground
+    chance: str | None = None  # of a metric that is not judged: may noise explain its change?
 
     @property
     def result(self) -> str:
@@ -95,6 +96,29 @@ def other_rows(report: Report) -> list[Row]:
     ]
 
 
+def describe_other(row: Row) -> str:
+    """Say how a metric moved that the policy does not judge; never that it is better or worse."""
+    if row.reasons:
+        return f"{row.kind.value}: {row.reasons[0]}"
+    if row.kind is Kind.UNCHANGED:
+        return ""
+    return row.chance or row.kind.value
+
+
+def explain_others(rows: list[Row]) -> str:
+    """Say what the intervals of metrics that are not judged are worth; empty without any."""
+    if not any(row.interval for row in rows):
+        return ""
+    level = shared_confidence(rows)
+    share = 1 - float(level.rstrip("%")) / 100 if level else 0
+    some = f"one in {1 / share:.0f}" if share > 0 else "some"
+    return (
+        "These metrics are no part of the verdict. Each interval stands alone, without the "
+        "correction that judged metrics share: of those that did not really change, "
+        f"{some} looks as if it had. No interval: the predictions do not give this metric."
+    )
+
+
 def headline(report: Report) -> str:
     """Say the verdict in two or three words."""
     verdict = report.judgement.verdict if report.judgement else Verdict.SKIP
@@ -114,6 +138,12 @@ def shared_confidence(rows: list[Row]) -> str | None:
     """
     levels = {row.confidence for row in rows if row.confidence}
     return levels.pop() if len(levels) == 1 else None
+
+
+def interval_cells(row: Row, *, with_interval: bool, level: str | None) -> list[str]:
+    """Fill a table's column of intervals, if it has one; ``level``: the confidence they share."""
+    own = "" if level or not row.confidence else f" ({row.confidence})"
+    return [f"{row.interval}{own}" if row.interval else DASH] if with_interval else []
 
 
 def unsettled_rows(report: Report) -> list[Row]:
@@ -236,7 +266,7 @@ def _judged_row(verdict: MetricVerdict, change: MetricChange | None) -> Row:
         head=render_number(head, decimals),
         delta=render_delta(change.delta if change and not change.stale else None, decimals),
         interval=_render_interval(interval, decimals) if interval else None,
-        confidence=f"{interval.confidence * 100:.4g}%" if interval else None,
+        confidence=_render_confidence(interval) if interval else None,
         limits=limit_texts(rule),
         kind=verdict.kind,
         verdict=verdict.verdict,
@@ -268,7 +298,12 @@ def _find_more_rows(verdict: MetricVerdict, change: MetricChange | None) -> int 
 
 
 def _plain_row(change: MetricChange) -> Row:
-    decimals = choose_decimals(change.base, change.head)
+    interval = change.evidence.interval if change.evidence else None
+    decimals = choose_decimals(
+        change.base,
+        change.head,
+        half_width=(interval.high - interval.low) / 2 if interval else None,
+    )
     reasons = (change.reason,) if change.reason else ()
     return Row(
         name=change.name,
@@ -276,12 +311,20 @@ def _plain_row(change: MetricChange) -> Row:
         base=render_number(change.base, decimals),
         head=render_number(change.head, decimals),
         delta=render_delta(change.delta, decimals),
-        interval=None,
+        interval=_render_interval(interval, decimals) if interval else None,
+        confidence=_render_confidence(interval) if interval else None,
         limits=(),
         kind=find_kind(change),
         verdict=Verdict.SKIP,
         reasons=reasons,
+        chance=_describe_chance(interval) if interval else None,
     )
+
+
+def _describe_chance(interval: Interval) -> str:
+    """Say whether noise may explain a change, by an interval that no correction widened."""
+    text = "may be noise" if interval.low <= 0 <= interval.high else "beyond noise, taken alone"
+    return f"{text} (rough)" if interval.method.endswith(", rough") else text
 
 
 def _thresholds(rule: Rule, base: float | None) -> tuple[float, ...]:
@@ -291,6 +334,10 @@ def _thresholds(rule: Rule, base: float | None) -> tuple[float, ...]:
         sign = -1 if rule.greater_is_better else 1
         limits.append(base + sign * rule.max_worsening)
     return tuple(limits)
+
+
+def _render_confidence(interval: Interval) -> str:
+    return f"{interval.confidence * 100:.4g}%"
 
 
 def _render_interval(interval: Interval, decimals: int) -> str:

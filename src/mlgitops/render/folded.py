@@ -19,7 +19,14 @@ from mlgitops.render.changes import (
     summarise_tables,
 )
 from mlgitops.render.escape import escape_code, escape_prose
-from mlgitops.render.facts import other_rows, render_version
+from mlgitops.render.facts import (
+    describe_other,
+    explain_others,
+    interval_cells,
+    other_rows,
+    render_version,
+    shared_confidence,
+)
 from mlgitops.render.numbers import DASH, render_seconds
 from mlgitops.render.slices import (
     SLICE_HEAD,
@@ -35,7 +42,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mlgitops.model import DataVersion, ParamChange, Report, StageChange
-    from mlgitops.render.facts import Row
 
 _MOST_CAUSES = 5
 _MOST_ROWS = 2_000
@@ -99,26 +105,24 @@ def _other_metrics(report: Report, detail: Detail) -> list[str]:
     if detail >= Detail.JUDGED or not shown:
         return [f"{title}."]
     several = len({row.path for row in rows}) > 1
-    head = ["Metric", *(["File"] if several else []), "Base", "Head", "Change", ""]
+    with_interval = any(row.interval for row in shown)
+    level = shared_confidence(shown)
+    head = ["Metric", *(["File"] if several else []), "Base", "Head", "Change"]
+    head += [f"{level or 'Confidence'} interval", ""] if with_interval else [""]
     cells = [
         [
             escape_code(row.name, cell=True),
             *([escape_code(row.path or "", cell=True)] if several else []),
-            row.base,
-            row.head,
-            row.delta,
-            _other_result(row),
+            *(row.base, row.head, row.delta),
+            *interval_cells(row, with_interval=with_interval, level=level),
+            escape_prose(describe_other(row), cell=True),
         ]
         for row in shown
     ]
-    right = (2, 3, 4) if several else (1, 2, 3)
-    return [fold(title, render_table(head, cells, right=right), total - len(shown), "metric")]
-
-
-def _other_result(row: Row) -> str:
-    if row.reasons:
-        return escape_prose(f"{row.kind.value}: {row.reasons[0]}", cell=True)
-    return "" if row.kind is Kind.UNCHANGED else row.kind.value
+    table = render_table(head, cells, right=(2, 3, 4) if several else (1, 2, 3))
+    note = explain_others(shown)
+    body = f"{table}\n\n{note}" if note else table
+    return [fold(title, body, total - len(shown), "metric")]
 
 
 def _params(report: Report, detail: Detail) -> list[str]:

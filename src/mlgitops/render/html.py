@@ -32,6 +32,8 @@ from mlgitops.render.changes import (
 )
 from mlgitops.render.escape import clean_text, escape_address
 from mlgitops.render.facts import (
+    describe_other,
+    explain_others,
     headline,
     judged_rows,
     noise_notices,
@@ -131,6 +133,8 @@ def render_html(report: Report, *, links: Links) -> str:
         cost_head=COST_HEAD,
         cost_rows=cost_cells(report),
         others=others[:MOST_ROWS],
+        others_note=explain_others(others[:MOST_ROWS]),
+        others_level=shared_confidence(others[:MOST_ROWS]),
         others_in_files=len({row.path for row in others}) > 1,
         params_in_files=len({param.path for param in report.params}) > 1,
         others_total=len(others) + report.omitted.metrics,
@@ -174,6 +178,7 @@ def _load_template() -> Template:
     )
     environment.filters |= {
         "clean": clean_text,
+        "described": describe_other,
         "name": mark_name,
         "prose": mark_code,
         "seconds": render_seconds,

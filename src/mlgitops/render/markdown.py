@@ -15,6 +15,7 @@ from mlgitops.render.changes import describe_table
 from mlgitops.render.escape import escape_address, escape_code, escape_prose
 from mlgitops.render.facts import (
     headline,
+    interval_cells,
     judged_rows,
     noise_notices,
     passing_text,
@@ -173,8 +174,7 @@ def _gap_cells(gap: GapRow, *, with_interval: bool) -> list[str]:
 
 
 def _judged_cells(row: Row, *, with_interval: bool, level: str | None) -> list[str]:
-    own = "" if level or not row.confidence else f" ({row.confidence})"
-    interval = [f"{row.interval}{own}" if row.interval else DASH] if with_interval else []
+    interval = interval_cells(row, with_interval=with_interval, level=level)
     result = f"{'⚠️' if row.unsettled else MARKS[row.verdict]} {row.result}"
     limits = "; ".join(row.limits) or DASH
     name = escape_code(row.name, cell=True)

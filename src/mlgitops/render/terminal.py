@@ -9,6 +9,8 @@ from mlgitops.model import Kind, StageState, Verdict
 from mlgitops.render.changes import COLUMN_HEAD, COST_HEAD, column_cells, cost_cells, describe_table
 from mlgitops.render.escape import clean_text
 from mlgitops.render.facts import (
+    describe_other,
+    explain_others,
     headline,
     judged_rows,
     noise_notices,
@@ -122,13 +124,21 @@ def _print_others(report: Report, screen: RichConsole) -> None:
     rows = other_rows(report)
     moved = [row for row in rows if row.kind is not Kind.UNCHANGED]
     total = len(rows) + report.omitted.metrics
+    with_interval = any(row.interval for row in moved[:_MOST_ROWS])
     cells = [
-        [row.name, row.base, row.head, row.delta, row.reasons[0] if row.reasons else ""]
+        [
+            *(row.name, row.base, row.head, row.delta),
+            *([row.interval or DASH] if with_interval else []),
+            describe_other(row),
+        ]
         for row in moved
     ]
     if total:
         title = f"Other metrics, {len(moved)} of {total} changed"
-        _print_table(title, ["", "base", "head", "change", ""], cells, screen)
+        head = ["", "base", "head", "change", *(["interval"] if with_interval else []), ""]
+        _print_table(title, head, cells, screen)
+        if with_interval:
+            screen.print(explain_others(moved[:_MOST_ROWS]), style="dim")
 
 
 def _print_tables(report: Report, screen: RichConsole) -> None:

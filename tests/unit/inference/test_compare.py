@@ -8,12 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlgitops.inference import compare_predictions, match_predictions
+from mlgitops.inference.compare import read_alone
 from mlgitops.inference.estimate import Undefined
 from mlgitops.inference.evidence import Comparison
 from mlgitops.model import Rule
 from mlgitops.predictions import Predictions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike, NDArray
     from unit.inference.conftest import MakeBinary, MakeSides
 
@@ -138,6 +141,55 @@ def test_evidence_states_rows_method_and_corrected_confidence(make_binary: MakeB
     assert both["model.size_mb"].reason == "no method is known for a metric of this name"
     levels = {e.interval.confidence for e in both.values() if e.interval}
     assert max(levels) == pytest.approx(0.975)
+
+
+@pytest.mark.parametrize(
+    ("change", "is_read"),
+    [
+        (lambda base, head: (base, head), True),
+        (lambda base, head: (round(base, 4), round(head, 4)), True),  # as people write them
+        (lambda base, head: (round(base, 1), round(head, 1)), False),  # rounded beyond the noise
+        (lambda base, head: (base + 0.01, head + 0.01), False),  # the same change, other rows
+        (lambda base, head: (base, head + 0.01), False),
+        (lambda base, head: (100 * base, 100 * head), False),  # in percent
+    ],
+)
+@pytest.mark.parametrize("metric", ["f1", "roc_auc", "average_precision", "log_loss"])
+def test_a_metric_is_read_alone_where_the_predictions_give_its_values(
+    make_binary: MakeBinary,
+    metric: str,
+    change: Callable[[float, float], tuple[float, float]],
+    *,
+    is_read: bool,
+) -> None:
+    """Without a correction, and only with the values that its file states, rounding aside."""
+    pair = match_predictions(*make_binary(2000))
+    estimate = Comparison(pair).estimate(metric)
+    found = read_alone(pair, estimate, change(*estimate.values), 0.95)
+    assert (found is not None) == is_read
+    if found is not None and found.interval is not None:
+        assert (found.interval.low, found.interval.high) == estimate.interval(0.95)
+        assert found.interval.confidence == 0.95
+
+
+@pytest.mark.parametrize("metric", [*BINARY, "mae", "mse", "pinball", "r2", "rmse"])
+def test_models_that_answer_alike_have_the_value_of_their_answers(
+    make_binary: MakeBinary, metric: str
+) -> None:
+    """The value is measured where there is no difference, so a metric of other rows is told."""
+    base, other = make_binary(300)
+    comparison = Comparison(match_predictions(base, base))
+    between = Comparison(match_predictions(base, other)).estimate(metric)
+    found = comparison.estimate(metric)
+    assert found.values == pytest.approx((between.values[0], between.values[0]), rel=1e-12)
+    assert read_alone(comparison.pair, found, (0.123, 0.123), 0.95) is None
+
+
+def test_what_cannot_be_estimated_is_not_read_alone(make_binary: MakeBinary) -> None:
+    """A metric without a method, or without its columns, has no evidence of its own."""
+    pair = match_predictions(*make_binary(300))
+    for name in ("gini", "pinball_900"):
+        assert read_alone(pair, Comparison(pair).attempt(name), (0.5, 0.6), 0.95) is None
 
 
 def test_equal_input_gives_equal_output(make_binary: MakeBinary) -> None:

@@ -31,8 +31,8 @@ CLASSES: dict[str, Metric] = {
         )
         for name, score, averages in (
             ("f1", sk.f1_score, ("macro", "micro", "weighted")),
-            ("precision", sk.precision_score, ("macro", "weighted")),
-            ("recall", sk.recall_score, ("macro", "weighted")),
+            ("precision", sk.precision_score, ("macro", "micro", "weighted")),
+            ("recall", sk.recall_score, ("macro", "micro", "weighted")),
         )
         for average in averages
     },
@@ -59,9 +59,15 @@ NUMBERS: dict[str, Metric] = {
 }
 
 
-def estimate(base: Predictions, head: Predictions, name: str) -> float:
-    """Return the estimated difference."""
-    return Comparison(match_predictions(base, head)).estimate(name).delta
+def measure_both(base: Predictions, head: Predictions, name: str) -> tuple[float, float, float]:
+    """Return the metric at base, at head, and the estimated difference."""
+    found = Comparison(match_predictions(base, head)).estimate(name)
+    return (*found.values, found.delta)
+
+
+def expect(base: float, head: float, tolerance: float) -> object:
+    """Return what both values and the difference must be."""
+    return pytest.approx((base, head, head - base), abs=tolerance)
 
 
 @pytest.mark.parametrize("name", [*CLASSES, *BINARY])
@@ -71,8 +77,8 @@ def test_differences_of_two_classes_agree_with_scikit_learn(
     """The difference in the middle of the interval is scikit-learn's, for two classes."""
     base, head = make_binary(700)
     metric = (CLASSES | BINARY)[name]
-    expected = metric(head.target, head.prediction) - metric(base.target, base.prediction)
-    assert estimate(base, head, name) == pytest.approx(expected, abs=1e-12)
+    values = [metric(side.target, side.prediction) for side in (base, head)]
+    assert measure_both(base, head, name) == expect(values[0], values[1], 1e-12)
 
 
 @pytest.mark.parametrize("labels", [[0, 1, 2, 3], ["a", "bb", "ccc", "é"], [0.5, 1.5, 2.5, 9.0]])
@@ -88,9 +94,9 @@ def test_differences_of_many_classes_agree_with_scikit_learn(
     base[base == 3] = 0
     names = np.array([x.encode() if isinstance(x, str) else x for x in labels])
     metric = CLASSES[name]
-    expected = metric(target, head) - metric(target, base)
     sides = make_sides(names[target], names[base], names[head])
-    assert estimate(*sides, name) == pytest.approx(expected, abs=1e-12)
+    values = metric(target, base), metric(target, head)
+    assert measure_both(*sides, name) == expect(*values, 1e-12)
 
 
 @pytest.mark.parametrize("steps", [0, 20])
@@ -101,10 +107,12 @@ def test_differences_of_scores_agree_with_scikit_learn(
     """Ranking metrics and probability losses agree with scikit-learn, with and without ties."""
     base, head = make_binary(2000, steps=steps)
     metric = SCORES[name]
-    expected = metric(head.target, head.scores[""]) - metric(base.target, base.scores[""])
+    values = [metric(side.target, side.scores[""]) for side in (base, head)]
+    *found, delta = measure_both(base, head, name)
+    assert found == pytest.approx(values, abs=1e-12)
     # The average precision is less its estimated bias, which shrinks with the rows.
     tolerance = 2e-3 if name == "average_precision" else 1e-12
-    assert estimate(base, head, name) == pytest.approx(expected, abs=tolerance)
+    assert delta == pytest.approx(values[1] - values[0], abs=tolerance)
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -114,8 +122,8 @@ def test_differences_of_numbers_agree_with_scikit_learn(make_sides: MakeSides, n
     target = 50 + 10 * rng.standard_normal(301)
     base, head = (target + size * rng.standard_normal(301) for size in (3, 2.5))
     metric = NUMBERS[name]
-    expected = metric(target, head) - metric(target, base)
-    assert estimate(*make_sides(target, base, head), name) == pytest.approx(expected, abs=1e-11)
+    values = metric(target, base), metric(target, head)
+    assert measure_both(*make_sides(target, base, head), name) == expect(*values, 1e-11)
 
 
 @pytest.mark.parametrize("name", ["log_loss", "brier"])
@@ -138,7 +146,7 @@ def test_differences_of_class_probabilities_agree_with_scikit_learn(name: str) -
                 scores={label: table[:, k] for k, label in ((2, "z"), (0, "x"), (1, "y"))},
             )
         )
-    assert estimate(sides[0], sides[1], name) == pytest.approx(values[1] - values[0], abs=1e-12)
+    assert measure_both(sides[0], sides[1], name) == expect(values[0], values[1], 1e-12)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +157,7 @@ def test_differences_of_class_probabilities_agree_with_scikit_learn(name: str) -
         ("a.b.f1_macro", "f1_macro"),
         ("test.root_mean_squared_error", "rmse"),
         ("test.matthews_corrcoef", "mcc"),
+        ("test.f1_score", "f1"),
         ("test.pinball_05", "pinball_05"),
         ("test.pinball_900", None),
         ("test.roc_auc.by_day", None),
@@ -167,8 +176,8 @@ def test_positive_is_the_last_of_two_labels(make_sides: MakeSides) -> None:
     base = np.where(np.arange(40) % 5 == 0, b"late", target)
     head = np.where(np.arange(40) % 7 == 0, b"late", target)
     positive = target == b"on time"
-    expected = (head[positive] == b"on time").mean() - (base[positive] == b"on time").mean()
+    values = [float((side[positive] == b"on time").mean()) for side in (base, head)]
     sides = make_sides(target, base, head)
-    assert estimate(*sides, "recall") == pytest.approx(expected)
+    assert measure_both(*sides, "recall") == expect(values[0], values[1], 1e-12)
     evidence = compare_predictions(*sides, metrics={"test.recall": Rule()})["test.recall"]
     assert evidence.interval is not None
