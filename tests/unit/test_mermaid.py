@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 from chart_situations import HOSTILE, chart_situations, learning_curve
 from hypothesis import given
@@ -28,6 +29,9 @@ FLAT = Chart(
     x_label="step",
     y_label="loss",
     series=(Series(side="head", x=(0.0, 1.0), y=(0.0, 0.0)),),
+)
+TINY = msgspec.structs.replace(
+    FLAT, name="tiny", series=(Series(side="head", x=(0.0, 1.0), y=(0.0, 1.1e-308)),)
 )
 
 
@@ -57,7 +61,7 @@ def parse(diagrams: list[str]) -> dict[str, list[str | None]]:
 @pytest.mark.slow
 def test_every_chart_parses_in_every_version() -> None:
     """Each chart we can emit parses in Mermaid 10.9, 11.4 and the newest 11 and 12."""
-    diagrams = [text for chart in (*CHARTS, FLAT) if (text := render_mermaid(chart))]
+    diagrams = [text for chart in (*CHARTS, FLAT, TINY) if (text := render_mermaid(chart))]
     assert len(diagrams) > 20
     found = parse([*diagrams, "xychart-beta\n line [1e-3]\n", "xychart-beta\n line [NaN]\n"])
     assert set(found) == VERSIONS
@@ -66,7 +70,7 @@ def test_every_chart_parses_in_every_version() -> None:
         assert None not in errors[len(diagrams) :], f"{version} takes anything"
 
 
-@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
+@pytest.mark.parametrize("chart", [*CHARTS, TINY], ids=lambda chart: chart.name)
 def test_a_diagram_keeps_within_the_limits(chart: Chart) -> None:
     """Numbers have a fixed point, series 2 to 30 points, and as many labels as points."""
     text = render_mermaid(chart)

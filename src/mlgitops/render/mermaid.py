@@ -40,6 +40,7 @@ _UNIT_POINTS, _POINTS = 21, 11  # on an axis from 0 to 1, and on any other
 _LABEL_ROOM = 84  # characters that fit below the x-axis
 _PLAIN = frozenset(" .,:()/+_-")  # beside letters and digits
 _LARGE, _SMALL = 1e4, 1e-2
+_LEAST_POWER = -300  # what is smaller still is drawn as zero
 
 
 def render_charts(charts: Iterable[Chart]) -> str:
@@ -220,7 +221,7 @@ def _choose_power(low: float, high: float) -> int:
     largest = max(abs(low), abs(high))
     if largest == 0 or _SMALL <= largest < _LARGE:
         return 0
-    return 3 * math.floor(math.log10(largest) / 3)
+    return max(_LEAST_POWER, 3 * math.floor(math.log10(largest) / 3))
 
 
 def _unit(power: int) -> str:
