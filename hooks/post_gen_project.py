@@ -104,6 +104,12 @@ def choose_ci_lock(project: Path, storage: str) -> None:
             path.unlink()
 
 
+def choose_workflows(project: Path, *, fork_reports: bool) -> None:
+    """Drop the workflow that may write for a fork's pull request, unless it was asked for."""
+    if not fork_reports:
+        (project / ".github" / "workflows" / "report-on-forks.yml").unlink()
+
+
 def parse_repository(url: str) -> str:
     """Return ``OWNER/REPO`` of a git address on a server, or nothing for a local one.
 
@@ -255,6 +261,7 @@ def main() -> None:
     place_dataset(project, Path(str(answers["_dataset"] or bundled)))
     write_pointer(project / "data" / "raw" / "table.csv")
     choose_ci_lock(project, str(answers["storage"]))
+    choose_workflows(project, fork_reports=bool(answers["fork_reports"]))
     toolkit = find_toolkit(answers)
     write_toolkit(project, toolkit)
     notes = [start_history(project, answers)]

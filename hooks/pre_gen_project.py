@@ -127,6 +127,11 @@ def find_storage_mistakes(storage: str, url: str) -> Iterator[str]:
         yield f"storage_url: {url!a} does not fit storage {storage!r}; write it as {example}"
 
 
+def find_fork_mistakes(answer: object) -> Iterator[str]:
+    if not isinstance(answer, bool):
+        yield f"fork_reports: {answer!a} is neither true nor false"
+
+
 def find_toolkit_mistakes(toolkit: str, ref: str) -> Iterator[str]:
     if toolkit != "auto" and not REPOSITORY.fullmatch(toolkit):
         yield f"toolkit: {toolkit!a} is neither 'auto' nor OWNER/REPO"
@@ -153,6 +158,7 @@ def find_mistakes(answers: Mapping[str, object]) -> list[str]:
         *find_slug_mistakes(text["project_slug"]),
         *find_owner_mistakes(text["owner"]),
         *find_storage_mistakes(text["storage"], text["storage_url"]),
+        *find_fork_mistakes(answers["fork_reports"]),
         *find_toolkit_mistakes(text["toolkit"], text["toolkit_ref"]),
         *find_dataset_mistakes(text.get("_dataset", "")),
     ]

@@ -37,20 +37,22 @@ def talk(typed: bytes, *words: str, home: Path, cwd: Path) -> tuple[int, str]:
 
 def test_what_was_not_said_is_asked(home: Path, tmp_path: Path) -> None:
     """A choice by number, a typed name, defaults for the rest; a given answer is not asked for."""
-    typed = b"3\nMy Birds\n" + b"\n" * 6
+    typed = b"3\nMy Birds\n" + b"\n" * 4 + b"y\n" + b"\n" * 2
     code, screen = talk(typed, "--owner", "octocat", home=home, cwd=tmp_path)
     assert code == 0, screen
-    assert "[1/8] What does the model predict?" in screen
+    assert "[1/9] What does the model predict?" in screen
     assert "(my-birds)" in screen
     assert "GitHub user, or" not in screen
     project = tmp_path / "my-birds"
     assert "@octocat" in (project / ".github" / "CODEOWNERS").read_text(encoding="utf-8")
+    assert "[7/9] Post the verdict on pull requests from forks too" in screen
+    assert (project / ".github" / "workflows" / "report-on-forks.yml").is_file()
     assert "task: multiclass" in (project / "params.yaml").read_text(encoding="utf-8")
 
 
 def test_a_bad_answer_and_an_early_end_leave_nothing(home: Path, tmp_path: Path) -> None:
     """Exit code 2, the reason, no traceback, no folder."""
-    bad = talk(b"1\n{{ name }}\nclass\n" + b"\n" * 6, home=home, cwd=tmp_path)
+    bad = talk(b"1\n{{ name }}\nclass\n" + b"\n" * 7, home=home, cwd=tmp_path)
     ended = talk(b"1\n\x04", home=home, cwd=tmp_path)
     for (code, screen), reason in ((bad, "2 answers cannot be used"), (ended, "the input ended")):
         assert code == 2, screen

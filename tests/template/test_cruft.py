@@ -84,3 +84,10 @@ def test_a_project_follows_its_template(source: Path, home: Path, tmp_path: Path
     assert list(project.rglob("*.rej")) == []
     assert run_git(project, "rev-parse", "--show-toplevel") == str(project)
     assert cruft("check", home=home, cwd=project).returncode == 0
+
+    commit_all(project, "Update")
+    options = ("--skip-apply-ask", "--variables-to-update", '{"fork_reports": true}')
+    added = cruft("update", *options, home=home, cwd=project)
+    assert added.returncode == 0, added.stderr
+    changed = set(run_git(project, "status", "--porcelain").split()[1::2])
+    assert changed == {".cruft.json", "README.md", ".github/workflows/report-on-forks.yml"}

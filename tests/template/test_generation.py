@@ -44,15 +44,16 @@ MADE = {
     "requirements/ci.txt",
 }
 LEFT_OUT = re.compile(r"data/bundled/|requirements/ci-")
+FORKS = ".github/workflows/report-on-forks.yml"
 
 #: A brace pair that is no GitHub expression, a Jinja statement, or a name of the template's own.
 LEFTOVER = re.compile(r"(?<!\$)\{\{|\{%|cookiecutter|__TOOLKIT|_copy_without")
 
 
-def list_expected(package: str) -> list[str]:
+def list_expected(package: str, *, fork_reports: bool) -> list[str]:
     """Return the files of a project, from those of the template."""
     names = [name.removeprefix(f"{SLUG}/") for name in list_template_files(ROOT) if SLUG in name]
-    names = [name for name in names if not LEFT_OUT.match(name)]
+    names = [name for name in names if not LEFT_OUT.match(name) and (fork_reports or name != FORKS)]
     return sorted(
         {name.replace("{{cookiecutter.__package_name}}", package) for name in names} | MADE
     )
@@ -67,6 +68,11 @@ def list_files(project: Path) -> list[str]:
     )
 
 
+def has_fork_reports(task: str, storage: str) -> bool:
+    """Answer `fork_reports` in turns: yes and no for every task and for every storage."""
+    return (list(SETS).index(task) + STORAGES.index(storage)) % 2 == 1
+
+
 @pytest.fixture(scope="module", params=COMBINATIONS, ids="-".join)
 def project(
     request: pytest.FixtureRequest,
@@ -75,13 +81,36 @@ def project(
 ) -> Path:
     """Return a generated project, for every task with every storage."""
     task, storage = request.param
-    return generate(tmp_path_factory.mktemp(f"{task}-{storage}"), task=task, storage=storage)
+    return generate(
+        tmp_path_factory.mktemp(f"{task}-{storage}"),
+        task=task,
+        storage=storage,
+        fork_reports=has_fork_reports(task, storage),
+    )
 
 
-def test_exactly_the_expected_files_are_there(project: Path) -> None:
-    """The template's own files, the chosen data set and the chosen lock: nothing else."""
+def test_exactly_the_expected_files_are_there(
+    project: Path, request: pytest.FixtureRequest
+) -> None:
+    """The template's own files, the chosen data set, lock and workflows: nothing else."""
     package = project.name.replace("-", "_")
-    assert list_files(project) == list_expected(package)
+    fork_reports = has_fork_reports(*request.node.callspec.params["project"])
+    assert list_files(project) == list_expected(package, fork_reports=fork_reports)
+    assert ("report-on-forks.yml" in (project / "README.md").read_text("utf-8")) == fork_reports
+
+
+def test_one_workflow_and_its_line_are_all_that_forks_change(
+    generate: Generate, tmp_path: Path
+) -> None:
+    """Off by default; with it, one file more, and a paragraph of the README. Not a byte else."""
+    off, on = generate(tmp_path / "off"), generate(tmp_path / "on", fork_reports=True)
+    assert set(list_files(on)) - set(list_files(off)) == {FORKS}
+    changed = {
+        name for name in list_files(off) if (off / name).read_bytes() != (on / name).read_bytes()
+    }
+    assert changed == {"README.md"}
+    new = set((on / "README.md").read_text("utf-8").splitlines())
+    assert new > set((off / "README.md").read_text("utf-8").splitlines())
 
 
 def test_nothing_of_the_template_is_left(project: Path) -> None:
@@ -184,8 +213,9 @@ def list_choices() -> Iterator[dict[str, object]]:
     """Yield every combination of the choices."""
     questions = read_questions(ROOT)
     names = ("task", "storage", "python_version")
-    for values in itertools.product(*(questions[name] for name in names)):
-        yield dict(zip(names, values, strict=True))
+    for places in itertools.product(*(range(len(questions[name])) for name in names)):
+        answers = {name: questions[name][place] for name, place in zip(names, places, strict=True)}
+        yield {**answers, "fork_reports": sum(places) % 2 == 1}  # in turns: pairs are enough
 
 
 def test_no_combination_leaves_anything_open() -> None:
@@ -220,6 +250,7 @@ def test_the_new_command_gives_what_cookiecutter_gives(
         "task": "multiclass",
         "storage": "s3",
         "owner": "octo-org/data",
+        "fork_reports": "yes",
     }
     options = [word for key, value in answers.items() for word in ("--answer", f"{key}={value}")]
     with pytest.MonkeyPatch.context() as patch:

@@ -40,15 +40,29 @@ PERMISSIONS: dict[str, dict[str, dict[str, str]]] = {
     | ({"publish": {"contents": "write"}} if storage == "repo" else {})
     for storage in ("repo", "local", "s3", "gcs", "azure", "ssh")
 }
+FORKS = ".github/workflows/report-on-forks.yml"
+FORKS_PERMISSIONS = {
+    "report": {
+        "actions": "read",
+        "contents": "read",
+        "pull-requests": "write",
+        "checks": "write",
+    }
+}
 
 
 def list_combinations() -> Iterator[dict[str, object]]:
-    """Yield every combination of the choices, with the defaults of everything else."""
+    """Yield every combination of the choices, with the defaults of everything else.
+
+    Yes and no of `fork_reports` alternate, so that each comes with every pair of the others
+    but once: twice the combinations would show nothing more.
+    """
     questions = read_questions(ROOT)
     choices = {name: value for name, value in questions.items() if isinstance(value, list)}
     choices.pop("_copy_without_render")
-    for values in itertools.product(*choices.values()):
-        yield dict(zip(choices, values, strict=True))
+    for places in itertools.product(*(range(len(values)) for values in choices.values())):
+        answers = {name: choices[name][place] for name, place in zip(choices, places, strict=True)}
+        yield {**answers, "fork_reports": sum(places) % 2 == 1}
 
 
 def render_github(answers: Mapping[str, object]) -> dict[str, str]:
@@ -62,7 +76,7 @@ def render_github(answers: Mapping[str, object]) -> dict[str, str]:
             path.read_text(encoding="utf-8")
         ).render(cookiecutter={**complete, **known})
         for path in sorted((PROJECT / ".github").rglob("*"))
-        if path.is_file()
+        if path.is_file() and (complete["fork_reports"] or path != PROJECT / FORKS)
     }
 
 
@@ -117,18 +131,44 @@ def test_each_storage_gives_workflows_of_its_own(
 ) -> None:
     """All combinations were rendered, and each storage differs from the others."""
     assert len(list(list_combinations())) == 3 * 6 * 4
-    assert {name.partition("-")[0] for name in rendered} == set(PERMISSIONS)
+    with_forks = {name.partition("-")[0] for name, files in rendered.items() if FORKS in files}
+    without = {name.partition("-")[0] for name, files in rendered.items() if FORKS not in files}
+    assert with_forks == without == set(PERMISSIONS)
+
+
+def test_the_workflow_for_forks_is_the_only_difference(
+    rendered: Mapping[str, Mapping[str, str]],
+) -> None:
+    """The other files are the same with it and without it, and it is the same everywhere."""
+    kinds: dict[bool, set[str]] = {True: set(), False: set()}
+    for files in rendered.values():
+        others = {path: text for path, text in files.items() if path != FORKS}
+        kinds[FORKS in files].add(json.dumps(others, sort_keys=True))
+    assert kinds[True] == kinds[False]
+    assert len({files[FORKS] for files in rendered.values() if FORKS in files}) == 1
 
 
 def test_zizmor_finds_nothing(folder: Path) -> None:
-    """The strictest persona, offline, with nothing ignored: no finding."""
-    done = run_linter(
-        *(BIN / "zizmor", "--offline", "--persona=auditor", "--collect=all"),
-        *("--strict-collection", "--no-ignores", "--format=json", folder),
-        cwd=folder,
-    )
+    """The strictest persona, offline, with no rule ignored: no finding, but for one trigger.
+
+    `workflow_run` is what the workflow for forks is: one line of that file alone says so.
+    """
+    command = (BIN / "zizmor", "--offline", "--persona=auditor", "--collect=all")
+    options = ("--strict-collection", "--format=json", folder)
+    done = run_linter(*command, *options, cwd=folder)
     assert json.loads(done.stdout) == [], done.stdout
     assert done.returncode == 0, done.stderr
+    ignored = json.loads(run_linter(*command, "--no-ignores", *options, cwd=folder).stdout)
+    places = [
+        (found["ident"], found["locations"][0]["symbolic"]["key"]["Local"]["verbatim_path"])
+        for found in ignored
+    ]
+    files = sorted(str(path) for path in folder.rglob(FORKS.rpartition("/")[2]))
+    assert sorted(places) == [("dangerous-triggers", file) for file in files]
+    ignores = [
+        path.name for path in folder.rglob("*.yml") if "zizmor: ignore" in path.read_text("utf-8")
+    ]
+    assert ignores == ["report-on-forks.yml"] * len(files)
 
 
 def test_zizmor_would_find_something(folder: Path, tmp_path: Path) -> None:
@@ -254,12 +294,14 @@ def test_jobs_have_the_permissions_of_the_table(
     for storage, path, workflow in list_workflows(rendered):
         assert workflow["permissions"] == {}, path
         granted = {name: job["permissions"] for name, job in workflow["jobs"].items()}
-        assert granted == PERMISSIONS[storage], path
+        assert granted == (FORKS_PERMISSIONS if path == FORKS else PERMISSIONS[storage]), path
 
 
 def test_every_grant_has_its_reason(rendered: Mapping[str, Mapping[str, str]]) -> None:
     """Each scope stands on a line with a comment."""
-    scope = re.compile(r"^      (?:contents|id-token|pull-requests|checks): \w+(.*)$", re.MULTILINE)
+    scope = re.compile(
+        r"^      (?:actions|contents|id-token|pull-requests|checks): \w+(.*)$", re.MULTILINE
+    )
     for files in rendered.values():
         for text in files.values():
             assert all(comment.startswith(" # ") for comment in scope.findall(text))
@@ -272,7 +314,7 @@ def test_every_job_ends_and_leaves_no_credentials(
     for _, path, workflow in list_workflows(rendered):
         assert "concurrency" in workflow, path
         assert all(int(job["timeout-minutes"]) <= 60 for job in workflow["jobs"].values())
-        assert set(workflow["on"]) == {"pull_request"}, path
+        assert set(workflow["on"]) == {"workflow_run" if path == FORKS else "pull_request"}, path
         for step in list_steps(workflow):
             assert "${{" not in step.get("run", ""), path
             assert "cache" not in step.get("with", {}), path
@@ -285,8 +327,10 @@ def test_every_job_ends_and_leaves_no_credentials(
 def test_no_job_that_may_write_sees_the_pull_request(
     rendered: Mapping[str, Mapping[str, str]],
 ) -> None:
-    """Each checks out the base alone and runs no script."""
+    """Each checks out the base alone and runs no script. That for forks: in a test of its own."""
     for _, path, workflow in list_workflows(rendered):
+        if path == FORKS:
+            continue
         for name in {"report", "publish"} & set(workflow["jobs"]):
             steps: Sequence[dict[str, Any]] = workflow["jobs"][name]["steps"]
             checkouts = [step for step in steps if "actions/checkout@" in step.get("uses", "")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import tempfile
@@ -19,8 +20,6 @@ from mlgitops.generate.project import check_target, find_toolkit_source, generat
 from mlgitops.toolkit import toolkit_root
 
 if TYPE_CHECKING:
-    import argparse
-
     from mlgitops.console import Console
     from mlgitops.generate.answers import Answer
 
@@ -57,6 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-input", action="store_true", help="take the defaults, ask nothing")
     for flag, (_, metavar, text) in _FLAGS.items():
         parser.add_argument(f"--{flag}", metavar=metavar, help=text)
+    parser.add_argument(
+        "--fork-reports",
+        action=argparse.BooleanOptionalAction,
+        help="post on pull requests from forks too, by a second workflow (default: no)",
+    )
     parser.add_argument(
         "--answer",
         action="append",
@@ -147,4 +151,6 @@ def _read_given(args: argparse.Namespace) -> dict[str, str]:
         value = getattr(args, flag.replace("-", "_"))
         if value is not None:
             given[question] = value
+    if args.fork_reports is not None:
+        given["fork_reports"] = "yes" if args.fork_reports else "no"
     return given
