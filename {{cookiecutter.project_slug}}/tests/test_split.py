@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import math
+from typing import Literal
+
 import msgspec
 import pandas as pd
 import pytest
@@ -38,12 +41,66 @@ def test_no_row_is_on_both_sides_and_none_is_lost(
     assert train_ids | test_ids == set(table[name])
 
 
+def expect_share(rows: int, fraction: float) -> object:
+    """Return the share of independent rows, within four standard deviations of chance."""
+    return pytest.approx(fraction, abs=4 * math.sqrt(fraction * (1 - fraction) / rows))
+
+
 def test_the_test_side_has_about_the_wanted_size(
     sides: tuple[pd.DataFrame, pd.DataFrame], params: Params
 ) -> None:
-    """The fraction is kept within two points, as far as groups and moments allow."""
-    fraction = len(sides[1]) / (len(sides[0]) + len(sides[1]))
-    assert fraction == pytest.approx(params.split.test_fraction, abs=0.02)
+    """The fraction is kept as far as chance, groups and moments allow."""
+    count, column = len(sides[0]) + len(sides[1]), params.split.column
+    if column is not None:
+        count = pd.concat(sides)[column].nunique()
+    assert len(sides[1]) / (len(sides[0]) + len(sides[1])) == expect_share(
+        count, params.split.test_fraction
+    )
+
+
+def test_hashed_rows_have_the_shares_of_the_table(text_table: pd.DataFrame, params: Params) -> None:
+    """Chosen by a hash, each class (of numbers, each half) has about its share of test rows."""
+    _, test_rows = divide(text_table, params, Split(method="hash", test_fraction=0.3))
+    values = text_table[params.data.target]
+    if params.task == "regression":
+        values = (values.astype(float) > values.astype(float).median()).astype(str)
+    tested = values[text_table.index.isin(test_rows.index)].value_counts()
+    for value, count in values.value_counts().items():
+        assert tested.get(value, 0) / count == expect_share(count, 0.3), value
+
+
+@pytest.mark.parametrize("method", ["hash", "group"])
+def test_a_row_that_is_added_moves_no_other(
+    text_table: pd.DataFrame, params: Params, method: Literal["hash", "group"]
+) -> None:
+    """Rows that come later, before or between the old ones, leave these on their side."""
+    table = text_table.assign(household=[str(at // 3) for at in range(len(text_table))])
+    how = Split(method=method, column="household", test_fraction=0.3)
+    old = table.sample(frac=0.5, random_state=0)
+    before, after = divide(old, params, how), divide(table, params, how)
+    for at in range(2):
+        assert set(before[at].index) == set(after[at].index) & set(old.index)
+    assert len(after[1]) > len(before[1])
+
+
+def test_rows_of_equal_content_stay_together(params: Params) -> None:
+    """A row that stands in the table twice is not learned from and tested on."""
+    table = rows(200, params.data.target)
+    table["id"] = [f"{at // 2:016x}{'-2' if at % 2 else ''}" for at in range(200)]
+    unnamed = msgspec.structs.replace(params, data=msgspec.structs.replace(params.data, id=None))
+    sides = divide(table, unnamed, Split(method="hash", test_fraction=0.3))
+    train_ids, test_ids = (set(side["id"].str.partition("-")[0]) for side in sides)
+    assert not train_ids & test_ids
+    assert len(sides[1]) == 2 * len(test_ids)
+
+
+def test_another_seed_is_another_test_set(text_table: pd.DataFrame, params: Params) -> None:
+    """The seed chooses among splits that have little to do with each other."""
+    first, second = (
+        set(divide(text_table, params, Split(method="hash", test_fraction=0.3, seed=seed))[1].index)
+        for seed in (0, 1)
+    )
+    assert len(first & second) / len(first) == expect_share(len(first), 0.3)
 
 
 def test_split_is_the_same_each_time(text_table: pd.DataFrame, params: Params) -> None:

@@ -29,11 +29,10 @@ features: # what the model sees; columns of contract.yaml
   min_category_rows: {rare} # rarer categories share one indicator, as do those never seen
 {left_out}
 split:
-  method: random # time: the latest rows are the test; random; group: whole groups are held out
-  column: null # what time or group reads; null for random{dates}
+  method: hash # time: the latest rows are the test; hash: chosen by id; group: by whole groups
+  column: null # what time or group reads; null for hash{dates}
   test_fraction: 0.3
-  stratify: {stratify} # random only: keep the classes' shares equal on both sides
-  seed: 0 # random and group; another seed is another test set
+  seed: 0 # hash and group; another seed is another test set
 
 train:
 {train}
@@ -88,7 +87,6 @@ def render_params(facts: Facts) -> str:
         rare=_scale(facts.rows, low=5, high=20),
         left_out=_render_left_out(facts),
         dates=_render_dates(facts),
-        stratify=flow(facts.task != "regression"),
         train=_render_train(facts),
         slices=flow(list(facts.slices)),
     )
@@ -111,8 +109,7 @@ def _render_left_out(facts: Facts) -> str:
 def _render_dates(facts: Facts) -> str:
     """Offer the split by time where there is a date to split by."""
     return "".join(
-        f"\n  # for a forecast: method: time, column: {flow(name)}, stratify: false"
-        for name in facts.dates
+        f"\n  # for a forecast: method: time, column: {flow(name)}" for name in facts.dates
     )
 
 

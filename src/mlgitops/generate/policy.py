@@ -45,7 +45,7 @@ slices: # groups with fewer than min_rows test rows are shown, not judged
 #: Test rows that a group needs to be judged.
 SLICE_ROWS = 50
 _TEST_SHARE = 0.3
-#: Expected over needed test rows: a random split gives a group more or fewer than its share.
+#: Expected over needed test rows: the split gives a group more or fewer than its share.
 _SURELY = 1.5
 #: A group has fewer rows than the whole: it may lose more before it counts.
 _SLICE_FACTOR = 4

@@ -65,9 +65,8 @@ def render_data(params: Params, validation: dict[str, Any], model: dict[str, Any
     rows, trained = validation["rows"], model["train_rows"]
     how = {
         "time": f"the latest by `{params.split.column}`",
-        "group": f"whole groups of `{params.split.column}`, chosen at random",
-        "random": "chosen at random"
-        + (", with equal shares of the classes" if params.split.stratify else ""),
+        "group": f"whole groups of `{params.split.column}`, chosen by a hash of the group",
+        "hash": f"chosen by a hash of `{params.data.id or 'id'}`, so that no added row moves them",
     }[params.split.method]
     missing = validation["missing"].items()
     gaps = "; ".join(f"`{name}` {100 * count / rows:.2g} %" for name, count in missing)

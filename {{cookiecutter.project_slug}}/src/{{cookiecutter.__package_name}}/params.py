@@ -46,10 +46,9 @@ class Features(_Section, frozen=True):
 class Split(_Section, frozen=True):
     """How the test rows are chosen."""
 
-    method: Literal["time", "random", "group"]
+    method: Literal["time", "hash", "group"]
     test_fraction: Fraction
     column: str | None = None
-    stratify: bool = False
     seed: Seed = 0
 
 
@@ -130,9 +129,7 @@ def find_contradictions(params: Params) -> list[str]:
         (data.target in features.names, f"features: {data.target} is the target"),
         (data.id in features.names, f"features: {data.id} is the id"),
         (binary and data.positive is None, "data.positive: say which value counts as positive"),
-        (split.method != "random" and not split.column, f"split.column: {split.method} needs one"),
-        (split.stratify and split.method != "random", "split.stratify: only for method random"),
-        (split.stratify and params.task == "regression", "split.stratify: there are no classes"),
+        (split.method != "hash" and not split.column, f"split.column: {split.method} needs one"),
         (
             binary != (params.train.decision_boundary is not None),
             "train.decision_boundary: a probability for task binary, null for the others",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,12 +11,12 @@ import pandas as pd
 from . import paths
 from .errors import StageError, run_stage
 from .params import read_params
-from .tables import read_text_table, write_table
+from .tables import ID, read_text_table, write_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .params import Params, Split
+    from .params import Params
 
 
 def main() -> None:
@@ -37,7 +38,8 @@ def split_table(table: pd.DataFrame, params: Params) -> tuple[pd.DataFrame, pd.D
     if split.method == "time":
         is_test = choose_latest(table[str(split.column)], split.test_fraction)
     else:
-        is_test = _choose_random(table, params.data.target, split)
+        keys = _find_keys(table, params)
+        is_test = choose_hashed(keys, split.test_fraction, split.seed)
     train, test = table[~is_test], table[is_test]
     _check_sides(train, test, params)
     return train, test
@@ -66,35 +68,45 @@ def _parse_moments(moments: pd.Series) -> NDArray[np.float64]:
     return np.asarray((dates - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), dtype=np.float64)
 
 
-def _choose_random(table: pd.DataFrame, target: str, split: Split) -> NDArray[np.bool_]:
-    """Tell which rows are the test: random ones, or those of random groups."""
-    from sklearn.model_selection import GroupShuffleSplit, train_test_split
+def choose_hashed(keys: pd.Series, test_fraction: float, seed: int) -> NDArray[np.bool_]:
+    """Tell which rows are the test: those whose key has a hash in the lowest part of all hashes.
 
-    rows = np.arange(len(table))
-    size, seed = split.test_fraction, split.seed
-    try:
-        if split.method == "group":
-            chooser = GroupShuffleSplit(n_splits=1, test_size=size, random_state=seed)
-            chosen = next(chooser.split(rows, groups=table[str(split.column)]))[1]
-        else:
-            classes = table[target] if split.stratify else None
-            chosen = train_test_split(rows, test_size=size, random_state=seed, stratify=classes)[1]
-    except ValueError as error:  # too few rows, groups, or rows of a class
-        raise StageError(f"split: {error}") from None
-    return np.isin(rows, chosen)
+    What becomes of a row depends on its key alone: a row that is added or removed moves no
+    other, so a model trained before never saw the test rows of later. The price is a test side
+    of about the wanted size, and of about equal shares of the classes: a row that is placed to
+    mend either could move others.
+    Source: A. Géron, Hands-On Machine Learning, 3rd edition, chapter 2, "Create a Test Set"
+    (there with CRC-32; SHA-256 spreads short, consecutive keys better).
+    """
+    limit = int(test_fraction * 2**64)
+    return np.array([_hash_key(f"{seed}:{key}") < limit for key in keys], dtype=np.bool_)
+
+
+def _hash_key(key: str) -> int:
+    """Return the first 64 bits of the hash of ``key``."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")
+
+
+def _find_keys(table: pd.DataFrame, params: Params) -> pd.Series:
+    """Return what is hashed: the group, or the id; rows of equal content stay together."""
+    if params.split.method == "group":
+        return table[str(params.split.column)]
+    if params.data.id is not None:
+        return table[params.data.id]
+    return table[ID].str.partition("-")[0]
 
 
 def _check_sides(train: pd.DataFrame, test: pd.DataFrame, params: Params) -> None:
     for side, part in (("train", train), ("test", test)):
         if part.empty:
-            raise StageError(f"split: no rows are left to {side}; change split.test_fraction")
+            raise StageError(f"split: no rows are left to {side}; change test_fraction or seed")
         if params.task != "regression" and part[params.data.target].nunique() < 2:  # noqa: PLR2004
-            raise StageError(f"split: the rows to {side} hold one class only; split otherwise")
+            raise StageError(f"split: the rows to {side} hold one class only; try another seed")
     unseen = sorted(set(test[params.data.target]) - set(train[params.data.target]))
     if params.task != "regression" and unseen:
         raise StageError(
             f"split: the class {unseen[0]!r} is in the test rows only; "
-            "set split.stratify to true, or give the class more rows"
+            "set split.seed to another number, or give the class more rows"
         )
 
 
