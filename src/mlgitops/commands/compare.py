@@ -185,10 +185,9 @@ def find_links(environ: Mapping[str, str]) -> Links:
     from mlgitops.github.event import parse_run
 
     try:
-        run = parse_run(environ)
+        return parse_run(environ).links
     except MlgitopsError:
         return Links()
-    return Links(run_url=run.run_url, repository_url=run.repository_url)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -134,8 +134,8 @@ def _import(args: argparse.Namespace, console: Console) -> int:
 
 def _find_obstacle(args: argparse.Namespace, event: Event) -> str | None:
     """Say why this pull request's results are not to be kept; None when they are."""
-    from mlgitops.commands.report import read_input
     from mlgitops.github.decision import decide
+    from mlgitops.github.inputs import read_input
     from mlgitops.model import DEFAULT_KEY
 
     if event.number is None or event.from_fork:

@@ -11,10 +11,11 @@ from mlgitops.errors import EXIT_PASS, MlgitopsError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from mlgitops.console import Console
-    from mlgitops.github.comment import Posted
+    from mlgitops.github.checks import Check
+    from mlgitops.github.client import GitHubClient
     from mlgitops.github.decision import Decision
     from mlgitops.github.event import Event
 
@@ -67,135 +68,66 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Decide, write, post, and return the verdict's exit code."""
-    from mlgitops.github.decision import Decision, decide
+    from mlgitops.github.client import open_client
+    from mlgitops.github.event import parse_run, read_payload
+    from mlgitops.github.fork import StaleRunError
+    from mlgitops.github.inputs import find_event, find_payload
+
+    data = read_payload(find_payload(args.event, os.environ))
+    found = parse_run(os.environ)
+    with open_client(found.api_url, token=os.environ.get("GITHUB_TOKEN")) as client:
+        try:
+            event = find_event(data, found, os.environ, client, workflow=args.workflow)
+        except StaleRunError as error:
+            console.say(f"  nothing to post: {error}")
+            return EXIT_PASS
+        return _report(event, client, args, console)
+
+
+def _report(event: Event, client: GitHubClient, args: argparse.Namespace, console: Console) -> int:
+    """Judge again, write what needs no network, and only then post."""
+    from mlgitops.github.decision import build_check, render_body
+    from mlgitops.github.event import find_heads
+    from mlgitops.github.inputs import read_policy
     from mlgitops.model import DEFAULT_KEY
 
-    event = find_event(args, console)
-    if event is None:
-        return EXIT_PASS
     key = args.key or DEFAULT_KEY
-    policy = read_policy(args, event)
-    try:
-        data = read_report(args, event)
-        decision = decide(data, policy, event, key=key, where=args.policy)
-    except MlgitopsError as error:
-        decision = Decision(problem=str(error))
-    judged, event = event, follow_published(event, args.published)
-    comment = render(decision, event, key=key) + describe_published(judged, event)
-    url = ""
+    policy = read_policy(args.directory, args.policy, event)
+    decision = _decide(event, client, args, key=key, policy=policy)
+    heads = find_heads(event, args.published)
+    comment = render_body(decision, event, key=key, heads=heads)
     try:
         _write_first(decision, event, comment, os.environ, console)
     except MlgitopsError as error:
         _warn(f"the summary could not be written: {error}", console)
-    if not args.dry_run:
-        posted = _post(decision, event, comment, key=key, policy=policy, args=args, console=console)
-        url = (posted.url or "") if posted else ""
-        if judged.head_sha != event.head_sha and os.environ.get("GITHUB_TOKEN"):
-            _post_check(decision, judged, key=key, policy=policy, args=args, console=console)
+    url = ""
+    if not args.dry_run and os.environ.get("GITHUB_TOKEN"):
+        check = build_check(decision, event, key=key, policy=policy, where=args.policy)
+        url = _post(client, event, console, comment=comment, check=check, heads=heads)
+    elif not args.dry_run:
+        _warn("nothing was posted: GITHUB_TOKEN is not set", console)
     _write_outputs(decision, url, console)
     _print(_as_json(decision, url) if args.json else comment, console)
     return decision.exit_code
 
 
-def follow_published(event: Event, sha: str | None) -> Event:
-    """Return ``event`` as if its head were ``sha``, the commit with this run's own results."""
-    import re
+def _decide(
+    event: Event,
+    client: GitHubClient,
+    args: argparse.Namespace,
+    *,
+    key: str,
+    policy: bytes | None,
+) -> Decision:
+    """Judge the report; one that cannot be had is a decision too."""
+    from mlgitops.github.decision import Decision, decide
+    from mlgitops.github.inputs import read_report
 
-    import msgspec
-
-    if not sha:
-        return event
-    if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", sha):
-        raise MlgitopsError(f"not a commit: {sha[:80]!a}", where="--published")
-    return msgspec.structs.replace(event, head_sha=sha)
-
-
-def describe_published(judged: Event, event: Event) -> str:
-    """Say under the comment that the verdict holds for the commit made since."""
-    if judged.head_sha == event.head_sha:
-        return ""
-    return (
-        f"\nThe results of this run are on the branch: {event.head_sha} adds dvc.lock and the "
-        f"outputs that git keeps to {judged.head_sha[:12]}. Merging needs no second training.\n"
-    )
-
-
-def find_event(args: argparse.Namespace, console: Console) -> Event | None:
-    """Find what to report on; None when its pull request shows another commit by now."""
-    from mlgitops.github.event import parse_event, parse_run, read_payload
-
-    data, run = read_payload(_find_event(args.event)), parse_run(os.environ)
-    if os.environ.get("GITHUB_EVENT_NAME") != "workflow_run":
-        return parse_event(data, run)
-    import requests
-
-    from mlgitops.github.client import GitHubClient
-    from mlgitops.github.fork import StaleRunError, fetch_fork_event, parse_fork_run
-
-    with requests.Session() as session:
-        client = GitHubClient(session, run.api_url, token=os.environ.get("GITHUB_TOKEN"))
-        try:
-            fork = parse_fork_run(data, run, workflow=args.workflow)
-            return fetch_fork_event(client, fork)
-        except StaleRunError as error:
-            console.say(f"  nothing to post: {error}")
-            return None
-
-
-def read_report(args: argparse.Namespace, event: Event) -> bytes | None:
-    """Read the report: of this run from the disk, of another run from its artifact."""
-    if event.report_run_id is None:
-        return read_input(args.directory / args.report)
-    import requests
-
-    from mlgitops.github.artifacts import fetch_member
-    from mlgitops.github.client import GitHubClient
-    from mlgitops.report import MAX_REPORT_BYTES
-
-    run = event.run
-    with requests.Session() as session:
-        client = GitHubClient(session, run.api_url, token=os.environ.get("GITHUB_TOKEN"))
-        return fetch_member(
-            client,
-            run.repository,
-            event.report_run_id,
-            artifact=args.artifact,
-            member=Path(args.report).name,
-            limit=MAX_REPORT_BYTES,
-        )
-
-
-def read_policy(args: argparse.Namespace, event: Event) -> bytes | None:
-    """Read the policy: of the checkout, which is the base; for a fork's run, from git.
-
-    `workflow_run` starts on the default branch, and cannot know the base before this program
-    asked for it.
-    """
-    if event.report_run_id is None:
-        return read_input(args.directory / args.policy)
-    from mlgitops.git import Repository
-
-    with Repository(args.directory) as repository:
-        try:
-            folder = args.directory.resolve().relative_to(repository.root.resolve())
-            return repository.read(event.base_sha, (folder / args.policy).as_posix())
-        except MlgitopsError:
-            return None
-
-
-def render(decision: Decision, event: Event, *, key: str) -> str:
-    """Render the comment of ``decision`` within GitHub's limit."""
-    from mlgitops.github.comment import MAX_BODY_BYTES
-    from mlgitops.github.decision import render_decision
-    from mlgitops.github.marker import Marker, render_marker
-    from mlgitops.model import Links
-
-    run = event.run
-    marker = Marker(key=key, sha=event.head_sha, run=(run.run_number, run.run_attempt))
-    links = Links(run_url=run.run_url, repository_url=run.repository_url)
-    return render_decision(
-        decision, marker=render_marker(marker), links=links, limit=MAX_BODY_BYTES
-    )
+    try:
+        data = read_report(args.directory / args.report, event, client, artifact=args.artifact)
+    except MlgitopsError as error:
+        return Decision(problem=str(error))
+    return decide(data, policy, event, key=key, where=args.policy)
 
 
 def _write_first(
@@ -213,10 +145,9 @@ def _write_first(
         format_command,
         write_summary,
     )
-    from mlgitops.model import Links
 
-    links = Links(run_url=event.run.run_url, repository_url=event.run.repository_url)
-    full = render_decision(decision, marker="", links=links, limit=MAX_SUMMARY_BYTES - 1024)
+    limit = MAX_SUMMARY_BYTES - 1024
+    full = render_decision(decision, marker="", links=event.run.links, limit=limit)
     write_summary(environ, full.strip() or comment)
     if environ.get("GITHUB_ACTIONS") != "true":
         return
@@ -227,73 +158,26 @@ def _write_first(
 
 
 def _post(
-    decision: Decision,
+    client: GitHubClient,
     event: Event,
+    console: Console,
+    *,
     comment: str,
-    *,
-    key: str,
-    policy: bytes | None,
-    args: argparse.Namespace,
-    console: Console,
-) -> Posted | None:
-    """Post the comment and the check, each on its own: one may fail without the other."""
-    import requests
+    check: Check,
+    heads: Sequence[str],
+) -> str:
+    """Post all, say what came of it, and return the comment's address; empty without one."""
+    from mlgitops.github.posting import post
 
-    from mlgitops.github.client import GitHubClient
-    from mlgitops.github.comment import CommentPoster, fetch_login
-
-    token = os.environ.get("GITHUB_TOKEN")
-    if not token:
-        _warn("nothing was posted: GITHUB_TOKEN is not set", console)
-        return None
-    posted: Posted | None = None
-    run = event.run
-    with requests.Session() as session:
-        client = GitHubClient(session, run.api_url, token=token)
-        try:
-            if event.number is not None:
-                poster = CommentPoster(
-                    client,
-                    repository=run.repository,
-                    number=event.number,
-                    login=fetch_login(client, run.graphql_url),
-                )
-                posted = poster.post(comment)
-                console.say(f"  comment {posted.outcome}: {posted.url or ''}")
-        except MlgitopsError as error:
-            _warn(f"the comment was not posted; read the job summary. {error}", console)
-    _post_check(decision, event, key=key, policy=policy, args=args, console=console)
-    return posted
-
-
-def _post_check(
-    decision: Decision,
-    event: Event,
-    *,
-    key: str,
-    policy: bytes | None,
-    args: argparse.Namespace,
-    console: Console,
-) -> None:
-    """Put the check on the event's head; a failure is a warning."""
-    import requests
-
-    from mlgitops.github.checks import post_check
-    from mlgitops.github.client import GitHubClient
-    from mlgitops.github.decision import build_check
-    from mlgitops.model import Links
-
-    run = event.run
-    with requests.Session() as session:
-        client = GitHubClient(session, run.api_url, token=os.environ.get("GITHUB_TOKEN"))
-        try:
-            links = Links(run_url=run.run_url, repository_url=run.repository_url)
-            check = build_check(
-                decision, event, key=key, policy=policy, where=args.policy, links=links
-            )
-            console.say(f"  check: {post_check(client, run.repository, check)}")
-        except MlgitopsError as error:
-            _warn(f"the check was not posted. {error}", console)
+    done = post(client, event, comment, check, heads)
+    url = (done.comment.url or "") if done.comment else ""
+    if done.comment:
+        console.say(f"  comment {done.comment.outcome}: {url}")
+    for address in done.checks:
+        console.say(f"  check: {address}")
+    for problem in done.problems:
+        _warn(problem, console)
+    return url
 
 
 def _write_outputs(decision: Decision, url: str, console: Console) -> None:
@@ -330,25 +214,3 @@ def _as_json(decision: Decision, url: str) -> str:
         "comment_url": url or None,
     }
     return json.dumps(found, indent=2)
-
-
-def _find_event(path: Path | None) -> Path:
-    named = path or os.environ.get("GITHUB_EVENT_PATH")
-    if not named:
-        raise MlgitopsError(
-            "there is no event to report on",
-            hint="run this in a workflow, name a payload with `--event`, "
-            "or try `mlgitops rehearse` on your machine",
-        )
-    return Path(named)
-
-
-def read_input(path: Path) -> bytes | None:
-    """Read at most a little more than a report may hold; None when it cannot be read."""
-    from mlgitops.report import MAX_REPORT_BYTES
-
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_REPORT_BYTES + 1)
-    except OSError:
-        return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -66,6 +67,13 @@ class NotFoundError(GitHubError):
 
 class LostAnswerError(GitHubError):
     """A write may or may not have been carried out: look before you repeat it."""
+
+
+@contextmanager
+def open_client(api_url: str, *, token: str | None) -> Iterator[GitHubClient]:
+    """Open the API at ``api_url``: one session, and so one connection, for all of a command."""
+    with requests.Session() as session:
+        yield GitHubClient(session, api_url, token=token)
 
 
 class GitHubClient:

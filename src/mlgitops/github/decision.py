@@ -13,6 +13,8 @@ import msgspec
 from mlgitops.config import parse_policy
 from mlgitops.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNDECIDED, MlgitopsError
 from mlgitops.github.checks import Annotation, Check
+from mlgitops.github.comment import MAX_BODY_BYTES
+from mlgitops.github.marker import Marker, render_marker
 from mlgitops.judge import judge_report
 from mlgitops.model import Report, Verdict
 from mlgitops.parsing import parse_yaml
@@ -22,6 +24,8 @@ from mlgitops.render.markdown import render_comment
 from mlgitops.report import parse_report
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mlgitops.github.event import Event
     from mlgitops.model import Links
     from mlgitops.parsing import Place
@@ -116,19 +120,39 @@ def render_decision(decision: Decision, *, marker: str, links: Links, limit: int
     )
 
 
+def render_body(decision: Decision, event: Event, *, key: str, heads: Sequence[str]) -> str:
+    """Render the comment of ``decision`` within GitHub's limit.
+
+    ``heads`` are the commits that carry the verdict: the marker names the first, and when
+    another follows, which is the one that was judged, a line says why there are two.
+    """
+    run = event.run
+    marker = Marker(key=key, sha=heads[0], run=(run.run_number, run.run_attempt))
+    body = render_decision(
+        decision, marker=render_marker(marker), links=run.links, limit=MAX_BODY_BYTES
+    )
+    if len(heads) == 1:
+        return body
+    return (
+        f"{body}\nThe results of this run are on the branch: {heads[0]} adds dvc.lock and the "
+        f"outputs that git keeps to {heads[1][:12]}. Merging needs no second training.\n"
+    )
+
+
 def build_check(
-    decision: Decision, event: Event, *, key: str, policy: bytes | None, where: str, links: Links
+    decision: Decision, event: Event, *, key: str, policy: bytes | None, where: str
 ) -> Check:
     """Build the check on the head commit. Its name depends on ``key`` alone."""
-    summary = render_decision(decision, marker="", links=links, limit=60_000).strip()
+    run = event.run
+    summary = render_decision(decision, marker="", links=run.links, limit=MAX_BODY_BYTES).strip()
     return Check(
         name=f"mlgitops / {key}",
         head_sha=event.head_sha,
-        run=f"{key}:{event.run.run_id}:{event.run.run_attempt}",
+        run=f"{key}:{run.run_id}:{run.run_attempt}",
         conclusion=decision.conclusion,
         title=decision.title,
         summary=summary,
-        details_url=event.run.run_url,
+        details_url=run.run_url,
         annotations=find_annotations(decision, policy, where=where),
     )
 

@@ -6,13 +6,14 @@ it is decoded into types, and every sha and number is checked before it is used.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from msgspec import Meta
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.model import Sha  # noqa: TC001 - msgspec reads it while running
+from mlgitops.model import Links, Sha
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 #: https://docs.github.com/en/webhooks/webhook-events-and-payloads
 MAX_EVENT_BYTES = 25_000_000
 
+_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REPOSITORY = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9._-]+$(?!\n)", max_length=200)
 ]
@@ -80,6 +82,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     def run_url(self) -> str:
         """Return the page of this very attempt."""
         return f"{self.repository_url}/actions/runs/{self.run_id}/attempts/{self.run_attempt}"
+
+    @property
+    def links(self) -> Links:
+        """Return where a reader finds more."""
+        return Links(run_url=self.run_url, repository_url=self.repository_url)
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,6 +167,18 @@ def parse_event(data: bytes, run: Run) -> Event:
         "the event names neither a pull request nor a merge group",
         hint="start the workflow on `pull_request` or `merge_group`",
     )
+
+
+def find_heads(event: Event, published: str | None) -> tuple[str, ...]:
+    """Return the commits that carry the verdict on ``event``, the branch's newest first.
+
+    ``published`` is the commit that holds this run's own results, when one was made.
+    """
+    if not published or published == event.head_sha:
+        return (event.head_sha,)
+    if not _SHA.fullmatch(published):
+        raise MlgitopsError(f"not a commit: {published[:80]!a}", where="--published")
+    return (published, event.head_sha)
 
 
 def read_payload(path: Path) -> bytes:

@@ -226,17 +226,13 @@ def test_the_check_points_at_the_lines_of_the_policy() -> None:
     """Each failing metric is annotated where the policy names it; the name never changes."""
     data = make_report(0.1, metrics=[])
     decision = decide(data, POLICY, EVENT, key="model", where="policy.yaml")
-    check = build_check(
-        decision, EVENT, key="model", policy=POLICY, where="policy.yaml", links=LINKS
-    )
+    check = build_check(decision, EVENT, key="model", policy=POLICY, where="policy.yaml")
     assert (check.name, check.head_sha, check.conclusion) == ("mlgitops / model", HEAD, "failure")
     assert [(one.title, one.path, one.start_line) for one in check.annotations] == [
         ("score", "policy.yaml", 3),
         ("size", "policy.yaml", 5),
     ]
     undecided = decide(None, POLICY, EVENT, key="model", where="policy.yaml")
-    other = build_check(
-        undecided, EVENT, key="model", policy=POLICY, where="policy.yaml", links=LINKS
-    )
+    other = build_check(undecided, EVENT, key="model", policy=POLICY, where="policy.yaml")
     assert other.name == check.name
     assert other.annotations == ()

@@ -1,0 +1,91 @@
+"""What the report job reads: the event, the report and the base's policy, each from its place.
+
+For a run of the workflow itself they are files. For a fork's run, which another workflow
+reports on (`workflow_run`), the API names the pull request, the report is that run's artifact
+and the policy stands in git. Disk, git and network in; an event and hostile bytes out.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.github.event import parse_event
+from mlgitops.report import MAX_REPORT_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlgitops.github.client import GitHubClient
+    from mlgitops.github.event import Event, Run
+
+
+def find_payload(path: Path | None, environ: Mapping[str, str]) -> Path:
+    """Find the event's file: ``path``, else the one that the runner names."""
+    named = path or environ.get("GITHUB_EVENT_PATH")
+    if not named:
+        raise MlgitopsError(
+            "there is no event to report on",
+            hint="run this in a workflow, name a payload with `--event`, "
+            "or try `mlgitops rehearse` on your machine",
+        )
+    return Path(named)
+
+
+def find_event(
+    data: bytes, run: Run, environ: Mapping[str, str], client: GitHubClient, *, workflow: str
+) -> Event:
+    """Find what to report on; ``workflow`` is the file that compared, for a fork's run.
+
+    Raises :class:`~mlgitops.github.fork.StaleRunError` when the pull request shows another
+    commit by now, and :class:`MlgitopsError` when the event is not one to report on.
+    """
+    if environ.get("GITHUB_EVENT_NAME") != "workflow_run":
+        return parse_event(data, run)
+    from mlgitops.github.fork import fetch_fork_event, parse_fork_run
+
+    return fetch_fork_event(client, parse_fork_run(data, run, workflow=workflow))
+
+
+def read_report(path: Path, event: Event, client: GitHubClient, *, artifact: str) -> bytes | None:
+    """Read the report: of this run from the disk, of another run from its artifact."""
+    if event.report_run_id is None:
+        return read_input(path)
+    from mlgitops.github.artifacts import fetch_member
+
+    return fetch_member(
+        client,
+        event.run.repository,
+        event.report_run_id,
+        artifact=artifact,
+        member=path.name,
+        limit=MAX_REPORT_BYTES,
+    )
+
+
+def read_policy(folder: Path, name: str, event: Event) -> bytes | None:
+    """Read the policy: of the checkout, which is the base; for a fork's run, from git.
+
+    `workflow_run` starts on the default branch, and cannot know the base before this program
+    asked for it.
+    """
+    if event.report_run_id is None:
+        return read_input(folder / name)
+    from mlgitops.git import Repository
+
+    with Repository(folder) as repository:
+        try:
+            inside = folder.resolve().relative_to(repository.root.resolve())
+            return repository.read(event.base_sha, (inside / name).as_posix())
+        except MlgitopsError:
+            return None
+
+
+def read_input(path: Path) -> bytes | None:
+    """Read at most a little more than a report may hold; None when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_REPORT_BYTES + 1)
+    except OSError:
+        return None
