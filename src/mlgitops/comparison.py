@@ -78,7 +78,7 @@ def compare(
         cost=cost,
         notices=tuple([*notices, *two.stale.notices, *one.notices, *two.notices][:_MAX_NOTICES]),
     )
-    return fit_report(_add_plots(_judge(report, policy, one, two, console), one, two))
+    return fit_report(_add_plots(_judge(report, policy, one, two, console), known, one, two))
 
 
 def _read_policy(base: SideFiles, head: SideFiles, path: str, notices: list[str]) -> Policy | None:
@@ -184,6 +184,11 @@ def _measuring_code(pipeline: Pipeline, policy: Policy) -> set[str]:
     return deps - made - set(pipeline.pointers)
 
 
+def _is_below(path: str, places: set[str]) -> bool:
+    """Tell whether ``path`` is one of ``places``, or in one."""
+    return any(path == place or path.startswith(f"{place}/") for place in places)
+
+
 def _redefined(base: Pipeline, head: Pipeline, policy: Policy) -> set[str]:
     """List the dvc.yaml files in which a measuring stage is not what it was at base."""
     one, two = _measuring(base, policy), _measuring(head, policy)
@@ -220,8 +225,15 @@ def _mark_stale(report: Report, model: str | None, head: SideFiles) -> Report:
     )
 
 
-def _add_plots(report: Report, base: SideFiles, head: SideFiles) -> Report:
-    """Add the plots that dvc.yaml declares to the charts that predictions gave."""
+def _add_plots(report: Report, policy: Policy, base: SideFiles, head: SideFiles) -> Report:
+    """Add the plots that dvc.yaml declares to the charts that predictions gave.
+
+    Where the test data changed, a curve of base on its own test data is not drawn over head's.
+    """
+    if report.test_data is TestData.CHANGED:
+        outs = {out for stage in _measuring(base.pipeline, policy).values() for out in stage.outs}
+        other = {path for path in base.pipeline.plots if _is_below(path, outs)}
+        base.renewed = {path: base.renewed.get(path) for path in other}
     if not (base.pipeline.plots or head.pipeline.plots):
         return report
     from mlgitops.charts.plots import draw_plots

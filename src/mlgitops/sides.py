@@ -38,6 +38,9 @@ class SideFiles(Struct, kw_only=True):
     params: dict[str, dict[str, str]] = {}
     stale: Staleness = Staleness()  # what its pipeline did not make from what stands there
     notices: list[str] = []
+    #: Plot files that are not those of its run: what base's model gives on head's test data,
+    #: or None where that is not known.
+    renewed: dict[str, bytes | None] = {}
     rescored: Predictions | None = None  # of base's model on head's test data, once made
 
     def read(self, path: str) -> bytes | None:

@@ -45,6 +45,11 @@ with open("reports/predictions.csv", "w") as file:
     file.write("id,target,prediction\\n")
     for row, guess in zip(rows, guesses):
         file.write(f"{row['id']},{row['target']},{guess}\\n")
+with open("reports/right.csv", "w") as file:
+    file.write("rows,right\\n")
+    for last in (len(rows) // 2, len(rows)):
+        right = sum(int(row["target"]) == guess for row, guess in zip(rows[:last], guesses))
+        file.write(f"{last},{right}\\n")
 right = sum(int(row["target"]) == guess for row, guess in zip(rows, guesses))
 json.dump({"test": {"accuracy": right / len(rows)}}, open("reports/metrics.json", "w"))
 """
@@ -60,6 +65,8 @@ stages:
     outs: [reports/predictions.csv]
     metrics:
       - reports/metrics.json: {{cache: false}}
+    plots:
+      - reports/right.csv: {{cache: false, x: rows, y: right}}
 """
 
 
@@ -189,6 +196,42 @@ def test_the_code_that_measures_base_is_that_of_base(
     assert report.metrics[0].base == 1.0
     assert "evaluate.py" in report.protected
     assert code == 0
+
+
+def read_charts(report: Any) -> dict[str, dict[str, list[float]]]:  # noqa: ANN401 - a Report
+    """Return what is drawn: chart → side → y."""
+    return {
+        chart.name: {series.side: list(series.y) for series in chart.series}
+        for chart in report.charts
+    }
+
+
+def test_both_curves_of_a_plot_are_on_the_same_rows(
+    project: ThresholdProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A plot of the measuring stage shows base's model on head's rows, not on its own."""
+    project.measure(threshold=60, test=make_table(0, 440))
+    _, report = compare(project, capsys)
+    found = read_charts(report)["reports/right.csv"]
+    assert (found["base"][-1], found["head"][-1]) == (440, 400)
+
+
+def test_a_curve_on_other_rows_is_not_drawn_over_head_s(
+    project: ThresholdProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where base cannot be measured anew, head stands alone; other plots keep both sides."""
+    path = "reports/loss.csv"
+    project.put("dvc.yaml", DVC_YAML + f"plots: [{path}: {{x: step, y: loss}}]\n")
+    project.put(path, "step,loss\n1,0.5\n2,0.4\n")
+    project.commit("log the loss")
+    project.put(path, "step,loss\n1,0.5\n2,0.3\n")
+    project.cached("model/model.json").unlink()
+    project.measure(threshold=60, test=make_table(0, 440))
+    _, report = compare(project, capsys)
+    assert report.rescoring.reason is not None
+    found = read_charts(report)
+    assert set(found["reports/right.csv"]) == {"head"}
+    assert set(found[path]) == {"base", "head"}
 
 
 def test_rows_that_base_was_trained_on_are_counted(

@@ -153,7 +153,7 @@ def _draw(plot: Plot, base: SideFiles, head: SideFiles) -> Chart | None:
 def _read_rows(side: SideFiles, path: str) -> Rows:
     """Read a plot file of a side; none when it is absent or cannot be read."""
     try:
-        data = side.read_anywhere(path)
+        data = side.renewed[path] if path in side.renewed else side.read_anywhere(path)
         return parse_rows(data, path) if data is not None else []
     except MlgitopsError:
         return []

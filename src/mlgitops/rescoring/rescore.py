@@ -47,6 +47,7 @@ def rescore(
         reason = "the package numpy is not installed (`mlgitops[statistics]`)"
         return msgspec.structs.replace(report, rescoring=Rescoring(reason=reason))
     base.rescored = rescored.predictions
+    base.renewed = dict(rescored.plots)
     rows = None if rescored.predictions is None else rescored.predictions.rows
     facts = Rescoring(
         paths=tuple(sorted(rescored.metrics)),

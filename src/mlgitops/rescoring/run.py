@@ -18,12 +18,15 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from mlgitops.charts.plots import MAX_BYTES as MAX_PLOT_BYTES
 from mlgitops.environments import FOLDERS, clean_environment
 from mlgitops.errors import MlgitopsError
 from mlgitops.metrics import MetricSet, parse_metrics
 from mlgitops.parsing import parse_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mlgitops.pipeline import Stage
     from mlgitops.predictions import Predictions
     from mlgitops.rescoring.plan import Plan
@@ -40,6 +43,7 @@ class Rescored(Struct, kw_only=True):
 
     metrics: dict[str, MetricSet]
     predictions: Predictions | None
+    plots: dict[str, bytes]
 
 
 def run_plan(
@@ -59,7 +63,11 @@ def run_plan(
         for stage in plan.stages:
             _run_stage(stage, project, environment, top / "output", timeout)
         metrics = {path: _read_metrics(project, path) for path in sorted(plan.metrics)}
-        return Rescored(metrics=metrics, predictions=_read_predictions(plan, project, predictions))
+        return Rescored(
+            metrics=metrics,
+            predictions=_read_predictions(plan, project, predictions),
+            plots=_read_plots(project, base.pipeline.plots),
+        )
 
 
 def _lay_out(plan: Plan, base: SideFiles, test_data: bytes, project: Path) -> None:
@@ -151,6 +159,17 @@ def _read_predictions(plan: Plan, project: Path, path: str | None) -> Prediction
     from mlgitops.predictions import read_predictions
 
     return read_predictions(_find_result(project, path), where=f"{path} of base's model")
+
+
+def _read_plots(project: Path, paths: Iterable[str]) -> dict[str, bytes]:
+    """Read the plot files that the stages wrote; one that they did not is left out."""
+    found = {}
+    for path in paths:
+        place = project / path
+        if place.is_file() and place.stat().st_size <= MAX_PLOT_BYTES:
+            with suppress(MlgitopsError):
+                found[path] = _find_result(project, path).read_bytes()
+    return found
 
 
 def _find_result(project: Path, path: str) -> Path:
