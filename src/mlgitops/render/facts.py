@@ -15,6 +15,7 @@ from mlgitops.render.numbers import (
     DASH,
     choose_decimals,
     render_delta,
+    render_ends,
     render_number,
     render_plain,
     render_size,
@@ -341,4 +342,4 @@ def _render_confidence(interval: Interval) -> str:
 
 
 def _render_interval(interval: Interval, decimals: int) -> str:
-    return f"{render_delta(interval.low, decimals)} to {render_delta(interval.high, decimals)}"
+    return render_ends(interval.low, interval.high, decimals)

@@ -67,6 +67,18 @@ def render_delta(value: float | None, decimals: int) -> str:
     return f"+{text}" if value is not None and value > 0 and not _is_zero(text) else text
 
 
+def render_ends(low: float, high: float, decimals: int) -> str:
+    """Render an interval's ends with their signs.
+
+    An end that would be rounded to zero gets the digits that tell its side: whether the
+    interval leaves out zero must show.
+
+    >>> render_ends(-0.0561, -0.0003, 3), render_ends(-0.02, 0.0, 3)
+    ('\u22120.056 to \u22120.0003', '\u22120.020 to 0.000')
+    """
+    return " to ".join(render_delta(end, _tell_side(end, decimals)) for end in (low, high))
+
+
 def render_plain(value: float) -> str:
     """Render a number that a person wrote, such as a limit, as they wrote it.
 
@@ -96,11 +108,20 @@ def render_seconds(seconds: float) -> str:
     return f"{int(seconds // minute)} min {int(seconds % minute)} s"
 
 
+def _tell_side(end: float, decimals: int) -> int:
+    """Return the decimals that keep ``end`` apart from zero."""
+    if end and float(f"{end:.{decimals}f}") == 0:
+        return min(_decimals(end, 1), _MOST_DECIMALS)
+    return decimals
+
+
 def _decimals(value: float, digits: int) -> int:
     """Return the decimals that show ``digits`` significant digits of ``value``."""
     if not value or not math.isfinite(value):
         return 2
-    return max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    # By way of text: a difference such as 0.0121 - 0.0120 is a hair below 0.0001.
+    exponent = int(f"{abs(value):.{digits - 1}e}".partition("e")[2])
+    return max(0, digits - 1 - exponent)
 
 
 def _are_counts(*values: float | None) -> bool:

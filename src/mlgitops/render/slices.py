@@ -5,6 +5,7 @@ Names stand in backticks and are not escaped yet.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from mlgitops.render.numbers import (
     DASH,
     choose_decimals,
     render_delta,
+    render_ends,
     render_number,
     render_plain,
 )
@@ -227,12 +229,10 @@ def _describe_slice(found: SliceResult, rule: SliceRule) -> str:
 
 
 def _slice_cells(found: SliceResult, rule: SliceRule) -> list[str]:
-    half = (found.interval.high - found.interval.low) / 2 if found.interval else None
-    decimals = choose_decimals(found.base, found.head, half_width=half)
+    decimals = _slice_decimals(found)
     interval = DASH
     if found.interval:
-        low, high = found.interval.low, found.interval.high
-        interval = f"{render_delta(low, decimals)} to {render_delta(high, decimals)}"
+        interval = render_ends(found.interval.low, found.interval.high, decimals)
     return [
         name_group(found.group),
         f"{found.rows:,}",
@@ -242,6 +242,15 @@ def _slice_cells(found: SliceResult, rule: SliceRule) -> list[str]:
         interval,
         _slice_result(found, rule),
     ]
+
+
+def _slice_decimals(found: SliceResult) -> int:
+    """Choose the decimals of a group: by its interval, else by what its few rows can tell."""
+    if found.interval:
+        half = (found.interval.high - found.interval.low) / 2
+    else:
+        half = max(abs(found.base or 0.0), abs(found.head or 0.0)) / math.sqrt(max(found.rows, 1))
+    return choose_decimals(found.base, found.head, half_width=half)
 
 
 def _slice_result(found: SliceResult, rule: SliceRule) -> str:
@@ -254,8 +263,7 @@ def _slice_result(found: SliceResult, rule: SliceRule) -> str:
 
 
 def _describe_ends(found: SliceResult) -> str:
-    half = (found.interval.high - found.interval.low) / 2 if found.interval else None
-    decimals = choose_decimals(found.base, found.head, half_width=half)
+    decimals = _slice_decimals(found)
     ends = [render_number(end, decimals) for end in (found.base, found.head) if end is not None]
     return " → ".join(ends)
 
