@@ -13,7 +13,8 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix, f1_score, recall_score, roc_auc_score, roc_curve
 
 from mlgitops.charts.curves import MOST_POINTS, simplify
-from mlgitops.charts.draw import BINS, GROUPS, MOST_BARS, draw_charts
+from mlgitops.charts.draw import MOST_BARS, draw_charts
+from mlgitops.charts.series import BINS, GROUPS
 from mlgitops.inference.matching import Pair
 from mlgitops.model import Chart, ChartKind
 
