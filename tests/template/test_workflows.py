@@ -314,7 +314,8 @@ def test_every_job_ends_and_leaves_no_credentials(
     for _, path, workflow in list_workflows(rendered):
         assert "concurrency" in workflow, path
         assert all(int(job["timeout-minutes"]) <= 60 for job in workflow["jobs"].values())
-        assert set(workflow["on"]) == {"workflow_run" if path == FORKS else "pull_request"}, path
+        wanted = {"workflow_run"} if path == FORKS else {"pull_request", "merge_group"}
+        assert set(workflow["on"]) == wanted, path
         for step in list_steps(workflow):
             assert "${{" not in step.get("run", ""), path
             assert "cache" not in step.get("with", {}), path
@@ -334,8 +335,9 @@ def test_no_job_that_may_write_sees_the_pull_request(
         for name in {"report", "publish"} & set(workflow["jobs"]):
             steps: Sequence[dict[str, Any]] = workflow["jobs"][name]["steps"]
             checkouts = [step for step in steps if "actions/checkout@" in step.get("uses", "")]
+            queued = "" if name == "publish" else " || github.event.merge_group.base_sha"
             assert [step["with"]["ref"] for step in checkouts] == [
-                "${{ github.event.pull_request.base.sha }}"
+                f"${{{{ github.event.pull_request.base.sha{queued} }}}}"
             ], path
             assert not any("run" in step for step in steps), path
             downloads = [step for step in steps if "download-artifact@" in step.get("uses", "")]
