@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import argparse
 
     from mlgitops.console import Console
+    from mlgitops.rehearsal.act import Run
     from mlgitops.rehearsal.session import Rehearsal
 
 _CODES = {"pass": EXIT_PASS, "skip": EXIT_PASS, "fail": EXIT_FAIL}
@@ -28,6 +29,7 @@ example:
   (change params.yaml, run `make train`, commit)
   mlgitops rehearse
   mlgitops rehearse --keep-result
+  mlgitops rehearse --fork
 
 What runs is the committed workflow file, executed by act, with a stand-in for GitHub's
 API on this machine: no network, no token, nothing of your environment. It shows what the
@@ -63,6 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="take over what the workflow trained and committed: fast-forward the branch here "
         "and the storage",
     )
+    parser.add_argument(
+        "--fork",
+        action="store_true",
+        help="as a pull request from a fork: what may write is skipped, and the workflow that "
+        "reports on forks runs afterwards, if the base has one",
+    )
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep all working files in DIR")
 
 
@@ -70,6 +78,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """Rehearse, show what was posted, and return the verdict's exit code."""
     from mlgitops.rehearsal.session import rehearse
 
+    if args.fork and args.keep_result:
+        raise MlgitopsError(
+            "nothing of a fork's run can be kept: it may not push",
+            hint="leave out --fork or --keep-result",
+        )
     store = find_store()
     signal.signal(signal.SIGTERM, _interrupt)  # so that act and its steps end with us
     scratch = _make_scratch(args.keep)
@@ -84,6 +97,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             store=store,
             console=console,
             keep_result=args.keep_result,
+            fork=args.fork,
         )
     finally:
         if args.keep is None:
@@ -108,14 +122,33 @@ _STORE = ("mlgitops", "environments")
 
 def summarize(rehearsal: Rehearsal, seconds: float) -> dict[str, object]:
     """Describe the rehearsal for scripts; times are in seconds."""
-    run = rehearsal.run
+    run, second = rehearsal.ran.run, rehearsal.second
     return {
         "verdict": rehearsal.verdict,
         "seconds": round(seconds, 3),
         "pull_request": rehearsal.number,
         "base": {"branch": rehearsal.change.base[0], "sha": rehearsal.change.base[1]},
         "head": {"branch": rehearsal.change.head[0], "sha": rehearsal.change.head[1]},
+        "fork": rehearsal.change.fork,
         "merge_sha": rehearsal.merge_sha,
+        **_summarize_run(run),
+        "report_on_fork": {"workflow": second.path, **_summarize_run(second.run)}
+        if second
+        else None,
+        "comment": rehearsal.comments[0] if rehearsal.comments else None,
+        "comments": len(rehearsal.comments),
+        "created": rehearsal.created,
+        "checks": rehearsal.checks,
+        "real_actions": rehearsal.find_actions(real=True),
+        "stand_ins": rehearsal.find_actions(real=False),
+        "published": rehearsal.published,
+        "kept": rehearsal.kept,
+        "log": str((second or rehearsal.ran).log),
+    }
+
+
+def _summarize_run(run: Run) -> dict[str, object]:
+    return {
         "jobs": run.jobs,
         "steps": [
             {
@@ -129,14 +162,6 @@ def summarize(rehearsal: Rehearsal, seconds: float) -> dict[str, object]:
         ],
         "annotations": [{"level": level, "message": text} for level, text in run.annotations],
         "summary": "\n".join(run.summaries),
-        "comment": rehearsal.comments[0] if rehearsal.comments else None,
-        "comments": len(rehearsal.comments),
-        "created": rehearsal.created,
-        "real_actions": rehearsal.real,
-        "stand_ins": rehearsal.stood_in,
-        "published": rehearsal.published,
-        "kept": rehearsal.kept,
-        "log": str(rehearsal.log),
     }
 
 
@@ -154,35 +179,56 @@ def _make_scratch(keep: Path | None) -> Path:
 
 
 def _show(rehearsal: Rehearsal, how: str | None, console: Console) -> None:
-    if not rehearsal.comments or how == "none":
+    body = find_shown(rehearsal)
+    if not body or how == "none":
         return
-    body = rehearsal.comments[0]
     if (how or ("terminal" if sys.stdout.isatty() else "comment")) == "comment":
         console.result(body)
         return
     from rich.console import Console as Terminal
     from rich.markdown import Markdown
 
-    text = body.partition("\n")[2]  # the marker is for machines
+    text = body.partition("\n")[2] if rehearsal.comments else body  # the marker is for machines
     Terminal(file=console.out).print(Markdown(text))
+
+
+def find_shown(rehearsal: Rehearsal) -> str:
+    """Return the comment; for a fork without one, the job summary: what its contributor finds."""
+    if rehearsal.comments:
+        return rehearsal.comments[0]
+    return "\n".join(rehearsal.ran.run.summaries) if rehearsal.change.fork else ""
 
 
 def _close(rehearsal: Rehearsal, seconds: float, console: Console) -> None:
     """Say in a few lines what ran, what was a stand-in, and where the log is."""
     from mlgitops.rehearsal.act import read_tail
 
+    last = rehearsal.second or rehearsal.ran
     if not rehearsal.comments:
-        console.warn("the workflow posted no comment")
+        _explain_silence(rehearsal, console)
     if rehearsal.verdict == "undecided":
-        console.say(read_tail(rehearsal.log))
-    jobs = ", ".join(f"{job} {result}" for job, result in rehearsal.run.jobs.items())
+        console.say(read_tail(last.log))
+    jobs = [f"{job} {result}" for job, result in rehearsal.ran.run.jobs.items()]
+    if rehearsal.second:
+        jobs += [f"then {job} {result}" for job, result in rehearsal.second.run.jobs.items()]
     done = "created" if rehearsal.created else "updated"
-    console.say(f"  jobs: {jobs}; comment {done if rehearsal.comments else 'missing'}")
-    console.say(f"  real: {', '.join(rehearsal.real) or 'none'}")
-    console.say(f"  stand-ins: {', '.join(rehearsal.stood_in) or 'none'}")
-    console.say(f"  log: {rehearsal.log}")
+    console.say(f"  jobs: {', '.join(jobs)}; comment {done if rehearsal.comments else 'missing'}")
+    console.say(f"  real: {', '.join(rehearsal.find_actions(real=True)) or 'none'}")
+    console.say(f"  stand-ins: {', '.join(rehearsal.find_actions(real=False)) or 'none'}")
+    console.say(f"  log: {last.log}")
     if rehearsal.kept:
         console.say(f"  result taken over: {', '.join(rehearsal.kept)}")
     elif rehearsal.published:
         console.say("  result: committed there; `mlgitops rehearse --keep-result` takes it over")
     console.say(f"  verdict: {rehearsal.verdict}, after {seconds:.1f} s")
+
+
+def _explain_silence(rehearsal: Rehearsal, console: Console) -> None:
+    """Say why there is no comment."""
+    if not rehearsal.change.fork or rehearsal.second:
+        console.warn("the workflow posted no comment")
+        return
+    console.say(
+        "  a fork's run may not post: the contributor finds this in the job summary. The template's"
+        " answer `fork_reports` adds the workflow that posts it (docs/how-to/report-on-forks.md)"
+    )

@@ -79,7 +79,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         try:
             event = find_event(data, found, os.environ, client, workflow=args.workflow)
         except StaleRunError as error:
-            console.say(f"  nothing to post: {error}")
+            _notice(f"nothing to post: {error}", console)
             return EXIT_PASS
         return _report(event, client, args, console)
 
@@ -194,6 +194,16 @@ def _print(text: str, console: Console) -> None:
     from mlgitops.github.outputs import format_log
 
     console.result(format_log(text) if os.environ.get("GITHUB_ACTIONS") == "true" else text)
+
+
+def _notice(text: str, console: Console) -> None:
+    """Tell the person; inside a workflow, by annotating the run."""
+    from mlgitops.github.outputs import format_command
+
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        console.result(format_command("notice", text, title="mlgitops"))
+    else:
+        console.say(f"  {text}")
 
 
 def _warn(text: str, console: Console) -> None:

@@ -81,6 +81,8 @@ def _copy_toolkit(target: Path) -> Path:
     act copies an action for each job and gives the copies new dates; byte code that is
     checked by date would be made again by every step.
     """
+    if target.exists():  # another workflow of this rehearsal uses it too
+        return target
     root = toolkit_root()
     package = Path(str(resources.files("mlgitops")))
     ignore = shutil.ignore_patterns("__pycache__", "toolkit")

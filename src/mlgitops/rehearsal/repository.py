@@ -29,6 +29,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     head: tuple[str, str]
     title: str
     body: str
+    fork: str | None = None  # OWNER/NAME of the head's repository when it is another
 
 
 def find_root(folder: Path) -> Path:
@@ -79,6 +80,16 @@ def read_change(root: Path, *, base: str | None, head: str | None) -> Change:
     )
 
 
+def name_fork(repository: str) -> str:
+    """Return OWNER/NAME of a fork of ``repository``, by somebody else.
+
+    >>> name_fork("octo/model")
+    'contributor/model'
+    """
+    owner, _, name = repository.partition("/")
+    return f"{'contributor' if owner != 'contributor' else 'another-contributor'}/{name}"
+
+
 def count_uncommitted(root: Path) -> int:
     """Count the files with changes that no commit holds."""
     return len(_git(root, "status", "--porcelain", "--untracked-files=normal").splitlines())
@@ -97,6 +108,8 @@ def read_repository_name(root: Path) -> str:
 def make_origin(root: Path, change: Change, number: int, target: Path) -> str:
     """Make the bare clone at ``target`` and return the sha of the merge commit.
 
+    The branch of a fork is not in it: of that, GitHub shows `refs/pull/N/` alone.
+
     Raises :class:`MlgitopsError` naming the files when head and base conflict.
     """
     _git(root, "init", "--quiet", "--bare", "--initial-branch", change.base[0], str(target))
@@ -113,7 +126,7 @@ def make_origin(root: Path, change: Change, number: int, target: Path) -> str:
     merge = _merge(target, change)
     refs = {
         f"refs/heads/{change.base[0]}": change.base[1],
-        f"refs/heads/{change.head[0]}": change.head[1],
+        **({} if change.fork else {f"refs/heads/{change.head[0]}": change.head[1]}),
         f"refs/pull/{number}/head": change.head[1],
         f"refs/pull/{number}/merge": merge,
         **_read_kept_refs(root),
@@ -127,6 +140,12 @@ def make_checkout(origin: Path, sha: str, target: Path) -> None:
     """Check ``sha`` out of the bare clone into ``target``."""
     _git(origin, "clone", "--quiet", "--shared", "--no-checkout", str(origin), str(target))
     _git(target, "checkout", "--quiet", "--detach", sha)
+
+
+def read_texts(origin: Path, sha: str, folder: str) -> dict[str, str]:
+    """Return path → text of the files right below ``folder`` at a commit, sorted."""
+    names = _git(origin, "ls-tree", "--name-only", "-z", sha, f"{folder}/").split("\0")
+    return {name: _git(origin, "show", f"{sha}:{name}") for name in sorted(filter(None, names))}
 
 
 def read_branch(origin: Path, branch: str) -> str | None:

@@ -30,20 +30,21 @@ SERVER = "https://github.com"
 _VERSION = "import sys; print('{}.{}'.format(*sys.version_info))"
 
 
-def prepare_environments(workflow: Workflow, scratch: Path, store: Path, console: Console) -> Path:
+def prepare_environments(
+    workflow: Workflow, workspace: Path, toolkit: Path, store: Path, console: Console
+) -> Path:
     """Make every environment before the run, which then needs no network.
 
     Returns the interpreter that the steps find as `python3`: that of `.python-version`.
     """
-    workspace = scratch / "workspace"
     python = find_python(workspace, "pipeline").resolve()
-    script = scratch / "toolkit" / "actions" / "run.py"
+    script = toolkit / "actions" / "run.py"
     if script.is_file():
         variables = {**os.environ, "MLGITOPS_ENVIRONMENTS": str(store)}
         with console.step("The helper's environment"):
             run_program([python, "-I", script, "--prepare"], env=variables)
     for step in workflow.find_steps("actions/setup"):
-        text = (scratch / "toolkit" / "actions" / "setup" / "action.yml").read_text("utf-8")
+        text = (toolkit / "actions" / "setup" / "action.yml").read_text("utf-8")
         defaults = {name: one["default"] for name, one in yaml.safe_load(text)["inputs"].items()}
         wanted = {**defaults, **step.inputs}
         project = workspace / str(wanted["working-directory"])
@@ -64,18 +65,20 @@ def find_local_storage(root: Path, workspace: Path) -> str:
     return f"{relative}:{os.path.normpath(root / relative)}"
 
 
-def write_event(scratch: Path, repository: str, change: Change, number: int) -> Path:
-    """Write the payload of the `pull_request` event, and return its file."""
+def write_event(scratch: Path, payload: dict[str, object]) -> Path:
+    """Write the payload of an event, and return its file."""
     event = scratch / "event.json"
-    event.write_text(json.dumps(_event(repository, change, number)), encoding="utf-8")
+    event.write_text(json.dumps(payload), encoding="utf-8")
     return event
 
 
-def build_variables(state: State, url: str, *, scratch: Path, store: Path) -> dict[str, str]:
+def build_variables(
+    state: State, url: str, *, scratch: Path, origin: Path, store: Path
+) -> dict[str, str]:
     """Build what every step finds in its environment, beside what act itself sets."""
     artifacts = scratch / "artifacts"
     artifacts.mkdir()
-    _write_git_config(scratch, f"{SERVER}/{state.repository}")
+    _write_git_config(scratch, origin, f"{SERVER}/{state.repository}")
     return {
         "GITHUB_REPOSITORY": state.repository,
         "GITHUB_SERVER_URL": SERVER,
@@ -90,11 +93,12 @@ def build_variables(state: State, url: str, *, scratch: Path, store: Path) -> di
     }
 
 
-def _event(repository: str, change: Change, number: int) -> dict[str, object]:
+def build_pull_event(repository: str, change: Change, number: int) -> dict[str, object]:
     """Build the part of a `pull_request` payload that a workflow reads."""
+    found = {"base": (repository, *change.base), "head": (change.fork or repository, *change.head)}
     sides = {
-        name: {"ref": branch, "sha": sha, "repo": {"full_name": repository}}
-        for name, (branch, sha) in {"base": change.base, "head": change.head}.items()
+        name: {"ref": branch, "sha": sha, "repo": {"full_name": full_name}}
+        for name, (full_name, branch, sha) in found.items()
     }
     return {
         "action": "synchronize",
@@ -113,12 +117,11 @@ def _event(repository: str, change: Change, number: int) -> dict[str, object]:
     }
 
 
-def _write_git_config(scratch: Path, address: str) -> None:
+def _write_git_config(scratch: Path, origin: Path, address: str) -> None:
     """Let git reach the bare clone under the repository's address, and nothing else."""
     home = scratch / "act" / "home"
     home.mkdir(parents=True)
-    origin = (scratch / "origin.git").as_uri()
-    text = f'[url "{origin}"]\n' + "".join(
+    text = f'[url "{origin.as_uri()}"]\n' + "".join(
         f"\tinsteadOf = {one}\n" for one in (f"{address}.git", address)
     )
     (home / ".gitconfig").write_text(text, encoding="utf-8")

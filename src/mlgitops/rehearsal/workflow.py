@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
+_HEAD_REPOSITORY = "github.event.pull_request.head.repo."
+
+
 class Use(msgspec.Struct, frozen=True, kw_only=True, order=True):
     """One `uses:` of a step: an action, pinned, with the inputs it is given."""
 
@@ -53,6 +56,7 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     """What the file says."""
 
     jobs: Mapping[str, Job]
+    name: str
 
     @property
     def labels(self) -> list[str]:
@@ -68,20 +72,27 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
         """Return the steps that use the action at ``path`` of any repository, in order."""
         return [step for step in self._steps() if step.use is not None and step.use.path == path]
 
-    def find_missing(self, results: Mapping[str, str]) -> list[str]:
+    def find_missing(self, results: Mapping[str, str], *, fork: bool = False) -> list[str]:
         """Return the jobs that should have run and have no result (job → result).
 
         A job may be missing when its own condition can be false, or when one that it needs
-        did not succeed; `always()` and `!cancelled()` hold in a rehearsal.
+        did not succeed; `always()` and `!cancelled()` hold in a rehearsal. For a ``fork`` a
+        condition that asks for the head's repository can be false.
         """
-        return [name for name in self.jobs if name not in results and self._must_run(name, results)]
+        return [
+            name
+            for name in self.jobs
+            if name not in results and self._must_run(name, results, fork=fork)
+        ]
 
     def _steps(self) -> list[Step]:
         return [step for job in self.jobs.values() for step in job.steps]
 
-    def _must_run(self, name: str, results: Mapping[str, str]) -> bool:
+    def _must_run(self, name: str, results: Mapping[str, str], *, fork: bool) -> bool:
         job = self.jobs[name]
         if job.condition is not None:
+            if fork and _HEAD_REPOSITORY in job.condition:
+                return False
             return any(word in job.condition for word in ("always()", "cancelled()"))
         return all(results.get(other) == "success" for other in job.needs)
 
@@ -116,7 +127,7 @@ def parse_workflow(text: str, *, where: str) -> Workflow:
         )
     if mistakes:
         raise MistakesError("this workflow cannot be rehearsed:", mistakes)
-    return Workflow(jobs=found)
+    return Workflow(jobs=found, name=str(document.get("name") or where))
 
 
 def parse_use(text: str, inputs: Mapping[str, Any], *, where: str) -> Use | None:
@@ -137,6 +148,21 @@ def parse_use(text: str, inputs: Mapping[str, Any], *, where: str) -> Use | None
         ref=ref,
         inputs=tuple(sorted(str(name) for name in inputs)),
     )
+
+
+def find_followed(text: str) -> list[str]:
+    """Return the names of the workflows whose end starts this one; none of an odd file.
+
+    >>> find_followed("on: {workflow_run: {workflows: [Pull request]}}")
+    ['Pull request']
+    """
+    try:
+        found = yaml.load(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError:
+        return []
+    for name in (True, "workflow_run", "workflows"):  # YAML 1.1 reads `on` as true
+        found = found.get(name) if isinstance(found, dict) else None
+    return [str(one) for one in found] if isinstance(found, list) else []
 
 
 def _parse_steps(

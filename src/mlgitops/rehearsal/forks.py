@@ -1,0 +1,116 @@
+"""A pull request from a fork: its run may only read, and a second workflow posts.
+
+GitHub starts the second from the default branch when the first has ended. It finds the
+pull request and the artifacts through the API, which is the stand-in here.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import TYPE_CHECKING
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.rehearsal.forge import Artifact, Fault
+from mlgitops.rehearsal.forge.repositories import build_repository
+from mlgitops.rehearsal.repository import read_texts
+from mlgitops.rehearsal.running import Start, run_workflow
+from mlgitops.rehearsal.workflow import find_followed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mlgitops.rehearsal.forge import State
+    from mlgitops.rehearsal.repository import Change
+    from mlgitops.rehearsal.running import Ran, Stage
+
+_FOLDER = ".github/workflows"
+_REPORTS = "/actions/report@"
+
+
+def refuse_writing(method: str, _path: str) -> Fault | None:
+    """Refuse what a fork's token may not do, in GitHub's words."""
+    if method == "GET":
+        return None
+    return Fault(status=403, message="Resource not accessible by integration")
+
+
+def report_on_fork(
+    stage: Stage, change: Change, first: Ran, meanwhile: Callable[[State], None]
+) -> Ran | None:
+    """Run the workflow of the base that waits for ``first`` and reports; None without one.
+
+    ``meanwhile`` is what happens on GitHub between the two.
+    """
+    stage.state.artifacts = pack_artifacts(first)
+    meanwhile(stage.state)
+    path = find_waiting(stage, change, first.workflow.name)
+    if path is None:
+        return None
+    stage.console.say(f"Then {path}, as it stands on {change.base[0]}")
+    start = Start(
+        workflow=path,
+        event_name="workflow_run",
+        event=build_run_event(stage, change, first),
+        sha=change.base[1],
+    )
+    return run_workflow(stage, start, stage.scratch / "report-on-forks")
+
+
+def find_waiting(stage: Stage, change: Change, name: str) -> str | None:
+    """Find the workflow on the base that starts when ``name`` ends, and reports."""
+    texts = read_texts(stage.origin, change.base[1], _FOLDER)
+    waiting = [
+        path for path, text in texts.items() if name in find_followed(text) and _REPORTS in text
+    ]
+    if len(waiting) > 1:
+        raise MlgitopsError(
+            f"several workflows report when {name!r} has ended: {', '.join(waiting)}",
+            hint="keep one of them, or they write over each other's comment",
+        )
+    return waiting[0] if waiting else None
+
+
+def pack_artifacts(ran: Ran) -> list[Artifact]:
+    """Pack what a run left as GitHub stores it: one zip archive for each artifact."""
+    found = []
+    for number, folder in enumerate(sorted(ran.artifacts.iterdir()), start=1):
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+                archive.write(file, file.relative_to(folder).as_posix())
+        found.append(
+            Artifact(id=number, run_id=ran.run_id, name=folder.name, data=packed.getvalue())
+        )
+    return found
+
+
+def build_run_event(stage: Stage, change: Change, first: Ran) -> dict[str, object]:
+    """Build the part of a `workflow_run` payload that a workflow reads.
+
+    `pull_requests` is empty, as it is for forks: https://github.com/actions/runner/issues/3444
+    """
+    state = stage.state
+    repository = build_repository(stage.url, state.repository)
+    fork = build_repository(stage.url, change.fork or state.repository)
+    conclusion = "failure" if "failure" in first.run.jobs.values() else "success"
+    return {
+        "action": "completed",
+        "repository": repository,
+        "workflow": {"name": first.workflow.name, "path": first.path},
+        "workflow_run": {
+            "id": first.run_id,
+            "name": first.workflow.name,
+            "path": first.path,
+            "event": "pull_request",
+            "status": "completed",
+            "conclusion": conclusion,
+            "head_branch": change.head[0],
+            "head_sha": change.head[1],
+            "head_repository": fork,
+            "repository": repository,
+            "run_number": first.run_id,
+            "run_attempt": 1,
+            "pull_requests": [],
+        },
+    }
