@@ -46,13 +46,10 @@ def coverage(tally: Tally) -> float:
 
 
 def _render_scenario(cells: list[Cell]) -> list[str]:
-    lines = [f"## {cells[0].scenario[0].upper()}{cells[0].scenario[1:]}", ""]
-    lines.append("| metric | " + " | ".join(f"{cell.rows:,} rows" for cell in cells) + " |")
-    lines.append("| --- |" + " ---: |" * len(cells))
-    for name in cells[0].metrics:
-        shown = [_show(cell.metrics[name]) for cell in cells]
-        lines.append(f"| {name} | " + " | ".join(shown) + " |")
-    return lines
+    head = ["metric", *(f"{cell.rows:,} rows" for cell in cells)]
+    rows = [[name, *(_show(cell.metrics[name]) for cell in cells)] for name in cells[0].metrics]
+    title = f"{cells[0].scenario[0].upper()}{cells[0].scenario[1:]}"
+    return _render_section(title, None, head, rows, texts=1)
 
 
 def _show(tally: Tally) -> str:
@@ -73,70 +70,67 @@ def _render_outside(cells: list[Cell], error: float) -> list[str]:
         if not _LOW - reach <= coverage(tally) <= _HIGH + reach
     ]
     inside = sum(_LOW <= coverage(tally) <= _HIGH for _, _, tally in calm)
-    lines = [
-        "## Outside 94 to 96 %",
-        "",
-        (
-            f"Of {len(calm)} cells without a warning, {inside} lie within 94 to 96 %. Beyond that"
-            f" by more than the Monte Carlo error ({reach:.2f} points at 95 %) lie:"
-        ),
-        "",
+    rows = [
+        [
+            *(cell.scenario, name, f"{cell.rows:,}", f"{coverage(tally):.1f}"),
+            _show_sides(tally),
+            f"{100 * tally.warned / tally.runs:.0f} %",
+        ]
+        for cell, name, tally in outside
     ]
-    if not outside:
-        return [*lines, "none."]
-    lines += ["| pairs | metric | rows | coverage | interval below / above the truth | warned |",
-              "| --- | --- | ---: | ---: | ---: | ---: |"]  # fmt: skip
-    for cell, name, tally in outside:
-        shown = max(tally.runs - tally.missing, 1)
-        below = 100 * tally.below / shown
-        lines.append(
-            f"| {cell.scenario} | {name} | {cell.rows:,} | {coverage(tally):.1f} |"
-            f" {below:.1f} / {100 - coverage(tally) - below:.1f} |"
-            f" {100 * tally.warned / tally.runs:.0f} % |"
-        )
-    return lines
+    text = (
+        f"Of {len(calm)} cells without a warning, {inside} lie within 94 to 96 %. Beyond that"
+        f" by more than the Monte Carlo error ({reach:.2f} points at 95 %) lie:"
+    )
+    head = ["pairs", "metric", "rows", "coverage", "interval below / above the truth", "warned"]
+    return _render_section("Outside 94 to 96 %", text, head, rows, texts=2)
+
+
+def _show_sides(tally: Tally) -> str:
+    """Say how often the interval lies below the truth, and how often above, in percent."""
+    below = 100 * tally.below / max(tally.runs - tally.missing, 1)
+    return f"{below:.1f} / {100 - coverage(tally) - below:.1f}"
 
 
 def _render_false_calls(cells: list[Cell]) -> list[str]:
-    lines = [
-        "## Under no difference",
-        "",
-        (
-            "Where the true difference is zero: how often one metric alone is called improved or"
-            " worsened (the least and the most of all metrics), and how often any of them is after"
-            " Holm's correction. At most 5 % is promised."
-        ),
-        "",
-        "| pairs | rows | one metric | any metric, after Holm |",
-        "| --- | ---: | ---: | ---: |",
-    ]
+    text = (
+        "Where the true difference is zero: how often one metric alone is called improved or"
+        " worsened (the least and the most of all metrics), and how often any of them is after"
+        " Holm's correction. At most 5 % is promised."
+    )
+    head = ["pairs", "rows", "one metric", "any metric, after Holm"]
+    rows = []
     for cell in cells:
         if cell.null:
             rates = [100 * tally.called / tally.runs for tally in cell.metrics.values()]
-            lines.append(
-                f"| {cell.scenario} | {cell.rows:,} | {min(rates):.1f} to {max(rates):.1f} % |"
-                f" {100 * cell.any_called / cell.runs:.1f} % |"
-            )
-    return lines
+            alone = f"{min(rates):.1f} to {max(rates):.1f} %"
+            together = f"{100 * cell.any_called / cell.runs:.1f} %"
+            rows.append([cell.scenario, f"{cell.rows:,}", alone, together])
+    return _render_section("Under no difference", text, head, rows, texts=1)
 
 
 def _render_bootstrap(cells: list[Cell]) -> list[str]:
     """Set the jackknife of joint cells beside the percentile bootstrap of the same cells."""
-    lines = [
-        "## Beside the percentile bootstrap",
-        "",
-        (
-            "The same pairs, the same joint cells, resampled 2,000 times from a multinomial"
-            " (percentile interval): jackknife / bootstrap."
-        ),
-        "",
-        "| pairs | metric | rows | jackknife | bootstrap |",
-        "| --- | --- | ---: | ---: | ---: |",
+    text = (
+        "The same pairs, the same joint cells, resampled 2,000 times from a multinomial"
+        " (percentile interval): jackknife / bootstrap."
+    )
+    rows = [
+        [cell.scenario, name, f"{cell.rows:,}"]
+        + [f"{coverage(found):.1f}" for found in (cell.metrics[name], tally)]
+        for cell in cells
+        for name, tally in cell.bootstrap.items()
     ]
-    for cell in cells:
-        for name, tally in cell.bootstrap.items():
-            ours = coverage(cell.metrics[name])
-            lines.append(
-                f"| {cell.scenario} | {name} | {cell.rows:,} | {ours:.1f} | {coverage(tally):.1f} |"
-            )
-    return lines
+    head = ["pairs", "metric", "rows", "jackknife", "bootstrap"]
+    return _render_section("Beside the percentile bootstrap", text, head, rows, texts=2)
+
+
+def _render_section(
+    title: str, text: str | None, head: list[str], rows: list[list[str]], *, texts: int
+) -> list[str]:
+    """Render a heading, a paragraph, and a table of which the first ``texts`` columns are text."""
+    lines = [f"## {title}", "", *([text, ""] if text else [])]
+    if not rows:
+        return [*lines, "none."]
+    rule = ["---"] * texts + ["---:"] * (len(head) - texts)
+    return [*lines, *(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))]

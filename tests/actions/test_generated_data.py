@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from actions.test_generated import run
-from mini_project import git, shared_store
+from actions.generated_project import make_baseline, rehearse, train_and_commit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,40 +29,14 @@ def grow(project: Path) -> None:
     subprocess.run([dvc, "add", "--quiet", table], cwd=project, check=True)
 
 
-def rehearse(project: Path) -> dict[str, object]:
-    """Run the project's own workflow on its current branch; what came of it."""
-    done = subprocess.run(
-        [sys.executable, "-m", "mlgitops", "rehearse", "--json", "--directory", project],
-        check=False,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "MLGITOPS_ENVIRONMENTS": str(shared_store())},
-    )
-    assert done.stdout, done.stderr
-    found: dict[str, object] = json.loads(done.stdout)
-    return found
-
-
 @pytest.mark.slow
 def test_a_pull_request_with_more_data_is_compared_on_the_same_rows(tmp_path: Path) -> None:
     """Both models meet head's test rows; the comment says what base was on its own, and leaks."""
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    words = ("--no-input", "--task", "multiclass", "--storage", "local", "--python", version)
-    run(tmp_path, "new", *words, "--slug", "model", "--owner", "octocat")
-    project = tmp_path / "model"
-    run(project, "setup", "--only", "pipeline,ci")
-    run(project, "train")
-    git(project, "add", "--all")
-    git(project, "commit", "--quiet", "-m", "Train the baseline")
-    run(project, "publish")
-    git(project, "switch", "--quiet", "--create", "more-data")
+    project = make_baseline(tmp_path, task="multiclass", storage="local", branch="more-data")
     grow(project)
-    run(project, "train")
-    git(project, "add", "--all")
-    git(project, "commit", "--quiet", "-m", "Add rows")
-    run(project, "publish")
+    train_and_commit(project, "Add rows")
     found = rehearse(project)
-    assert {step["title"] for step in found["steps"] if step["result"] != "success"} <= {  # type: ignore[attr-defined]
+    assert {step["title"] for step in found["steps"] if step["result"] != "success"} <= {
         "Judge again by the base's policy, and post"
     }
     assert found["comments"] == 1

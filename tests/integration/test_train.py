@@ -24,6 +24,16 @@ def train(project: Path, *, base: str | None = None) -> dict[str, str]:
     return {stage.name: stage.state for stage in run_pipeline(project, quiet(), base=base)}
 
 
+def clone_trained(folder: Path) -> Path:
+    """Train a project and publish it; return a fresh clone, without data and cache."""
+    project = make_project(folder / "project")
+    train(project)
+    commit(project, "Train")
+    origin = make_origin(project, folder / "origin.git")
+    publish_objects(project, quiet())
+    return clone(origin, folder / "clone")
+
+
 def test_stages_run_once_then_only_what_changed(tmp_path: Path) -> None:
     """Every stage runs the first time, none the second, and after an edit only what it reaches."""
     project = make_project(tmp_path / "project")
@@ -49,12 +59,7 @@ def test_outputs_come_back_after_a_checkout(tmp_path: Path) -> None:
 
 def test_fresh_clone_fetches_from_the_storage(tmp_path: Path) -> None:
     """A clone with no data and no cache restores every output from the storage branch."""
-    project = make_project(tmp_path / "project")
-    train(project)
-    commit(project, "Train")
-    origin = make_origin(project, tmp_path / "origin.git")
-    publish_objects(project, quiet())
-    other = clone(origin, tmp_path / "clone")
+    other = clone_trained(tmp_path)
     assert train(other) == {"double": "restored", "total": "restored"}
     assert sorted(path.name for path in (other / "parts").iterdir()) == ["2.txt", "4.txt", "6.txt"]
 
@@ -73,12 +78,7 @@ def test_from_base_a_claimed_lock_entry_is_not_believed(tmp_path: Path) -> None:
 
 def test_from_base_unchanged_stages_need_no_data(tmp_path: Path) -> None:
     """With --base a clone without data skips what did not change and fetches only inputs."""
-    project = make_project(tmp_path / "project")
-    train(project)
-    commit(project, "Train")
-    origin = make_origin(project, tmp_path / "origin.git")
-    publish_objects(project, quiet())
-    other = clone(origin, tmp_path / "clone")
+    other = clone_trained(tmp_path)
     source = other / "src/demo/total.py"
     source.write_text(source.read_text() + "# a comment\n")
     assert train(other, base="HEAD") == {"double": "restored", "total": "ran"}

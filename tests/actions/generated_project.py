@@ -1,0 +1,63 @@
+"""A generated project with a trained baseline, and what its own workflow makes of a branch."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from mini_project import git, shared_store
+
+
+def _call(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the helper in ``folder``, with the environments that all tests share."""
+    return subprocess.run(
+        [sys.executable, "-m", "mlgitops", *words],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={
+            **os.environ,
+            "MLGITOPS_ENVIRONMENTS": str(shared_store()),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        },
+    )
+
+
+def run(folder: Path, *words: str, code: int = 0) -> str:
+    """Run the helper in ``folder`` and return what it prints."""
+    done = _call(folder, *words)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout
+
+
+def make_baseline(folder: Path, *, task: str, storage: str, branch: str) -> Path:
+    """Generate a project, train it, commit and publish that, and start a branch."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    words = ("--no-input", "--task", task, "--storage", storage, "--python", version)
+    run(folder, "new", *words, "--slug", "model", "--owner", "octocat")
+    project = folder / "model"
+    run(project, "setup", "--only", "pipeline,ci")
+    train_and_commit(project, "Train the baseline")
+    git(project, "switch", "--quiet", "--create", branch)
+    return project
+
+
+def train_and_commit(project: Path, message: str) -> None:
+    """Train, commit what came of it, and publish the data and the model."""
+    run(project, "train")
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "-m", message)
+    run(project, "publish")
+
+
+def rehearse(project: Path) -> dict[str, Any]:
+    """Run the project's own workflow on its current branch; what came of it."""
+    done = _call(project, "rehearse", "--json")
+    assert done.stdout, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return {**found, "stderr": done.stderr}
