@@ -24,7 +24,6 @@ from mlgitops.inference.counts import count_cells
 from mlgitops.inference.decision import holm_confidence
 from mlgitops.inference.estimate import Estimate, Undefined
 from mlgitops.inference.evidence import Comparison
-from mlgitops.inference.labels import code_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,7 +142,7 @@ def _count(tally: Tally, estimate: Estimate, truth: float) -> None:
 def _run_bootstrap(
     tallies: dict[str, Tally], pair: Pair, truth: Mapping[str, float], rng: np.random.Generator
 ) -> None:
-    cells = count_cells(code_labels(pair))
+    cells = count_cells(pair.coded)
     for name, (low, high) in bootstrap_interval(cells, tuple(tallies), rng).items():
         tallies[name].runs += 1
         tallies[name].covered += low <= truth[name] <= high

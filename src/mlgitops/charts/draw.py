@@ -14,7 +14,6 @@ from mlgitops.charts.curves import round_numbers
 from mlgitops.charts.errors import draw_errors
 from mlgitops.charts.scores import draw_scores
 from mlgitops.inference.estimate import Undefined
-from mlgitops.inference.labels import Coded, code_labels
 from mlgitops.model import Chart, ChartKind, Series
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mlgitops.charts.series import Floats, SideName
+    from mlgitops.inference.labels import Coded
     from mlgitops.inference.matching import Pair
 
 #: Labels beyond which a confusion matrix can't be read, and bars can't be told apart.
@@ -44,10 +44,10 @@ def draw_charts(pair: Pair) -> tuple[Chart, ...]:
         if _is_regression(pair):
             return tuple(draw_errors(pair))
         try:
-            coded = code_labels(pair)
+            coded = pair.coded
         except Undefined:
             return ()
-        return (*draw_scores(pair, coded), *_draw_classes(coded))
+        return (*draw_scores(pair), *_draw_classes(coded))
 
 
 def _is_regression(pair: Pair) -> bool:
@@ -104,7 +104,7 @@ def _count_pairs(
     target: NDArray[np.integer], predicted: NDArray[np.integer], size: int
 ) -> NDArray[np.intp]:
     """Count rows by actual (down) and predicted class (across)."""
-    cells = target.astype(np.intp) * size + predicted
+    cells = target.astype(np.min_scalar_type(size * size - 1)) * size + predicted
     return np.bincount(cells, minlength=size * size).reshape(size, size)
 
 

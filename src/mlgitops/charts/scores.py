@@ -1,11 +1,11 @@
 """What the scores of a binary model say: ROC, precision and recall, calibration. Pure; numpy only.
 
-One sort per model and class is all that grows with rows.
+The sort of each model's scores is the one that its metrics use; each curve is a few look-ups
+in its cumulative counts.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,12 +14,11 @@ from mlgitops.charts.series import (
     BINS,
     GROUPS,
     can_be_drawn,
-    find_cuts,
     keep_lines,
     make_bins,
     make_series,
 )
-from mlgitops.model import Chart, ChartKind, Series
+from mlgitops.model import Chart, ChartKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,25 +26,24 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mlgitops.charts.series import Floats, SideName
-    from mlgitops.inference.labels import Coded
     from mlgitops.inference.matching import Pair
+    from mlgitops.inference.ranking import Ranking
+    from mlgitops.model import Series
 
 _THRESHOLDS = 400  # taken from each class's scores
 
 
-def draw_scores(pair: Pair, coded: Coded) -> Iterator[Chart]:
+def draw_scores(pair: Pair) -> Iterator[Chart]:
     """Draw what the scores of a binary model say."""
-    scores = {"base": pair.base_scores.get(""), "head": pair.head_scores.get("")}
-    if len(coded.labels) != 2 or any(  # noqa: PLR2004 - negative and positive
-        column is None or not can_be_drawn(column) for column in scores.values()
+    scores = (pair.base_scores.get(""), pair.head_scores.get(""))
+    if len(pair.coded.labels) != 2 or any(  # noqa: PLR2004 - negative and positive
+        column is None or not can_be_drawn(column) for column in scores
     ):
         return
-    positive = coded.target == 1
-    if positive.all() or not positive.any():
+    if pair.positive.all() or not pair.positive.any():
         return
-    sides = [
-        RankedSide(side, column, positive) for side, column in scores.items() if column is not None
-    ]
+    names: tuple[SideName, SideName] = ("base", "head")
+    sides = [RankedSide(*one) for one in zip(names, pair.rankings, strict=True)]
     yield Chart(
         name="roc",
         kind=ChartKind.LINE,
@@ -86,70 +84,63 @@ def draw_scores(pair: Pair, coded: Coded) -> Iterator[Chart]:
 
 
 class RankedSide:
-    """One binary model's scores, sorted within each class: any curve is a few look-ups."""
+    """One side's scores, sorted and grouped where they tie; there are rows of both classes."""
 
-    def __init__(self, side: str, score: Floats, positive: NDArray[np.bool_]) -> None:
-        self.side: SideName = "base" if side == "base" else "head"
-        self._positives = np.sort(score[positive])
-        self._negatives = np.sort(score[~positive])
-        self.low = float(min(self._positives[0], self._negatives[0]))
-        self.high = float(max(self._positives[-1], self._negatives[-1]))
-        edges = [_take_evenly(self._positives), _take_evenly(self._negatives)]
-        self._thresholds = np.unique(np.concatenate(edges))[::-1]  # from high to low
+    def __init__(self, side: SideName, ranking: Ranking) -> None:
+        self.side = side
+        self._ranking = ranking
+        self._positives = np.cumsum(ranking.positives)  # that score at most this much
+        self._negatives = np.cumsum(ranking.negatives)
+        self.low, self.high = float(ranking.scores[0]), float(ranking.scores[-1])
+        places = [_find_ranks(self._positives), _find_ranks(self._negatives)]
+        self._thresholds = np.unique(np.concatenate(places))[::-1]  # groups, from high to low
 
     def _rates(self) -> tuple[Floats, Floats]:
         """Return how many positives and negatives score at least each threshold."""
-        hits = len(self._positives) - np.searchsorted(self._positives, self._thresholds)
-        alarms = len(self._negatives) - np.searchsorted(self._negatives, self._thresholds)
-        return hits.astype(float), alarms.astype(float)
+        at = self._thresholds
+        hits = self._positives[-1] - self._positives[at] + self._ranking.positives[at]
+        alarms = self._negatives[-1] - self._negatives[at] + self._ranking.negatives[at]
+        return hits, alarms
 
     def trace_roc(self) -> Series:
         """Trace the ROC curve, from (0, 0) to (1, 1)."""
         hits, alarms = self._rates()
-        x = np.append(0.0, alarms / len(self._negatives))
-        y = np.append(0.0, hits / len(self._positives))
+        x = np.append(0.0, alarms / self._negatives[-1])
+        y = np.append(0.0, hits / self._positives[-1])
         return make_series(self.side, x, y)
 
     def trace_precision(self) -> Series:
         """Trace precision against recall, from the highest threshold down."""
         hits, alarms = self._rates()
-        x, y = hits / len(self._positives), hits / (hits + alarms)
+        x, y = hits / self._positives[-1], hits / (hits + alarms)
         if x[0] > 0:  # the first threshold's precision holds for any lower recall
             x, y = np.append(0.0, x), np.append(y[0], y)
         return make_series(self.side, x, y)
 
     def trace_calibration(self) -> Series:
         """Trace the share of positives against the mean score; equal scores stay together."""
-        ranked = np.concatenate([self._positives, self._negatives])
-        ranked.sort()
-        cuts = find_cuts(ranked)
-        counts, sums = [], []
-        for scores in (self._positives, self._negatives):
-            at = _find_bounds(scores, cuts)
-            counts.append(np.diff(at))
-            sums.append([float(scores[i:j].sum()) for i, j in pairwise(at)])
-        rows = counts[0] + counts[1]
-        kept = rows > 0
-        x = np.sum(sums, axis=0)[kept] / rows[kept]
-        return make_series(self.side, x, counts[0][kept] / rows[kept])
+        rows = self._ranking.positives + self._ranking.negatives
+        below = self._positives + self._negatives
+        total = int(below[-1])
+        cuts = [total * at // GROUPS for at in range(1, GROUPS)]
+        starts = np.unique([0, *np.searchsorted(below, cuts, side="right")])
+        counts = np.add.reduceat(rows, starts)
+        x = np.add.reduceat(self._ranking.scores * rows, starts) / counts
+        return make_series(self.side, x, np.add.reduceat(self._ranking.positives, starts) / counts)
 
     def count_scores(self, low: float, high: float) -> Series:
         """Count the rows in equally wide bins from ``low`` to ``high``, as a share of all."""
         edges = np.linspace(low, high, BINS + 1)[1:-1]
-        rows = np.zeros(BINS)
-        for scores in (self._positives, self._negatives):
-            at = _find_bounds(scores, edges)
-            rows += np.diff(at)
-        return make_bins(self.side, low, high, rows)
+        below = np.append(0.0, self._positives + self._negatives)
+        at = [0, *np.searchsorted(self._ranking.scores, edges), len(below) - 1]
+        return make_bins(self.side, low, high, np.diff(below[at]))
 
 
-def _take_evenly(ranked: Floats) -> Floats:
-    """Return at most :data:`_THRESHOLDS` of the sorted scores, the ends among them."""
-    if len(ranked) <= _THRESHOLDS:
-        return ranked
-    return ranked[np.linspace(0, len(ranked) - 1, _THRESHOLDS).round().astype(np.intp)]
+def _find_ranks(counts: Floats) -> NDArray[np.intp]:
+    """Return the groups of at most :data:`_THRESHOLDS` evenly taken rows, the ends among them.
 
-
-def _find_bounds(ranked: Floats, edges: Floats) -> list[int]:
-    """Return where each part of the sorted scores begins, and where the last one ends."""
-    return [0, *np.searchsorted(ranked, edges).tolist(), len(ranked)]
+    ``counts``: rows up to and with each group.
+    """
+    rows = int(counts[-1])
+    ranks = np.linspace(0, rows - 1, min(rows, _THRESHOLDS)).round()
+    return np.searchsorted(counts, ranks, side="right")

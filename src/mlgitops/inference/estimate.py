@@ -65,12 +65,13 @@ def estimate(
     """
     delta = values[1] - values[0] if delta is None else delta
     rows = int(weights.sum()) if weights is not None else len(contributions)
-    squares = contributions * contributions
-    variance = float(squares.sum() if weights is None else squares @ weights)
-    error = _root(variance, delta)
     if weights is None:
-        shares = squares / variance
-        warnings = (*warnings, *_warn_of_few(1 / float(shares @ shares)))
+        error = _root(sum_squares(contributions), delta)
+        shares = contributions / error
+        shares *= shares
+        warnings = (*warnings, *_warn_of_few(1 / sum_squares(shares)))
+    else:
+        error = _root(float(contributions * contributions @ weights), delta)
     return Estimate(
         values=values,
         delta=delta,
@@ -79,6 +80,11 @@ def estimate(
         method=method,
         warnings=warnings,
     )
+
+
+def sum_squares(values: NDArray[np.float64]) -> float:
+    """Return the sum of squares, on one core and without a copy."""
+    return float(np.einsum("i,i->", values, values))
 
 
 def _warn_of_few(decisive: float) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlgitops.inference import counts, labels, losses, ranking
+from mlgitops.inference import counts, losses, ranking
 from mlgitops.inference.estimate import (
     FEWEST_ROWS,
     Estimate,
@@ -84,17 +84,17 @@ class Comparison:
         found = estimate(values, by_cell, weights=cells.rows, method=method, warnings=warnings)
         if self.clusters is None:
             return found
-        by_row = by_cell[np.searchsorted(cells.codes, counts.code_rows(self._coded))]
+        by_row = by_cell[np.searchsorted(cells.codes, counts.code_rows(self.pair.coded))]
         return estimate_by_cluster(found, by_row, self.clusters)
 
     def _estimate_ranking(self, name: str) -> Estimate:
         target, base, head = self._scores
         measure = ranking.place_rows if name == "roc_auc" else ranking.leave_out_rows
         if np.array_equal(base, head):
-            value, _ = measure(self._rankings[0])
+            value, _ = measure(self.pair.rankings[0])
             return _identical(value, "both models give the same score to every test row")
         warnings = ranking.check_ranking(target, (base, head))
-        one, other = (measure(side) for side in self._rankings)
+        one, other = (measure(side) for side in self.pair.rankings)
         values, delta, freedom = (one[0], other[0]), None, None
         if name == "roc_auc":
             by_row, freedom = ranking.compare_auc(one, other, target)
@@ -133,12 +133,12 @@ class Comparison:
     def _losses(self, name: str, scores: Mapping[str, Floats], side: str) -> Floats:
         """Return each row's log loss or Brier score."""
         if "" in scores:
-            target = self._positive
+            target = self.pair.positive
             score = _check_probability(scores[""], side)
             if name == "brier":
                 return losses.squared(target.astype(float), score)
             return losses.log_loss(np.where(target, score, 1 - score))
-        coded = self._coded
+        coded = self.pair.coded
         needed = [coded.names[code] for code in np.unique(coded.target).tolist()]
         missing = sorted(set(needed) - set(scores))
         if missing:
@@ -191,25 +191,13 @@ class Comparison:
         return (f"only {rows} test rows; the method is shown to hold from {FEWEST_ROWS}",)
 
     @cached_property
-    def _coded(self) -> labels.Coded:
-        return labels.code_labels(self.pair)
-
-    @cached_property
     def _cells(self) -> counts.Cells:
-        return counts.count_cells(self._coded)
+        return counts.count_cells(self.pair.coded)
 
     @cached_property
     def _sides(self) -> tuple[counts.Side, counts.Side]:
         cells = self._cells
         return counts.sum_side(cells, cells.base), counts.sum_side(cells, cells.head)
-
-    @cached_property
-    def _positive(self) -> NDArray[np.bool_]:
-        """Return which rows are of the positive class, the last of two labels."""
-        coded = self._coded
-        if len(coded.labels) != 2:  # noqa: PLR2004 - negative and positive
-            raise Undefined(f"a single score needs two classes and there are {len(coded.labels)}")
-        return np.asarray(coded.target == 1)
 
     @cached_property
     def _scores(self) -> tuple[NDArray[np.bool_], Floats, Floats]:
@@ -218,12 +206,7 @@ class Comparison:
         if base is None or head is None:
             side = "base" if base is None else "head"
             raise Undefined(f"{side} has no column `score`, which a ranking of two classes needs")
-        return self._positive, _check_finite(base, "base"), _check_finite(head, "head")
-
-    @cached_property
-    def _rankings(self) -> tuple[ranking.Ranking, ranking.Ranking]:
-        target, base, head = self._scores
-        return ranking.rank_scores(base, target), ranking.rank_scores(head, target)
+        return self.pair.positive, _check_finite(base, "base"), _check_finite(head, "head")
 
     @cached_property
     def _numbers(self) -> tuple[Floats, Floats, Floats]:

@@ -13,7 +13,6 @@ from mlgitops.inference.estimate import Undefined
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mlgitops.inference.matching import Pair
     from mlgitops.predictions import Column
 
     Codes = NDArray[np.uint8 | np.uint16]
@@ -48,9 +47,9 @@ def name_label(label: object) -> str:
     return str(label)
 
 
-def code_labels(pair: Pair) -> Coded:
-    """Code the classes of a pair. Raises Undefined when these are no classes."""
-    columns = [pair.target, pair.base, pair.head]
+def code_labels(target: Column, base: Column, head: Column) -> Coded:
+    """Code the classes of target and predictions. Raises Undefined when these are no classes."""
+    columns = [target, base, head]
     if any(column.dtype.kind == "S" for column in columns):
         columns = [
             column if column.dtype.kind == "S" else column.astype("S24") for column in columns
@@ -63,8 +62,8 @@ def code_labels(pair: Pair) -> Coded:
     labels = _find_labels(columns)
     if len(labels) > MOST_CLASSES:
         raise Undefined(f"{len(labels):,} distinct values are numbers rather than classes")
-    target, base, head = (_code(column, labels) for column in columns)
-    return Coded(labels=labels, target=target, base=base, head=head)
+    codes = [_code(column, labels) for column in columns]
+    return Coded(labels=labels, target=codes[0], base=codes[1], head=codes[2])
 
 
 def _find_labels(columns: list[Column]) -> Column:

@@ -7,25 +7,37 @@ target) takes no part in the comparison; it is counted, and the count is told.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from mlgitops.inference.estimate import Undefined
+from mlgitops.inference.labels import code_labels
+from mlgitops.inference.ranking import rank_scores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
+    from mlgitops.inference.labels import Coded
+    from mlgitops.inference.ranking import Ranking
     from mlgitops.predictions import Column, Predictions
 
     Rows = NDArray[np.intp]
+    Words = NDArray[np.uint64]
 
 _WORD = 8  # bytes of the words that texts are hashed by
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pair:
-    """Base and head on the matched rows, in base's order."""
+    """Base and head on the matched rows, in base's order.
+
+    What metrics, slices and charts share (classes as codes, one sort per model) is made when it
+    is first asked for, and kept.
+    """
 
     target: Column
     base: Column  # predictions
@@ -40,6 +52,25 @@ class Pair:
         """Return the number of matched rows."""
         return int(self.target.shape[0])
 
+    @cached_property
+    def coded(self) -> Coded:
+        """Return the classes as codes; raises Undefined when these are no classes."""
+        return code_labels(self.target, self.base, self.head)
+
+    @cached_property
+    def positive(self) -> NDArray[np.bool_]:
+        """Return which rows are of the positive class, the last of two; raises Undefined."""
+        if len(self.coded.labels) != 2:  # noqa: PLR2004 - negative and positive
+            count = len(self.coded.labels)
+            raise Undefined(f"a single score needs two classes and there are {count}")
+        return np.asarray(self.coded.target == 1)
+
+    @cached_property
+    def rankings(self) -> tuple[Ranking, Ranking]:
+        """Return the rows ranked by base's and by head's single score, which are finite."""
+        base, head = self.base_scores[""], self.head_scores[""]
+        return rank_scores(base, self.positive), rank_scores(head, self.positive)
+
 
 def match_predictions(base: Predictions, head: Predictions) -> Pair:
     """Pair the rows of base and head by id, and say what could not be paired.
@@ -49,7 +80,9 @@ def match_predictions(base: Predictions, head: Predictions) -> Pair:
     """
     base_keys, head_keys = _as_keys(base.id, head.id)
     base_rows, base_twice = _find_single(base_keys)
-    head_rows, head_twice = _find_single(head_keys)
+    head_rows, head_twice = (
+        (base_rows, base_twice) if head_keys is base_keys else _find_single(head_keys)
+    )
     base_rows, head_rows, base_only, head_only = _join(base_keys, head_keys, base_rows, head_rows)
     base_target, head_target = base.target[base_rows], head.target[head_rows]
     same = _equal(base_target, head_target)
@@ -96,12 +129,15 @@ def _as_keys(base: Column, head: Column) -> tuple[NDArray[np.int64], NDArray[np.
         return base.astype(np.int64), head.astype(np.int64)
     base, head = _as_bytes(base), _as_bytes(head)
     width = -(-max(base.itemsize, head.itemsize) // _WORD) * _WORD
-    base, head = base.astype(f"S{width}"), head.astype(f"S{width}")
-    keys = _hash_words(base), _hash_words(head)
-    if _is_faithful(base, head, *keys):
-        return keys
-    _, codes = np.unique(np.concatenate([base, head]), return_inverse=True)
-    return codes[: len(base)], codes[len(base) :]
+    base_words, head_words = _split_words(base, width), _split_words(head, width)
+    same = np.array_equal(base_words, head_words)
+    base_keys = _hash_words(base_words)
+    head_keys = base_keys if same else _hash_words(head_words)
+    words = base_words if same else np.concatenate([base_words, head_words])
+    if _is_faithful(words, base_keys if same else np.concatenate([base_keys, head_keys])):
+        return base_keys, head_keys
+    _, codes = np.unique(words, axis=0, return_inverse=True)
+    return codes[: len(base)], codes[len(codes) - len(head) :]
 
 
 def _as_bytes(column: Column) -> Column:
@@ -110,36 +146,48 @@ def _as_bytes(column: Column) -> Column:
 
 
 def hash_texts(texts: Column) -> NDArray[np.int64]:
-    """Return a number for each text; equal texts have equal numbers, others nearly never."""
-    width = -(-texts.itemsize // _WORD) * _WORD
-    return _hash_words(texts.astype(f"S{width}", copy=False))
+    """Return a number for each text; equal texts have equal numbers, others nearly never.
+
+    Of texts of at most 8 bytes, never.
+    """
+    return _hash_words(_split_words(texts, -(-texts.itemsize // _WORD) * _WORD))
 
 
-def _hash_words(texts: Column) -> NDArray[np.int64]:
-    """Mix each text's 8-byte words into one (multiply and fold, as in FNV)."""
-    words = np.ascontiguousarray(texts).view("<u8")
-    words = words.reshape(len(texts), texts.itemsize // _WORD)
-    mixed = np.full(len(texts), 0xCBF29CE484222325, dtype=np.uint64)
+def _split_words(texts: Column, width: int) -> Words:
+    """Return each text's 8-byte words, one row for each text."""
+    padded = np.ascontiguousarray(texts.astype(f"S{width}", copy=False))
+    return padded.view("<u8").reshape(len(texts), width // _WORD)
+
+
+def _hash_words(words: Words) -> NDArray[np.int64]:
+    """Mix each row's words into one (multiply and fold, as in FNV).
+
+    Each step can be undone, so that single words stay apart.
+    """
+    mixed = words[:, 0] ^ np.uint64(0xCBF29CE484222325)
     for column in range(words.shape[1]):
-        mixed ^= words[:, column]
+        if column:
+            mixed ^= words[:, column]
         mixed *= np.uint64(0x9E3779B97F4A7C15)
         mixed ^= mixed >> np.uint64(29)
     return mixed.view(np.int64)
 
 
-def _is_faithful(
-    base: Column, head: Column, base_keys: NDArray[np.int64], head_keys: NDArray[np.int64]
-) -> bool:
+def _is_faithful(words: Words, keys: NDArray[np.int64]) -> bool:
     """Tell whether equal keys stand for equal texts throughout."""
-    texts, keys = np.concatenate([base, head]), np.concatenate([base_keys, head_keys])
-    if len(base) == len(head) and np.array_equal(base_keys, head_keys):
-        if not np.array_equal(base, head):
-            return False
-        texts, keys = base, base_keys
+    if words.shape[1] == 1:
+        return True
+    if not _has_twins(keys):
+        return True
     order = np.argsort(keys, kind="stable")
     sorted_keys = keys[order]
     twins = np.flatnonzero(sorted_keys[1:] == sorted_keys[:-1])
-    return bool(np.array_equal(texts[order[twins]], texts[order[twins + 1]]))
+    return bool(np.array_equal(words[order[twins]], words[order[twins + 1]]))
+
+
+def _has_twins(keys: NDArray[np.int64]) -> bool:
+    ordered = np.sort(keys)
+    return bool((ordered[1:] == ordered[:-1]).any())
 
 
 def _find_single(keys: NDArray[np.int64]) -> tuple[Rows | slice, int]:
@@ -162,7 +210,7 @@ def _join(
 ) -> tuple[Rows | slice, Rows | slice, int, int]:
     """Return the rows of each side that share a key, in base's order, and who is alone."""
     base_single, head_single = base_keys[base_rows], head_keys[head_rows]
-    if np.array_equal(base_single, head_single):
+    if head_keys is base_keys or np.array_equal(base_single, head_single):
         return base_rows, head_rows, 0, 0
     _, at_base, at_head = np.intersect1d(
         base_single, head_single, assume_unique=True, return_indices=True

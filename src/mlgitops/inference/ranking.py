@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlgitops.inference.estimate import FEWEST_ROWS, Undefined
+from mlgitops.inference.estimate import FEWEST_ROWS, Undefined, sum_squares
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,35 +29,36 @@ FEWEST_OF_CLASS = 20
 class Ranking:
     """One model's scores, sorted from low to high and grouped where they tie."""
 
-    order: NDArray[np.intp]  # row at each rank
-    group: NDArray[np.int32]  # group at each rank
-    positives: Floats  # in each group
+    scores: Floats  # of each group, rising
+    positives: Floats  # rows in each group
     negatives: Floats
-    target: NDArray[np.bool_]  # by row: is it positive?
+    place: NDArray[np.int32]  # of each row: 2 * its group, and 1 more where it is positive
 
     def to_rows(self, positive: Floats, negative: Floats) -> Floats:
         """Spread values of the groups to rows: ``positive`` to positive rows, else the other."""
-        rows = np.empty(len(self.order))
-        rows[self.order] = np.where(
-            self.target[self.order], positive[self.group], negative[self.group]
-        )
-        return rows
+        values = np.empty(2 * len(self.scores))
+        values[0::2], values[1::2] = negative, positive
+        return values[self.place]
 
 
 def rank_scores(score: Floats, target: NDArray[np.bool_]) -> Ranking:
-    """Sort the rows by score; equal scores form one group."""
+    """Sort the rows by score; equal scores form one group. ``target``: which are positive."""
     order = np.argsort(score)
-    ranked = score[order]
+    ranked, positive = score[order], target[order]
+    begins = ranked[1:] != ranked[:-1]
+    ends = np.append(np.flatnonzero(begins), len(order) - 1)
+    positives = np.diff(np.cumsum(positive, dtype=np.int32)[ends], prepend=0).astype(np.float64)
     group = np.zeros(len(order), dtype=np.int32)
-    np.cumsum(ranked[1:] != ranked[:-1], out=group[1:])
-    del ranked
-    positives = np.bincount(group, weights=target[order]).astype(np.float64, copy=False)
+    np.cumsum(begins, out=group[1:])
+    group *= 2
+    group += positive
+    place = np.empty_like(group)
+    place[order] = group
     return Ranking(
-        order=order,
-        group=group,
+        scores=ranked[ends],
         positives=positives,
-        negatives=np.bincount(group).astype(np.float64) - positives,
-        target=target,
+        negatives=np.diff(ends, prepend=-1) - positives,
+        place=place,
     )
 
 
@@ -72,9 +73,11 @@ def place_rows(ranking: Ranking) -> tuple[float, Floats]:
     below = (np.cumsum(ranking.negatives) - ranking.negatives / 2) / n
     above = 1 - (np.cumsum(ranking.positives) - ranking.positives / 2) / m
     auc = float(ranking.positives @ below / m)
-    return auc, ranking.to_rows(
-        (below - auc) / np.sqrt(m * (m - 1)), (above - auc) / np.sqrt(n * (n - 1))
-    )
+    below -= auc
+    below /= np.sqrt(m * (m - 1))
+    above -= auc
+    above /= np.sqrt(n * (n - 1))
+    return auc, ranking.to_rows(below, above)
 
 
 def leave_out_rows(ranking: Ranking) -> tuple[float, Floats]:
@@ -113,9 +116,8 @@ def compare_auc(
     taking it for normal is too bold (Welch 1947, Biometrika 34:28).
     """
     contributions = head[1] - base[1]
-    squares = contributions * contributions
-    of_positives = float(squares @ target)
-    of_negatives = float(squares.sum()) - of_positives
+    of_positives = sum_squares(contributions[target])
+    of_negatives = sum_squares(contributions) - of_positives
     m = int(np.count_nonzero(target))
     bottom = of_positives**2 / (m - 1) + max(of_negatives, 0) ** 2 / (len(target) - m - 1)
     freedom = (of_positives + of_negatives) ** 2 / bottom if bottom > 0 else len(target) - 1

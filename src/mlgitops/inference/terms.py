@@ -14,7 +14,6 @@ import numpy as np
 
 from mlgitops.inference import losses
 from mlgitops.inference.estimate import Undefined
-from mlgitops.inference.labels import code_labels
 from mlgitops.slices.metrics import split_metric
 
 if TYPE_CHECKING:
@@ -76,7 +75,6 @@ class Source:
 
     def __init__(self, pair: Pair) -> None:
         self.pair = pair
-        self._coded: Coded | None = None
 
     def find_terms(
         self, metric: str, group: NDArray[np.intp], groups: int, *, by_row: bool
@@ -87,7 +85,7 @@ class Source:
         """
         name, label = split_metric(metric) or ("", None)
         if name == "accuracy" or name in _RATES:
-            coded = self._find_coded()
+            coded = self.pair.coded
             units, cells = _count_units(coded, group, groups, by_row=by_row)
             return units, _rate_terms(name, coded, self._find_class(name, label), cells)
         units = Units(group=group, rows=np.ones(len(group)))
@@ -99,16 +97,11 @@ class Source:
 
     def find_positive(self) -> Flags:
         """Return which rows are of the positive class."""
-        return np.asarray(self._find_coded().target == self._find_class("roc_auc", None))
-
-    def _find_coded(self) -> Coded:
-        if self._coded is None:
-            self._coded = code_labels(self.pair)
-        return self._coded
+        return np.asarray(self.pair.coded.target == self._find_class("roc_auc", None))
 
     def _find_class(self, name: str, label: str | None) -> int:
         """Return the class that counts as positive: the one named, or the last of two."""
-        names = self._find_coded().names
+        names = self.pair.coded.names
         if label is not None:
             if label not in names:
                 raise Undefined(f"no class is named `{label[:80]}`")
@@ -136,7 +129,7 @@ class Source:
         return _check_finite(column.astype(np.float64), what)
 
     def _score_terms(self, name: str, label: str | None) -> Terms:
-        target = self._find_coded().target == self._find_class(name, label)
+        target = self.pair.coded.target == self._find_class(name, label)
         sides = []
         for what in ("base", "head"):
             score = self._find_score(what, label)

@@ -12,7 +12,6 @@ from benchmarks.coverage_study import SCENARIOS, run_chunk
 from benchmarks.simulation import Binary, confusion_values
 from mlgitops.inference.counts import count_cells
 from mlgitops.inference.evidence import Comparison
-from mlgitops.inference.labels import code_labels
 
 RUNS = 200
 #: Four Monte Carlo standard errors at 95 %: one test in some thousands fails by chance.
@@ -70,7 +69,7 @@ def test_the_multinomial_bootstrap_of_cells_gives_the_same_interval() -> None:
     """On 3,000 rows, resampling the joint cells and the jackknife agree within a tenth."""
     scenario = next(s for s in SCENARIOS if isinstance(s, Binary))
     pair, _ = scenario.draw(3000, np.random.default_rng(2))
-    cells = count_cells(code_labels(pair))
+    cells = count_cells(pair.coded)
     names = ("accuracy", "balanced_accuracy", "f1", "f1_macro", "mcc", "cohen_kappa", "precision")
     drawn = bootstrap_interval(cells, names, np.random.default_rng(3), resamples=20_000)
     for name, (low, high) in drawn.items():
