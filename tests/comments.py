@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import msgspec
 from builders import make_change, make_report, steady_changes
+from slice_situations import slice_situations
 
 from mlgitops.comparison import NO_POLICY
 from mlgitops.model import (
     ColumnChange,
     DataChange,
     DataVersion,
-    Interval,
     Links,
     Omitted,
     OnInconclusive,
@@ -19,12 +19,8 @@ from mlgitops.model import (
     Report,
     Rescoring,
     Rule,
-    SliceFacts,
-    SliceResult,
-    SliceRule,
     StageChange,
     StageState,
-    Statistic,
     TableChange,
     TestData,
 )
@@ -66,6 +62,18 @@ _DATA = (
 )
 
 
+def _make_column(name: str, kind: str, **facts: object) -> ColumnChange:
+    """Make what is said of a column; without more, no cell of it differs or is missing."""
+    known: dict[str, object] = {
+        "changed_rows": 0,
+        "base_missing": 0.0,
+        "head_missing": 0.0,
+        "psi_expected": 0.0006,
+    }
+    both = {"base_kind": kind, "head_kind": kind}
+    return ColumnChange(name=name, **both, **{**known, **facts})  # type: ignore[arg-type]
+
+
 _TABLES = (
     TableChange(
         path="data/raw/table.csv",
@@ -76,38 +84,15 @@ _TABLES = (
         removed=18,
         changed=212,
         columns=(
-            ColumnChange(
-                name="carrier",
-                base_kind="text",
-                head_kind="text",
-                changed_rows=0,
-                base_missing=0.0,
-                head_missing=0.0,
-                psi=0.021,
-                psi_expected=0.0005,
-                new_levels=("WN",),
-            ),
-            ColumnChange(
-                name="dep_hour",
-                base_kind="number",
-                head_kind="number",
-                changed_rows=0,
-                base_missing=0.0,
-                head_missing=0.0,
-                psi=0.142,
-                psi_expected=0.0006,
-                mean_shift=0.31,
-            ),
-            ColumnChange(
-                name="distance",
-                base_kind="number",
-                head_kind="number",
-                changed_rows=212,
-                base_missing=0.0,
-                head_missing=0.0412,
+            _make_column("carrier", "text", psi=0.021, psi_expected=0.0005, new_levels=("WN",)),
+            _make_column("dep_hour", "number", psi=0.142, mean_shift=0.31),
+            _make_column(
+                "distance",
+                "number",
                 psi=0.004,
-                psi_expected=0.0006,
                 mean_shift=-0.02,
+                changed_rows=212,
+                head_missing=0.0412,
             ),
         ),
     ),
@@ -121,122 +106,10 @@ _COST = (
 )
 
 
-_GAP = SliceRule(
-    by=("carrier",),
-    metric="accuracy",
-    statistic=Statistic.DIFFERENCE,
-    max_value=0.2,
-    max_worsening=0.02,
-    min_rows=100,
-)
-_SELECTED = SliceRule(
-    by=("race", "sex"),
-    metric="selection_rate",
-    statistic=Statistic.RATIO,
-    min_value=0.8,
-    min_rows=100,
-)
-
-
-def make_slices(
-    rule: SliceRule, *rows: tuple[tuple[str, ...], int, float, float], **facts: object
-) -> SliceFacts:
-    """Make the facts of a rule: name, rows, base and head of each group; extremes first."""
-    groups = [
-        SliceResult(
-            group=name,
-            rows=count,
-            base=base,
-            head=head,
-            delta=head - base,
-            interval=Interval(
-                low=head - base - 0.021,
-                high=head - base + 0.021,
-                confidence=0.9875,
-                method="linearised",
-            )
-            if count >= rule.min_rows
-            else None,
-        )
-        for name, count, base, head in rows
-    ]
-    return SliceFacts(
-        by=rule.by,
-        metric=rule.metric,
-        statistic=rule.statistic,
-        min_rows=rule.min_rows,
-        slices=tuple(groups),
-        small=sum(one.rows < rule.min_rows for one in groups),
-        **facts,  # type: ignore[arg-type]
-    )
-
-
 _STALE = Staleness(
     reasons={"train": "was last run with another parameter `train.max_iter`"},
     outs={"reports/metrics.json": "train"},
 )
-_HELD = make_slices(
-    _GAP,
-    (("F9",), 310, 0.71, 0.74),
-    (("AA",), 1_436, 0.82, 0.83),
-    (("UA",), 2_627, 0.8, 0.81),
-    (("OO",), 12, 0.7, 0.5),
-    base=0.82 - 0.71,
-    head=0.83 - 0.74,
-    interval=Interval(low=0.031, high=0.152, confidence=0.95, method="all pairs, linearised"),
-)
-_WIDER = make_slices(
-    _GAP,
-    (("F9",), 310, 0.71, 0.58),
-    (("AA",), 1_436, 0.82, 0.83),
-    (("UA",), 2_627, 0.8, 0.81),
-    (("OO",), 12, 0.7, 0.5),
-    base=0.82 - 0.71,
-    head=0.83 - 0.58,
-    interval=Interval(low=0.171, high=0.334, confidence=0.95, method="all pairs, linearised"),
-)
-_LOST = make_slices(
-    SliceRule(by=("carrier",), metric="accuracy", min_rows=100),
-    (("F9",), 310, 0.71, 0.66),
-    (("AA",), 1_436, 0.82, 0.83),
-)
-_UNFAIR = make_slices(
-    _SELECTED,
-    (("Black", "F"), 140, 0.2, 0.15),
-    (("White", "M"), 1_900, 0.24, 0.25),
-    (("a|b `c` <b>@octocat</b>", "\u202eM"), 3, 0.2, 0.1),
-    (("", ""), 2, 0.2, 0.1),
-    base=0.2 / 0.24,
-    head=0.15 / 0.25,
-    interval=Interval(low=0.41, high=0.83, confidence=0.95, method="all pairs, linearised"),
-    omitted=9_996,
-)
-
-
-def _slice_situations() -> dict[str, Report]:
-    """Make the situations in which slices are judged."""
-    better = make_change(_AUC, 0.70123, 0.73112, interval=(0.0213, 0.0391))
-    metrics = {_AUC: Rule(max_worsening=0.005)}
-
-    def judged(*pairs: tuple[SliceRule, SliceFacts]) -> Report:
-        rules, facts = zip(*pairs, strict=True)
-        return make_report(better, policy=Policy(metrics=metrics, slices=rules), slices=facts)
-
-    lost = SliceRule(by=("carrier",), metric="accuracy", max_worsening=0.02, min_rows=100)
-    gone = SliceFacts(
-        by=("race", "sex"),
-        metric="selection_rate",
-        statistic=Statistic.RATIO,
-        min_rows=100,
-        reason="head's predictions have no column `race`",
-    )
-    return {
-        "slices_held": judged((_GAP, _HELD)),
-        "slice_decides": judged((_GAP, _WIDER), (_SELECTED, _UNFAIR)),
-        "slice_lost": judged((lost, _LOST)),
-        "slice_crossings": judged((_SELECTED, _UNFAIR)),
-        "slice_column_gone": judged((_GAP, _HELD), (_SELECTED, gone)),
-    }
 
 
 def situations() -> dict[str, Report]:
@@ -254,7 +127,7 @@ def situations() -> dict[str, Report]:
     sized = Policy(budgets={"model.size_mb": Rule(greater_is_better=False, max_value=10.0)})
     error = Policy(metrics={"test.rmse": Rule(greater_is_better=False, max_value=9500.0)})
     return {
-        **_slice_situations(),
+        **slice_situations(),
         "improved": make_report(
             make_change(_AUC, 0.70123, 0.73112, interval=(0.0213, 0.0391)),
             *steady,

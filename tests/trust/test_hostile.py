@@ -60,13 +60,13 @@ def test_it_is_refused(
 
 def test_the_same_ways_accept_what_is_sound(project: Path) -> None:
     """Nothing is refused for being looked at: the good twin of each kind passes."""
-    from trust import archives, corpus, ways
+    from trust import archives, corpus, handover, ways
 
     good: dict[str, bytes] = {
         "report": corpus.GOOD_REPORT,
         "archive": archives.GOOD,
-        "lock": corpus._lock(),
-        "manifest": corpus._manifest("a", "b/c"),
+        "lock": handover.make_lock(),
+        "manifest": handover.make_manifest("a", "b/c"),
         "policy": ways.POLICY,
         "branch": b"more-trees",
         "path": b"reports/metrics.json",
