@@ -1,0 +1,35 @@
+"""A project to compare, and the command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from dvc_project import DvcProject
+from integration.compared import Outcome
+
+from mlgitops.cli import run
+
+if TYPE_CHECKING:
+    from builders import GitRepository
+    from pathlib import Path
+
+
+@pytest.fixture
+def compare(capsys: pytest.CaptureFixture[str]) -> Any:  # noqa: ANN401 - a function
+    """Return a function that runs the command in a folder."""
+
+    def call(project: GitRepository, *arguments: str) -> Outcome:
+        code = run(["compare", "--directory", str(project.root), *arguments])
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> DvcProject:
+    """Make a project with one commit on main."""
+    made = DvcProject(tmp_path / "project")
+    made.commit("start")
+    return made
