@@ -11,8 +11,9 @@ from integration.compared import Outcome
 from mlgitops.cli import run
 
 if TYPE_CHECKING:
-    from builders import GitRepository
     from pathlib import Path
+
+    from builders import GitRepository
 
 
 @pytest.fixture

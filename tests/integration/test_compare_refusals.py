@@ -8,8 +8,9 @@ import pytest
 from builders import GitRepository
 
 if TYPE_CHECKING:
-    from dvc_project import DvcProject
     from pathlib import Path
+
+    from dvc_project import DvcProject
 
 
 MISTAKES: list[tuple[str, str, str]] = [
