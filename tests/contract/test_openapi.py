@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
 from github_api import DESCRIPTION, CheckedSession, Checker, load_queries
 from openapi_core.exceptions import OpenAPIError
+from openapi_schema_validator import OAS30Validator
 from trust.archives import CONTENT, GOOD, NAME
 
 from mlgitops.github.artifacts import fetch_member
 from mlgitops.github.checks import Annotation, Check, post_check
 from mlgitops.github.client import GitHubClient
 from mlgitops.github.comment import CommentPoster, Outcome, fetch_login
+from mlgitops.github.event import Run
+from mlgitops.github.fork import fetch_fork_event, parse_fork_run
 from mlgitops.github.marker import Marker, render_marker
 from mlgitops.rehearsal.forge import Artifact, Comment, Fault, Forge, Pull, Server, State
+from mlgitops.rehearsal.forks import build_run_event, pack_artifacts
+from mlgitops.rehearsal.repository import Change
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BASE, HEAD = "b" * 40, "a" * 40
 REPOSITORY = "octo/model"
@@ -105,6 +114,61 @@ def test_a_request_that_github_would_not_understand_is_refused(
     ).prepare()
     with pytest.raises((OpenAPIError, AssertionError)):
         Checker().check_request(request)
+
+
+def make_fork_event() -> dict[str, object]:
+    """Make the event that starts the second half for a fork's pull request."""
+    change = Change(base=("main", BASE), head=("trees", HEAD), title="", body="", fork="x/model")
+    return build_run_event(
+        *("http://127.0.0.1:1", REPOSITORY, change, 7),
+        name="Pull request",
+        path=".github/workflows/pull-request.yml",
+        conclusion="success",
+    )
+
+
+def find_event_mistakes(event: dict[str, object]) -> list[str]:
+    """Return what GitHub's description of the `workflow_run` event has against ``event``."""
+    document = json.loads(DESCRIPTION.read_text("utf-8"))
+    reference = {"$ref": "#/components/schemas/webhook-workflow-run-completed"}
+    schema = {**reference, "components": document["components"]}
+    return [error.message for error in OAS30Validator(schema).iter_errors(event)]
+
+
+def test_the_event_of_the_second_half_is_as_github_describes_it() -> None:
+    """The whole payload fits, and one without the run's commit would not."""
+    event = make_fork_event()
+    assert find_event_mistakes(event) == []
+    del event["workflow_run"]["head_sha"]  # type: ignore[attr-defined]
+    assert find_event_mistakes(event) == ["'head_sha' is a required property"]
+
+
+def test_what_the_second_half_asks_for_is_answered_as_github_describes_it(tmp_path: Path) -> None:
+    """The fork's pull request by its head, and the artifacts as the first half packed them."""
+    (tmp_path / "mlgitops-report").mkdir()
+    (tmp_path / "mlgitops-report" / NAME).write_bytes(CONTENT)
+    forge = make_forge()
+    forge.state.artifacts = pack_artifacts(tmp_path, 7)
+    forge.state.pulls[2] = Pull(
+        number=2, base=("main", BASE), head=("trees", HEAD), title="Trees", fork="x/model"
+    )
+    event = json.dumps(make_fork_event()).encode()
+    with Server(forge) as server, CheckedSession() as session:
+        client = GitHubClient(session, server.url, token="t" * 20, sleep=lambda _: None)
+        run = Run(
+            repository=REPOSITORY,
+            server_url=server.url,
+            api_url=server.url,
+            graphql_url=None,
+            run_id=8,
+            run_number=8,
+            run_attempt=1,
+        )
+        fork = parse_fork_run(event, run, workflow=".github/workflows/pull-request.yml")
+        found = fetch_fork_event(client, fork)
+        assert (found.number, found.head_repository) == (2, "x/model")
+        options = {"artifact": "mlgitops-report", "member": NAME}
+        assert fetch_member(client, REPOSITORY, fork.run_id, limit=99, **options) == CONTENT
 
 
 def test_an_answer_with_a_missing_field_is_refused() -> None:

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING
 from mlgitops.errors import MlgitopsError
 from mlgitops.rehearsal.forge import Artifact, Fault
 from mlgitops.rehearsal.forge.repositories import build_repository
+from mlgitops.rehearsal.forge.runs import build_run, build_workflow
+from mlgitops.rehearsal.forge.users import build_user
 from mlgitops.rehearsal.repository import read_texts
 from mlgitops.rehearsal.running import Start, run_workflow
 from mlgitops.rehearsal.workflow import find_followed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from mlgitops.rehearsal.forge import State
     from mlgitops.rehearsal.repository import Change
@@ -42,7 +45,7 @@ def report_on_fork(
 
     ``meanwhile`` is what happens on GitHub between the two.
     """
-    stage.state.artifacts = pack_artifacts(first)
+    stage.state.artifacts = pack_artifacts(first.artifacts, first.run_id)
     meanwhile(stage.state)
     path = find_waiting(stage, change, first.workflow.name)
     if path is None:
@@ -51,7 +54,15 @@ def report_on_fork(
     start = Start(
         workflow=path,
         event_name="workflow_run",
-        event=build_run_event(stage, change, first),
+        event=build_run_event(
+            stage.url,
+            stage.state.repository,
+            change,
+            first.run_id,
+            name=first.workflow.name,
+            path=first.path,
+            conclusion="failure" if "failure" in first.run.jobs.values() else "success",
+        ),
         sha=change.base[1],
     )
     return run_workflow(stage, start, stage.scratch / "report-on-forks")
@@ -71,46 +82,36 @@ def find_waiting(stage: Stage, change: Change, name: str) -> str | None:
     return waiting[0] if waiting else None
 
 
-def pack_artifacts(ran: Ran) -> list[Artifact]:
-    """Pack what a run left as GitHub stores it: one zip archive for each artifact."""
+def pack_artifacts(folder: Path, run_id: int) -> list[Artifact]:
+    """Pack what a run left as GitHub stores it: one zip archive for each folder in ``folder``."""
     found = []
-    for number, folder in enumerate(sorted(ran.artifacts.iterdir()), start=1):
+    for number, source in enumerate(sorted(folder.iterdir()), start=1):
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-                archive.write(file, file.relative_to(folder).as_posix())
-        found.append(
-            Artifact(id=number, run_id=ran.run_id, name=folder.name, data=packed.getvalue())
-        )
+            for file in sorted(path for path in source.rglob("*") if path.is_file()):
+                archive.write(file, file.relative_to(source).as_posix())
+        data = packed.getvalue()
+        found.append(Artifact(id=number, run_id=run_id, name=source.name, data=data))
     return found
 
 
-def build_run_event(stage: Stage, change: Change, first: Ran) -> dict[str, object]:
-    """Build the part of a `workflow_run` payload that a workflow reads.
-
-    `pull_requests` is empty, as it is for forks: https://github.com/actions/runner/issues/3444
-    """
-    state = stage.state
-    repository = build_repository(stage.url, state.repository)
-    fork = build_repository(stage.url, change.fork or state.repository)
-    conclusion = "failure" if "failure" in first.run.jobs.values() else "success"
+def build_run_event(
+    url: str, repository: str, change: Change, run_id: int, *, name: str, path: str, conclusion: str
+) -> dict[str, object]:
+    """Build the payload of `workflow_run` for the run of workflow ``name`` that has ended."""
+    workflow = build_workflow(url, repository, name=name, path=path)
     return {
         "action": "completed",
-        "repository": repository,
-        "workflow": {"name": first.workflow.name, "path": first.path},
-        "workflow_run": {
-            "id": first.run_id,
-            "name": first.workflow.name,
-            "path": first.path,
-            "event": "pull_request",
-            "status": "completed",
-            "conclusion": conclusion,
-            "head_branch": change.head[0],
-            "head_sha": change.head[1],
-            "head_repository": fork,
-            "repository": repository,
-            "run_number": first.run_id,
-            "run_attempt": 1,
-            "pull_requests": [],
-        },
+        "repository": build_repository(url, repository),
+        "sender": build_user(url, "contributor", 4),
+        "workflow": workflow,
+        "workflow_run": build_run(
+            url,
+            repository,
+            run_id,
+            workflow=workflow,
+            head=change.head,
+            fork=change.fork,
+            conclusion=conclusion,
+        ),
     }
