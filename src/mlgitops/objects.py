@@ -6,22 +6,16 @@ Reads disk; runs dvc only for what the cache lacks, and then for exactly those o
 from __future__ import annotations
 
 import re
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from mlgitops.model import DataVersion
 
-#: Options of a remote that choose where and how to read, and start no program.
-ALLOWED_OPTIONS = frozenset(
-    {"url", "verify", "region", "endpointurl", "version_aware", "user", "port", "keyfile"}
-    | {"account_name", "projectname", "profile", "credentialpath", "use_ssl"}
-)
 _DIGEST = re.compile(r"md5:([0-9a-f]{32})")
 _TIMEOUT = 600.0  # seconds
 
@@ -60,27 +54,26 @@ def read_object(project: Path, version: DataVersion) -> bytes | None:
     return data
 
 
-def fetch_objects(project: Path, versions: Iterable[DataVersion]) -> None:
+def fetch_objects(
+    project: Path, versions: Iterable[DataVersion], *, config: bytes | None = None
+) -> None:
     """Fetch exactly these objects into the project's cache, with the project's own dvc.
 
-    It runs in an empty folder with a copy of the remote's address: no dvc.yaml is read.
-    Raises :class:`MlgitopsError` when dvc is missing or cannot fetch them.
+    It runs in an empty folder with a copy of the remote's address, that of the base's
+    ``config`` where it is given: no dvc.yaml is read. Raises :class:`MlgitopsError` when dvc
+    is missing or cannot fetch them.
     """
     from mlgitops.dvc import find_dvc
     from mlgitops.environments import clean_environment
     from mlgitops.process import run_program
+    from mlgitops.storage.scratch import open_scratch, write_pointers
 
     wanted = sorted({version for version in versions if _DIGEST.fullmatch(version.hash)}, key=str)
     if not wanted:
         return
     dvc = find_dvc(project)
-    with tempfile.TemporaryDirectory(prefix="mlgitops-") as folder:
-        place = Path(folder)
-        (place / ".dvc").mkdir()
-        (place / ".dvc" / "config").write_text(_write_config(project), encoding="utf-8")
-        for at, version in enumerate(wanted):
-            (place / f"{at}.dvc").write_text(_write_pointer(at, version), encoding="utf-8")
-        names = [f"{at}.dvc" for at in range(len(wanted))]
+    with open_scratch(project, config=config) as place:
+        names = write_pointers(place, wanted)
         environment = clean_environment() | {"DVC_NO_ANALYTICS": "1"}
         run_program([dvc, "fetch", "-q", *names], cwd=place, env=environment, timeout=_TIMEOUT)
     lost = [version for version in wanted if find_object(project, version) is None]
@@ -92,38 +85,3 @@ def fetch_objects(project: Path, versions: Iterable[DataVersion]) -> None:
 def _is_exact(place: Path) -> bool:
     """Tell whether the hash is of the bytes; before DVC 3.0 line ends were changed first."""
     return place.parent.parent.name == "md5"
-
-
-def _write_pointer(at: int, version: DataVersion) -> str:
-    digest = version.hash.removeprefix("md5:")
-    size = f"  size: {version.size}\n" if version.size is not None else ""
-    return f"outs:\n- md5: {digest}\n{size}  hash: md5\n  path: '{at}'\n"
-
-
-def _write_config(project: Path) -> str:
-    """Copy where the remote is, and nothing that could start a program."""
-    import configparser
-
-    from mlgitops.storage.remote import find_cache
-
-    config = configparser.ConfigParser(interpolation=None)
-    try:
-        config.read([project / ".dvc" / "config", project / ".dvc" / "config.local"], "utf-8")
-    except (configparser.Error, UnicodeDecodeError) as error:
-        raise MlgitopsError("not a DVC configuration", where=".dvc/config") from error
-    lines = ["[core]", "no_scm = true", "analytics = false"]
-    remote = config.get("core", "remote", fallback=None)
-    if remote is None or "\n" in remote:
-        raise MlgitopsError("no default remote is named", where=".dvc/config")
-    lines += [f"remote = {remote}", "[cache]", f"dir = {find_cache(project)}"]
-    section = f"'remote \"{remote}\"'"
-    lines += [f"[{section}]"]
-    for key, value in config.items(section) if config.has_section(section) else ():
-        if key in ALLOWED_OPTIONS and "\n" not in value:
-            lines.append(f"{key} = {_absolute(project, value) if key == 'url' else value}")
-    return "\n".join(lines) + "\n"
-
-
-def _absolute(project: Path, url: str) -> str:
-    """Resolve a relative address as DVC does, from the .dvc folder."""
-    return url if "://" in url else str((project / ".dvc" / Path(url).expanduser()).resolve())

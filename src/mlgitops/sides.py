@@ -98,10 +98,13 @@ def fetch_missing(
     if not missing:
         return
     from mlgitops.objects import fetch_objects
+    from mlgitops.storage.configuration import CONFIG
 
+    # What head says of the storage is code of the pull request; base's is reviewed.
+    config = base.folder.read(base.sha, CONFIG) or b"" if base.sha is not None else None
     try:
         with console.step(f"fetching {len(missing)} file(s) from the storage"):
-            fetch_objects(head.folder.place, missing.values())
+            fetch_objects(head.folder.place, missing.values(), config=config)
     except MlgitopsError as error:
         head.notices.append(
             f"The storage could not be read: {error.what.splitlines()[0]}"[:_MAX_TEXT]

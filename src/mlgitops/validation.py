@@ -6,9 +6,7 @@ Reads the work tree; runs nothing of it. Whether dvc.lock is up to date is not a
 
 from __future__ import annotations
 
-import configparser
 import csv
-import re
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -20,6 +18,7 @@ from mlgitops.metrics import parse_metrics
 from mlgitops.parsing import Place, Value, parse_yaml
 from mlgitops.pickles import LOOK, find_pickle
 from mlgitops.pipeline import Pipeline, join_path, read_pipeline
+from mlgitops.storage.configuration import CONFIG, check_config, check_tracked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,15 +30,7 @@ if TYPE_CHECKING:
 
 POLICY = "policy.yaml"
 CONTRACT = "contract.yaml"
-DVC_CONFIG = ".dvc/config"
 PLACEHOLDER = "your-org/mlgitops"
-#: What a committed `.dvc/config` may set: nothing that starts a program or reads elsewhere.
-ALLOWED_CORE = frozenset({"remote", "analytics", "autostage"})
-ALLOWED_REMOTE = frozenset(
-    {"url", "verify", "region", "version_aware", "endpointurl"}
-    | {"projectname", "account_name", "user", "port"}
-)
-_REMOTE = re.compile(r"^'?remote \"([^\"]*)\"'?$")
 _FEW = 5
 _MAX_HEADER = 2**16
 #: Columns of predictions that are nothing to slice by.
@@ -53,8 +44,11 @@ class Findings(Struct, kw_only=True):
     warnings: list[MlgitopsError] = []
 
 
-def validate_project(folder: Folder) -> Findings:
-    """Check everything that can be checked without running the project."""
+def validate_project(folder: Folder, base: str | None = None) -> Findings:
+    """Check everything that can be checked without running the project.
+
+    With ``base``, a sha, a change that moves the storage's address is a mistake too.
+    """
     findings = Findings()
     pipeline = _check_pipeline(folder, findings)
     policy = _check_policy(folder, findings)
@@ -63,11 +57,13 @@ def validate_project(folder: Folder) -> Findings:
         findings.mistakes += check_names(policy, metrics, _read_lines(folder))
         findings.mistakes += _check_files(policy, folder, pipeline)
         findings.mistakes += _check_columns(policy, folder)
-    data = folder.read(None, DVC_CONFIG)
-    findings.mistakes += check_dvc_config(data) if data is not None else []
+    findings.mistakes += check_config(
+        folder.read(None, CONFIG), folder.read(base, CONFIG) if base else None
+    )
+    findings.mistakes += check_tracked(folder.list_files(None))
     findings.mistakes += _check_models(folder, pipeline, policy)
     findings.mistakes += _check_contract(folder, pipeline)
-    findings.warnings += _check_toolkit(folder)
+    findings.warnings += [*_check_toolkit(folder), *_check_new_storage(folder, base)]
     return findings
 
 
@@ -249,36 +245,12 @@ def _read_header(place: Path, root: Path) -> list[str] | None:
     return [name.strip() for name in names if name.strip() not in _ROLES and name[:6] != "score_"]
 
 
-def check_dvc_config(data: bytes) -> list[MlgitopsError]:
-    """Refuse settings that would let a pull request run programs or read elsewhere."""
-    config = configparser.ConfigParser(interpolation=None)
-    try:
-        config.read_string(data.decode())
-    except (configparser.Error, UnicodeDecodeError) as error:
-        what = f"not a DVC configuration: {str(error).splitlines()[0]}"
-        return [MlgitopsError(what, where=DVC_CONFIG)]
-    mistakes = [_forbid(section, key) for section, key in _list_forbidden(config)]
-    for section in config.sections():
-        found = _REMOTE.match(section)
-        if found and config.get(section, "verify", fallback="false").lower() != "true":
-            hint = "add `verify = true`: DVC then checks every object that it fetches"
-            what = f"the remote `{found.group(1)}` does not verify"
-            mistakes.append(MlgitopsError(what, where=DVC_CONFIG, hint=hint))
-    return mistakes
-
-
-def _list_forbidden(config: configparser.ConfigParser) -> Iterator[tuple[str, str]]:
-    for section in config.sections():
-        if section == "core":
-            allowed = ALLOWED_CORE
-        else:
-            allowed = ALLOWED_REMOTE if _REMOTE.match(section) else frozenset()
-        yield from ((section, key) for key in config[section] if key not in allowed)
-
-
-def _forbid(section: str, key: str) -> MlgitopsError:
-    hint = "set it in .dvc/config.local, which is yours alone and not committed"
-    return MlgitopsError(f"`{key}` in [{section}] is not allowed", where=DVC_CONFIG, hint=hint)
+def _check_new_storage(folder: Folder, base: str | None) -> Iterator[MlgitopsError]:
+    """Warn of a first `.dvc/config`: the jobs of a pull request take the base's."""
+    first = base is not None and folder.read(base, CONFIG) is None
+    if first and folder.read(None, CONFIG) is not None:
+        what = "the base has none yet: this pull request's runs reach no storage"
+        yield MlgitopsError(what, where=CONFIG, hint="merge it on its own first")
 
 
 def _check_models(

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 COMPUTE = [
     ("compute", "Check out the pull request"),
     ("compute", "Set up Python"),
-    ("compute", "Install the locked environments"),
     ("compute", "Check the project"),
+    ("compute", "Install the locked environments"),
     ("compute", "Run what changed of the pipeline"),
     ("compute", "Compare with the base"),
     ("compute", "Hand over the report"),

@@ -240,6 +240,32 @@ def test_metrics_kept_by_dvc_are_found_or_said_to_be_missing(
         assert (found.code, kinds(found.report)["a"]) == (0, "improved")
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_what_is_fetched_comes_from_the_bases_storage(
+    project: DvcProject,
+    compare: Any,  # noqa: ANN401
+    tmp_path: Path,
+    moved: bool,
+) -> None:
+    """A head that points at another storage is compared from the one that base names."""
+    config = "[core]\nremote = s\n['remote \"s\"']\nurl = {}\nverify = true\n"
+    store, other = tmp_path / "store", tmp_path / "other"
+    project.put("dvc.yaml", "stages: {e: {cmd: x, metrics: [m.json]}}")
+    project.put("policy.yaml", "version: 1\nmetrics: {a: {max_worsening: 0.1}}\n")
+    for value, place in ((0.5, store), (0.6, other if moved else store)):
+        entry = project._entry("m.json", json.dumps({"a": value}).encode())
+        project.put("dvc.lock", json.dumps({"stages": {"e": {"cmd": "x", "outs": [entry]}}}))
+        project.put(".dvc/config", config.format(place))
+        project.commit()
+    project.fill(other)
+    project.put(".dvc/config", config.format(tmp_path / "nowhere"))  # of no commit
+    if not moved:
+        other.rename(store)
+    found = compare(project, "--json", "--base", "HEAD~1", "--head", "HEAD")
+    assert found.code == (1 if moved else 0)
+    assert ("could not be read" in " ".join(found.report["notices"])) == moved
+
+
 @pytest.mark.parametrize(
     ("path", "text", "inputs"),
     [

@@ -94,6 +94,41 @@ def test_base_without_a_lock_runs_everything(tmp_path: Path) -> None:
     assert train(project, base=base) == {"double": "ran", "total": "ran"}
 
 
+def test_the_storage_is_the_bases(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --base a pull request that points at another storage reads the reviewed one."""
+    project = make_project(tmp_path / "project", url=str(tmp_path / "store"))
+    train(project)
+    base = commit(project, "Train")
+    origin = make_origin(project, tmp_path / "origin.git")
+    publish_objects(project, quiet())
+    other = clone(origin, tmp_path / "clone")
+    config = other / ".dvc/config"
+    config.write_text(config.read_text().replace("/store", "/elsewhere"))
+    (other / "src/demo/total.py").write_text((other / "src/demo/total.py").read_text() + "# x\n")
+    head = commit(other, "Point elsewhere")
+    assert run(["train", "--directory", str(other), "--base", base]) == 0
+    printed = capsys.readouterr()
+    assert "double               restored" in printed.out
+    assert ".dvc/config is taken from the base" in printed.err
+    assert not (tmp_path / "elsewhere").exists()
+    assert "/elsewhere" in config.read_text()
+    assert git(other, "diff", "--name-only", head) == "dvc.lock"
+
+
+def test_a_local_configuration_in_git_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would win over the base's, so nothing is fetched and nothing runs."""
+    project = make_project(tmp_path / "project")
+    base = git(project, "rev-parse", "HEAD")
+    (project / ".dvc/config.local").write_text("[core]\n    remote = other\n")
+    git(project, "add", "--force", ".dvc/config.local")
+    commit(project, "Decide for DVC")
+    assert run(["train", "--directory", str(project), "--base", base]) == 2
+    assert ".dvc/config.local: DVC's own files" in capsys.readouterr().err
+    assert not (project / "data/double.csv").exists()
+
+
 def test_record_and_json_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`--json` prints what `.mlgitops/run.json` holds: name, state and seconds of each stage."""
     project = make_project(tmp_path / "project")

@@ -11,7 +11,6 @@ from builders import GitRepository
 from dvc_project import DvcProject
 
 from mlgitops.cli import run
-from mlgitops.validation import check_dvc_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,31 +145,44 @@ def test_a_pickle_is_refused_whatever_its_name(
     assert "skops" in mistakes[0]["hint"]
 
 
-REMOTE = "['remote \"s\"']\nurl = s3://b\nverify = true\n"
+def test_a_pull_request_does_not_move_the_storage(
+    project: DvcProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --base, another address is a mistake that names both and the way in two steps."""
+    remote = "['remote \"s\"']\nurl = s3://b\nverify = true\n"
+    project.put(".dvc/config", "[core]\nremote = s\n" + remote)
+    base = project.commit()
+    project.put(".dvc/config", "[core]\nremote = s\n" + remote.replace("s3://b", "s3://other"))
+    words = ["validate", "--directory", str(project.root), "--json"]
+    assert run([*words]) == 0
+    capsys.readouterr()
+    assert run([*words, "--base", base]) == 2
+    (mistake,) = json.loads(capsys.readouterr().out)["mistakes"]
+    assert mistake["what"] == "`url` of the remote `s` is s3://other, and at the base s3://b"
+    assert "merge that, then make it the default" in mistake["hint"]
 
 
-@pytest.mark.parametrize(
-    ("text", "count"),
-    [
-        ("[core]\nremote = s\nanalytics = false\nautostage = true\n" + REMOTE, 0),
-        (REMOTE + "region = eu-central-1\nversion_aware = true\n", 0),
-        (REMOTE.replace("verify = true\n", ""), 1),
-        (REMOTE.replace("true", "false"), 1),
-        (REMOTE + "password = x\n", 1),
-        (REMOTE + "ask_password = true\nkeyfile = /x\ncredentialpath = y\n", 3),
-        ("[cache]\ndir = /x\ntype = symlink\n", 2),
-        ("[core]\nsite_cache_dir = /x\nno_scm = true\n", 2),
-        ("[db]\nurl = x\n", 1),
-        ("[exp]\ncode = x\n", 1),
-        ("[hydra]\nenabled = true\nplugins_path = x\n", 2),
-        ("[plots]\nhtml_template = x\n", 1),
-        ("nonsense", 1),
-        ("[core]\n[core]\n", 1),
-    ],
-)
-def test_the_committed_dvc_configuration_has_an_allow_list(text: str, count: int) -> None:
-    """Only settings that start no program and read nowhere else may be committed."""
-    assert len(check_dvc_config(text.encode())) == count
+def test_a_first_configuration_is_a_warning(
+    project: DvcProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the base has no storage, the pull request that brings it is told what that means."""
+    project.git("rm", "--quiet", ".dvc/config")
+    base = project.commit()
+    project.put(".dvc/config", "[core]\nanalytics = false\n")
+    assert run(["validate", "--directory", str(project.root), "--base", base]) == 0
+    assert "the base has none yet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", [".dvc/config.local", ".dvc/cache/files/md5/00/0", ".DVC/tmp/x"])
+def test_what_is_dvcs_own_is_not_committed(
+    project: DvcProject, capsys: pytest.CaptureFixture[str], path: str
+) -> None:
+    """A local configuration in git would win over the reviewed one."""
+    project.put(path, "x")
+    project.git("add", "--force", path)
+    code, mistakes, _ = validate(project, capsys)
+    assert code == 2
+    assert [each["where"] for each in mistakes] == [path]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import pytest
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.model import DataVersion
-from mlgitops.objects import _write_config, fetch_objects, find_object, read_object
+from mlgitops.objects import fetch_objects, find_object, read_object
+from mlgitops.storage.scratch import open_scratch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +59,8 @@ def test_only_the_address_is_copied_for_fetching(project: Path) -> None:
     """Nothing of the project's configuration that could start a program reaches dvc."""
     with (project / ".dvc" / "config").open("a") as file:
         file.write("ask_password = true\nuser = u\nport = 1\n  [evil]\n[exp]\ncode = x\n")
-    written = _write_config(project)
+    with open_scratch(project) as place:
+        written = (place / ".dvc" / "config").read_text()
     assert f"url = {(project / '../store').resolve()}" in written
     assert "user = u" in written
     assert not {"ask_password", "[evil]", "[exp]", "port"} & set(

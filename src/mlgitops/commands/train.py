@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mlgitops.errors import EXIT_PASS
 from mlgitops.storage import prepare_storage
+from mlgitops.storage.configuration import use_base
 from mlgitops.training import RUN_FILE, run_pipeline
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ _EPILOG = """\
 Runs `dvc repro` in the project's own environments: only the stages whose code, data or
 parameters changed, fetching only the data they need. With --base the run starts from that
 revision's dvc.lock: a lock entry of a pull request is a claim, so a stage is skipped only
-where the base agrees. Writes .mlgitops/run.json and .mlgitops/train.log.
+where the base agrees. The storage is where that revision's .dvc/config says. Writes
+.mlgitops/run.json and .mlgitops/train.log.
 
 What the run took (seconds and peak memory of each stage, the model's latency) goes to
 reports/cost.json: commit it, and pull requests show and judge the cost. With --base it goes to
@@ -47,8 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Prepare the storage, run the pipeline, show the stages."""
     project = args.directory.absolute()
-    prepare_storage(project, console)
-    stages = run_pipeline(project, console, base=args.base, force=args.force)
+    with use_base(project, args.base, console):
+        prepare_storage(project, console)
+        stages = run_pipeline(project, console, base=args.base, force=args.force)
     if args.json:
         console.result(json.dumps({"stages": [asdict(stage) for stage in stages]}, indent=2))
         return EXIT_PASS

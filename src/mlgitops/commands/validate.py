@@ -19,9 +19,11 @@ EXAMPLES = """\
 examples:
   mlgitops validate
   mlgitops validate --json
+  mlgitops validate --base origin/main
 
 It reads policy.yaml, dvc.yaml, dvc.lock, metrics, .dvc/config, contract.yaml, the workflows
-and the model files as they stand on disk, runs none of them, and lists every mistake.
+and the model files as they stand on disk, runs none of them, and lists every mistake. With
+--base, a storage that is not at the base's address is one.
 
 exit codes: 0 nothing wrong (there may be warnings), 2 mistakes
 """
@@ -32,6 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
     parser.add_argument(
         "--directory", metavar="DIR", default=".", help="the project (default: this folder)"
+    )
+    parser.add_argument(
+        "--base", metavar="REV", help="the storage must be where this revision says"
     )
     parser.add_argument("--json", action="store_true", help="print what was found as JSON")
 
@@ -45,7 +50,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     start = Path(args.directory)
     with Repository(start) as repository:
         folder = Folder(repository, find_project(start, repository.root))
-        findings = validate_project(folder)
+        base = repository.resolve(args.base) if args.base else None
+        findings = validate_project(folder, base)
     if args.json:
         console.result(json.dumps(_as_json(findings), indent=2))
     else:
