@@ -1,7 +1,10 @@
 """The whole `mlgitops compare` with intervals: one process, from two commits to the verdict.
 
-Predictions stand in DVC's cache, as after a run. The time to read both files is measured in a
-process of its own and taken off, as the promise is for what comes beyond reading.
+Predictions stand in DVC's cache, as after a run. Every metric of the metrics file is one that
+the predictions give, and must come out with an interval; slices and charts are made too.
+*Reading* is what `read_predictions` takes of the processor for both files, bytes to columns,
+in a process of its own. *Beyond* is all the rest of the command: Python's start, imports, git,
+matching, intervals, slices, charts, the report.
 """
 
 from __future__ import annotations
@@ -9,12 +12,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn import metrics as sk
@@ -22,14 +24,16 @@ from sklearn import metrics as sk
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Rows, with average precision or not, processor seconds promised, and of what.
+#: Rows, with average precision or not, processor seconds promised (None: none), and of what.
 PROMISES = (
     (10_000, True, 0.5, "in all"),
     (1_000_000, False, 1.0, "beyond reading"),
     (1_000_000, True, 4.0, "beyond reading"),
+    (10_000_000, True, None, "beyond reading"),
 )
+_MOST_MEMORY = 2_000  # MB, at any of these sizes
+_RUNS = 3  # the quickest counts: other work on the machine only adds
 _BOUNDARY = 0.5
-_AVERAGE_PRECISION = "  test.average_precision: {greater_is_better: true, max_worsening: 0.005}\n"
 _DVC_YAML = """\
 stages:
   evaluate:
@@ -44,99 +48,158 @@ files: {predictions: predictions.csv}
 metrics:
   test.roc_auc: {greater_is_better: true, max_worsening: 0.005}
   test.accuracy: {greater_is_better: true, max_worsening: 0.005}
-  test.balanced_accuracy: {greater_is_better: true, max_worsening: 0.005}
   test.f1: {greater_is_better: true, max_worsening: 0.005}
-  test.mcc: {greater_is_better: true, max_worsening: 0.005}
   test.log_loss: {greater_is_better: false, max_worsening: 0.005}
-  test.brier: {greater_is_better: false, max_worsening: 0.005}
-"""
-_SLICES = """\
 slices:
   - {by: [carrier], metric: accuracy, statistic: difference, max_value: 0.9, min_rows: 100}
+  - {by: [carrier], metric: true_positive_rate, statistic: ratio, min_value: 0.1, min_rows: 100}
+  - {by: [origin], metric: calibration, statistic: maximum, max_value: 0.5, min_rows: 100}
 """
-_READ = "from mlgitops.predictions import read_predictions; import sys; from pathlib import Path\n"
-_READ += "for path in sys.argv[1:]: read_predictions(Path(path), where=path)"
+_READ = """\
+import sys, time
+from pathlib import Path
+import numpy
+from mlgitops.predictions import read_predictions
+start = time.process_time()
+for path in sys.argv[1:]:
+    read_predictions(Path(path), where=path)
+print(time.process_time() - start)
+"""
+_COMPARE = ["compare", "--base", "HEAD~1", "--head", "HEAD", "--json"]
+
+
+class Run(NamedTuple):
+    """What one process used and printed."""
+
+    seconds: float  # of the processor
+    megabytes: float  # at the peak
+    out: str
 
 
 def main() -> bool:
     """Print processor seconds by rows; return whether the promises hold."""
-    print("| rows | judged metrics | whole command, CPU s | of it reading | promised | peak MB |")
-    print("| ---: | --- | ---: | ---: | ---: | ---: |")
+    print("Processor seconds of the whole `mlgitops compare`, with 4 judged metrics and 3 slice")
+    print("rules. Reading: both files to columns; beyond: all else, Python's start included.\n")
+    print("| rows | metrics with an interval | whole | reading | beyond | promised | peak MB |")
+    print("| ---: | --- | ---: | ---: | ---: | ---: | ---: |")
     kept = True
     for rows, precision, promise, scope in PROMISES:
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder)
-            policy = _POLICY + _AVERAGE_PRECISION if precision else _POLICY
-            files = make_repository(root, rows, policy + _SLICES)
-            reading, _ = time_process([sys.executable, "-c", _READ, *map(str, files)], root)
-            words = ["compare", "--base", "HEAD~1", "--head", "HEAD", "--json"]
-            whole, peak = time_process([sys.executable, "-m", "mlgitops", *words], root)
-        kept &= (whole - reading if scope == "beyond reading" else whole) <= promise
-        named = "7 and average precision" if precision else "7"
+            files = make_repository(root, rows, precision=precision)
+            read = [sys.executable, "-c", _READ, *map(str, files)]
+            reading = min(float(run_process(read, root).out) for _ in range(_RUNS))
+            whole = [sys.executable, "-m", "mlgitops", *_COMPARE]
+            runs = [run_process(whole, root) for _ in range(_RUNS)]
+        seconds, peak = min(run.seconds for run in runs), max(run.megabytes for run in runs)
+        beyond = seconds - reading
+        kept &= promise is None or (beyond if scope == "beyond reading" else seconds) <= promise
+        kept &= peak <= _MOST_MEMORY
+        named = f"{count_intervals(runs[0].out)}, average precision {'too' if precision else 'not'}"
+        limit = f"at most {promise} {scope}" if promise else f"at most {_MOST_MEMORY:,} MB"
         print(
-            f"| {rows:,} | {named} | {whole:.2f} | {reading:.2f} | "
-            f"at most {promise} {scope} | {peak:,.0f} |"
+            f"| {rows:,} | {named} | {seconds:.2f} | {reading:.2f} | {beyond:.2f} | {limit} | "
+            f"{peak:,.0f} |"
         )
     return kept
 
 
-def make_repository(root: Path, rows: int, policy: str) -> list[Path]:
+def count_intervals(out: str) -> int:
+    """Return the number of metrics in the report, all of which must have an interval."""
+    report = json.loads(out)
+    assert all(metric["evidence"]["interval"] for metric in report["metrics"])
+    assert report["charts"]
+    assert not any(facts["reason"] for facts in report["slices"])
+    return len(report["metrics"])
+
+
+def make_repository(root: Path, rows: int, *, precision: bool) -> list[Path]:
     """Make two commits whose predictions differ; return the two cached files."""
     (root / ".dvc").mkdir()
     (root / ".dvc/config").write_text("[core]\n    analytics = false\n")
     (root / ".gitignore").write_text("/predictions.csv\n/.dvc/cache\n")
     (root / "dvc.yaml").write_text(_DVC_YAML)
-    (root / "policy.yaml").write_text(policy)
+    (root / "policy.yaml").write_text(_POLICY)
     git(root, "init", "--quiet")
     rng = np.random.default_rng(0)
     truth = rng.normal(size=rows)
-    target = (truth + rng.normal(size=rows) > 1).astype(int)
-    carrier = rng.integers(0, 20, rows)
+    columns: dict[str, NDArray[Any]] = {
+        "target": (truth + rng.normal(size=rows) > 1).astype(np.int8),
+        "carrier": rng.integers(0, 20, rows),
+        "origin": rng.integers(0, 3, rows),
+    }
     files = []
     for noise in (1.0, 0.9):
         odds = np.exp(truth - 1 + noise * rng.normal(size=rows))
         score = np.round(np.clip(odds / (1 + odds), 0.001, 0.999), 6).astype(np.float64)
-        files.append(commit_run(root, target, score, carrier))
+        files.append(commit_run(root, columns, score, precision=precision))
     return files
 
 
 def commit_run(
-    root: Path, target: NDArray[np.int64], score: NDArray[np.float64], carrier: NDArray[np.int64]
+    root: Path, columns: dict[str, NDArray[Any]], score: NDArray[np.float64], *, precision: bool
 ) -> Path:
     """Commit what one evaluation would leave; return the place of its predictions."""
-    guess = (score >= _BOUNDARY).astype(int)
-    lines = (
-        f"r{at},{t},{g},{s:.6f},C{c}"
-        for at, (t, g, s, c) in enumerate(zip(target, guess, score, carrier, strict=True))
-    )
-    data = ("id,target,prediction,score,carrier\n" + "\n".join(lines) + "\n").encode()
-    digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    import pyarrow as pa
+    from pyarrow import csv
+
+    guess = (score >= _BOUNDARY).astype(np.int8)
+    names = [pa.array([f"{letter}{at}" for at in range(20)]) for letter in "CO"]
+    table = pa.table({
+        "id": pa.compute.binary_join_element_wise(
+            "r", pa.array(np.arange(len(score))).cast(pa.string()), ""
+        ),
+        "target": columns["target"],
+        "prediction": guess,
+        "score": score,
+        "carrier": names[0].take(pa.array(columns["carrier"])),
+        "origin": names[1].take(pa.array(columns["origin"])),
+    })  # fmt: skip
+    written = root / ".dvc/written.csv"
+    csv.write_csv(table, str(written), csv.WriteOptions(quoting_style="none"))
+    with written.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "md5").hexdigest()
     place = root / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_bytes(data)
-    out = {"path": "predictions.csv", "hash": "md5", "md5": digest, "size": len(data)}
+    size = written.rename(place).stat().st_size
+    out = {"path": "predictions.csv", "hash": "md5", "md5": digest, "size": size}
     stages = {"evaluate": {"cmd": "python evaluate.py", "outs": [out]}}
     (root / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": stages}))
-    (root / "metrics.json").write_text(json.dumps({"test": measure(target, guess, score)}))
+    values = measure(columns["target"], guess, score, precision=precision)
+    (root / "metrics.json").write_text(json.dumps({"test": values}))
+    (root / ".gitignore").write_text("/predictions.csv\n/.dvc/cache\n/.dvc/written.csv\n")
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "--message", "Run")
     return place
 
 
 def measure(
-    target: NDArray[np.int64], guess: NDArray[np.int64], score: NDArray[np.float64]
+    target: NDArray[np.int8],
+    guess: NDArray[np.int8],
+    score: NDArray[np.float64],
+    *,
+    precision: bool,
 ) -> dict[str, float]:
-    """Return the metrics of the policy, by scikit-learn."""
-    return {
-        "roc_auc": float(sk.roc_auc_score(target, score)),
-        "average_precision": float(sk.average_precision_score(target, score)),
-        "accuracy": float(sk.accuracy_score(target, guess)),
-        "balanced_accuracy": float(sk.balanced_accuracy_score(target, guess)),
-        "f1": float(sk.f1_score(target, guess)),
-        "mcc": float(sk.matthews_corrcoef(target, guess)),
-        "log_loss": float(sk.log_loss(target, score)),
-        "brier": float(sk.brier_score_loss(target, score)),
+    """Return the metrics by scikit-learn; those of counts from the four cells that there are."""
+    rows = np.bincount(2 * target + guess, minlength=4)
+    cells = {"y_true": [0, 0, 1, 1], "y_pred": [0, 1, 0, 1], "sample_weight": rows}
+    averages = ("macro", "micro", "weighted")
+    values = {
+        "accuracy": sk.accuracy_score(**cells),
+        "balanced_accuracy": sk.balanced_accuracy_score(**cells),
+        "cohen_kappa": sk.cohen_kappa_score([0, 0, 1, 1], [0, 1, 0, 1], sample_weight=rows),
+        "mcc": sk.matthews_corrcoef(**cells),
+        "f1": sk.f1_score(**cells),
+        "precision": sk.precision_score(**cells),
+        "recall": sk.recall_score(**cells),
+        **{f"f1_{average}": sk.f1_score(**cells, average=average) for average in averages},
+        "roc_auc": sk.roc_auc_score(target, score),
+        "log_loss": sk.log_loss(target, score),
+        "brier": sk.brier_score_loss(target, score),
     }
+    if precision:
+        values["average_precision"] = sk.average_precision_score(target, score)
+    return {name: float(value) for name, value in values.items()}
 
 
 def git(root: Path, *words: str) -> None:
@@ -145,17 +208,20 @@ def git(root: Path, *words: str) -> None:
     subprocess.run(["git", *identity, *words], cwd=root, check=True)
 
 
-def time_process(command: list[str], root: Path) -> tuple[float, float]:
-    """Run ``command`` once to warm up and once counted: processor seconds, peak megabytes."""
+def run_process(command: list[str], root: Path) -> Run:
+    """Run ``command`` to its end, and return what it used, by the operating system's count."""
     env = {key: text for key, text in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    used = 0.0
-    for _ in range(2):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run(command, cwd=root, env=env, capture_output=True, check=False)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert done.returncode in (0, 1), done.stderr.decode()
-        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return used, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1_000
+    with (
+        tempfile.TemporaryFile("w+") as out,
+        subprocess.Popen(command, cwd=root, env=env, stdout=out, stderr=subprocess.PIPE) as child,
+    ):
+        assert child.stderr is not None
+        told = child.stderr.read()
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        assert child.returncode in (0, 1), told.decode()
+        out.seek(0)
+        return Run(used.ru_utime + used.ru_stime, used.ru_maxrss / 1_000, out.read())
 
 
 if __name__ == "__main__":

@@ -128,7 +128,7 @@ class Comparison:
     def _reaches_zero(self) -> bool:
         """Tell whether a model gives a class probability 0, whether or not it was right."""
         scores = [*self.pair.base_scores.values(), *self.pair.head_scores.values()]
-        return any(bool(((score <= 0) | (score >= 1)).any()) for score in scores)
+        return any(bool(score.min() <= 0 or score.max() >= 1) for score in scores)
 
     def _losses(self, name: str, scores: Mapping[str, Floats], side: str) -> Floats:
         """Return each row's log loss or Brier score."""
@@ -229,9 +229,8 @@ def _identical(value: float | NDArray[np.float64], why: str) -> Estimate:
 
 
 def _check_finite(values: Floats, side: str) -> Floats:
-    finite = np.isfinite(values)
-    if not finite.all():
-        bad = np.flatnonzero(~finite)
+    if not (np.isfinite(values.min()) and np.isfinite(values.max())):  # NaN spreads to both
+        bad = np.flatnonzero(~np.isfinite(values))
         raise Undefined(
             f"{side} has {len(bad):,} value(s) that are not finite, the first in matched row"
             f" {int(bad[0]) + 1:,}"

@@ -34,11 +34,16 @@ def compare_means(base: Floats, head: Floats) -> tuple[Values, float, Floats]:
     values = float(base.mean()), float(head.mean())
     difference -= delta
     # What is left of equal differences is rounding, not spread.
-    scale = 16 * np.finfo(np.float64).eps * (float(np.abs(base).max()) + abs(delta))
-    if float(np.abs(difference).max(initial=0)) <= scale:
+    scale = 16 * np.finfo(np.float64).eps * (_find_largest(base) + abs(delta))
+    if _find_largest(difference) <= scale:
         difference[:] = 0
     difference /= math.sqrt(rows * (rows - 1))
     return values, delta, difference
+
+
+def _find_largest(values: Floats) -> float:
+    """Return the largest absolute value; NaN when there is one."""
+    return float(np.maximum(-values.min(), values.max()))
 
 
 def compare_roots(base: Floats, head: Floats) -> tuple[Values, Floats]:
@@ -129,4 +134,6 @@ def pinball(quantile: float) -> Callable[[Floats, Floats], Floats]:
 
 def log_loss(probability: Floats) -> Floats:
     """Return the log loss of each row, given the probability of its own class."""
-    return -np.log(np.clip(probability, _SMALLEST, 1 - _SMALLEST))
+    loss = np.clip(probability, _SMALLEST, 1 - _SMALLEST)
+    np.log(loss, out=loss)
+    return np.negative(loss, out=loss)

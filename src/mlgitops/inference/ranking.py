@@ -41,7 +41,7 @@ class Ranking:
         return values[self.place]
 
 
-def rank_scores(score: Floats, target: NDArray[np.bool_]) -> Ranking:
+def rank_scores(score: Floats | NDArray[np.integer], target: NDArray[np.bool_]) -> Ranking:
     """Sort the rows by score; equal scores form one group. ``target``: which are positive."""
     order = np.argsort(score)
     ranked, positive = score[order], target[order]

@@ -100,9 +100,8 @@ class Slicer:
         key = (rule.by, rule.metric, rule.min_rows if ranked else 0)
         if key not in self._linears:
             if ranked:
-                found = linearise_ranking(
-                    self._pair, self._source.find_positive(), groups, rule.min_rows
-                )
+                self._source.check_class(rule.metric)
+                found = linearise_ranking(self._pair, groups, rule.min_rows)
             else:
                 units, terms = self._source.find_terms(
                     rule.metric, groups.codes, len(groups.rows), by_row=bool(self._cluster)

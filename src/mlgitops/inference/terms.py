@@ -35,15 +35,26 @@ class Units:
     """Rows, or cells of rows that are alike: the group of each, and how many rows it holds."""
 
     group: NDArray[np.intp]
-    rows: Floats
+    rows: Floats | None = None  # None: each unit is one row
+
+    def count(self, groups: int) -> Floats:
+        """Return the number of rows of each group."""
+        found = np.bincount(self.group, weights=self.rows, minlength=groups)
+        return found.astype(np.float64, copy=False)
+
+    def sum(self, values: Floats, groups: int) -> Floats:
+        """Return the sum of each group; all rows of a unit have its value."""
+        weights = values if self.rows is None else self.rows * values
+        found = np.bincount(self.group, weights=weights, minlength=groups)
+        return found.astype(np.float64, copy=False)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Terms:
     """What each unit adds to the two sums of a metric, at base and head."""
 
-    base: tuple[Floats, Floats]  # above and below the line
-    head: tuple[Floats, Floats]
+    base: tuple[Floats, Floats | None]  # above and below the line; None: 1 for each row
+    head: tuple[Floats, Floats | None]
     root: bool = False  # the metric is the root of the ratio
     share: bool = False  # what is counted is 0 or 1, out of the same rows on both sides
     zero: bool = False  # nothing below the line means 0, as in scikit-learn
@@ -88,16 +99,16 @@ class Source:
             coded = self.pair.coded
             units, cells = _count_units(coded, group, groups, by_row=by_row)
             return units, _rate_terms(name, coded, self._find_class(name, label), cells)
-        units = Units(group=group, rows=np.ones(len(group)))
+        units = Units(group=group)
         if name in _ERRORS:
             return units, self._error_terms(name)
         if name in ("calibration", "brier", "log_loss"):
             return units, self._score_terms(name, label)
         raise Undefined(f"no method is known for the slice metric `{metric[:80]}`")
 
-    def find_positive(self) -> Flags:
-        """Return which rows are of the positive class."""
-        return np.asarray(self.pair.coded.target == self._find_class("roc_auc", None))
+    def check_class(self, name: str) -> None:
+        """Raise Undefined unless it is clear which class ``name`` is of."""
+        self._find_class(name, None)
 
     def _find_class(self, name: str, label: str | None) -> int:
         """Return the class that counts as positive: the one named, or the last of two."""
@@ -117,9 +128,9 @@ class Source:
 
     def _error_terms(self, name: str) -> Terms:
         target, base, head = (self._read_numbers(what) for what in ("target", "base", "head"))
-        one, ones = _ERRORS[name], np.ones(self.pair.rows)
+        one = _ERRORS[name]
         return Terms(
-            base=(one(target, base), ones), head=(one(target, head), ones), root=name == "rmse"
+            base=(one(target, base), None), head=(one(target, head), None), root=name == "rmse"
         )
 
     def _read_numbers(self, what: str) -> Floats:
@@ -136,11 +147,10 @@ class Source:
             if name == "calibration":
                 sides.append(score - target)
             elif name == "brier":
-                sides.append((score - target) ** 2)
+                sides.append(losses.squared(target, score))
             else:
                 sides.append(losses.log_loss(np.where(target, score, 1 - score)))
-        ones = np.ones(self.pair.rows)
-        return Terms(base=(sides[0], ones), head=(sides[1], ones))
+        return Terms(base=(sides[0], None), head=(sides[1], None))
 
     def _find_score(self, what: str, label: str | None) -> Floats:
         scores = getattr(self.pair, f"{what}_scores")
@@ -162,12 +172,13 @@ def _count_units(
     """Return the units, and target, base's and head's class of each."""
     classes = len(coded.labels)
     if by_row or groups * classes**3 > _DENSE:
-        return Units(group=group, rows=np.ones(len(group))), (
+        return Units(group=group), (
             coded.target.astype(np.intp), coded.base.astype(np.intp), coded.head.astype(np.intp)
         )  # fmt: skip
-    codes = group
+    codes = group.astype(np.min_scalar_type(groups * classes**3 - 1))
     for side in (coded.target, coded.base, coded.head):
-        codes = codes * classes + side
+        codes *= classes
+        codes += side
     total = np.bincount(codes)
     cells = np.flatnonzero(total)
     units = Units(group=cells // classes**3, rows=total[cells].astype(np.float64))
@@ -179,10 +190,9 @@ def _rate_terms(
 ) -> Terms:
     target, base, head = cells
     if name == "accuracy":
-        ones = np.ones(len(target))
         return Terms(
-            base=(_as_floats(base == target), ones),
-            head=(_as_floats(head == target), ones),
+            base=(_as_floats(base == target), None),
+            head=(_as_floats(head == target), None),
             share=True,
         )
     rate = _RATES[name]
