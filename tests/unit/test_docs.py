@@ -7,7 +7,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("actions/**/*.md")])
-LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
+LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)")
+HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 
 
 def test_the_page_of_commands_is_what_the_program_says() -> None:
@@ -20,9 +21,17 @@ def test_the_page_of_commands_is_what_the_program_says() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_within_the_project_leads_somewhere(page: Path) -> None:
-    """A page links only to files that exist."""
-    targets = LINK.findall(page.read_text(encoding="utf-8"))
-    assert [link for link in targets if not (page.parent / link).exists()] == []
+    """A page links only to files, and to headings in them, that exist."""
+    for path, heading in LINK.findall(page.read_text(encoding="utf-8")):
+        target = page.parent / path if path else page
+        assert target.exists(), path
+        assert not heading or heading in list_anchors(target), f"{path}#{heading}"
+
+
+def list_anchors(page: Path) -> set[str]:
+    """List what GitHub calls the headings of a page: small letters, words joined by hyphens."""
+    titles = HEADING.findall(page.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w -]", "", title.lower()).strip().replace(" ", "-") for title in titles}
 
 
 def test_every_make_target_that_a_page_names_exists() -> None:
