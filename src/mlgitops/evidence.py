@@ -80,6 +80,13 @@ class PredictionFiles:
             self._read[key] = _read(side, path)
         return self._read[key]
 
+    def find(self, side: SideFiles) -> Predictions | None:
+        """Read one side's; None when it has none, or none that can be read."""
+        try:
+            return self.read(side)
+        except MlgitopsError:
+            return None
+
     def on_same_rows(self, report: Report) -> bool:
         """Tell whether both sides' predictions are of the same test data, as far as is known."""
         return report.test_data is not TestData.CHANGED or self.base.rescored is not None
@@ -110,19 +117,47 @@ def _add_noise(report: Report, policy: Policy, files: PredictionFiles) -> Report
         return report
     if files.same and all(change.delta == 0 for change in judged.values()):
         return report
+    found: dict[Place, Evidence] = {}
+    charts: tuple[Chart, ...] = ()
+    problem = None
     try:
         found, charts = _compare(files.pair, judged, others, policy)
     except MlgitopsError as error:
-        return _with_notice(report, f"Noise was not estimated: {error.what}")
+        problem = error.what
+        report = _with_notice(report, f"Noise was not estimated: {problem}")
     except ImportError as error:
         if (error.name or "").partition(".")[0] != "numpy":
             raise
         hint = "the package numpy is not installed (`mlgitops[statistics]`)"
         return _with_notice(report, f"Noise was not estimated: {hint}.")
+    without = {place: problem or found[place].reason for place in judged
+               if problem or not found[place].interval}  # fmt: skip
+    lost = _find_lost(without, policy, files)
     metrics = tuple(
-        _attach(change, found.get((change.path, change.name))) for change in report.metrics
+        _refuse(change, lost[change.path, change.name])
+        if (change.path, change.name) in lost
+        else _attach(change, found.get((change.path, change.name)))
+        for change in report.metrics
     )
     return msgspec.structs.replace(report, metrics=metrics, charts=charts)
+
+
+def _find_lost(
+    without: Mapping[Place, str | None], policy: Policy, files: PredictionFiles
+) -> dict[Place, str]:
+    """Find the judged metrics whose interval the change took away, with the reason.
+
+    Base's predictions give them and head's do not: broken, gone, or of other rows. Plain numbers
+    must not decide then, or leaving predictions out would loosen the judgement.
+    """
+    base = files.find(files.base) if without else None
+    if base is None:
+        return {}
+    from mlgitops.inference.compare import find_lost
+
+    names = {name for _, name in without}
+    lost = find_lost(base, files.find(files.head), names, policy.cluster)
+    return {place: reason or "" for place, reason in without.items() if place[1] in lost}
 
 
 def _find_judged(report: Report, policy: Policy) -> dict[Place, MetricChange]:
@@ -200,6 +235,12 @@ def _attach(change: MetricChange, evidence: Evidence | None) -> MetricChange:
         )
         evidence = Evidence(rows=evidence.rows, reason=reason)
     return msgspec.structs.replace(change, evidence=evidence)
+
+
+def _refuse(change: MetricChange, reason: str) -> MetricChange:
+    """Make a metric incomparable that head's predictions no longer give."""
+    text = f"base's predictions give it and head's do not: {reason}"[:_MAX_TEXT]
+    return msgspec.structs.replace(change, reason=text, delta=None, relative_delta=None)
 
 
 def _with_notice(report: Report, text: str) -> Report:

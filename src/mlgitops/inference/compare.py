@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 #: How far two computations of one number may lie apart, as a part of its size.
 _ROUNDING = 1e-9
+_FEWEST = 2  # rows that any method needs
 
 
 def compare_predictions(
@@ -73,6 +74,21 @@ def read_alone(
     if isinstance(result, Undefined) or not _agree(result, stored):
         return None
     return _as_evidence(result, pair, confidence)
+
+
+def find_lost(
+    base: Predictions, head: Predictions | None, names: Iterable[str], cluster: str | None
+) -> list[str]:
+    """Return the metrics that base's predictions give, and head's do not, or on no common row.
+
+    Head's predictions are to blame then, rather than the metric or the test data.
+    """
+    alone = estimate_metrics(match_predictions(base, base), names, cluster)
+    given = [name for name, result in alone.items() if isinstance(result, Estimate)]
+    if head is None or match_predictions(base, head).rows < _FEWEST:
+        return given
+    other = estimate_metrics(match_predictions(head, head), given, cluster)
+    return [name for name in given if isinstance(other[name], Undefined)]
 
 
 def _agree(result: Estimate, stored: tuple[float, float]) -> bool:

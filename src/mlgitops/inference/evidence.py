@@ -89,11 +89,11 @@ class Comparison:
 
     def _estimate_ranking(self, name: str) -> Estimate:
         target, base, head = self._scores
+        warnings = ranking.check_ranking(target, (base, head))
         measure = ranking.place_rows if name == "roc_auc" else ranking.leave_out_rows
         if np.array_equal(base, head):
             value, _ = measure(self.pair.rankings[0])
             return _identical(value, "both models give the same score to every test row")
-        warnings = ranking.check_ranking(target, (base, head))
         one, other = (measure(side) for side in self.pair.rankings)
         values, delta, freedom = (one[0], other[0]), None, None
         if name == "roc_auc":
