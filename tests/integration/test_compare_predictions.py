@@ -140,3 +140,17 @@ def test_slices_are_judged(
     found = compare(project, "--json")
     assert (found.code, len(found.report["slices"])) == (code, 1)
     assert reason in " ".join(found.report["judgement"]["failures"])
+
+
+def test_slices_of_an_older_run_fail(project: DvcProject, compare: Any) -> None:  # noqa: ANN401
+    """Predictions that the pipeline did not make from what is judged say nothing of a group."""
+    project.put("policy.yaml", SLICED)
+    project.train(accuracy=0.89, predictions=slice_predictions(wrong=60))
+    project.commit()
+    assert compare(project).code == 0
+    project.put("evaluate.py", "print('measured otherwise')\n")
+    found = compare(project, "--json")
+    assert found.code == 1
+    assert "`reports/predictions.csv` is stale: stage `evaluate` has to run again" in " ".join(
+        found.report["judgement"]["failures"]
+    )

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mlgitops.judge import find_kind, find_margin, judge_report
 from mlgitops.model import (
+    Judgement,
     Kind,
     MetricChange,
     OnInconclusive,
@@ -234,3 +235,23 @@ def test_the_kind_of_a_report_with_no_side_is_sound() -> None:
         schema=1, key="m", base=Side(sha=None), head=Side(sha=None), test_data=TestData.UNKNOWN
     )
     assert judge_report(report, Policy()).judgement is not None
+
+
+@pytest.mark.parametrize("name", ["test.roc_auc", "test.log_loss", "model.size_mb"])
+@pytest.mark.parametrize("head", [0.0, 0.7, 1.0])
+def test_a_stale_metric_fails_whatever_its_value(name: str, head: float) -> None:
+    """A number of an older run is neither good nor bad: it fails, and says what to do."""
+    stale = "stage `train` has to run again (`mlgitops train`)"
+    changes = [
+        msgspec.structs.replace(make_change(name, 0.7, head, interval=(-1, 1)), stale=stale),
+        *(change for change in steady_changes() if change.name != name),
+    ]
+    judged = {found.name: found for found in _judge(*changes).metrics}
+    assert judged[name].verdict is Verdict.FAIL
+    assert judged[name].reasons == (f"is stale: {stale}",)
+
+
+def _judge(*changes: MetricChange) -> Judgement:
+    judgement = make_report(*changes).judgement
+    assert judgement is not None
+    return judgement
