@@ -9,18 +9,13 @@ empty value is left out: an action's input that was not given.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
-import shutil
-import subprocess
 import sys
-import tempfile
-import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-LOCK = ROOT / "requirements" / "helper.txt"
+# Every step pays for what is imported here: pathlib alone would take longer than the rest.
+ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+LOCK = os.path.join(ROOT, "requirements", "helper.txt")
 OLDEST = (3, 11)
 UNDECIDED = 2  # the helper's exit code for "could not decide"
 _START = (
@@ -30,73 +25,91 @@ _STAMP = ".mlgitops-ready"
 
 
 def main(words: list[str]) -> None:
-    """Make the environment when it is missing, then become the helper."""
+    """Make the environment when it is missing, then become the helper.
+
+    `--prepare` only makes it, and prints its interpreter on the last line.
+    """
     if sys.version_info < OLDEST:
         fail(f"mlgitops needs Python {OLDEST[0]}.{OLDEST[1]} or newer, this is {sys.version}")
     python = ensure_environment(environment_folder(), LOCK)
     if words == ["--prepare"]:
+        print(python)
         return
     sys.stdout.flush()
-    arguments = [str(python), "-I", "-c", _START, str(ROOT / "src"), *drop_empty(words)]
+    arguments = [python, "-I", "-c", _START, os.path.join(ROOT, "src"), *drop_empty(words)]
     os.execve(python, arguments, clean(dict(os.environ)))  # noqa: S606 - no shell by design
 
 
-def environment_folder() -> Path:
+def environment_folder() -> str:
     """Return where the environment of this lock and this Python stands."""
-    store = os.environ.get("MLGITOPS_ENVIRONMENTS") or os.environ.get("RUNNER_TEMP")
-    base = Path(store) if store else Path(tempfile.gettempdir(), f"mlgitops-{os.getuid()}")
-    identity = f"{sys.version}\n{sys.base_prefix}\n".encode() + LOCK.read_bytes()
-    return base / f"helper-{hashlib.sha256(identity).hexdigest()[:16]}"
+    base = os.environ.get("MLGITOPS_ENVIRONMENTS") or os.environ.get("RUNNER_TEMP")
+    if not base:
+        import tempfile
+
+        base = os.path.join(tempfile.gettempdir(), f"mlgitops-{os.getuid()}")
+    with open(LOCK, "rb") as lock:
+        identity = f"{sys.version}\n{sys.base_prefix}\n".encode() + lock.read()
+    return os.path.join(base, f"helper-{hashlib.sha256(identity).hexdigest()[:16]}")
 
 
-def ensure_environment(folder: Path, lock: Path) -> Path:
+def ensure_environment(folder: str, lock: str) -> str:
     """Return the interpreter of the environment at ``folder``, made from ``lock`` if needed."""
-    python = folder / "bin" / "python"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    if (folder / _STAMP).is_file() and python.exists():
+    python, stamp = os.path.join(folder, "bin", "python"), os.path.join(folder, _STAMP)
+    if os.path.isfile(stamp) and os.path.exists(python):
         return python
-    with folder.with_name(f".{folder.name}.lock").open("a") as guard:
+    import fcntl
+
+    store, name = os.path.split(folder)
+    os.makedirs(store, exist_ok=True)
+    with open(os.path.join(store, f".{name}.lock"), "a") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
-        if not (folder / _STAMP).is_file():
+        if not os.path.isfile(stamp):
             install(folder, lock)
     return python
 
 
-def install(folder: Path, lock: Path) -> None:
+def install(folder: str, lock: str) -> None:
     """Make the environment: with uv when it is there, else with venv and pip."""
+    import shutil
+    import time
+
     start = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
-    inside = str(folder / "bin" / "python")
+    inside = os.path.join(folder, "bin", "python")
     uv = shutil.which("uv")
     if uv:
-        run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)])
+        run([uv, "venv", "--quiet", "--python", sys.executable, folder])
         command = [uv, "pip", "sync", "--quiet", "--compile-bytecode", "--python", inside]
     else:
-        run([sys.executable, "-m", "venv", str(folder)])
+        run([sys.executable, "-m", "venv", folder])
         command = [inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]
-    run([*command, str(lock), "--require-hashes"])
-    (folder / _STAMP).write_text("ready\n")
+    run([*command, lock, "--require-hashes"])
+    with open(os.path.join(folder, _STAMP), "w") as stamp:
+        stamp.write("ready\n")
     print(f"mlgitops: environment made in {time.monotonic() - start:.1f} s", flush=True)
 
 
 def drop_empty(words: list[str]) -> list[str]:
     """Leave out options whose value is empty, and `--flag=false`; `--flag=true` is the flag.
 
-    A flag is written `--name=VALUE`, an option as two words.
+    A flag is written `--name=VALUE`, an option as two words. What stands before the verb, or
+    at the end, has no value: it is handed on as it is.
     """
     kept: list[str] = []
     rest = iter(words)
+    verb = False
     for word in rest:
         name, equals, value = word.partition("=")
         if word == "--":
             return [*kept, word, *rest]
         if word.startswith("--") and equals and value in ("true", "false", ""):
             kept += [name] if value == "true" else []
-        elif word.startswith("--") and not equals:  # an option, its value in the next word
-            value = next(rest, "")
-            kept += [f"{word}={value}"] if value else []
+        elif word.startswith("--") and not equals and verb:  # its value is the next word
+            following = next(rest, None)
+            kept += [word] if following is None else [f"{word}={following}"] if following else []
         elif word:
             kept.append(word)
+            verb = verb or not word.startswith("-")
     return kept
 
 
@@ -108,6 +121,8 @@ def clean(environ: dict[str, str]) -> dict[str, str]:
 
 def run(command: list[str]) -> None:
     """Run ``command``; end with exit code 2 when it fails."""
+    import subprocess
+
     done = subprocess.run(command, check=False, env=clean(dict(os.environ)))
     if done.returncode:
         fail(f"`{' '.join(command)}` ended with {done.returncode}")

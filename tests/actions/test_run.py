@@ -43,6 +43,10 @@ RUN = load()
         (["report", "--dry-run="], ["report"]),
         (["train", "--base", "--help"], ["train", "--base=--help"]),
         (["deploy", "--port", "", "--", "staging"], ["deploy", "--", "staging"]),
+        (["--version"], ["--version"]),
+        (["-h"], ["-h"]),
+        (["--version", "report", "--key", ""], ["--version", "report"]),
+        (["report", "--help"], ["report", "--help"]),
         (["deploy", "--", "--help"], ["deploy", "--", "--help"]),
     ],
 )
@@ -77,7 +81,7 @@ def test_an_action_runs_this_checkouts_helper_whatever_the_workspace_holds(
         "GITHUB_WORKSPACE": str(workspace),
     }
     done = subprocess.run(
-        [sys.executable, "-I", SCRIPT, "--version=true"],
+        [sys.executable, "-I", SCRIPT, "--version"],
         check=False,
         capture_output=True,
         text=True,
@@ -97,7 +101,7 @@ def test_a_lock_that_cannot_be_installed_is_an_annotation_and_exit_code_2(
     lock.write_text("not-hashed==1.0\n")
     folder = tmp_path / "helper-x"
     with pytest.raises(SystemExit) as ended:
-        RUN.ensure_environment(folder, lock)
+        RUN.ensure_environment(str(folder), str(lock))
     assert ended.value.code == 2
     assert "::error title=mlgitops::" in capfd.readouterr().out
     assert not (folder / ".mlgitops-ready").exists()
