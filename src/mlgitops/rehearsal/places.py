@@ -6,11 +6,9 @@ here is an error before the run.
 
 from __future__ import annotations
 
-import compileall
 import shutil
 from importlib import resources
 from pathlib import Path
-from py_compile import PycInvalidationMode
 from typing import TYPE_CHECKING
 
 import yaml
@@ -37,7 +35,7 @@ def place_actions(workflow: Workflow, scratch: Path) -> dict[str, Path]:
             mistakes += _find_unknown_inputs(use, stand_in)
             placed[key] = _copy_stand_ins(use.repository, scratch / "stand-ins")
         elif (toolkit_root() / use.path / "action.yml").is_file() and use.path:
-            toolkit = toolkit or _copy_toolkit(scratch / "toolkit")
+            toolkit = toolkit or copy_toolkit(scratch / "toolkit")
             placed[key] = toolkit
         else:
             hint = "a rehearsal runs the toolkit's own actions and a few stand-ins, nothing else"
@@ -75,12 +73,8 @@ def _copy_stand_ins(repository: str, target: Path) -> Path:
     return folder
 
 
-def _copy_toolkit(target: Path) -> Path:
-    """Copy the actions, their lock and this very helper, compiled for every step at once.
-
-    act copies an action for each job and gives the copies new dates; byte code that is
-    checked by date would be made again by every step.
-    """
+def copy_toolkit(target: Path) -> Path:
+    """Copy the actions, their lock and this very helper."""
     if target.exists():  # another workflow of this rehearsal uses it too
         return target
     root = toolkit_root()
@@ -89,10 +83,4 @@ def _copy_toolkit(target: Path) -> Path:
     for name in ("actions", "requirements"):
         shutil.copytree(root / name, target / name, ignore=ignore)
     shutil.copytree(package, target / "src" / "mlgitops", ignore=ignore)
-    compileall.compile_dir(
-        str(target / "src"),
-        quiet=2,
-        stripdir=str(target),
-        invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
-    )
     return target

@@ -42,7 +42,8 @@ def prepare_environments(
     if script.is_file():
         variables = {**os.environ, "MLGITOPS_ENVIRONMENTS": str(store)}
         with console.step("The helper's environment"):
-            run_program([python, "-I", script, "--prepare"], env=variables)
+            printed = run_program([python, "-I", script, "--prepare"], env=variables)
+            compile_helper(Path(printed.splitlines()[-1]), toolkit / "src")
     for step in workflow.find_steps("actions/setup"):
         text = (toolkit / "actions" / "setup" / "action.yml").read_text("utf-8")
         defaults = {name: one["default"] for name, one in yaml.safe_load(text)["inputs"].items()}
@@ -51,6 +52,16 @@ def prepare_environments(
         for name in filter(None, str(wanted["only"] or "").split(",")):
             ensure_environment(project, name.strip(), console)
     return python
+
+
+def compile_helper(python: Path, source: Path) -> None:
+    """Compile the helper at ``source`` for every step at once, with the steps' interpreter.
+
+    act copies an action for each job and gives the copies new dates; byte code that is
+    checked by date, or is of another Python, would be made again by every step.
+    """
+    if not (source / "mlgitops" / "__pycache__").exists():  # for another workflow of this rehearsal
+        run_program([python, "-I", source / "mlgitops" / "rehearsal" / "byte_code.py", source])
 
 
 def find_local_storage(root: Path, workspace: Path) -> str:

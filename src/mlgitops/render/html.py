@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
+import sys
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import DictLoader, Environment, FileSystemBytecodeCache, StrictUndefined
 from markupsafe import Markup
 from msgspec import Struct
 
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 1_000
 _MOST_TEXT = 500
 _SHADES = 9
+_TEMPLATE = "report.html.jinja"
 _QUIET = (StageState.UNCHANGED, StageState.SKIPPED)
 
 
@@ -101,7 +104,7 @@ def render_html(report: Report, *, links: Links) -> str:
     rows = judged_rows(report)
     gaps = gap_rows(report)
     others = other_rows(report)
-    return _load_template().render(
+    return load_template().render(
         report=report,
         style=Markup(style),  # noqa: S704 - our own file
         digest=digest,
@@ -171,10 +174,15 @@ def mark_name(text: str) -> Markup:
 
 
 @cache
-def _load_template() -> Template:
+def load_template() -> Template:
     """Compile the template once; every value is escaped, a missing one is an error."""
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=DictLoader({_TEMPLATE: _read_part(_TEMPLATE)}),
+        bytecode_cache=_find_byte_code(),
     )
     environment.filters |= {
         "clean": clean_text,
@@ -185,11 +193,19 @@ def _load_template() -> Template:
         "version": render_version,
     }
     environment.globals |= {"dash": DASH, "count": _count}
-    return environment.from_string(_read_part("report.html.jinja"))
+    return environment.get_template(_TEMPLATE)
+
+
+def _find_byte_code() -> FileSystemBytecodeCache | None:
+    """Keep the compiled template beside Python's own byte code, where that is kept."""
+    folder = Path(__file__).parent / "__pycache__"
+    if sys.dont_write_bytecode or not os.access(folder, os.W_OK):
+        return None
+    return FileSystemBytecodeCache(str(folder), "%s.jinja.cache")
 
 
 def _read_part(name: str) -> str:
-    return (files("mlgitops.render") / "templates" / name).read_text(encoding="utf-8")
+    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
 
 
 def _count(number: int, word: str) -> str:
