@@ -102,7 +102,9 @@ def _report(event: Event, client: GitHubClient, args: argparse.Namespace, consol
         _warn(f"the summary could not be written: {error}", console)
     url = ""
     if not args.dry_run and os.environ.get("GITHUB_TOKEN"):
-        check = build_check(decision, event, key=key, policy=policy, where=args.policy)
+        check = build_check(
+            decision, event, key=key, body=comment, policy=policy, where=args.policy
+        )
         url = _post(client, event, console, comment=comment, check=check, heads=heads)
     elif not args.dry_run:
         _warn("nothing was posted: GITHUB_TOKEN is not set", console)

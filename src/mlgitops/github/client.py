@@ -192,9 +192,17 @@ class GitHubClient:
         """Ask the GraphQL endpoint at ``url``: a read, so it is repeated like one."""
         return self._send("POST", url, body={"query": text}, repeatable=True).json()
 
-    def pause(self, low: float, high: float) -> None:
-        """Wait between ``low`` and ``high`` seconds, so that two runs do not march in step."""
-        self._sleep(low + (high - low) * self._random())
+    def pause(self, low: float, high: float, meanwhile: Callable[[], None] | None = None) -> None:
+        """Wait between ``low`` and ``high`` seconds, so that two runs do not march in step.
+
+        What ``meanwhile`` does is part of that time.
+        """
+        wait = low + (high - low) * self._random()
+        if meanwhile is not None:
+            start = self._now()
+            meanwhile()
+            wait -= min(max(self._now() - start, 0.0), wait)  # a clock may be set
+        self._sleep(wait)
 
     def _send(
         self,

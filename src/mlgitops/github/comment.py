@@ -18,7 +18,7 @@ from mlgitops.github.client import GitHubError, LostAnswerError, NotFoundError
 from mlgitops.github.marker import Marker, find_marker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mlgitops.github.client import GitHubClient
 
@@ -83,11 +83,12 @@ class CommentPoster:
         self._one = f"/repos/{repository}/issues/comments"
         self._login = _bare(login or DEFAULT_LOGIN)
 
-    def post(self, body: str) -> Posted:
+    def post(self, body: str, *, meanwhile: Callable[[], None] | None = None) -> Posted:
         """Make ``body`` the pull request's comment, unless something newer stands there.
 
-        ``body`` starts with the marker's line. Raises :class:`GitHubError` when the API
-        does not let us, and never writes after a list that could not be read.
+        ``body`` starts with the marker's line; ``meanwhile`` is called in each wait between
+        a write and the next look. Raises :class:`GitHubError` when the API does not let us,
+        and never writes after a list that could not be read.
         """
         marker = find_marker(body)
         if marker is None or len(body.encode()) > MAX_BODY_BYTES:
@@ -99,13 +100,15 @@ class CommentPoster:
             ours = self._fetch_ours(marker.key)
             newest = max(ours, key=lambda one: one.marker.run, default=None)
             newer = newest is not None and newest.marker.run > marker.run
-            step = self._write(ours, newest.body if newest and newer else body)
+            step = self._write(ours, newest.body if newest and newer else body, meanwhile)
             if step is None:
                 return Posted(outcome=Outcome.SUPERSEDED if newer else done, url=ours[0].url)
             done = Outcome.CREATED if Outcome.CREATED in (step, done) else step
         raise GitHubError("the comment keeps changing under us; another run is posting")
 
-    def _write(self, ours: Sequence[_Ours], body: str) -> Outcome | None:
+    def _write(
+        self, ours: Sequence[_Ours], body: str, meanwhile: Callable[[], None] | None
+    ) -> Outcome | None:
         """Do the one thing that is missing; None when there is nothing to do."""
         if ours and ours[0].body == body:
             self._delete(ours[1:])
@@ -115,9 +118,10 @@ class CommentPoster:
                 self._update(ours[0], body)
             else:
                 self._client.post(self._list, {"body": body})
-            self._client.pause(*_AFTER_WRITE)
+            wait = _AFTER_WRITE
         except LostAnswerError:
-            self._client.pause(*_AFTER_LOSS)
+            wait = _AFTER_LOSS
+        self._client.pause(*wait, meanwhile)
         return Outcome.UPDATED if ours else Outcome.CREATED
 
     def _update(self, comment: _Ours, body: str) -> None:

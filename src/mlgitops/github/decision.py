@@ -140,11 +140,14 @@ def render_body(decision: Decision, event: Event, *, key: str, heads: Sequence[s
 
 
 def build_check(
-    decision: Decision, event: Event, *, key: str, policy: bytes | None, where: str
+    decision: Decision, event: Event, *, key: str, body: str, policy: bytes | None, where: str
 ) -> Check:
-    """Build the check on the head commit. Its name depends on ``key`` alone."""
+    """Build the check on the head commit; it says what ``body``, the comment, says.
+
+    Its name depends on ``key`` alone.
+    """
     run = event.run
-    summary = render_decision(decision, marker="", links=run.links, limit=MAX_BODY_BYTES).strip()
+    summary = body.partition("\n")[2].strip()  # the marker is the comment's own
     return Check(
         name=f"mlgitops / {key}",
         head_sha=event.head_sha,

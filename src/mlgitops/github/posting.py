@@ -15,7 +15,7 @@ from mlgitops.github.checks import post_check
 from mlgitops.github.comment import CommentPoster, Posted, fetch_login
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mlgitops.github.checks import Check
     from mlgitops.github.client import GitHubClient
@@ -33,24 +33,49 @@ class Posting(msgspec.Struct, frozen=True, kw_only=True):
 def post(
     client: GitHubClient, event: Event, comment: str, check: Check, heads: Sequence[str]
 ) -> Posting:
-    """Post ``comment``, when the event has a pull request, and ``check`` on each of ``heads``."""
+    """Post ``comment``, when the event has a pull request, and ``check`` on each of ``heads``.
+
+    The checks do not depend on the comment: they are posted while it is waited for, before
+    looking whether another run wrote one too.
+    """
+    checks = _Checks(client, event, check, heads)
     posted: Posted | None = None
     problems = []
     try:
-        posted = _post_comment(client, event, comment)
+        posted = _post_comment(client, event, comment, checks.post)
     except MlgitopsError as error:
         problems.append(f"the comment was not posted; read the job summary. {error}")
-    urls = []
-    for sha in heads:
-        try:
-            one = msgspec.structs.replace(check, head_sha=sha)
-            urls.append(post_check(client, event.run.repository, one))
-        except MlgitopsError as error:
-            problems.append(f"the check was not posted. {error}")
-    return Posting(comment=posted, checks=tuple(urls), problems=tuple(problems))
+    checks.post()
+    return Posting(
+        comment=posted, checks=tuple(checks.urls), problems=(*problems, *checks.problems)
+    )
 
 
-def _post_comment(client: GitHubClient, event: Event, comment: str) -> Posted | None:
+class _Checks:
+    """Posts a check on several commits, each once."""
+
+    def __init__(
+        self, client: GitHubClient, event: Event, check: Check, heads: Sequence[str]
+    ) -> None:
+        self._client = client
+        self._repository = event.run.repository
+        self._left = [msgspec.structs.replace(check, head_sha=sha) for sha in heads]
+        self.urls: list[str] = []
+        self.problems: list[str] = []
+
+    def post(self) -> None:
+        """Post what was not tried yet."""
+        while self._left:
+            check = self._left.pop(0)
+            try:
+                self.urls.append(post_check(self._client, self._repository, check))
+            except MlgitopsError as error:
+                self.problems.append(f"the check was not posted. {error}")
+
+
+def _post_comment(
+    client: GitHubClient, event: Event, comment: str, meanwhile: Callable[[], None]
+) -> Posted | None:
     if event.number is None:
         return None
     poster = CommentPoster(
@@ -59,4 +84,4 @@ def _post_comment(client: GitHubClient, event: Event, comment: str) -> Posted | 
         number=event.number,
         login=fetch_login(client, event.run.graphql_url),
     )
-    return poster.post(comment)
+    return poster.post(comment, meanwhile=meanwhile)

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from posting import BASE, HEAD
 
-from mlgitops.github.decision import UNDECIDED, build_check, decide, render_decision
+from mlgitops.github.decision import (
+    UNDECIDED,
+    build_check,
+    decide,
+    render_body,
+    render_decision,
+)
 from mlgitops.github.event import Event, Run
 from mlgitops.github.marker import find_marker
 from mlgitops.model import Links
@@ -226,13 +232,18 @@ def test_the_check_points_at_the_lines_of_the_policy() -> None:
     """Each failing metric is annotated where the policy names it; the name never changes."""
     data = make_report(0.1, metrics=[])
     decision = decide(data, POLICY, EVENT, key="model", where="policy.yaml")
-    check = build_check(decision, EVENT, key="model", policy=POLICY, where="policy.yaml")
+    body = render_body(decision, EVENT, key="model", heads=[HEAD])
+    check = build_check(decision, EVENT, key="model", body=body, policy=POLICY, where="policy.yaml")
+    assert check.summary == body.partition("\n")[2].strip()
+    assert "score" in check.summary
     assert (check.name, check.head_sha, check.conclusion) == ("mlgitops / model", HEAD, "failure")
     assert [(one.title, one.path, one.start_line) for one in check.annotations] == [
         ("score", "policy.yaml", 3),
         ("size", "policy.yaml", 5),
     ]
     undecided = decide(None, POLICY, EVENT, key="model", where="policy.yaml")
-    other = build_check(undecided, EVENT, key="model", policy=POLICY, where="policy.yaml")
+    other = build_check(
+        undecided, EVENT, key="model", body=body, policy=POLICY, where="policy.yaml"
+    )
     assert other.name == check.name
     assert other.annotations == ()
