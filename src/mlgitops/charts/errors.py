@@ -17,6 +17,7 @@ from mlgitops.charts.series import (
     make_series,
 )
 from mlgitops.model import Chart, ChartKind
+from mlgitops.numeric import sort_distinct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +105,7 @@ class Groups:
         self._order = np.argsort(predicted)
         ranked = predicted[self._order]
         cuts = find_cuts(ranked)
-        self._starts = np.unique(np.append(0, np.searchsorted(ranked, cuts)))
+        self._starts = sort_distinct(np.append(0, np.searchsorted(ranked, cuts)))
         self._rows = np.diff(np.append(self._starts, len(ranked)))
 
     def average(self, values: Floats) -> Floats:

@@ -19,6 +19,7 @@ from mlgitops.charts.series import (
     make_series,
 )
 from mlgitops.model import Chart, ChartKind
+from mlgitops.numeric import sort_distinct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +94,7 @@ class RankedSide:
         self._negatives = np.cumsum(ranking.negatives)
         self.low, self.high = float(ranking.scores[0]), float(ranking.scores[-1])
         places = [_find_ranks(self._positives), _find_ranks(self._negatives)]
-        self._thresholds = np.unique(np.concatenate(places))[::-1]  # groups, from high to low
+        self._thresholds = sort_distinct(np.concatenate(places))[::-1]  # groups, from high to low
 
     def _rates(self) -> tuple[Floats, Floats]:
         """Return how many positives and negatives score at least each threshold."""
@@ -123,7 +124,7 @@ class RankedSide:
         below = self._positives + self._negatives
         total = int(below[-1])
         cuts = [total * at // GROUPS for at in range(1, GROUPS)]
-        starts = np.unique([0, *np.searchsorted(below, cuts, side="right")])
+        starts = sort_distinct([0, *np.searchsorted(below, cuts, side="right")])
         counts = np.add.reduceat(rows, starts)
         x = np.add.reduceat(self._ranking.scores * rows, starts) / counts
         return make_series(self.side, x, np.add.reduceat(self._ranking.positives, starts) / counts)

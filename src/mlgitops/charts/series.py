@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mlgitops.charts.curves import MOST_POINTS, round_numbers, simplify
 from mlgitops.model import MAX_DRAWN, Chart, Series
+from mlgitops.numeric import sort_distinct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,7 +30,7 @@ def can_be_drawn(values: Floats) -> bool:
 
 def find_cuts(ranked: Floats) -> Floats:
     """Return the values at which a group of equally many rows begins; equal ones stay together."""
-    return np.unique([ranked[len(ranked) * at // GROUPS] for at in range(1, GROUPS)])
+    return sort_distinct([ranked[len(ranked) * at // GROUPS] for at in range(1, GROUPS)])
 
 
 def keep_lines(*, series: list[Series], **facts: object) -> Iterator[Chart]:

@@ -19,6 +19,7 @@ from mlgitops.inference.estimate import (
     estimate_by_cluster,
 )
 from mlgitops.inference.names import PROBABILITIES, RANKINGS, find_estimator, find_quantile
+from mlgitops.numeric import sort_distinct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -139,7 +140,7 @@ class Comparison:
                 return losses.squared(target.astype(float), score)
             return losses.log_loss(np.where(target, score, 1 - score))
         coded = self.pair.coded
-        needed = [coded.names[code] for code in np.unique(coded.target).tolist()]
+        needed = [coded.names[code] for code in sort_distinct(coded.target).tolist()]
         missing = sorted(set(needed) - set(scores))
         if missing:
             raise Undefined(f"{side} has no column score_{missing[0]}"[:200])

@@ -10,6 +10,7 @@ import numpy as np
 from mlgitops.inference.estimate import Undefined
 from mlgitops.inference.labels import name_label
 from mlgitops.inference.matching import hash_texts
+from mlgitops.numeric import sort_distinct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,7 +71,7 @@ def code_values(column: Column) -> Codes:
     if column.dtype.kind == "f":
         return np.unique(column, return_inverse=True)[1]
     keys = hash_texts(column if column.dtype.kind == "S" else column.astype(np.int64).view("S8"))
-    known = np.unique(keys[:_SAMPLE])
+    known = sort_distinct(keys[:_SAMPLE])
     codes = _look_up(keys, known)
     if codes is None:
         known, codes = np.unique(keys, return_inverse=True)
@@ -90,7 +91,7 @@ def _look_up(keys: NDArray[np.int64], known: NDArray[np.int64]) -> Codes | None:
     places = _find_places(known)
     table = np.zeros(2**_PLACES, dtype=np.intp)
     table[places] = np.arange(len(known))
-    spread = len(np.unique(places)) == len(known)
+    spread = len(sort_distinct(places)) == len(known)
     codes = np.empty(len(keys), dtype=np.intp)
     for start in range(0, len(keys), _BLOCK):
         own = keys[start : start + _BLOCK]

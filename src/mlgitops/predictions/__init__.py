@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlgitops.errors import MlgitopsError
+from mlgitops.numeric import load_numpy
 from mlgitops.predictions.checks import MAX_BYTES, REQUIRED, is_number, quote_text
 from mlgitops.predictions.csv_table import read_csv
 
@@ -49,6 +50,7 @@ def read_predictions(source: Path | bytes, *, where: str | None = None) -> Predi
     ``where`` names the source in messages. Binary scores are found under the class "".
     Raises MlgitopsError when the file is too large, damaged, empty, or lacks a column.
     """
+    load_numpy()
     where = where or (str(source) if isinstance(source, Path) else "predictions")
     try:
         with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as stream:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.model import TableChange
+from mlgitops.numeric import load_numpy
 from mlgitops.sides import fetch_missing
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ def _compare(path: str, base: SideFiles, head: SideFiles, console: Console) -> T
 
 
 def _open_both(path: str, base: SideFiles, head: SideFiles) -> TableChange:
+    load_numpy()
     from mlgitops.tables.diff import diff_tables
 
     one, two = _read(path, base), _read(path, head)
