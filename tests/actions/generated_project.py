@@ -55,9 +55,16 @@ def train_and_commit(project: Path, message: str) -> None:
     run(project, "publish")
 
 
-def rehearse(project: Path) -> dict[str, Any]:
+def read_posted(project: Path) -> dict[str, Any]:
+    """Return what stands at the stand-in API after the rehearsals so far."""
+    text = (project / ".mlgitops" / "rehearsal" / "state.json").read_text("utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def rehearse(project: Path, *options: str) -> dict[str, Any]:
     """Run the project's own workflow on its current branch; what came of it."""
-    done = _call(project, "rehearse", "--json")
+    done = _call(project, "rehearse", "--json", *options)
     assert done.stdout, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return {**found, "stderr": done.stderr}

@@ -6,10 +6,10 @@ The binary one is what `mlgitops demo` shows, and is tested there.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from actions.generated_project import make_baseline, rehearse
+from actions.generated_project import make_baseline, read_posted, rehearse, train_and_commit
 from mini_project import git
 
 if TYPE_CHECKING:
@@ -44,6 +44,16 @@ REPORT = [
 ]
 
 
+def check_steps(found: dict[str, Any], expected: list[tuple[str, str]]) -> None:
+    """Require exactly these steps, in order, all green but the one that reports a fail."""
+    assert [(step["job"], step["title"]) for step in found["steps"]] == expected, found["stderr"]
+    red = {"fail": {REPORT[-1]}}.get(found["verdict"], set())
+    assert {
+        (step["job"], step["title"]) for step in found["steps"] if step["result"] != "success"
+    } == red, found["stderr"]
+    assert found["verdict"] in ("pass", "fail")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "storage", "old", "new"),
@@ -64,12 +74,44 @@ def test_the_projects_own_workflow_runs_to_a_verdict(
     git(project, "commit", "--quiet", "--all", "-m", "Change a parameter")
     found = rehearse(project)
     expected = [*COMPUTE, *(PUBLISH if storage == "repo" else ()), *REPORT]
-    assert [(step["job"], step["title"]) for step in found["steps"]] == expected, found["stderr"]
-    red = {"fail": {REPORT[-1]}}.get(found["verdict"], set())
-    assert {
-        (step["job"], step["title"]) for step in found["steps"] if step["result"] != "success"
-    } == red, found["stderr"]
-    assert found["verdict"] in ("pass", "fail")
+    check_steps(found, expected)
     assert found["comments"] == 1
     assert len(found["real_actions"]) == (6 if storage == "repo" else 5)
     assert bool(found["published"]) == (storage == "repo" and found["verdict"] == "pass")
+    if storage == "repo":
+        check_queue(project)
+        check_verify(project)
+
+
+def check_queue(project: Path) -> None:
+    """In a merge queue the same workflow puts one check on the group, and does nothing else."""
+    before = read_posted(project)
+    found = rehearse(project, "--queue")
+    check_steps(found, [*COMPUTE, *PUBLISH[:2], *REPORT])
+    assert found["jobs"].keys() == {"compute", "report"}
+    after = read_posted(project)
+    assert after["comments"] == before["comments"]
+    (check,) = after["checks"][len(before["checks"]) :]
+    assert (check["name"], check["head_sha"]) == ("mlgitops / model", found["merge_sha"])
+    assert found["checks"] == [{"pass": "success", "fail": "failure"}[found["verdict"]]]
+    assert found["published"] is None
+
+
+def check_verify(project: Path) -> None:
+    """With `mode: verify` a lock that is behind fails the job, which writes nothing."""
+    file = project / ".github" / "workflows" / "pull-request.yml"
+    file.write_text(file.read_text("utf-8").replace("mode: commit", "mode: verify"), "utf-8")
+    git(project, "commit", "--quiet", "--all", "-m", "Commit our results ourselves")
+    stale = rehearse(project, "--keep-result")
+    every = [*COMPUTE, *PUBLISH, *REPORT]
+    assert [(step["job"], step["title"]) for step in stale["steps"]] == every
+    red = [(step["job"], step["title"]) for step in stale["steps"] if step["result"] != "success"]
+    assert red == [PUBLISH[-1]], stale["stderr"]
+    assert (stale["verdict"], stale["published"], stale["kept"]) == ("pass", None, [])
+    (told,) = [one["message"] for one in stale["annotations"] if one["level"] == "error"]
+    assert "mlgitops train && mlgitops publish" in told
+    assert "git commit --all --message" in told
+    train_and_commit(project, "Record what was trained")
+    current = rehearse(project)
+    check_steps(current, every)
+    assert (current["verdict"], current["published"]) == ("pass", None)

@@ -164,9 +164,11 @@ def _describe(taken: Taken, event: Event) -> str:
 def _finish(
     args: argparse.Namespace, console: Console, text: str, *, sha: str, outcome: str
 ) -> None:
-    from mlgitops.github.outputs import format_log, write_outputs
+    from mlgitops.github.outputs import format_command, format_log, write_outputs
 
     write_outputs(os.environ, {"sha": sha, "outcome": outcome})
     shown = json.dumps({"outcome": outcome, "sha": sha or None}) if args.json else text
     in_log = os.environ.get("GITHUB_ACTIONS") == "true"
+    if in_log and outcome == "stale":
+        console.result(format_command("error", text, title="dvc.lock is behind"))
     console.result(format_log(shown) if in_log else shown)

@@ -30,6 +30,7 @@ example:
   mlgitops rehearse
   mlgitops rehearse --keep-result
   mlgitops rehearse --fork
+  mlgitops rehearse --queue
 
 What runs is the committed workflow file, executed by act, with a stand-in for GitHub's
 API on this machine: no network, no token, nothing of your environment. It shows what the
@@ -71,6 +72,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="as a pull request from a fork: what may write is skipped, and the workflow that "
         "reports on forks runs afterwards, if the base has one",
     )
+    parser.add_argument(
+        "--queue",
+        action="store_true",
+        help="as a merge queue's group: a check on the commit that would be merged, no comment, "
+        "nothing published",
+    )
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep all working files in DIR")
 
 
@@ -78,6 +85,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """Rehearse, show what was posted, and return the verdict's exit code."""
     from mlgitops.rehearsal.session import rehearse
 
+    if args.queue and (args.fork or args.keep_result):
+        raise MlgitopsError(
+            "a merge queue's group belongs to the repository, and publishes nothing",
+            hint="leave out --queue, or --fork and --keep-result",
+        )
     if args.fork and args.keep_result:
         raise MlgitopsError(
             "nothing of a fork's run can be kept: it may not push",
@@ -98,6 +110,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             console=console,
             keep_result=args.keep_result,
             fork=args.fork,
+            queue=args.queue,
         )
     finally:
         if args.keep is None:
@@ -130,6 +143,7 @@ def summarize(rehearsal: Rehearsal, seconds: float) -> dict[str, object]:
         "base": {"branch": rehearsal.change.base[0], "sha": rehearsal.change.base[1]},
         "head": {"branch": rehearsal.change.head[0], "sha": rehearsal.change.head[1]},
         "fork": rehearsal.change.fork,
+        "queue": rehearsal.queue,
         "merge_sha": rehearsal.merge_sha,
         **_summarize_run(run),
         "report_on_fork": {"workflow": second.path, **_summarize_run(second.run)}
@@ -188,12 +202,15 @@ def _show(rehearsal: Rehearsal, how: str | None, console: Console) -> None:
     from rich.console import Console as Terminal
     from rich.markdown import Markdown
 
-    text = body.partition("\n")[2] if rehearsal.comments else body  # the marker is for machines
+    marked = rehearsal.comments and not rehearsal.queue
+    text = body.partition("\n")[2] if marked else body  # the marker is for machines
     Terminal(file=console.out).print(Markdown(text))
 
 
 def find_shown(rehearsal: Rehearsal) -> str:
-    """Return the comment; for a fork without one, the job summary: what its contributor finds."""
+    """Return the comment; where there is none to expect, what people find: the job summary."""
+    if rehearsal.queue:
+        return rehearsal.ran.run.summaries[-1] if rehearsal.ran.run.summaries else ""
     if rehearsal.comments:
         return rehearsal.comments[0]
     return "\n".join(rehearsal.ran.run.summaries) if rehearsal.change.fork else ""
@@ -204,7 +221,7 @@ def _close(rehearsal: Rehearsal, seconds: float, console: Console) -> None:
     from mlgitops.rehearsal.act import read_tail
 
     last = rehearsal.second or rehearsal.ran
-    if not rehearsal.comments:
+    if not rehearsal.comments and not rehearsal.queue:
         _explain_silence(rehearsal, console)
     if rehearsal.verdict == "undecided":
         console.say(read_tail(last.log))
@@ -212,7 +229,10 @@ def _close(rehearsal: Rehearsal, seconds: float, console: Console) -> None:
     if rehearsal.second:
         jobs += [f"then {job} {result}" for job, result in rehearsal.second.run.jobs.items()]
     done = "created" if rehearsal.created else "updated"
-    console.say(f"  jobs: {', '.join(jobs)}; comment {done if rehearsal.comments else 'missing'}")
+    posted = f"comment {done if rehearsal.comments else 'missing'}"
+    if rehearsal.queue:
+        posted = f"on the group: check {', '.join(rehearsal.checks) or 'missing'}, no comment"
+    console.say(f"  jobs: {', '.join(jobs)}; {posted}")
     console.say(f"  real: {', '.join(rehearsal.find_actions(real=True)) or 'none'}")
     console.say(f"  stand-ins: {', '.join(rehearsal.find_actions(real=False)) or 'none'}")
     console.say(f"  log: {last.log}")

@@ -136,6 +136,13 @@ def make_origin(root: Path, change: Change, number: int, target: Path) -> str:
     return merge
 
 
+def open_group(origin: Path, change: Change, number: int, sha: str) -> str:
+    """Make the branch on which a merge queue tests ``sha``, and return its ref."""
+    ref = f"refs/heads/gh-readonly-queue/{change.base[0]}/pr-{number}-{change.base[1]}"
+    _git(origin, "update-ref", ref, sha)
+    return ref
+
+
 def make_checkout(origin: Path, sha: str, target: Path) -> None:
     """Check ``sha`` out of the bare clone into ``target``."""
     _git(origin, "clone", "--quiet", "--shared", "--no-checkout", str(origin), str(target))

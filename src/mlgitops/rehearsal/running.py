@@ -57,6 +57,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     event_name: str
     event: dict[str, object]
     sha: str
+    ref: str = ""  # where that commit stands, when act does not know from the event
     fork: bool = False  # the pull request's head stands in another repository
 
 
@@ -97,6 +98,7 @@ def run_workflow(stage: Stage, start: Start, folder: Path) -> Ran:
         actions=actions,
         variables={
             **variables,
+            **({"GITHUB_REF": start.ref} if start.ref else {}),
             "SHA_REF": start.sha,  # act's name for the commit of the event
             "MLGITOPS_REHEARSAL_STORAGE": find_local_storage(stage.root, workspace),
         },

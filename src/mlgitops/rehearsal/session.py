@@ -23,12 +23,13 @@ from mlgitops.rehearsal.repository import (
     find_root,
     make_origin,
     name_fork,
+    open_group,
     read_branch,
     read_change,
     read_repository_name,
 )
 from mlgitops.rehearsal.running import Ran, Stage, Start, run_workflow
-from mlgitops.rehearsal.surroundings import build_pull_event
+from mlgitops.rehearsal.surroundings import build_group_event, build_pull_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from mlgitops.console import Console
 
 STATE = Path(".mlgitops") / "rehearsal"
+#: From the best to the worst.
+_VERDICTS = ("skip", "pass", "fail", "undecided")
 
 
 class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,10 +49,11 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
     merge_sha: str
     ran: Ran
     second: Ran | None  # the workflow that reports on forks, when there is one
+    queue: bool  # in a merge queue: the merge commit is the group's
     verdict: str  # pass, fail, skip or undecided
     comments: list[str]  # our comments on the pull request, in order
     created: bool  # the comment is new, not an update
-    checks: list[str]  # conclusions of the checks on the head commit
+    checks: list[str]  # conclusions of the checks on the head commit, or the group's
     published: str | None  # the commit with the run's results, when the workflow made one
     kept: list[str]  # branches that were brought home
 
@@ -71,6 +75,7 @@ def rehearse(
     console: Console,
     keep_result: bool = False,
     fork: bool = False,
+    queue: bool = False,
     meanwhile: Callable[[State], None] = lambda _state: None,
 ) -> Rehearsal:
     """Run the workflow for a pull request from ``head`` into ``base``.
@@ -78,8 +83,11 @@ def rehearse(
     ``store`` holds environments that outlive the rehearsal; with ``keep_result`` the branches
     that the workflow pushed to are fast-forwarded in the project too. For a ``fork`` the head
     stands in another repository, and the workflow that reports on forks runs afterwards;
-    ``meanwhile`` may change what the API shows before it does. Raises :class:`MlgitopsError`
-    when a workflow cannot be rehearsed, or a job that should have run did not.
+    ``meanwhile`` may change what the API shows before it does. In a ``queue`` the workflow runs
+    on the commit that a merge queue would test, where there is nothing to comment on.
+
+    Raises :class:`MlgitopsError` when a workflow cannot be rehearsed, or a job that should have
+    run did not.
     """
     root = find_root(folder)
     change = read_change(root, base=base, head=head)
@@ -98,12 +106,14 @@ def rehearse(
     kept.mkdir(parents=True, exist_ok=True)
     (kept / ".gitignore").write_text("*\n", encoding="utf-8")
     forge = Forge(state, find_head=lambda branch: read_branch(origin, branch))
+    if queue:
+        ref = open_group(origin, change, number, merge_sha)
+        name, event = "merge_group", build_group_event(state.repository, change, ref, merge_sha)
+    else:
+        ref = ""
+        name, event = "pull_request", build_pull_event(state.repository, change, number)
     start = Start(
-        workflow=workflow,
-        event_name="pull_request",
-        event=build_pull_event(state.repository, change, number),
-        sha=merge_sha,
-        fork=fork,
+        workflow=workflow, event_name=name, event=event, sha=merge_sha, ref=ref, fork=fork
     )
     with Server(forge) as server:
         stage = Stage(
@@ -125,13 +135,15 @@ def rehearse(
     pushed = None if fork else read_branch(origin, change.head[0])
     published = None if pushed == change.head[1] else pushed
     mine = [one for one in state.comments if one.issue == number and find_marker(one.body)]
-    checks = [one for one in state.checks if one["head_sha"] == change.head[1]]
+    judged = merge_sha if queue else change.head[1]
+    checks = [one for one in state.checks if one["head_sha"] == judged]
     return Rehearsal(
         change=change,
         number=number,
         merge_sha=merge_sha,
         ran=ran,
         second=second,
+        queue=queue,
         verdict=_find_verdict(second or ran, "compare" if fork and second is None else "report"),
         comments=[one.body for one in mine],
         created=any(one.id not in before for one in mine),
@@ -166,11 +178,14 @@ def _open_pull(state: State, change: Change) -> int:
 
 
 def _find_verdict(ran: Ran, verb: str) -> str:
-    """Return the verdict of the step with our action ``verb``; "undecided" when it gave none."""
+    """Return the verdict of the step with our action ``verb``, the worst when there are several.
+
+    A step that gave none could not decide.
+    """
     deciding = {(step.job, step.id) for step in ran.workflow.find_steps(f"actions/{verb}")}
     found = [
         value
         for (job, step, name), value in ran.run.outputs.items()
         if name == "verdict" and (job, step) in deciding
     ]
-    return found[-1] if found else "undecided"
+    return max((one or "undecided" for one in found), key=_VERDICTS.index, default="undecided")

@@ -128,6 +128,23 @@ def build_pull_event(repository: str, change: Change, number: int) -> dict[str, 
     }
 
 
+def build_group_event(repository: str, change: Change, ref: str, sha: str) -> dict[str, object]:
+    """Build the part of a `merge_group` payload that a workflow reads; ``ref`` is the group's.
+
+    Source: https://docs.github.com/en/webhooks/webhook-events-and-payloads#merge_group
+    """
+    return {
+        "action": "checks_requested",
+        "repository": {"full_name": repository, "default_branch": change.base[0]},
+        "merge_group": {
+            "head_sha": sha,
+            "head_ref": ref,
+            "base_sha": change.base[1],
+            "base_ref": f"refs/heads/{change.base[0]}",
+        },
+    }
+
+
 def _write_git_config(scratch: Path, origin: Path, address: str) -> None:
     """Let git reach the bare clone under the repository's address, and nothing else."""
     home = scratch / "act" / "home"
