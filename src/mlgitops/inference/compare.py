@@ -9,17 +9,17 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from mlgitops.inference.decision import holm_confidence
 from mlgitops.inference.estimate import Estimate, Undefined
 from mlgitops.inference.evidence import Comparison
+from mlgitops.inference.groups import code_values
 from mlgitops.inference.matching import Pair, match_predictions
 from mlgitops.model import Evidence, Interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from mlgitops.model import Rule
@@ -136,7 +136,7 @@ def _code_clusters(pair: Pair, cluster: str) -> NDArray[np.intp]:
     column = pair.columns.get(cluster)
     if column is None:
         raise Undefined(f"the predictions have no column {cluster!r} to cluster by"[:200])
-    return np.unique(column, return_inverse=True)[1]
+    return code_values(column)
 
 
 def _as_evidence(result: Estimate | Undefined, pair: Pair, confidence: float) -> Evidence:
