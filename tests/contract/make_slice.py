@@ -21,6 +21,7 @@ OPERATIONS = {
     "/user": ["get"],
     "/repos/{owner}/{repo}/pulls": ["get"],
     "/repos/{owner}/{repo}/pulls/{pull_number}": ["get"],
+    "/repos/{owner}/{repo}/pulls/{pull_number}/commits": ["get"],
     "/repos/{owner}/{repo}/issues/{issue_number}/comments": ["get", "post"],
     "/repos/{owner}/{repo}/issues/comments/{comment_id}": ["get", "patch", "delete"],
     "/repos/{owner}/{repo}/check-runs": ["post"],
@@ -28,6 +29,11 @@ OPERATIONS = {
     "/repos/{owner}/{repo}/commits/{ref}/check-runs": ["get"],
     "/repos/{owner}/{repo}/statuses/{sha}": ["post"],
     "/repos/{owner}/{repo}/actions/runs/{run_id}/artifacts": ["get"],
+    "/repos/{owner}/{repo}/actions/runs/{run_id}": ["get"],
+    "/repos/{owner}/{repo}/actions/runs/{run_id}/jobs": ["get"],
+    "/repos/{owner}/{repo}/actions/jobs/{job_id}/rerun": ["post"],
+    "/repos/{owner}/{repo}/actions/workflows/{workflow_id}/runs": ["get"],
+    "/repos/{owner}/{repo}/collaborators/{username}/permission": ["get"],
     "/repos/{owner}/{repo}/actions/artifacts/{artifact_id}/{archive_format}": ["get"],
 }
 #: Payloads that the rehearsal makes whole; of the others it makes the part that is read.
@@ -87,6 +93,8 @@ def strip(node: Any, *, inside: str = "") -> Any:  # noqa: ANN401
         for key, value in node.items()
         if named or key not in DROP
     }
+    if kept.get("nullable") is True and None not in kept.get("enum", [None]):
+        kept["enum"] = [*kept["enum"], None]  # the format wants null among the values too
     if inside == "responses":  # the one place where the format demands prose
         for response in kept.values():
             response.setdefault("description", "") if "$ref" not in response else None

@@ -19,7 +19,21 @@ from mlgitops.github.comment import CommentPoster, Outcome, fetch_login
 from mlgitops.github.event import Run
 from mlgitops.github.fork import fetch_fork_event, parse_fork_run
 from mlgitops.github.marker import Marker, render_marker
-from mlgitops.rehearsal.forge import Artifact, Comment, Fault, Forge, Pull, Server, State
+from mlgitops.github.rejudge import Outcome as Started
+from mlgitops.github.rejudge import Rejudger, Trigger
+from mlgitops.github.waiver import fetch_waiving
+from mlgitops.model import WAIVER_LABEL
+from mlgitops.rehearsal.forge import (
+    Artifact,
+    Comment,
+    Fault,
+    Forge,
+    Job,
+    Pull,
+    Server,
+    State,
+    WorkflowRun,
+)
 from mlgitops.rehearsal.forks import build_run_event, pack_artifacts
 from mlgitops.rehearsal.repository import Change
 
@@ -63,6 +77,30 @@ def make_body(run: int = 1, text: str = "verdict") -> str:
     return f"{render_marker(Marker(key='model', sha=HEAD, run=(run, 1)))}\n{text}"
 
 
+def waive_and_rejudge(forge: Forge, client: GitHubClient) -> None:
+    """Waive what fails, with everything that the API may be asked on the way."""
+    pull = forge.state.pulls[1]
+    pull.labels, pull.head = [WAIVER_LABEL], (pull.head[0], BASE)
+    pull.commits = [(HEAD, "Change"), (BASE, f"Record\n\nWaived-sha: {HEAD}\n")]
+    forge.state.permissions["writer"] = "maintain"
+    forge.state.comments.append(Comment(6000, 1, "writer", f"{WAIVER_LABEL} {HEAD} needed"))
+    found = fetch_waiving(client, REPOSITORY, 1, HEAD, verdict="fail")
+    assert found.waiver is not None
+    jobs = [Job(id=5, name="Publish"), Job(id=6, name="Report", conclusion="failure")]
+    run = WorkflowRun(id=3, number=3, head=("more-trees", HEAD), pulls=[1], jobs=jobs)
+    forge.state.workflow_runs.append(run)
+    lost = [Fault(after=True)]
+    forge.fault = lambda method, path: (
+        lost.pop() if lost and method == "POST" and path.endswith("/rerun") else None
+    )
+    trigger = Trigger(number=1, action="unlabeled")
+    jobs_that_judge = ("Publish", "Report")
+    rejudger = Rejudger(client, REPOSITORY, trigger, workflow=run.path, jobs=jobs_that_judge)
+    done = rejudger.start()
+    assert done.outcome is Started.STARTED
+    assert forge.state.reruns == [5]
+
+
 def test_every_operation_of_the_slice_is_exercised_and_conforms() -> None:
     """Whatever the client can send, and the forge answer, is as GitHub describes it."""
     checker = Checker()
@@ -86,6 +124,7 @@ def test_every_operation_of_the_slice_is_exercised_and_conforms() -> None:
         forge.state.artifacts.append(Artifact(id=9, run_id=7, name="r", data=GOOD))
         options = {"artifact": "r", "member": NAME}
         assert fetch_member(client, REPOSITORY, 7, limit=99, **options) == CONTENT
+        waive_and_rejudge(forge, client)
     with Server(make_forge(checks=False)) as server, CheckedSession(checker) as session:
         client = GitHubClient(session, server.url, token="t" * 20, sleep=lambda _: None)
         post_check(client, REPOSITORY, make_check())
@@ -103,6 +142,9 @@ def test_every_operation_of_the_slice_is_exercised_and_conforms() -> None:
         ("POST", "check-runs", {}, {"name": "x"}),
         ("POST", "check-runs", {}, {"name": "x", "head_sha": HEAD, "conclusion": "green"}),
         ("POST", f"statuses/{HEAD}", {}, {"state": "red"}),
+        ("POST", "actions/jobs/5/rerun", {}, {"enable_debug_logging": "no"}),
+        ("GET", "actions/workflows/pull-request.yml/runs", {"head": HEAD}, None),
+        ("GET", "actions/runs/3/jobs", {"filter": "newest"}, None),
     ],
 )
 def test_a_request_that_github_would_not_understand_is_refused(

@@ -79,7 +79,8 @@ def test_a_project_follows_its_template(source: Path, home: Path, tmp_path: Path
     assert text.endswith("# ours\n")
     assert f"acme/mlgitops/actions/setup@{new}\n" in workflow.read_text(encoding="utf-8")
     changed = set(run_git(project, "diff", "--name-only", "HEAD").splitlines())
-    pins = {".github/workflows/pull-request.yml", ".devcontainer/devcontainer.json", "README.md"}
+    pins = {".devcontainer/devcontainer.json", "README.md"}
+    pins |= {f".github/workflows/{name}.yml" for name in ("pull-request", "waiver")}
     assert changed == {".cruft.json", ".dvcignore", "policy.yaml", *pins}
     assert list(project.rglob("*.rej")) == []
     assert run_git(project, "rev-parse", "--show-toplevel") == str(project)

@@ -298,7 +298,8 @@ def test_the_wheel_carries_the_template(tmp_path: Path, home: Path, generate: Ge
     made = Path(json.loads(printed)["project"])
     same = generate(tmp_path / "checkout")
     assert list_files(made) == list_files(same)
-    named = {".github/workflows/pull-request.yml", ".devcontainer/devcontainer.json", "README.md"}
+    named = {".devcontainer/devcontainer.json", "README.md"}
+    named |= {f".github/workflows/{name}.yml" for name in ("pull-request", "waiver")}
     differing = {
         name
         for name in list_files(made)

@@ -37,10 +37,12 @@ PERMISSIONS: dict[str, dict[str, dict[str, str]]] = {
         "compute": READ | ({"id-token": "write"} if storage in {"s3", "gcs", "azure"} else {}),
         "report": {"contents": "read", "pull-requests": "write", "checks": "write"},
     }
-    | ({"publish": {"contents": "write"}} if storage == "repo" else {})
+    | ({"publish": {"contents": "write", "pull-requests": "read"}} if storage == "repo" else {})
     for storage in ("repo", "local", "s3", "gcs", "azure", "ssh")
 }
 FORKS = ".github/workflows/report-on-forks.yml"
+WAIVER = ".github/workflows/waiver.yml"
+WAIVER_PERMISSIONS = {"rejudge": {"actions": "write", "pull-requests": "read"}}
 FORKS_PERMISSIONS = {
     "report": {
         "actions": "read",
@@ -294,7 +296,8 @@ def test_jobs_have_the_permissions_of_the_table(
     for storage, path, workflow in list_workflows(rendered):
         assert workflow["permissions"] == {}, path
         granted = {name: job["permissions"] for name, job in workflow["jobs"].items()}
-        assert granted == (FORKS_PERMISSIONS if path == FORKS else PERMISSIONS[storage]), path
+        others = {FORKS: FORKS_PERMISSIONS, WAIVER: WAIVER_PERMISSIONS}
+        assert granted == others.get(path, PERMISSIONS[storage]), path
 
 
 def test_every_grant_has_its_reason(rendered: Mapping[str, Mapping[str, str]]) -> None:
@@ -314,8 +317,8 @@ def test_every_job_ends_and_leaves_no_credentials(
     for _, path, workflow in list_workflows(rendered):
         assert "concurrency" in workflow, path
         assert all(int(job["timeout-minutes"]) <= 60 for job in workflow["jobs"].values())
-        wanted = {"workflow_run"} if path == FORKS else {"pull_request", "merge_group"}
-        assert set(workflow["on"]) == wanted, path
+        others = {FORKS: {"workflow_run"}, WAIVER: {"pull_request"}}
+        assert set(workflow["on"]) == others.get(path, {"pull_request", "merge_group"}), path
         for step in list_steps(workflow):
             assert "${{" not in step.get("run", ""), path
             assert "cache" not in step.get("with", {}), path

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import argparse
 
     from mlgitops.console import Console
+    from mlgitops.github.decision import Decision
     from mlgitops.github.event import Event
     from mlgitops.handover import Taken
 
@@ -23,10 +24,11 @@ listing it that all of them arrived with the right size. Storage in the reposito
 objects are hashed again, committed to the branch dvc-storage and pushed without force.
 
 In a workflow, the job that trains may not write, so it hands over (--export) and another job
-takes (--import): when the base's policy passes the report, every object is hashed, dvc.lock
-is held against the pull request's commit, the objects are stored, and dvc.lock and the
-outputs that git keeps are committed to the pull request's branch. With --mode verify nothing
-is written: exit code 1 when the branch does not hold the results of its own run.
+takes (--import): when the base's policy passes the report, or its fail is waived, every object
+is hashed, dvc.lock is held against the pull request's commit, the objects are stored, and
+dvc.lock and the outputs that git keeps are committed to the pull request's branch; a waiver
+is recorded in that commit's message. With --mode verify nothing is written: exit code 1 when
+the branch does not hold the results of its own run.
 
 examples:
   mlgitops train && mlgitops publish && git commit -am "Train on more data" && git push
@@ -107,45 +109,56 @@ def _export(args: argparse.Namespace, console: Console) -> int:
 def _import(args: argparse.Namespace, console: Console) -> int:
     from mlgitops.github.event import read_event
     from mlgitops.handover import take_handover
-    from mlgitops.handover.commit import authorize
+    from mlgitops.handover.commit import authorize, find_waived
+    from mlgitops.render.waiver import format_trailers
 
     named = args.event or os.environ.get("GITHUB_EVENT_PATH")
     if not named:
         raise MlgitopsError("there is no event: run this in a workflow, or name one with --event")
     event = read_event(Path(named), os.environ)
-    withheld = _find_obstacle(args, event)
-    if withheld:
-        _finish(args, console, withheld, sha="", outcome="withheld")
+    project = args.directory.absolute()
+    if event.number is None or event.from_fork:
+        text = "nothing is published: results are kept for branches of this repository only"
+        _finish(args, console, text, sha="", outcome="withheld")
         return EXIT_PASS
+    decision = _decide(args, event)
     authorize(os.environ)
+    if decision.exit_code != EXIT_PASS:
+        text = f"nothing is published: the verdict is {decision.verdict}"
+        earlier = find_waived(project, event.head_branch, event.head_sha)
+        _finish(args, console, text, sha=earlier, outcome="withheld")
+        return EXIT_PASS
     taken = take_handover(
-        args.directory.absolute(),
+        project,
         args.handover.absolute(),
         base=event.base_sha,
         head=event.head_sha,
         branch=event.head_branch,
         commit=args.mode == "commit",
         console=console,
+        trailers=format_trailers(decision.waiver) if decision.waiver else (),
     )
     text = _describe(taken, event)
     _finish(args, console, text, sha=taken.sha, outcome=taken.outcome)
     return EXIT_FAIL if taken.outcome == "stale" else EXIT_PASS
 
 
-def _find_obstacle(args: argparse.Namespace, event: Event) -> str | None:
-    """Say why this pull request's results are not to be kept; None when they are."""
+def _decide(args: argparse.Namespace, event: Event) -> Decision:
+    """Judge the report by the base's policy; when it fails, ask whether that is waived."""
+    from mlgitops.github.client import open_client
     from mlgitops.github.decision import decide
     from mlgitops.github.inputs import read_input
-    from mlgitops.model import DEFAULT_KEY
+    from mlgitops.github.waiver import settle
+    from mlgitops.model import DEFAULT_KEY, Verdict
 
-    if event.number is None or event.from_fork:
-        return "nothing is published: results are kept for branches of this repository only"
     data = read_input(args.directory / args.report)
     policy = read_input(args.directory / args.policy)
     decision = decide(data, policy, event, key=args.key or DEFAULT_KEY, where=args.policy)
-    if decision.exit_code != EXIT_PASS:
-        return f"nothing is published: the verdict is {decision.verdict}"
-    return None
+    token = os.environ.get("GITHUB_TOKEN")
+    if decision.verdict != Verdict.FAIL or not token:
+        return decision
+    with open_client(event.run.api_url, token=token) as client:
+        return settle(decision, event, client)
 
 
 def _describe(taken: Taken, event: Event) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mlgitops.rehearsal.act import Run
     from mlgitops.rehearsal.session import Rehearsal
 
-_CODES = {"pass": EXIT_PASS, "skip": EXIT_PASS, "fail": EXIT_FAIL}
+_CODES = {"pass": EXIT_PASS, "waived": EXIT_PASS, "skip": EXIT_PASS, "fail": EXIT_FAIL}
 
 EXAMPLES = """\
 example:
@@ -31,11 +31,12 @@ example:
   mlgitops rehearse --keep-result
   mlgitops rehearse --fork
   mlgitops rehearse --queue
+  mlgitops rehearse --waive "The auditor asked for it"
 
 What runs is the committed workflow file, executed by act, with a stand-in for GitHub's
 API on this machine: no network, no token, nothing of your environment. It shows what the
 workflow does; permissions, limits and runner images are GitHub's and are not rehearsed.
-The exit code is the verdict's: 0 pass, 1 fail, 2 could not decide.
+The exit code is the verdict's: 0 pass or waived, 1 fail, 2 could not decide.
 """
 
 
@@ -78,6 +79,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="as a merge queue's group: a check on the commit that would be merged, no comment, "
         "nothing published",
     )
+    parser.add_argument(
+        "--waive",
+        metavar="REASON",
+        help="with the label and the comment that waive what fails, as you may write on GitHub",
+    )
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep all working files in DIR")
 
 
@@ -89,6 +95,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
         raise MlgitopsError(
             "a merge queue's group belongs to the repository, and publishes nothing",
             hint="leave out --queue, or --fork and --keep-result",
+        )
+    if args.queue and args.waive is not None:
+        raise MlgitopsError(
+            "a waiver does not reach a merge queue's group: that is another commit",
+            hint="leave out --queue or --waive",
         )
     if args.fork and args.keep_result:
         raise MlgitopsError(
@@ -111,6 +122,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             keep_result=args.keep_result,
             fork=args.fork,
             queue=args.queue,
+            waive=args.waive,
         )
     finally:
         if args.keep is None:

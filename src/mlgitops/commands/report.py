@@ -27,7 +27,11 @@ The report is treated as hostile: it must be of this event's commits, its own ve
 thrown away, and the base's policy judges again. The job summary is written first; then
 one comment is created or updated, and one check is put on the head commit, with the token
 in GITHUB_TOKEN. A failure to post is a warning and never changes the verdict.
-exit code: 0 pass, 1 fail, 2 could not decide.
+
+A fail is waived when the pull request carries the label `accept-regression` and somebody who
+may write to the repository commented `accept-regression <full sha> <reason>`: exit code 0,
+verdict `waived`, until the next push.
+exit code: 0 pass or waived, 1 fail, 2 could not decide.
 """
 
 
@@ -89,11 +93,14 @@ def _report(event: Event, client: GitHubClient, args: argparse.Namespace, consol
     from mlgitops.github.decision import build_check, render_body
     from mlgitops.github.event import find_heads
     from mlgitops.github.inputs import read_policy
+    from mlgitops.github.waiver import settle
     from mlgitops.model import DEFAULT_KEY
 
     key = args.key or DEFAULT_KEY
     policy = read_policy(args.directory, args.policy, event)
     decision = _decide(event, client, args, key=key, policy=policy)
+    if os.environ.get("GITHUB_TOKEN") and not args.dry_run:
+        decision = settle(decision, event, client)
     heads = find_heads(event, args.published)
     comment = render_body(decision, event, key=key, heads=heads)
     try:
@@ -155,8 +162,9 @@ def _write_first(
         return
     judgement = decision.report.judgement if decision.report else None
     failures = judgement.failures if judgement else ((decision.problem or ""),)
+    level = "warning" if decision.waiver else "error"
     for failure in failures[:MAX_COMMANDS_PER_LEVEL]:
-        console.result(format_command("error", failure, title=decision.title))
+        console.result(format_command(level, failure, title=decision.title))
 
 
 def _post(

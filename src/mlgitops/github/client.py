@@ -40,7 +40,7 @@ _SERVER_ERROR = 500
 _SCOPES = {
     "comments": "pull-requests: write",
     "pulls": "pull-requests: read",
-    "actions": "actions: read",
+    "actions": "actions: write",
     "check-runs": "checks: write",
     "statuses": "statuses: write",
 }
@@ -130,7 +130,8 @@ class GitHubClient:
 
     def post(self, path: str, body: Mapping[str, object]) -> Any:  # noqa: ANN401
         """Create something. Raises :class:`LostAnswerError` rather than repeat it blindly."""
-        return self._send("POST", f"{self._api_url}{path}", body=body).json()
+        answer = self._send("POST", f"{self._api_url}{path}", body=body)
+        return answer.json() if answer.content else None
 
     def patch(self, path: str, body: Mapping[str, object], *, repeatable: bool = True) -> Any:  # noqa: ANN401
         """Set fields of something; ``repeatable`` says that an older value does no harm."""

@@ -16,49 +16,65 @@ from mlgitops.github.checks import Annotation, Check
 from mlgitops.github.comment import MAX_BODY_BYTES
 from mlgitops.github.marker import Marker, render_marker
 from mlgitops.judge import judge_report
-from mlgitops.model import Report, Verdict
+from mlgitops.model import Report, Verdict, Waiving
 from mlgitops.parsing import parse_yaml
 from mlgitops.render.escape import escape_address, escape_prose
 from mlgitops.render.facts import headline
 from mlgitops.render.markdown import render_comment
+from mlgitops.render.waiver import describe_waiving, title_waiver
 from mlgitops.report import parse_report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mlgitops.github.event import Event
-    from mlgitops.model import Links
+    from mlgitops.model import Links, Waiver
     from mlgitops.parsing import Place
 
 UNDECIDED = "undecided"
-_EXITS = {Verdict.PASS: EXIT_PASS, Verdict.SKIP: EXIT_PASS, Verdict.FAIL: EXIT_FAIL}
+WAIVED = "waived"
+_EXITS = {"pass": EXIT_PASS, "skip": EXIT_PASS, WAIVED: EXIT_PASS, "fail": EXIT_FAIL}
 #: "Nothing to judge" must not look like a pass, and "could not decide" must not either.
 _CONCLUSIONS = {
     "pass": "success",
     "fail": "failure",
     "skip": "neutral",
+    WAIVED: "success",
     UNDECIDED: "failure",
 }
 _MAX_ANNOTATIONS = 200
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """A judged report, or the reason why there is none: exactly one of the two."""
+    """A judged report, or the reason why there is none: exactly one of the two.
+
+    ``waiving`` is what was found of a waiver, which lets a failing report merge all the same;
+    None where none can be asked for.
+    """
 
     report: Report | None = None
     problem: str | None = None
+    waiving: Waiving | None = None
+
+    @property
+    def waiver(self) -> Waiver | None:
+        """Return the waiver of a report that the policy fails; nothing else can be waived."""
+        judgement = self.report.judgement if self.report else None
+        fails = judgement is not None and judgement.verdict is Verdict.FAIL
+        return self.waiving.waiver if fails and self.waiving else None
 
     @property
     def verdict(self) -> str:
-        """Return pass, fail, skip or undecided."""
+        """Return pass, fail, waived, skip or undecided."""
         judgement = self.report.judgement if self.report else None
-        return judgement.verdict.value if judgement else UNDECIDED
+        if judgement is None:
+            return UNDECIDED
+        return WAIVED if self.waiver else judgement.verdict.value
 
     @property
     def exit_code(self) -> int:
         """Return the exit code of the verdict."""
-        known = {verdict.value: code for verdict, code in _EXITS.items()}
-        return known.get(self.verdict, EXIT_UNDECIDED)
+        return _EXITS.get(self.verdict, EXIT_UNDECIDED)
 
     @property
     def conclusion(self) -> str:
@@ -68,6 +84,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def title(self) -> str:
         """Return the verdict in a few plain words."""
+        if self.waiver:
+            return title_waiver(self.waiver)
         return headline(self.report) if self.report else "Could not decide"
 
 
@@ -109,14 +127,17 @@ def check_identity(report: Report, event: Event, *, key: str) -> None:
 def render_decision(decision: Decision, *, marker: str, links: Links, limit: int) -> str:
     """Render the comment, or the summary, of any decision; ``limit`` is in bytes."""
     if decision.report is not None:
-        return render_comment(decision.report, marker=marker, links=links, limit=limit)
+        return render_comment(
+            decision.report, marker=marker, links=links, waiving=decision.waiving, limit=limit
+        )
     lines = (decision.problem or "").splitlines() or ["no reason was given"]
     quoted = "\n".join(f"> {escape_prose(line.strip())}  " for line in lines[:20] if line.strip())
     address = escape_address(links.run_url)
     more = f"\n\n[The run]({address}) has the log." if address else ""
+    waived = "".join(f"\n\n{line}" for line in describe_waiving(decision.waiving))
     return (
         f"{marker}\n**⚠️ Could not decide.** This change has no verdict, "
-        f"and is not known to be safe.\n\n{quoted}{more}\n"
+        f"and is not known to be safe.\n\n{quoted}{waived}{more}\n"
     )
 
 
@@ -133,6 +154,11 @@ def render_body(decision: Decision, event: Event, *, key: str, heads: Sequence[s
     )
     if len(heads) == 1:
         return body
+    if decision.verdict == Verdict.FAIL:
+        return (
+            f"{body}\nThis holds for {heads[0]} too: while {heads[1][:12]} was waived, its results "
+            "were committed to the branch.\n"
+        )
     return (
         f"{body}\nThe results of this run are on the branch: {heads[0]} adds dvc.lock and the "
         f"outputs that git keeps to {heads[1][:12]}. Merging needs no second training.\n"
@@ -180,7 +206,7 @@ def find_annotations(
                 path=where,
                 start_line=line,
                 end_line=line,
-                annotation_level="failure",
+                annotation_level="warning" if decision.waiver else "failure",
                 title=metric.name,
                 message="\n".join(metric.reasons) or metric.kind.value,
             )

@@ -47,6 +47,24 @@ def commit_tree(project: Path, head: str, tree: str, message: str) -> str:
     return run_git(project, *words, environment=identity).strip()
 
 
+def find_waived(project: Path, branch: str, head: str) -> str:
+    """Find the commit that an earlier run of ours put on ``head`` while it was waived; "" if none.
+
+    It must be the tip of origin's ``branch``, have ``head`` as its only parent, and say so.
+    """
+    check_branch(project, branch)
+    try:
+        tip = (run_git(project, "ls-remote", "origin", f"{_LISTED}{branch}").split() or [""])[0]
+        if tip in ("", head):
+            return ""
+        run_git(project, "fetch", "--quiet", "--no-tags", "origin", tip)
+        form = "--format=%P%n%ae%n%(trailers:key=Waived-sha,valueonly)"
+        parent, mail, *waived = run_git(project, "show", "--no-patch", form, tip).split()
+    except MlgitopsError:
+        return ""
+    return tip if (parent, mail, waived) == (head, _MAIL, [head]) else ""
+
+
 def push_commit(project: Path, branch: str, *, head: str, commit: str) -> str:
     """Move ``branch`` of origin from ``head`` to ``commit``, or not at all; return its sha.
 
@@ -108,11 +126,11 @@ def authorize(environ: MutableMapping[str, str]) -> None:
 
 
 def _is_same(project: Path, found: str, head: str, commit: str) -> bool:
-    """Tell whether ``found`` of origin has the parent and the content of ``commit``."""
+    """Tell whether ``found`` of origin has the parent, content and author of ``commit``."""
     try:
         run_git(project, "fetch", "--quiet", "--no-tags", "origin", found)
         mine, theirs = (
-            run_git(project, "show", "--no-patch", "--format=%P %T", sha).strip()
+            run_git(project, "show", "--no-patch", "--format=%P %T %ae", sha).strip()
             for sha in (commit, found)
         )
     except MlgitopsError:

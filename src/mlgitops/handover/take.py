@@ -31,7 +31,7 @@ from mlgitops.storage.prepare import prepare_storage
 from mlgitops.storage.publish import list_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from mlgitops.console import Console
@@ -63,10 +63,13 @@ def take_handover(
     branch: str,
     commit: bool,
     console: Console,
+    trailers: Sequence[str] = (),
 ) -> Taken:
     """Check all of ``handover``, store it, and commit its results to ``branch`` of origin.
 
     With ``commit`` false nothing is written: the outcome says whether ``head`` is up to date.
+    ``trailers`` end the commit's message, one line each; with them there always is a commit,
+    if only an empty one, because it is the record of a waiver.
     Raises :class:`MlgitopsError` when anything is not as the head's dvc.yaml says, the base is
     not an ancestor of the head, or the branch moved on.
     """
@@ -97,10 +100,11 @@ def take_handover(
         return Taken(outcome=STALE, sha=head, results=len(results))
     objects, added = _store(project, handover, claims, console, write=commit)
     counts = {"objects": objects, "added": added, "results": len(results)}
-    if current:
+    if current and not (trailers and commit):
         return Taken(outcome=CURRENT, sha=head, **counts)
     with console.step(f"Commit dvc.lock and {len(results) - 1} results to {branch}"):
-        made = commit_tree(project, head, tree, _write_message(head, len(results), objects))
+        text = _write_message(head, len(results), objects, trailers)
+        made = commit_tree(project, head, tree, text)
         return Taken(
             outcome=COMMITTED, sha=push_commit(project, branch, head=head, commit=made), **counts
         )
@@ -173,9 +177,11 @@ def _store(
     return len(needed), added
 
 
-def _write_message(head: str, results: int, objects: int) -> str:
+def _write_message(head: str, results: int, objects: int, trailers: Sequence[str]) -> str:
+    end = "".join(f"{line}\n" for line in trailers)
     return (
         f"Record what was trained at {head[:12]}\n\n"
         f"dvc.lock and {results - 1} results of the pull request's own run; the {objects} objects\n"
         f"that they name are on the branch {BRANCH}. Made by `mlgitops publish`.\n"
+        f"{chr(10) if end else ''}{end}"
     )

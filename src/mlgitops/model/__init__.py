@@ -27,6 +27,7 @@ from mlgitops.model.policy import Files, OnInconclusive, Policy, Rule, SliceRule
 from mlgitops.model.report import DEFAULT_KEY, REPORT_SCHEMA, Links, Omitted, Report
 from mlgitops.model.slices import MAX_SLICE_RULES, MAX_SLICES, Group, SliceFacts, SliceResult
 from mlgitops.model.tables import SHIFTED, SHIFTED_FAR, ColumnChange, TableChange
+from mlgitops.model.waiver import WAIVER_LABEL, Waiver, Waiving
 
 __all__ = [
     "DEFAULT_KEY",
@@ -36,6 +37,7 @@ __all__ = [
     "REPORT_SCHEMA",
     "SHIFTED",
     "SHIFTED_FAR",
+    "WAIVER_LABEL",
     "Chart",
     "ChartKind",
     "ColumnChange",
@@ -77,4 +79,6 @@ __all__ = [
     "TestData",
     "Text",
     "Verdict",
+    "Waiver",
+    "Waiving",
 ]

@@ -105,6 +105,12 @@ def read_repository_name(root: Path) -> str:
     return f"local/{re.sub(r'[^A-Za-z0-9._-]', '-', root.name) or 'project'}"
 
 
+def read_login(root: Path) -> str:
+    """Return a login made of git's name for the person here; "you" where it has none."""
+    name = _try(root, "config", "user.name")
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:39] or "you"
+
+
 def make_origin(root: Path, change: Change, number: int, target: Path) -> str:
     """Make the bare clone at ``target`` and return the sha of the merge commit.
 

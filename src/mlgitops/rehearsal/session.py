@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mlgitops.github.marker import find_marker
-from mlgitops.rehearsal.forge import Forge, Pull, Server, State, load_state
+from mlgitops.model import WAIVER_LABEL
+from mlgitops.rehearsal.forge import Comment, Forge, Pull, Server, State, load_state
 from mlgitops.rehearsal.forks import refuse_writing, report_on_fork
 from mlgitops.rehearsal.places import find_stand_in
 from mlgitops.rehearsal.repository import (
@@ -26,6 +27,7 @@ from mlgitops.rehearsal.repository import (
     open_group,
     read_branch,
     read_change,
+    read_login,
     read_repository_name,
 )
 from mlgitops.rehearsal.running import Ran, Stage, Start, run_workflow
@@ -50,7 +52,7 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
     ran: Ran
     second: Ran | None  # the workflow that reports on forks, when there is one
     queue: bool  # in a merge queue: the merge commit is the group's
-    verdict: str  # pass, fail, skip or undecided
+    verdict: str  # pass, fail, waived, skip or undecided
     comments: list[str]  # our comments on the pull request, in order
     created: bool  # the comment is new, not an update
     checks: list[str]  # conclusions of the checks on the head commit, or the group's
@@ -76,6 +78,7 @@ def rehearse(
     keep_result: bool = False,
     fork: bool = False,
     queue: bool = False,
+    waive: str | None = None,
     meanwhile: Callable[[State], None] = lambda _state: None,
 ) -> Rehearsal:
     """Run the workflow for a pull request from ``head`` into ``base``.
@@ -85,6 +88,7 @@ def rehearse(
     stands in another repository, and the workflow that reports on forks runs afterwards;
     ``meanwhile`` may change what the API shows before it does. In a ``queue`` the workflow runs
     on the commit that a merge queue would test, where there is nothing to comment on.
+    ``waive`` is a reason with which the person here waives what fails.
 
     Raises :class:`MlgitopsError` when a workflow cannot be rehearsed, or a job that should have
     run did not.
@@ -99,6 +103,8 @@ def rehearse(
     if fork:
         change = msgspec.structs.replace(change, fork=name_fork(state.repository))
     number = _open_pull(state, change)
+    if waive is not None:
+        _waive(state, number, waive, login=read_login(root))
     before = {one.id for one in state.comments}
     origin = scratch / "origin.git"
     with console.step(f"Pull request #{number}: {_name_head(change)} into {change.base[0]}"):
@@ -175,6 +181,15 @@ def _open_pull(state: State, change: Change) -> int:
         fork=change.fork,
     )
     return number
+
+
+def _waive(state: State, number: int, reason: str, *, login: str) -> None:
+    """Set the label and write the comment that waives, as ``login``, who may write."""
+    pull = state.pulls[number]
+    pull.labels, pull.author = [WAIVER_LABEL], login
+    state.permissions[login] = "write"
+    text = f"{WAIVER_LABEL} {pull.head[1]} {reason}"
+    state.comments.append(Comment(state.take_number(), number, login, text))
 
 
 def _find_verdict(ran: Ran, verb: str) -> str:

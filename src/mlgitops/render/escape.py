@@ -64,6 +64,15 @@ def escape_prose(text: str, *, limit: int = 500, cell: bool = False) -> str:
     )
 
 
+def escape_line(text: str, *, limit: int = 500) -> str:
+    """Make ``text`` one line for a place without Markdown, such as a commit's message.
+
+    Nothing in it mentions a person, closes an issue or tells GitHub to skip a workflow
+    (`[skip ci]`).
+    """
+    return _break_links(clean_text(text, limit=limit)).replace("[", "(").replace("]", ")")
+
+
 def escape_address(address: str | None) -> str | None:
     """Return an http(s) address fit for a Markdown link, or None when it is not one."""
     if not address or not re.fullmatch(r"https?://[!#-;=?-Z_a-z~]+", address):

@@ -28,9 +28,10 @@ from mlgitops.render.numbers import DASH
 from mlgitops.render.rescoring import describe_rescoring
 from mlgitops.render.sentence import describe_row, find_deciding
 from mlgitops.render.slices import describe_deciding_slice, gap_rows
+from mlgitops.render.waiver import describe_waiving, explain_waiving, title_waiver
 
 if TYPE_CHECKING:
-    from mlgitops.model import Links, Report, Side
+    from mlgitops.model import Links, Report, Side, Waiver, Waiving
     from mlgitops.render.facts import Row
     from mlgitops.render.slices import GapRow
 
@@ -38,25 +39,41 @@ _MOST_FAILURES = 5
 _MOST_NOTICES = 10
 
 
-def render_comment(report: Report, *, marker: str, links: Links, limit: int = 60_000) -> str:
+def render_comment(
+    report: Report,
+    *,
+    marker: str,
+    links: Links,
+    waiving: Waiving | None = None,
+    limit: int = 60_000,
+) -> str:
     """Render the comment: ``marker`` on a line of its own, then the report.
 
-    ``marker`` is an HTML comment on one line. ``limit`` is in UTF-8 bytes; GitHub's own is
+    ``marker`` is an HTML comment on one line. ``waiving`` is what was found of a waiver; None
+    where there can be none. ``limit`` is in UTF-8 bytes; GitHub's own is
     262,144 and the text of its error says 65,536.
     Raises :class:`MlgitopsError` when not even the verdict fits.
     """
     for detail in Detail:
-        text = f"{marker}\n{render_report(report, links=links, detail=detail)}"
+        body = render_report(report, links=links, detail=detail, waiving=waiving)
+        text = f"{marker}\n{body}"
         if len(text.encode()) <= limit:
             return text
     raise MlgitopsError(f"not even the verdict fits into {limit} bytes")
 
 
-def render_report(report: Report, *, links: Links, detail: Detail = Detail.FULL) -> str:
+def render_report(
+    report: Report,
+    *,
+    links: Links,
+    detail: Detail = Detail.FULL,
+    waiving: Waiving | None = None,
+) -> str:
     """Render the report at one level of detail, without a marker: the job summary's text."""
     blocks = [
-        _verdict_line(report),
+        _verdict_line(report, waiving.waiver if waiving else None),
         _sides_line(report, links),
+        *describe_waiving(waiving),
         *_why_lines(report, detail),
     ]
     if detail < Detail.VERDICT:
@@ -65,13 +82,14 @@ def render_report(report: Report, *, links: Links, detail: Detail = Detail.FULL)
         blocks += _first_change(report)
     if detail < Detail.FAILING:
         blocks += render_folded(report, detail)
+    blocks += _how_to_waive(report, waiving, detail)
     blocks += _footer(links, detail)
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def _verdict_line(report: Report) -> str:
+def _verdict_line(report: Report, waiver: Waiver | None) -> str:
     """Line 1: the verdict and the metric that decides it."""
-    title = f"**{headline(report)}**"
+    title = f"**{title_waiver(waiver, code=True) if waiver else headline(report)}**"
     sliced = describe_deciding_slice(report)
     if sliced:
         return f"{title}: {escape_prose(' '.join(sliced))}"
@@ -184,6 +202,14 @@ def _judged_cells(row: Row, *, with_interval: bool, level: str | None) -> list[s
 def _first_change(report: Report) -> list[str]:
     """Say what changed inside the first table that changed: where results often come from."""
     return [f"**Data:** {escape_prose(describe_table(table))}." for table in report.tables[:1]]
+
+
+def _how_to_waive(report: Report, waiving: Waiving | None, detail: Detail) -> list[str]:
+    """Say below a failing report how it may merge all the same, where that is possible."""
+    failing = report.judgement is not None and report.judgement.verdict is Verdict.FAIL
+    if waiving is None or waiving.waiver or not failing or detail is Detail.VERDICT:
+        return []
+    return [explain_waiving(report.head.sha)] if report.head.sha else []
 
 
 def _footer(links: Links, detail: Detail) -> list[str]:

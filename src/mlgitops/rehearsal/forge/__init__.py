@@ -9,6 +9,25 @@ from __future__ import annotations
 
 from mlgitops.rehearsal.forge.application import Fault, Forge
 from mlgitops.rehearsal.forge.server import Server
-from mlgitops.rehearsal.forge.state import Artifact, Comment, Pull, State, load_state
+from mlgitops.rehearsal.forge.state import (
+    Artifact,
+    Comment,
+    Job,
+    Pull,
+    State,
+    WorkflowRun,
+    load_state,
+)
 
-__all__ = ["Artifact", "Comment", "Fault", "Forge", "Pull", "Server", "State", "load_state"]
+__all__ = [
+    "Artifact",
+    "Comment",
+    "Fault",
+    "Forge",
+    "Job",
+    "Pull",
+    "Server",
+    "State",
+    "WorkflowRun",
+    "load_state",
+]

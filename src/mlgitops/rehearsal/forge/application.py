@@ -11,7 +11,16 @@ import msgspec
 from werkzeug.wrappers import Request, Response
 
 from mlgitops.github.comment import DEFAULT_LOGIN
-from mlgitops.rehearsal.forge import artifacts, check_runs, comments, pulls, statuses, users
+from mlgitops.rehearsal.forge import (
+    artifacts,
+    check_runs,
+    collaborators,
+    comments,
+    pulls,
+    runs,
+    statuses,
+    users,
+)
 from mlgitops.rehearsal.forge.call import Call, Route, answer_json, answer_missing
 
 if TYPE_CHECKING:
@@ -26,6 +35,8 @@ _ROUTES: tuple[Route, ...] = (
     *comments.ROUTES,
     *statuses.ROUTES,
     *artifacts.ROUTES,
+    *collaborators.ROUTES,
+    *runs.ROUTES,
 )
 
 

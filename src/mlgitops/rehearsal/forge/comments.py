@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 
 from mlgitops.rehearsal.forge.call import answer_json, answer_missing
 from mlgitops.rehearsal.forge.state import MOMENT, Comment
-from mlgitops.rehearsal.forge.users import build_user
+from mlgitops.rehearsal.forge.users import build_user, find_user_id
 
 if TYPE_CHECKING:
     from mlgitops.rehearsal.forge.call import Call, Route
@@ -18,7 +18,15 @@ MAX_COMMENT_BYTES = 262_144
 
 
 def build_comment(
-    url: str, full_name: str, *, issue: int, number: int, login: str, body: str
+    url: str,
+    full_name: str,
+    *,
+    issue: int,
+    number: int,
+    login: str,
+    body: str,
+    created_at: str = MOMENT,
+    updated_at: str = MOMENT,
 ) -> dict[str, Any]:
     """Build a comment on issue or pull request ``issue``."""
     return {
@@ -27,9 +35,9 @@ def build_comment(
         "url": f"{url}/repos/{full_name}/issues/comments/{number}",
         "html_url": f"{url}/{full_name}/pull/{issue}#issuecomment-{number}",
         "issue_url": f"{url}/repos/{full_name}/issues/{issue}",
-        "user": build_user(url, login, 3),
-        "created_at": MOMENT,
-        "updated_at": MOMENT,
+        "user": build_user(url, login, find_user_id(login)),
+        "created_at": created_at,
+        "updated_at": updated_at,
         "author_association": "NONE",
         "body": body,
     }
@@ -85,6 +93,8 @@ def _show(call: Call, comment: Comment) -> dict[str, Any]:
         number=comment.id,
         login=comment.login,
         body=comment.body,
+        created_at=comment.created_at,
+        updated_at=comment.updated_at,
     )
 
 

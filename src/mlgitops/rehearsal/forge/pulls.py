@@ -9,8 +9,11 @@ import msgspec
 from mlgitops.rehearsal.forge.call import answer_json, answer_missing
 from mlgitops.rehearsal.forge.repositories import build_repository
 from mlgitops.rehearsal.forge.state import MOMENT
+from mlgitops.rehearsal.forge.users import build_user, find_user_id
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from werkzeug.wrappers import Response
 
     from mlgitops.rehearsal.forge.call import Call, Route
@@ -28,6 +31,8 @@ def build_pull(
     body: str,
     state: str = "open",
     fork: str | None = None,
+    author: str | None = None,
+    labels: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Build a pull request; ``base`` and ``head`` are (branch, sha), ``fork`` OWNER/NAME."""
     own = f"{url}/repos/{full_name}/pulls/{number}"
@@ -58,8 +63,8 @@ def build_pull(
         "_links": {name: {"href": link} for name, link in links.items()},
         "base": _build_side(base, repository),
         "head": _build_side(head, build_repository(url, fork) if fork else repository),
-        "user": repository["owner"],
-        "labels": [],
+        "user": build_user(url, author, find_user_id(author)) if author else repository["owner"],
+        "labels": [_build_label(url, full_name, at, name) for at, name in enumerate(labels, 1)],
         "author_association": "OWNER",
         "draft": False,
         "created_at": MOMENT,
@@ -90,11 +95,55 @@ def _list_pulls(call: Call) -> Response:
     return call.page([one for one in found if head in (None, one["head"]["label"])])
 
 
+def _list_commits(call: Call, number: str) -> Response:
+    pull = call.state.pulls.get(int(number))
+    if pull is None:
+        return answer_missing()
+    return call.page(
+        [_build_commit(call.url, call.state.repository, sha, text) for sha, text in pull.commits]
+    )
+
+
+def _build_commit(url: str, full_name: str, sha: str, message: str) -> dict[str, Any]:
+    own = f"{url}/repos/{full_name}/commits/{sha}"
+    person = {"name": "Octo Cat", "email": "octocat@users.noreply.example", "date": MOMENT}
+    return {
+        "sha": sha,
+        "node_id": f"C_{sha}",
+        "url": own,
+        "html_url": f"{url}/{full_name}/commit/{sha}",
+        "comments_url": f"{own}/comments",
+        "commit": {
+            "url": f"{url}/repos/{full_name}/git/commits/{sha}",
+            "author": person,
+            "committer": person,
+            "message": message,
+            "comment_count": 0,
+            "tree": {"sha": sha, "url": f"{url}/repos/{full_name}/git/trees/{sha}"},
+        },
+        **dict.fromkeys(("author", "committer"), build_user(url, "octocat", 3)),
+        "parents": [],
+    }
+
+
 def _show_open_pull(call: Call, pull: Pull) -> dict[str, Any]:
     branch, sha = pull.head
     moved = None if pull.fork else call.find_head(branch)
     fields = msgspec.structs.asdict(pull) | {"head": (branch, moved or sha)}
+    fields.pop("commits")
     return build_pull(call.url, call.state.repository, **fields)
+
+
+def _build_label(url: str, full_name: str, number: int, name: str) -> dict[str, Any]:
+    return {
+        "id": number,
+        "node_id": f"L_{number}",
+        "url": f"{url}/repos/{full_name}/labels/{number}",
+        "name": name,
+        "description": None,
+        "color": "ededed",
+        "default": False,
+    }
 
 
 def _build_side(side: tuple[str, str], repository: dict[str, Any]) -> dict[str, Any]:
@@ -112,4 +161,5 @@ def _build_side(side: tuple[str, str], repository: dict[str, Any]) -> dict[str, 
 ROUTES: tuple[Route, ...] = (
     ("GET", "REPO/pulls", _list_pulls),
     ("GET", r"REPO/pulls/(\d+)", _show_pull),
+    ("GET", r"REPO/pulls/(\d+)/commits", _list_commits),
 )

@@ -20,6 +20,8 @@ class Comment(msgspec.Struct):
     issue: int
     login: str
     body: str
+    created_at: str = MOMENT
+    updated_at: str = MOMENT
 
 
 class Pull(msgspec.Struct, kw_only=True):
@@ -32,6 +34,9 @@ class Pull(msgspec.Struct, kw_only=True):
     body: str = ""
     state: str = "open"
     fork: str | None = None  # OWNER/NAME of the head's repository when it is another
+    author: str | None = None  # a login; None: the repository's owner
+    labels: list[str] = []
+    commits: list[tuple[str, str]] = []  # (sha, message), oldest first, where a test needs them
 
 
 class Artifact(msgspec.Struct, kw_only=True):
@@ -46,6 +51,31 @@ class Artifact(msgspec.Struct, kw_only=True):
     expired: bool = False
 
 
+class Job(msgspec.Struct, kw_only=True):
+    """One job of a run's newest attempt."""
+
+    id: int
+    name: str
+    status: str = "completed"
+    conclusion: str | None = "success"
+
+
+class WorkflowRun(msgspec.Struct, kw_only=True):
+    """One run of a workflow; ``head`` is (branch, sha)."""
+
+    id: int
+    number: int  # grows within one workflow
+    path: str = ".github/workflows/pull-request.yml"
+    event: str = "pull_request"
+    head: tuple[str, str]
+    fork: str | None = None  # OWNER/NAME of the head's repository when it is another
+    status: str = "completed"
+    conclusion: str | None = "success"
+    attempt: int = 1
+    pulls: list[int] = []
+    jobs: list[Job] = []
+
+
 class State(msgspec.Struct, kw_only=True):
     """Everything the stand-in remembers; it can be saved and read again."""
 
@@ -55,6 +85,9 @@ class State(msgspec.Struct, kw_only=True):
     checks: list[dict[str, Any]] = []
     statuses: list[dict[str, Any]] = []
     artifacts: list[Artifact] = []
+    permissions: dict[str, str] = {}  # login → role; anybody else may read
+    workflow_runs: list[WorkflowRun] = []
+    reruns: list[int] = []  # jobs that were started again, in order
     next_id: int = 1001
     runs: int = 0  # workflow runs so far: the run number
 

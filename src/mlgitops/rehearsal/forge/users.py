@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 from mlgitops.rehearsal.forge.call import answer_json
@@ -22,6 +23,11 @@ _ACCOUNT: dict[str, Any] = {
     **dict.fromkeys(("public_repos", "public_gists", "followers", "following"), 0),
     **dict.fromkeys(("created_at", "updated_at"), MOMENT),
 }
+
+
+def find_user_id(login: str) -> int:
+    """Return a number that belongs to this account alone, the same in every process."""
+    return int.from_bytes(hashlib.sha256(login.lower().encode()).digest()[:4]) + 1
 
 
 def build_user(url: str, login: str, number: int) -> dict[str, Any]:

@@ -1,0 +1,275 @@
+"""Start the judging of a pull request again, after somebody set or took off the label.
+
+The run that judged is started again from its first job that judges: it has its results, so
+nothing trains twice, and its attempt number grows, so its comment replaces the older one.
+Reads the API, and asks it for one thing at most.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.github.client import GitHubError, LostAnswerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mlgitops.github.client import GitHubClient
+
+#: How often a run that is judging right now is looked at again, and the seconds between.
+MAX_LOOKS = 30
+_PAUSE = (8.0, 12.0)
+_TRIES = 3
+_DONE = "completed"
+_NOT_STARTED = ("queued", "waiting", "requested", "pending")
+_FORBIDDEN = 403
+
+
+class _Loose(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a payload or an answer; GitHub adds fields at will: unknown ones are ignored."""
+
+
+class _Numbered(_Loose, frozen=True):
+    number: int
+
+
+class _Payload(_Loose, frozen=True):
+    action: str = ""
+    pull_request: _Numbered | None = None
+
+
+class _Repository(_Loose, frozen=True):
+    full_name: str
+
+
+class _Side(_Loose, frozen=True):
+    ref: str
+    sha: str
+    repo: _Repository | None = None
+
+
+class _Pull(_Loose, frozen=True):
+    state: str
+    head: _Side
+
+
+class _Message(_Loose, frozen=True):
+    message: str
+
+
+class _Commit(_Loose, frozen=True):
+    sha: str
+    commit: _Message
+
+
+class _Run(_Loose, frozen=True, kw_only=True):
+    id: int
+    run_number: int
+    run_attempt: int = 1
+    status: str | None
+    conclusion: str | None
+    head_sha: str
+    html_url: str
+    head_repository: _Repository | None = None
+    pull_requests: tuple[_Numbered, ...] | None = None
+
+
+class _Runs(_Loose, frozen=True):
+    workflow_runs: tuple[_Run, ...]
+
+
+class _Job(_Loose, frozen=True):
+    id: int
+    name: str
+    status: str
+    conclusion: str | None
+
+
+class _Jobs(_Loose, frozen=True):
+    jobs: tuple[_Job, ...]
+
+
+class Trigger(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened to which pull request."""
+
+    number: int
+    action: str  # labeled or unlabeled
+
+
+class Outcome(StrEnum):
+    """What became of it."""
+
+    STARTED = "started"  # a job was started again
+    RUNNING = "running"  # the run has yet to judge: it will see the label by itself
+    UNCHANGED = "unchanged"  # judging again would say the same
+    NOTHING = "nothing"  # there is no run that could be started again
+
+
+class Rejudged(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done, in a word and a sentence."""
+
+    outcome: Outcome
+    text: str
+
+
+def parse_trigger(data: bytes) -> Trigger:
+    """Read a `pull_request` payload.
+
+    Raises :class:`MlgitopsError` when it names none.
+    """
+    try:
+        payload = msgspec.json.decode(data, type=_Payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise MlgitopsError(f"the event is not what GitHub sends: {error}") from error
+    if payload.pull_request is None:
+        raise MlgitopsError(
+            "the event names no pull request",
+            hint="start this on `pull_request`, types `[labeled, unlabeled]`",
+        )
+    return Trigger(number=payload.pull_request.number, action=payload.action)
+
+
+class Rejudger:
+    """Starts the newest run of one workflow for one pull request again.
+
+    ``workflow`` is its file; ``jobs`` are its jobs that judge, by the names that GitHub shows,
+    in their order.
+    """
+
+    def __init__(
+        self,
+        client: GitHubClient,
+        repository: str,
+        trigger: Trigger,
+        *,
+        workflow: str,
+        jobs: Sequence[str],
+    ) -> None:
+        self._client = client
+        self._repository = repository
+        self._trigger = trigger
+        self._path = f"/repos/{repository}/pulls/{trigger.number}"
+        self._actions = f"/repos/{repository}/actions"
+        self._workflow = workflow
+        self._jobs = jobs
+
+    def start(self) -> Rejudged:
+        """Start the first of the jobs that ran again, and with it those that need it.
+
+        Raises :class:`GitHubError` when the API does not let us.
+        """
+        pull: _Pull = self._fetch(self._path, _Pull)
+        if pull.state != "open":
+            return Rejudged(outcome=Outcome.NOTHING, text="the pull request is not open")
+        if pull.head.repo is None or pull.head.repo.full_name != self._repository:
+            text = "it comes from a fork: start the run of the workflow that reports on forks again"
+            return Rejudged(outcome=Outcome.NOTHING, text=text)
+        run = self._await_judging(pull)
+        if run is None:
+            text = f"no run of {self._workflow} has judged the newest commit yet"
+            return Rejudged(outcome=Outcome.NOTHING, text=text)
+        if run.status != _DONE:
+            text = f"{run.html_url} has yet to judge, and will see the label"
+            return Rejudged(outcome=Outcome.RUNNING, text=text)
+        if run.conclusion == "success" and self._trigger.action == "labeled":
+            text = f"{run.html_url} fails nothing, or is waived already"
+            return Rejudged(outcome=Outcome.UNCHANGED, text=text)
+        return self._start(run)
+
+    def _await_judging(self, pull: _Pull) -> _Run | None:
+        """Find the run; when it is judging right now, wait until it has ended."""
+        for _ in range(MAX_LOOKS):
+            run = self._find_run(pull)
+            if run is None or run.status == _DONE:
+                return run
+            jobs = [job for job in self._fetch_jobs(run) if job.name in self._jobs]
+            if all(job.status in _NOT_STARTED for job in jobs):
+                return run
+            self._client.pause(*_PAUSE)
+        raise GitHubError(
+            f"the run is still going: {run.html_url if run else ''}",
+            hint=f"when it has ended, start its job {self._jobs[0]} again by hand",
+        )
+
+    def _find_run(self, pull: _Pull) -> _Run | None:
+        """Find the newest run for the pull request, if it judged what its branch holds now.
+
+        That is the newest commit; or the one below it, when the newest is the record of a
+        waiver that our own publishing made. An older run is left alone: started again, it
+        would cancel the newer one.
+        """
+        file = PurePosixPath(self._workflow).name
+        query = {"event": "pull_request", "branch": pull.head.ref, "per_page": "100"}
+        found: _Runs = self._fetch(f"{self._actions}/workflows/{file}/runs", _Runs, query)
+        own = [run for run in found.workflow_runs if self._is_own(run)]
+        run = max(own, key=lambda one: one.run_number, default=None)
+        if run is None or run.head_sha == pull.head.sha:
+            return run
+        commits: list[_Commit] = [
+            commit
+            for page in self._client.fetch_pages(f"{self._path}/commits")
+            for commit in _convert(page, list[_Commit])
+            if commit.sha == pull.head.sha
+        ]
+        lines = commits[-1].commit.message.splitlines() if commits else []
+        return run if f"Waived-sha: {run.head_sha}" in lines else None
+
+    def _is_own(self, run: _Run) -> bool:
+        """Tell whether ``run`` is for this pull request, and not for a fork's branch."""
+        if run.head_repository is None or run.head_repository.full_name != self._repository:
+            return False
+        linked = {one.number for one in run.pull_requests or ()}
+        return not linked or self._trigger.number in linked
+
+    def _start(self, run: _Run) -> Rejudged:
+        jobs = {job.name: job for job in self._fetch_jobs(run) if job.conclusion != "skipped"}
+        job = next((jobs[name] for name in self._jobs if name in jobs), None)
+        if job is None:
+            text = f"{run.html_url} has no job named {' or '.join(self._jobs)} that ran"
+            return Rejudged(outcome=Outcome.NOTHING, text=text)
+        started = Rejudged(
+            outcome=Outcome.STARTED, text=f"{job.name} of {run.html_url} was started again"
+        )
+        for _ in range(_TRIES):
+            try:
+                self._client.post(f"{self._actions}/jobs/{job.id}/rerun", {})
+            except LostAnswerError as error:
+                lost = error
+                self._client.pause(1, 2)
+                if self._is_going(run):
+                    return started
+            except GitHubError as error:
+                if error.status != _FORBIDDEN or not self._is_going(run):
+                    raise
+                text = f"{run.html_url} was started again meanwhile"
+                return Rejudged(outcome=Outcome.RUNNING, text=text)
+            else:
+                return started
+        raise lost
+
+    def _is_going(self, run: _Run) -> bool:
+        """Tell whether ``run`` has been started again since we looked at it."""
+        now: _Run = self._fetch(f"{self._actions}/runs/{run.id}", _Run)
+        return now.status != _DONE or now.run_attempt > run.run_attempt
+
+    def _fetch_jobs(self, run: _Run) -> list[_Job]:
+        found: list[_Job] = []
+        for page in self._client.fetch_pages(f"{self._actions}/runs/{run.id}/jobs"):
+            jobs: _Jobs = _convert(page, _Jobs)
+            found += jobs.jobs
+        return found
+
+    def _fetch(self, path: str, kind: Any, params: dict[str, str] | None = None) -> Any:  # noqa: ANN401
+        return _convert(self._client.fetch(path, params), kind)
+
+
+def _convert(value: Any, kind: Any) -> Any:  # noqa: ANN401
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise GitHubError(f"the answer is not what GitHub sends: {error}") from error
