@@ -82,6 +82,10 @@ def test_a_better_model_passes_and_the_second_rehearsal_updates_the_comment(
     assert (second["verdict"], second["comments"], second["created"]) == ("pass", 1, False)
     assert re.search(r"0\.10* → 0\.30* ", second["comment"])
     assert second["pull_request"] == first["pull_request"]
+    timed = {step["step"]: step["seconds"] for step in second["steps"]}
+    judging = second["compare_and_report_seconds"]
+    assert judging == pytest.approx(timed["compare"] + timed["report"], abs=0.002)
+    assert f"compare and report: {judging:.2f} s" in second["stderr"]
     log = (project / ".mlgitops" / "rehearsal" / "act.jsonl").read_text("utf-8")
     assert "it-leaked" not in log
     assert git(project, "status", "--porcelain") == ""

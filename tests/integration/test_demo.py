@@ -28,6 +28,9 @@ def test_demo_goes_round_the_whole_loop(
     demo = json.loads(capfd.readouterr().out)
     project = Path(demo["project"])
     assert demo["verdicts"] == {GOOD.branch: "pass", BAD.branch: "fail"}
+    assert all(
+        0 < demo["judging"][branch] < demo["rehearsals"][branch] for branch in demo["verdicts"]
+    )
     for branch, word in ((GOOD.branch, "May merge"), (BAD.branch, "Must not merge")):
         assert word in Path(demo["comments"][branch]).read_text(encoding="utf-8")
     # What is on main is what the pull request's own run trained, stored, and put into service.

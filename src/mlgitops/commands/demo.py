@@ -69,7 +69,8 @@ def _last_page(demo: Demo, *, serving: bool) -> str:
         rows += [("server", demo.url), ("stop it with", stop)]
     width = max(len(name) for name, _ in rows)
     verdicts = ", ".join(
-        f"{branch} {verdict} in {demo.rehearsals[branch]:.0f} s"
+        f"{branch} {verdict} in {demo.rehearsals[branch]:.0f} s "
+        f"(compare and report: {demo.judging[branch]:.2f} s)"
         for branch, verdict in demo.verdicts.items()
     )
     total = sum(demo.seconds.values())

@@ -151,6 +151,7 @@ def summarize(rehearsal: Rehearsal, seconds: float) -> dict[str, object]:
     return {
         "verdict": rehearsal.verdict,
         "seconds": round(seconds, 3),
+        "compare_and_report_seconds": round(rehearsal.judging, 3),
         "pull_request": rehearsal.number,
         "base": {"branch": rehearsal.change.base[0], "sha": rehearsal.change.base[1]},
         "head": {"branch": rehearsal.change.head[0], "sha": rehearsal.change.head[1]},
@@ -252,6 +253,7 @@ def _close(rehearsal: Rehearsal, seconds: float, console: Console) -> None:
         console.say(f"  result taken over: {', '.join(rehearsal.kept)}")
     elif rehearsal.published:
         console.say("  result: committed there; `mlgitops rehearse --keep-result` takes it over")
+    console.say(f"  compare and report: {rehearsal.judging:.2f} s")
     console.say(f"  verdict: {rehearsal.verdict}, after {seconds:.1f} s")
 
 

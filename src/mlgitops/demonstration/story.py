@@ -53,6 +53,7 @@ class Demo:
     seconds: dict[str, float]  # title of a chapter → its wall time
     verdicts: dict[str, str]  # branch → verdict
     rehearsals: dict[str, float]  # branch → seconds of its rehearsal
+    judging: dict[str, float]  # branch → seconds of the two steps that compare and report
     comments: dict[str, str]  # branch → file with the comment
     url: str
     prediction: dict[str, Any]  # inputs and outputs of the request
@@ -79,6 +80,10 @@ def tell(folder: Path, console: Console, *, stop_server: bool) -> Demo:
         seconds=stage.seconds,
         verdicts={branch: str(answer["verdict"]) for branch, answer in rehearsed.items()},
         rehearsals={branch: float(answer["seconds"]) for branch, answer in rehearsed.items()},
+        judging={
+            branch: float(answer["compare_and_report_seconds"])
+            for branch, answer in rehearsed.items()
+        },
         comments={branch: str(_comment_file(folder, branch)) for branch in rehearsed},
         url=url,
         prediction=prediction,

@@ -59,10 +59,19 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
     published: str | None  # the commit with the run's results, when the workflow made one
     kept: list[str]  # branches that were brought home
 
+    @property
+    def runs(self) -> list[Ran]:
+        """Return the workflows that ran, in order."""
+        return [self.ran, *([self.second] if self.second else [])]
+
+    @property
+    def judging(self) -> float:
+        """Return the seconds of the steps that compare and report: what a verdict costs."""
+        return sum(ran.measure(verb) for ran in self.runs for verb in ("compare", "report"))
+
     def find_actions(self, *, real: bool) -> list[str]:
         """Return the actions that were executed as they are, or those that were stood in for."""
-        both = [self.ran, *([self.second] if self.second else [])]
-        uses = [use for ran in both for use in ran.workflow.uses]
+        uses = [use for ran in self.runs for use in ran.workflow.uses]
         return sorted({use.action for use in uses if (find_stand_in(use) is None) == real})
 
 
