@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 STATE = Path(".mlgitops") / "rehearsal"
 #: From the best to the worst.
-_VERDICTS = ("skip", "pass", "fail", "undecided")
+_VERDICTS = ("skip", "pass", "waived", "fail", "undecided")
 
 
 class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):

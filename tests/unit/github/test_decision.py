@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from msgspec.structs import replace
 from posting import BASE, HEAD
+from waivers import make_waiver
 
 from mlgitops.github.decision import (
     UNDECIDED,
@@ -20,7 +22,7 @@ from mlgitops.github.decision import (
 )
 from mlgitops.github.event import Event, Run
 from mlgitops.github.marker import find_marker
-from mlgitops.model import Links
+from mlgitops.model import Links, Waiving
 
 RUN = Run(
     repository="octo/model",
@@ -68,6 +70,44 @@ def test_the_bases_policy_decides(head: float, verdict: str, code: int, conclusi
     decision = decide(make_report(head), POLICY, EVENT, key="model", where="policy.yaml")
     assert (decision.verdict, decision.exit_code) == (verdict, code)
     assert decision.conclusion == conclusion
+
+
+@pytest.mark.parametrize(
+    ("data", "verdict", "code", "conclusion"),
+    [
+        (make_report(0.4), "waived", 0, "success"),
+        (make_report(0.6), "pass", 0, "success"),  # nothing to waive
+        (make_report(metrics=[]), "waived", 0, "success"),  # what is gone fails, and is waivable
+        (None, "undecided", 2, "failure"),  # nothing is known
+        (b"{", "undecided", 2, "failure"),
+    ],
+)
+def test_a_waiver_turns_a_fail_and_nothing_else(
+    data: bytes | None, verdict: str, code: int, conclusion: str
+) -> None:
+    """Verdict, exit code and conclusion of what a waiver of this commit was found for."""
+    decision = decide(data, POLICY, EVENT, key="model", where="policy.yaml")
+    waived = replace(decision, waiving=Waiving(waiver=make_waiver(sha=HEAD)))
+    assert (waived.verdict, waived.exit_code, waived.conclusion) == (verdict, code, conclusion)
+    body = render_decision(waived, marker=MARKER, links=LINKS, limit=60_000)
+    check = build_check(waived, EVENT, key="model", body=body, policy=POLICY, where="policy.yaml")
+    if verdict == "waived":
+        assert check.title == "⚠️ Fails, waived by octocat: may merge"
+        assert "**Fails:**" in check.summary
+        assert {one.annotation_level for one in check.annotations} == {"warning"}
+    refused = replace(decision, waiving=Waiving(why_not="nobody knows"))
+    assert refused.verdict == decision.verdict
+    assert refused.exit_code == decision.exit_code
+
+
+def test_where_none_can_be_asked_for_the_comment_offers_none() -> None:
+    """A merge group, a dry run: no waiver, no line to copy."""
+    decision = decide(make_report(0.4), POLICY, EVENT, key="model", where="policy.yaml")
+    text = render_decision(decision, marker=MARKER, links=LINKS, limit=60_000)
+    assert "accept-regression" not in text
+    offered = replace(decision, waiving=Waiving())
+    text = render_decision(offered, marker=MARKER, links=LINKS, limit=60_000)
+    assert f"accept-regression {HEAD}\n" in text
 
 
 def test_the_reports_own_verdict_is_thrown_away() -> None:
