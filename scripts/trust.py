@@ -34,6 +34,7 @@ FIGURES = (
             "tests/unit/github/test_decision.py::test_any_bytes",
             "tests/unit/github/test_outputs.py",
             "tests/unit/test_render.py::test_no_name_changes",
+            "tests/unit/test_waiver_text.py::test_no_",
         ),
     ),
     Figure("identity: whose pull request a run is", 40, ("tests/unit/github/test_fork.py",)),
@@ -41,6 +42,15 @@ FIGURES = (
         "faults: stories that end with one current comment",
         200,
         ("tests/integration/test_posting_faults.py",),
+    ),
+    Figure(
+        "waivers: who, what and when counts, by table, over HTTP, into git",
+        100,
+        (
+            "tests/unit/github/test_waiver.py",
+            "tests/integration/test_waiver.py",
+            "tests/integration/test_waived_publish.py",
+        ),
     ),
     Figure("contract with GitHub's OpenAPI description", 10, ("tests/contract/test_openapi.py",)),
     Figure(

@@ -218,7 +218,32 @@ def test_json_tells_a_script_what_was_decided(folder: Path) -> None:
     """One object, on lines that no runner takes for a command."""
     done = report(folder, make_forge(), "--json")
     text = "\n".join(line[2:] for line in done.stdout.splitlines() if line.startswith("| "))
-    assert json.loads(text)["verdict"] == "fail"
+    found = json.loads(text)
+    assert (found["verdict"], found["waiver"]) == ("fail", None)
+
+
+def test_a_waiver_is_told_to_a_script_too(folder: Path) -> None:
+    """Who, when, why and for which commit."""
+    forge = make_forge()
+    forge.state.pulls[1].labels = ["accept-regression"]
+    forge.state.permissions["writer"] = "write"
+    line = f"accept-regression {HEAD} needed"
+    forge.state.comments.append(Comment(1, 1, "writer", line))
+    done = report(folder, forge, "--json")
+    assert done.returncode == 0, done.stderr
+    text = "\n".join(line[2:] for line in done.stdout.splitlines() if line.startswith("| "))
+    found = json.loads(text)
+    assert found["verdict"] == "waived"
+    assert found["waiver"] == {
+        "login": "writer",
+        "at": "2026-01-01T00:00:00Z",
+        "sha": HEAD,
+        "reason": "needed",
+        "url": found["waiver"]["url"],
+        "by_author": False,
+    }
+    assert "::warning title=⚠️ Fails%2C waived by writer%3A may merge::" in done.stdout
+    assert "::error" not in done.stdout
 
 
 def test_without_an_event_the_command_says_where_to_run_it(tmp_path: Path) -> None:

@@ -227,10 +227,13 @@ def _warn(text: str, console: Console) -> None:
 
 
 def _as_json(decision: Decision, url: str) -> str:
+    import msgspec
+
     found = {
         "verdict": decision.verdict,
         "title": decision.title,
         "problem": decision.problem,
+        "waiver": msgspec.to_builtins(decision.waiver),
         "comment_url": url or None,
     }
     return json.dumps(found, indent=2)
