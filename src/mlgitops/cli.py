@@ -84,7 +84,10 @@ def build_parser(verb: str | None, *, alone: bool = False) -> argparse.ArgumentP
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run one command line and return its exit code; nothing escapes as a traceback."""
+    """Run one command line and return its exit code.
+
+    Nothing escapes: Python's own exit code for a traceback, 1, would read as "fail".
+    """
     verb = next((word for word in argv if word in VERBS), None)
     parser = build_parser(verb, alone=verb is not None and argv[0] == verb)
     args = parser.parse_args(argv)
@@ -94,11 +97,26 @@ def run(argv: Sequence[str]) -> int:
     console = Console()
     try:
         return load_command(args.verb).run(args, console)
-    except MlgitopsError as error:
-        console.error(error)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - see explain
+        explain(error, console)
         return EXIT_UNDECIDED
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return EXIT_UNDECIDED
-    except BrokenPipeError:
-        return EXIT_UNDECIDED
+
+
+def explain(error: BaseException, console: Console) -> None:
+    """Say what ended the command; lines of code only for a bug of ours."""
+    match error:
+        case MlgitopsError():
+            console.error(error)
+        case KeyboardInterrupt():
+            sys.stderr.write("interrupted\n")
+        case BrokenPipeError():  # nobody reads any more
+            pass
+        case OSError():  # a full disk, a folder that may not be written
+            where = str(error.filename) if error.filename else None
+            console.error(MlgitopsError(error.strerror or str(error), where=where))
+        case _:
+            import traceback
+
+            sys.stderr.write("".join(traceback.format_exception(error)))
+            hint = "report it, with the lines above"
+            console.error(MlgitopsError("a bug in mlgitops: nothing was decided", hint=hint))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from builders import GitRepository
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from mlgitops import cli
 
+if TYPE_CHECKING:
     from dvc_project import DvcProject
 
 
@@ -114,3 +117,39 @@ def test_a_shallow_clone_without_the_base_is_explained(
     found = compare(clone, "--base", old)
     assert found.code == 2
     assert "fetch-depth: 0" in found.err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_result_that_cannot_be_written_is_undecided(project: DvcProject) -> None:
+    """A full disk ends with 2 and a line, not with Python's own 1, which would read as "fail"."""
+    words = [
+        sys.executable,
+        "-m",
+        "mlgitops",
+        "compare",
+        "--json",
+        "--directory",
+        str(project.root),
+    ]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "error: No space left on device"
+    assert "Traceback" not in done.stderr
+
+
+def test_a_bug_of_ours_is_undecided(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What nobody foresaw shows where it broke, and ends with 2."""
+
+    class Broken:
+        def add_arguments(self, parser: object) -> None:
+            del parser
+
+        def run(self, args: object, console: object) -> int:
+            raise ZeroDivisionError(f"{args} {console}")
+
+    monkeypatch.setattr(cli, "load_command", lambda _: Broken())
+    assert cli.run(["compare"]) == 2
+    assert "a bug in mlgitops: nothing was decided" in capsys.readouterr().err
