@@ -227,7 +227,8 @@ def start_history(project: Path, answers: Mapping[str, object]) -> str:
     if outer is not None:
         return (
             f"The project lies inside the git repository {outer}, so it got none of its own.\n"
-            "mlgitops needs the project at the top of its repository: move it out, then\n"
+            "With other projects beside it, one workflow at the top serves them all: see the\n"
+            "toolkit's docs/how-to/several-projects.md. Alone, move it out, then\n"
             f"  {by_hand}"
         )
     return make_first_commit(project, f"Start {answers['project_name']} from the mlgitops template")

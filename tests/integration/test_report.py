@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from mini_project import branch, git, make_project
 from posting import BASE, BOT, HEAD, NEWER, REPOSITORY, make_body, make_forge, own_comments
 from trust.archives import pack
 
@@ -385,3 +386,43 @@ def test_a_merge_group_gets_a_check_and_no_comment(folder: Path) -> None:
     assert not own_comments(forge)
     (check,) = forge.state.checks
     assert (check["head_sha"], check["conclusion"]) == (HEAD, "failure")
+
+
+@pytest.mark.parametrize(
+    ("changed", "score", "commented"),
+    [
+        ("models/a/params.yaml", 0.7, True),
+        (".github/workflows/pull-request.yml", 0.7, True),
+        ("models/b/params.yaml", 0.7, False),
+        ("models/ab/params.yaml", 0.7, False),
+        ("README.md", 0.7, False),
+        ("models/b/params.yaml", 0.1, True),
+    ],
+)
+def test_a_change_of_another_project_starts_no_comment(
+    tmp_path: Path, changed: str, score: float, *, commented: bool
+) -> None:
+    """With `--comment changed`: only for its folder, `.github`, or no pass; always the check."""
+    project = make_project(tmp_path / "r", {"models/a/policy.yaml": POLICY}) / "models" / "a"
+    base = git(project, "rev-parse", "HEAD")
+    head = branch(tmp_path / "r", "change", {changed: "x: 1\n"})
+    sides = {"base": base, "head": head}
+    pull = {name: {"sha": sha, "repo": {"full_name": REPOSITORY}} for name, sha in sides.items()}
+    (project / "event.json").write_text(json.dumps({"pull_request": {"number": 1, **pull}}))
+    write_report(project, score)
+    text = (project / "report.json").read_text().replace(BASE, base).replace(HEAD, head)
+    (project / "report.json").write_text(text)
+    forge = make_forge()
+    forge.state.pulls[1] = msgspec.structs.replace(forge.state.pulls[1], head=("change", head))
+    done = report(project, forge, "--comment", "changed")
+    assert done.returncode == (0 if score > 0.5 else 1), done.stdout + done.stderr
+    assert len(own_comments(forge)) == commented
+    assert [check["head_sha"] for check in forge.state.checks] == [head]
+
+
+def test_where_git_cannot_tell_what_changed_there_is_a_comment(folder: Path) -> None:
+    """A checkout without the head's commit is no reason to stay silent."""
+    write_report(folder, 0.7)
+    forge = make_forge()
+    assert report(folder, forge, "--comment", "changed").returncode == 0
+    assert len(own_comments(forge)) == 1

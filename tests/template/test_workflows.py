@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from cookiecutter.environment import StrictEnvironment
+from several_projects import read_workflow
 
 from mlgitops.generate.answers import complete_answers, read_questions
 from mlgitops.model import DEFAULT_KEY
@@ -97,13 +98,19 @@ def rendered() -> dict[str, dict[str, str]]:
 def folder(
     rendered: Mapping[str, Mapping[str, str]], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """Return a folder that holds each distinct result as a repository of its own."""
+    """Return a folder that holds each distinct result as a repository of its own.
+
+    So does the workflow for several projects, which a page of the docs shows.
+    """
     top = tmp_path_factory.mktemp("rendered")
     for name, files in rendered.items():
         for path, text in files.items():
             target = top / name / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
+    shown = top / "several-projects" / ".github" / "workflows" / "pull-request.yml"
+    shown.parent.mkdir(parents=True)
+    shown.write_text(read_workflow(), encoding="utf-8")
     return top
 
 

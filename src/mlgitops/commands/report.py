@@ -66,6 +66,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHA",
         help="the commit with this run's results, when one was made: the verdict holds there too",
     )
+    parser.add_argument(
+        "--comment",
+        choices=("always", "changed"),
+        default="always",
+        help="changed: start a comment only when the pull request changes the project's folder or "
+        ".github, or does not pass; the check is always posted (default: %(default)s)",
+    )
     parser.add_argument("--json", action="store_true", help="print what was decided as JSON")
     parser.add_argument("--dry-run", action="store_true", help="print the comment, post nothing")
 
@@ -92,7 +99,7 @@ def _report(event: Event, client: GitHubClient, args: argparse.Namespace, consol
     """Judge again, write what needs no network, and only then post."""
     from mlgitops.github.decision import build_check, render_body
     from mlgitops.github.event import find_heads
-    from mlgitops.github.inputs import read_policy
+    from mlgitops.github.inputs import is_touched, read_policy
     from mlgitops.github.waiver import settle
     from mlgitops.model import DEFAULT_KEY
 
@@ -112,7 +119,16 @@ def _report(event: Event, client: GitHubClient, args: argparse.Namespace, consol
         check = build_check(
             decision, event, key=key, body=comment, policy=policy, where=args.policy
         )
-        url = _post(client, event, console, comment=comment, check=check, heads=heads)
+        wanted = args.comment == "always" or decision.exit_code != EXIT_PASS
+        url = _post(
+            client,
+            event,
+            console,
+            comment=comment,
+            check=check,
+            heads=heads,
+            create=wanted or is_touched(args.directory, event),
+        )
     elif not args.dry_run:
         _warn("nothing was posted: GITHUB_TOKEN is not set", console)
     _write_outputs(decision, url, console)
@@ -175,14 +191,15 @@ def _post(
     comment: str,
     check: Check,
     heads: Sequence[str],
+    create: bool,
 ) -> str:
     """Post all, say what came of it, and return the comment's address; empty without one."""
     from mlgitops.github.posting import post
 
-    done = post(client, event, comment, check, heads)
+    done = post(client, event, comment, check, heads, create=create)
     url = (done.comment.url or "") if done.comment else ""
     if done.comment:
-        console.say(f"  comment {done.comment.outcome}: {url}")
+        console.say(f"  comment {done.comment.outcome}: {url}".rstrip(": "))
     for address in done.checks:
         console.say(f"  check: {address}")
     for problem in done.problems:

@@ -42,6 +42,7 @@ class Outcome(StrEnum):
     UNCHANGED = "unchanged"  # it already said this
     STALE = "stale"  # the pull request has moved on to another commit
     SUPERSEDED = "superseded"  # a newer run has reported
+    OMITTED = "omitted"  # there is none, and nothing worth one
 
 
 class _User(msgspec.Struct, frozen=True):
@@ -83,12 +84,15 @@ class CommentPoster:
         self._one = f"/repos/{repository}/issues/comments"
         self._login = _bare(login or DEFAULT_LOGIN)
 
-    def post(self, body: str, *, meanwhile: Callable[[], None] | None = None) -> Posted:
+    def post(
+        self, body: str, *, create: bool = True, meanwhile: Callable[[], None] | None = None
+    ) -> Posted:
         """Make ``body`` the pull request's comment, unless something newer stands there.
 
         ``body`` starts with the marker's line; ``meanwhile`` is called in each wait between
-        a write and the next look. Raises :class:`GitHubError` when the API does not let us,
-        and never writes after a list that could not be read.
+        a write and the next look. Without ``create`` only a comment that is there is updated.
+        Raises :class:`GitHubError` when the API does not let us, and never writes after a
+        list that could not be read.
         """
         marker = find_marker(body)
         if marker is None or len(body.encode()) > MAX_BODY_BYTES:
@@ -98,6 +102,8 @@ class CommentPoster:
             if self._fetch_head() != marker.sha:
                 return Posted(outcome=Outcome.STALE)
             ours = self._fetch_ours(marker.key)
+            if not ours and not create:
+                return Posted(outcome=Outcome.OMITTED)
             newest = max(ours, key=lambda one: one.marker.run, default=None)
             newer = newest is not None and newest.marker.run > marker.run
             step = self._write(ours, newest.body if newest and newer else body, meanwhile)

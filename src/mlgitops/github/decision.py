@@ -154,10 +154,10 @@ def render_body(decision: Decision, event: Event, *, key: str, heads: Sequence[s
     )
     if len(heads) == 1:
         return body
-    if decision.verdict == Verdict.FAIL:
+    if decision.exit_code != EXIT_PASS:
         return (
-            f"{body}\nThis holds for {heads[0]} too: while {heads[1][:12]} was waived, its results "
-            "were committed to the branch.\n"
+            f"{body}\nThis holds for {heads[0]} too: it adds to {heads[1][:12]} the results of "
+            "another project, or of this one while it was waived.\n"
         )
     return (
         f"{body}\nThe results of this run are on the branch: {heads[0]} adds dvc.lock and the "

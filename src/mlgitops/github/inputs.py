@@ -82,6 +82,23 @@ def read_policy(folder: Path, name: str, event: Event) -> bytes | None:
             return None
 
 
+def is_touched(folder: Path, event: Event) -> bool:
+    """Tell whether the pull request changes a file of the project in ``folder``, or `.github`.
+
+    What decides how it is judged counts. True when git cannot tell: the clone lacks a commit.
+    """
+    from mlgitops.git import Folder, Repository
+
+    try:
+        with Repository(folder) as repository:
+            prefix = Folder(repository, folder.resolve()).prefix
+            parted = repository.merge_base(event.base_sha, event.head_sha)
+            changed = repository.changed_files(parted, event.head_sha)
+    except MlgitopsError:
+        return True
+    return any(path.startswith((prefix, ".github/")) for path in changed)
+
+
 def read_input(path: Path) -> bytes | None:
     """Read at most a little more than a report may hold; None when it cannot be read."""
     try:

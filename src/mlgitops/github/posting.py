@@ -31,10 +31,17 @@ class Posting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def post(
-    client: GitHubClient, event: Event, comment: str, check: Check, heads: Sequence[str]
+    client: GitHubClient,
+    event: Event,
+    comment: str,
+    check: Check,
+    heads: Sequence[str],
+    *,
+    create: bool = True,
 ) -> Posting:
     """Post ``comment``, when the event has a pull request, and ``check`` on each of ``heads``.
 
+    Without ``create`` the comment is only updated where there is one.
     The checks do not depend on the comment: they are posted while it is waited for, before
     looking whether another run wrote one too.
     """
@@ -42,7 +49,7 @@ def post(
     posted: Posted | None = None
     problems = []
     try:
-        posted = _post_comment(client, event, comment, checks.post)
+        posted = _post_comment(client, event, comment, create=create, meanwhile=checks.post)
     except MlgitopsError as error:
         problems.append(f"the comment was not posted; read the job summary. {error}")
     checks.post()
@@ -74,7 +81,12 @@ class _Checks:
 
 
 def _post_comment(
-    client: GitHubClient, event: Event, comment: str, meanwhile: Callable[[], None]
+    client: GitHubClient,
+    event: Event,
+    comment: str,
+    *,
+    create: bool,
+    meanwhile: Callable[[], None],
 ) -> Posted | None:
     if event.number is None:
         return None
@@ -84,4 +96,4 @@ def _post_comment(
         number=event.number,
         login=fetch_login(client, event.run.graphql_url),
     )
-    return poster.post(comment, meanwhile=meanwhile)
+    return poster.post(comment, create=create, meanwhile=meanwhile)

@@ -18,6 +18,18 @@ _MAIL = "41898282+github-actions[bot]@users.noreply.github.com"
 _LISTED = "refs/heads/"
 
 
+class MovedError(MlgitopsError):
+    """Somebody else moved the branch, so nothing was committed."""
+
+    def __init__(self, branch: str, *, expected: str, found: str) -> None:
+        """Name both commits."""
+        super().__init__(
+            f"the branch moved on while this ran: origin holds {found[:12]}, not {expected[:12]}",
+            where=f"branch {branch}",
+            hint="nothing was committed; the run of the newer commit publishes its own result",
+        )
+
+
 def write_tree(project: Path, head: str, results: Mapping[str, bytes], gone: list[str]) -> str:
     """Write the tree of ``head`` with ``results`` (path → bytes) put in and ``gone`` left out."""
     with tempfile.TemporaryDirectory(prefix="mlgitops-") as name:
@@ -68,8 +80,8 @@ def find_waived(project: Path, branch: str, head: str) -> str:
 def push_commit(project: Path, branch: str, *, head: str, commit: str) -> str:
     """Move ``branch`` of origin from ``head`` to ``commit``, or not at all; return its sha.
 
-    When origin already holds the same content on top of ``head``, an earlier run of ours put
-    it there, and that commit is returned. Raises :class:`MlgitopsError` when it moved on.
+    When origin already holds the same content right on top of ``head``, an earlier run of ours
+    put it there, and that commit is returned. Raises :class:`MovedError` when it moved on.
     """
     check_branch(project, branch)
     ref = f"{_LISTED}{branch}"
@@ -82,19 +94,47 @@ def push_commit(project: Path, branch: str, *, head: str, commit: str) -> str:
     except MlgitopsError as error:
         failure = error
     found = (run_git(project, "ls-remote", "origin", ref).split() or ["nothing"])[0]
-    if found == commit or _is_same(project, found, head, commit):
-        return found
+    landed = found if found == commit else _find_same(project, found, head, commit)
+    if landed:
+        return landed
     if found == head:
         raise MlgitopsError(
             failure.what if failure else "origin did not take the commit",
             where=f"branch {branch}",
             hint="the job needs `contents: write`, and the branch must accept pushes",
         )
-    raise MlgitopsError(
-        f"the branch moved on while this ran: origin holds {found[:12]}, not {head[:12]}",
-        where=f"branch {branch}",
-        hint="nothing was committed; the run of the newer commit publishes its own result",
-    )
+    raise MovedError(branch, expected=head, found=found)
+
+
+def find_tip(project: Path, branch: str, head: str) -> str:
+    """Find where ``branch`` of origin stands, when only results were added to ``head``; else it.
+
+    Several projects of one repository record their results one after the other. Who made a
+    commit is its own word: what it may hold is for the caller to check.
+    """
+    tip = (run_git(project, "ls-remote", "origin", f"{_LISTED}{branch}").split() or [head])[0]
+    if tip == head:
+        return head
+    try:
+        run_git(project, "fetch", "--quiet", "--no-tags", "origin", tip)
+        run_git(project, "merge-base", "--is-ancestor", head, tip)
+        told = run_git(project, "log", "--format=%ae %s", f"{head}..{tip}").splitlines()
+    except MlgitopsError:
+        return head
+    return tip if all(one == f"{_MAIL} {write_subject(head)}" for one in told) else head
+
+
+def write_subject(head: str) -> str:
+    """Write the first line of the message of a commit of results."""
+    return f"Record what was trained at {head[:12]}"
+
+
+def find_tree(project: Path, sha: str, prefix: str = "") -> str | None:
+    """Find the tree of the folder ``prefix`` at a commit; None when it has no such folder."""
+    try:
+        return run_git(project, "rev-parse", "--verify", f"{sha}:{prefix.rstrip('/')}").strip()
+    except MlgitopsError:
+        return None
 
 
 def check_branch(project: Path, branch: str) -> None:
@@ -125,14 +165,19 @@ def authorize(environ: MutableMapping[str, str]) -> None:
     environ[f"GIT_CONFIG_VALUE_{number}"] = f"AUTHORIZATION: basic {word}"
 
 
-def _is_same(project: Path, found: str, head: str, commit: str) -> bool:
-    """Tell whether ``found`` of origin has the parent, content and author of ``commit``."""
+def _find_same(project: Path, found: str, head: str, commit: str) -> str | None:
+    """Find what equals ``commit`` on the way from ``head`` to ``found`` of origin; None if none.
+
+    It has the same parent, content and author; results of other projects may follow it.
+    """
     try:
         run_git(project, "fetch", "--quiet", "--no-tags", "origin", found)
+        words = ("rev-list", "--first-parent", "--reverse", f"{head}..{found}")
+        first = next(iter(run_git(project, *words).split()), found)
         mine, theirs = (
             run_git(project, "show", "--no-patch", "--format=%P %T %ae", sha).strip()
-            for sha in (commit, found)
+            for sha in (commit, first)
         )
     except MlgitopsError:
-        return False
-    return mine == theirs and theirs.startswith(head)
+        return None
+    return first if mine == theirs else None

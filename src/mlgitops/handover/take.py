@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING
 from mlgitops.errors import MistakesError, MlgitopsError
 from mlgitops.git import Folder, Repository
 from mlgitops.handover.claims import MAX_LOCK_BYTES, check_lock, hash_directory
-from mlgitops.handover.commit import check_branch, commit_tree, push_commit, write_tree
+from mlgitops.handover.commit import (
+    MovedError,
+    check_branch,
+    commit_tree,
+    find_tip,
+    find_tree,
+    push_commit,
+    write_subject,
+    write_tree,
+)
 from mlgitops.handover.layout import (
     LOCK,
     MAX_RESULT_BYTES,
@@ -31,7 +40,7 @@ from mlgitops.storage.prepare import prepare_storage
 from mlgitops.storage.publish import list_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from mlgitops.console import Console
@@ -41,6 +50,17 @@ if TYPE_CHECKING:
 COMMITTED = "committed"
 CURRENT = "current"  # the head holds these results already
 STALE = "stale"  # it does not, and nothing was to be committed
+#: How often a commit is made anew when another project's results came first.
+_TRIES = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """Where results are to be committed: a tip of the branch, and its tree with them."""
+
+    onto: str
+    tree: str
+    current: bool  # the tip holds them already
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +87,8 @@ def take_handover(
 ) -> Taken:
     """Check all of ``handover``, store it, and commit its results to ``branch`` of origin.
 
+    Where several projects share the repository, the results of others may have been committed
+    to ``head`` meanwhile: then these are added to them.
     With ``commit`` false nothing is written: the outcome says whether ``head`` is up to date.
     ``trailers`` end the commit's message, one line each; with them there always is a commit,
     if only an empty one, because it is the record of a waiver.
@@ -89,25 +111,43 @@ def take_handover(
             results = {LOCK: lock, **_read_results(handover, claims.results)}
         prefix = folder.prefix
         gone = _find_gone(folder.list_files(head), claims, results)
-    tree = write_tree(
-        project,
-        head,
-        {prefix + path: data for path, data in results.items()},
-        [prefix + path for path in gone],
-    )
-    current = tree == run_git(project, "rev-parse", f"{head}^{{tree}}").strip()
-    if not commit and not current:
-        return Taken(outcome=STALE, sha=head, results=len(results))
+
+    def find_place() -> _Place:
+        onto = find_tip(project, branch, head) if prefix else head
+        files = {prefix + path: data for path, data in results.items()}
+        tree = write_tree(project, onto, files, [prefix + path for path in gone])
+        current = tree == find_tree(project, onto)
+        # What follows the head may be anything but another state of this project.
+        if not current and find_tree(project, onto, prefix) != find_tree(project, head, prefix):
+            raise MovedError(branch, expected=head, found=onto)
+        return _Place(onto=onto, tree=tree, current=current)
+
+    place = find_place()
+    if not commit and not place.current:
+        return Taken(outcome=STALE, sha=place.onto, results=len(results))
     objects, added = _store(project, handover, claims, console, write=commit)
     counts = {"objects": objects, "added": added, "results": len(results)}
-    if current and not (trailers and commit):
-        return Taken(outcome=CURRENT, sha=head, **counts)
+    if place.current and not (trailers and commit):
+        return Taken(outcome=CURRENT, sha=place.onto, **counts)
+    message = _write_message(head, len(results), objects, trailers)
     with console.step(f"Commit dvc.lock and {len(results) - 1} results to {branch}"):
-        text = _write_message(head, len(results), objects, trailers)
-        made = commit_tree(project, head, tree, text)
-        return Taken(
-            outcome=COMMITTED, sha=push_commit(project, branch, head=head, commit=made), **counts
-        )
+        sha = _push(project, branch, place, find_place, message)
+    return Taken(outcome=COMMITTED, sha=sha, **counts)
+
+
+def _push(
+    project: Path, branch: str, place: _Place, find_place: Callable[[], _Place], message: str
+) -> str:
+    """Commit at ``place``, and anew where the branch stands when other results came first."""
+    for _ in range(_TRIES):
+        made = commit_tree(project, place.onto, place.tree, message)
+        try:
+            return push_commit(project, branch, head=place.onto, commit=made)
+        except MovedError:
+            before, place = place.onto, find_place()
+            if place.onto == before:
+                raise
+    raise MlgitopsError("the branch keeps moving; run the job again", where=f"branch {branch}")
 
 
 def _read_lock(handover: Path) -> bytes:
@@ -180,7 +220,7 @@ def _store(
 def _write_message(head: str, results: int, objects: int, trailers: Sequence[str]) -> str:
     end = "".join(f"{line}\n" for line in trailers)
     return (
-        f"Record what was trained at {head[:12]}\n\n"
+        f"{write_subject(head)}\n\n"
         f"dvc.lock and {results - 1} results of the pull request's own run; the {objects} objects\n"
         f"that they name are on the branch {BRANCH}. Made by `mlgitops publish`.\n"
         f"{chr(10) if end else ''}{end}"

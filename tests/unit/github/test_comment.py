@@ -217,3 +217,15 @@ def test_waiting_is_short() -> None:
         make_poster(client).post(make_body())
     assert sum(clock.slept) < 1
     assert HEAD in make_body()
+
+
+def test_without_create_only_a_comment_that_is_there_is_updated() -> None:
+    """Where none of ours stands none is started, and nothing is written."""
+    forge = make_forge(comments=3)
+    with connect(forge) as client:
+        posted = make_poster(client).post(make_body(2), create=False)
+        assert (posted.outcome, posted.url) == (Outcome.OMITTED, None)
+        assert {method for method, _ in forge.requests} == {"GET"}
+        forge.state.comments.append(Comment(900, 1, BOT, make_body(1)))
+        assert make_poster(client).post(make_body(2), create=False).outcome is Outcome.UPDATED
+    assert [one.body for one in own_comments(forge)] == [make_body(2)]
