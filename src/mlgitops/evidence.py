@@ -18,9 +18,10 @@ from mlgitops.model import Evidence, TestData
 from mlgitops.sides import fetch_missing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from mlgitops.console import Console
+    from mlgitops.inference.estimate import Estimate, Undefined
     from mlgitops.inference.matching import Pair
     from mlgitops.model import Chart, MetricChange, Policy, Report
     from mlgitops.predictions import Predictions
@@ -72,6 +73,9 @@ class PredictionFiles:
         path = self.path or ""
         if side.rescored is not None:
             return side.rescored
+        stale = side.stale.explain(path)
+        if stale:
+            raise MlgitopsError(f"`{path}` is stale: {stale}")
         if not self._fetched:
             fetch_missing(self.base, self.head, lambda _: {path}, self._console)
             self._fetched = True
@@ -118,10 +122,11 @@ def _add_noise(report: Report, policy: Policy, files: PredictionFiles) -> Report
     if files.same and all(change.delta == 0 for change in judged.values()):
         return report
     found: dict[Place, Evidence] = {}
+    refused: dict[Place, str] = {}
     charts: tuple[Chart, ...] = ()
     problem = None
     try:
-        found, charts = _compare(files.pair, judged, others, policy)
+        found, refused, charts = _compare(files, judged, others, policy)
     except MlgitopsError as error:
         problem = error.what
         report = _with_notice(report, f"Noise was not estimated: {problem}")
@@ -131,11 +136,11 @@ def _add_noise(report: Report, policy: Policy, files: PredictionFiles) -> Report
         hint = "the package numpy is not installed (`mlgitops[statistics]`)"
         return _with_notice(report, f"Noise was not estimated: {hint}.")
     without = {place: problem or found[place].reason for place in judged
-               if problem or not found[place].interval}  # fmt: skip
-    lost = _find_lost(without, policy, files)
+               if place not in refused and (problem or not found[place].interval)}  # fmt: skip
+    refused |= _find_lost(without, policy, files)
     metrics = tuple(
-        _refuse(change, lost[change.path, change.name])
-        if (change.path, change.name) in lost
+        _refuse(change, refused[change.path, change.name])
+        if (change.path, change.name) in refused
         else _attach(change, found.get((change.path, change.name)))
         for change in report.metrics
     )
@@ -157,7 +162,11 @@ def _find_lost(
 
     names = {name for _, name in without}
     lost = find_lost(base, files.find(files.head), names, policy.cluster)
-    return {place: reason or "" for place, reason in without.items() if place[1] in lost}
+    return {
+        place: f"base's predictions give it and head's do not: {reason or ''}"
+        for place, reason in without.items()
+        if place[1] in lost
+    }
 
 
 def _find_judged(report: Report, policy: Policy) -> dict[Place, MetricChange]:
@@ -184,27 +193,54 @@ def _find_others(report: Report, policy: Policy) -> dict[Place, tuple[float, flo
 
 
 def _compare(
-    find_pair: Callable[[], Pair],
+    files: PredictionFiles,
     judged: Mapping[Place, MetricChange],
     others: Mapping[Place, tuple[float, float]],
     policy: Policy,
-) -> tuple[dict[Place, Evidence], tuple[Chart, ...]]:
-    pair = find_pair()  # before numpy is loaded, which is of no use without predictions
+) -> tuple[dict[Place, Evidence], dict[Place, str], tuple[Chart, ...]]:
+    """Return evidence, the judged metrics that head's predictions contradict, and charts."""
+    pair = files.pair()  # before numpy is loaded, which is of no use without predictions
     from mlgitops.charts.draw import draw_charts
-    from mlgitops.inference.compare import estimate_metrics, read_alone, read_together
+    from mlgitops.inference.compare import (
+        Contradiction,
+        estimate_metrics,
+        read_alone,
+        read_together,
+    )
     from mlgitops.inference.names import find_estimator
 
     named = {place: place[1] for place in others if find_estimator(place[1])}
-    gated = {place: change.name for place, change in judged.items()}
-    results = estimate_metrics(pair, {*named.values(), *gated.values()}, policy.cluster)
-    shared = {name: results[name] for name in sorted(gated.values())}
-    evidence = read_together(pair, shared, policy.confidence)
-    found = {place: evidence[name] for place, name in gated.items()}
+    gated = {change.name for change in judged.values()}
+    results = estimate_metrics(pair, {*named.values(), *gated}, policy.cluster)
+    checked = _check_judged(files, judged, results)
+    found = read_together(pair, checked, policy.confidence)
     for place, name in named.items():
         alone = read_alone(pair, results[name], others[place], policy.confidence)
         if alone is not None:
             found[place] = alone
-    return found, draw_charts(pair)
+    refused = {place: str(one) for place, one in checked.items() if isinstance(one, Contradiction)}
+    return found, refused, draw_charts(pair)
+
+
+def _check_judged(
+    files: PredictionFiles,
+    judged: Mapping[Place, MetricChange],
+    results: Mapping[str, Estimate | Undefined],
+) -> dict[Place, Estimate | Undefined]:
+    """Keep the estimates of judged metrics that are of what the metrics files state."""
+    from mlgitops.inference.compare import check_stored, estimate_metrics
+    from mlgitops.inference.matching import match_predictions
+
+    pair, base, whole = files.pair(), files.read(files.base), results
+    if pair.lost and base is not None:
+        names = {change.name for change in judged.values()}
+        whole = estimate_metrics(match_predictions(base, base), names, None)
+    return {
+        place: check_stored(
+            pair, results[change.name], whole[change.name], (change.base or 0.0, change.head or 0.0)
+        )
+        for place, change in sorted(judged.items())
+    }
 
 
 def _read(side: SideFiles, path: str) -> Predictions | None:
@@ -238,8 +274,8 @@ def _attach(change: MetricChange, evidence: Evidence | None) -> MetricChange:
 
 
 def _refuse(change: MetricChange, reason: str) -> MetricChange:
-    """Make a metric incomparable that head's predictions no longer give."""
-    text = f"base's predictions give it and head's do not: {reason}"[:_MAX_TEXT]
+    """Make a metric incomparable that head's predictions do not bear out."""
+    text = reason[:_MAX_TEXT]
     return msgspec.structs.replace(change, reason=text, delta=None, relative_delta=None)
 
 

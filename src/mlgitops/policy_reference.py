@@ -216,8 +216,8 @@ _JUDGED = """\
   is judged by.
 * A group without a row that the metric needs (no positive row for `recall`) is shown, not judged.
   Precision and F1 of a group in which nothing is predicted positive are 0, as in scikit-learn.
-* A rule that cannot be evaluated (no predictions, a column gone, no group of `min_rows` rows)
-  fails with its reason. It is never skipped.
+* A rule that cannot be evaluated (no predictions, a column gone, base's test rows missing at
+  head, no group of `min_rows` rows) fails with its reason. It is never skipped.
 """
 _EDITORS = """\
 ## In your editor

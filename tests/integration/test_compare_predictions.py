@@ -72,18 +72,6 @@ def test_without_judged_metrics_there_are_intervals_and_no_verdict(
     assert found["judgement"]["verdict"] == "skip"
 
 
-def test_predictions_of_another_run_are_not_believed(project: DvcProject, compare: Any) -> None:  # noqa: ANN401
-    """An interval that the metric's own change lies outside of is dropped, with the reason."""
-    project.train(accuracy=0.8, predictions=make_predictions(rows=1_000, errors=200))
-    project.fill(project.root / ".dvc" / "cache")
-    project.commit()
-    project.train(accuracy=0.9, predictions=make_predictions(rows=1_000, errors=300))
-    found = compare(project, "--json")
-    (metric,) = [m for m in found.report["metrics"] if m["name"] == "test.accuracy"]
-    assert metric["evidence"]["interval"] is None
-    assert "not be of the same run" in metric["evidence"]["reason"]
-
-
 def test_missing_predictions_are_said(project: DvcProject, compare: Any) -> None:  # noqa: ANN401
     """Without base's predictions the numbers decide, and the notice says why."""
     project.train(accuracy=0.85, predictions=make_predictions(rows=100, errors=15))
@@ -112,14 +100,26 @@ def slice_predictions(*, wrong: int, column: str = "team") -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
+def keep_lines(table: bytes, *, but: bytes) -> bytes:
+    """Leave out the lines that end like ``but``."""
+    return b"".join(line for line in table.splitlines(keepends=True) if not line.endswith(but))
+
+
 @pytest.mark.parametrize(
     ("head", "code", "reason"),
     [
         (slice_predictions(wrong=60), 0, ""),
-        (slice_predictions(wrong=70), 0, ""),  # a loss, within the margin
+        (slice_predictions(wrong=70), 0, ""),  # a loss, within the margin (0.02)
         (slice_predictions(wrong=150), 1, "`b` lost more than the 0.05 that a group may lose"),
         (slice_predictions(wrong=60, column="club"), 1, "have no column `team`"),
         (b"id,target\n1,1\n", 1, "cannot be judged"),
+        # Team b is gone, or its rows that are wrong.
+        (
+            keep_lines(slice_predictions(wrong=60), but=b",b\n"),
+            1,
+            "do not hold 500 of base's 1,000",
+        ),
+        (keep_lines(slice_predictions(wrong=60), but=b",0,1,b\n"), 1, "do not hold 30 of base's"),
         (None, 1, "`reports/predictions.csv` is not available at head"),
     ],
 )
@@ -136,7 +136,7 @@ def test_slices_are_judged(
     project.fill(project.root / ".dvc" / "cache")
     project.commit()
     (project.root / "reports" / "predictions.csv").unlink()
-    project.train(accuracy=0.89, predictions=head)
+    project.train(accuracy=0.88 if head == slice_predictions(wrong=70) else 0.89, predictions=head)
     found = compare(project, "--json")
     assert (found.code, len(found.report["slices"])) == (code, 1)
     assert reason in " ".join(found.report["judgement"]["failures"])

@@ -7,7 +7,7 @@ alone, and only where the predictions give the very values that its metrics file
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from mlgitops.inference.decision import holm_confidence
 from mlgitops.inference.estimate import Estimate, Undefined
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from mlgitops.model import Rule
     from mlgitops.predictions import Predictions
+
+_Key = TypeVar("_Key")
 
 #: How far two computations of one number may lie apart, as a part of its size.
 _ROUNDING = 1e-9
@@ -52,8 +54,8 @@ def compare_predictions(
 
 
 def read_together(
-    pair: Pair, results: Mapping[str, Estimate | Undefined], confidence: float
-) -> dict[str, Evidence]:
+    pair: Pair, results: Mapping[_Key, Estimate | Undefined], confidence: float
+) -> dict[_Key, Evidence]:
     """Return evidence for each of ``results``, with Holm's correction across all of them."""
     found = {name: result for name, result in results.items() if isinstance(result, Estimate)}
     levels = holm_confidence({name: one.interval for name, one in found.items()}, confidence)
@@ -71,9 +73,58 @@ def read_alone(
     ``stored``: its values at base and head in the metrics file. None when the predictions do
     not give these: the metric is then of other rows (`train.accuracy`), or another one.
     """
-    if isinstance(result, Undefined) or not _agree(result, stored):
+    if isinstance(result, Undefined):
         return None
-    return _as_evidence(result, pair, confidence)
+    # Scores may have been rounded on the way to the file, so a hundredth of the error is allowed.
+    slack = max(min(_half_unit(stored), result.error / 2), result.error / 100)
+    fits = (_fits(ours, theirs, slack) for ours, theirs in zip(result.values, stored, strict=True))
+    return _as_evidence(result, pair, confidence) if all(fits) else None
+
+
+class Contradiction(Undefined):
+    """Base's predictions are of what base's metrics file states, and head's are not."""
+
+
+def check_stored(
+    pair: Pair,
+    result: Estimate | Undefined,
+    whole: Estimate | Undefined,
+    stored: tuple[float, float],
+) -> Estimate | Undefined:
+    """Return ``result`` if it is of what the metrics files state, else the reason.
+
+    ``whole``: the same metric on all of base's rows. ``stored``: its values at base and head in
+    their files. A metric of other rows (`val.accuracy`) differs at base already: an interval of
+    the test rows says nothing of it. Where only head's differs, or head lacks rows, the change
+    is to blame: a :class:`Contradiction`.
+    """
+    if isinstance(result, Undefined) or isinstance(whole, Undefined):
+        return result
+    slack = max(_half_unit(stored), result.error / 2)
+    if not _fits(whole.values[0], stored[0], slack):
+        ours, theirs = _tell_apart(whole.values[0], stored[0])
+        return Undefined(
+            f"base's predictions give {ours} and its metrics file says {theirs}: the two are of"
+            " other rows, or of another run"
+        )
+    if pair.lost:
+        return Contradiction(describe_lost(pair))
+    if not _fits(result.values[1], stored[1], slack):
+        ours, theirs = _tell_apart(result.values[1], stored[1])
+        where = " on base's test rows" if pair.gained else ""
+        return Contradiction(
+            f"head's predictions give {ours}{where} and its metrics file says {theirs}, while"
+            " base's agree"
+        )
+    return result
+
+
+def describe_lost(pair: Pair) -> str:
+    """Say how many of base's test rows head's predictions lack."""
+    return (
+        f"head's predictions do not hold {pair.lost:,} of base's {pair.rows + pair.lost:,} test"
+        " rows as they are at base"
+    )
 
 
 def find_lost(
@@ -91,18 +142,24 @@ def find_lost(
     return [name for name in given if isinstance(other[name], Undefined)]
 
 
-def _agree(result: Estimate, stored: tuple[float, float]) -> bool:
-    """Tell whether stored values are those of the predictions, rounding allowed for.
+def _fits(ours: float, theirs: float, slack: float) -> bool:
+    """Tell whether a stored value is that of the predictions, to within ``slack``."""
+    return abs(ours - theirs) <= slack + _ROUNDING * abs(theirs)
 
-    Scores may have been rounded on the way to the file, so a hundredth of the error is allowed,
-    and half a unit of the last digit that the stored values have, up to half of the error.
+
+def _half_unit(stored: tuple[float, float]) -> float:
+    """Return half a unit of the last digit that the stored values have."""
+    return 0.5 * 10.0 ** -max(_count_decimals(value) for value in stored)
+
+
+def _tell_apart(one: float, other: float) -> tuple[str, str]:
+    """Render two numbers with as few digits as tell them apart.
+
+    >>> _tell_apart(0.8, 0.85), _tell_apart(0.70001, 0.7)
+    (('0.8', '0.85'), ('0.70001', '0.7'))
     """
-    decimals = max(_count_decimals(value) for value in stored)
-    slack = max(min(0.5 * 10.0**-decimals, result.error / 2), result.error / 100)
-    return all(
-        abs(ours - theirs) <= slack + _ROUNDING * abs(theirs)
-        for ours, theirs in zip(result.values, stored, strict=True)
-    )
+    texts = ((f"{one:.{digits}g}", f"{other:.{digits}g}") for digits in range(3, 17))
+    return next((pair for pair in texts if pair[0] != pair[1]), (repr(one), repr(other)))
 
 
 def _count_decimals(value: float) -> int:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from mlgitops.model import Interval, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+_Key = TypeVar("_Key")
 
 #: Chance that a test set of the size we name settles the question, if the difference is
 #: what it seems now: the customary 80 % (Cohen 1988, Statistical Power Analysis, 2nd ed.).
@@ -70,8 +72,8 @@ def required_rows(
 
 
 def holm_confidence(
-    intervals: Mapping[str, Callable[[float], tuple[float, float]]], confidence: float
-) -> dict[str, float]:
+    intervals: Mapping[_Key, Callable[[float], tuple[float, float]]], confidence: float
+) -> dict[_Key, float]:
     """Return the confidence at which each metric's interval is to be read, by Holm's steps.
 
     ``intervals`` maps a name to a function from confidence to (low, high). With k metrics
@@ -83,7 +85,7 @@ def holm_confidence(
     """
     alpha = 1 - confidence
     left = dict(intervals)
-    levels: dict[str, float] = {}
+    levels: dict[_Key, float] = {}
     while left:
         level = 1 - alpha / len(left)
         settled = [name for name, interval in left.items() if _leaves_out_zero(interval(level))]

@@ -46,6 +46,8 @@ class Pair:
     head_scores: Mapping[str, NDArray[np.float64]]
     columns: Mapping[str, Column]  # base's, else head's: to cluster by
     notices: tuple[str, ...] = ()  # what was left out, one sentence each
+    lost: int = 0  # rows of base, each with an id of its own, that have no partner at head
+    gained: int = 0  # the same of head
 
     @property
     def rows(self) -> int:
@@ -101,6 +103,8 @@ def match_predictions(base: Predictions, head: Predictions) -> Pair:
             **{name: column[base_rows] for name, column in base.columns.items()},
         },
         notices=_tell(base_twice, head_twice, base_only, head_only, other),
+        lost=base.rows - base_twice - len(base_target),
+        gained=head.rows - head_twice - len(base_target),
     )
 
 

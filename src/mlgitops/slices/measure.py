@@ -37,16 +37,16 @@ def measure_rules(report: Report, policy: Policy, files: PredictionFiles) -> tup
 
 
 def _measure(report: Report, policy: Policy, files: PredictionFiles) -> tuple[SliceFacts, ...]:
+    from mlgitops.inference.compare import describe_lost
     from mlgitops.inference.matching import match_predictions
     from mlgitops.inference.slices import measure_slices
 
-    stale = files.head.stale.explain(files.path)
-    if stale:
-        return _all_fail(policy, f"`{files.path}` is stale: {stale}")
     head = files.read(files.head)
     if head is None:
         return _all_fail(policy, f"`{files.path}` is not available at head")
     pair, problem = _find_pair(report, files)
+    if pair is not None and pair.lost:
+        return _all_fail(policy, describe_lost(pair))
     facts = measure_slices(
         pair or match_predictions(head, head),
         policy.slices,

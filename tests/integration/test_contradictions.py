@@ -1,0 +1,115 @@
+"""Metrics files that predictions do not bear out: of other rows, of another run, or made up."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from dvc_project import make_predictions
+from integration.compared import kinds
+
+if TYPE_CHECKING:
+    from dvc_project import DvcProject
+
+POLICY = """\
+version: 1
+files: {{predictions: reports/predictions.csv}}
+metrics:
+  {name}: {{greater_is_better: true, max_worsening: 0.02}}
+"""
+BASE = make_predictions(rows=1_000, errors=200)
+
+
+def put_both(
+    project: DvcProject, base: tuple[float, bytes], head: tuple[float, bytes], name: str
+) -> None:
+    """Leave runs at base and head: the value of ``name`` in the metrics file, predictions."""
+    project.put("policy.yaml", POLICY.format(name=name))
+    group, _, metric = name.partition(".")
+    for at, (value, predictions) in enumerate((base, head)):
+        project.train(accuracy=value, predictions=predictions)
+        project.put("reports/metrics.json", json.dumps({group: {metric: value}}))
+        if not at:
+            project.fill(project.root / ".dvc" / "cache")
+            project.commit()
+
+
+def drop_rows(table: bytes, *, begin: int, end: int) -> bytes:
+    """Leave rows out, counted from 1: the header stays."""
+    lines = table.splitlines(keepends=True)
+    return b"".join([*lines[:begin], *lines[end:]])
+
+
+@pytest.mark.parametrize(
+    ("value", "head", "reason"),
+    [
+        (0.9, make_predictions(rows=1_000, errors=300), "head's predictions give 0.7 and its"),
+        (0.9, BASE, "head's predictions give 0.8 and its metrics file says 0.9"),
+        (1.0, drop_rows(BASE, begin=1, end=201), "do not hold 200 of base's 1,000 test rows"),
+        (0.8, drop_rows(BASE, begin=500, end=501), "do not hold 1 of base's 1,000 test rows"),
+        (0.9, BASE.replace(b",0,1,0.9", b",1,1,0.9"), "do not hold 100 of base's 1,000"),
+        (0.8, BASE.replace(b"r1,", b"r2,"), "do not hold 2 of base's 1,000 test rows"),
+        (
+            0.9,
+            make_predictions(rows=2_000, errors=200),
+            "give 0.8 on base's test rows and its metrics file says 0.9",
+        ),
+    ],
+)
+def test_a_metric_that_only_heads_predictions_contradict_fails(
+    project: DvcProject,
+    compare: Any,  # noqa: ANN401
+    value: float,
+    head: bytes,
+    reason: str,
+) -> None:
+    """A better number that head's predictions do not give, or give on other rows, is no pass."""
+    put_both(project, (0.8, BASE), (value, head), "test.accuracy")
+    found = compare(project, "--json")
+    assert (found.code, kinds(found.report)) == (1, {"test.accuracy": "incomparable"})
+    assert reason in found.report["judgement"]["failures"][0]
+
+
+def test_a_metric_of_other_rows_gets_no_interval(project: DvcProject, compare: Any) -> None:  # noqa: ANN401
+    """Predictions of the test rows say nothing of a judged metric that is of others."""
+    head = make_predictions(rows=1_000, errors=240, rotate=500)
+    put_both(project, (0.85, BASE), (0.81, head), "val.accuracy")
+    found = compare(project, "--json")
+    (metric,) = found.report["metrics"]
+    assert (found.code, kinds(found.report)) == (1, {"val.accuracy": "worsened"})
+    assert metric["evidence"]["interval"] is None
+    assert (
+        "give 0.8 and its metrics file says 0.85: the two are of other rows"
+        in (metric["evidence"]["reason"])
+    )
+
+
+@pytest.mark.parametrize(("value", "stored"), [(0.815, 0.81), (0.8049, 0.805)])
+def test_rounded_metrics_are_no_contradiction(
+    project: DvcProject,
+    compare: Any,  # noqa: ANN401
+    value: float,
+    stored: float,
+) -> None:
+    """What is left of a value after rounding in its file is still that of the predictions."""
+    rows = 10_000
+    head = make_predictions(rows=rows, errors=round(rows * (1 - value)), rotate=7)
+    put_both(
+        project, (0.8, make_predictions(rows=rows, errors=2_000)), (stored, head), "test.accuracy"
+    )
+    found = compare(project, "--json")
+    assert (found.code, kinds(found.report)) == (0, {"test.accuracy": "improved"})
+
+
+def test_predictions_of_an_older_run_contradict(project: DvcProject, compare: Any) -> None:  # noqa: ANN401
+    """Predictions that a stage has not made anew are no ground for a new metric."""
+    dvc_yaml = (project.root / "dvc.yaml").read_text(encoding="utf-8")
+    lines = dvc_yaml.replace("    outs: [reports/predictions.csv]\n", "")
+    stage = "  score:\n    cmd: python score.py\n    deps: [score.py]\n"
+    project.put("dvc.yaml", f"{lines}{stage}    outs: [reports/predictions.csv]\n")
+    project.put("score.py", "print('score')\n")
+    put_both(project, (0.8, BASE), (0.9, make_predictions(rows=1_000, errors=100)), "test.accuracy")
+    found = compare(project, "--json")
+    assert (found.code, kinds(found.report)) == (1, {"test.accuracy": "incomparable"})
+    assert "`reports/predictions.csv` is stale" in found.report["judgement"]["failures"][0]
