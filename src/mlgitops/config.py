@@ -17,12 +17,14 @@ from mlgitops.model import (
     Rule,
     SliceRule,
     Statistic,
+    Waivers,
 )
 from mlgitops.parsing import Place, parse_yaml
 from mlgitops.slices.metrics import DIRECTIONS, SIGNED, split_metric
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from enum import StrEnum
 
 #: The largest policy we read, in bytes.
 MAX_POLICY_BYTES = 2**18
@@ -161,7 +163,8 @@ def _read_policy(document: object, check: _Checker) -> Policy:
         "budgets": _read_budgets,
         "slices": _read_slices,
         "cluster": lambda value, place, check: check.name(value, place),
-        "inconclusive": _read_inconclusive,
+        "inconclusive": _choose(OnInconclusive),
+        "waivers": _choose(Waivers),
     }
     found = check.mapping(document, (), readers)
     if isinstance(document, dict) and "version" not in found:
@@ -352,9 +355,14 @@ def _read_columns(value: object, place: Place, check: _Checker) -> tuple[str, ..
     return tuple(name for name in names if name is not None)
 
 
-def _read_inconclusive(value: object, place: Place, check: _Checker) -> OnInconclusive | None:
-    found = check.choice(value, place, OnInconclusive)
-    return OnInconclusive(found) if found else None
+def _choose(kind: type[StrEnum]) -> Callable[[Any, Place, _Checker], StrEnum | None]:
+    """Make the reader of one word of ``kind``."""
+
+    def read(value: object, place: Place, check: _Checker) -> StrEnum | None:
+        found = check.choice(value, place, kind)
+        return kind(found) if found else None
+
+    return read
 
 
 def _line(error: MlgitopsError) -> int:

@@ -21,6 +21,7 @@ version: 1
 confidence: 0.95
 cluster: customer
 inconclusive: pass
+waivers: allowed
 files:
   test_data: data/split/test.csv
   predictions: reports/predictions.csv
@@ -47,6 +48,8 @@ _TOP = {
     "cluster": "A column of the predictions whose equal values belong together (customer, day):"
     " intervals are then by cluster.",
     "inconclusive": "What happens when noise hides whether more than the margin was lost.",
+    "waivers": "Whether somebody who may write can let a failing change merge, with a reason"
+    " (docs/how-to/waive-a-regression.md).",
 }
 _FILES = {
     "test_data": "The test data: base and head are comparable when its hash is the same.",

@@ -247,6 +247,20 @@ def test_a_waiver_is_told_to_a_script_too(folder: Path) -> None:
     assert "::error" not in done.stdout
 
 
+def test_a_policy_that_forbids_waivers_is_obeyed(folder: Path) -> None:
+    """Label, comment and permission are there, and it fails; the comment says why."""
+    (folder / "policy.yaml").write_text(POLICY + "waivers: forbidden\n")
+    forge = make_forge()
+    forge.state.pulls[1].labels = ["accept-regression"]
+    forge.state.permissions["writer"] = "admin"
+    forge.state.comments.append(Comment(1, 1, "writer", f"accept-regression {HEAD} needed"))
+    done = report(folder, forge)
+    assert done.returncode == 1, done.stderr
+    (comment,) = own_comments(forge)
+    assert "**Not waived:** the policy at base forbids waivers." in comment.body
+    assert "Merge it all the same?" not in comment.body
+
+
 def test_without_an_event_the_command_says_where_to_run_it(tmp_path: Path) -> None:
     """On a laptop, `mlgitops rehearse` is the way."""
     done = subprocess.run(

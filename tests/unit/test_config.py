@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mlgitops.config import MAX_POLICY_BYTES, nearest_name, parse_policy
 from mlgitops.errors import MistakesError, MlgitopsError
-from mlgitops.model import Files, OnInconclusive, Policy, Rule, SliceRule, Statistic
+from mlgitops.model import Files, OnInconclusive, Policy, Rule, SliceRule, Statistic, Waivers
 
 WHERE = "policy.yaml"
 
@@ -35,6 +35,7 @@ slices:
   - {by: [sex, race], metric: accuracy, statistic: ratio, min_value: 0.8, min_rows: 30}
 cluster: customer
 inconclusive: fail
+waivers: forbidden
 """
     assert parse_policy(text, where=WHERE) == Policy(
         confidence=0.9,
@@ -55,6 +56,7 @@ inconclusive: fail
         ),
         cluster="customer",
         inconclusive=OnInconclusive.FAIL,
+        waivers=Waivers.FORBIDDEN,
     )
 
 
@@ -123,6 +125,7 @@ inconclusive: fail
             ),
             ["3: min_rows must be a whole number from 1"],
         ),
+        ("version: 1\nwaivers: no", ["2: waivers must be allowed or forbidden, not `no`"]),
         ("version: 1\ninconclusive: maybe", ["2: inconclusive must be pass or fail, not `maybe`"]),
         ("version: 1\ncluster: [a]", ["2: cluster must be text, not a list"]),
     ],

@@ -16,7 +16,7 @@ from mlgitops.github.checks import Annotation, Check
 from mlgitops.github.comment import MAX_BODY_BYTES
 from mlgitops.github.marker import Marker, render_marker
 from mlgitops.judge import judge_report
-from mlgitops.model import Report, Verdict, Waiving
+from mlgitops.model import Report, Verdict, Waivers, Waiving
 from mlgitops.parsing import parse_yaml
 from mlgitops.render.escape import escape_address, escape_prose
 from mlgitops.render.facts import headline
@@ -55,13 +55,14 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     report: Report | None = None
     problem: str | None = None
     waiving: Waiving | None = None
+    waivable: bool = True  # by the policy at base
 
     @property
     def waiver(self) -> Waiver | None:
         """Return the waiver of a report that the policy fails; nothing else can be waived."""
         judgement = self.report.judgement if self.report else None
         fails = judgement is not None and judgement.verdict is Verdict.FAIL
-        return self.waiving.waiver if fails and self.waiving else None
+        return self.waiving.waiver if fails and self.waivable and self.waiving else None
 
     @property
     def verdict(self) -> str:
@@ -103,7 +104,9 @@ def decide(
     try:
         report = parse_report(data)
         check_identity(report, event, key=key)
-        return Decision(report=judge_report(report, parse_policy(policy, where=where)))
+        rules = parse_policy(policy, where=where)
+        waivable = rules.waivers is Waivers.ALLOWED
+        return Decision(report=judge_report(report, rules), waivable=waivable)
     except MlgitopsError as error:
         return Decision(problem=str(error))
 

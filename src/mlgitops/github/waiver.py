@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 MAX_REASON = 500
 #: Authors whose permission is asked, the newest comment's first: strangers may comment too.
 MAX_ASKED = 20
-#: `permission` knows these three words for writing; GitHub folds "maintain" into "write":
+#: The words for writing. GitHub folds "maintain" into "write"; "owner" is Gitea's:
 #: https://docs.github.com/en/rest/collaborators/collaborators
-_MAY_WRITE = ("admin", "maintain", "write")
+_MAY_WRITE = ("admin", "maintain", "write", "owner")
 _FORM = re.compile(rf"{WAIVER_LABEL}\s(?P<rest>.*)", re.IGNORECASE | re.DOTALL | re.ASCII)
 _SHA = re.compile(r"\s*(?P<sha>[0-9a-f]{40}(?:[0-9a-f]{24})?)(?::|(?=\s)|$)", re.IGNORECASE)
 _LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -42,6 +42,7 @@ _SHORT = 7
 _NOTHING = {
     "pass": f"nothing fails, so the label `{WAIVER_LABEL}` changes nothing",
     "skip": f"nothing was judged, so the label `{WAIVER_LABEL}` changes nothing",
+    "forbidden": "the policy at base forbids waivers",
     "undecided": "nothing is known of this change, and only what fails can be waived",
 }
 
@@ -193,7 +194,7 @@ def settle(decision: Decision, event: Event, client: GitHubClient) -> Decision:
         event.run.repository,
         event.number,
         event.head_sha,
-        verdict=decision.verdict,
+        verdict=decision.verdict if decision.waivable else "forbidden",
     )
     return msgspec.structs.replace(decision, waiving=found)
 
@@ -203,19 +204,21 @@ def fetch_waiving(
 ) -> Waiving:
     """Ask whether the failing commit ``sha`` is waived; never raises for what the API does.
 
-    With another ``verdict`` nothing can be waived, and only a label that is set is noticed.
+    With another ``verdict`` ("forbidden": the policy says so) nothing can be waived, and only a
+    label that is set is noticed.
     """
     try:
         pull = _fetch_pull(client, repository, number)
         if verdict != "fail":
-            return Waiving(why_not=_NOTHING.get(verdict)) if pull.is_labelled else Waiving()
+            why = _NOTHING.get(verdict) if pull.is_labelled else None
+            return Waiving(why_not=why, allowed=verdict != "forbidden")
         comments = _fetch_claims(client, f"/repos/{repository}/issues/{number}/comments")
         return find_waiver(
             pull, comments, sha, lambda user: _fetch_permission(client, repository, user)
         )
     except GitHubError as error:
         if verdict != "fail":
-            return Waiving()
+            return Waiving(allowed=verdict != "forbidden")
         where = f" ({error.where})" if error.where else ""
         return Waiving(why_not=f"whether it is waived is not known: {error.what}{where}"[:500])
 

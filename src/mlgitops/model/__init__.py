@@ -23,7 +23,7 @@ from mlgitops.model.facts import (
 )
 from mlgitops.model.fields import Count, Name, Path_, Seconds, Sha, Share, Struct, Text
 from mlgitops.model.judgement import Judgement, Kind, MetricVerdict, SliceVerdict, Verdict
-from mlgitops.model.policy import Files, OnInconclusive, Policy, Rule, SliceRule, Statistic
+from mlgitops.model.policy import Files, OnInconclusive, Policy, Rule, SliceRule, Statistic, Waivers
 from mlgitops.model.report import DEFAULT_KEY, REPORT_SCHEMA, Links, Omitted, Report
 from mlgitops.model.slices import MAX_SLICE_RULES, MAX_SLICES, Group, SliceFacts, SliceResult
 from mlgitops.model.tables import SHIFTED, SHIFTED_FAR, ColumnChange, TableChange
@@ -80,5 +80,6 @@ __all__ = [
     "Text",
     "Verdict",
     "Waiver",
+    "Waivers",
     "Waiving",
 ]

@@ -48,6 +48,13 @@ class OnInconclusive(StrEnum):
     FAIL = "fail"
 
 
+class Waivers(StrEnum):
+    """Whether somebody who may write can let a failing change merge."""
+
+    ALLOWED = "allowed"
+    FORBIDDEN = "forbidden"
+
+
 class Files(Struct, frozen=True, kw_only=True):
     """Where the helper finds what it compares, beside what dvc.yaml declares."""
 
@@ -67,3 +74,4 @@ class Policy(Struct, frozen=True, kw_only=True):
     slices: tuple[SliceRule, ...] = ()
     cluster: Name | None = None  # column whose rows belong together: customer, patient
     inconclusive: OnInconclusive = OnInconclusive.PASS
+    waivers: Waivers = Waivers.ALLOWED

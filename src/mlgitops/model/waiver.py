@@ -29,7 +29,8 @@ class Waiver(Struct, frozen=True, kw_only=True):
 
 
 class Waiving(Struct, frozen=True, kw_only=True):
-    """What was found when a waiver was asked for; both None when nobody tried."""
+    """What was found when a waiver was asked for; nothing of it when nobody tried."""
 
     waiver: Waiver | None = None
     why_not: Text | None = None  # why what somebody tried does not count; names in backticks
+    allowed: bool = True  # by the policy at base

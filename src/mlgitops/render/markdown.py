@@ -207,7 +207,8 @@ def _first_change(report: Report) -> list[str]:
 def _how_to_waive(report: Report, waiving: Waiving | None, detail: Detail) -> list[str]:
     """Say below a failing report how it may merge all the same, where that is possible."""
     failing = report.judgement is not None and report.judgement.verdict is Verdict.FAIL
-    if waiving is None or waiving.waiver or not failing or detail is Detail.VERDICT:
+    possible = waiving is not None and waiving.allowed and waiving.waiver is None
+    if not (possible and failing) or detail is Detail.VERDICT:
         return []
     return [explain_waiving(report.head.sha)] if report.head.sha else []
 

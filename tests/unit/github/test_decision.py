@@ -100,6 +100,19 @@ def test_a_waiver_turns_a_fail_and_nothing_else(
     assert refused.exit_code == decision.exit_code
 
 
+def test_a_policy_can_forbid_waivers() -> None:
+    """The base's word: nothing turns its fail, and the comment offers no line to copy."""
+    strict = POLICY + b"waivers: forbidden\n"
+    decision = decide(make_report(0.4), strict, EVENT, key="model", where="policy.yaml")
+    assert not decision.waivable
+    waived = replace(decision, waiving=Waiving(waiver=make_waiver(sha=HEAD)))
+    assert (waived.verdict, waived.exit_code) == ("fail", 1)
+    asked = replace(decision, waiving=Waiving(why_not="it is forbidden", allowed=False))
+    text = render_decision(asked, marker=MARKER, links=LINKS, limit=60_000)
+    assert "**Not waived:** it is forbidden." in text
+    assert "Merge it all the same?" not in text
+
+
 def test_where_none_can_be_asked_for_the_comment_offers_none() -> None:
     """A merge group, a dry run: no waiver, no line to copy."""
     decision = decide(make_report(0.4), POLICY, EVENT, key="model", where="policy.yaml")
