@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlgitops import dvc_program
 from mlgitops.environments import FOLDERS, clean_environment
 from mlgitops.errors import MlgitopsError
 from mlgitops.process import run_program
@@ -34,6 +35,24 @@ def find_dvc(project: Path) -> Path:
     )
 
 
+def dvc_command(project: Path, place: Path | None = None) -> list[str | Path]:
+    """Return the words that start DVC for the storage that ``place``, or else the project, names.
+
+    Over SSH they start `dvc_program`, which checks the server's key.
+    """
+    from mlgitops.storage.remote import read_remote
+
+    dvc, remote = find_dvc(project), read_remote(place or project)
+    if remote is None or remote.kind != "ssh":
+        return [dvc]
+    return [find_dvc_python(project), "-I", dvc_program.__file__]
+
+
+def find_dvc_python(project: Path) -> Path:
+    """Return the interpreter that has the project's DVC: beside it, not beside a link to it."""
+    return find_dvc(project).resolve().with_name("python")
+
+
 def project_environment(project: Path) -> dict[str, str]:
     """Return variables under which `python -m <package>.<stage>` is the project's own.
 
@@ -51,7 +70,7 @@ def run_dvc(project: Path, arguments: Sequence[str | Path]) -> str:
     """Run one dvc command in ``project`` and return what it printed."""
     try:
         return run_program(
-            [find_dvc(project), *arguments],
+            [*dvc_command(project), *arguments],
             cwd=project,
             env=project_environment(project),
             timeout=_TIMEOUT,
@@ -80,6 +99,10 @@ _HINTS = (
         "install the plugin: `mlgitops setup --only ci`, with it named in requirements/ci.txt",
     ),
     ("credentials", "sign in to the storage; see the project's README, section Storage"),
+    (
+        "host key is not trusted",
+        "check the server's key, then: `ssh-keyscan HOST >> ~/.ssh/known_hosts`",
+    ),
     ("access denied", "ask for read access to the storage; see the project's README"),
     (
         "missing cache files",

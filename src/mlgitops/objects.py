@@ -63,7 +63,7 @@ def fetch_objects(
     ``config`` where it is given: no dvc.yaml is read. Raises :class:`MlgitopsError` when dvc
     is missing or cannot fetch them.
     """
-    from mlgitops.dvc import find_dvc
+    from mlgitops.dvc import dvc_command
     from mlgitops.environments import clean_environment
     from mlgitops.process import run_program
     from mlgitops.storage.scratch import open_scratch, write_pointers
@@ -71,11 +71,11 @@ def fetch_objects(
     wanted = sorted({version for version in versions if _DIGEST.fullmatch(version.hash)}, key=str)
     if not wanted:
         return
-    dvc = find_dvc(project)
     with open_scratch(project, config=config) as place:
         names = write_pointers(place, wanted)
         environment = clean_environment() | {"DVC_NO_ANALYTICS": "1"}
-        run_program([dvc, "fetch", "-q", *names], cwd=place, env=environment, timeout=_TIMEOUT)
+        words = [*dvc_command(project, place), "fetch", "-q", *names]
+        run_program(words, cwd=place, env=environment, timeout=_TIMEOUT)
     lost = [version for version in wanted if find_object(project, version) is None]
     if lost:  # dvc ends with 0 all the same
         hint = "whoever made it must run `mlgitops publish`"

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 from mlgitops.cost.measure import record_cost
 from mlgitops.cost.memory import MemorySampler
-from mlgitops.dvc import explain_failure, find_dvc, project_environment, run_dvc
+from mlgitops.dvc import dvc_command, explain_failure, project_environment, run_dvc
 from mlgitops.errors import MlgitopsError
 from mlgitops.storage.branch import find_revision, run_git
 from mlgitops.storage.objects import read_yaml
@@ -158,7 +158,7 @@ def _repro(project: Path, console: Console, arguments: tuple[str, ...]) -> _Prog
     log = project / LOG_FILE
     log.parent.mkdir(exist_ok=True)
     progress = _Progress(console=console)
-    command = [str(find_dvc(project)), *arguments]
+    command = [*map(str, dvc_command(project)), *arguments]
     environment = project_environment(project) | {"PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         command,

@@ -99,12 +99,18 @@ def commit(project: Path, message: str) -> str:
     return git(project, "rev-parse", "HEAD")
 
 
-def make_project(folder: Path, *, url: str = "../.dvc-storage", rows: str = "1\n2\n3\n") -> Path:
-    """Write the project, with its raw table beside the pointer, and commit it."""
+def make_project(
+    folder: Path, *, url: str = "../.dvc-storage", rows: str = "1\n2\n3\n", **settings: str
+) -> Path:
+    """Write the project, with its raw table beside the pointer, and commit it.
+
+    ``settings`` are further ones of the remote.
+    """
     digest = hashlib.md5(rows.encode(), usedforsecurity=False).hexdigest()
     pointer = f"outs:\n- md5: {digest}\n  size: {len(rows)}\n  hash: md5\n  path: table.csv\n"
     files = {
-        ".dvc/config": CONFIG.format(url=url),
+        ".dvc/config": CONFIG.format(url=url)
+        + "".join(f"    {key} = {value}\n" for key, value in settings.items()),
         ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n",
         ".dvcignore": "/.dvc-storage\n",
         ".gitignore": IGNORED,

@@ -4,74 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from integration.setup_project import (
-    clone,
-    commit,
-    git,
-    make_origin,
-    make_project,
-    quiet,
-)
+from integration.handover_scene import Scene
+from integration.setup_project import clone, commit, git, quiet
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.handover import Taken, export_handover, take_handover
-from mlgitops.storage import prepare_storage, publish_objects
+from mlgitops.handover import Taken, take_handover
+from mlgitops.storage import prepare_storage
 from mlgitops.training import run_pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-
-class Scene:
-    """Origin, a pull request's branch `change`, and the handover of its run."""
-
-    def __init__(self, folder: Path) -> None:
-        """Train and publish main, change a parameter on a branch, and train that."""
-        project = make_project(folder / "project")
-        prepare_storage(project, quiet())
-        run_pipeline(project, quiet())
-        self.base = commit(project, "Train")
-        self.origin = make_origin(project, folder / "origin.git")
-        publish_objects(project, quiet())
-        git(project, "switch", "--quiet", "--create", "change")
-        (project / "params.yaml").write_text("factor: 3\n")
-        self.head = commit(project, "Triple")
-        git(project, "push", "--quiet", "origin", "change")
-        self.compute = clone(self.origin, folder / "compute")
-        git(self.compute, "switch", "--quiet", "change")
-        prepare_storage(self.compute, quiet())
-        run_pipeline(self.compute, quiet(), base=self.base)
-        self.handover = folder / "handover"
-        export_handover(self.compute, self.handover)
-        self.folder = folder
-
-    def open_job(self, name: str = "publish") -> Path:
-        """Check out the base as the publish job does."""
-        return clone(self.origin, self.folder / name)
-
-    def take(self, job: Path, *, commit: bool = True) -> Taken:
-        """Take the handover in ``job``."""
-        return take_handover(
-            job,
-            self.handover,
-            base=self.base,
-            head=self.head,
-            branch="change",
-            commit=commit,
-            console=quiet(),
-        )
-
-    def refs(self) -> str:
-        """Return every branch of origin with its commit."""
-        return git(self.origin, "for-each-ref", "refs/heads")
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +32,7 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 @pytest.fixture
 def scene(pristine: Scene, tmp_path: Path) -> Scene:
     """Return a copy of the scene with an origin and a handover of its own."""
-    copy = object.__new__(Scene)
-    copy.__dict__.update(pristine.__dict__)
-    copy.folder = tmp_path
-    copy.origin = shutil.copytree(pristine.origin, tmp_path / "origin.git")
-    copy.handover = shutil.copytree(pristine.handover, tmp_path / "handover")
-    return copy
+    return pristine.copy(tmp_path)
 
 
 def test_the_result_is_stored_and_committed(scene: Scene) -> None:

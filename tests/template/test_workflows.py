@@ -33,12 +33,18 @@ BIN = Path(sys.executable).parent
 
 #: Job to its exact scopes, for each storage; the names are those of the workflow file.
 READ = {"contents": "read"}
+OIDC = {"id-token": "write"}
+PUBLISH = {"contents": "write", "pull-requests": "read"}
 PERMISSIONS: dict[str, dict[str, dict[str, str]]] = {
     storage: {
-        "compute": READ | ({"id-token": "write"} if storage in {"s3", "gcs", "azure"} else {}),
+        "compute": READ | (OIDC if storage in {"s3", "gcs", "azure"} else {}),
         "report": {"contents": "read", "pull-requests": "write", "checks": "write"},
     }
-    | ({"publish": {"contents": "write", "pull-requests": "read"}} if storage == "repo" else {})
+    | (
+        {"publish": PUBLISH | (OIDC if storage in {"s3", "gcs", "azure"} else {})}
+        if storage != "local"
+        else {}
+    )
     for storage in ("repo", "local", "s3", "gcs", "azure", "ssh")
 }
 FORKS = ".github/workflows/report-on-forks.yml"
@@ -338,8 +344,8 @@ def test_every_job_ends_and_leaves_no_credentials(
 def test_no_job_that_may_write_sees_the_pull_request(
     rendered: Mapping[str, Mapping[str, str]],
 ) -> None:
-    """Each checks out the base alone and runs no script. That for forks: in a test of its own."""
-    for _, path, workflow in list_workflows(rendered):
+    """Each checks out the base alone and runs nothing of it. That for forks: a test of its own."""
+    for storage, path, workflow in list_workflows(rendered):
         if path == FORKS:
             continue
         for name in {"report", "publish"} & set(workflow["jobs"]):
@@ -349,11 +355,32 @@ def test_no_job_that_may_write_sees_the_pull_request(
             assert [step["with"]["ref"] for step in checkouts] == [
                 f"${{{{ github.event.pull_request.base.sha{queued} }}}}"
             ], path
-            assert not any("run" in step for step in steps), path
+            scripts = [step["run"] for step in steps if "run" in step]
+            assert bool(scripts) == (storage == "ssh" and name == "publish"), path
+            assert all("taken" not in script for script in scripts), path  # it brings a key
             downloads = [step for step in steps if "download-artifact@" in step.get("uses", "")]
             assert downloads, path
             for step in downloads:  # an artifact must not replace a file of the checkout
                 assert step["with"]["path"].startswith("${{ runner.temp }}/taken/"), path
+
+
+def test_only_publish_has_the_identity_that_may_write(
+    rendered: Mapping[str, Mapping[str, str]],
+) -> None:
+    """It is named in that job alone, which is the only one in its environment."""
+    remote = set()
+    for storage, path, workflow in list_workflows(rendered):
+        for name, job in workflow["jobs"].items():
+            writes = {word for word in re.findall(r"\w+", json.dumps(job)) if "_WRITE_" in word}
+            wanted = name == "publish" and storage in {"s3", "gcs", "azure", "ssh"}
+            assert bool(writes) == wanted, path
+            assert (job.get("environment") == "mlgitops-publish") == wanted, path
+            if wanted:
+                remote.add(storage)
+                assert re.search(r"vars\.\w+ != '' && ", job["if"]), path
+                names = [step["name"] for step in job["steps"]]  # installed before it signs in
+                assert names.index("Install DVC, as the base's lock pins it") == len(names) - 3
+    assert remote == {"s3", "gcs", "azure", "ssh"}
 
 
 def test_scripts_are_sound(folder: Path, tmp_path: Path) -> None:

@@ -25,10 +25,11 @@ objects are hashed again, committed to the branch dvc-storage and pushed without
 
 In a workflow, the job that trains may not write, so it hands over (--export) and another job
 takes (--import): when the base's policy passes the report, or its fail is waived, every object
-is hashed, dvc.lock is held against the pull request's commit, the objects are stored, and
-dvc.lock and the outputs that git keeps are committed to the pull request's branch; a waiver
-is recorded in that commit's message. With --mode verify nothing is written: exit code 1 when
-the branch does not hold the results of its own run.
+is hashed, dvc.lock is held against the pull request's commit, the objects are stored where the
+base says and the storage is listed to prove it, and dvc.lock and the outputs that git keeps are
+committed to the pull request's branch; a waiver is recorded in that commit's message. With
+--mode verify nothing is written: exit code 1 when the branch does not hold the results of its
+own run.
 
 examples:
   mlgitops train && mlgitops publish && git commit -am "Train on more data" && git push
@@ -54,6 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         dest="handover",
         help="take what another job exported, for the pull request of the event",
+    )
+    parser.add_argument(
+        "--base", metavar="REV", help="with --export: the storage is where this revision says"
     )
     parser.add_argument(
         "--mode",
@@ -96,8 +100,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 def _export(args: argparse.Namespace, console: Console) -> int:
     from mlgitops.handover import export_handover
+    from mlgitops.storage.configuration import use_base
 
-    made = export_handover(args.directory.absolute(), args.export)
+    project = args.directory.absolute()
+    with use_base(project, args.base, console):
+        made = export_handover(project, args.export)
     if args.json:
         console.result(json.dumps(asdict(made), indent=2))
     else:

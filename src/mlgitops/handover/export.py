@@ -13,7 +13,7 @@ from mlgitops.storage.objects import locate, read_members, read_objects
 from mlgitops.storage.remote import find_cache, read_remote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from mlgitops.storage.objects import StoredObject
@@ -31,7 +31,7 @@ class Exported:
 def export_handover(project: Path, target: Path) -> Exported:
     """Write what the run made to the folder ``target``, which must be new or empty.
 
-    `objects/` holds what the storage on this disk lacks, named by content; `results/` holds
+    `objects/` holds what the storage lacks, named by content; `results/` holds
     dvc.lock and the outputs that dvc.yaml declares with `cache: false`.
     """
     if target.exists() and any(target.iterdir()):
@@ -62,11 +62,23 @@ def _kept_results(project: Path) -> Iterator[Path]:
 
 def _find_new(project: Path) -> Iterator[tuple[str, Path]]:
     """Yield place and file of each cached object that the storage does not hold."""
-    cache, remote = find_cache(project), read_remote(project)
-    for stored in _expand(project, cache):
-        kept = remote is not None and remote.path and (remote.path / stored.location).is_file()
-        if not kept and (cache / stored.location).is_file():
-            yield locate(stored.oid), cache / stored.location
+    cache = find_cache(project)
+    here = {one.oid: cache / one.location for one in _expand(project, cache)}
+    here = {oid: file for oid, file in here.items() if file.is_file()}
+    kept = _find_stored(project, here)
+    for oid in sorted(here.keys() - kept):
+        yield locate(oid), here[oid]
+
+
+def _find_stored(project: Path, names: Iterable[str]) -> set[str]:
+    remote = read_remote(project)
+    if remote is None:
+        return set()
+    if remote.path is not None:
+        return {name for name in names if (remote.path / locate(name)).is_file()}
+    from mlgitops.storage.transport import list_stored
+
+    return set(list_stored(project, names))
 
 
 def _expand(project: Path, cache: Path) -> Iterator[StoredObject]:

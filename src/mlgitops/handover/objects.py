@@ -1,4 +1,4 @@
-"""Objects of a handover into the checked-out storage branch: each hashed on the way."""
+"""Objects of a handover into a folder, that of the storage branch: each hashed on the way."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def _list_members(handover: Path, store: Path, oid: str, path: str) -> list[tupl
     place = locate(oid)
     manifest = find_file(store, place) or find_file(handover, place)
     if manifest is None:
-        raise _missing(path)
+        raise missing(path)
     data = read_capped(manifest, MAX_MANIFEST_BYTES, path)
     if hashlib.md5(data, usedforsecurity=False).hexdigest() != oid.removesuffix(".dir"):
-        raise _changed(path)
+        raise changed(path)
     return [(member, f"{path}/{name}") for name, member in parse_manifest(data, path)]
 
 
@@ -69,18 +69,24 @@ def _store_one(handover: Path, store: Path, oid: str, where: str) -> int:
         if hash_file(present) == oid.removesuffix(".dir"):
             return present.stat().st_size
         present.unlink()  # left half-written by an interrupted run, or `git status` shows it
+    return copy_object(handover, store, oid, where, limit=REFUSE_BYTES)
+
+
+def copy_object(handover: Path, store: Path, oid: str, where: str, *, limit: int) -> int:
+    """Copy one object of at most ``limit`` bytes into ``store``, hashed on the way."""
+    place = locate(oid)
     source = find_file(handover, place)
     if source is None:
-        raise _missing(where)
-    if source.stat().st_size > REFUSE_BYTES:
-        raise MlgitopsError(f"over {REFUSE_BYTES:,} bytes: too large for git", where=where)
+        raise missing(where)
+    if source.stat().st_size > limit:
+        raise MlgitopsError(f"over {limit:,} bytes: too large for this storage", where=where)
     target = store / place
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")
     size, digest = _copy_hashed(source, part)
     if digest != oid.removesuffix(".dir"):
         part.unlink()
-        raise _changed(where)
+        raise changed(where)
     part.replace(target)
     return size
 
@@ -97,7 +103,8 @@ def _copy_hashed(source: Path, target: Path) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
-def _missing(where: str) -> MlgitopsError:
+def missing(where: str) -> MlgitopsError:
+    """Return the error of an object that is nowhere."""
     return MlgitopsError(
         "neither the storage nor the run has this object",
         where=where,
@@ -105,5 +112,6 @@ def _missing(where: str) -> MlgitopsError:
     )
 
 
-def _changed(where: str) -> MlgitopsError:
+def changed(where: str) -> MlgitopsError:
+    """Return the error of an object that is not what its name says."""
     return MlgitopsError("the object's content is not that of its name", where=where)

@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlgitops.errors import MistakesError, MlgitopsError
+from mlgitops.errors import MlgitopsError
 from mlgitops.git import Folder, Repository
 from mlgitops.handover.claims import MAX_LOCK_BYTES, check_lock, hash_directory
 from mlgitops.handover.commit import (
@@ -32,12 +32,8 @@ from mlgitops.handover.layout import (
     read_capped,
 )
 from mlgitops.handover.manifests import check_path
-from mlgitops.handover.objects import store_objects
-from mlgitops.storage.additions import commit_new, drop_damaged, refuse_changed
-from mlgitops.storage.branch import BRANCH, run_git
-from mlgitops.storage.exchange import has_origin, prove_pushed, push_branch
-from mlgitops.storage.prepare import prepare_storage
-from mlgitops.storage.publish import list_tree
+from mlgitops.handover.store import store_claims
+from mlgitops.pipeline import read_pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -45,6 +41,7 @@ if TYPE_CHECKING:
 
     from mlgitops.console import Console
     from mlgitops.handover.claims import Claims
+    from mlgitops.handover.store import Stored
     from mlgitops.model import DataVersion
 
 COMMITTED = "committed"
@@ -109,6 +106,7 @@ def take_handover(
             lock = _read_lock(handover)
             claims = check_lock(lock, folder.list_files(head), lambda path: folder.read(head, path))
             results = {LOCK: lock, **_read_results(handover, claims.results)}
+        known = _list_known(folder, base)
         prefix = folder.prefix
         gone = _find_gone(folder.list_files(head), claims, results)
 
@@ -125,11 +123,11 @@ def take_handover(
     place = find_place()
     if not commit and not place.current:
         return Taken(outcome=STALE, sha=place.onto, results=len(results))
-    objects, added = _store(project, handover, claims, console, write=commit)
-    counts = {"objects": objects, "added": added, "results": len(results)}
+    stored = store_claims(project, handover, claims.objects, console, known=known, write=commit)
+    counts = {"objects": stored.objects, "added": stored.added, "results": len(results)}
     if place.current and not (trailers and commit):
         return Taken(outcome=CURRENT, sha=place.onto, **counts)
-    message = _write_message(head, len(results), objects, trailers)
+    message = _write_message(head, len(results), stored, trailers)
     with console.step(f"Commit dvc.lock and {len(results) - 1} results to {branch}"):
         sha = _push(project, branch, place, find_place, message)
     return Taken(outcome=COMMITTED, sha=sha, **counts)
@@ -187,41 +185,19 @@ def _find_gone(files: Mapping[str, str], claims: Claims, results: Mapping[str, b
     return [path for path in sorted(files) if path.startswith(inside) and path not in results]
 
 
-def _store(
-    project: Path, handover: Path, claims: Claims, console: Console, *, write: bool
-) -> tuple[int, int]:
-    """Store every object of ``claims`` and prove it; return how many, and how many are new."""
-    remote = prepare_storage(project, console)
-    if remote is None or remote.kind != "repo" or remote.path is None:
-        raise MlgitopsError(
-            "results are published for storage in the repository only",
-            where=".dvc/config",
-            hint="run `mlgitops train && mlgitops publish` and push the lock",
-        )
-    worktree = remote.path
-    with console.step(f"Verify objects and add them to branch {BRANCH}"):
-        refuse_changed(worktree)
-        drop_damaged(worktree)
-        source = handover if write else worktree  # without writing: all must be stored
-        needed = store_objects(source, worktree, claims.objects)
-        added = commit_new(worktree) if write else 0
-    if has_origin(project) and write:
-        with console.step(f"Push branch {BRANCH} to origin"):
-            push_branch(project, worktree, console)
-            prove_pushed(project, worktree)
-    stored = list_tree(worktree, run_git(worktree, "rev-parse", "HEAD").strip())
-    missing = [place for place, size in needed.items() if stored.get(place) != size]
-    if missing:
-        errors = [MlgitopsError("missing, or of another size", where=one) for one in missing[:20]]
-        raise MistakesError("the storage is not complete:", errors)
-    return len(needed), added
+def _list_known(folder: Folder, sha: str) -> frozenset[str]:
+    """Return the names of the objects that a reviewed revision's lock and .dvc files have."""
+    pipeline = read_pipeline(folder.list_files(sha), lambda path: folder.read(sha, path))
+    versions = [out for lock in pipeline.locks.values() for out in lock.outs.values()]
+    versions += pipeline.pointers.values()
+    return frozenset(version.hash.removeprefix("md5:") for version in versions)
 
 
-def _write_message(head: str, results: int, objects: int, trailers: Sequence[str]) -> str:
+def _write_message(head: str, results: int, stored: Stored, trailers: Sequence[str]) -> str:
     end = "".join(f"{line}\n" for line in trailers)
     return (
         f"{write_subject(head)}\n\n"
-        f"dvc.lock and {results - 1} results of the pull request's own run; the {objects} objects\n"
-        f"that they name are on the branch {BRANCH}. Made by `mlgitops publish`.\n"
+        f"dvc.lock and {results - 1} results of the pull request's own run; the {stored.objects}\n"
+        f"objects that they name are {stored.place}. Made by `mlgitops publish`.\n"
         f"{chr(10) if end else ''}{end}"
     )

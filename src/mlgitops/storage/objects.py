@@ -81,10 +81,15 @@ def read_members(manifest: Path, directory: StoredObject) -> list[StoredObject]:
     where = f"{directory.path} ({manifest})"
     if manifest.stat().st_size > MAX_FILE_BYTES:
         raise MlgitopsError("this directory manifest is too large", where=where)
-    if f"{hash_file(manifest)}.dir" != directory.oid:
+    return parse_members(manifest.read_bytes(), directory, where=where)
+
+
+def parse_members(data: bytes, directory: StoredObject, *, where: str) -> list[StoredObject]:
+    """Return the files that the bytes of a directory manifest list; raises as `read_members`."""
+    if f"{hashlib.md5(data, usedforsecurity=False).hexdigest()}.dir" != directory.oid:
         raise MlgitopsError("this directory manifest is damaged", where=where)
     try:
-        entries = json.loads(manifest.read_bytes())
+        entries = json.loads(data)
         members = [(str(entry["relpath"]), str(entry["md5"])) for entry in entries]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise MlgitopsError("this is not a directory manifest", where=where) from error

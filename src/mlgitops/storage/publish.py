@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,10 +10,17 @@ from mlgitops.errors import MistakesError, MlgitopsError
 from mlgitops.storage.additions import commit_new, drop_damaged, refuse_changed
 from mlgitops.storage.branch import BRANCH, run_git
 from mlgitops.storage.exchange import has_origin, prove_pushed, push_branch
-from mlgitops.storage.objects import StoredObject, read_members, read_objects
+from mlgitops.storage.objects import (
+    StoredObject,
+    locate,
+    parse_members,
+    read_members,
+    read_objects,
+)
 from mlgitops.storage.prepare import prepare_storage
 from mlgitops.storage.remote import find_cache
 from mlgitops.storage.sources import cache_sources
+from mlgitops.storage.transport import list_stored, read_manifests
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,11 +99,17 @@ def _read_all(project: Path, remote: Remote) -> list[StoredObject]:
     places = [find_cache(project), *([remote.path] if remote.path else [])]
     found = read_objects(project)
     members: set[StoredObject] = set()
+    away = []
     for stored in found:
         if stored.oid.endswith(".dir"):
             files = (place / stored.location for place in places)
             manifest = next((file for file in files if file.is_file()), None)
             members.update(read_members(manifest, stored) if manifest else ())
+            away += [stored] if manifest is None and remote.path is None else []
+    manifests = read_manifests(project, (stored.oid for stored in away))
+    for stored in away:
+        if stored.oid in manifests:
+            members.update(parse_members(manifests[stored.oid], stored, where=stored.path))
     return sorted({*found, *members}, key=lambda stored: (stored.path, stored.oid))
 
 
@@ -162,16 +174,10 @@ def _prove(project: Path, remote: Remote, objects: list[StoredObject]) -> None:
     """List the remote: the exit code of a push is no proof that everything arrived."""
     if remote.path is not None:
         stored = _list_folder(remote.path, objects)
-        _refuse_missing(project, objects, stored, where=remote.url)
-        return
-    answer = run_dvc(project, ["data", "status", "--json", "--not-in-remote"])
-    missing = json.loads(answer).get("not_in_remote") or []
-    if missing:
-        raise MlgitopsError(
-            f"{len(missing)} outputs did not arrive, first {missing[0]}",
-            where=remote.url,
-            hint="run `mlgitops publish` again",
-        )
+    else:
+        sizes = list_stored(project, (one.oid for one in objects))
+        stored = {locate(oid): size for oid, size in sizes.items()}
+    _refuse_missing(project, objects, stored, where=remote.url)
 
 
 def _refuse_missing(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from configobj import ConfigObj  # type: ignore[import-untyped]
+from configobj import ConfigObj
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,7 +68,7 @@ def test_what_is_no_text_is_refused(data: bytes) -> None:
 
 def list_settings() -> Iterator[tuple[str, str]]:
     """Yield (section, key) of everything that DVC's own schema knows."""
-    from dvc.config_schema import (  # type: ignore[import-untyped]
+    from dvc.config_schema import (
         REMOTE_SCHEMAS,
         SCHEMA,
     )

@@ -1,0 +1,72 @@
+"""Origin, a pull request's branch, and the handover of its run: real git, real DVC."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from integration.setup_project import clone, commit, git, make_origin, make_project, quiet
+
+from mlgitops.handover import Taken, export_handover, take_handover
+from mlgitops.storage import prepare_storage, publish_objects
+from mlgitops.training import run_pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+class Scene:
+    """Origin, a pull request's branch `change`, and the handover of its run."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+        """Train and publish main, change a parameter on a branch, and train that.
+
+        ``settings`` of the remote, its url among them; by default it is in the repository.
+        """
+        project = make_project(folder / "project", **(settings or {}))
+        prepare_storage(project, quiet())
+        run_pipeline(project, quiet())
+        self.base = commit(project, "Train")
+        self.origin = make_origin(project, folder / "origin.git")
+        publish_objects(project, quiet())
+        git(project, "switch", "--quiet", "--create", "change")
+        (project / "params.yaml").write_text("factor: 3\n")
+        self.head = commit(project, "Triple")
+        git(project, "push", "--quiet", "origin", "change")
+        self.compute = clone(self.origin, folder / "compute")
+        git(self.compute, "switch", "--quiet", "change")
+        prepare_storage(self.compute, quiet())
+        run_pipeline(self.compute, quiet(), base=self.base)
+        self.handover = folder / "handover"
+        export_handover(self.compute, self.handover)
+        self.folder = folder
+
+    def copy(self, folder: Path) -> Scene:
+        """Return a scene with an origin and a handover of its own below ``folder``."""
+        other = object.__new__(Scene)
+        other.__dict__.update(self.__dict__)
+        other.folder = folder
+        other.origin = shutil.copytree(self.origin, folder / "origin.git")
+        other.handover = shutil.copytree(self.handover, folder / "handover")
+        return other
+
+    def open_job(self, name: str = "publish") -> Path:
+        """Check out the base as the publish job does."""
+        return clone(self.origin, self.folder / name)
+
+    def take(self, job: Path, *, commit: bool = True) -> Taken:
+        """Take the handover in ``job``."""
+        return take_handover(
+            job,
+            self.handover,
+            base=self.base,
+            head=self.head,
+            branch="change",
+            commit=commit,
+            console=quiet(),
+        )
+
+    def refs(self) -> str:
+        """Return every branch of origin with its commit."""
+        return git(self.origin, "for-each-ref", "refs/heads")
