@@ -244,6 +244,16 @@ def test_an_unknown_revision_is_named(project: Path, options: tuple[str, str]) -
     assert f"unknown revision: {options[1]}" in done.stderr
 
 
+@pytest.mark.parametrize("other", ["--fork", "--keep-result"])
+def test_a_queue_has_neither_a_fork_nor_a_result(project: Path, other: str) -> None:
+    """What a merge queue never does is refused before anything runs."""
+    branch(project, "more-trees", {"params.yaml": "trees: 20\n"})
+    done = rehearse(project, "--queue", other)
+    assert done.returncode == 2
+    assert "publishes nothing" in done.stderr
+    assert not (project / ".mlgitops").exists()
+
+
 def test_outside_of_a_repository_there_is_nothing_to_rehearse(tmp_path: Path) -> None:
     """Not a git repository: exit code 2, nothing written."""
     done = rehearse(tmp_path)

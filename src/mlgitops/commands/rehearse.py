@@ -206,27 +206,31 @@ def _make_scratch(keep: Path | None) -> Path:
 
 
 def _show(rehearsal: Rehearsal, how: str | None, console: Console) -> None:
-    body = find_shown(rehearsal)
-    if not body or how == "none":
+    bodies = find_shown(rehearsal)
+    if not bodies or how == "none":
         return
     if (how or ("terminal" if sys.stdout.isatty() else "comment")) == "comment":
-        console.result(body)
+        console.result("\n".join(bodies))
         return
     from rich.console import Console as Terminal
     from rich.markdown import Markdown
 
-    marked = rehearsal.comments and not rehearsal.queue
-    text = body.partition("\n")[2] if marked else body  # the marker is for machines
-    Terminal(file=console.out).print(Markdown(text))
+    from mlgitops.github.marker import find_marker
+
+    for body in bodies:
+        text = body.partition("\n")[2] if find_marker(body) else body  # it is for machines
+        Terminal(file=console.out).print(Markdown(text))
 
 
-def find_shown(rehearsal: Rehearsal) -> str:
-    """Return the comment; where there is none to expect, what people find: the job summary."""
+def find_shown(rehearsal: Rehearsal) -> list[str]:
+    """Return the comments; where none is to be expected, what people find: job summaries."""
+    summaries = rehearsal.ran.run.summaries
     if rehearsal.queue:
-        return rehearsal.ran.run.summaries[-1] if rehearsal.ran.run.summaries else ""
+        count = len(rehearsal.ran.workflow.find_steps("actions/report"))
+        return summaries[-count:] if count else []  # the last ones are those that judged
     if rehearsal.comments:
-        return rehearsal.comments[0]
-    return "\n".join(rehearsal.ran.run.summaries) if rehearsal.change.fork else ""
+        return rehearsal.comments
+    return summaries if rehearsal.change.fork else []
 
 
 def _close(rehearsal: Rehearsal, seconds: float, console: Console) -> None:
