@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from typing import TYPE_CHECKING
 
 import pytest
-from actions.generated_project import make_baseline, rehearse
+from actions.generated_project import make_baseline, rehearse, run
+from actions.test_fork_rehearsal import make as make_fork
 from actions.test_generated import COMPUTE, PUBLISH, REPORT
 from cookiecutter.environment import StrictEnvironment
 from mini_project import REF, ROOT, branch, git, make_project, shared_store
@@ -81,6 +83,20 @@ def test_a_fail_is_waived_published_and_ends_with_the_next_push(tmp_path: Path) 
     assert rehearse(project)["verdict"] == "fail"
 
 
+@pytest.mark.slow
+def test_a_forks_fail_is_waived_by_the_second_workflow(tmp_path: Path) -> None:
+    """The half that posts asks for the waiver; the fork's own run cannot, and may fail."""
+    project = make_fork(tmp_path / "project", second=True)
+    branch(project, "fewer-trees", {"params.yaml": "trees: 5\n"})
+    plain = json.loads(run(project, "rehearse", "--fork", "--json", code=1))
+    assert (plain["verdict"], plain["checks"]) == ("fail", ["failure"])
+    found = json.loads(run(project, "rehearse", "--fork", "--waive", "Needed", "--json"))
+    assert (found["verdict"], found["comments"]) == ("waived", 1)
+    assert found["checks"] == ["failure", "success"]
+    assert found["report_on_fork"]["jobs"] == {"report": "success"}
+    assert "> Needed\n" in found["comment"]
+
+
 def run_waiver(folder: Path, forge: Forge, label: str) -> Ran:
     """Run the generated waiver.yml as GitHub does when ``label`` is set."""
     text = (ROOT / "{{cookiecutter.project_slug}}" / PATH).read_text(encoding="utf-8")
@@ -91,8 +107,8 @@ def run_waiver(folder: Path, forge: Forge, label: str) -> Ran:
     head = branch(project, "change", {"params.yaml": "trees: 5\n"})
     change = read_change(project, base=None, head=None)
     forge.state.pulls[1].head = ("change", head)
-    for run in forge.state.workflow_runs:
-        run.head = ("change", head)
+    for one in forge.state.workflow_runs:
+        one.head = ("change", head)
     scratch = folder / "scratch"
     scratch.mkdir()
     merge = make_origin(project, change, 1, scratch / "origin.git")
