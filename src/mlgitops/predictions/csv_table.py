@@ -132,7 +132,11 @@ def _parse_header(sample: str, where: str) -> list[str]:
 
 def _guess_kinds(sample: str, names: list[str], where: str) -> list[str]:
     """Guess each column's type from the first rows: whole number, float, or text."""
-    rows = list(csv.reader(sample.splitlines()[1:200]))[: 199 if len(sample) >= _SAMPLE else None]
+    # Not `splitlines`: in Latin-1 it breaks lines at 0x85 too, a byte of some UTF-8 letters.
+    lines = sample.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if len(sample) >= _SAMPLE and len(lines) > 2:  # noqa: PLR2004 - the header and a whole row
+        del lines[-1]  # the sample may end within it
+    rows = list(csv.reader(lines[1:200]))
     kinds = []
     for index, name in enumerate(names):
         texts = [row[index].strip() for row in rows if len(row) > index]

@@ -53,6 +53,14 @@ def test_types_are_inferred(text: str, kind: str) -> None:
     assert found.target.dtype.kind == kind
 
 
+def test_letters_that_hold_the_byte_of_a_line_end_break_no_line() -> None:
+    """Types are inferred from whole rows, whatever bytes the letters of a text are made of."""
+    text = "".join(f"{at},Бахмут,{at}.5,0.25,Å\n" for at in range(9))
+    found = read_predictions(f"id,city,target,prediction,team\n{text}".encode())
+    assert (found.target.dtype.kind, found.prediction.dtype.kind) == ("f", "f")
+    assert set(found.columns["city"].tolist()) == {"Бахмут".encode()}
+
+
 @pytest.mark.parametrize("first", ["1", "1.5", "x"])
 @pytest.mark.parametrize("last", ["2", "2.5", "a much longer text than any seen before"])
 def test_a_column_is_widened_by_what_comes_late(first: str, last: str) -> None:
