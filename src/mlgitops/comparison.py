@@ -31,6 +31,8 @@ from mlgitops.staleness import find_stale
 from mlgitops.tables.changes import compare_tables
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mlgitops.console import Console
     from mlgitops.git import Folder
     from mlgitops.pipeline import Pipeline, Stage
@@ -117,7 +119,7 @@ def _collect(base: SideFiles, head: SideFiles, policy: Policy, policy_path: str)
     tracked = {*base.folder.list_files(base.sha), *head.folder.list_files(head.sha)}
     changed = base.folder.repository.changed_files(base.sha, head.sha)
     path = policy.files.test_data
-    before, after = (side.find_hash(path) if path else None for side in (base, head))
+    before, after = (_identify(side, path) if path else None for side in (base, head))
     observed = read_run(head.folder.place) if head.sha is None else {}
     protected = find_protected(changed, base, head, policy, policy_path)
     return Report(
@@ -125,7 +127,7 @@ def _collect(base: SideFiles, head: SideFiles, policy: Policy, policy_path: str)
         key="model",
         base=Side(sha=base.sha, test_data=before),
         head=Side(sha=head.sha, test_data=after),
-        test_data=compare_hashes(before, after),
+        test_data=compare_hashes(*_align_hashes(path or "", (base, before), (head, after))),
         metrics=diff_metrics(base.metrics, head.metrics),
         params=diff_params(base.params, head.params),
         data=diff_data(base.pipeline, head.pipeline, tracked),
@@ -135,13 +137,31 @@ def _collect(base: SideFiles, head: SideFiles, policy: Policy, policy_path: str)
     )
 
 
+def _identify(side: SideFiles, path: str) -> str | None:
+    """Find the hash of a file's content; None when the side has no such file, or no hash of it."""
+    found = side.find_hash(path)
+    return found if found and ":" in found else None
+
+
+def _align_hashes(path: str, *sides: tuple[SideFiles, str | None]) -> Iterator[str | None]:
+    """Yield both sides' hashes of one file; of DVC's kind where only one side has it in git."""
+    from hashlib import md5
+
+    kinds = {found.partition(":")[0] for _, found in sides if found}
+    for side, found in sides:
+        data = side.read(path) if found and found.startswith("git:") and len(kinds) > 1 else None
+        yield found if data is None else f"md5:{md5(data, usedforsecurity=False).hexdigest()}"
+
+
 def compare_hashes(base: str | None, head: str | None) -> TestData:
     """Tell from two content hashes whether the test data is the same.
 
-    >>> compare_hashes("md5:0a", "md5:0b")
-    <TestData.CHANGED: 'changed'>
+    What base has and head has not, or by another kind of hash, is not known to be the same.
+
+    >>> compare_hashes("md5:0a", "md5:0b"), compare_hashes("md5:0a", None)
+    (<TestData.CHANGED: 'changed'>, <TestData.CHANGED: 'changed'>)
     """
-    if base is None or head is None or base.partition(":")[0] != head.partition(":")[0]:
+    if base is None:
         return TestData.UNKNOWN
     return TestData.SAME if base == head else TestData.CHANGED
 

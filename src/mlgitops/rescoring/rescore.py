@@ -68,6 +68,8 @@ def _is_needed(report: Report, policy: Policy) -> bool:
 def _measure(
     policy: Policy, base: SideFiles, head: SideFiles, console: Console
 ) -> tuple[Rescored, int | None]:
+    if policy.files.test_data and head.find_hash(policy.files.test_data) is None:
+        raise MlgitopsError(f"neither git nor DVC has `{policy.files.test_data}` at head")
     plan = plan_rescoring(base.pipeline, policy.files, base.folder.list_files(base.sha))
     training = _find_training(plan, base)
     fetch_missing(base, head, lambda side: _find_needed(side, plan, training), console)
