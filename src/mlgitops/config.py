@@ -242,11 +242,7 @@ def _read_rule(
     name: str, body: object, place: Place, check: _Checker, *, greater_is_better: bool
 ) -> Rule:
     found = check.mapping({} if body is None else body, place, Rule.__struct_fields__)
-    limits = {
-        key: check.number(found[key], (*place, key))
-        for key in _LIMITS
-        if found.get(key) is not None
-    }
+    limits = {key: check.number(found[key], (*place, key)) for key in _LIMITS if key in found}
     for key in ("max_worsening", "max_relative_worsening"):
         limit = limits.get(key)
         if limit is not None and limit < 0:
@@ -260,6 +256,11 @@ def _read_rule(
         if ("greater_is_better" in found)
         else greater_is_better
     )
+    share = limits.get("max_relative_worsening")
+    if flag and share is not None and share >= 1:
+        what = f"max_relative_worsening {share:g} allows to lose all: it is a fraction"
+        hint = f"for {share:g}% write {share / 100:g}"
+        check.mistake((*place, "max_relative_worsening"), what, hint)
     if greater_is_better and "greater_is_better" not in found and _is_error(name):
         hint = "add `greater_is_better: false`, or true if you mean it"
         check.mistake(place, f"say which way {_quote(name)} is better", hint)
@@ -296,8 +297,8 @@ def _read_slice(body: object, place: Place, check: _Checker) -> SliceRule | None
         check.choice(found["statistic"], (*place, "statistic"), Statistic)
     limits = {
         key: check.number(found[key], (*place, key))
-        for key in ("min_value", "max_value", "max_worsening")
-        if found.get(key) is not None
+        for key in _LIMITS[:3]  # no relative one
+        if key in found
     }
     if isinstance(body, dict):
         _check_limits(found, limits, place, check)

@@ -27,7 +27,7 @@ from mlgitops.model import (
     TestData,
     Verdict,
 )
-from mlgitops.slices.judge import judge_slices
+from mlgitops.slices.judge import exceeds, judge_slices
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -172,7 +172,7 @@ def _break_margin(
     if margin is None:
         return []
     loss = -change.delta if rule.greater_is_better else change.delta
-    if kind is Kind.WORSENED and loss > margin:
+    if kind is Kind.WORSENED and exceeds(loss, margin, change.base, change.head):
         return [f"lost more than the {_margin_text(rule)} that it may lose"]
     gain = find_gain(change, rule)
     unsettled = kind is Kind.INCONCLUSIVE and gain is not None and gain[0] < -margin

@@ -134,6 +134,7 @@ def encode_policy_schema() -> bytes:
         part = schema["$defs"][kind.__name__]
         part.pop("title", None)
         for name, described in part["properties"].items():
+            _leave_out_null(described)
             described["description"] = meanings[name]
     whole = schema["$defs"].pop("Policy")
     whole["required"] = ["version"]
@@ -145,6 +146,14 @@ def encode_policy_schema() -> bytes:
         "$defs": schema["$defs"],
     }
     return msgspec.json.format(msgspec.json.encode(found, order="sorted"), indent=2) + b"\n"
+
+
+def _leave_out_null(described: dict[str, Any]) -> None:
+    """Describe a key that may be left out, but not be left blank: `min_value:` is no limit."""
+    options = [one for one in described.get("anyOf", []) if one != {"type": "null"}]
+    if len(options) == 1 and described.get("default", 0) is None:
+        del described["anyOf"], described["default"]
+        described.update(options[0])
 
 
 def _render_section(title: str, kind: type[msgspec.Struct], meanings: Mapping[str, str]) -> str:

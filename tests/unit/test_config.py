@@ -105,6 +105,24 @@ waivers: forbidden
                 "2: files.test_data must be text, not the number 3",
             ],
         ),
+        (  # left blank, it would be no limit at all
+            "version: 1\nmetrics:\n  a:\n    min_value:\n    max_worsening: null",
+            [
+                "4: metrics.a.min_value must be a number, not empty",
+                "5: metrics.a.max_worsening must be a number, not empty",
+            ],
+        ),
+        (  # of a budget it may be: thrice the time
+            (
+                "version: 1\nmetrics:\n  a: {max_relative_worsening: 2}\n"
+                "budgets:\n  b: {max_relative_worsening: 2}"
+            ),
+            ["3: max_relative_worsening 2 allows to lose all: it is a fraction"],
+        ),
+        (
+            "version: 1\nslices:\n  - {by: [a], metric: mae, max_worsening: null}",
+            ["3: slices.0.max_worsening must be a number, not empty"],
+        ),
         ("version: 1\nslices: {}", ["2: slices must be a list, not a mapping"]),
         (
             "version: 1\nslices:\n  - {by: a, metric: recal}",

@@ -86,6 +86,9 @@ def test_without_an_interval_the_sign_decides(
         (Rule(max_relative_worsening=0.1), 10.0, 9.1, None, []),
         (Rule(max_relative_worsening=0.1), 0.0, -0.1, None, ["lost more than the 10% that"]),
         (Rule(max_relative_worsening=0.1), -10.0, -10.9, None, []),
+        (Rule(max_worsening=0.005), 0.805, 0.8, None, []),  # at its limit: 0.805 - 0.8 > 0.005
+        (Rule(max_worsening=0.0), 0.3, 0.1 + 0.2, None, []),
+        (Rule(max_worsening=0.0), 0.8, 0.799999999, None, ["lost more than the 0 that"]),
         (Rule(min_value=0.5), None, 0.4, None, ["is below its minimum of 0.5"]),
         (Rule(min_value=0.5), None, 0.6, None, []),
         (Rule(), 0.5, None, None, ["was removed: head has no value for it"]),

@@ -8,6 +8,7 @@ judged. A rule that cannot be evaluated fails; it is never skipped.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from mlgitops.model import Kind, OnInconclusive, SliceVerdict, Statistic, Verdict
@@ -155,7 +156,7 @@ def _break_margin(
             continue  # base has no predictions yet
         loss = -found.delta if better else found.delta
         kind = find_slice_kind(found, rule)
-        if kind is Kind.WORSENED and loss > margin:
+        if kind is Kind.WORSENED and exceeds(loss, margin, found.base, found.head):
             text = f"{name_rule(rule)}: {name_group(found.group)} lost more than the {margin:.10g}"
             lost.append((loss, found.group, f"{text} that a group may lose"))
         elif is_strict and may_exceed(found, rule):
@@ -163,6 +164,15 @@ def _break_margin(
             lost.append((loss, found.group, f"{text} {margin:.10g}: noise hides it"))
     lost.sort(key=lambda item: -item[0])
     return [(group, text) for _, group, text in lost[:_MOST_NAMED]]
+
+
+def exceeds(loss: float, margin: float, base: float | None, head: float | None) -> bool:
+    """Tell whether a loss is above its margin, by more than rounding in ``head - base`` can be.
+
+    >>> 0.805 - 0.8 > 0.005, exceeds(0.805 - 0.8, 0.005, 0.805, 0.8)
+    (True, False)
+    """
+    return loss > margin + 4 * math.ulp(max(abs(base or 0.0), abs(head or 0.0)))
 
 
 def may_exceed(found: SliceResult, rule: SliceRule) -> bool:
