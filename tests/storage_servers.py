@@ -16,12 +16,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from npm_packages import install_packages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BIN = Path(sys.executable).parent
 ACCESS_KEY, SECRET_KEY = "storage-test-access", "storage-test-secret-0123456789"
+#: Every copy of the emulator has this account and key: they are in its documentation,
+#: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
+AZURE_ACCOUNT = "devstoreaccount1"
+AZURE_KEY = (
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+)
 _PATIENCE = 30.0  # seconds
 
 
@@ -137,7 +144,31 @@ def serve_gcs(folder: Path) -> Iterator[Server]:
         )
 
 
-SERVERS = {"s3": serve_s3, "ssh": serve_ssh, "gcs": serve_gcs}
+@contextmanager
+def serve_azure(folder: Path) -> Iterator[Server]:
+    """Serve Azure's protocol from memory, to the one account that this emulator is known for."""
+    from azure.storage.blob import BlobServiceClient
+
+    port, modules = find_port(), install_packages(Path(__file__).parent / "azurite")
+    folder.mkdir(parents=True)
+    words: list[str | Path] = [BIN / "node", modules / "azurite" / "dist/src/blob/main.js"]
+    words += ["--blobHost", "127.0.0.1", "--blobPort", str(port)]
+    words += ["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]
+    connection = (
+        f"DefaultEndpointsProtocol=http;AccountName={AZURE_ACCOUNT};AccountKey={AZURE_KEY};"
+        f"BlobEndpoint=http://127.0.0.1:{port}/{AZURE_ACCOUNT};"
+    )
+    with run_server(words, port, folder / "log"):
+        with BlobServiceClient.from_connection_string(connection) as client:
+            client.create_container("bucket").close()
+        yield Server(
+            settings={"url": "azure://bucket/dvc"},
+            environment={"AZURE_STORAGE_CONNECTION_STRING": connection},
+            port=port,
+        )
+
+
+SERVERS = {"s3": serve_s3, "ssh": serve_ssh, "gcs": serve_gcs, "azure": serve_azure}
 
 
 def start(kind: str, folder: Path, stack: ExitStack) -> Server:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 pytestmark = pytest.mark.slow
+#: Requests can be made to fail where they are HTTP; only SSH has host keys.
+on_s3 = pytest.mark.parametrize("pristine", ["s3"], indirect=True, scope="module")
+on_ssh = pytest.mark.parametrize("pristine", ["ssh"], indirect=True, scope="module")
 
 
 class Remote:
@@ -89,21 +92,13 @@ def remote(pristine: Remote, tmp_path: Path) -> Iterator[Remote]:
     shutil.copytree(kept, root)
 
 
-@pytest.fixture
-def s3(remote: Remote) -> Remote:
-    """Return the scene on S3, whose requests can be made to fail."""
-    if remote.proxy is None:
-        pytest.skip("its requests are no HTTP")
-    return remote
-
-
 def pull(clone_: Path) -> None:
     """Run the plain `dvc pull` of a person."""
     dvc = Path(sys.executable).parent / "dvc"
     subprocess.run([dvc, "pull", "--quiet"], cwd=clone_, check=True, timeout=120)
 
 
-@pytest.mark.parametrize("kind", ["gcs"])
+@pytest.mark.parametrize("kind", ["gcs", "azure"])
 def test_an_emulated_storage_takes_results(tmp_path: Path, kind: str) -> None:
     """What the emulator of a cloud lets through: stored, proved, committed, and pulled again."""
     with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
@@ -173,9 +168,10 @@ def test_an_object_of_other_content_is_never_sent(remote: Remote) -> None:
     assert remote.objects() == before
 
 
-def test_a_cut_at_each_object_is_never_complete(s3: Remote) -> None:
+@on_s3
+def test_a_cut_at_each_object_is_never_complete(remote: Remote) -> None:
     """Whichever object the server refuses: no commit; and the next run sends what is missing."""
-    proxy, scene, before = s3.proxy, s3.scene, s3.objects()
+    proxy, scene, before = remote.proxy, remote.scene, remote.objects()
     assert proxy is not None
     new = [file for file in (scene.handover / "files").rglob("*") if file.is_file()]
     for number, file in enumerate(sorted(new)):
@@ -183,33 +179,35 @@ def test_a_cut_at_each_object_is_never_complete(s3: Remote) -> None:
         proxy.fault = lambda method, path, end=victim: (  # type: ignore[misc]
             403 if method == "PUT" and path.partition("?")[0].endswith(end) else None
         )
-        s3.fails(f"job-{number}", "the storage could not be reached")
-        arrived = s3.objects().keys() - before.keys()
+        remote.fails(f"job-{number}", "the storage could not be reached")
+        arrived = remote.objects().keys() - before.keys()
         assert not any(place.endswith(victim) for place in arrived)
         # A manifest shows only after all of its members.
         in_directory = file.stat().st_size < 3  # the texts "3", "6" and "9" of parts/
         assert not (in_directory and any(place.endswith(".dir") for place in arrived))
         if number < len(new) - 1:  # the last cut is mended by the run after it
-            s3.forget(arrived)
+            remote.forget(arrived)
     proxy.fault = pass_on
     assert scene.take(scene.open_job()).outcome == "committed"
 
 
-def test_a_server_that_loses_what_it_took_is_found_out(s3: Remote) -> None:
+@on_s3
+def test_a_server_that_loses_what_it_took_is_found_out(remote: Remote) -> None:
     """DVC ends with 0, and the listing shows that an object did not arrive."""
-    proxy = s3.proxy
+    proxy = remote.proxy
     assert proxy is not None
     proxy.fault = lambda method, _path: 200 if method == "PUT" else None
-    s3.fails("job", "the storage is not complete")
+    remote.fails("job", "the storage is not complete")
 
 
-def test_an_identity_that_may_only_read_publishes_nothing(s3: Remote) -> None:
+@on_s3
+def test_an_identity_that_may_only_read_publishes_nothing(remote: Remote) -> None:
     """That of the compute job: every writing request is refused."""
-    proxy, before = s3.proxy, s3.objects()
+    proxy, before = remote.proxy, remote.objects()
     assert proxy is not None
     proxy.fault = lambda method, _path: 403 if method in {"PUT", "POST", "DELETE"} else None
-    s3.fails("job", "the storage could not be reached")
-    assert s3.objects() == before
+    remote.fails("job", "the storage could not be reached")
+    assert remote.objects() == before
 
 
 @pytest.mark.parametrize("how", ["flipped", "cut", "empty"])
@@ -255,12 +253,11 @@ def test_publishing_by_hand_is_proved_by_sizes(
     assert "parts/4.txt: 4 bytes, not 1" in capsys.readouterr().err
 
 
+@on_ssh
 def test_a_server_of_another_key_is_not_talked_to(
     remote: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The host's key must be the one in known_hosts."""
-    if not remote.server.settings["url"].startswith("ssh:"):
-        pytest.skip("no host keys there")
     home = shutil.copytree(Path(remote.server.environment["HOME"]), tmp_path / "home")
     own = (home / ".ssh" / "id_ed25519.pub").read_text().split()[:2]
     (home / ".ssh" / "known_hosts").write_text(

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 import threading
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from integration.setup_project import clone, commit, git, make_origin, make_project, quiet, shown
 
 from mlgitops.cli import run
 from mlgitops.errors import MlgitopsError
+from mlgitops.git import Folder, Repository
 from mlgitops.storage import prepare_storage, publish, publish_objects
 from mlgitops.storage.objects import hash_file, locate, read_objects
 from mlgitops.training import run_pipeline
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from mlgitops.validation import validate_project
 
 
 def trained(project: Path) -> Path:
@@ -208,3 +210,32 @@ def test_project_without_a_remote_is_refused(
     (project / ".dvc/config").write_text("[core]\n    analytics = false\n")
     assert run(["publish", "--directory", str(project)]) == 2
     assert "dvc remote add --default" in capsys.readouterr().err
+
+
+def test_a_storage_moves_in_two_steps(tmp_path: Path) -> None:
+    """As docs, Choose the storage, Move it: first a second remote, then that as the default."""
+    project = trained(make_project(tmp_path / "project", url=str(tmp_path / "old")))
+    commit(project, "Train")
+    origin = make_origin(project, tmp_path / "origin.git")
+    publish_objects(project, quiet())
+    dvc = Path(sys.executable).parent / "dvc"
+
+    def merge(*commands: str) -> None:
+        base = git(project, "rev-parse", "HEAD")
+        for words in commands:
+            subprocess.run([dvc, *words.split()], cwd=project, check=True)
+        assert run(["train", "--directory", str(project), "--base", base]) == 0
+        with Repository(project) as repository:
+            found = validate_project(Folder(repository, project), base)
+        assert not [one for one in found.mistakes if one.where == ".dvc/config"]
+        publish_objects(project, quiet())
+        commit(project, "Move")
+        git(project, "push", "--quiet", "origin", "main")
+
+    merge(f"remote add new {tmp_path / 'new'}", "remote modify new verify true")
+    assert not (tmp_path / "new").exists()
+    merge("remote default new")
+    shutil.rmtree(tmp_path / "old")
+    other = clone(origin, tmp_path / "other")
+    subprocess.run([dvc, "pull", "--quiet"], cwd=other, check=True)
+    assert (other / "data/double.csv").read_text() == "2\n4\n6\n"

@@ -383,6 +383,21 @@ def test_only_publish_has_the_identity_that_may_write(
     assert remote == {"s3", "gcs", "azure", "ssh"}
 
 
+def test_the_trust_to_copy_is_exact() -> None:
+    """The role in the docs is for that environment's runs alone: equal, no pattern."""
+    page = (ROOT / "docs/how-to/storage.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    (statement,) = json.loads(text)["Statement"]
+    issuer = "token.actions.githubusercontent.com"
+    assert statement["Condition"] == {
+        "StringEquals": {
+            f"{issuer}:aud": "sts.amazonaws.com",
+            f"{issuer}:sub": "repo:OWNER/REPO:environment:mlgitops-publish",
+        }
+    }
+    assert "*" not in text
+
+
 def test_scripts_are_sound(folder: Path, tmp_path: Path) -> None:
     """ShellCheck has nothing to say about any script in a workflow."""
     scripts = sorted(
