@@ -59,6 +59,16 @@ FIGURES = (
         ("tests/integration/test_handover.py",),
     ),
     Figure(
+        "publishing to S3, SSH, Google, Azure: cuts, losses, damage",
+        20,
+        ("tests/integration/test_handover_remote.py",),
+    ),
+    Figure(
+        ".dvc/config: settings of DVC refused, forms, moves",
+        100,
+        ("tests/unit/storage/test_configuration.py",),
+    ),
+    Figure(
         "zizmor (auditor): files of ours, every rendered combination",
         3,
         (

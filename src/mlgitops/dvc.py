@@ -112,5 +112,6 @@ _HINTS = (
         "unable to acquire lock",
         "another dvc is at work in this project: wait for it, or remove .dvc/tmp/lock",
     ),
+    ("cloud versioned", "publishing needs a remote without `version_aware`"),
     ("no remote", "name the default remote in .dvc/config"),
 )
