@@ -272,20 +272,38 @@ def _bound(one: Measured, confidence: float) -> tuple[Interval | None, str | Non
 
 
 def _order_groups(one: Measured, levels: Mapping[int, float], *, with_base: bool) -> Codes:
-    """Order the groups: lowest and highest, then proven losses, then the largest."""
+    """Order the groups: what decides first, as only some are listed.
+
+    Lowest and highest, then losses that count, then those that may be above the margin, then
+    the largest.
+    """
     count = len(one.groups.rows)
-    rank = np.full(count, 2)
+    rank = np.full(count, 3)
     loss = np.zeros(count)
     better = is_greater_better(one.rule.metric)
+    margin = one.rule.max_worsening
     if with_base and better is not None:
-        gain = one.delta if better else -one.delta
         for group, level in levels.items():
-            reach = one.error[group] * _quantile(level, float(one.freedom[group]))
-            if gain[group] + reach < 0:
-                rank[group], loss[group] = 1, -gain[group]
+            sure, possible = _find_losses(one, group, level, better=better)
+            if sure > 0:
+                rank[group], loss[group] = 1, sure
+            elif margin is not None and possible > margin:
+                rank[group], loss[group] = 2, possible
     values = one.linear.head[one.judged]
     rank[one.judged[[int(values.argmin()), int(values.argmax())]]] = 0
     return np.lexsort((np.arange(count), -one.groups.rows, -loss, rank))
+
+
+def _find_losses(one: Measured, group: int, level: float, *, better: bool) -> tuple[float, float]:
+    """Return what a group lost, 0 if noise may explain it, and what it may have lost."""
+    delta = float(one.linear.head[group]) - float(one.linear.base[group])
+    loss = -delta if better else delta
+    interval = _interval(one, group, level)
+    if interval is None:  # the plain numbers decide
+        return max(loss, 0.0), loss
+    ends = (interval.low, interval.high)
+    least, most = (-ends[1], -ends[0]) if better else ends
+    return loss if least > 0 else 0.0, most
 
 
 def _tell_group(one: Measured, group: int, level: float | None, *, with_base: bool) -> SliceResult:
