@@ -92,6 +92,12 @@ def remote(pristine: Remote, tmp_path: Path) -> Iterator[Remote]:
     shutil.copytree(kept, root)
 
 
+def list_files(folder: Path) -> list[str]:
+    """Return the path of every file below a folder."""
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return sorted(file.relative_to(folder).as_posix() for file in files)
+
+
 def pull(clone_: Path) -> None:
     """Run the plain `dvc pull` of a person."""
     dvc = Path(sys.executable).parent / "dvc"
@@ -141,6 +147,19 @@ def test_only_what_the_storage_lacks_is_handed_over(remote: Remote) -> None:
     """The raw table, which the base has, is neither in the artifact nor sent again."""
     files = [file for file in (remote.scene.handover / "files").rglob("*") if file.is_file()]
     assert len(files) == 4  # double.csv, the manifest of parts/, and two of its three files
+
+
+@on_s3
+def test_packing_asks_the_bases_storage(remote: Remote, tmp_path: Path) -> None:
+    """The command compares with the storage that --base names, whatever the head says."""
+    scene = remote.scene
+    job = shutil.copytree(scene.compute, tmp_path / "compute")
+    config = job / ".dvc/config"
+    config.write_text(config.read_text().replace("s3://bucket/dvc", "s3://nowhere/at-all"))
+    words = ["publish", "--directory", str(job), "--export"]
+    assert run([*words, str(tmp_path / "own"), "--base", scene.base]) == 0
+    assert list_files(tmp_path / "own") == list_files(scene.handover)
+    assert "s3://nowhere" in config.read_text()
 
 
 def test_verify_needs_every_object(remote: Remote) -> None:
@@ -234,6 +253,21 @@ def test_a_damaged_object_of_the_base_is_said(remote: Remote) -> None:
     table = next(root / place for place, data in remote.objects().items() if data == b"1\n2\n3\n")
     table.write_bytes(b"1\n2")
     remote.fails("job", "data/raw/table.csv: 3 bytes, and the lock says 6")
+
+
+def test_a_flipped_byte_is_never_read(remote: Remote, capsys: pytest.CaptureFixture[str]) -> None:
+    """Data of the same size and other content than its name: exit code 2, and no such file."""
+    root = remote.server.root
+    assert root is not None
+    table = next(root / place for place, data in remote.objects().items() if data == b"1\n2\n3\n")
+    table.write_bytes(b"7\n2\n3\n")
+    fresh = clone(remote.scene.origin, remote.scene.folder / "fresh")
+    (fresh / "params.yaml").write_text("factor: 5\n")
+    assert run(["train", "--directory", str(fresh)]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+    assert not (fresh / "data/raw/table.csv").exists()
+    assert not (fresh / "data/double.csv").exists()
+    assert git(fresh, "diff", "--name-only") == "params.yaml"
 
 
 def test_publishing_by_hand_is_proved_by_sizes(

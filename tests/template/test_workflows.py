@@ -23,6 +23,7 @@ from several_projects import read_workflow
 
 from mlgitops.generate.answers import complete_answers, read_questions
 from mlgitops.model import DEFAULT_KEY
+from mlgitops.storage.configuration import check_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -381,6 +382,15 @@ def test_only_publish_has_the_identity_that_may_write(
                 names = [step["name"] for step in job["steps"]]  # installed before it signs in
                 assert names.index("Install DVC, as the base's lock pins it") == len(names) - 3
     assert remote == {"s3", "gcs", "azure", "ssh"}
+
+
+@pytest.mark.parametrize("storage", sorted(PERMISSIONS))
+def test_the_storages_configuration_is_allowed(storage: str) -> None:
+    """What the template writes into .dvc/config passes its own check, comments and all."""
+    answers = complete_answers(ROOT, {"storage": storage}, ask=False)
+    template = (PROJECT / ".dvc/config").read_text(encoding="utf-8")
+    text = StrictEnvironment(keep_trailing_newline=True).from_string(template)
+    assert check_config(text.render(cookiecutter=answers).encode()) == []
 
 
 def test_the_trust_to_copy_is_exact() -> None:
