@@ -81,7 +81,10 @@ def waive_and_rejudge(forge: Forge, client: GitHubClient) -> None:
     """Waive what fails, with everything that the API may be asked on the way."""
     pull = forge.state.pulls[1]
     pull.labels, pull.head = [WAIVER_LABEL], (pull.head[0], BASE)
-    pull.commits = [(HEAD, "Change"), (BASE, f"Record\n\nWaived-sha: {HEAD}\n")]
+    pull.commits = [
+        (HEAD, "Change"),
+        (BASE, f"Record what was trained at x\n\nWaived-sha: {HEAD}\n"),
+    ]
     forge.state.permissions["writer"] = "maintain"
     forge.state.comments.append(Comment(6000, 1, "writer", f"{WAIVER_LABEL} {HEAD} needed"))
     found = fetch_waiving(client, REPOSITORY, 1, HEAD, verdict="fail")

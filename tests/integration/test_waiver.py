@@ -259,12 +259,22 @@ def test_after_the_results_were_committed_the_label_still_counts() -> None:
     forge = make_forge()
     pull = forge.state.pulls[1]
     pull.head = ("more-trees", NEWER)
-    record = (NEWER, f"Record what was trained\n\nWaived-by: writer\nWaived-sha: {HEAD}\n")
+    record = (
+        NEWER,
+        f"Record what was trained at {HEAD[:12]}\n\nWaived-by: writer\nWaived-sha: {HEAD}\n",
+    )
     pull.commits = [(HEAD, "Change"), record]
     forge.state.workflow_runs = [make_run(conclusion="success")]
     assert rejudge(forge, "unlabeled") == "started"
-    pull.commits = [(HEAD, "Change"), (NEWER, f"Waived-sha: {BASE}")]
+    other = ("d" * 40, f"Record what was trained at {HEAD[:12]}\n")
+    pull.commits = [(BASE, "Before"), (HEAD, "Change"), other, record]
     forge.state.workflow_runs = [make_run(conclusion="success")]
+    assert rejudge(forge, "unlabeled") == "started"
+    for push in ((NEWER, f"Waived-sha: {BASE}"), (NEWER, "A push"), other):
+        pull.commits = [(HEAD, "Change"), push]
+        forge.state.workflow_runs = [make_run(conclusion="success")]
+        assert rejudge(forge, "unlabeled") == "nothing"
+    pull.commits = [(HEAD, "Change"), record, ("e" * 40, "A push")]
     assert rejudge(forge, "unlabeled") == "nothing"
 
 

@@ -133,7 +133,7 @@ def _import(args: argparse.Namespace, console: Console) -> int:
     if decision.exit_code != EXIT_PASS:
         text = f"nothing is published: the verdict is {decision.verdict}"
         earlier = find_waived(project, event.head_branch, event.head_sha)
-        _finish(args, console, text, sha=earlier, outcome="withheld")
+        _finish(args, console, text, sha="", outcome="withheld", waived=earlier)
         return EXIT_PASS
     taken = take_handover(
         project,
@@ -182,11 +182,17 @@ def _describe(taken: Taken, event: Event) -> str:
 
 
 def _finish(
-    args: argparse.Namespace, console: Console, text: str, *, sha: str, outcome: str
+    args: argparse.Namespace,
+    console: Console,
+    text: str,
+    *,
+    sha: str,
+    outcome: str,
+    waived: str = "",
 ) -> None:
     from mlgitops.github.outputs import format_command, format_log, write_outputs
 
-    write_outputs(os.environ, {"sha": sha, "outcome": outcome})
+    write_outputs(os.environ, {"sha": sha, "outcome": outcome, "waived": waived})
     shown = json.dumps({"outcome": outcome, "sha": sha or None}) if args.json else text
     in_log = os.environ.get("GITHUB_ACTIONS") == "true"
     if in_log and outcome == "stale":

@@ -62,6 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
     )
     parser.add_argument(
+        "--waived",
+        metavar="SHA",
+        help="the commit with results that was made while this was waived, as it is no longer: "
+        "a fail holds there too",
+    )
+    parser.add_argument(
         "--published",
         metavar="SHA",
         help="the commit with this run's results, when one was made: the verdict holds there too",
@@ -101,14 +107,15 @@ def _report(event: Event, client: GitHubClient, args: argparse.Namespace, consol
     from mlgitops.github.event import find_heads
     from mlgitops.github.inputs import is_touched, read_policy
     from mlgitops.github.waiver import settle
-    from mlgitops.model import DEFAULT_KEY
+    from mlgitops.model import DEFAULT_KEY, Verdict
 
     key = args.key or DEFAULT_KEY
     policy = read_policy(args.directory, args.policy, event)
     decision = _decide(event, client, args, key=key, policy=policy)
     if os.environ.get("GITHUB_TOKEN") and not args.dry_run:
         decision = settle(decision, event, client)
-    heads = find_heads(event, args.published)
+    waived = args.waived if decision.verdict == Verdict.FAIL else None
+    heads = find_heads(event, args.published or waived)
     comment = render_body(decision, event, key=key, heads=heads)
     try:
         _write_first(decision, event, comment, os.environ, console)

@@ -199,9 +199,9 @@ class Rejudger:
     def _find_run(self, pull: _Pull) -> _Run | None:
         """Find the newest run for the pull request, if it judged what its branch holds now.
 
-        That is the newest commit; or the one below it, when the newest is the record of a
-        waiver that our own publishing made. An older run is left alone: started again, it
-        would cancel the newer one.
+        That is the newest commit; or one below it, when our own publishing added nothing but
+        results since, and recorded a waiver. An older run is left alone: started again, it would
+        cancel the newer one.
         """
         file = PurePosixPath(self._workflow).name
         query = {"event": "pull_request", "branch": pull.head.ref, "per_page": "100"}
@@ -210,14 +210,14 @@ class Rejudger:
         run = max(own, key=lambda one: one.run_number, default=None)
         if run is None or run.head_sha == pull.head.sha:
             return run
-        commits: list[_Commit] = [
-            commit
-            for page in self._client.fetch_pages(f"{self._path}/commits")
-            for commit in _convert(page, list[_Commit])
-            if commit.sha == pull.head.sha
-        ]
-        lines = commits[-1].commit.message.splitlines() if commits else []
-        return run if f"Waived-sha: {run.head_sha}" in lines else None
+        texts: list[str] = []
+        for page in self._client.fetch_pages(f"{self._path}/commits"):
+            commits: list[_Commit] = _convert(page, list[_Commit])
+            for one in commits:
+                texts = [] if one.sha == run.head_sha else [*texts, one.commit.message]
+        results = all(text.startswith("Record what was trained at ") for text in texts)
+        waived = any(f"Waived-sha: {run.head_sha}" in text.splitlines() for text in texts)
+        return run if results and waived else None
 
     def _is_own(self, run: _Run) -> bool:
         """Tell whether ``run`` is for this pull request, and not for a fork's branch."""

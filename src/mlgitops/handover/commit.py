@@ -60,21 +60,28 @@ def commit_tree(project: Path, head: str, tree: str, message: str) -> str:
 
 
 def find_waived(project: Path, branch: str, head: str) -> str:
-    """Find the commit that an earlier run of ours put on ``head`` while it was waived; "" if none.
+    """Find where earlier runs of ours left ``branch`` while ``head`` was waived; "" if nowhere.
 
-    It must be the tip of origin's ``branch``, have ``head`` as its only parent, and say so.
+    Only results were added to ``head``, and one of these commits records the waiver. Who made
+    them is their own word, so this is good for a fail and for nothing else.
     """
     check_branch(project, branch)
     try:
-        tip = (run_git(project, "ls-remote", "origin", f"{_LISTED}{branch}").split() or [""])[0]
-        if tip in ("", head):
-            return ""
-        run_git(project, "fetch", "--quiet", "--no-tags", "origin", tip)
-        form = "--format=%P%n%ae%n%(trailers:key=Waived-sha,valueonly)"
-        parent, mail, *waived = run_git(project, "show", "--no-patch", form, tip).split()
+        tip = find_tip(project, branch, head)
+        return tip if tip != head and read_waived(project, head, tip) else ""
     except MlgitopsError:
         return ""
-    return tip if (parent, mail, waived) == (head, _MAIL, [head]) else ""
+
+
+def read_waived(project: Path, head: str, tip: str) -> list[str]:
+    """Read the messages of the commits after ``head``, up to ``tip``, that record its waiver."""
+    form = "--format=%(trailers:key=Waived-sha,valueonly,separator=%x20)%x00%B%x00"
+    parts = run_git(project, "log", form, f"{head}..{tip}").split("\0")
+    return [
+        message
+        for waived, message in zip(parts[::2], parts[1::2], strict=False)
+        if waived.split() == [head]
+    ]
 
 
 def push_commit(project: Path, branch: str, *, head: str, commit: str) -> str:

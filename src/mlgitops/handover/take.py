@@ -19,6 +19,7 @@ from mlgitops.handover.commit import (
     find_tip,
     find_tree,
     push_commit,
+    read_waived,
     write_subject,
     write_tree,
 )
@@ -125,7 +126,9 @@ def take_handover(
         return Taken(outcome=STALE, sha=place.onto, results=len(results))
     stored = store_claims(project, handover, claims.objects, console, known=known, write=commit)
     counts = {"objects": stored.objects, "added": stored.added, "results": len(results)}
-    if place.current and not (trailers and commit):
+    told = "\n".join(trailers)
+    recorded = any(told in one for one in read_waived(project, head, place.onto)) if told else True
+    if place.current and (recorded or not commit):
         return Taken(outcome=CURRENT, sha=place.onto, **counts)
     message = _write_message(head, len(results), stored, trailers)
     with console.step(f"Commit dvc.lock and {len(results) - 1} results to {branch}"):
