@@ -196,7 +196,7 @@ def passing_text(report: Report) -> str:
     """Say what passed and how."""
     rows = judged_rows(report)
     metrics = [row.kind for row in rows if not row.budget]
-    words = [f"{metrics.count(kind)} {kind.value}" for kind in Kind if kind in metrics]
+    words = [f"{metrics.count(kind)} {_name_passing(kind)}" for kind in Kind if kind in metrics]
     budgets = len(rows) - len(metrics)
     kept = [f"{budgets} within budget"] if budgets else []
     sliced = passing_slices(report)
@@ -211,6 +211,11 @@ def passing_text(report: Report) -> str:
     )
     text = f"{total}: {', '.join([*words, *kept])}.{more}"
     return f"{text} {sliced}" if sliced else text
+
+
+def _name_passing(kind: Kind) -> str:
+    """Name the kind of a metric that passes: a loss that the policy allows is called that."""
+    return "worsened (allowed)" if kind is Kind.WORSENED else kind.value
 
 
 def _round_up(count: int) -> int:
