@@ -7,6 +7,7 @@ emulators that are published for them.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -55,14 +56,19 @@ def run_server(words: list[str | Path], port: int, log: Path, **variables: str) 
     with (
         log.open("wb") as out,
         subprocess.Popen(
-            words, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env={**os.environ, **variables}
+            words,
+            stdout=out,
+            stderr=out,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **variables},
+            start_new_session=True,
         ) as process,
     ):
         try:
             _wait(process, port, log)
             yield
         finally:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # some start another in their place
 
 
 @contextmanager
