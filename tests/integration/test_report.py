@@ -434,6 +434,28 @@ def test_a_change_of_another_project_starts_no_comment(
     assert [check["head_sha"] for check in forge.state.checks] == [head]
 
 
+def test_a_waived_fail_is_told_wherever_the_change_is(tmp_path: Path) -> None:
+    """With `--comment changed` too: what is waived is no pass, and people must see by whom."""
+    project = make_project(tmp_path / "r", {"models/a/policy.yaml": POLICY}) / "models" / "a"
+    base = git(project, "rev-parse", "HEAD")
+    head = branch(tmp_path / "r", "change", {"models/b/params.yaml": "x: 1\n"})
+    sides = {"base": base, "head": head}
+    pull = {name: {"sha": sha, "repo": {"full_name": REPOSITORY}} for name, sha in sides.items()}
+    (project / "event.json").write_text(json.dumps({"pull_request": {"number": 1, **pull}}))
+    write_report(project, 0.1)
+    text = (project / "report.json").read_text().replace(BASE, base).replace(HEAD, head)
+    (project / "report.json").write_text(text)
+    forge = make_forge()
+    forge.state.pulls[1] = msgspec.structs.replace(forge.state.pulls[1], head=("change", head))
+    forge.state.pulls[1].labels = ["accept-regression"]
+    forge.state.permissions["writer"] = "write"
+    forge.state.comments.append(Comment(1, 1, "writer", f"accept-regression {head} needed"))
+    done = report(project, forge, "--comment", "changed")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (comment,) = own_comments(forge)
+    assert "waived by `writer`" in comment.body
+
+
 def test_where_git_cannot_tell_what_changed_there_is_a_comment(folder: Path) -> None:
     """A checkout without the head's commit is no reason to stay silent."""
     write_report(folder, 0.7)

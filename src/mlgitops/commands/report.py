@@ -126,7 +126,7 @@ def _report(event: Event, client: GitHubClient, args: argparse.Namespace, consol
         check = build_check(
             decision, event, key=key, body=comment, policy=policy, where=args.policy
         )
-        wanted = args.comment == "always" or decision.exit_code != EXIT_PASS
+        wanted = args.comment == "always" or decision.verdict not in (Verdict.PASS, Verdict.SKIP)
         url = _post(
             client,
             event,
