@@ -149,3 +149,16 @@ def test_a_branch_that_moved_on_otherwise_is_left_alone(
     with pytest.raises(MlgitopsError, match="moved on"):
         scene.take("models/b", "job")
     assert scene.find_tip() == tip
+
+
+@pytest.mark.slow
+def test_results_with_something_else_of_the_project_are_not_its_results(scene: Scene) -> None:
+    """The right results on top of code that was not judged get no verdict of ours."""
+    taken = scene.take("models/b", "job")
+    assert taken.outcome == "committed"
+    message = f"Record what was trained at {scene.head[:12]}"
+    tip = scene.push({"models/b/src/demo/total.py": "1\n"}, message, author=BOT)
+    for write in (True, False):
+        with pytest.raises(MlgitopsError, match="moved on"):
+            scene.take("models/b", f"again-{write}", commit=write)
+    assert scene.find_tip() == tip

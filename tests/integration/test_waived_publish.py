@@ -18,6 +18,7 @@ from mlgitops.model import WAIVER_LABEL
 from mlgitops.rehearsal.forge import Comment, Fault, Forge, Pull, Server, State
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 POLICY = "version: 1\nmetrics:\n  score: {greater_is_better: true, max_worsening: 0.01}\n"
@@ -45,6 +46,7 @@ class Pullrequest:
         pull = Pull(number=1, base=("main", self.base), head=("change", self.head), title="Triple")
         state = State(repository=REPOSITORY, pulls={1: pull})
         self.forge = Forge(state, find_head=lambda branch: git(self.origin, "rev-parse", branch))
+        self.server = Server(self.forge)  # one for all jobs: a comment keeps its address
 
     def score(self, head: float) -> None:
         """Write a report of one metric that was 0.5 at base, and the event."""
@@ -74,28 +76,27 @@ class Pullrequest:
         if not place.exists():
             git(self.folder, "clone", "--quiet", str(self.origin), str(place))
         output = self.folder / f"output-{job}-{attempt}"
-        with Server(self.forge) as server:
-            done = subprocess.run(
-                [sys.executable, "-m", "mlgitops", *words, "--directory", place],
-                check=False,
-                capture_output=True,
-                text=True,
-                env={
-                    "PATH": os.environ["PATH"],
-                    "HOME": str(self.folder),
-                    "GITHUB_REPOSITORY": REPOSITORY,
-                    "GITHUB_SERVER_URL": "http://github.example",
-                    "GITHUB_API_URL": server.url,
-                    "GITHUB_GRAPHQL_URL": f"{server.url}/graphql",
-                    "GITHUB_RUN_ID": "7",
-                    "GITHUB_RUN_NUMBER": "7",
-                    "GITHUB_RUN_ATTEMPT": str(attempt),
-                    "GITHUB_EVENT_NAME": "pull_request",
-                    "GITHUB_EVENT_PATH": str(self.folder / "event.json"),
-                    "GITHUB_OUTPUT": str(output),
-                    "GITHUB_TOKEN": "x" * 20,
-                },
-            )
+        done = subprocess.run(
+            [sys.executable, "-m", "mlgitops", *words, "--directory", place],
+            check=False,
+            capture_output=True,
+            text=True,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(self.folder),
+                "GITHUB_REPOSITORY": REPOSITORY,
+                "GITHUB_SERVER_URL": "http://github.example",
+                "GITHUB_API_URL": self.server.url,
+                "GITHUB_GRAPHQL_URL": f"{self.server.url}/graphql",
+                "GITHUB_RUN_ID": "7",
+                "GITHUB_RUN_NUMBER": "7",
+                "GITHUB_RUN_ATTEMPT": str(attempt),
+                "GITHUB_EVENT_NAME": "pull_request",
+                "GITHUB_EVENT_PATH": str(self.folder / "event.json"),
+                "GITHUB_OUTPUT": str(output),
+                "GITHUB_TOKEN": "x" * 20,
+            },
+        )
         outputs = {}
         lines = output.read_text().splitlines() if output.exists() else []
         for name, value in zip(lines[::3], lines[1::3], strict=False):
@@ -126,9 +127,11 @@ class Pullrequest:
 
 
 @pytest.fixture
-def pull(pristine: Scene, tmp_path: Path) -> Pullrequest:
+def pull(pristine: Scene, tmp_path: Path) -> Iterator[Pullrequest]:
     """Return the pull request with an origin of its own."""
-    return Pullrequest(pristine, tmp_path)
+    made = Pullrequest(pristine, tmp_path)
+    with made.server:
+        yield made
 
 
 def read_trailers(pull: Pullrequest, sha: str) -> dict[str, str]:
@@ -216,6 +219,22 @@ def test_a_waiver_is_recorded_although_there_is_nothing_else_to_commit(
     assert git(pull.origin, "rev-parse", f"{made}^") == head
     assert read_trailers(pull, made)["Waived-sha"] == head
     assert pristine.head != head
+
+
+def test_another_waiver_of_the_same_results_is_recorded_too(pull: Pullrequest) -> None:
+    """The label came off, somebody else waives: git must not go on naming the first reason."""
+    pull.waive("First")
+    first = pull.publish(1)[1]["sha"]
+    pull.forge.state.comments.clear()
+    pull.waive("Second")
+    code, outputs, text = pull.publish(2)
+    made = outputs["sha"]
+    assert (code, outputs["outcome"]) == (0, "committed"), text
+    assert git(pull.origin, "rev-parse", "change", f"{made}^").split() == [made, first]
+    assert not git(pull.origin, "diff", "--name-only", first, made)
+    assert read_trailers(pull, first)["Waived-reason"] == "First"
+    assert read_trailers(pull, made)["Waived-reason"] == "Second"
+    assert pull.publish(3)[1]["sha"] == made
 
 
 def test_verify_writes_nothing_for_a_waiver_either(pull: Pullrequest) -> None:

@@ -111,15 +111,20 @@ def take_handover(
         prefix = folder.prefix
         gone = _find_gone(folder.list_files(head), claims, results)
 
-    def find_place() -> _Place:
-        onto = find_tip(project, branch, head) if prefix else head
+    def write(onto: str) -> str:
         files = {prefix + path: data for path, data in results.items()}
-        tree = write_tree(project, onto, files, [prefix + path for path in gone])
-        current = tree == find_tree(project, onto)
+        return write_tree(project, onto, files, [prefix + path for path in gone])
+
+    made = find_tree(project, write(head), prefix)
+
+    def find_place() -> _Place:
+        # An earlier attempt's record of another waiver may follow the head, too.
+        onto = find_tip(project, branch, head) if prefix or trailers else head
+        found = find_tree(project, onto, prefix)
         # What follows the head may be anything but another state of this project.
-        if not current and find_tree(project, onto, prefix) != find_tree(project, head, prefix):
+        if found not in (made, find_tree(project, head, prefix)):
             raise MovedError(branch, expected=head, found=onto)
-        return _Place(onto=onto, tree=tree, current=current)
+        return _Place(onto=onto, tree=write(onto), current=found == made)
 
     place = find_place()
     if not commit and not place.current:
