@@ -34,10 +34,10 @@ demo: $(READY) ## the whole loop on this machine: generate, train, two pull requ
 
 test: $(READY) ## everything: linters, types, and every test
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 quick: $(READY) ## the tests that take seconds
-	$(BIN)/python -m pytest --numprocesses 2 -m "not slow"
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check
