@@ -186,6 +186,30 @@ def test_a_failure_to_post_never_changes_or_hides_the_verdict(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("status", [200, 204])
+@pytest.mark.parametrize(
+    "part", ["/pulls/1", "/comments", "/comments/2", "/check-runs", "/graphql", "/permission"]
+)
+def test_an_answer_that_says_nothing_is_a_failure_to_post_or_to_ask(
+    folder: Path, part: str, status: int
+) -> None:
+    """Success without what was asked for: the verdict stands, nothing is taken for granted."""
+    forge = make_forge(fault=lambda _, path: Fault(status=status) if path.endswith(part) else None)
+    forge.state.pulls[1].labels = ["accept-regression"]
+    forge.state.permissions["writer"] = "write"
+    forge.state.comments = [
+        Comment(1, 1, "writer", f"accept-regression {HEAD} needed"),
+        Comment(2, 1, BOT, make_body(0)),
+    ]
+    done = report(folder, forge)
+    waived = part in ("/comments/2", "/check-runs", "/graphql")
+    assert (done.returncode, read_verdict(folder)) == ((0, "waived") if waived else (1, "fail"))
+    assert "Traceback" not in done.stderr
+    assert "Must not merge" in (folder / "summary.md").read_text() or waived
+    if part != "/graphql":
+        assert ("not posted" in done.stdout) == (part != "/permission")
+
+
 def test_without_a_token_the_verdict_stands_and_a_warning_says_so(folder: Path) -> None:
     """A fork's run has no token that may write."""
     forge = make_forge()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mlgitops.github.client import LostAnswerError, NotFoundError
+from mlgitops.github.client import GitHubError, LostAnswerError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,6 +66,8 @@ def post_check(client: GitHubClient, repository: str, check: Check) -> str:
 def _post_run(client: GitHubClient, repository: str, check: Check) -> str:
     chunks = list(_chunks(check.annotations))
     run = _put_run(client, repository, check, chunks[0])
+    if not isinstance(run, dict) or "id" not in run:
+        raise GitHubError("the answer to the check is not what GitHub sends")
     for chunk in chunks[1:]:
         client.patch(
             f"/repos/{repository}/check-runs/{run['id']}", {"output": _output(check, chunk)}
@@ -102,8 +104,8 @@ def _put_run(
 def _find_run(client: GitHubClient, repository: str, check: Check) -> Any:  # noqa: ANN401
     path = f"/repos/{repository}/commits/{check.head_sha}/check-runs"
     for page in client.fetch_pages(path, {"check_name": check.name, "filter": "all"}):
-        for run in page["check_runs"]:
-            if run.get("external_id") == check.run:
+        for run in page.get("check_runs", ()) if isinstance(page, dict) else ():
+            if isinstance(run, dict) and run.get("external_id") == check.run:
                 return run
     return None
 

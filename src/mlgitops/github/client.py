@@ -109,7 +109,7 @@ class GitHubClient:
 
     def fetch(self, path: str, params: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401
         """Fetch one object."""
-        return self._send("GET", f"{self._api_url}{path}", params=params).json()
+        return _decode(self._send("GET", f"{self._api_url}{path}", params=params))
 
     def fetch_pages(self, path: str, params: Mapping[str, str] | None = None) -> Iterator[Any]:
         """Fetch every page of a list, in the server's order; yields the decoded pages.
@@ -125,18 +125,19 @@ class GitHubClient:
                 raise GitHubError("the list of pages does not end", where=_place("GET", url))
             seen.add(url)
             response = self._send("GET", url, params=query)
-            yield response.json()
+            yield _decode(response)
             url, query = self._find_next(response), None
 
     def post(self, path: str, body: Mapping[str, object]) -> Any:  # noqa: ANN401
         """Create something. Raises :class:`LostAnswerError` rather than repeat it blindly."""
         answer = self._send("POST", f"{self._api_url}{path}", body=body)
-        return answer.json() if answer.content else None
+        return _decode(answer) if answer.content else None
 
     def patch(self, path: str, body: Mapping[str, object], *, repeatable: bool = True) -> Any:  # noqa: ANN401
         """Set fields of something; ``repeatable`` says that an older value does no harm."""
         url = f"{self._api_url}{path}"
-        return self._send("PATCH", url, body=body, repeatable=repeatable).json()
+        answer = self._send("PATCH", url, body=body, repeatable=repeatable)
+        return _decode(answer) if answer.content else None
 
     def delete(self, path: str) -> None:
         """Delete something; already gone is fine."""
@@ -191,7 +192,7 @@ class GitHubClient:
 
     def query(self, url: str, text: str) -> Any:  # noqa: ANN401
         """Ask the GraphQL endpoint at ``url``: a read, so it is repeated like one."""
-        return self._send("POST", url, body={"query": text}, repeatable=True).json()
+        return _decode(self._send("POST", url, body={"query": text}, repeatable=True))
 
     def pause(self, low: float, high: float, meanwhile: Callable[[], None] | None = None) -> None:
         """Wait between ``low`` and ``high`` seconds, so that two runs do not march in step.
@@ -288,6 +289,17 @@ class GitHubClient:
                 "the next page stands on another host; not followed", where=_place("GET", url)
             )
         return str(url)
+
+
+def _decode(response: requests.Response) -> Any:  # noqa: ANN401
+    """Return what an answer says; one that says nothing is an error, not an empty list."""
+    try:
+        return response.json()
+    except ValueError as error:
+        place = _place(str(response.request.method), str(response.url))
+        raise GitHubError(
+            f"{response.status_code} and no JSON", status=response.status_code, where=place
+        ) from error
 
 
 def _explain(response: requests.Response, method: str, place: str) -> GitHubError:

@@ -138,7 +138,8 @@ class CommentPoster:
         """
         path = f"{self._one}/{comment.id}"
         try:
-            if self._client.fetch(path).get("body") == comment.body:
+            (now,) = _parse([self._client.fetch(path)])
+            if now.body == comment.body:
                 self._client.patch(path, {"body": body}, repeatable=False)
         except NotFoundError:
             return  # deleted meanwhile: the next look creates it again
@@ -148,8 +149,10 @@ class CommentPoster:
             self._client.delete(f"{self._one}/{duplicate.id}")
 
     def _fetch_head(self) -> str:
-        sha: object = self._client.fetch(self._pull)["head"]["sha"]
-        return str(sha)
+        try:
+            return str(self._client.fetch(self._pull)["head"]["sha"])
+        except (KeyError, TypeError) as error:
+            raise GitHubError("the pull request is not what GitHub sends") from error
 
     def _fetch_ours(self, key: str) -> list[_Ours]:
         """Read every page and keep our comments of ``key``, lowest number first."""
