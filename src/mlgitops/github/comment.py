@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlgitops.github.client import GitHubClient
 
 #: GitHub's own login when a workflow's token posts and the server does not say.
-DEFAULT_LOGIN = "github-actions"
+DEFAULT_LOGIN = "github-actions[bot]"
 #: GitHub stores 262,144 bytes but names 65,536 characters in its refusal; stay below both.
 MAX_BODY_BYTES = 60_000
 _MAX_ROUNDS = 8
@@ -82,7 +82,7 @@ class CommentPoster:
         self._pull = f"/repos/{repository}/pulls/{number}"
         self._list = f"/repos/{repository}/issues/{number}/comments"
         self._one = f"/repos/{repository}/issues/comments"
-        self._login = _bare(login or DEFAULT_LOGIN)
+        self._logins = _list_logins(login or DEFAULT_LOGIN)
 
     def post(
         self, body: str, *, create: bool = True, meanwhile: Callable[[], None] | None = None
@@ -161,8 +161,8 @@ class CommentPoster:
             for comment in _parse(page):
                 body = comment.body or ""
                 marker = find_marker(body)
-                author = _bare(comment.user.login) if comment.user else None
-                if marker is not None and marker.key == key and author == self._login:
+                author = comment.user.login.lower() if comment.user else None
+                if marker is not None and marker.key == key and author in self._logins:
                     found.append(
                         _Ours(id=comment.id, url=comment.html_url, body=body, marker=marker)
                     )
@@ -187,9 +187,14 @@ def fetch_login(client: GitHubClient, graphql_url: str | None) -> str | None:
         return None
 
 
-def _bare(login: str) -> str:
-    """Drop `[bot]`: REST writes it after an app's login, GraphQL does not."""
-    return login.removesuffix("[bot]").lower()
+def _list_logins(told: str) -> set[str]:
+    """Return how REST may write the login that the server told us.
+
+    It writes `[bot]` after an app's; GraphQL may leave it away. A person may have an app's
+    name without it, so a login that was told with it is taken to the letter.
+    """
+    login = told.lower()
+    return {login} if login.endswith("[bot]") else {login, f"{login}[bot]"}
 
 
 def _parse(page: Any) -> list[_Comment]:  # noqa: ANN401

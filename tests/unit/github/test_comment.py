@@ -83,7 +83,7 @@ def test_another_key_has_its_own_comment() -> None:
     assert own_comments(forge, key="other")[0].body == make_body(5, key="other")
 
 
-@pytest.mark.parametrize("login", ["octocat", "github-actions-fan", ""])
+@pytest.mark.parametrize("login", ["octocat", "github-actions-fan", "github-actions", ""])
 def test_a_marker_that_somebody_else_wrote_is_not_ours(login: str) -> None:
     """A person who pastes our marker keeps their comment."""
     forge = make_forge()

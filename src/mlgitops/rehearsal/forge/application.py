@@ -64,7 +64,7 @@ class Forge:
         self,
         state: State,
         *,
-        login: str = f"{DEFAULT_LOGIN}[bot]",
+        login: str = DEFAULT_LOGIN,
         fault: Callable[[str, str], Fault | None] | None = None,
         checks: bool = True,
         find_head: Callable[[str], str | None] = lambda _branch: None,
