@@ -225,6 +225,15 @@ def test_the_newest_run_of_this_pull_request_alone_counts() -> None:
     assert forge.state.reruns == [71]
 
 
+def test_a_run_is_found_behind_any_number_of_a_forks() -> None:
+    """A fork may have a branch of the same name, and start runs there as it likes."""
+    forge = make_waived()
+    forks = [make_run(number, fork="mallory/model", pulls=[]) for number in range(8, 130)]
+    forge.state.workflow_runs = [make_run(7), *forks]
+    assert rejudge(forge) == "started"
+    assert forge.state.reruns == [71]
+
+
 def test_without_a_job_that_publishes_the_one_that_reports_is_started() -> None:
     """Storage elsewhere, or a comparison that failed so that publishing was skipped."""
     for publish in ([], [Job(id=1, name="Publish", conclusion="skipped")]):

@@ -203,11 +203,7 @@ class Rejudger:
         results since, and recorded a waiver. An older run is left alone: started again, it would
         cancel the newer one.
         """
-        file = PurePosixPath(self._workflow).name
-        query = {"event": "pull_request", "branch": pull.head.ref, "per_page": "100"}
-        found: _Runs = self._fetch(f"{self._actions}/workflows/{file}/runs", _Runs, query)
-        own = [run for run in found.workflow_runs if self._is_own(run)]
-        run = max(own, key=lambda one: one.run_number, default=None)
+        run = self._find_newest(pull.head.ref)
         if run is None or run.head_sha == pull.head.sha:
             return run
         texts: list[str] = []
@@ -218,6 +214,17 @@ class Rejudger:
         results = all(text.startswith("Record what was trained at ") for text in texts)
         waived = any(f"Waived-sha: {run.head_sha}" in text.splitlines() for text in texts)
         return run if results and waived else None
+
+    def _find_newest(self, branch: str) -> _Run | None:
+        """Read pages, newest runs first, until one has a run of ours: a fork's come between."""
+        path = f"{self._actions}/workflows/{PurePosixPath(self._workflow).name}/runs"
+        query = {"event": "pull_request", "branch": branch}
+        for page in self._client.fetch_pages(path, query):
+            found: _Runs = _convert(page, _Runs)
+            own = [run for run in found.workflow_runs if self._is_own(run)]
+            if own:
+                return max(own, key=lambda one: one.run_number)
+        return None
 
     def _is_own(self, run: _Run) -> bool:
         """Tell whether ``run`` is for this pull request, and not for a fork's branch."""
@@ -264,8 +271,8 @@ class Rejudger:
             found += jobs.jobs
         return found
 
-    def _fetch(self, path: str, kind: Any, params: dict[str, str] | None = None) -> Any:  # noqa: ANN401
-        return _convert(self._client.fetch(path, params), kind)
+    def _fetch(self, path: str, kind: Any) -> Any:  # noqa: ANN401
+        return _convert(self._client.fetch(path), kind)
 
 
 def _convert(value: Any, kind: Any) -> Any:  # noqa: ANN401
