@@ -298,8 +298,9 @@ def test_a_run_that_has_yet_to_judge_is_left_alone() -> None:
     assert forge.state.reruns == []
 
 
-def test_a_run_that_is_judging_is_waited_for() -> None:
-    """It may have asked just before the label was set."""
+@pytest.mark.parametrize("conclusion", ["failure", "success"])
+def test_a_run_that_is_judging_is_waited_for(conclusion: str) -> None:
+    """It may have asked before the label was set: in its first job, though not in its last."""
     forge, clock = make_waived(), Clock()
     run = make_run(status="in_progress", conclusion=None)
     forge.state.workflow_runs = [run]
@@ -308,7 +309,7 @@ def test_a_run_that_is_judging_is_waited_for() -> None:
     def end_later(_method: str, path: str) -> None:
         looks.append(path)
         if len([one for one in looks if one.endswith("/jobs")]) == 3:
-            run.status, run.conclusion = "completed", "failure"
+            run.status, run.conclusion = "completed", conclusion
 
     forge.fault = end_later
     assert rejudge(forge, clock=clock) == "started"

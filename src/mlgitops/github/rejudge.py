@@ -169,27 +169,28 @@ class Rejudger:
         if pull.head.repo is None or pull.head.repo.full_name != self._repository:
             text = "it comes from a fork: start the run of the workflow that reports on forks again"
             return Rejudged(outcome=Outcome.NOTHING, text=text)
-        run = self._await_judging(pull)
+        run, waited = self._await_judging(pull)
         if run is None:
             text = f"no run of {self._workflow} has judged the newest commit yet"
             return Rejudged(outcome=Outcome.NOTHING, text=text)
         if run.status != _DONE:
             text = f"{run.html_url} has yet to judge, and will see the label"
             return Rejudged(outcome=Outcome.RUNNING, text=text)
-        if run.conclusion == "success" and self._trigger.action == "labeled":
+        # One that was judging may have published nothing before the label, and passed after it.
+        if run.conclusion == "success" and self._trigger.action == "labeled" and not waited:
             text = f"{run.html_url} fails nothing, or is waived already"
             return Rejudged(outcome=Outcome.UNCHANGED, text=text)
         return self._start(run)
 
-    def _await_judging(self, pull: _Pull) -> _Run | None:
-        """Find the run; when it is judging right now, wait until it has ended."""
-        for _ in range(MAX_LOOKS):
+    def _await_judging(self, pull: _Pull) -> tuple[_Run | None, bool]:
+        """Find the run, and whether it was waited for: it is when it is judging right now."""
+        for look in range(MAX_LOOKS):
             run = self._find_run(pull)
             if run is None or run.status == _DONE:
-                return run
+                return run, look > 0
             jobs = [job for job in self._fetch_jobs(run) if job.name in self._jobs]
             if all(job.status in _NOT_STARTED for job in jobs):
-                return run
+                return run, look > 0
             self._client.pause(*_PAUSE)
         raise GitHubError(
             f"the run is still going: {run.html_url if run else ''}",
