@@ -221,6 +221,20 @@ def test_a_waiver_is_recorded_although_there_is_nothing_else_to_commit(
     assert pristine.head != head
 
 
+def test_an_origin_that_does_not_answer_is_not_taken_for_nothing_committed(
+    pull: Pullrequest,
+) -> None:
+    """The label is off, and the commit made under it would keep its green check unnoticed."""
+    pull.waive("Needed")
+    assert pull.publish(1)[1]["outcome"] == "committed"
+    pull.forge.state.pulls[1].labels = []
+    git(pull.folder, "clone", "--quiet", str(pull.origin), str(pull.folder / "publish-2"))
+    pull.origin.rename(pull.folder / "away.git")
+    code, outputs, text = pull.publish(2)
+    assert (code, outputs) == (2, {}), text
+    assert "Traceback" not in text
+
+
 def test_another_waiver_of_the_same_results_is_recorded_too(pull: Pullrequest) -> None:
     """The label came off, somebody else waives: git must not go on naming the first reason."""
     pull.waive("First")
