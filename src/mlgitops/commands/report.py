@@ -73,6 +73,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the commit with this run's results, when one was made: the verdict holds there too",
     )
     parser.add_argument(
+        "--publishing",
+        metavar="RESULT",
+        help="how the job that publishes ended; `failure` or `cancelled`: what would merge is "
+        "undecided, for its results are not stored",
+    )
+    parser.add_argument(
         "--comment",
         choices=("always", "changed"),
         default="always",
@@ -103,6 +109,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 def _report(event: Event, client: GitHubClient, args: argparse.Namespace, console: Console) -> int:
     """Judge again, write what needs no network, and only then post."""
+    import msgspec
+
     from mlgitops.github.decision import build_check, render_body
     from mlgitops.github.event import find_heads
     from mlgitops.github.inputs import is_touched, read_policy
@@ -112,6 +120,8 @@ def _report(event: Event, client: GitHubClient, args: argparse.Namespace, consol
     key = args.key or DEFAULT_KEY
     policy = read_policy(args.directory, args.policy, event)
     decision = _decide(event, client, args, key=key, policy=policy)
+    unpublished = args.publishing in {"failure", "cancelled"}
+    decision = msgspec.structs.replace(decision, unpublished=unpublished)
     if os.environ.get("GITHUB_TOKEN") and not args.dry_run:
         decision = settle(decision, event, client)
     waived = args.waived if decision.verdict == Verdict.FAIL else None

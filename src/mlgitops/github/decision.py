@@ -43,6 +43,11 @@ _CONCLUSIONS = {
     UNDECIDED: "failure",
 }
 _MAX_ANNOTATIONS = 200
+#: Stands before the comment's first line, which tells what the numbers alone allow.
+_UNPUBLISHED = (
+    "\n**⚠️ Not yet: its results were not published.** The job `Publish` failed and says why; "
+    "the branch's dvc.lock is not known to be what this run trained. By its numbers:\n"
+)
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +61,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     problem: str | None = None
     waiving: Waiving | None = None
     waivable: bool = True  # by the policy at base
+    unpublished: bool = False  # the job that stores and commits the results failed
 
     @property
     def waiver(self) -> Waiver | None:
@@ -66,11 +72,17 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def verdict(self) -> str:
-        """Return pass, fail, waived, skip or undecided."""
+        """Return pass, fail, waived, skip or undecided.
+
+        What would merge without its results is undecided: the branch's dvc.lock is then a
+        claim that nobody verified.
+        """
         judgement = self.report.judgement if self.report else None
-        if judgement is None:
+        if judgement is None or (self.unpublished and judgement.verdict is not Verdict.FAIL):
             return UNDECIDED
-        return WAIVED if self.waiver else judgement.verdict.value
+        if self.waiver:
+            return UNDECIDED if self.unpublished else WAIVED
+        return judgement.verdict.value
 
     @property
     def exit_code(self) -> int:
@@ -85,6 +97,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def title(self) -> str:
         """Return the verdict in a few plain words."""
+        if self.report and self.verdict == UNDECIDED:
+            return "Its results were not published"
         if self.waiver:
             return title_waiver(self.waiver)
         return headline(self.report) if self.report else "Could not decide"
@@ -130,6 +144,7 @@ def check_identity(report: Report, event: Event, *, key: str) -> None:
 def render_decision(decision: Decision, *, marker: str, links: Links, limit: int) -> str:
     """Render the comment, or the summary, of any decision; ``limit`` is in bytes."""
     if decision.report is not None:
+        marker += _UNPUBLISHED if decision.verdict == UNDECIDED else ""
         return render_comment(
             decision.report, marker=marker, links=links, waiving=decision.waiving, limit=limit
         )

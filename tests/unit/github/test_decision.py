@@ -113,6 +113,32 @@ def test_a_policy_can_forbid_waivers() -> None:
     assert "Merge it all the same?" not in text
 
 
+@pytest.mark.parametrize(
+    ("score", "waiving", "verdict", "code"),
+    [
+        (0.6, None, "undecided", 2),
+        (0.4, None, "fail", 1),
+        (0.4, Waiving(waiver=make_waiver(sha=HEAD)), "undecided", 2),
+    ],
+)
+def test_what_would_merge_is_undecided_without_its_results(
+    score: float, waiving: Waiving | None, verdict: str, code: int
+) -> None:
+    """Publishing failed: the branch's dvc.lock is a claim that nobody verified."""
+    decided = decide(make_report(score), POLICY, EVENT, key="model", where="policy.yaml")
+    decision = replace(decided, waiving=waiving, unpublished=True)
+    assert (decision.verdict, decision.exit_code) == (verdict, code)
+    assert decision.conclusion == "failure"
+    told = verdict == "undecided"
+    assert (decision.title == "Its results were not published") is told
+    text = render_decision(decision, marker=MARKER, links=LINKS, limit=60_000)
+    assert text.startswith(f"{MARKER}\n")
+    assert (text.splitlines()[1].startswith("**⚠️ Not yet: its results")) is told
+    body = render_body(decision, EVENT, key="model", heads=[HEAD])
+    check = build_check(decision, EVENT, key="model", body=body, policy=POLICY, where="policy.yaml")
+    assert ("Not yet" in check.summary) is told
+
+
 def test_where_none_can_be_asked_for_the_comment_offers_none() -> None:
     """A merge group, a dry run: no waiver, no line to copy."""
     decision = decide(make_report(0.4), POLICY, EVENT, key="model", where="policy.yaml")
