@@ -117,14 +117,16 @@ def _break_bounds(rule: SliceRule, fact: SliceFacts) -> list[str]:
     if rule.max_value is not None and fact.head > rule.max_value:
         broken.append(f"above its maximum of {rule.max_value:.10g}")
     return [
-        f"{name_rule(rule)}: the {rule.statistic} is {fact.head:.4g}, {text}; "
-        f"{_name_extremes(rule, fact)}"
+        f"{name_rule(rule)}: the {rule.statistic} is {text}; {_name_extremes(rule, fact)}"
         for text in broken
     ]
 
 
 def _name_extremes(rule: SliceRule, fact: SliceFacts) -> str:
-    """Name the groups that make the statistic, the worst first."""
+    """Name the groups that make the statistic, the worst first.
+
+    Their values stand in the report's table, with the digits that the intervals support.
+    """
     found = find_extremes(rule, fact)
     if found is None:
         return ""
@@ -132,10 +134,7 @@ def _name_extremes(rule: SliceRule, fact: SliceFacts) -> str:
     if rule.statistic in (Statistic.MINIMUM, Statistic.MAXIMUM):
         return f"the worst is {name_group(worst.group)}"
     ends = ("lowest", "highest") if find_worst(rule) else ("highest", "lowest")
-    return (
-        f"{ends[0]} for {name_group(worst.group)} ({worst.head:.3g}), "
-        f"{ends[1]} for {name_group(best.group)} ({best.head:.3g})"
-    )
+    return f"{ends[0]} for {name_group(worst.group)}, {ends[1]} for {name_group(best.group)}"
 
 
 def _break_margin(
