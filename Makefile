@@ -48,7 +48,7 @@ format: $(READY) ## let ruff format and fix
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-trust: $(READY) ## the figures behind docs/explanation/security.md, from the seeded tests (about 3 minutes)
+trust: $(READY) ## the figures behind docs/explanation/security.md, from the seeded tests (about 5 minutes)
 	$(BIN)/python scripts/trust.py
 
 bench: $(READY) ## side by side with what users would pick instead, as ratios
