@@ -82,6 +82,9 @@ FIGURES = (
         ("tests/template/test_workflows.py::test_actionlint",),
     ),
 )
+#: Input that is valid in form and false in content; counted apart from what parsers refuse.
+LIES = "tests/trust/lies"
+REQUIRED_LIES = 60
 
 
 class Case(NamedTuple):
@@ -101,7 +104,7 @@ def main() -> int:
     """Run, count, print."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.xml"
-        files = sorted({test.partition("::")[0] for one in FIGURES for test in one.tests})
+        files = sorted({test.partition("::")[0] for one in FIGURES for test in one.tests} | {LIES})
         command = [
             *(sys.executable, "-m", "pytest", "--numprocesses=2", "--quiet", "--no-header"),
             *("-o", "junit_family=xunit1", f"--junit-xml={result}", *files),
@@ -111,6 +114,7 @@ def main() -> int:
             return done.returncode or 1
         cases = read_cases(result)
     met = [show(figure, cases) for figure in FIGURES]
+    met.append(show_lies(cases))
     show_cost(cases)
     return 0 if all(met) and done.returncode == 0 else 1
 
@@ -135,6 +139,20 @@ def show(figure: Figure, cases: list[Case]) -> bool:
     met = count >= figure.required and not failed
     mark = "ok  " if met else "FAIL"
     print(f"{mark} {figure.name}: {count} (at least {figure.required}), {failed} failed")
+    return met
+
+
+def show_lies(cases: list[Case]) -> bool:
+    """Print how many well-formed lies were told, by distinct payload and distinct reason."""
+    lies = [case for case in cases if case.test.startswith(LIES) and "payload" in case.properties]
+    payloads = {case.properties["payload"] for case in lies if case.passed}
+    reasons = {case.properties["reason"] for case in lies if case.passed}
+    failed = sum(not case.passed for case in cases if case.test.startswith(LIES))
+    met = len(payloads) >= REQUIRED_LIES and not failed
+    print(
+        f"{'ok  ' if met else 'FAIL'} well-formed lies refused: {len(payloads)} distinct payloads "
+        f"(at least {REQUIRED_LIES}), {len(reasons)} distinct reasons, {failed} failed"
+    )
     return met
 
 
