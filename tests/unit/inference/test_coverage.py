@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from benchmarks.cell_bootstrap import bootstrap_interval
-from benchmarks.coverage_study import SCENARIOS, run_chunk
+from benchmarks.coverage.design import find_designs
+from benchmarks.coverage.intervals import SCENARIOS, run_chunk
+from benchmarks.coverage_study import OUTPUT, join_page, split_page
 from benchmarks.simulation import Binary, confusion_values
 from mlgitops.inference.counts import count_cells
 from mlgitops.inference.evidence import Comparison
@@ -75,3 +77,10 @@ def test_the_multinomial_bootstrap_of_cells_gives_the_same_interval() -> None:
     for name, (low, high) in drawn.items():
         ours = Comparison(pair).estimate(name).interval(0.95)
         assert ours == pytest.approx((low, high), abs=0.05 * (high - low)), name
+
+
+def test_the_page_is_of_the_designs_and_keeps_what_is_not_run_again() -> None:
+    """The committed page has a part for each design; split and joined again it is the same."""
+    page = OUTPUT.read_text()
+    assert join_page(split_page(page)) == page
+    assert list(split_page(page)) == list(find_designs())

@@ -1,12 +1,14 @@
-"""The coverage study's counts to the page that the documentation shows. Pure."""
+"""The counts of how often intervals hold the truth, to sections of the page. Pure."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
+from benchmarks.coverage.design import render_section
+
 if TYPE_CHECKING:
-    from benchmarks.coverage_study import Cell, Tally
+    from benchmarks.coverage.intervals import Cell, Tally
 
 _LOW, _HIGH = 94.0, 96.0
 
@@ -16,9 +18,7 @@ def render_table(cells: list[Cell], confidence: float) -> str:
     runs = min(cell.runs for cell in cells)
     error = 100 * math.sqrt(confidence * (1 - confidence) / runs)
     parts = [
-        "# Coverage of the intervals",
-        "",
-        "Written by `make coverage-study`; do not edit.",
+        "## How often the interval holds the truth",
         "",
         (
             f"How often the 95 % interval of a difference holds the true difference, in percent of"
@@ -49,7 +49,7 @@ def _render_scenario(cells: list[Cell]) -> list[str]:
     head = ["metric", *(f"{cell.rows:,} rows" for cell in cells)]
     rows = [[name, *(_show(cell.metrics[name]) for cell in cells)] for name in cells[0].metrics]
     title = f"{cells[0].scenario[0].upper()}{cells[0].scenario[1:]}"
-    return _render_section(title, None, head, rows, texts=1)
+    return render_section(title, None, head, rows, texts=1)
 
 
 def _show(tally: Tally) -> str:
@@ -83,7 +83,7 @@ def _render_outside(cells: list[Cell], error: float) -> list[str]:
         f" by more than the Monte Carlo error ({reach:.2f} points at 95 %) lie:"
     )
     head = ["pairs", "metric", "rows", "coverage", "interval below / above the truth", "warned"]
-    return _render_section("Outside 94 to 96 %", text, head, rows, texts=2)
+    return render_section("Outside 94 to 96 %", text, head, rows, texts=2)
 
 
 def _show_sides(tally: Tally) -> str:
@@ -106,7 +106,7 @@ def _render_false_calls(cells: list[Cell]) -> list[str]:
             alone = f"{min(rates):.1f} to {max(rates):.1f} %"
             together = f"{100 * cell.any_called / cell.runs:.1f} %"
             rows.append([cell.scenario, f"{cell.rows:,}", alone, together])
-    return _render_section("Under no difference", text, head, rows, texts=1)
+    return render_section("Under no difference", text, head, rows, texts=1)
 
 
 def _render_bootstrap(cells: list[Cell]) -> list[str]:
@@ -122,15 +122,4 @@ def _render_bootstrap(cells: list[Cell]) -> list[str]:
         for name, tally in cell.bootstrap.items()
     ]
     head = ["pairs", "metric", "rows", "jackknife", "bootstrap"]
-    return _render_section("Beside the percentile bootstrap", text, head, rows, texts=2)
-
-
-def _render_section(
-    title: str, text: str | None, head: list[str], rows: list[list[str]], *, texts: int
-) -> list[str]:
-    """Render a heading, a paragraph, and a table of which the first ``texts`` columns are text."""
-    lines = [f"## {title}", "", *([text, ""] if text else [])]
-    if not rows:
-        return [*lines, "none."]
-    rule = ["---"] * texts + ["---:"] * (len(head) - texts)
-    return [*lines, *(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))]
+    return render_section("Beside the percentile bootstrap", text, head, rows, texts=2)
