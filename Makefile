@@ -13,7 +13,7 @@ export DVC_NO_ANALYTICS := 1
 unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
-.PHONY: help setup docs demo test quick lint format trust bench coverage-study locks clean
+.PHONY: help setup docs demo test quick lint format trust mutants bench coverage-study locks clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ format: $(READY) ## let ruff format and fix
 
 trust: $(READY) ## the figures behind docs/explanation/security.md, from the seeded tests (about 5 minutes)
 	$(BIN)/python scripts/trust.py
+
+mutants: $(READY) ## weaken one deciding line at a time; a test must notice (ONLY=judge: one area)
+	$(BIN)/python scripts/mutants.py $(ONLY)
 
 bench: $(READY) ## side by side with what users would pick instead, as ratios
 	$(BIN)/python -m benchmarks
