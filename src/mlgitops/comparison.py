@@ -5,7 +5,6 @@ Reads git and disk through :mod:`mlgitops.sides`; decides nothing that diff and 
 
 from __future__ import annotations
 
-import posixpath
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,6 +23,7 @@ from mlgitops.model import (
     TestData,
     Verdict,
 )
+from mlgitops.protected import MAX_PROTECTED, find_measuring, find_protected, is_below
 from mlgitops.report import fit_report
 from mlgitops.runs import read_run
 from mlgitops.sides import SideFiles, read_sides
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from mlgitops.console import Console
     from mlgitops.git import Folder
-    from mlgitops.pipeline import Pipeline, Stage
 
 POLICY = "policy.yaml"
 NO_POLICY = (
@@ -43,7 +42,6 @@ NO_POLICY = (
     "`metrics: {test.accuracy: {greater_is_better: true, max_worsening: 0.01}}` below `version: 1`."
 )
 _MAX_NOTICES = 50
-_MAX_PROTECTED = 100
 
 
 def compare(
@@ -133,7 +131,7 @@ def _collect(base: SideFiles, head: SideFiles, policy: Policy, policy_path: str)
         data=diff_data(base.pipeline, head.pipeline, tracked),
         stages=diff_stages(base.pipeline, head.pipeline, observed),
         policy_changed=base.folder.prefix + policy_path in changed,
-        protected=tuple(protected[:_MAX_PROTECTED]),
+        protected=tuple(protected[:MAX_PROTECTED]),
     )
 
 
@@ -164,59 +162,6 @@ def compare_hashes(base: str | None, head: str | None) -> TestData:
     if base is None:
         return TestData.UNKNOWN
     return TestData.SAME if base == head else TestData.CHANGED
-
-
-def find_protected(
-    changed: list[str], base: SideFiles, head: SideFiles, policy: Policy, policy_path: str
-) -> list[str]:
-    """List the changed files that decide the judgement: a reviewer must look at them.
-
-    The policy, workflows and actions, DVC's configuration, and the code and definition of
-    every stage that writes metrics or predictions.
-    """
-    prefix = base.folder.prefix
-    exact = {prefix + policy_path, f"{prefix}.dvc/config"}
-    for side in (base, head):
-        exact |= {prefix + dep for dep in _measuring_code(side.pipeline, policy)}
-    exact |= {prefix + path for path in _redefined(base.pipeline, head.pipeline, policy)}
-    return [
-        path
-        for path in changed
-        if path in exact
-        or path.startswith(".github/")
-        or any(path.startswith(f"{folder}/") for folder in exact)
-    ]
-
-
-def _measuring(pipeline: Pipeline, policy: Policy) -> dict[str, Stage]:
-    """Find the stages that write metrics or predictions."""
-    predictions = policy.files.predictions
-    return {
-        name: stage
-        for name, stage in pipeline.stages.items()
-        if stage.metrics or (predictions and predictions in stage.outs)
-    }
-
-
-def _measuring_code(pipeline: Pipeline, policy: Policy) -> set[str]:
-    made = {out for stage in pipeline.stages.values() for out in stage.outs}
-    deps = {dep for stage in _measuring(pipeline, policy).values() for dep in stage.deps}
-    return deps - made - set(pipeline.pointers)
-
-
-def _is_below(path: str, places: set[str]) -> bool:
-    """Tell whether ``path`` is one of ``places``, or in one."""
-    return any(path == place or path.startswith(f"{place}/") for place in places)
-
-
-def _redefined(base: Pipeline, head: Pipeline, policy: Policy) -> set[str]:
-    """List the dvc.yaml files in which a measuring stage is not what it was at base."""
-    one, two = _measuring(base, policy), _measuring(head, policy)
-    return {
-        posixpath.normpath((one.get(name) or two[name]).file)
-        for name in {*one, *two}
-        if one.get(name) != two.get(name)
-    }
 
 
 def _judge(
@@ -251,8 +196,10 @@ def _add_plots(report: Report, policy: Policy, base: SideFiles, head: SideFiles)
     Where the test data changed, a curve of base on its own test data is not drawn over head's.
     """
     if report.test_data is TestData.CHANGED:
-        outs = {out for stage in _measuring(base.pipeline, policy).values() for out in stage.outs}
-        other = {path for path in base.pipeline.plots if _is_below(path, outs)}
+        outs = {
+            out for stage in find_measuring(base.pipeline, policy).values() for out in stage.outs
+        }
+        other = {path for path in base.pipeline.plots if is_below(path, outs)}
         base.renewed = {path: base.renewed.get(path) for path in other}
     if not (base.pipeline.plots or head.pipeline.plots):
         return report
