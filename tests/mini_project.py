@@ -47,6 +47,9 @@ jobs:
         with: {{name: mlgitops-report}}
       - id: report
         uses: acme/kit/actions/report@{REF}
+        with:
+          computing: ${{{{ needs.compute.result }}}}
+          publishes: false
 """
 FILES = {
     ".github/workflows/pull-request.yml": WORKFLOW,

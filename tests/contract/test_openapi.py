@@ -213,7 +213,7 @@ def test_what_the_second_half_asks_for_is_answered_as_github_describes_it(tmp_pa
         found = fetch_fork_event(client, fork)
         assert (found.number, found.head_repository) == (2, "x/model")
         options = {"artifact": "mlgitops-report", "member": NAME}
-        assert fetch_member(client, REPOSITORY, fork.run_id, limit=99, **options) == CONTENT
+        assert fetch_member(client, REPOSITORY, fork.compared.id, limit=99, **options) == CONTENT
 
 
 def test_an_answer_with_a_missing_field_is_refused() -> None:

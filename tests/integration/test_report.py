@@ -78,8 +78,9 @@ def report(
             "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),
             "GITHUB_TOKEN": token,
         }
+        ended = ("--computing", "success", "--publishing", "success")
         return subprocess.run(
-            [sys.executable, "-m", "mlgitops", "report", "--directory", folder, *options],
+            [sys.executable, "-m", "mlgitops", "report", "--directory", folder, *ended, *options],
             check=False,
             capture_output=True,
             text=True,
@@ -300,7 +301,9 @@ def test_without_an_event_the_command_says_where_to_run_it(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-def make_fork_run(folder: Path, forge: Forge, *, shown: str = HEAD) -> None:
+def make_fork_run(
+    folder: Path, forge: Forge, *, shown: str = HEAD, conclusion: str = "success"
+) -> None:
     """Set the scene of a fork's run: our default branch, its event, its pull request 5."""
     git = ("git", "-c", "user.name=Test", "-c", "user.email=test@example.org")
     for words in (
@@ -317,7 +320,9 @@ def make_fork_run(folder: Path, forge: Forge, *, shown: str = HEAD) -> None:
         "id": 77,
         "event": "pull_request",
         "path": ".github/workflows/pull-request.yml",
-        "conclusion": "failure",
+        "run_number": 3,
+        "run_attempt": 1,
+        "conclusion": conclusion,
         "head_sha": HEAD,
         "head_branch": "patch-1",
         "head_repository": {**fork, "owner": {"login": "fan"}},
@@ -486,3 +491,42 @@ def test_where_git_cannot_tell_what_changed_there_is_a_comment(folder: Path) -> 
     forge = make_forge()
     assert report(folder, forge, "--comment", "changed").returncode == 0
     assert len(own_comments(forge)) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--computing", "failure", "--publishing", "skipped"), "The job that trains and compares"),
+        (("--computing", "cancelled"), "The job that trains and compares ended with `cancelled`"),
+        (("--computing", ""), "does not say how the job that trains and compares ended"),
+        (("--publishing", "skipped"), "The job that publishes ended with `skipped`"),
+        (("--publishing", "failure", "--publishes", "false"), "The job that publishes ended with"),
+        (("--publishing", "green"), "gave `'green'` as how the job that publishes ended"),
+    ],
+)
+@pytest.mark.parametrize(("head", "code"), [(0.9, 2), (0.1, 1)])
+def test_a_late_failure_of_a_job_is_never_green(
+    folder: Path, options: tuple[str, ...], reason: str, head: float, code: int
+) -> None:
+    """The report was handed over before: what would merge is undecided, what fails stays failed."""
+    write_report(folder, head)
+    forge = make_forge()
+    done = report(folder, forge, *options)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert [one["conclusion"] for one in forge.state.checks] == ["failure"]
+    (comment,) = own_comments(forge)
+    assert (reason in comment.body) == (code == 2)
+
+
+@pytest.mark.parametrize(("head", "conclusion", "code"), [(0.9, "success", 0), (0.9, "failure", 2)])
+def test_a_forks_run_that_failed_late_is_never_green(
+    folder: Path, head: float, conclusion: str, code: int
+) -> None:
+    """A model that fails leaves its jobs green, so a red run means that a job broke."""
+    write_report(folder, head)
+    forge = make_forge()
+    make_fork_run(folder, forge, conclusion=conclusion)
+    done = report(folder, forge, event="workflow_run")
+    assert done.returncode == code, done.stdout + done.stderr
+    (check,) = forge.state.checks
+    assert check["conclusion"] == ("failure" if code else "success")

@@ -368,10 +368,19 @@ def test_no_job_that_may_write_sees_the_pull_request(
 def test_only_publish_has_the_identity_that_may_write(
     rendered: Mapping[str, Mapping[str, str]],
 ) -> None:
-    """It is named in that job alone, which is the only one in its environment."""
+    """It is named in that job alone, which is the only one in its environment.
+
+    The last job asks whether there is one: then that job's success is due.
+    """
     remote = set()
     for storage, path, workflow in list_workflows(rendered):
         for name, job in workflow["jobs"].items():
+            if name == "report" and path.endswith("/pull-request.yml"):
+                asked = job["steps"][-1]["with"].pop("publishes", None)
+                publish = workflow["jobs"].get("publish", {"if": ""})["if"]
+                (condition,) = re.findall(r"vars\.\w+ != ''", publish) or [None]
+                wanted = condition and f"${{{{ {condition} }}}}"
+                assert asked == ("false" if storage == "local" else wanted), path
             writes = {word for word in re.findall(r"\w+", json.dumps(job)) if "_WRITE_" in word}
             wanted = name == "publish" and storage in {"s3", "gcs", "azure", "ssh"}
             assert bool(writes) == wanted, path

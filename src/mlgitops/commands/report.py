@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from mlgitops.github.client import GitHubClient
     from mlgitops.github.decision import Decision
     from mlgitops.github.event import Event
+    from mlgitops.github.jobs import Obstacle
 
 EXAMPLES = """\
-example, in a job that may write and has checked out the base:
-  mlgitops report --report report.json --policy policy.yaml
+example, in a job that may write, needs the others and has checked out the base:
+  mlgitops report --computing "$COMPUTE_RESULT" --publishing "$PUBLISH_RESULT"
 
 The report is treated as hostile: it must be of this event's commits, its own verdict is
-thrown away, and the base's policy judges again. The job summary is written first; then
+thrown away, and the base's policy judges again. The jobs before this one must have ended with
+success, or what would merge is undecided. The job summary is written first; then
 one comment is created or updated, and one check is put on the head commit, with the token
 in GITHUB_TOKEN. A failure to post is a warning and never changes the verdict.
 
@@ -73,10 +75,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the commit with this run's results, when one was made: the verdict holds there too",
     )
     parser.add_argument(
+        "--computing",
+        metavar="RESULT",
+        default="",
+        help="how the job that trained and compared ended (needs.JOB.result); unless it is "
+        "`success`, what would merge is undecided",
+    )
+    parser.add_argument(
         "--publishing",
         metavar="RESULT",
-        help="how the job that publishes ended; `failure` or `cancelled`: what would merge is "
-        "undecided, for its results are not stored",
+        default="",
+        help="how the job that publishes ended (needs.JOB.result); unless it is `success`, what "
+        "would merge is undecided; `skipped` is right for forks and merge groups",
+    )
+    parser.add_argument(
+        "--publishes",
+        choices=("true", "false"),
+        default="true",
+        help="whether the workflow has a job that publishes, and an identity for it: then "
+        "`--publishing` is due (default: %(default)s)",
     )
     parser.add_argument(
         "--comment",
@@ -120,8 +137,7 @@ def _report(event: Event, client: GitHubClient, args: argparse.Namespace, consol
     key = args.key or DEFAULT_KEY
     policy = read_policy(args.directory, args.policy, event)
     decision = _decide(event, client, args, key=key, policy=policy)
-    unpublished = args.publishing in {"failure", "cancelled"}
-    decision = msgspec.structs.replace(decision, unpublished=unpublished)
+    decision = msgspec.structs.replace(decision, obstacle=_find_obstacle(event, args))
     if os.environ.get("GITHUB_TOKEN") and not args.dry_run:
         decision = settle(decision, event, client)
     waived = args.waived if decision.verdict == Verdict.FAIL else None
@@ -151,6 +167,18 @@ def _report(event: Event, client: GitHubClient, args: argparse.Namespace, consol
     _write_outputs(decision, url, console)
     _print(_as_json(decision, url) if args.json else comment, console)
     return decision.exit_code
+
+
+def _find_obstacle(event: Event, args: argparse.Namespace) -> Obstacle | None:
+    """Hold the jobs' results against a pass; of another run, its conclusion stands for them."""
+    from mlgitops.github.jobs import JobResults, find_obstacle, name_kind
+
+    results = JobResults(
+        compute=args.computing if event.compared is None else event.compared.conclusion,
+        publish=args.publishing,
+        publishes=args.publishes == "true",
+    )
+    return find_obstacle(name_kind(event), results)
 
 
 def _decide(

@@ -14,6 +14,7 @@ from mlgitops.config import parse_policy
 from mlgitops.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNDECIDED, MlgitopsError
 from mlgitops.github.checks import Annotation, Check
 from mlgitops.github.comment import MAX_BODY_BYTES
+from mlgitops.github.jobs import Obstacle  # noqa: TC001 - msgspec reads it while running
 from mlgitops.github.marker import Marker, render_marker
 from mlgitops.judge import judge_report
 from mlgitops.model import Report, Verdict, Waivers, Waiving
@@ -43,11 +44,6 @@ _CONCLUSIONS = {
     UNDECIDED: "failure",
 }
 _MAX_ANNOTATIONS = 200
-#: Stands before the comment's first line, which tells what the numbers alone allow.
-_UNPUBLISHED = (
-    "\n**⚠️ Not yet: its results were not published.** The job `Publish` failed and says why; "
-    "the branch's dvc.lock is not known to be what this run trained. By its numbers:\n"
-)
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +57,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     problem: str | None = None
     waiving: Waiving | None = None
     waivable: bool = True  # by the policy at base
-    unpublished: bool = False  # the job that stores and commits the results failed
+    obstacle: Obstacle | None = None  # what makes numbers that would merge undecided
 
     @property
     def waiver(self) -> Waiver | None:
@@ -74,15 +70,14 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     def verdict(self) -> str:
         """Return pass, fail, waived, skip or undecided.
 
-        What would merge without its results is undecided: the branch's dvc.lock is then a
-        claim that nobody verified.
+        What would merge is undecided while anything stands in its way, as when its results
+        were not published: the branch's dvc.lock is then a claim that nobody verified.
         """
         judgement = self.report.judgement if self.report else None
-        if judgement is None or (self.unpublished and judgement.verdict is not Verdict.FAIL):
+        if judgement is None:
             return UNDECIDED
-        if self.waiver:
-            return UNDECIDED if self.unpublished else WAIVED
-        return judgement.verdict.value
+        verdict = WAIVED if self.waiver else judgement.verdict.value
+        return verdict if verdict == Verdict.FAIL or self.obstacle is None else UNDECIDED
 
     @property
     def exit_code(self) -> int:
@@ -97,8 +92,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def title(self) -> str:
         """Return the verdict in a few plain words."""
-        if self.report and self.verdict == UNDECIDED:
-            return "Its results were not published"
+        if self.report and self.obstacle and self.verdict == UNDECIDED:
+            return self.obstacle.title
         if self.waiver:
             return title_waiver(self.waiver)
         return headline(self.report) if self.report else "Could not decide"
@@ -144,7 +139,7 @@ def check_identity(report: Report, event: Event, *, key: str) -> None:
 def render_decision(decision: Decision, *, marker: str, links: Links, limit: int) -> str:
     """Render the comment, or the summary, of any decision; ``limit`` is in bytes."""
     if decision.report is not None:
-        marker += _UNPUBLISHED if decision.verdict == UNDECIDED else ""
+        marker += _render_obstacle(decision)
         return render_comment(
             decision.report, marker=marker, links=links, waiving=decision.waiving, limit=limit
         )
@@ -157,6 +152,15 @@ def render_decision(decision: Decision, *, marker: str, links: Links, limit: int
         f"{marker}\n**⚠️ Could not decide.** This change has no verdict, "
         f"and is not known to be safe.\n\n{quoted}{waived}{more}\n"
     )
+
+
+def _render_obstacle(decision: Decision) -> str:
+    """Render what stands before the first line, which tells what the numbers alone allow."""
+    if decision.obstacle is None or decision.verdict != UNDECIDED:
+        return ""
+    title = decision.obstacle.title
+    start = title[0].lower() + title[1:]
+    return f"\n**⚠️ Not yet: {start}.** {decision.obstacle.text} By its numbers:\n"
 
 
 def render_body(decision: Decision, event: Event, *, key: str, heads: Sequence[str]) -> str:

@@ -89,6 +89,15 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         return Links(run_url=self.run_url, repository_url=self.repository_url)
 
 
+class ComparedRun(msgspec.Struct, frozen=True, kw_only=True):
+    """The run of another workflow that compared, as its `workflow_run` event names it."""
+
+    id: int
+    number: int  # grows within that workflow
+    attempt: int
+    conclusion: str  # success, or failure of any of its jobs
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be judged, and where the result goes.
 
@@ -101,7 +110,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     head_sha: str
     head_repository: str | None  # None: the fork was deleted, or it is a merge group
     head_branch: str = ""  # empty for a merge group
-    report_run_id: int | None = None  # another run left the report, as its artifact
+    compared: ComparedRun | None = None  # another run compared: its artifact is the report
 
     @property
     def from_fork(self) -> bool:

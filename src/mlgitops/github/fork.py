@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.github.event import Event, Run
+from mlgitops.github.event import ComparedRun, Event, Run
 from mlgitops.model import Sha  # noqa: TC001 - msgspec reads it while running
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ class _WorkflowRun(_Loose, frozen=True):
     id: _Id
     event: str
     path: str
+    run_number: _Id
+    run_attempt: _Id
     conclusion: str | None
     head_sha: Sha
     head_branch: Annotated[str, Meta(min_length=1, max_length=300)]
@@ -78,7 +80,7 @@ class ForkRun(msgspec.Struct, frozen=True, kw_only=True):
     """The run that compared, as the event names it."""
 
     run: Run
-    run_id: int  # of the run that compared: its artifact is the report
+    compared: ComparedRun  # its artifact is the report
     repository_id: int
     head_sha: str
     head_branch: str
@@ -107,7 +109,12 @@ def parse_fork_run(data: bytes, run: Run, *, workflow: str) -> ForkRun:
         raise StaleRunError("the fork was deleted", where=f"workflow run {found.id}")
     return ForkRun(
         run=run,
-        run_id=found.id,
+        compared=ComparedRun(
+            id=found.id,
+            number=found.run_number,
+            attempt=found.run_attempt,
+            conclusion=found.conclusion,
+        ),
         repository_id=payload.repository.id,
         head_sha=found.head_sha,
         head_branch=found.head_branch,
@@ -135,7 +142,7 @@ def find_fork_event(fork: ForkRun, pulls: Iterable[Any]) -> Event:
     except msgspec.ValidationError as error:
         raise MlgitopsError(f"the pull requests are not what GitHub sends: {error}") from error
     matching = [pull for pull in parsed if _belongs(pull, fork)]
-    where = f"workflow run {fork.run_id}"
+    where = f"workflow run {fork.compared.id}"
     if not matching:
         raise StaleRunError(f"no open pull request shows {fork.head_sha[:12]}", where=where)
     if len(matching) > 1:
@@ -149,7 +156,7 @@ def find_fork_event(fork: ForkRun, pulls: Iterable[Any]) -> Event:
         head_sha=pull.head.sha,
         head_repository=pull.head.repo.full_name if pull.head.repo else None,
         head_branch=pull.head.ref,
-        report_run_id=fork.run_id,
+        compared=fork.compared,
     )
 
 

@@ -50,14 +50,14 @@ def find_event(
 
 def read_report(path: Path, event: Event, client: GitHubClient, *, artifact: str) -> bytes | None:
     """Read the report: of this run from the disk, of another run from its artifact."""
-    if event.report_run_id is None:
+    if event.compared is None:
         return read_input(path)
     from mlgitops.github.artifacts import fetch_member
 
     return fetch_member(
         client,
         event.run.repository,
-        event.report_run_id,
+        event.compared.id,
         artifact=artifact,
         member=path.name,
         limit=MAX_REPORT_BYTES,
@@ -70,7 +70,7 @@ def read_policy(folder: Path, name: str, event: Event) -> bytes | None:
     `workflow_run` starts on the default branch, and cannot know the base before this program
     asked for it.
     """
-    if event.report_run_id is None:
+    if event.compared is None:
         return read_input(folder / name)
     from mlgitops.git import Repository
 

@@ -21,6 +21,7 @@ from mlgitops.github.decision import (
     render_decision,
 )
 from mlgitops.github.event import Event, Run
+from mlgitops.github.jobs import Obstacle
 from mlgitops.github.marker import find_marker
 from mlgitops.model import Links, Waiving
 
@@ -42,6 +43,7 @@ budgets:
   size: {max_value: 10}
 """
 MARKER = '<!-- mlgitops:report {"v":1,"key":"model","sha":"%s","run":[1,1]} -->' % HEAD  # noqa: UP031
+OBSTACLE = Obstacle(title="Its results were not published", text="Its job says why.")
 LINKS = Links(run_url="https://github.example/run", repository_url="https://github.example/o/m")
 
 
@@ -126,14 +128,15 @@ def test_what_would_merge_is_undecided_without_its_results(
 ) -> None:
     """Publishing failed: the branch's dvc.lock is a claim that nobody verified."""
     decided = decide(make_report(score), POLICY, EVENT, key="model", where="policy.yaml")
-    decision = replace(decided, waiving=waiving, unpublished=True)
+    decision = replace(decided, waiving=waiving, obstacle=OBSTACLE)
     assert (decision.verdict, decision.exit_code) == (verdict, code)
     assert decision.conclusion == "failure"
     told = verdict == "undecided"
     assert (decision.title == "Its results were not published") is told
     text = render_decision(decision, marker=MARKER, links=LINKS, limit=60_000)
     assert text.startswith(f"{MARKER}\n")
-    assert (text.splitlines()[1].startswith("**⚠️ Not yet: its results")) is told
+    first = "**⚠️ Not yet: its results were not published.** Its job says why. By its numbers:"
+    assert (text.splitlines()[1] == first) is told
     body = render_body(decision, EVENT, key="model", heads=[HEAD])
     check = build_check(decision, EVENT, key="model", body=body, policy=POLICY, where="policy.yaml")
     assert ("Not yet" in check.summary) is told

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.github.event import Run
+from mlgitops.github.event import ComparedRun, Run
 from mlgitops.github.fork import StaleRunError, find_fork_event, parse_fork_run
 
 HEAD, OLDER, BASE = "a" * 40, "d" * 40, "b" * 40
@@ -38,6 +38,8 @@ def make_payload(*changes: Change) -> bytes:
             "name": "Pull request",
             "event": "pull_request",
             "path": WORKFLOW,
+            "run_number": 12,
+            "run_attempt": 2,
             "conclusion": "success",
             "head_sha": HEAD,
             "head_branch": "patch-1",
@@ -86,7 +88,8 @@ def test_the_one_pull_request_of_the_commit_is_found(conclusion: str) -> None:
     event = find_fork_event(fork, [make_pull(4, head__sha=OLDER), make_pull(5)])
     assert (event.number, event.head_sha, event.base_sha) == (5, HEAD, BASE)
     assert event.from_fork
-    assert fork.run_id == 77
+    compared = ComparedRun(id=77, number=12, attempt=2, conclusion=conclusion)
+    assert event.compared == fork.compared == compared
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,93 @@
+"""The results of the jobs before the last one: which of them leave a pass a pass."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from posting import BASE, HEAD
+from unit.github.test_decision import EVENT
+
+from mlgitops.github.event import Event
+from mlgitops.github.jobs import EventKind, JobResults, find_obstacle, name_kind
+
+WORDS = ("success", "failure", "cancelled", "skipped", "", "Success")
+TITLES = {
+    ".": None,
+    "C": "The job that compared did not succeed",
+    "P": "Its results were not published",
+    "?": "How its jobs ended is not known",
+}
+#: Rows: how the job that compares ended, in the order of WORDS; columns: the one that publishes.
+DUE = """\
+. P P P ? ?
+C C C C C C
+C C C C C C
+C C C C C C
+? ? ? ? ? ?
+? ? ? ? ? ?"""
+NOT_DUE = """\
+. P P . . ?
+C C C C C C
+C C C C C C
+C C C C C C
+? ? ? ? ? ?
+? ? ? ? ? ?"""
+TABLES = {
+    (EventKind.PULL_REQUEST, True): DUE,
+    (EventKind.PULL_REQUEST, False): NOT_DUE,
+    (EventKind.FORK, True): NOT_DUE,
+    (EventKind.FORK, False): NOT_DUE,
+    (EventKind.MERGE_GROUP, True): NOT_DUE,
+    (EventKind.MERGE_GROUP, False): NOT_DUE,
+}
+ROWS = [
+    (kind, publishes, compute, publish, TITLES[cell])
+    for (kind, publishes), table in TABLES.items()
+    for (compute, publish), cell in zip(itertools.product(WORDS, WORDS), table.split(), strict=True)
+]
+
+
+@pytest.mark.parametrize(("kind", "publishes", "compute", "publish", "title"), ROWS)
+def test_each_combination_of_results(
+    kind: EventKind, compute: str, publish: str, title: str | None, *, publishes: bool
+) -> None:
+    """Success of both; or success and nothing published, where nothing could be."""
+    results = JobResults(compute=compute, publish=publish, publishes=publishes)
+    obstacle = find_obstacle(kind, results)
+    assert (obstacle and obstacle.title) == title
+    if obstacle and not obstacle.title.startswith("How"):
+        assert f"`{publish if title == TITLES['P'] else compute}`" in obstacle.text
+
+
+@pytest.mark.parametrize(
+    ("computing", "publishing", "option"),
+    [("", "success", "computing"), ("success", "", "publishing"), ("ok", "success", "computing")],
+)
+def test_a_word_that_is_none_says_what_to_hand_over(
+    computing: str, publishing: str, option: str
+) -> None:
+    """The option that is missing, as it stands in a workflow."""
+    results = JobResults(compute=computing, publish=publishing, publishes=True)
+    obstacle = find_obstacle(EventKind.PULL_REQUEST, results)
+    assert obstacle is not None
+    assert f"`{option}: ${{{{ needs.JOB.result }}}}`" in obstacle.text
+
+
+@pytest.mark.parametrize(
+    ("number", "source", "kind"),
+    [
+        (1, "octo/model", EventKind.PULL_REQUEST),
+        (1, "fan/model", EventKind.FORK),
+        (1, None, EventKind.FORK),
+        (None, None, EventKind.MERGE_GROUP),
+    ],
+)
+def test_the_event_says_whether_anything_can_be_published(
+    number: int | None, source: str | None, kind: EventKind
+) -> None:
+    """A fork may not push, and a merge group has no branch of its own."""
+    event = Event(
+        run=EVENT.run, number=number, base_sha=BASE, head_sha=HEAD, head_repository=source
+    )
+    assert name_kind(event) is kind
