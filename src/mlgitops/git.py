@@ -23,7 +23,8 @@ MAX_FILE_BYTES = 2 * 2**30
 _FILE_MODES = (b"100644", b"100755")  # symbolic links and submodules are not files
 _DEFAULTS = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 _SHA256_DIGITS = 64  # of an object id, in repositories made with --object-format=sha256
-_SHALLOW = "fetch the whole history: `git fetch --unshallow`, or `fetch-depth: 0` for checkout"
+#: What to do about a commit that a shallow clone may lack.
+UNSHALLOW = "fetch the whole history: `git fetch --unshallow`, or `fetch-depth: 0` for checkout"
 _UNCHANGED_ENV = {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C"}
 
 
@@ -79,8 +80,16 @@ class Repository:
         done = self._run("merge-base", self.resolve(a), self.resolve(b))
         if done.returncode == 0:
             return done.stdout.decode().strip()
-        hint = _SHALLOW if self.is_shallow() else "name the base: `--base REV`"
+        hint = UNSHALLOW if self.is_shallow() else "name the base: `--base REV`"
         raise MlgitopsError(f"{a[:100]} and {b[:100]} have no common commit", hint=hint)
+
+    def is_first_parent_ancestor(self, sha: str, tip: str) -> bool:
+        """Tell whether the line of first parents that ends at ``tip`` goes through ``sha``.
+
+        Commits that a merge brought in as its second parent never stood on that branch.
+        """
+        done = self._run("rev-list", "--first-parent", tip, "--")
+        return sha.encode() in done.stdout.split()
 
     def find_default_branch(self) -> str | None:
         """Find the name of the branch that changes are merged into."""
@@ -221,7 +230,7 @@ class Repository:
     def _hint_for(self, rev: str) -> str:
         """Say what to do about an unknown revision."""
         if self.is_shallow():
-            return _SHALLOW
+            return UNSHALLOW
         from mlgitops.config import nearest_name
 
         listed = self._run("for-each-ref", "--count=1000", "--format=%(refname:short)")

@@ -24,6 +24,7 @@ from integration.deploy_project import (
     train_factor,
 )
 from integration.setup_project import git, quiet
+from listeners import list_listeners, write_hex
 from mini_project import shared_store
 
 from mlgitops.cli import run
@@ -84,6 +85,18 @@ def test_first_deployment_serves(project: Path, port: int) -> None:
     (entry,) = Place(project, "staging").read_record()
     assert (entry.seq, entry.sha256, entry.commit) == (1, model_digest(project), head(project))
     assert len(processes(project)) == 2  # one server, one router
+
+
+def test_only_this_machine_can_ask(project: Path, port: int) -> None:
+    """Server and router listen on the loopback address alone, the router at the public port."""
+    deploy_environment(project, "staging", quiet())
+    listeners: set[str] = set()
+    for lock in Place(project, "staging").servers.glob("*.lock"):
+        listeners |= list_listeners(int(lock.read_text("ascii")))
+    assert write_hex("127.0.0.1", port) in listeners
+    assert len(listeners) == 2
+    loopback, _, _ = write_hex("127.0.0.1", 0).partition(":")
+    assert {address.partition(":")[0] for address in listeners} == {loopback}
 
 
 def test_same_digest_is_a_no_op(project: Path) -> None:

@@ -8,10 +8,12 @@ import json
 import os
 import subprocess
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from listeners import EVERYWHERE, list_listeners, write_hex
 from mini_project import shared_store
 from template.conftest import ROOT
 
@@ -62,21 +64,42 @@ def run_module(environment: Path, project: Path, name: str) -> None:
     subprocess.run(words, cwd=project, env=env, check=True, capture_output=True)
 
 
-@pytest.fixture(scope="module")
-def port(environments: dict[str, Path], project: Path) -> Iterator[int]:
-    """Return the port of a running server."""
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A running server, and the port that was asked for."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+
+
+@contextmanager
+def run_server(environment: Path, project: Path, *options: str) -> Iterator[Server]:
+    """Run the project's own server until the block ends."""
     port = find_free_port()
-    python = environments["serving"] / "bin" / "python"
-    words = [str(python), "-m", "penguins.serve", "--port", str(port), "--name", "birds"]
+    python = environment / "bin" / "python"
+    words = [str(python), "-m", "penguins.serve", "--port", str(port), "--name", "birds", *options]
     env = {**clean_environment(os.environ), "PYTHONPATH": "src"}
     with (project / "server.log").open("wb") as log:
-        server = subprocess.Popen(words, cwd=project, env=env, stdout=log, stderr=log)
+        process = subprocess.Popen(words, cwd=project, env=env, stdout=log, stderr=log)
     try:
-        wait_until_ready(server, port, project / "server.log")
-        yield port
+        wait_until_ready(process, port, project / "server.log")
+        yield Server(process=process, port=port)
     finally:
-        server.terminate()
-        assert server.wait(timeout=60) == 0
+        process.terminate()
+        assert process.wait(timeout=60) == 0
+
+
+@pytest.fixture(scope="module")
+def server(environments: dict[str, Path], project: Path) -> Iterator[Server]:
+    """Return a running server, started as the documentation says."""
+    with run_server(environments["serving"], project) as server:
+        yield server
+
+
+@pytest.fixture
+def port(server: Server) -> int:
+    """Return the port of the running server."""
+    return server.port
 
 
 def wait_until_ready(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
@@ -227,3 +250,49 @@ def test_health_and_metrics_are_there(connection: http.client.HTTPConnection) ->
     status, text = send(connection, "GET", "/metrics")
     assert status == 200
     assert "request_predict_seconds" in text
+
+
+def test_only_this_machine_can_ask(server: Server) -> None:
+    """By default the server listens on the loopback address, and on nothing else."""
+    assert list_listeners(server.process.pid) == {write_hex("127.0.0.1", server.port)}
+
+
+def test_a_flag_opens_the_server(environments: dict[str, Path], project: Path) -> None:
+    """`--host 0.0.0.0`, as the Dockerfile has it, is what lets others ask."""
+    with run_server(environments["serving"], project, "--host", EVERYWHERE) as server:
+        assert list_listeners(server.process.pid) == {write_hex(EVERYWHERE, server.port)}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v2/repository/models/birds/unload"),
+        ("POST", "/v2/repository/models/birds/load"),
+        ("POST", "/v2/repository/models/birds/unload/"),
+        ("POST", "/v2//repository/models/birds/unload"),
+        ("POST", "/v2%2Frepository/models/birds/unload"),
+        ("POST", "/v2/models/%2E%2E/repository/models/birds/unload"),
+        ("POST", "//v2/repository/models/birds/unload"),
+        ("GET", "/v2/repository/index"),
+        ("GET", "/docs"),
+        ("GET", "/openapi.json"),
+    ],
+)
+def test_nobody_can_load_or_unload_a_model(
+    method: str, path: str, connection: http.client.HTTPConnection, golden: Request
+) -> None:
+    """KServe's repository routes are not there, however they are written; the model stays."""
+    assert send(connection, method, path) == (404, '{"error":"nothing is served here"}')
+    assert send(connection, "GET", "/v2/models/birds/ready")[0] == 200
+    assert send(connection, "POST", "/v2/models/birds/infer", golden["request"])[0] == 200
+
+
+def test_a_taken_port_is_said(server: Server, environments: dict[str, Path], project: Path) -> None:
+    """A second server on the same port ends with a sentence, not with a traceback."""
+    python = environments["serving"] / "bin" / "python"
+    words = [str(python), "-m", "penguins.serve", "--port", str(server.port)]
+    env = {**clean_environment(os.environ), "PYTHONPATH": "src"}
+    done = subprocess.run(words, cwd=project, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"error: cannot listen on 127.0.0.1, port {server.port}" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tarfile
 import tempfile
@@ -40,6 +41,7 @@ _IDENTITY = (
     GOLDEN,
     SERVING_LOCK,
 )
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEEP = 5  # releases left on disk
 
 
@@ -130,8 +132,12 @@ def _read_digest(repository: Repository, prefix: str, wanted: Wanted) -> str:
         )
     content = parse_json(data, path)
     digest = content.get("sha256") if isinstance(content, dict) else None
-    if not isinstance(digest, str):
-        raise MlgitopsError("there is no sha256 of the model", where=path)
+    if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
+        raise MlgitopsError(
+            "there is no sha256 of the model, 64 hex digits",
+            where=f"{path} at {wanted.commit[:12]}",
+            hint="commit what `mlgitops train` makes",
+        )
     if wanted.sha256 and digest != wanted.sha256:
         raise MlgitopsError(
             f"the model {wanted.sha256[:12]} is wanted, and the commit holds {digest[:12]}",

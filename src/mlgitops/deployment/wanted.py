@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlgitops.errors import MistakesError, MlgitopsError
+from mlgitops.git import UNSHALLOW
 from mlgitops.parsing import parse_yaml
 
 if TYPE_CHECKING:
     from mlgitops.git import Repository
 
-_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,62}$")
-_SHA256 = re.compile(r"^[0-9a-f]{64}$")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # of a commit; git has both formats
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_LISTED = "`git log --first-parent --format=%H -- dvc.lock` lists those with a model"
 _KEYS = ("model", "revision", "sha256", "port")
 _LIMIT = 64 * 1024  # bytes of one model.yaml
 
@@ -48,14 +51,40 @@ def read_wanted(repository: Repository, prefix: str, environment: str, commit: s
     mistakes = [MlgitopsError(what, where=where) for what in _find_mistakes(content)]
     if mistakes or not isinstance(content, dict):
         raise MistakesError("the wanted state cannot be read:", mistakes)
-    revision = content.get("revision")
+    revision = None if content.get("revision") is None else str(content["revision"])
+    if revision is not None:
+        _refuse_foreign(repository, revision, commit, where=where)
     return Wanted(
         environment=environment,
         model=str(content["model"]),
-        commit=repository.resolve(str(revision)) if revision else commit,
+        commit=commit if revision is None else revision,
         sha256=str(content["sha256"]) if content.get("sha256") else None,
         port=int(str(content["port"])),
     )
+
+
+def _refuse_foreign(repository: Repository, revision: str, commit: str, *, where: str) -> None:
+    """Raise :class:`MlgitopsError` unless ``commit``'s own line of history went by ``revision``.
+
+    That line is of first parents: what stood on the branch and was judged there. A commit in
+    the middle of a merged branch is an ancestor as well, and nobody approved its model.
+    """
+    named = repository.find(revision)
+    if named is None:
+        hint = UNSHALLOW if repository.is_shallow() else "give the sha of a commit that has it"
+        raise MlgitopsError(f"`revision` {revision} is no commit here", where=where, hint=hint)
+    if named != revision:
+        raise MlgitopsError(
+            f"`revision` {revision} is a tag's, not a commit's",
+            where=where,
+            hint=f'write the commit it names: revision: "{named}"',
+        )
+    if not repository.is_first_parent_ancestor(revision, commit):
+        raise MlgitopsError(
+            f"`revision` {revision} never stood on the branch that {commit[:12]} continues",
+            where=where,
+            hint=f"merge its model first, then give the full sha of the merge: {_LISTED}",
+        )
 
 
 def _environments(repository: Repository, prefix: str, commit: str) -> list[str]:
@@ -72,11 +101,14 @@ def _find_mistakes(content: Any) -> list[str]:  # noqa: ANN401 - raw YAML
     ]
     model, revision = content.get("model"), content.get("revision")
     sha256, port = content.get("sha256"), content.get("port")
-    if not isinstance(model, str) or not _NAME.match(model):
+    if not isinstance(model, str) or not _NAME.fullmatch(model):
         mistakes.append("`model` must be a name of lower-case letters, digits and hyphens")
-    if revision is not None and not isinstance(revision, str):
-        mistakes.append("`revision` must be a commit in quotes, or null")
-    if sha256 is not None and not (isinstance(sha256, str) and _SHA256.match(sha256)):
+    if revision is not None and not (isinstance(revision, str) and _SHA.fullmatch(revision)):
+        mistakes.append(
+            "`revision` must be the full sha of a commit in quotes, or null, "
+            f"not {revision!a:.80}: {_LISTED}"
+        )
+    if sha256 is not None and not (isinstance(sha256, str) and _SHA256.fullmatch(sha256)):
         mistakes.append("`sha256` must be 64 hex digits in quotes, or null")
     if not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 2**16:
         mistakes.append("`port` must be a number from 1 to 65535")
