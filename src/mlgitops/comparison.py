@@ -23,7 +23,7 @@ from mlgitops.model import (
     TestData,
     Verdict,
 )
-from mlgitops.protected import MAX_PROTECTED, find_measuring, find_protected, is_below
+from mlgitops.protected import MAX_PROTECTED, find_measuring, find_protected, find_traces, is_below
 from mlgitops.report import fit_report
 from mlgitops.runs import read_run
 from mlgitops.sides import SideFiles, read_sides
@@ -130,7 +130,7 @@ def _collect(base: SideFiles, head: SideFiles, policy: Policy, policy_path: str)
         params=diff_params(base.params, head.params),
         data=diff_data(base.pipeline, head.pipeline, tracked),
         stages=diff_stages(base.pipeline, head.pipeline, observed),
-        policy_changed=base.folder.prefix + policy_path in changed,
+        policy_changed=not find_traces((base, head), {policy_path}).isdisjoint(changed),
         protected=tuple(protected[:MAX_PROTECTED]),
     )
 

@@ -6,12 +6,15 @@ One `git cat-file` process answers every read of a repository. Reads git and dis
 from __future__ import annotations
 
 import os
+import posixpath
 import subprocess
 from contextlib import suppress
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
+from mlgitops.links import refuse_link
+from mlgitops.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,7 +23,8 @@ if TYPE_CHECKING:
 
 #: The largest file we read, in bytes; predictions of millions of rows fit.
 MAX_FILE_BYTES = 2 * 2**30
-_FILE_MODES = (b"100644", b"100755")  # symbolic links and submodules are not files
+_FILE_MODES = (b"100644", b"100755")  # submodules are not files
+_LINK_MODE = b"120000"
 _DEFAULTS = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 _SHA256_DIGITS = 64  # of an object id, in repositories made with --object-format=sha256
 #: What to do about a commit that a shallow clone may lack.
@@ -40,7 +44,7 @@ class Repository:
         """Find the repository around ``start``; raises MlgitopsError when there is none."""
         self.root = _find_root(start)
         self._reader: subprocess.Popen[bytes] | None = None
-        self._trees: dict[str | None, dict[str, str]] = {}
+        self._trees: dict[str | None, Tree] = {}
         self._blobs: dict[str, bytes] = {}
         self._status: dict[str, bool] | None = None
 
@@ -102,18 +106,39 @@ class Repository:
     def list_files(self, sha: str | None) -> dict[str, str]:
         """List the files at ``sha``: path → blob id, of equal content when equal.
 
-        For the work tree: tracked files and untracked ones that are not ignored.
+        Links to files are among them, see :class:`~mlgitops.tree.Tree`. For the work tree:
+        tracked files and untracked ones that are not ignored.
         """
+        return self.tree(sha).listing
+
+    def tree(self, sha: str | None) -> Tree:
+        """Return what git sees at ``sha``, or in the work tree."""
         if sha not in self._trees:
             self._trees[sha] = self._read_tree(sha) if sha else self._work_tree()
         return self._trees[sha]
 
+    def follow(self, sha: str | None, path: str) -> str:
+        """Return the path of the file that ``path`` leads to; itself where no link is passed.
+
+        Raises :class:`~mlgitops.links.LinkError` when a link leads out of the repository.
+        """
+        return self.tree(sha).trail(path).follow()
+
+    def find_blob(self, sha: str | None, path: str) -> str | None:
+        """Find the id of the content at ``path``, links followed; None where git sees no file."""
+        return self.tree(sha).files.get(self.follow(sha, path))
+
     def read(self, sha: str | None, path: str) -> bytes | None:
-        """Read one file; None when it is not there or not a plain file."""
-        if sha is None:
-            return self.read_disk(path)
-        blob = self.list_files(sha).get(path)
-        return self._read_blob(blob) if blob else None
+        """Read one file, links followed; None when it is not there or not a plain file.
+
+        Raises :class:`~mlgitops.links.LinkError` when a link leads out, or to nothing.
+        """
+        trail = self.tree(sha).trail(path)
+        place = trail.follow()
+        data = self.read_disk(place) if sha is None else self._read_file(sha, place)
+        if data is None and trail.links and not self._is_folder(sha, place):
+            raise refuse_link(path, trail.links[-1], "leads to nothing that is there")
+        return data
 
     def read_many(self, sha: str | None, paths: Iterable[str]) -> dict[str, bytes]:
         """Read several files; those that are not there are left out."""
@@ -121,9 +146,13 @@ class Repository:
         return {path: data for path, data in found.items() if data is not None}
 
     def read_disk(self, path: str) -> bytes | None:
-        """Read a file of the work tree, ignored ones too; a link out of it is not followed."""
+        """Read a file of the work tree, ignored ones too.
+
+        None for git's own files, and behind a link out of it: one that git does not see, as
+        DVC makes them to its cache.
+        """
         place = self.root / path
-        if not place.is_file() or not place.resolve().is_relative_to(self.root):
+        if not place.is_file() or not self._holds(place):
             return None
         if place.stat().st_size > MAX_FILE_BYTES:
             raise MlgitopsError(f"over {MAX_FILE_BYTES:,} bytes", where=path)
@@ -131,7 +160,7 @@ class Repository:
 
     def changed_files(self, a: str | None, b: str | None) -> list[str]:
         """List the paths that are not the same at ``a`` and ``b``, sorted."""
-        before, after = self.list_files(a), self.list_files(b)
+        before, after = self.tree(a).entries, self.tree(b).entries
         return sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
 
     def export(self, sha: str, target: Path) -> None:
@@ -148,27 +177,47 @@ class Repository:
         """Tell whether tracked files of the work tree differ from HEAD."""
         return any(self._read_status().values())
 
-    def _read_tree(self, sha: str) -> dict[str, str]:
+    def _read_file(self, sha: str, path: str) -> bytes | None:
+        blob = self.tree(sha).files.get(path)
+        return self._read_blob(blob) if blob else None
+
+    def _is_folder(self, sha: str | None, path: str) -> bool:
+        return self.tree(sha).is_folder(path) or (sha is None and (self.root / path).is_dir())
+
+    def _holds(self, place: Path) -> bool:
+        """Tell whether ``place`` is in the work tree and not one of git's own files."""
+        inside = place.resolve()
+        if not inside.is_relative_to(self.root):
+            return False
+        return ".git" not in (part.casefold() for part in inside.relative_to(self.root).parts)
+
+    def _read_tree(self, sha: str) -> Tree:
         done = self._run("ls-tree", "-r", "-z", "--full-tree", sha)
-        files = {}
+        files, links = {}, {}
         for entry in done.stdout.split(b"\0"):
             if entry:
                 fields, _, path = entry.partition(b"\t")
                 mode, _, blob = fields.split(b" ")
                 if mode in _FILE_MODES:
                     files[os.fsdecode(path)] = blob.decode()
-        return files
+                elif mode == _LINK_MODE:
+                    links[os.fsdecode(path)] = os.fsdecode(self._read_blob(blob.decode()))
+        return Tree(files, links)
 
-    def _work_tree(self) -> dict[str, str]:
-        """Take HEAD's files and correct what `git status` says is different."""
+    def _work_tree(self) -> Tree:
+        """Take HEAD's entries and correct what `git status` says is different."""
         head = self.find("HEAD")
-        files = dict(self.list_files(head)) if head else {}
+        tree = self.tree(head) if head else Tree({}, {})
+        files, links = dict(tree.files), dict(tree.links)
         for path in self._read_status():
             place = self.root / path
             files.pop(path, None)
-            if place.is_file() and not place.is_symlink():
+            links.pop(path, None)
+            if place.is_symlink():
+                links[path] = os.fspath(place.readlink())
+            elif place.is_file():
                 files[path] = _blob_id(place.read_bytes(), sha256=len(head or "") == _SHA256_DIGITS)
-        return files
+        return Tree(files, links)
 
     def _read_status(self) -> dict[str, bool]:
         """List paths that differ from HEAD → whether git tracks them."""
@@ -257,8 +306,24 @@ class Folder:
         return {path[begin:]: blob for path, blob in files.items() if path.startswith(self.prefix)}
 
     def read(self, sha: str | None, path: str) -> bytes | None:
-        """Read one file of the folder; None when it is not there."""
-        return self.repository.read(sha, self.prefix + path)
+        """Read one file of the folder, links followed; None when it is not there."""
+        return self.repository.read(sha, self._full(path))
+
+    def find_blob(self, sha: str | None, path: str) -> str | None:
+        """Find the id of the content at ``path``, links followed."""
+        return self.repository.find_blob(sha, self._full(path))
+
+    def follow(self, sha: str | None, path: str) -> str:
+        """Return the path of the file itself, named from the folder, which it may leave."""
+        place = self.repository.follow(sha, self._full(path))
+        return posixpath.relpath(place, self.prefix or ".") if place != self._full(path) else path
+
+    def trace(self, sha: str | None, path: str) -> set[str]:
+        """List what decides the content at ``path``, named from the repository's root."""
+        return self.repository.tree(sha).trace(self._full(path))
+
+    def _full(self, path: str) -> str:
+        return posixpath.normpath(self.prefix + path) if "../" in path else self.prefix + path
 
 
 def _find_root(start: Path) -> Path:

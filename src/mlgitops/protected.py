@@ -10,6 +10,8 @@ import posixpath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
     from mlgitops.model import Policy
     from mlgitops.pipeline import Pipeline, Stage
     from mlgitops.sides import SideFiles
@@ -27,9 +29,10 @@ def find_protected(
     every stage that writes metrics or predictions.
     """
     prefix = base.folder.prefix
-    exact = {prefix + policy_path, f"{prefix}.dvc/config"}
+    named = {policy_path, ".dvc/config"}
     for side in (base, head):
-        exact |= {prefix + dep for dep in _measuring_code(side.pipeline, policy)}
+        named |= _measuring_code(side.pipeline, policy)
+    exact = find_traces((base, head), named)
     exact |= {prefix + path for path in _redefined(base.pipeline, head.pipeline, policy)}
     return [
         path
@@ -38,6 +41,16 @@ def find_protected(
         or path.startswith(".github/")
         or any(path.startswith(f"{folder}/") for folder in exact)
     ]
+
+
+def find_traces(sides: Iterable[SideFiles], paths: Collection[str]) -> set[str]:
+    """List what decides the content of ``paths`` on any side, from the repository's root.
+
+    The files themselves, and where one is reached through links, these and what they lead to.
+    """
+    return {
+        place for side in sides for path in paths for place in side.folder.trace(side.sha, path)
+    }
 
 
 def find_measuring(pipeline: Pipeline, policy: Policy) -> dict[str, Stage]:

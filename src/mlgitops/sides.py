@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from mlgitops.errors import MlgitopsError
+from mlgitops.links import LinkError
 from mlgitops.metrics import MetricSet, parse_metrics
 from mlgitops.params import parse_params
 from mlgitops.pipeline import Pipeline, read_pipeline
@@ -44,7 +45,13 @@ class SideFiles(Struct, kw_only=True):
     rescored: Predictions | None = None  # of base's model on head's test data, once made
 
     def read(self, path: str) -> bytes | None:
-        """Read a file that git tracks or the work tree holds."""
+        """Read a file that git tracks or the work tree holds, links followed.
+
+        Raises :class:`MlgitopsError` for a link that leads out of the repository.
+        """
+        place = self.folder.follow(self.sha, path)
+        if place != path and self.pipeline.find_version(place) is not None:
+            return self.folder.read(self.sha, place)  # None where DVC alone keeps it
         return self.folder.read(self.sha, path)
 
     def read_anywhere(self, path: str) -> bytes | None:
@@ -60,15 +67,15 @@ class SideFiles(Struct, kw_only=True):
         return read_object(self.folder.place, version)
 
     def find_version(self, path: str) -> DataVersion | None:
-        """Find what DVC says of ``path``."""
-        return self.pipeline.find_version(path)
+        """Find what DVC says of ``path``, or of the file that it leads to."""
+        return self.pipeline.find_version(self.folder.follow(self.sha, path))
 
     def find_hash(self, path: str) -> str | None:
         """Find the identity of a file's content: DVC's hash, or git's blob id."""
         version = self.find_version(path)
         if version is not None:
             return version.hash
-        blob = self.folder.list_files(self.sha).get(path)
+        blob = self.folder.find_blob(self.sha, path)
         return f"git:{blob}" if blob else None
 
 
@@ -92,8 +99,8 @@ def fetch_missing(
     missing: dict[str, DataVersion] = {}
     for side in (base, head):
         for path in find(side):
-            version = side.find_version(path)
-            if version is not None and side.read(path) is None and not _is_here(side, version):
+            version = _find_missing(side, path)
+            if version is not None:
                 missing[version.hash] = version
     if not missing:
         return
@@ -111,10 +118,17 @@ def fetch_missing(
         )
 
 
-def _is_here(side: SideFiles, version: DataVersion) -> bool:
+def _find_missing(side: SideFiles, path: str) -> DataVersion | None:
+    """Find the version of a file that DVC alone keeps, and that is not here."""
     from mlgitops.objects import find_object
 
-    return find_object(side.folder.place, version) is not None
+    try:
+        version = side.find_version(path)
+        if version is None or side.read(path) is not None:
+            return None
+    except LinkError:
+        return None  # whoever reads the file is told
+    return None if find_object(side.folder.place, version) is not None else version
 
 
 def _find_metrics(side: SideFiles) -> set[str]:

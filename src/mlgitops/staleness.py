@@ -139,13 +139,18 @@ def _other_params(side: SideFiles, lock: LockEntry) -> Iterator[str]:
             yield f"parameter `{name}`"
 
 
+def _is_file(entry: str | None) -> bool:
+    """Tell a file that git has from none, and from a link that leads out."""
+    return entry is not None and ":" not in entry
+
+
 def _other_files(side: SideFiles, hashes: dict[str, str]) -> Iterator[str]:
     """Name files that are not what they were in the run."""
     import hashlib
 
     files = side.folder.list_files(side.sha)
     for path, expected in hashes.items():
-        data = side.read(path) if path in files else None
+        data = side.read(path) if _is_file(files.get(path)) else None
         if data is not None and expected.startswith("md5:") and not expected.endswith(".dir"):
             digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
             if expected != f"md5:{digest}":

@@ -110,6 +110,19 @@ def test_a_failing_model_gets_comment_check_summary_output_and_exit_code_1(folde
     assert "::error title=" in done.stdout
 
 
+def test_a_policy_that_leads_out_of_the_checkout_judges_nothing(folder: Path) -> None:
+    """A link to rules from elsewhere is refused: undecided, a red check, and the reason in both."""
+    (folder / "policy.yaml").unlink()
+    (folder / "policy.yaml").symlink_to("../lax.yaml")
+    (folder.parent / "lax.yaml").write_text("version: 1\n")
+    forge = make_forge()
+    done = report(folder, forge)
+    assert done.returncode == 2, done.stderr
+    assert "this link leads out of the repository" in own_comments(forge)[0].body
+    (check,) = forge.state.checks
+    assert (check["conclusion"], read_verdict(folder)) == ("failure", "undecided")
+
+
 def test_a_published_result_carries_the_verdict(folder: Path) -> None:
     """The branch moved to the run's own commit: comment and check are of that one as well."""
     write_report(folder, 0.9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,7 @@ from builders import GitRepository
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.git import Folder, Repository
+from mlgitops.links import LinkError, Trail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,17 +91,121 @@ def test_a_file_that_is_only_touched_is_not_changed(made: GitRepository) -> None
         assert fresh.changed_files(fresh.resolve("HEAD"), None) == []
 
 
-def test_links_are_not_followed(made: GitRepository, tmp_path: Path) -> None:
-    """A link out of the repository gives nothing, on disk or at a revision."""
-    (tmp_path / "secret").write_text("secret")
-    (made.root / "link").symlink_to(tmp_path / "secret")
-    (made.root / "folder").symlink_to(tmp_path)
-    sha = made.commit()
+LINKS = {  # link → its text, beside a.txt and "b/c d.txt"
+    "file": "a.txt",
+    "b/up": "../a.txt",
+    "folder": "b",
+    "chain": "folder/up",
+    "deep": "./b//../folder/c d.txt",
+}
+REFUSED = {
+    "absolute": ("/etc/hostname", "this link is absolute"),
+    "out": ("../secret", "this link leads out of the repository"),
+    "b/far": ("../../../secret", "this link leads out of the repository"),
+    "git": (".git/config", "this link leads into git's own files"),
+    "shout": (".GIT/config", "this link leads into git's own files"),
+    "gone": ("nowhere", "this link leads to nothing that is there"),
+    "loop": ("pool", "passes over 40 links"),
+    "pool": ("loop", "passes over 40 links"),
+    "self": ("self", "passes over 40 links"),
+}
+
+
+def link(made: GitRepository, links: dict[str, str]) -> str:
+    """Commit links, those that no disk takes too, and return the commit."""
+    for path, text in links.items():
+        blob = subprocess.run(
+            ["git", "hash-object", "-w", "--stdin"],
+            cwd=made.root,
+            input=text.encode(),
+            check=True,
+            capture_output=True,
+        )
+        entry = f"120000,{blob.stdout.decode().strip()},{path}"
+        made.git("update-index", "--add", "--cacheinfo", entry)
+    made.git("commit", "--quiet", "--message", "links")
+    made.git("reset", "--quiet", "--hard")
+    return made.git("rev-parse", "HEAD")
+
+
+def test_links_inside_are_followed_alike_at_a_revision_and_on_disk(made: GitRepository) -> None:
+    """Files, folders, chains and detours: what a link leads to is read, and known by its id."""
+    sha = link(made, LINKS)
     with Repository(made.root) as fresh:
-        assert fresh.read(None, "link") is None
-        assert fresh.read(None, "folder/secret") is None
+        for side in (sha, None):
+            assert fresh.read(side, "file") == fresh.read(side, "b/up") == b"one\n"
+            assert fresh.read(side, "chain") == fresh.read(side, "folder/up") == b"one\n"
+            assert fresh.read(side, "deep") == fresh.read(side, "folder/c d.txt") == b"\x00\xff"
+            assert fresh.read(side, "folder") is None  # a folder is no file
+            listed = fresh.list_files(side)
+            assert listed["file"] == listed["chain"] == listed["a.txt"]
+            assert "folder" not in listed
+            assert fresh.find_blob(side, "folder/c d.txt") == listed["b/c d.txt"]
+            assert fresh.follow(side, "chain") == "a.txt"
+            assert fresh.tree(side).trace("chain") == {"chain", "folder", "b/up", "a.txt"}
+
+
+@pytest.mark.parametrize("path", sorted(REFUSED))
+def test_links_that_lead_out_are_refused(made: GitRepository, tmp_path: Path, path: str) -> None:
+    """Nothing outside of the repository is read, at a revision or on disk, and that is said."""
+    (tmp_path / "secret").write_text("secret")
+    links = {path: REFUSED[path][0]}
+    if path in ("loop", "pool"):
+        links = {name: REFUSED[name][0] for name in ("loop", "pool")}
+    sha = link(made, links)
+    with Repository(made.root) as fresh:
+        for side in (sha, None):
+            with pytest.raises(LinkError, match=REFUSED[path][1]):
+                fresh.read(side, path)
+            assert fresh.list_files(side)[path] not in fresh.tree(side).files.values()
+
+
+def test_a_folder_that_leads_out_is_refused(made: GitRepository, tmp_path: Path) -> None:
+    """So is a file behind a linked folder; what git does not see is not followed at all."""
+    (tmp_path / "secret").write_text("secret")
+    (made.root / "away").symlink_to("..")
+    sha = made.commit()
+    made.put(".gitignore", "hidden\n")
+    (made.root / "hidden").symlink_to(tmp_path)
+    with Repository(made.root) as fresh:
+        for side in (sha, None):
+            with pytest.raises(LinkError, match="the link 'away' on its way leads out"):
+                fresh.read(side, "away/secret")
+        assert fresh.read(None, "hidden/secret") is None
         assert fresh.read(None, "../secret") is None
-        assert fresh.read(sha, "link") is None
+        assert fresh.read(None, ".git/config") is None
+
+
+def test_at_most_forty_links_are_followed(made: GitRepository) -> None:
+    """A chain of forty is read, one of forty-one is refused."""
+    chain = {f"l{at}": f"l{at - 1}" for at in range(1, 41)} | {"l0": "a.txt"}
+    sha = link(made, chain)
+    with Repository(made.root) as fresh:
+        assert fresh.read(sha, "l39") == b"one\n"
+        with pytest.raises(LinkError, match="over 40 links"):
+            fresh.read(sha, "l40")
+
+
+def test_a_text_that_is_no_path_is_refused() -> None:
+    """What is longer than a path may be is not walked, although it would end at a file."""
+    text = "./" * 2_046 + "a.txt"
+    with pytest.raises(LinkError, match="this link is longer than any path"):
+        Trail("l", {"l": text}.get).follow()
+    assert Trail("l", {"l": text[2:]}.get).follow() == "a.txt"
+
+
+def test_a_link_that_is_set_anew_is_a_change(made: GitRepository) -> None:
+    """Another target, a file in a link's place and the reverse are edits; at both readings."""
+    first = link(made, {"l": "a.txt", "m": "a.txt"})
+    (made.root / "l").unlink()
+    (made.root / "l").symlink_to("b/c d.txt")
+    (made.root / "m").unlink()
+    made.put("m", "a.txt")
+    with Repository(made.root) as fresh:
+        assert fresh.changed_files(first, None) == ["l", "m"]
+    second = made.commit()
+    with Repository(made.root) as fresh:
+        assert fresh.changed_files(first, second) == ["l", "m"]
 
 
 def test_the_merge_base_is_where_branches_parted(made: GitRepository, opened: Repository) -> None:

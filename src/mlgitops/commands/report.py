@@ -128,15 +128,19 @@ def _report(event: Event, client: GitHubClient, args: argparse.Namespace, consol
     """Judge again, write what needs no network, and only then post."""
     import msgspec
 
-    from mlgitops.github.decision import build_check, render_body
+    from mlgitops.github.decision import Decision, build_check, render_body
     from mlgitops.github.event import find_heads
     from mlgitops.github.inputs import is_touched, read_policy
     from mlgitops.github.waiver import settle
     from mlgitops.model import DEFAULT_KEY, Verdict
 
     key = args.key or DEFAULT_KEY
-    policy = read_policy(args.directory, args.policy, event)
-    decision = _decide(event, client, args, key=key, policy=policy)
+    policy, refused = None, None
+    try:
+        policy = read_policy(args.directory, args.policy, event)
+    except MlgitopsError as error:
+        refused = Decision(problem=str(error))
+    decision = refused or _decide(event, client, args, key=key, policy=policy)
     decision = msgspec.structs.replace(decision, obstacle=_find_obstacle(event, args))
     if os.environ.get("GITHUB_TOKEN") and not args.dry_run:
         decision = settle(decision, event, client)

@@ -7,11 +7,13 @@ and the policy stands in git. Disk, git and network in; an event and hostile byt
 
 from __future__ import annotations
 
+import posixpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.github.event import parse_event
+from mlgitops.links import LinkError, Trail, refuse_link
 from mlgitops.report import MAX_REPORT_BYTES
 
 if TYPE_CHECKING:
@@ -68,18 +70,41 @@ def read_policy(folder: Path, name: str, event: Event) -> bytes | None:
     """Read the policy: of the checkout, which is the base; for a fork's run, from git.
 
     `workflow_run` starts on the default branch, and cannot know the base before this program
-    asked for it.
+    asked for it. Links are followed inside of the repository, as `compare` does; raises
+    :class:`~mlgitops.links.LinkError` for one that leads out.
     """
     if event.compared is None:
-        return read_input(folder / name)
+        return read_checkout(folder, name)
     from mlgitops.git import Repository
 
     with Repository(folder) as repository:
         try:
             inside = folder.resolve().relative_to(repository.root.resolve())
             return repository.read(event.base_sha, (inside / name).as_posix())
+        except LinkError:
+            raise
         except MlgitopsError:
             return None
+
+
+def read_checkout(folder: Path, name: str) -> bytes | None:
+    """Read a file of the project in ``folder``, a checkout; None when it is not there.
+
+    Raises :class:`~mlgitops.links.LinkError` when a link leads out of the checkout.
+    """
+    folder = folder.resolve()
+    around = (folder, *folder.parents)
+    root = next((place for place in around if (place / ".git").exists()), folder)
+    path = posixpath.normpath((folder.relative_to(root) / name).as_posix())
+    trail = Trail(path, lambda inside: _read_link(root / inside))
+    data = read_input(root / trail.follow())
+    if data is None and trail.links:
+        raise refuse_link(path, trail.links[-1], "leads to nothing that is there")
+    return data
+
+
+def _read_link(path: Path) -> str | None:
+    return path.readlink().as_posix() if path.is_symlink() else None
 
 
 def is_touched(folder: Path, event: Event) -> bool:
