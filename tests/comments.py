@@ -148,6 +148,34 @@ def situations() -> dict[str, Report]:
         "worsened_within_margin": make_report(
             make_change(_AUC, 0.73112, 0.7291, interval=(-0.0031, -0.0009)), policy=watch
         ),
+        "worsened_perhaps_beyond_margin": make_report(
+            make_change(_AUC, 0.73112, 0.7271, interval=(-0.0071, -0.0009)), policy=watch
+        ),
+        "worsened_perhaps_beyond_margin_fails": make_report(
+            make_change(_AUC, 0.73112, 0.7271, interval=(-0.0071, -0.0009)), policy=strict
+        ),
+        "strict_without_noise": make_report(
+            make_change(_AUC, 0.73112, 0.7341),
+            make_change("test.profit", 812.0, 810.5),
+            policy=Policy(
+                metrics={
+                    _AUC: Rule(max_worsening=0.005),
+                    "test.profit": Rule(max_relative_worsening=0.01),
+                },
+                inconclusive=OnInconclusive.FAIL,
+            ),
+        ),
+        "strict_without_a_method": make_report(
+            make_change(_AUC, 0.73112, 0.7342, interval=(-0.0021, 0.0083)),
+            make_change("test.profit", 812.0, 810.5),
+            policy=Policy(
+                metrics={
+                    _AUC: Rule(max_worsening=0.005),
+                    "test.profit": Rule(max_relative_worsening=0.01),
+                },
+                inconclusive=OnInconclusive.FAIL,
+            ),
+        ),
         "equivalent": make_report(
             make_change(_AUC, 0.73112, 0.7313, interval=(-0.0021, 0.0025)), policy=watch
         ),

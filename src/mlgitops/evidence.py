@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.judge import match_metric
+from mlgitops.judge import is_untouched, match_metric
 from mlgitops.model import Evidence, TestData
 from mlgitops.sides import fetch_missing
 
@@ -119,7 +119,8 @@ def _add_noise(report: Report, policy: Policy, files: PredictionFiles) -> Report
     others = _find_others(report, policy)
     if files.path is None or not (judged or others) or not files.on_same_rows(report):
         return report
-    if files.same and all(change.delta == 0 for change in judged.values()):
+    is_still = files.same and is_untouched(report)
+    if is_still and all(change.delta == 0 for change in judged.values()):
         return report
     found: dict[Place, Evidence] = {}
     refused: dict[Place, str] = {}

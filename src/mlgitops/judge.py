@@ -5,9 +5,12 @@ whether the policy allows it:
 
 * bounds (`min_value`, `max_value`) hold for the head's value as it is;
 * the margin (`max_worsening`, `max_relative_worsening`) is what may be lost against base.
-  With an interval, a loss counts only when noise cannot explain it; whether a loss that
-  noise may explain passes is the policy's `inconclusive`. Without one, the plain numbers
-  decide and the report says so;
+  With an interval, a loss counts only when noise cannot explain it. An interval that does not
+  rule out a loss above the margin makes the metric *unproven*, whatever the word for its change;
+  whether that passes is the policy's `inconclusive`. Without an interval the plain numbers
+  decide and the report says so; with `inconclusive: fail` they are no proof, and a metric that
+  predictions could have given fails;
+* a budget is what is spent, not an estimate from test rows: its plain numbers decide;
 * a judged metric that is removed, missing, incomparable or stale (the pipeline did not make
   it from what is judged) fails; it is never skipped.
 """
@@ -18,12 +21,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mlgitops.inference.names import find_estimator
 from mlgitops.model import (
     Judgement,
     Kind,
     MetricChange,
     MetricVerdict,
     OnInconclusive,
+    StageState,
     TestData,
     Verdict,
 )
@@ -35,6 +40,12 @@ if TYPE_CHECKING:
     from mlgitops.model import Policy, Report, Rule, SliceVerdict
 
 OTHER_ROWS = "was measured on other test data than at base"
+NO_METHOD = "is judged by its plain numbers: no method is known for its noise"
+NO_PREDICTIONS = "there are no predictions of both sides"
+_LOST = "lost more than"
+_WITHOUT_MARGIN = (Kind.INCOMPARABLE, Kind.REMOVED)
+_AT_REST = (StageState.SKIPPED, StageState.UNCHANGED)
+_MAX_TEXT = 500
 
 
 def judge_report(report: Report, policy: Policy) -> Report:
@@ -86,6 +97,37 @@ def find_margin(rule: Rule, base: float) -> float | None:
     return min(margins, default=None)
 
 
+def find_doubt(change: MetricChange, rule: Rule) -> str | None:
+    """Say why the interval does not rule out a loss above the margin.
+
+    The end of a sentence about the metric. None when the loss is ruled out, and where there is
+    no margin, nothing to compare or no interval.
+    """
+    interval = change.evidence.interval if change.evidence else None
+    margin = find_margin(rule, change.base) if change.base is not None else None
+    if interval is None or margin is None or change.delta is None:
+        return None
+    from mlgitops.inference.decision import is_within, reaches_beyond
+
+    if is_within(interval, greater_is_better=rule.greater_is_better, margin=margin):
+        return None
+    text = f"may have lost more than {_margin_text(rule)}"
+    if reaches_beyond(interval, greater_is_better=rule.greater_is_better, margin=margin):
+        return f"{text}: noise hides it"
+    ground = change.evidence.reason if change.evidence else None
+    return f"{text}: the interval is rough ({ground or interval.method})"[:_MAX_TEXT]
+
+
+def is_untouched(report: Report) -> bool:
+    """Tell whether nothing that a model is made of differs between the sides, as far as is known.
+
+    No stage of the pipeline ran or differs, no parameter, and no data.
+    """
+    moved = [stage for stage in report.stages if stage.state not in _AT_REST]
+    omitted = report.omitted.params + report.omitted.data + report.omitted.stages
+    return not (moved or report.params or report.data or omitted)
+
+
 def match_metric(name: str, changes: Iterable[MetricChange]) -> list[MetricChange]:
     """Find the metrics that a policy's ``name`` (or `path:name`) stands for."""
     return [change for change in changes if name in (change.name, f"{change.path}:{change.name}")]
@@ -104,6 +146,7 @@ def _judge_metric(
     """Judge the metric that the policy calls ``name``."""
     found = match_metric(name, (*report.metrics, *report.cost))
     path = found[0].path if len(found) == 1 else None
+    unproven = None
     if len(found) != 1:
         kind, reasons = Kind.INCOMPARABLE, [_not_one(found)]
     elif found[0].stale is not None:
@@ -111,8 +154,15 @@ def _judge_metric(
     elif _on_other_rows(found[0], report, budget=budget):
         kind, reasons = Kind.INCOMPARABLE, [OTHER_ROWS, *_break_bounds(found[0], rule)]
     else:
-        kind = find_kind(found[0], rule)
-        reasons = _find_reasons(found[0], rule, kind, inconclusive)
+        change = msgspec.structs.replace(found[0], evidence=None) if budget else found[0]
+        kind = find_kind(change, rule)
+        reasons = _find_reasons(change, rule, kind)
+        is_lost = any(reason.startswith(_LOST) for reason in reasons)
+        if not (budget or is_lost or kind in _WITHOUT_MARGIN):
+            is_strict = inconclusive is OnInconclusive.FAIL
+            unproven = _find_unproven(change, rule, report, is_strict=is_strict)
+            # No rows and no predictions could prove a metric that has no method.
+            reasons += [unproven] if is_strict and unproven not in (None, NO_METHOD) else []
     return MetricVerdict(
         name=name,
         path=path,
@@ -121,7 +171,30 @@ def _judge_metric(
         rule=rule,
         budget=budget,
         reasons=tuple(reasons),
+        unproven=unproven,
     )
+
+
+def _find_unproven(
+    change: MetricChange, rule: Rule, report: Report, *, is_strict: bool
+) -> str | None:
+    """Say why a loss above the margin is not ruled out; where there is no interval, if strict.
+
+    The sentence that ends a refusal, or None. A value that did not move is proof of itself only
+    where nothing that makes it moved either: two models may tie on the rows at hand.
+    """
+    doubt = find_doubt(change, rule)
+    if doubt is not None or not is_strict or change.base is None or change.delta is None:
+        return doubt
+    has_interval = change.evidence is not None and change.evidence.interval is not None
+    is_same = change.delta == 0 and is_untouched(report)
+    if has_interval or is_same or find_margin(rule, change.base) is None:
+        return None
+    if find_estimator(change.name) is None:
+        return NO_METHOD
+    ground = change.evidence.reason if change.evidence else None
+    text = f"is not shown to have lost at most {_margin_text(rule)}: noise was not estimated"
+    return f"{text} ({ground or NO_PREDICTIONS})"[:_MAX_TEXT]
 
 
 def _not_one(found: list[MetricChange]) -> str:
@@ -140,15 +213,13 @@ def _on_other_rows(change: MetricChange, report: Report, *, budget: bool) -> boo
     return report.test_data is TestData.CHANGED and both and not budget and not rescored
 
 
-def _find_reasons(
-    change: MetricChange, rule: Rule, kind: Kind, inconclusive: OnInconclusive
-) -> list[str]:
+def _find_reasons(change: MetricChange, rule: Rule, kind: Kind) -> list[str]:
     """Say every way in which the change breaks the rule; nothing when it keeps it."""
     if kind is Kind.INCOMPARABLE:
         return [f"cannot be compared: {change.reason}"[:500]]
     if kind is Kind.REMOVED:
         return ["was removed: head has no value for it"]
-    return [*_break_margin(change, rule, kind, inconclusive), *_break_bounds(change, rule)]
+    return [*_break_margin(change, rule, kind), *_break_bounds(change, rule)]
 
 
 def _break_bounds(change: MetricChange, rule: Rule) -> list[str]:
@@ -163,9 +234,7 @@ def _break_bounds(change: MetricChange, rule: Rule) -> list[str]:
     return reasons
 
 
-def _break_margin(
-    change: MetricChange, rule: Rule, kind: Kind, inconclusive: OnInconclusive
-) -> list[str]:
+def _break_margin(change: MetricChange, rule: Rule, kind: Kind) -> list[str]:
     if change.base is None or change.delta is None:
         return []
     margin = find_margin(rule, change.base)
@@ -173,11 +242,7 @@ def _break_margin(
         return []
     loss = -change.delta if rule.greater_is_better else change.delta
     if kind is Kind.WORSENED and exceeds(loss, margin, change.base, change.head):
-        return [f"lost more than the {_margin_text(rule)} that it may lose"]
-    gain = find_gain(change, rule)
-    unsettled = kind is Kind.INCONCLUSIVE and gain is not None and gain[0] < -margin
-    if unsettled and inconclusive is OnInconclusive.FAIL:
-        return [f"may have lost more than {_margin_text(rule)}: noise hides it"]
+        return [f"{_LOST} the {_margin_text(rule)} that it may lose"]
     return []
 
 

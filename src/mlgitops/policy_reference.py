@@ -47,7 +47,10 @@ _TOP = {
     "slices": "Rules for groups of test rows.",
     "cluster": "A column of the predictions whose equal values belong together (customer, day):"
     " intervals are then by cluster.",
-    "inconclusive": "What happens when noise hides whether more than the margin was lost.",
+    "inconclusive": (
+        "What happens to a change of which a loss above the margin is not ruled out: `pass` merges"
+        " it as *not proven safe*; `fail` asks for proof of every margin."
+    ),
     "waivers": "Whether somebody who may write can let a failing change merge, with a reason"
     " (docs/how-to/waive-a-regression.md).",
 }

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from builders import POLICY, make_change, make_report, steady_changes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlgitops.judge import find_kind, find_margin, judge_report
+from mlgitops.judge import (
+    NO_METHOD,
+    NO_PREDICTIONS,
+    find_kind,
+    find_margin,
+    judge_report,
+)
 from mlgitops.model import (
+    DataChange,
+    Evidence,
     Judgement,
     Kind,
     MetricChange,
+    Omitted,
     OnInconclusive,
+    ParamChange,
     Policy,
     Report,
     Rule,
     Side,
+    StageChange,
+    StageState,
     TestData,
     Verdict,
 )
@@ -128,6 +142,138 @@ def test_the_policy_says_what_an_unproven_loss_does(choice: str, verdict: Verdic
     report = make_report(make_change("m", 0.5, 0.49, interval=(-0.03, 0.01)), policy=policy)
     assert report.judgement is not None
     assert report.judgement.verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("rule", "head", "interval", "unproven"),
+    [
+        # Worsened for certain, by less than the margin on these rows, and perhaps by more.
+        (UP, 0.493, (-0.012, -0.002), "may have lost more than 0.01: noise hides it"),
+        (DOWN, 0.507, (0.002, 0.012), "may have lost more than 0.01: noise hides it"),
+        (UP, 0.493, (-0.01, -0.002), None),  # at the margin is within it
+        (UP, 0.495, (-0.009, -0.001), None),
+        (UP, 0.5, (-0.009, 0.009), None),  # equivalent
+        (UP, 0.505, (-0.011, 0.021), "may have lost more than 0.01: noise hides it"),
+        (UP, 0.505, (-0.009, 0.021), None),  # inconclusive, and no loss above the margin
+        (UP, 0.52, (0.001, 0.039), None),  # improved
+        (UP, 0.5, (0.0, 0.0), None),  # alike on every row, by a method that says so
+        (Rule(max_relative_worsening=0.02), 0.493, (-0.012, -0.002), "may have lost more than 2%"),
+        (Rule(max_relative_worsening=0.03), 0.493, (-0.012, -0.002), None),
+        (Rule(min_value=0.4), 0.493, (-0.012, -0.002), None),  # no margin: nothing to prove
+    ],
+)
+def test_a_strict_policy_asks_for_proof(
+    rule: Rule, head: float, interval: tuple[float, float], unproven: str | None
+) -> None:
+    """The interval's worse end decides with `inconclusive: fail`, and is said without it."""
+    change = make_change("m", 0.5, head, interval=interval)
+    for choice in OnInconclusive:
+        judgement = make_report(
+            change, policy=Policy(metrics={"m": rule}, inconclusive=choice)
+        ).judgement
+        assert judgement is not None
+        (found,) = judgement.metrics
+        assert (found.unproven or "").startswith(unproven or "")
+        assert (found.unproven is None) == (unproven is None)
+        fails = unproven is not None and choice is OnInconclusive.FAIL
+        assert judgement.verdict is (Verdict.FAIL if fails else Verdict.PASS)
+        assert found.reasons == ((found.unproven,) if fails else ())
+
+
+@pytest.mark.parametrize(
+    ("interval", "proven"),
+    [((-0.009, 0.009), False), ((-0.009, -0.001), False), ((-0.009, 0.02), False),
+     ((0.001, 0.02), True), ((-0.02, 0.02), False)],
+)  # fmt: skip
+def test_a_rough_interval_proves_nothing_but_a_gain(
+    interval: tuple[float, float], proven: bool
+) -> None:
+    """Below the limits of its method an interval is never *equivalent*, nor within a margin."""
+    change = make_change(
+        "m", 0.5, 0.5 + sum(interval) / 2, interval=interval, remark="only 90 rows"
+    )
+    assert change.evidence is not None
+    assert change.evidence.interval is not None
+    rough = msgspec.structs.replace(change.evidence.interval, method="paired t, rough")
+    evidence = msgspec.structs.replace(change.evidence, interval=rough)
+    change = msgspec.structs.replace(change, evidence=evidence)
+    assert find_kind(change, UP) is not Kind.EQUIVALENT
+    policy = Policy(metrics={"m": UP}, inconclusive=OnInconclusive.FAIL)
+    judgement = make_report(change, policy=policy).judgement
+    assert judgement is not None
+    assert judgement.verdict is (Verdict.PASS if proven else Verdict.FAIL)
+    if interval == (-0.009, 0.009):
+        assert judgement.metrics[0].unproven == (
+            "may have lost more than 0.01: the interval is rough (only 90 rows)"
+        )
+
+
+def test_a_loss_above_the_margin_is_said_once() -> None:
+    """What lost more than the margin for certain needs no second sentence."""
+    policy = Policy(metrics={"m": UP}, inconclusive=OnInconclusive.FAIL)
+    report = make_report(make_change("m", 0.5, 0.48, interval=(-0.03, -0.01)), policy=policy)
+    assert report.judgement is not None
+    assert report.judgement.failures == ("`m` lost more than the 0.01 that it may lose",)
+
+
+RAN = (StageChange(name="train", state=StageState.RAN),)
+LACK = "is not shown to have lost at most 0.01: noise was not estimated ("
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "facts", "reason", "unproven"),
+    [
+        ("test.accuracy", 0.6, {}, LACK + NO_PREDICTIONS + ")", "same"),
+        ("test.accuracy", 0.499, {}, LACK + NO_PREDICTIONS + ")", "same"),
+        ("test.accuracy", 0.5, {}, None, None),  # nothing moved, and nothing that makes it
+        ("test.accuracy", 0.5, {"stages": RAN}, LACK + NO_PREDICTIONS + ")", "same"),
+        ("test.accuracy", 0.5, {"params": (ParamChange(path="p", name="n"),)}, LACK, "same"),
+        ("test.accuracy", 0.5, {"data": (DataChange(path="d"),)}, LACK, "same"),
+        ("test.accuracy", 0.5, {"omitted": Omitted(stages=1)}, LACK, "same"),
+        ("test.profit", 0.499, {}, None, NO_METHOD),  # no predictions give its noise
+        ("test.profit", 0.48, {}, "lost more than the 0.01", None),
+        ("test.accuracy", None, {}, "was removed", None),
+    ],
+)
+def test_a_strict_policy_takes_no_plain_number_for_proof(
+    name: str,
+    head: float | None,
+    facts: dict[str, Any],
+    reason: str | None,
+    unproven: str | None,
+) -> None:
+    """Without an interval, strict fails where predictions could give it, and says where not."""
+    policy = Policy(metrics={name: UP}, inconclusive=OnInconclusive.FAIL)
+    judgement = make_report(make_change(name, 0.5, head), policy=policy, **facts).judgement
+    assert judgement is not None
+    (found,) = judgement.metrics
+    assert len(found.reasons) == (reason is not None)
+    assert all(text.startswith(reason or "") for text in found.reasons)
+    assert found.unproven == (found.reasons[0] if unproven == "same" else unproven)
+
+
+def test_a_strict_policy_says_why_there_is_no_interval() -> None:
+    """The reason of the evidence stands in the refusal."""
+    change = msgspec.structs.replace(
+        make_change("test.recall", 0.5, 0.5), evidence=Evidence(rows=9, reason="base has no column")
+    )
+    policy = Policy(metrics={"test.recall": UP}, inconclusive=OnInconclusive.FAIL)
+    judgement = make_report(change, policy=policy, stages=RAN).judgement
+    assert judgement is not None
+    assert judgement.metrics[0].reasons == (f"{LACK}base has no column)",)
+
+
+@pytest.mark.parametrize("choice", list(OnInconclusive))
+def test_a_budget_is_judged_by_its_plain_numbers(choice: OnInconclusive) -> None:
+    """An interval beside a budget neither excuses a loss nor asks for proof."""
+    rule = Rule(greater_is_better=False, max_relative_worsening=0.1)
+    policy = Policy(budgets={"cost.latency_ms": rule}, inconclusive=choice)
+    for head, verdict in ((1.09, Verdict.PASS), (1.2, Verdict.FAIL)):
+        change = make_change("cost.latency_ms", 1.0, head, interval=(-1, 1), path="cost.json")
+        judgement = make_report(cost=(change,), policy=policy).judgement
+        assert judgement is not None
+        assert judgement.verdict is verdict
+        assert judgement.metrics[0].unproven is None
 
 
 @pytest.mark.parametrize(

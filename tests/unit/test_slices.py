@@ -129,6 +129,29 @@ def test_what_noise_may_hide_fails_where_the_policy_says_so() -> None:
 
 
 @pytest.mark.parametrize(
+    ("rule", "head", "half", "fails"),
+    [
+        (LOSS, 0.785, 0.012, True),  # worsened for certain, by 0.003 to 0.027
+        (LOSS, 0.785, 0.004, False),  # worsened, by at most 0.019
+        (LOSS, 0.80, 0.03, True),  # no difference on these rows, and a loss of 0.03 fits
+        (LOSS, 0.85, 0.03, False),  # improved
+        (LOSS, 0.81, 0.02, False),  # may be worse, by 0.01 at most
+        (ERROR, 0.815, 0.012, True),
+        (ERROR, 0.785, 0.012, False),
+    ],
+)
+def test_a_strict_policy_asks_each_group_for_proof(
+    rule: SliceRule, head: float, half: float, fails: bool
+) -> None:
+    """With `inconclusive: fail` the interval's worse end decides, whatever the change is called."""
+    facts = make_facts(rule, make_slice("AA", 0.8, head, half=half))
+    assert reasons(judge(rule, facts)) == []
+    strict = reasons(judge(rule, facts, inconclusive=OnInconclusive.FAIL))
+    assert bool(strict) is fails
+    assert all("may have lost more than 0.02: noise hides it" in reason for reason in strict)
+
+
+@pytest.mark.parametrize(
     "facts",
     [
         [],

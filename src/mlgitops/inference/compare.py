@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
-from mlgitops.inference.decision import holm_confidence
+from mlgitops.inference.decision import ROUGH, holm_confidence
 from mlgitops.inference.estimate import Estimate, Undefined
 from mlgitops.inference.evidence import Comparison
 from mlgitops.inference.groups import code_values
@@ -200,7 +200,7 @@ def _as_evidence(result: Estimate | Undefined, pair: Pair, confidence: float) ->
     if isinstance(result, Undefined):
         return Evidence(rows=pair.rows, reason=_join([str(result), *pair.notices]))
     low, high = result.interval(confidence)
-    method = f"{result.method}, rough" if result.warnings and result.error else result.method
+    method = f"{result.method}{ROUGH}" if result.warnings and result.error else result.method
     return Evidence(
         rows=pair.rows,
         interval=Interval(low=low, high=high, confidence=confidence, method=method),

@@ -20,6 +20,10 @@ _Key = TypeVar("_Key")
 #: what it seems now: the customary 80 % (Cohen 1988, Statistical Power Analysis, 2nd ed.).
 POWER = 0.8
 
+#: How the method of an interval ends that misses a limit, and begins where no row differs.
+ROUGH = ", rough"
+IDENTICAL = "identical"
+
 #: Above this many rows we say that no test set will settle it.
 _MOST_ROWS = 10**9
 
@@ -29,8 +33,9 @@ def decide_kind(interval: Interval, *, greater_is_better: bool, margin: float | 
 
     Improved or worsened: the interval leaves out zero. Equivalent: it does not, and lies
     within plus and minus ``margin``, in the metric's unit (the interval form of the two
-    one-sided tests, Schuirmann 1987). Inconclusive: anything else. Two models that answer
-    the same throughout have the interval from 0 to 0, which without a margin is unchanged.
+    one-sided tests, Schuirmann 1987), and is not rough: a method that is not shown to hold
+    proves nothing. Unchanged: the two models answer alike on every row, and the margin is not
+    shown to be kept. Inconclusive: anything else.
 
     >>> interval = Interval(low=0.001, high=0.009, confidence=0.95, method="paired DeLong")
     >>> decide_kind(interval, greater_is_better=True, margin=0.005)
@@ -40,9 +45,45 @@ def decide_kind(interval: Interval, *, greater_is_better: bool, margin: float | 
         return Kind.IMPROVED if greater_is_better else Kind.WORSENED
     if interval.high < 0:
         return Kind.WORSENED if greater_is_better else Kind.IMPROVED
-    if margin is not None and -margin <= interval.low and interval.high <= margin:
+    is_shown = margin is not None and not is_rough(interval)
+    if is_shown and -margin <= interval.low and interval.high <= margin:  # type: ignore[operator]
         return Kind.EQUIVALENT
-    return Kind.UNCHANGED if interval.low == interval.high == 0 else Kind.INCONCLUSIVE
+    return Kind.UNCHANGED if is_identical(interval) else Kind.INCONCLUSIVE
+
+
+def is_rough(interval: Interval) -> bool:
+    """Tell whether a limit is missed from which the interval's method is shown to hold."""
+    return interval.method.endswith(ROUGH)
+
+
+def is_identical(interval: Interval) -> bool:
+    """Tell whether the two models answer alike on every row that the interval is of."""
+    return interval.low == interval.high == 0 or interval.method.startswith(IDENTICAL)
+
+
+def reaches_beyond(interval: Interval, *, greater_is_better: bool, margin: float) -> bool:
+    """Tell whether the worse end of a delta's interval is a loss above ``margin``.
+
+    The unit of ``margin`` is the metric's; a loss of exactly the margin is within it.
+    """
+    return (interval.low if greater_is_better else -interval.high) < -margin
+
+
+def is_within(interval: Interval, *, greater_is_better: bool, margin: float) -> bool:
+    """Tell whether a loss above ``margin`` is ruled out: non-inferiority is shown.
+
+    The worse end of the two-sided interval stays within the margin, so that a true loss of the
+    margin passes in at most (1 - confidence) / 2 of cases (the confidence-interval form of the
+    non-inferiority test: ICH E9 1998, 3.3.2; Piaggio et al. 2012, JAMA 308:2594). A rough
+    interval shows it only where it leaves out any loss at all.
+
+    >>> interval = Interval(low=-0.009, high=-0.001, confidence=0.95, method="paired DeLong")
+    >>> is_within(interval, greater_is_better=True, margin=0.005)
+    False
+    """
+    if is_rough(interval):
+        return interval.low > 0 if greater_is_better else interval.high < 0
+    return not reaches_beyond(interval, greater_is_better=greater_is_better, margin=margin)
 
 
 def required_rows(

@@ -1,10 +1,8 @@
-"""Metric names to the estimator that serves them. Pure."""
+"""Metric names to the estimator that serves them. Pure, without numpy: `judge` asks it too."""
 
 from __future__ import annotations
 
 import re
-
-from mlgitops.inference.counts import METRICS
 
 _ALIASES = {
     "auc": "roc_auc",
@@ -26,6 +24,13 @@ _ALIASES = {
     "root_mean_squared_error": "rmse",
     "roc_auc_score": "roc_auc",
 }
+#: Functions of the confusion matrix: those of `counts.METRICS`.
+COUNTS = {
+    *("accuracy", "balanced_accuracy", "cohen_kappa", "mcc"),
+    *("f1", "f1_macro", "f1_micro", "f1_weighted"),
+    *("precision", "precision_macro", "precision_micro", "precision_weighted"),
+    *("recall", "recall_macro", "recall_micro", "recall_weighted"),
+}
 RANKINGS = {"roc_auc", "average_precision"}
 PROBABILITIES = {"log_loss", "brier"}
 _ERRORS = {"mae", "mse", "rmse", "r2", "median_absolute_error"}
@@ -39,7 +44,7 @@ def find_estimator(metric: str) -> str | None:
     """
     name = metric.rpartition(".")[2]
     name = _ALIASES.get(name, name)
-    known = name in METRICS or name in RANKINGS | PROBABILITIES | _ERRORS
+    known = name in COUNTS or name in RANKINGS | PROBABILITIES | _ERRORS
     return name if known or find_quantile(name) else None
 
 

@@ -44,6 +44,7 @@ class MetricVerdict(Struct, frozen=True, kw_only=True):
     rule: Rule = Rule()
     budget: bool = False
     reasons: tuple[Text, ...] = ()  # why it fails, each the end of "the metric …"
+    unproven: Text | None = None  # why a loss above the margin is not ruled out; likewise an end
 
 
 class SliceVerdict(Struct, frozen=True, kw_only=True):

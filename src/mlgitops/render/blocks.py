@@ -22,6 +22,7 @@ class Detail(IntEnum):
 
 
 MARKS = {Verdict.PASS: "✅", Verdict.FAIL: "❌", Verdict.SKIP: ""}
+UNPROVEN = "⚠️"  # it passes, and a loss above the margin is not ruled out
 
 
 def render_table(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from mlgitops.judge import find_gain, find_kind, find_margin
+from mlgitops.judge import find_kind, find_margin
 from mlgitops.model import Kind, TestData, Verdict
 from mlgitops.render.numbers import (
     DASH,
@@ -20,7 +20,7 @@ from mlgitops.render.numbers import (
     render_plain,
     render_size,
 )
-from mlgitops.render.slices import passing_slices
+from mlgitops.render.slices import count_unproven, passing_slices
 
 if TYPE_CHECKING:
     from mlgitops.model import (
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
         Side,
     )
 
+#: What a change is called that passes though a loss above the margin is not ruled out.
+NOT_PROVEN = "not proven safe"
 _SHORT = 7
 _MOST_NAMES = 5
 
@@ -53,16 +55,23 @@ class Row(Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...]
     budget: bool = False
     stale: bool = False  # head's value is of an older run
-    unsettled: bool = False  # more than the margin may be lost: noise hides it
+    unproven: str | None = None  # why a loss above the margin is not ruled out
     more_rows: int | None = None  # test rows that would settle an inconclusive one
     remark: str | None = None  # what the statistics say of their ground
     chance: str | None = None  # of a metric that is not judged: may noise explain its change?
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Tell whether it passes though a loss above the margin is not ruled out."""
+        return self.verdict is Verdict.PASS and self.unproven is not None
 
     @property
     def result(self) -> str:
         """Say in one or two words how it went."""
         if self.stale:
             return "stale"
+        if self.unproven is not None:
+            return f"{self.kind.value}, {NOT_PROVEN}"
         if self.kind is Kind.WORSENED and self.verdict is Verdict.PASS and not self.budget:
             return "worsened, allowed"
         if not self.budget or self.kind in (Kind.REMOVED, Kind.INCOMPARABLE):
@@ -127,9 +136,18 @@ def headline(report: Report) -> str:
         return "❌ Must not merge"
     if verdict is Verdict.SKIP:
         return "⚪ Not judged"
-    if unsettled_rows(report):
-        return "⚠️ May merge, not proven safe"
+    if unproven_rows(report):
+        return f"⚠️ May merge, {NOT_PROVEN}"
+    slices = count_unproven(report)
+    if slices:
+        return f"⚠️ May merge, {NOT_PROVEN} in {slices:,} {'slice' if slices == 1 else 'slices'}"
     return "✅ May merge"
+
+
+def is_plain_pass(report: Report) -> bool:
+    """Tell whether everything passes and each margin is shown to be kept."""
+    passes = report.judgement is not None and report.judgement.verdict is Verdict.PASS
+    return passes and not unproven_rows(report) and not count_unproven(report)
 
 
 def shared_confidence(rows: list[Row]) -> str | None:
@@ -147,9 +165,9 @@ def interval_cells(row: Row, *, with_interval: bool, level: str | None) -> list[
     return [f"{row.interval}{own}" if row.interval else DASH] if with_interval else []
 
 
-def unsettled_rows(report: Report) -> list[Row]:
-    """List the judged metrics that may have lost more than they may, for all we know."""
-    return [row for row in judged_rows(report) if row.unsettled]
+def unproven_rows(report: Report) -> list[Row]:
+    """List the judged metrics that pass and may have lost more than they may, for all we know."""
+    return [row for row in judged_rows(report) if row.is_doubtful]
 
 
 def render_side(side: Side) -> str:
@@ -209,8 +227,19 @@ def passing_text(report: Report) -> str:
         if settle
         else ""
     )
-    text = f"{total}: {', '.join([*words, *kept])}.{more}"
+    text = f"{total}: {', '.join([*words, *kept])}.{_list_unproven(rows)}{more}"
     return f"{text} {sliced}" if sliced else text
+
+
+def _list_unproven(rows: list[Row]) -> str:
+    """Name the metrics of which a loss above the margin is not ruled out, and why."""
+    unproven = [row for row in rows if row.is_doubtful]
+    if not unproven:
+        return ""
+    phrases = [f"`{row.name}` {row.unproven}" for row in unproven[:_MOST_NAMES]]
+    more = len(unproven) - len(phrases)
+    phrases += [f"and {more} more"] if more else []
+    return f" Not proven safe: {'; '.join(phrases)}."
 
 
 def _name_passing(kind: Kind) -> str:
@@ -279,18 +308,10 @@ def _judged_row(verdict: MetricVerdict, change: MetricChange | None) -> Row:
         reasons=verdict.reasons,
         budget=verdict.budget,
         stale=change is not None and change.stale is not None,
-        unsettled=_is_unsettled(verdict, change),
+        unproven=verdict.unproven,
         more_rows=_find_more_rows(verdict, change),
         remark=change.evidence.reason if change and change.evidence else None,
     )
-
-
-def _is_unsettled(verdict: MetricVerdict, change: MetricChange | None) -> bool:
-    """Tell whether the interval reaches beyond the loss that is allowed."""
-    if change is None or change.base is None or verdict.kind is not Kind.INCONCLUSIVE:
-        return False
-    gain, margin = find_gain(change, verdict.rule), find_margin(verdict.rule, change.base)
-    return gain is not None and margin is not None and gain[0] < -margin
 
 
 def _find_more_rows(verdict: MetricVerdict, change: MetricChange | None) -> int | None:
@@ -329,8 +350,10 @@ def _plain_row(change: MetricChange) -> Row:
 
 def _describe_chance(interval: Interval) -> str:
     """Say whether noise may explain a change, by an interval that no correction widened."""
+    from mlgitops.inference.decision import is_rough
+
     text = "may be noise" if interval.low <= 0 <= interval.high else "beyond noise, taken alone"
-    return f"{text} (rough)" if interval.method.endswith(", rough") else text
+    return f"{text} (rough)" if is_rough(interval) else text
 
 
 def _thresholds(rule: Rule, base: float | None) -> tuple[float, ...]:

@@ -8,7 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlgitops.model import Kind, StageState, Verdict
-from mlgitops.render.blocks import MARKS, Detail, count_hidden, fold, render_count, render_table
+from mlgitops.render.blocks import (
+    MARKS,
+    UNPROVEN,
+    Detail,
+    count_hidden,
+    fold,
+    render_count,
+    render_table,
+)
 from mlgitops.render.changes import (
     COLUMN_HEAD,
     COST_HEAD,
@@ -70,7 +78,7 @@ def _slices(report: Report, detail: Detail) -> list[str]:
     rows = gap_rows(report)
     blocks = []
     for row in rows:
-        mark = MARKS[row.verdict]
+        mark = UNPROVEN if row.unproven else MARKS[row.verdict]
         blocks.append(f"{mark} **{escape_prose(row.name)}**: {escape_prose(describe_gap(row))}.")
         cells = [
             [escape_prose(name, cell=True), *numbers, escape_prose(result, cell=True)]

@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from mlgitops import __version__
 from mlgitops.model import ChartKind, Kind, StageState, Verdict
+from mlgitops.render.blocks import MARKS, UNPROVEN
 from mlgitops.render.changes import (
     COLUMN_HEAD,
     COST_HEAD,
@@ -37,6 +38,7 @@ from mlgitops.render.facts import (
     describe_other,
     explain_others,
     headline,
+    is_plain_pass,
     judged_rows,
     noise_notices,
     other_rows,
@@ -45,7 +47,6 @@ from mlgitops.render.facts import (
     render_version,
     shared_confidence,
     test_data_text,
-    unsettled_rows,
 )
 from mlgitops.render.forest import draw_budget, draw_gain, find_row_gain
 from mlgitops.render.numbers import DASH, render_plain, render_seconds
@@ -214,7 +215,8 @@ def _count(number: int, word: str) -> str:
 
 def _find_tone(report: Report) -> str:
     verdict = report.judgement.verdict if report.judgement else Verdict.SKIP
-    return "warn" if verdict is Verdict.PASS and unsettled_rows(report) else verdict.value
+    is_doubtful = verdict is Verdict.PASS and not is_plain_pass(report)
+    return "warn" if is_doubtful else verdict.value
 
 
 def _describe_deciding(report: Report) -> tuple[str, str] | None:
@@ -249,12 +251,11 @@ def _describe_side(side: Side, links: Links) -> dict[str, Any]:
 
 
 def _make_judged(row: Row, report: Report) -> Judged:
-    marks = {Verdict.PASS: "✅", Verdict.FAIL: "❌", Verdict.SKIP: ""}
     return Judged(
         row=row,
         drawing=_draw_row(row, report),
-        mark="⚠️" if row.unsettled else marks[row.verdict],
-        tone="warn" if row.unsettled else row.verdict.value,
+        mark=UNPROVEN if row.is_doubtful else MARKS[row.verdict],
+        tone="warn" if row.is_doubtful else row.verdict.value,
     )
 
 

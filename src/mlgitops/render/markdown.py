@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.model import Verdict
-from mlgitops.render.blocks import MARKS, Detail, count_hidden, render_table
+from mlgitops.render.blocks import MARKS, UNPROVEN, Detail, count_hidden, render_table
 from mlgitops.render.changes import describe_table
 from mlgitops.render.escape import escape_address, escape_code, escape_prose
 from mlgitops.render.facts import (
@@ -187,13 +187,13 @@ def _gap_cells(gap: GapRow, *, with_interval: bool) -> list[str]:
     return [
         name,
         *(gap.base, gap.head, gap.delta, *interval, limits),
-        f"{MARKS[gap.verdict]} {gap.result}",
+        f"{UNPROVEN if gap.unproven else MARKS[gap.verdict]} {gap.result}",
     ]
 
 
 def _judged_cells(row: Row, *, with_interval: bool, level: str | None) -> list[str]:
     interval = interval_cells(row, with_interval=with_interval, level=level)
-    result = f"{'⚠️' if row.unsettled else MARKS[row.verdict]} {row.result}"
+    result = f"{UNPROVEN if row.is_doubtful else MARKS[row.verdict]} {row.result}"
     limits = "; ".join(row.limits) or DASH
     name = escape_code(row.name, cell=True)
     return [name, row.base, row.head, row.delta, *interval, limits, result]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlgitops.model import Kind, Verdict
-from mlgitops.render.facts import find_row, unsettled_rows
+from mlgitops.render.facts import find_row, unproven_rows
 from mlgitops.render.numbers import DASH
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ def find_deciding(report: Report) -> Row | None:
     judgement = report.judgement
     if judgement is None or judgement.deciding is None:
         return None
-    unsettled = unsettled_rows(report)
-    if judgement.verdict is Verdict.PASS and unsettled:
-        return unsettled[0]
+    unproven = unproven_rows(report)
+    if judgement.verdict is Verdict.PASS and unproven:
+        return unproven[0]
     return find_row(report, judgement.deciding)
 
 

@@ -19,7 +19,14 @@ from mlgitops.render.numbers import (
     render_number,
     render_plain,
 )
-from mlgitops.slices.judge import find_slice_kind, may_exceed, name_group, name_rule
+from mlgitops.slices.judge import (
+    find_slice_kind,
+    judged_slices,
+    lost_too_much,
+    may_exceed,
+    name_group,
+    name_rule,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,10 +56,13 @@ class GapRow(Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...]
     facts: SliceFacts | None
     rule: SliceRule
+    unproven: int = 0  # judged groups that pass and may have lost more than they may
 
     @property
     def result(self) -> str:
         """Say in a few words how it went."""
+        if self.unproven:
+            return f"within limits, {_count(self.unproven, 'slice')} not proven safe"
         if self.verdict is Verdict.PASS:
             return "within limits"
         return "cannot be judged" if self.facts is None or self.facts.reason else "beyond limits"
@@ -117,6 +127,8 @@ def summarise_slices(report: Report) -> str:
     count = len(groups) + sum(omitted.values())
     broken = sum(row.verdict is Verdict.FAIL for row in rows)
     state = f"{broken} of {_count(len(rows), 'rule')} broken" if broken else _all_kept(len(rows))
+    unproven = count_unproven(report)
+    state += f", {unproven:,} not proven safe" if unproven else ""
     return f"{_count(count, 'slice')}: {state}"
 
 
@@ -125,11 +137,14 @@ def passing_slices(report: Report) -> str:
     rows = gap_rows(report)
     if not rows:
         return ""
-    hidden = sum(
-        may_exceed(found, row.rule) for row in rows if row.facts for found in judged_groups(row)
-    )
+    hidden = count_unproven(report)
     more = f"; {_count(hidden, 'slice')} may have lost more, noise hides it" if hidden else ""
     return f"{_all_kept(len(rows)).capitalize()}{more}."
+
+
+def count_unproven(report: Report) -> int:
+    """Count the groups of kept rules of which a loss above the margin is not ruled out."""
+    return sum(row.unproven for row in gap_rows(report))
 
 
 def judged_groups(row: GapRow) -> list[SliceResult]:
@@ -211,7 +226,15 @@ def _gap_row(verdict: SliceVerdict, facts: SliceFacts | None) -> GapRow:
         reasons=verdict.reasons,
         facts=facts,
         rule=rule,
+        unproven=_count_doubts(verdict, facts),
     )
+
+
+def _count_doubts(verdict: SliceVerdict, facts: SliceFacts | None) -> int:
+    """Count the judged groups that may have lost more than a kept rule allows."""
+    if facts is None or verdict.verdict is not Verdict.PASS:
+        return 0
+    return sum(may_exceed(found, verdict.rule) for found in judged_slices(verdict.rule, facts))
 
 
 def _describe_gap(row: GapRow) -> str:
@@ -259,7 +282,10 @@ def _slice_result(found: SliceResult, rule: SliceRule) -> str:
     if found.head is None:
         return f"not judged: {found.reason}"
     kind = find_slice_kind(found, rule)
-    return "" if kind in (Kind.UNCHANGED, Kind.CHANGED, Kind.ADDED) else kind.value
+    word = "" if kind in (Kind.UNCHANGED, Kind.CHANGED, Kind.ADDED) else kind.value
+    is_open = may_exceed(found, rule) and not lost_too_much(found, rule)
+    doubt = "not proven safe" if is_open else ""
+    return ", ".join(part for part in (word, doubt) if part)
 
 
 def _describe_ends(found: SliceResult) -> str:

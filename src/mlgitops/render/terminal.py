@@ -12,6 +12,7 @@ from mlgitops.render.facts import (
     describe_other,
     explain_others,
     headline,
+    is_plain_pass,
     judged_rows,
     noise_notices,
     other_rows,
@@ -70,7 +71,9 @@ def render_terminal(report: Report, console: Console) -> None:
 def _print_answer(report: Report, screen: RichConsole) -> None:
     verdict = report.judgement.verdict if report.judgement else Verdict.SKIP
     base, head = render_side(report.base), render_side(report.head)
-    screen.print(headline(report), style=f"bold {_COLOURS[verdict]}")
+    is_doubtful = verdict is Verdict.PASS and not is_plain_pass(report)
+    colour = _COLOURS[Verdict.SKIP if is_doubtful else verdict]
+    screen.print(headline(report), style=f"bold {colour}")
     dirty = " with changes on disk" if report.head.dirty else ""
     screen.print(f"base {base} → head {head}{dirty}, {test_data_text(report)}", style="dim")
     failures = report.judgement.failures if report.judgement else ()
@@ -93,7 +96,7 @@ def _print_judged(rows: Sequence[Row], screen: RichConsole) -> None:
     table = _table([*head, "limit", "result"])
     for row in rows:
         interval = [row.interval or DASH] if with_interval else []
-        result = f"{'✗' if row.verdict is Verdict.FAIL else '✓'} {row.result}"
+        result = f"{_sign(row.verdict, is_proven=not row.is_doubtful)} {row.result}"
         cells = [row.base, row.head, row.delta, *interval, "; ".join(row.limits) or DASH, result]
         table.add_row(*_cells([row.name, *cells]), style=_row_style(row))
     screen.print()
@@ -101,13 +104,21 @@ def _print_judged(rows: Sequence[Row], screen: RichConsole) -> None:
 
 
 def _row_style(row: Row) -> str | None:
+    if row.is_doubtful:
+        return _COLOURS[Verdict.SKIP]
     return "red" if row.verdict is Verdict.FAIL else None
+
+
+def _sign(verdict: Verdict, *, is_proven: bool) -> str:
+    if verdict is Verdict.FAIL:
+        return "✗"
+    return "✓" if is_proven else "!"
 
 
 def _print_slices(report: Report, screen: RichConsole) -> None:
     """Print each slice rule, and the groups that it was judged by."""
     for row in gap_rows(report):
-        sign = "✗" if row.verdict is Verdict.FAIL else "✓"
+        sign = _sign(row.verdict, is_proven=not row.unproven)
         style = "red" if row.verdict is Verdict.FAIL else "bold"
         screen.print(f"\n{sign} {_plain(f'{row.name}: {describe_gap(row)}')}", style=style)
         cells = slice_rows(row)

@@ -154,8 +154,7 @@ def _break_margin(
         if found.delta is None:
             continue  # base has no predictions yet
         loss = -found.delta if better else found.delta
-        kind = find_slice_kind(found, rule)
-        if kind is Kind.WORSENED and exceeds(loss, margin, found.base, found.head):
+        if lost_too_much(found, rule):
             text = f"{name_rule(rule)}: {name_group(found.group)} lost more than the {margin:.10g}"
             lost.append((loss, found.group, f"{text} that a group may lose"))
         elif is_strict and may_exceed(found, rule):
@@ -174,9 +173,25 @@ def exceeds(loss: float, margin: float, base: float | None, head: float | None) 
     return loss > margin + 4 * math.ulp(max(abs(base or 0.0), abs(head or 0.0)))
 
 
-def may_exceed(found: SliceResult, rule: SliceRule) -> bool:
-    """Tell whether a group may have lost more than it may, for all the interval says."""
-    if found.interval is None or rule.max_worsening is None:
+def lost_too_much(found: SliceResult, rule: SliceRule) -> bool:
+    """Tell whether a group lost more than it may, beyond noise where that was estimated."""
+    margin, delta = rule.max_worsening, found.delta
+    if margin is None or delta is None:
         return False
-    worst = found.interval.low if is_greater_better(rule.metric) else -found.interval.high
-    return find_slice_kind(found, rule) is Kind.INCONCLUSIVE and worst < -rule.max_worsening
+    loss = -delta if is_greater_better(rule.metric) else delta
+    is_worse = find_slice_kind(found, rule) is Kind.WORSENED
+    return is_worse and exceeds(loss, margin, found.base, found.head)
+
+
+def may_exceed(found: SliceResult, rule: SliceRule) -> bool:
+    """Tell whether a group may have lost more than it may, for all the interval says.
+
+    Whatever the word for its change: a loss that is certain, and within the margin by the plain
+    numbers, may be above it all the same.
+    """
+    better = is_greater_better(rule.metric)
+    if found.interval is None or rule.max_worsening is None or better is None:
+        return False
+    from mlgitops.inference.decision import is_within
+
+    return not is_within(found.interval, greater_is_better=better, margin=rule.max_worsening)

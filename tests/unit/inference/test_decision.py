@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlgitops.inference import decide_kind, required_rows
+from mlgitops.inference import counts, decide_kind, names, required_rows
 from mlgitops.inference.decision import holm_confidence
 from mlgitops.model import Interval, Kind
 
@@ -149,3 +149,25 @@ def test_intervals_at_holms_levels_leave_out_zero_exactly_where_holm_rejects(
 def test_a_single_metric_keeps_the_policys_confidence() -> None:
     """With one metric there is nothing to correct."""
     assert holm_confidence({"a": lambda _: (-1, 1)}, 0.95) == {"a": pytest.approx(0.95)}
+
+
+def test_a_rough_interval_is_never_equivalent() -> None:
+    """What is not shown to hold proves no equivalence; the other words stay."""
+    rough = Interval(low=-0.002, high=0.003, confidence=0.95, method="jackknife, rough")
+    assert decide_kind(rough, greater_is_better=True, margin=0.005) is INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("margin", "kind"), [(None, "unchanged"), (0.01, "unchanged"), (0.02, "equivalent")]
+)
+def test_models_that_answer_alike_are_unchanged_until_the_rows_show_more(
+    margin: float | None, kind: str
+) -> None:
+    """With too few rows to rule out a loss above the margin, equal answers prove nothing."""
+    alike = Interval(low=-0.015, high=0.015, confidence=0.95, method="identical, score")
+    assert decide_kind(alike, greater_is_better=True, margin=margin).value == kind
+
+
+def test_names_and_methods_of_counts_are_the_same() -> None:
+    """The names that judge knows without numpy are those that have a method."""
+    assert set(counts.METRICS) == names.COUNTS
