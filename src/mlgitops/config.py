@@ -177,7 +177,7 @@ def _read_policy(document: object, check: _Checker) -> Policy:
 
 def _read_version(value: object, place: Place, check: _Checker) -> int:
     if value != 1 or isinstance(value, bool):
-        check.mistake(place, f"version must be 1, not {str(value)[:20]}", "write `version: 1`")
+        check.mistake(place, f"version must be 1, not {_kind(value)}", "write `version: 1`")
     return 1
 
 

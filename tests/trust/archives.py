@@ -74,6 +74,7 @@ ARCHIVES: dict[str, bytes] = {
     "a device": pack((NAME, CONTENT), mode=0o020666),
     "a pipe": pack((NAME, CONTENT), mode=0o010644),
     "a comment": pack((NAME, CONTENT), comment=b"hello"),
+    "a comment declared": set_end(GOOD, 20, 5),
     "bzip2": pack((NAME, CONTENT), method=zipfile.ZIP_BZIP2),
     "lzma": pack((NAME, CONTENT), method=zipfile.ZIP_LZMA),
     "an unknown method": set_field(GOOD, 10, 99, 2),

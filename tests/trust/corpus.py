@@ -109,9 +109,13 @@ POLICIES: dict[str, bytes] = {
     "an absolute file": _policy("files: {predictions: /etc/hostname}"),
     "a file of numbers": _policy("files: {test_data: 1}"),
     "slices as mapping": _policy("slices: {}"),
-    "a slice of nothing": _policy("slices: [{by: [], metric: accuracy, max_value: 1}]"),
+    "a slice of nothing": _policy(
+        "slices: [{by: [], metric: accuracy, statistic: difference, max_value: 1}]"
+    ),
     "a slice without limit": _policy("slices: [{by: [a], metric: accuracy}]"),
-    "a slice of an unknown metric": _policy("slices: [{by: [a], metric: magic, max_value: 1}]"),
+    "a slice of an unknown metric": _policy(
+        "slices: [{by: [a], metric: magic, statistic: difference, max_value: 1}]"
+    ),
     "a minimum of no rows": _policy(
         "slices: [{by: [a], metric: accuracy, statistic: difference, max_value: 1, min_rows: 0}]"
     ),

@@ -1,21 +1,25 @@
-"""Hostile input of every kind: refused in one line, nothing written, in little time and memory."""
+"""Hostile input of every kind: refused for the one reason that it must be, nothing written.
+
+What it costs is recorded, and printed by `make trust`: a slow machine is not a failure.
+"""
 
 from __future__ import annotations
 
 import functools
+import hashlib
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 from trust.corpus import CORPUS
 from trust.measured import run_measured
+from trust.reasons import REASONS
 from trust.ways import WAYS, make_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-MAX_SECONDS = 2.0
-MAX_MEGABYTES = 200.0
 CASES = [(kind, name) for kind, table in CORPUS.items() for name in table]
 
 
@@ -40,7 +44,7 @@ def take_snapshot(folder: Path) -> dict[str, bytes]:
 def test_it_is_refused(
     kind: str, name: str, project: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """Exit code 2, one reason and no traceback, nothing written, within 2 s and 200 MB."""
+    """Exit code 2, the reason of this case and no traceback, nothing written."""
     before = take_snapshot(project)
     ending = run_measured(WAYS[kind], project, CORPUS[kind][name])
     written = {
@@ -53,9 +57,24 @@ def test_it_is_refused(
     assert ending.code == 2, ending.text[:2000]
     assert "Traceback" not in ending.text
     assert any(sign in ending.text for sign in ("error: ", "Could not decide")), ending.text[:500]
+    commented = "Could not decide" in ending.text
+    text = read_plain(ending.text) if commented else ending.text
+    assert REASONS[kind][name] in text, text[:2000]
     assert list(written.values()) in ([], [CORPUS[kind][name]]) or kind == "policy", list(written)
-    assert ending.seconds < MAX_SECONDS
-    assert ending.megabytes < MAX_MEGABYTES
+    record_property("payload", hashlib.sha256(CORPUS[kind][name]).hexdigest())
+    record_property("reason", REASONS[kind][name])
+
+
+def read_plain(text: str) -> str:
+    """Return what a reader of the printed Markdown sees: no escapes, no breaks between letters."""
+    return re.sub(r"\\(?=[!-/:-@\[-`{-~])", "", text).replace("\u200b", "")
+
+
+def test_each_case_has_one_reason_and_each_reason_a_case() -> None:
+    """The table and the corpus name the same cases."""
+    assert {kind: set(table) for kind, table in REASONS.items()} == {
+        kind: set(table) for kind, table in CORPUS.items()
+    }
 
 
 def test_the_same_ways_accept_what_is_sound(project: Path) -> None:

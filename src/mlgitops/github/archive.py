@@ -58,7 +58,7 @@ def _check_end(data: bytes, where: str) -> None:
     if end[4:8] != b"\0\0\0\0" or end[20:] != b"\0\0":
         raise MlgitopsError("an archive in parts, or with a comment", where=where)
     if end[8:10] != end[10:12] or end[8:10] != b"\x01\0":
-        count = int.from_bytes(end[10:12], "little")
+        count = max(int.from_bytes(end[at : at + 2], "little") for at in (8, 10))
         raise MlgitopsError(f"{count} members instead of one", where=where)
     size, start = int.from_bytes(end[12:16], "little"), int.from_bytes(end[16:20], "little")
     if start + size + _END_BYTES != len(data):

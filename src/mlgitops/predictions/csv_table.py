@@ -121,8 +121,10 @@ def _parse_header(sample: str, where: str) -> list[str]:
     line, _, rest = sample.partition("\n")
     try:
         names = next(csv.reader([line.rstrip("\r").encode("latin-1").decode("utf-8-sig")]), [])
-    except (UnicodeDecodeError, csv.Error):
+    except UnicodeDecodeError:
         raise MlgitopsError("The header is not UTF-8 text", where=where, hint=FORMAT) from None
+    except csv.Error as error:
+        raise MlgitopsError(f"The header is no CSV: {error}", where=where, hint=FORMAT) from None
     names = [name.strip() for name in names]
     check_header(names, where)
     if not rest.strip():
