@@ -53,7 +53,7 @@ def _diff_metric(name: str, path: str, base: MetricSet, head: MetricSet) -> Metr
         base=one,
         head=two,
         delta=delta,
-        relative_delta=_relate(delta, one),
+        relative_delta=relate(delta, one),
         reason=reason,
     )
 
@@ -69,7 +69,7 @@ def _find_reason(name: str, base: MetricSet, head: MetricSet) -> str | None:
     return " and ".join(reasons)[:_MAX_TEXT] or None
 
 
-def _relate(delta: float | None, base: float | None) -> float | None:
+def relate(delta: float | None, base: float | None) -> float | None:
     """Return ``delta`` as a fraction of abs(base); None when that is no number."""
     if delta is None or not base:
         return None

@@ -16,6 +16,7 @@ from mlgitops.errors import MlgitopsError
 from mlgitops.judge import is_untouched, match_metric
 from mlgitops.model import Evidence, TestData
 from mlgitops.sides import fetch_missing
+from mlgitops.verification.consistency import leaves_out_change
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     Place = tuple[str, str]  # a metric's file and name
 
 _MAX_TEXT = 500
-#: How far a stored metric may lie from what the predictions say, as a part of its size.
-_ROUNDING = 1e-6
 
 
 def add_evidence(
@@ -263,9 +262,8 @@ def _attach(change: MetricChange, evidence: Evidence | None) -> MetricChange:
     """Attach evidence; an interval that does not fit the stored metric is not believed."""
     if evidence is None:
         return change
-    interval, delta = evidence.interval, change.delta or 0.0
-    slack = _ROUNDING * max(abs(change.base or 0), abs(change.head or 0))
-    if interval and not interval.low - slack <= delta <= interval.high + slack:
+    interval = evidence.interval
+    if interval and leaves_out_change(change, interval):
         reason = (
             f"its change lies outside of what the predictions say ({interval.low:.4g} to "
             f"{interval.high:.4g}): the two may not be of the same run"

@@ -8,12 +8,30 @@ import pytest
 from dvc_project import DvcProject
 from integration.compared import Outcome
 
+from mlgitops import comparison
 from mlgitops.cli import run
+from mlgitops.model import Policy
+from mlgitops.verification.consistency import find_contradictions
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from builders import GitRepository
+
+    from mlgitops.model import Report
+
+
+@pytest.fixture(autouse=True)
+def _consistent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hold every report that `compare` makes here against itself: an honest one is consistent."""
+    judge = comparison._judge
+
+    def check(report: Report, policy: Policy | None, *rest: Any) -> Report:  # noqa: ANN401
+        judged = judge(report, policy, *rest)
+        assert find_contradictions(judged, policy or Policy()) == []
+        return judged
+
+    monkeypatch.setattr(comparison, "_judge", check)
 
 
 @pytest.fixture

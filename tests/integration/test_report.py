@@ -45,7 +45,7 @@ def write_report(folder: Path, head: float) -> None:
         "key": "model",
         "base": {"sha": BASE},
         "head": {"sha": HEAD},
-        "test_data": "same",
+        "test_data": "unknown",
         "metrics": [metric],
     }
     (folder / "report.json").write_text(json.dumps(report))

@@ -52,7 +52,7 @@ class Pullrequest:
         """Write a report of one metric that was 0.5 at base, and the event."""
         metric = {"name": "score", "path": "m", "base": 0.5, "head": head, "delta": head - 0.5}
         sides = {"base": {"sha": self.base}, "head": {"sha": self.head}}
-        report = {"schema": 1, "key": "model", "test_data": "same", "metrics": [metric], **sides}
+        report = {"schema": 1, "key": "model", "test_data": "unknown", "metrics": [metric], **sides}
         (self.folder / "report.json").write_text(json.dumps(report))
         repo = {"full_name": REPOSITORY}
         pull = {

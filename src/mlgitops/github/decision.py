@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mlgitops.config import parse_policy
-from mlgitops.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNDECIDED, MlgitopsError
+from mlgitops.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNDECIDED, MistakesError, MlgitopsError
 from mlgitops.github.checks import Annotation, Check
 from mlgitops.github.comment import MAX_BODY_BYTES
 from mlgitops.github.jobs import Obstacle  # noqa: TC001 - msgspec reads it while running
@@ -24,6 +24,7 @@ from mlgitops.render.facts import headline
 from mlgitops.render.markdown import render_comment
 from mlgitops.render.waiver import describe_waiving, title_waiver
 from mlgitops.report import parse_report
+from mlgitops.verification.consistency import find_contradictions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +45,7 @@ _CONCLUSIONS = {
     UNDECIDED: "failure",
 }
 _MAX_ANNOTATIONS = 200
+_MAX_CONTRADICTIONS, _MAX_TEXT = 10, 500
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,10 +116,27 @@ def decide(
         report = parse_report(data)
         check_identity(report, event, key=key)
         rules = parse_policy(policy, where=where)
+        refuse_contradictions(find_contradictions(report, rules), "the report contradicts itself")
         waivable = rules.waivers is Waivers.ALLOWED
         return Decision(report=judge_report(report, rules), waivable=waivable)
     except MlgitopsError as error:
         return Decision(problem=str(error))
+
+
+def refuse_contradictions(contradictions: Sequence[str], what: str) -> None:
+    """Refuse a report of which one word cannot be believed: then no other is, either.
+
+    ``what`` begins the message. Raises :class:`MlgitopsError` naming the contradictions.
+    """
+    if not contradictions:
+        return
+    named = list(contradictions[:_MAX_CONTRADICTIONS])
+    if len(contradictions) > len(named):
+        named.append(f"and {len(contradictions) - len(named)} more")
+    errors = [MlgitopsError(text[:_MAX_TEXT]) for text in named]
+    raise MistakesError(
+        f"{what}, so nothing of it was judged:", errors, hint="run the workflow again"
+    )
 
 
 def check_identity(report: Report, event: Event, *, key: str) -> None:

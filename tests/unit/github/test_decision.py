@@ -56,7 +56,7 @@ def make_report(score: float = 0.5, **changes: Any) -> bytes:  # noqa: ANN401
         "key": "model",
         "base": {"sha": BASE},
         "head": {"sha": HEAD},
-        "test_data": "same",
+        "test_data": "unknown",
         "metrics": [metric, size],
         **changes,
     }
