@@ -76,9 +76,15 @@ def compare(
         head=msgspec.structs.replace(head, test_data=report.head.test_data),
         tables=tables,
         cost=cost,
-        notices=tuple([*notices, *two.stale.notices, *one.notices, *two.notices][:_MAX_NOTICES]),
+        notices=_limit_notices([*notices, *two.stale.notices, *one.notices, *two.notices]),
     )
     return fit_report(_add_plots(_judge(report, policy, one, two, console), known, one, two))
+
+
+def _limit_notices(notices: list[str]) -> tuple[str, ...]:
+    lost = len(notices) - _MAX_NOTICES
+    more = [f"{lost} more notices are left out."] if lost > 0 else []
+    return (*notices[:_MAX_NOTICES], *more)
 
 
 def _read_policy(base: SideFiles, head: SideFiles, path: str, notices: list[str]) -> Policy | None:

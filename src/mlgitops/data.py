@@ -30,8 +30,18 @@ def parse_pointer(document: dict[str, Value]) -> list[tuple[str, DataVersion]]:
 def read_version(item: dict[str, Value]) -> DataVersion:
     """Read hash, size in bytes and number of files from one entry of `outs` or `deps`."""
     kind = next((key for key in _HASHES if isinstance(item.get(key), (str, int))), None)
-    digest = f"{kind}:{item[kind]}"[:_MAX_HASH] if kind else "unknown"
-    return DataVersion(hash=digest, size=_count(item.get("size")), files=_count(item.get("nfiles")))
+    digest = f"{kind}:{item[kind]}" if kind else "unknown"
+    size, files = _count(item.get("size")), _count(item.get("nfiles"))
+    return DataVersion(hash=_shorten(digest), size=size, files=files)
+
+
+def _shorten(digest: str) -> str:
+    """Put a hash in an over-long one's place: cut short, two of them could look the same."""
+    if len(digest) <= _MAX_HASH:
+        return digest
+    from hashlib import sha256
+
+    return f"{digest.partition(':')[0]}:sha256-{sha256(digest.encode()).hexdigest()}"
 
 
 def _count(value: Value) -> int | None:

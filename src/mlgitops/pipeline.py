@@ -9,13 +9,13 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from mlgitops.data import parse_pointer, read_version
 from mlgitops.errors import MlgitopsError
 from mlgitops.params import flatten_params
 from mlgitops.parsing import Value, parse_json, parse_toml, parse_yaml
-from mlgitops.templating import UnresolvedError, expand, expand_stages
+from mlgitops.templating import Budget, UnresolvedError, expand, expand_stages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,13 +63,31 @@ class Pipeline(Struct, kw_only=True):
     plots: set[str] = set()
     pointers: dict[str, DataVersion] = {}  # from .dvc files
     notices: list[str] = []
+    #: What could not be read, so that its metrics are not known: "stage `x` of `dvc.yaml`".
+    unread: list[str] = []
+    budget: Budget = field(default_factory=Budget)  # what its stages may still come to
+    recorded: dict[str, DataVersion] | None = None  # of all locks and pointers, once asked for
 
     def find_version(self, path: str) -> DataVersion | None:
         """Find what dvc.lock or a .dvc file says of ``path``."""
-        for lock in self.locks.values():
-            if path in lock.outs:
-                return lock.outs[path]
-        return self.pointers.get(path)
+        return self._record().get(path)
+
+    def find_folder(self, path: str) -> tuple[str, DataVersion] | None:
+        """Find the folder around ``path`` that DVC keeps as a whole, and its version."""
+        folder = posixpath.dirname(path)
+        while folder:
+            version = self.find_version(folder)
+            if version is not None:
+                return folder, version
+            folder = posixpath.dirname(folder)
+        return None
+
+    def _record(self) -> dict[str, DataVersion]:
+        if self.recorded is None:
+            self.recorded = dict(self.pointers)
+            for lock in reversed(self.locks.values()):
+                self.recorded.update(lock.outs)
+        return self.recorded
 
 
 def read_pipeline(files: dict[str, str], read: Read) -> Pipeline:
@@ -114,6 +132,7 @@ def _add_definition(
 ) -> None:
     """Take what a dvc.yaml declares."""
     folder = posixpath.dirname(path)
+    pipeline.budget.where = path
     scope = _read_scope(document.get("vars"), folder, read, pipeline)
     stages = document.get("stages") or {}
     if not isinstance(stages, dict):
@@ -121,22 +140,31 @@ def _add_definition(
     for name, body in stages.items():
         if not isinstance(body, dict):
             raise MlgitopsError(f"stage {name[:80]!r} must be a mapping", where=path)
+        templated = "${" in str(body)
         try:
-            for full, stage in expand_stages(name, body, scope):
-                if isinstance(stage, dict):
-                    templated = "${" in str(body)
-                    _add_stage(full, stage, path, pipeline, templated=templated)
+            for full, stage in expand_stages(name, body, scope, pipeline.budget):
+                if not isinstance(stage, dict):
+                    raise MlgitopsError(f"stage {full[:80]!r} must be a mapping", where=path)
+                _add_stage(full, stage, path, pipeline, templated=templated)
         except UnresolvedError as error:
+            pipeline.unread.append(f"stage `{name[:80]}` of `{path}`")
             pipeline.notices.append(
                 f"`{path}`: stage `{name}` was not read, `${{{error}}}` is not known."
             )
-    for kind, found in (
-        ("metrics", pipeline.metrics),
-        ("params", pipeline.params),
-        ("plots", pipeline.plots),
-    ):
-        for entry, _ in _entries(_try_expand(document.get(kind), scope)):
-            _put(found, folder, entry)
+    for entry, _ in _entries(_try_expand(document.get("metrics"), scope, pipeline.budget)):
+        _put_metric(pipeline, path, folder, entry)
+    for kind, files in (("params", pipeline.params), ("plots", pipeline.plots)):
+        for entry, _ in _entries(_try_expand(document.get(kind), scope, pipeline.budget)):
+            _put(files, folder, entry)
+
+
+def _put_metric(pipeline: Pipeline, path: str, folder: str, entry: str) -> None:
+    """Add a metrics file that the dvc.yaml at ``path`` declares; one that is not read is told."""
+    if _put(pipeline.metrics, folder, entry):
+        return
+    pipeline.unread.append(f"`{entry[:80]}`, which `{path}` declares,")
+    problem = "it is not known what `${...}` in it is" if "${" in entry else "it leads elsewhere"
+    pipeline.notices.append(f"`{path}`: the metrics file `{entry[:80]}` was not read, {problem}.")
 
 
 def _add_stage(
@@ -147,7 +175,7 @@ def _add_stage(
     plots = [entry for entry, _ in _entries(body.get("plots"))]
     outs = [entry for entry, _ in _entries(body.get("outs"))]
     for entry in metrics:
-        _put(pipeline.metrics, folder, entry)
+        _put_metric(pipeline, path, folder, entry)
     for entry in plots:
         _put(pipeline.plots, folder, entry)
     for entry, _ in _param_files(body.get("params")):
@@ -292,9 +320,9 @@ def _parse_vars(data: bytes, path: str) -> dict[str, Value]:
     return values if isinstance(values, dict) else {}
 
 
-def _try_expand(value: Value, scope: dict[str, Value]) -> Value:
+def _try_expand(value: Value, scope: dict[str, Value], budget: Budget) -> Value:
     try:
-        return expand(value, scope)
+        return expand(value, scope, budget)
     except UnresolvedError:
         return value
 
@@ -326,10 +354,13 @@ def _list(value: Value) -> list[Value]:
     return [] if value is None else [value]
 
 
-def _put(found: set[str], folder: str, entry: str) -> None:
+def _put(files: set[str], folder: str, entry: str) -> bool:
+    """Add a file unless it lies outside of the project, or its name is not known."""
     place = join_path(folder, entry)
-    if place is not None and "${" not in place:
-        found.add(place)
+    if place is None or "${" in place:
+        return False
+    files.add(place)
+    return True
 
 
 def _places(folder: str, entries: list[str]) -> tuple[str, ...]:

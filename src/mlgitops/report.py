@@ -17,6 +17,8 @@ from mlgitops.parsing import parse_json
 from mlgitops.slices.metrics import find_statistic
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from mlgitops.model import MetricChange, SliceFacts, TableChange
 
 #: A report holds at most this many bytes; :func:`fit_report` leaves rows out to stay within.
@@ -77,10 +79,9 @@ def encode_schema() -> bytes:
 def _keep_rows(report: Report, keep: int) -> Report:
     """Return the report with at most ``keep`` rows of each sort, judged metrics aside."""
     judged = report.judgement.metrics if report.judgement else ()
-    names = {(verdict.path, verdict.name) for verdict in judged}
-    names |= {(verdict.path, verdict.name.partition(":")[2]) for verdict in judged}
-    gated = [change for change in report.metrics if (change.path, change.name) in names]
-    others = [change for change in report.metrics if (change.path, change.name) not in names]
+    names = {verdict.name for verdict in judged}
+    gated = [change for change in report.metrics if _is_named(change, names)]
+    others = [change for change in report.metrics if not _is_named(change, names)]
     others = sorted(others, key=_telling)[:keep]
     metrics = tuple(sorted([*gated, *others], key=lambda change: (change.path, change.name)))
     tables = tuple(_keep_columns(table, keep // 20) for table in report.tables)
@@ -97,6 +98,11 @@ def _keep_rows(report: Report, keep: int) -> Report:
     return msgspec.structs.replace(
         report, metrics=metrics, omitted=omitted, tables=tables, slices=slices, **kept
     )
+
+
+def _is_named(change: MetricChange, names: Collection[str]) -> bool:
+    """Tell whether the policy means ``change``, be it one of several that it could mean."""
+    return change.name in names or f"{change.path}:{change.name}" in names
 
 
 def _keep_columns(table: TableChange, keep: int) -> TableChange:

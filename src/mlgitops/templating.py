@@ -9,13 +9,19 @@ import itertools
 import re
 from typing import TYPE_CHECKING
 
+from mlgitops.errors import MlgitopsError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mlgitops.parsing import Value
 
-#: Stages that one `foreach` or `matrix` may make.
-MAX_STAGES = 1_000
+#: What the stages of one project may come to: their number, the values in them, and the
+#: characters that `${...}` puts there. Over a limit nothing is read: half of a pipeline would
+#: pass for all of it.
+MAX_STAGES = 20_000
+MAX_VALUES = 2_000_000
+MAX_TEXT = 2**26
 _REFERENCE = re.compile(r"(?<!\\)\$\{\s*([^}\s]+)\s*\}")
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
 
@@ -24,48 +30,100 @@ class UnresolvedError(LookupError):
     """A `${...}` names something that was not found."""
 
 
-def expand(value: Value, scope: dict[str, Value]) -> Value:
-    """Replace every `${...}` in ``value`` by what it names in ``scope``.
+class Budget:
+    """How much of a project's limits its stages have left."""
 
-    Raises :class:`UnresolvedError` with the reference that is not there.
+    def __init__(self) -> None:
+        self.where = "dvc.yaml"  # which file is read now
+        self._stages, self._values, self._text = MAX_STAGES, MAX_VALUES, MAX_TEXT
+
+    def take_stage(self) -> None:
+        """Count one stage; raises :class:`MlgitopsError` when there are too many."""
+        self._stages -= 1
+        if self._stages < 0:
+            raise self._refuse(f"its pipeline has over {MAX_STAGES:,} stages")
+
+    def take(self, value: Value) -> Value:
+        """Count a value and all that it holds; raises :class:`MlgitopsError` over a limit."""
+        waiting = [value]
+        while waiting:
+            item = waiting.pop()
+            self._values -= 1
+            if isinstance(item, dict):
+                waiting += [*item, *item.values()]
+            elif isinstance(item, list):
+                waiting += item
+            elif isinstance(item, str):
+                self._text -= len(item)
+            if self._values < 0 or self._text < 0:
+                text = f"{MAX_VALUES:,} values or {MAX_TEXT:,} characters"
+                raise self._refuse(f"its stages come to over {text}")
+        return value
+
+    def _refuse(self, problem: str) -> MlgitopsError:
+        hint = "nothing was read: give it fewer stages, or make several projects of it"
+        return MlgitopsError(problem, where=self.where, hint=hint)
+
+
+def expand(value: Value, scope: dict[str, Value], budget: Budget | None = None) -> Value:
+    """Replace every `${...}` in ``value`` by what it names in ``scope``, within ``budget``.
+
+    Raises :class:`UnresolvedError` with the reference that is not there, and
+    :class:`MlgitopsError` when it comes to more than is left.
 
     >>> expand(["out/${a.b}.json"], {"a": {"b": 1}})
     ['out/1.json']
     """
+    budget = budget or Budget()
     if isinstance(value, str):
-        return _expand_text(value, scope)
+        return budget.take(_expand_text(value, scope))
     if isinstance(value, list):
-        return [expand(item, scope) for item in value]
+        return [expand(item, scope, budget) for item in value]
     if isinstance(value, dict):
-        return {str(_expand_text(key, scope)): expand(item, scope) for key, item in value.items()}
+        return {
+            str(budget.take(_expand_text(key, scope))): expand(item, scope, budget)
+            for key, item in value.items()
+        }
     return value
 
 
 def expand_stages(
-    name: str, body: dict[str, Value], scope: dict[str, Value]
+    name: str, body: dict[str, Value], scope: dict[str, Value], budget: Budget | None = None
 ) -> Iterator[tuple[str, Value]]:
-    """Yield the stages that ``body`` stands for: one, or one per item of foreach or matrix."""
+    """Yield the stages that ``body`` stands for: one, or one per item of foreach or matrix.
+
+    Raises :class:`MlgitopsError` when they come to more than ``budget`` has left.
+    """
+    budget = budget or Budget()
     if "foreach" in body:
-        items = expand(body["foreach"], scope)
-        if isinstance(items, dict):
-            pairs = [(key, {"key": key, "item": item}) for key, item in items.items()]
-        elif isinstance(items, list):
-            pairs = [(_label(item, at), {"item": item}) for at, item in enumerate(items)]
-        else:
-            raise UnresolvedError(str(body["foreach"])[:100])
-        for label, extra in pairs[:MAX_STAGES]:
-            yield f"{name}@{label}", expand(body.get("do"), {**scope, **extra})
-        return
-    if "matrix" in body:
-        yield from _expand_matrix(name, body, scope)
-        return
-    yield name, expand(body, scope)
+        expanding = _expand_foreach(name, body, scope, budget)
+    elif "matrix" in body:
+        expanding = _expand_matrix(name, body, scope, budget)
+    else:
+        expanding = iter([(name, body, scope)])
+    for label, inner, names in expanding:
+        budget.take_stage()
+        yield label, expand(inner, names, budget)
+
+
+def _expand_foreach(
+    name: str, body: dict[str, Value], scope: dict[str, Value], budget: Budget
+) -> Iterator[tuple[str, Value, dict[str, Value]]]:
+    items = expand(body["foreach"], scope, budget)
+    if isinstance(items, dict):
+        pairs = [(key, {"key": key, "item": item}) for key, item in items.items()]
+    elif isinstance(items, list):
+        pairs = [(_label(item, at), {"item": item}) for at, item in enumerate(items)]
+    else:
+        raise UnresolvedError(str(body["foreach"])[:100])
+    for label, extra in pairs:
+        yield f"{name}@{label}", body.get("do"), {**scope, **extra}
 
 
 def _expand_matrix(
-    name: str, body: dict[str, Value], scope: dict[str, Value]
-) -> Iterator[tuple[str, Value]]:
-    axes = expand(body["matrix"], scope)
+    name: str, body: dict[str, Value], scope: dict[str, Value], budget: Budget
+) -> Iterator[tuple[str, Value, dict[str, Value]]]:
+    axes = expand(body["matrix"], scope, budget)
     if not isinstance(axes, dict) or not all(isinstance(axis, list) for axis in axes.values()):
         raise UnresolvedError(str(body["matrix"])[:100])
     rest = {key: value for key, value in body.items() if key != "matrix"}
@@ -74,10 +132,10 @@ def _expand_matrix(
         for key, axis in axes.items()
         if isinstance(axis, list)
     ]
-    for combination in itertools.islice(itertools.product(*labelled), MAX_STAGES):
+    for combination in itertools.product(*labelled):
         item = dict(zip(axes, (value for _, value in combination), strict=True))
         label = "-".join(text for text, _ in combination)
-        yield f"{name}@{label}", expand(rest, {**scope, "item": item, "key": label})
+        yield f"{name}@{label}", rest, {**scope, "item": item, "key": label}
 
 
 def _label(item: Value, other: object) -> str:

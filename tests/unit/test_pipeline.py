@@ -7,7 +7,7 @@ import pytest
 from mlgitops.errors import MlgitopsError
 from mlgitops.model import DataVersion
 from mlgitops.pipeline import Pipeline, join_path, read_pipeline
-from mlgitops.templating import MAX_STAGES, UnresolvedError, expand, expand_stages
+from mlgitops.templating import MAX_STAGES, UnresolvedError, expand
 
 
 def read(**files: str) -> Pipeline:
@@ -135,11 +135,83 @@ def test_paths_stay_inside(folder: str, path: str, joined: str | None) -> None:
     assert join_path(folder, path) == joined
 
 
-def test_a_grid_has_an_end() -> None:
-    """A matrix of a million combinations makes a bounded number of stages."""
-    axes = {name: list(range(100)) for name in "abc"}
-    found = list(expand_stages("g", {"matrix": axes, "cmd": "x"}, {}))  # type: ignore[dict-item]
-    assert len(found) == MAX_STAGES
+LIST = f"[{', '.join(f'i{at}' for at in range(MAX_STAGES))}]"
+
+
+def test_as_many_stages_as_the_limit_are_all_read() -> None:
+    """Each of 20,000 items of foreach is a stage with its metrics file."""
+    found = read(
+        dvc_yaml=f"stages: {{g: {{foreach: {LIST}, do: {{cmd: x, metrics: ['${{item}}']}}}}}}"
+    )
+    assert len(found.stages) == len(found.metrics) == MAX_STAGES
+    assert f"i{MAX_STAGES - 1}" in found.metrics
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"dvc_yaml": f"stages: {{g: {{foreach: {LIST[:-1]}, more], do: {{cmd: x}}}}}}"},
+        {"dvc_yaml": f"stages: {{a: {{cmd: x}}, g: {{foreach: {LIST}, do: {{cmd: x}}}}}}"},
+        {
+            "a__dvc_yaml": f"stages: {{g: {{foreach: {LIST}, do: {{cmd: x}}}}}}",
+            "b__dvc_yaml": "stages: {a: {cmd: x}}",
+        },
+        {"dvc_yaml": "stages: {g: {matrix: {a: &a [" + "1, " * 100 + "], b: *a, c: *a}, cmd: x}}"},
+    ],
+)
+def test_more_stages_than_the_limit_are_refused(files: dict[str, str]) -> None:
+    """None are dropped: half of a pipeline would pass for all of it."""
+    with pytest.raises(MlgitopsError, match="its pipeline has over 20,000 stages"):
+        read(**files)
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        f"{{foreach: {LIST}, do: {{cmd: x, deps: '${{many}}'}}}}",  # a list of a thousand each
+        f"{{foreach: {LIST}, do: {{cmd: '${{long}}'}}}}",  # a text of 10,000 characters each
+        f"{{foreach: {LIST}, do: {{cmd: x, outs: [{{'${{long}}': {{cache: false}}}}]}}}}",
+    ],
+)
+def test_stages_that_come_to_too_much_are_refused(stage: str) -> None:
+    """A small file that stands for more than memory holds ends with one message."""
+    with pytest.raises(MlgitopsError, match="its stages come to over 2,000,000 values or"):
+        read(
+            dvc_yaml=f"stages: {{g: {stage}}}",
+            params_yaml=f"many: [{'x, ' * 1_000}]\nlong: {'x' * 10_000}\n",
+        )
+
+
+def test_long_hashes_stay_distinct() -> None:
+    """Two that differ after ninety characters are two, in a report that holds a hundred."""
+    texts = [f"outs: [{{path: d, etag: {'x' * 95}{end}}}]" for end in "abb"]
+    versions = [read(d_dvc=text).find_version("d") for text in texts]
+    assert versions[0] != versions[1] == versions[2]
+    assert versions[0] is not None
+    assert len(versions[0].hash) <= 100
+    assert versions[0].hash.startswith("etag:sha256-")
+
+
+def test_a_stage_that_is_no_mapping_is_refused() -> None:
+    """What foreach makes is a stage or a mistake, never nothing."""
+    with pytest.raises(MlgitopsError, match="stage 'g@a' must be a mapping"):
+        read(dvc_yaml="stages: {g: {foreach: [a]}}")
+
+
+@pytest.mark.parametrize(
+    ("text", "unread"),
+    [
+        ("stages: {a: {cmd: x, metrics: ['${no}.json']}}", "stage `a` of `dvc.yaml`"),
+        ("metrics: ['${no}.json']", "`${no}.json`, which `dvc.yaml` declares,"),
+        ("stages: {a: {cmd: x, metrics: [../m.json]}}", "`../m.json`, which `dvc.yaml` declares,"),
+        (f"metrics: [{'x' * 501}]", f"`{'x' * 80}`, which `dvc.yaml` declares,"),
+    ],
+)
+def test_metrics_that_are_not_read_are_told(text: str, unread: str) -> None:
+    """A metrics file of unknown name, or one elsewhere, is named, and a notice says so."""
+    found = read(dvc_yaml=text)
+    assert found.unread == [unread]
+    assert "was not read" in found.notices[0]
 
 
 def test_references_reach_into_lists() -> None:

@@ -13,7 +13,7 @@ from comments import situations
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.judge import judge_report
-from mlgitops.model import ColumnChange, TableChange
+from mlgitops.model import ColumnChange, Policy, Rule, TableChange
 from mlgitops.report import (
     MAX_REPORT_BYTES,
     encode_report,
@@ -143,6 +143,20 @@ def test_a_large_report_leaves_out_what_moved_least() -> None:
     assert "m000001" not in names
     assert len(small.metrics) + small.omitted.metrics == len(whole.metrics)
     assert judge_report(small, POLICY).judgement == whole.judgement
+
+
+def test_what_a_rule_could_mean_is_kept_whole() -> None:
+    """A name in two files fails; with one of them left out, the other would pass for it."""
+    policy = Policy(metrics={"accuracy": Rule(max_worsening=0.01)})
+    twice = [make_change("accuracy", 0.9, 0.9, path=path) for path in ("a.json", "z.json")]
+    others = [make_change(f"m{at:06}", 1.0, 1.0 + at / 1e6) for at in range(1, 20_000)]
+    whole = make_report(*twice, *others, policy=policy)
+    small = fit_report(whole)
+    assert small.omitted.metrics > 0
+    assert set(twice) <= set(small.metrics)
+    assert judge_report(small, policy).judgement == whole.judgement
+    assert whole.judgement is not None
+    assert whole.judgement.failures[0].startswith("`accuracy` is in several files")
 
 
 def test_a_small_report_is_kept_whole() -> None:
