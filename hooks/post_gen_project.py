@@ -110,6 +110,12 @@ def choose_workflows(project: Path, *, fork_reports: bool) -> None:
         (project / ".github" / "workflows" / "report-on-forks.yml").unlink()
 
 
+def choose_rulesets(project: Path, storage: str) -> None:
+    """Drop the rules of the storage branch where there is none."""
+    if storage != "repo":
+        (project / ".github" / "rulesets" / "dvc-storage.json").unlink()
+
+
 def parse_repository(url: str) -> str:
     """Return ``OWNER/REPO`` of a git address on a server, or nothing for a local one.
 
@@ -263,6 +269,7 @@ def main() -> None:
     write_pointer(project / "data" / "raw" / "table.csv")
     choose_ci_lock(project, str(answers["storage"]))
     choose_workflows(project, fork_reports=bool(answers["fork_reports"]))
+    choose_rulesets(project, str(answers["storage"]))
     toolkit = find_toolkit(answers)
     write_toolkit(project, toolkit)
     notes = [start_history(project, answers)]

@@ -45,15 +45,18 @@ MADE = {
 }
 LEFT_OUT = re.compile(r"data/bundled/|requirements/ci-")
 FORKS = ".github/workflows/report-on-forks.yml"
+STORAGE_RULES = ".github/rulesets/dvc-storage.json"
 
 #: A brace pair that is no GitHub expression, a Jinja statement, or a name of the template's own.
 LEFTOVER = re.compile(r"(?<!\$)\{\{|\{%|cookiecutter|__TOOLKIT|_copy_without")
 
 
-def list_expected(package: str, *, fork_reports: bool) -> list[str]:
+def list_expected(package: str, *, storage: str, fork_reports: bool) -> list[str]:
     """Return the files of a project, from those of the template."""
     names = [name.removeprefix(f"{SLUG}/") for name in list_template_files(ROOT) if SLUG in name]
-    names = [name for name in names if not LEFT_OUT.match(name) and (fork_reports or name != FORKS)]
+    dropped = {FORKS} if not fork_reports else set()
+    dropped |= {STORAGE_RULES} if storage != "repo" else set()
+    names = [name for name in names if not LEFT_OUT.match(name) and name not in dropped]
     return sorted(
         {name.replace("{{cookiecutter.__package_name}}", package) for name in names} | MADE
     )
@@ -94,9 +97,13 @@ def test_exactly_the_expected_files_are_there(
 ) -> None:
     """The template's own files, the chosen data set, lock and workflows: nothing else."""
     package = project.name.replace("-", "_")
-    fork_reports = has_fork_reports(*request.node.callspec.params["project"])
-    assert list_files(project) == list_expected(package, fork_reports=fork_reports)
-    assert ("report-on-forks.yml" in (project / "README.md").read_text("utf-8")) == fork_reports
+    task, storage = request.node.callspec.params["project"]
+    fork_reports = has_fork_reports(task, storage)
+    expected = list_expected(package, storage=storage, fork_reports=fork_reports)
+    assert list_files(project) == expected
+    readme = (project / "README.md").read_text("utf-8")
+    assert ("report-on-forks.yml" in readme) == fork_reports
+    assert (STORAGE_RULES in readme) == (storage == "repo")
 
 
 def test_one_workflow_and_its_line_are_all_that_forks_change(

@@ -272,9 +272,12 @@ def test_the_ruleset_asks_for_review_and_for_the_check_that_is_posted() -> None:
     assert found["pull_request"]["require_code_owner_review"]
     (check,) = found["required_status_checks"]["required_status_checks"]
     assert check["context"] == f"mlgitops / {DEFAULT_KEY}"
-    assert "--input .github/rulesets/main.json" in (PROJECT / "README.md").read_text("utf-8")
+    readme = (PROJECT / "README.md").read_text("utf-8")
+    assert "for rules in .github/rulesets/*.json; do" in readme
+    assert '--method POST "repos/{owner}/{repo}/rulesets" --input "$rules"' in readme
     owned = (PROJECT / ".github/CODEOWNERS").read_text(encoding="utf-8")
-    assert {"/policy.yaml", "/.github/", "/.dvc/config"} <= set(owned.split())
+    installing = {"/requirements/", "uv.toml", "pip.conf", "/Makefile", "/Dockerfile"}
+    assert {"/policy.yaml", "/.github/", "/.dvc/config"} | installing <= set(owned.split())
 
 
 def test_every_action_is_pinned_to_a_commit(rendered: Mapping[str, Mapping[str, str]]) -> None:
