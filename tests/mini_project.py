@@ -19,6 +19,7 @@ on: pull_request
 permissions: {{}}
 jobs:
   compute:
+    if: ${{{{ github.event.action != 'edited' || github.event.changes.base }}}}
     runs-on: ubuntu-latest
     steps:
       - uses: {CHECKOUT}
@@ -33,7 +34,8 @@ jobs:
         with: {{name: mlgitops-report, path: report.json, if-no-files-found: error}}
   report:
     needs: compute
-    if: ${{{{ !cancelled() }}}}
+    if: >-
+      ${{{{ (github.event.action != 'edited' || github.event.changes.base) && !cancelled() }}}}
     runs-on: ubuntu-latest
     steps:
       - uses: {CHECKOUT}

@@ -29,10 +29,11 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "policy.yaml").write_text(POLICY)
     pull = {
         "number": 1,
-        "base": {"sha": BASE, "repo": {"full_name": REPOSITORY}},
+        "base": {"sha": BASE, "ref": "main", "repo": {"full_name": REPOSITORY}},
         "head": {"sha": HEAD, "repo": {"full_name": REPOSITORY}},
     }
-    (tmp_path / "event.json").write_text(json.dumps({"pull_request": pull}))
+    payload = {"pull_request": pull, "repository": {"default_branch": "main"}}
+    (tmp_path / "event.json").write_text(json.dumps(payload))
     write_report(tmp_path, 0.1)
     return tmp_path
 
@@ -327,7 +328,11 @@ def make_fork_run(
         subprocess.run([*git, *words], cwd=folder, check=True)
     base = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=folder, text=True).strip()
     (folder / "policy.yaml").write_text("version: 1\n")  # the default branch moved on
-    ours = {"id": find_repository_id(REPOSITORY), "full_name": REPOSITORY}
+    ours = {
+        "id": find_repository_id(REPOSITORY),
+        "full_name": REPOSITORY,
+        "default_branch": "main",
+    }
     fork = {"id": find_repository_id("fan/model"), "full_name": "fan/model"}
     started = {
         "id": 77,
@@ -435,13 +440,16 @@ def test_two_projects_of_one_repository_do_not_meet(folder: Path) -> None:
 def test_a_merge_group_gets_a_check_and_no_comment(folder: Path) -> None:
     """In a merge queue there is no pull request to comment on; the check decides."""
     group = {"base_sha": BASE, "head_sha": HEAD, "head_ref": "refs/heads/gh-readonly-queue/main/x"}
-    (folder / "event.json").write_text(json.dumps({"merge_group": group}))
+    group["base_ref"] = "refs/heads/main"
+    payload = {"merge_group": group, "repository": {"default_branch": "main"}}
+    (folder / "event.json").write_text(json.dumps(payload))
     forge = make_forge()
     done = report(folder, forge, event="merge_group")
     assert done.returncode == 1, done.stdout + done.stderr
     assert not own_comments(forge)
     (check,) = forge.state.checks
     assert (check["head_sha"], check["conclusion"]) == (HEAD, "failure")
+    assert check["name"] == "mlgitops / model"
 
 
 @pytest.mark.parametrize(
@@ -543,3 +551,58 @@ def test_a_forks_run_that_failed_late_is_never_green(
     assert done.returncode == code, done.stdout + done.stderr
     (check,) = forge.state.checks
     assert check["conclusion"] == ("failure" if code else "success")
+
+
+def retarget(folder: Path, base: str, *, default: str = "main") -> None:
+    """Let the event be of a pull request into ``base``."""
+    payload = json.loads((folder / "event.json").read_text())
+    payload["pull_request"]["base"]["ref"] = base
+    payload["repository"]["default_branch"] = default
+    (folder / "event.json").write_text(json.dumps(payload))
+
+
+@pytest.mark.parametrize(
+    ("base", "default", "options", "name"),
+    [
+        ("main", "main", (), "mlgitops / model"),
+        ("lax", "main", (), "mlgitops / model into lax"),
+        ("Main", "main", (), "mlgitops / model into Main"),
+        ("main", "develop", (), "mlgitops / model into main"),
+        ("main", "develop", ("--branch", "main"), "mlgitops / model"),
+        ("develop", "develop", ("--branch", "main"), "mlgitops / model into develop"),
+        ("", "", (), "mlgitops / model into a branch that the event does not name"),
+    ],
+)
+def test_only_the_guarded_branch_gets_the_required_name(
+    folder: Path, base: str, default: str, options: tuple[str, ...], name: str
+) -> None:
+    """A pull request may go elsewhere first, by a policy that lets all pass, and then turn."""
+    write_report(folder, 0.9)
+    retarget(folder, base, default=default)
+    forge = make_forge()
+    forge.state.pulls[1].base = (base, BASE)
+    assert report(folder, forge, *options).returncode == 0
+    assert [(one["name"], one["conclusion"]) for one in forge.state.checks] == [(name, "success")]
+
+
+def test_a_pull_request_that_has_another_base_by_now_gets_no_comment(folder: Path) -> None:
+    """Its event is of the base before: the check names that, and the comment is left alone."""
+    retarget(folder, "lax")
+    forge = make_forge()  # whose pull request goes into main
+    forge.state.comments.append(Comment(900, 1, BOT, make_body(0)))
+    done = report(folder, forge)
+    assert "comment stale" in done.stderr
+    assert own_comments(forge)[0].body == make_body(0)
+    assert [one["name"] for one in forge.state.checks] == ["mlgitops / model into lax"]
+
+
+def test_a_policy_that_names_nothing_satisfies_no_required_check(folder: Path) -> None:
+    """GitHub takes neutral and skipped for passed, so it is neither; nor is the job green."""
+    (folder / "policy.yaml").write_text("version: 1\n")
+    forge = make_forge()
+    assert report(folder, forge).returncode == 2
+    assert read_verdict(folder) == "skip"
+    assert [one["conclusion"] for one in forge.state.checks] == ["action_required"]
+    older = make_forge(checks=False)
+    assert report(folder, older).returncode == 2
+    assert [one["state"] for one in older.state.statuses] == ["error"]

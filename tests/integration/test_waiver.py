@@ -225,6 +225,31 @@ def test_the_newest_run_of_this_pull_request_alone_counts() -> None:
     assert forge.state.reruns == [71]
 
 
+def test_a_run_that_left_out_every_job_is_not_the_newest() -> None:
+    """An edit of the title starts one; the label still counts for the run that judged."""
+    forge = make_waived()
+    text = [Job(id=1, name="Publish", conclusion="skipped")]
+    forge.state.workflow_runs = [make_run(7), make_run(8, conclusion="skipped", jobs=text)]
+    assert rejudge(forge) == "started"
+    assert forge.state.reruns == [71]
+
+
+@pytest.mark.parametrize("jobs", [[], [Job(id=1, name="Report", conclusion="skipped")]])
+def test_a_run_that_shows_nothing_to_judge_yet_is_looked_at_again(jobs: list[Job]) -> None:
+    """It may be of an edited title: then the run before it is the one to start again."""
+    forge, clock = make_waived(), Clock()
+    text = make_run(8, status="queued", conclusion=None, jobs=jobs)
+    forge.state.workflow_runs = [make_run(7, conclusion="success"), text]
+
+    def end_later(_method: str, path: str) -> None:
+        if path.endswith(f"/{text.id}/jobs"):
+            text.status, text.conclusion = "completed", "skipped"
+
+    forge.fault = end_later
+    assert rejudge(forge, "unlabeled", clock) == "started"
+    assert forge.state.reruns == [71]
+
+
 def test_a_run_is_found_behind_any_number_of_a_forks() -> None:
     """A fork may have a branch of the same name, and start runs there as it likes."""
     forge = make_waived()

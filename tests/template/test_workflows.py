@@ -327,6 +327,28 @@ def test_every_grant_has_its_reason(rendered: Mapping[str, Mapping[str, str]]) -
             assert all(comment.startswith(" # ") for comment in scope.findall(text))
 
 
+def test_another_base_is_judged_and_another_title_is_not(
+    rendered: Mapping[str, Mapping[str, str]],
+) -> None:
+    """`edited` is listened to; a run of a new title cancels none, and leaves every job out."""
+    guard = "(github.event.action != 'edited' || github.event.changes.base)"
+    apart = "github.event.action == 'edited' && !github.event.changes.base"
+    shown: Any = yaml.load(read_workflow(), Loader=yaml.BaseLoader)  # noqa: S506
+    files = [*list_workflows(rendered), ("docs", ".github/workflows/pull-request.yml", shown)]
+    for _, path, workflow in files:
+        if not path.endswith("/pull-request.yml"):
+            continue
+        types = workflow["on"]["pull_request"]["types"]
+        assert types == ["opened", "synchronize", "reopened", "edited"]
+        group = workflow["concurrency"]["group"]
+        assert f"{apart} && format('-text-{{0}}', github.run_id) || ''" in group
+        for job in workflow["jobs"].values():
+            words = job.get("if", "")
+            alone = "needs" not in job and words == f"${{{{ {guard[1:-1]} }}}}"
+            needing = "needs" in job and "cancelled()" not in words
+            assert alone or needing or f"!cancelled() && {guard} && " in words, words
+
+
 def test_every_job_ends_and_leaves_no_credentials(
     rendered: Mapping[str, Mapping[str, str]],
 ) -> None:

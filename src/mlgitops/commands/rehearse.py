@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mlgitops.rehearsal.act import Run
     from mlgitops.rehearsal.session import Rehearsal
 
-_CODES = {"pass": EXIT_PASS, "waived": EXIT_PASS, "skip": EXIT_PASS, "fail": EXIT_FAIL}
+_CODES = {"pass": EXIT_PASS, "waived": EXIT_PASS, "fail": EXIT_FAIL}
 
 EXAMPLES = """\
 example:
@@ -166,6 +166,7 @@ def summarize(rehearsal: Rehearsal, seconds: float) -> dict[str, object]:
         "comments": len(rehearsal.comments),
         "created": rehearsal.created,
         "checks": rehearsal.checks,
+        "check_names": rehearsal.check_names,
         "real_actions": rehearsal.find_actions(real=True),
         "stand_ins": rehearsal.find_actions(real=False),
         "published": rehearsal.published,

@@ -33,7 +33,7 @@ in GITHUB_TOKEN. A failure to post is a warning and never changes the verdict.
 A fail is waived when the pull request carries the label `accept-regression` and somebody who
 may write to the repository commented `accept-regression <full sha> <reason>`: exit code 0,
 verdict `waived`, until the next push.
-exit code: 0 pass or waived, 1 fail, 2 could not decide.
+exit code: 0 pass or waived, 1 fail, 2 could not decide, or there is nothing to judge.
 """
 
 
@@ -96,6 +96,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "`--publishing` is due (default: %(default)s)",
     )
     parser.add_argument(
+        "--branch",
+        default="",
+        metavar="NAME",
+        help="the branch whose rules require the check: for another base the check's name is "
+        "`... into BASE` (default: the repository's default branch)",
+    )
+    parser.add_argument(
         "--comment",
         choices=("always", "changed"),
         default="always",
@@ -154,9 +161,15 @@ def _report(event: Event, client: GitHubClient, args: argparse.Namespace, consol
     url = ""
     if not args.dry_run and os.environ.get("GITHUB_TOKEN"):
         check = build_check(
-            decision, event, key=key, body=comment, policy=policy, where=args.policy
+            decision,
+            event,
+            key=key,
+            body=comment,
+            policy=policy,
+            where=args.policy,
+            branch=args.branch,
         )
-        wanted = args.comment == "always" or decision.verdict not in (Verdict.PASS, Verdict.SKIP)
+        wanted = args.comment == "always" or decision.verdict != Verdict.PASS
         url = _post(
             client,
             event,

@@ -25,7 +25,8 @@ MAX_TITLE_CHARACTERS = 255
 MAX_STATUS_CHARACTERS = 140
 _TRIES = 3
 
-_STATES = {"success": "success", "failure": "failure", "neutral": "success"}
+#: Of a status there are no others that say yes or no; whatever is neither is an error.
+_STATES = {"success": "success", "failure": "failure"}
 
 
 class Annotation(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +46,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     head_sha: str
     run: str  # identifies the run that reports: a second post of it updates
-    conclusion: str  # success, failure, neutral or action_required
+    conclusion: str  # success, failure or action_required
     title: str
     summary: str
     details_url: str

@@ -40,7 +40,7 @@ class Outcome(StrEnum):
     CREATED = "created"
     UPDATED = "updated"
     UNCHANGED = "unchanged"  # it already said this
-    STALE = "stale"  # the pull request has moved on to another commit
+    STALE = "stale"  # the pull request has moved on to another commit or base
     SUPERSEDED = "superseded"  # a newer run has reported
     OMITTED = "omitted"  # there is none, and nothing worth one
 
@@ -73,16 +73,26 @@ class _Ours(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CommentPoster:
-    """Brings one pull request to one comment of one key."""
+    """Brings one pull request to one comment of one key.
+
+    ``base`` is the branch for which it was judged; empty when that is not known.
+    """
 
     def __init__(
-        self, client: GitHubClient, *, repository: str, number: int, login: str | None
+        self,
+        client: GitHubClient,
+        *,
+        repository: str,
+        number: int,
+        login: str | None,
+        base: str = "",
     ) -> None:
         self._client = client
         self._pull = f"/repos/{repository}/pulls/{number}"
         self._list = f"/repos/{repository}/issues/{number}/comments"
         self._one = f"/repos/{repository}/issues/comments"
         self._logins = _list_logins(login or DEFAULT_LOGIN)
+        self._base = base
 
     def post(
         self, body: str, *, create: bool = True, meanwhile: Callable[[], None] | None = None
@@ -99,7 +109,8 @@ class CommentPoster:
             raise GitHubError("a comment needs a marker and must fit GitHub's limit")
         done = Outcome.UNCHANGED
         for _ in range(_MAX_ROUNDS):
-            if self._fetch_head() != marker.sha:
+            head, base = self._fetch_sides()
+            if head != marker.sha or self._base not in ("", base):
                 return Posted(outcome=Outcome.STALE)
             ours = self._fetch_ours(marker.key)
             if not ours and not create:
@@ -148,9 +159,11 @@ class CommentPoster:
         for duplicate in duplicates:
             self._client.delete(f"{self._one}/{duplicate.id}")
 
-    def _fetch_head(self) -> str:
+    def _fetch_sides(self) -> tuple[str, str]:
+        """Fetch the pull request's newest commit, and the branch that it goes into now."""
         try:
-            return str(self._client.fetch(self._pull)["head"]["sha"])
+            pull = self._client.fetch(self._pull)
+            return str(pull["head"]["sha"]), str(pull["base"]["ref"])
         except (KeyError, TypeError) as error:
             raise GitHubError("the pull request is not what GitHub sends") from error
 

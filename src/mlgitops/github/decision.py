@@ -35,12 +35,14 @@ if TYPE_CHECKING:
 
 UNDECIDED = "undecided"
 WAIVED = "waived"
-_EXITS = {"pass": EXIT_PASS, "skip": EXIT_PASS, WAIVED: EXIT_PASS, "fail": EXIT_FAIL}
-#: "Nothing to judge" must not look like a pass, and "could not decide" must not either.
+_EXITS = {"pass": EXIT_PASS, WAIVED: EXIT_PASS, "fail": EXIT_FAIL}
+#: "Nothing to judge" must not look like a pass, and "could not decide" must not either. GitHub
+#: takes a neutral or skipped check for a required one that passed:
+#: https://docs.github.com/en/pull-requests/collaborating-with-pull-requests/collaborating-on-repositories-with-code-quality-features/about-status-checks
 _CONCLUSIONS = {
     "pass": "success",
     "fail": "failure",
-    "skip": "neutral",
+    "skip": "action_required",
     WAIVED: "success",
     UNDECIDED: "failure",
 }
@@ -206,17 +208,37 @@ def render_body(decision: Decision, event: Event, *, key: str, heads: Sequence[s
     )
 
 
+def name_check(event: Event, *, key: str, branch: str = "") -> str:
+    """Name the check, so that one for another base never stands for the one that is required.
+
+    A pull request may change its base after it was judged, and its commit keeps its checks. So
+    only a change that goes into ``branch``, by default the repository's default branch, gets
+    the name that its rules require; for any other the name carries the base.
+    """
+    name, guarded = f"mlgitops / {key}", branch or event.default_branch
+    if event.base_branch and event.base_branch == guarded:
+        return name
+    return f"{name} into {event.base_branch or 'a branch that the event does not name'}"
+
+
 def build_check(
-    decision: Decision, event: Event, *, key: str, body: str, policy: bytes | None, where: str
+    decision: Decision,
+    event: Event,
+    *,
+    key: str,
+    body: str,
+    policy: bytes | None,
+    where: str,
+    branch: str = "",
 ) -> Check:
     """Build the check on the head commit; it says what ``body``, the comment, says.
 
-    Its name depends on ``key`` alone.
+    Its name depends on ``key``, and on whether the change goes into ``branch``.
     """
     run = event.run
     summary = body.partition("\n")[2].strip()  # the marker is the comment's own
     return Check(
-        name=f"mlgitops / {key}",
+        name=name_check(event, key=key, branch=branch),
         head_sha=event.head_sha,
         run=f"{key}:{run.run_id}:{run.run_attempt}",
         conclusion=decision.conclusion,

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 #: https://docs.github.com/en/webhooks/webhook-events-and-payloads
 MAX_EVENT_BYTES = 25_000_000
 
+_BRANCHES = "refs/heads/"
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REPOSITORY = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9._-]+$(?!\n)", max_length=200)
 ]
 _URL = Annotated[str, Meta(pattern=r"^https?://[^\s]+$(?!\n)", max_length=500)]
+Branch = Annotated[str, Meta(max_length=300)]
 _Positive = Annotated[int, Meta(gt=0, lt=2**53)]
 
 
@@ -39,9 +41,13 @@ class _Named(_Loose, frozen=True):
     full_name: str
 
 
+class _Home(_Loose, frozen=True):
+    default_branch: Branch = ""
+
+
 class _Commit(_Loose, frozen=True):
     sha: Sha
-    ref: Annotated[str, Meta(max_length=300)] = ""  # the branch
+    ref: Branch = ""
     repo: _Named | None = None  # null when the fork was deleted
 
 
@@ -54,9 +60,11 @@ class _Pull(_Loose, frozen=True):
 class _MergeGroup(_Loose, frozen=True):
     base_sha: Sha
     head_sha: Sha
+    base_ref: Branch = ""  # refs/heads/...
 
 
 class _Payload(_Loose, frozen=True):
+    repository: _Home = _Home()
     pull_request: _Pull | None = None
     merge_group: _MergeGroup | None = None
 
@@ -109,6 +117,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     base_sha: str
     head_sha: str
     head_repository: str | None  # None: the fork was deleted, or it is a merge group
+    base_branch: str = ""  # what it would be merged into
+    default_branch: str = ""  # of the repository
     head_branch: str = ""  # empty for a merge group
     compared: ComparedRun | None = None  # another run compared: its artifact is the report
 
@@ -159,6 +169,8 @@ def parse_event(data: bytes, run: Run) -> Event:
             run=run,
             number=pull.number,
             base_sha=pull.base.sha,
+            base_branch=pull.base.ref,
+            default_branch=payload.repository.default_branch,
             head_sha=pull.head.sha,
             head_repository=source,
             head_branch=pull.head.ref,
@@ -169,6 +181,8 @@ def parse_event(data: bytes, run: Run) -> Event:
             run=run,
             number=None,
             base_sha=group.base_sha,
+            base_branch=group.base_ref.removeprefix(_BRANCHES),
+            default_branch=payload.repository.default_branch,
             head_sha=group.head_sha,
             head_repository=None,
         )

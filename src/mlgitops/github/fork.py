@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.github.event import ComparedRun, Event, Run
+from mlgitops.github.event import Branch, ComparedRun, Event, Run
 from mlgitops.model import Sha  # noqa: TC001 - msgspec reads it while running
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class _Repository(_Loose, frozen=True):
     id: _Id
     full_name: str
     owner: _Owner
+    default_branch: Branch = ""
 
 
 class _WorkflowRun(_Loose, frozen=True):
@@ -82,6 +83,7 @@ class ForkRun(msgspec.Struct, frozen=True, kw_only=True):
     run: Run
     compared: ComparedRun  # its artifact is the report
     repository_id: int
+    default_branch: str
     head_sha: str
     head_branch: str
     head_owner: str
@@ -116,6 +118,7 @@ def parse_fork_run(data: bytes, run: Run, *, workflow: str) -> ForkRun:
             conclusion=found.conclusion,
         ),
         repository_id=payload.repository.id,
+        default_branch=payload.repository.default_branch,
         head_sha=found.head_sha,
         head_branch=found.head_branch,
         head_owner=found.head_repository.owner.login,
@@ -153,6 +156,8 @@ def find_fork_event(fork: ForkRun, pulls: Iterable[Any]) -> Event:
         run=fork.run,
         number=pull.number,
         base_sha=pull.base.sha,
+        base_branch=pull.base.ref,
+        default_branch=fork.default_branch,
         head_sha=pull.head.sha,
         head_repository=pull.head.repo.full_name if pull.head.repo else None,
         head_branch=pull.head.ref,

@@ -95,5 +95,6 @@ def _post_comment(
         repository=event.run.repository,
         number=event.number,
         login=fetch_login(client, event.run.graphql_url),
+        base=event.base_branch,
     )
     return poster.post(comment, create=create, meanwhile=meanwhile)

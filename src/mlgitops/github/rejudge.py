@@ -26,6 +26,7 @@ MAX_LOOKS = 30
 _PAUSE = (8.0, 12.0)
 _TRIES = 3
 _DONE = "completed"
+_SKIPPED = "skipped"
 _NOT_STARTED = ("queued", "waiting", "requested", "pending")
 _FORBIDDEN = 403
 
@@ -188,14 +189,23 @@ class Rejudger:
             run = self._find_run(pull)
             if run is None or run.status == _DONE:
                 return run, look > 0
-            jobs = [job for job in self._fetch_jobs(run) if job.name in self._jobs]
-            if all(job.status in _NOT_STARTED for job in jobs):
+            if self._has_yet_to_judge(run):
                 return run, look > 0
             self._client.pause(*_PAUSE)
         raise GitHubError(
             f"the run is still going: {run.html_url if run else ''}",
             hint=f"when it has ended, start its job {self._jobs[0]} again by hand",
         )
+
+    def _has_yet_to_judge(self, run: _Run) -> bool:
+        """Tell whether ``run`` is going to judge, and has not begun.
+
+        One whose jobs are all left out, for an event that changes nothing that is judged, is
+        not; nor is anything known of one that shows no job yet.
+        """
+        jobs = [job for job in self._fetch_jobs(run) if job.conclusion != _SKIPPED]
+        judging = [job for job in jobs if job.name in self._jobs]
+        return bool(jobs) and all(job.status in _NOT_STARTED for job in judging)
 
     def _find_run(self, pull: _Pull) -> _Run | None:
         """Find the newest run for the pull request, if it judged what its branch holds now.
@@ -217,7 +227,10 @@ class Rejudger:
         return run if results and waived else None
 
     def _find_newest(self, branch: str) -> _Run | None:
-        """Read pages, newest runs first, until one has a run of ours: a fork's come between."""
+        """Read pages, newest runs first, until one has a run of ours: a fork's come between.
+
+        So do runs of which every job was left out: an edit of the title starts one.
+        """
         path = f"{self._actions}/workflows/{PurePosixPath(self._workflow).name}/runs"
         query = {"event": "pull_request", "branch": branch}
         for page in self._client.fetch_pages(path, query):
@@ -228,14 +241,16 @@ class Rejudger:
         return None
 
     def _is_own(self, run: _Run) -> bool:
-        """Tell whether ``run`` is for this pull request, and not for a fork's branch."""
+        """Tell whether ``run`` judges this pull request, and not a fork's branch."""
+        if run.conclusion == _SKIPPED:
+            return False
         if run.head_repository is None or run.head_repository.full_name != self._repository:
             return False
         linked = {one.number for one in run.pull_requests or ()}
         return not linked or self._trigger.number in linked
 
     def _start(self, run: _Run) -> Rejudged:
-        jobs = {job.name: job for job in self._fetch_jobs(run) if job.conclusion != "skipped"}
+        jobs = {job.name: job for job in self._fetch_jobs(run) if job.conclusion != _SKIPPED}
         job = next((jobs[name] for name in self._jobs if name in jobs), None)
         if job is None:
             text = f"{run.html_url} has no job named {' or '.join(self._jobs)} that ran"

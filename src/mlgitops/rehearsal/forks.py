@@ -100,9 +100,10 @@ def build_run_event(
 ) -> dict[str, object]:
     """Build the payload of `workflow_run` for the run of workflow ``name`` that has ended."""
     workflow = build_workflow(url, repository, name=name, path=path)
+    home = build_repository(url, repository)
     return {
         "action": "completed",
-        "repository": build_repository(url, repository),
+        "repository": {**home, "default_branch": change.default_branch},
         "sender": build_user(url, "contributor", 4),
         "workflow": workflow,
         "workflow_run": build_run(

@@ -30,6 +30,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     body: str
     fork: str | None = None  # OWNER/NAME of the head's repository when it is another
+    default_branch: str = "main"  # of the repository
 
 
 def find_root(folder: Path) -> Path:
@@ -57,7 +58,7 @@ def read_change(root: Path, *, base: str | None, head: str | None) -> Change:
     is unknown, or head brings nothing.
     """
     head_sha = _resolve(root, head or "HEAD")
-    base_rev = base or _find_default_branch(root)
+    base_rev = base or _require_default_branch(root)
     base_sha = _resolve(root, base_rev)
     count = int(_git(root, "rev-list", "--count", f"{base_sha}..{head_sha}"))
     if count == 0:
@@ -77,6 +78,7 @@ def read_change(root: Path, *, base: str | None, head: str | None) -> Change:
         head=(head_branch, head_sha),
         title=title,
         body=body.strip() if count == 1 else "",
+        default_branch=_find_branch(root, _find_default_branch(root) or "") or base_branch,
     )
 
 
@@ -227,10 +229,16 @@ def _read_kept_refs(root: Path) -> dict[str, str]:
     return kept
 
 
-def _find_default_branch(root: Path) -> str:
-    for name in ("origin/HEAD", "main", "master"):
-        if _try(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"):
-            return name
+def _find_default_branch(root: Path) -> str | None:
+    names = ("origin/HEAD", "main", "master")
+    words = ("rev-parse", "--verify", "--quiet")
+    return next((name for name in names if _try(root, *words, f"{name}^{{commit}}")), None)
+
+
+def _require_default_branch(root: Path) -> str:
+    name = _find_default_branch(root)
+    if name:
+        return name
     raise MlgitopsError(
         "no base to compare with: there is no origin/HEAD, main or master",
         where=str(root),

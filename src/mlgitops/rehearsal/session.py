@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 STATE = Path(".mlgitops") / "rehearsal"
 #: From the best to the worst.
-_VERDICTS = ("skip", "pass", "waived", "fail", "undecided")
+_VERDICTS = ("pass", "waived", "fail", "skip", "undecided")
 
 
 class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +56,7 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
     comments: list[str]  # our comments on the pull request, in order
     created: bool  # the comment is new, not an update
     checks: list[str]  # conclusions of the checks on the head commit, or the group's
+    check_names: list[str]  # of the same, in the same order
     published: str | None  # the commit with the run's results, when the workflow made one
     kept: list[str]  # branches that were brought home
 
@@ -163,6 +164,7 @@ def rehearse(
         comments=[one.body for one in mine],
         created=any(one.id not in before for one in mine),
         checks=[str(one.get("conclusion")) for one in checks],
+        check_names=[str(one["name"]) for one in checks],
         published=published,
         kept=bring_home(root, origin, change) if keep_result and published else [],
     )
@@ -204,7 +206,7 @@ def _waive(state: State, number: int, reason: str, *, login: str) -> None:
 def _find_verdict(ran: Ran, verb: str) -> str:
     """Return the verdict of the step with our action ``verb``, the worst when there are several.
 
-    A step that gave none could not decide.
+    A step that gave none could not decide; nor is a comparison one, in a job that failed after it.
     """
     deciding = {(step.job, step.id) for step in ran.workflow.find_steps(f"actions/{verb}")}
     found = [
@@ -212,4 +214,6 @@ def _find_verdict(ran: Ran, verb: str) -> str:
         for (job, step, name), value in ran.run.outputs.items()
         if name == "verdict" and (job, step) in deciding
     ]
-    return max((one or "undecided" for one in found), key=_VERDICTS.index, default="undecided")
+    verdict = max((one or "undecided" for one in found), key=_VERDICTS.index, default="undecided")
+    broken = verb == "compare" and "failure" in ran.run.jobs.values()
+    return "undecided" if broken and verdict != "fail" else verdict

@@ -114,7 +114,7 @@ def build_pull_event(repository: str, change: Change, number: int) -> dict[str, 
     return {
         "action": "synchronize",
         "number": number,
-        "repository": {"full_name": repository, "default_branch": change.base[0]},
+        "repository": {"full_name": repository, "default_branch": change.default_branch},
         "pull_request": {
             "number": number,
             "title": change.title,
@@ -135,7 +135,7 @@ def build_group_event(repository: str, change: Change, ref: str, sha: str) -> di
     """
     return {
         "action": "checks_requested",
-        "repository": {"full_name": repository, "default_branch": change.base[0]},
+        "repository": {"full_name": repository, "default_branch": change.default_branch},
         "merge_group": {
             "head_sha": sha,
             "head_ref": ref,

@@ -51,7 +51,7 @@ def test_every_annotation_arrives_fifty_at_a_time(count: int) -> None:
 
 @pytest.mark.parametrize(
     ("conclusion", "state"),
-    [("success", "success"), ("failure", "failure"), ("neutral", "success")],
+    [("success", "success"), ("failure", "failure"), ("neutral", "error"), ("skipped", "error")],
 )
 def test_a_server_without_checks_gets_a_commit_status(conclusion: str, state: str) -> None:
     """404 on checks is not an error there; the description is kept short."""

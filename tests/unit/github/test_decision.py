@@ -34,7 +34,15 @@ RUN = Run(
     run_number=1,
     run_attempt=1,
 )
-EVENT = Event(run=RUN, number=1, base_sha=BASE, head_sha=HEAD, head_repository="octo/model")
+EVENT = Event(
+    run=RUN,
+    number=1,
+    base_sha=BASE,
+    base_branch="main",
+    default_branch="main",
+    head_sha=HEAD,
+    head_repository="octo/model",
+)
 POLICY = b"""\
 version: 1
 metrics:
@@ -166,9 +174,10 @@ def test_a_gated_metric_that_the_report_leaves_out_fails() -> None:
 
 
 def test_nothing_to_judge_is_not_a_pass() -> None:
-    """A policy without metrics gives a neutral check, exit code 0."""
+    """A policy without metrics gives a check that satisfies no rule, exit code 2."""
     decision = decide(make_report(), b"version: 1\n", EVENT, key="model", where="p")
-    assert (decision.verdict, decision.conclusion, decision.exit_code) == ("skip", "neutral", 0)
+    assert (decision.verdict, decision.exit_code) == ("skip", 2)
+    assert decision.conclusion == "action_required"
 
 
 HOSTILE: list[bytes | None] = [

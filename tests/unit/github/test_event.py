@@ -39,7 +39,10 @@ def encode(**payload: object) -> bytes:
 
 def test_a_pull_request_names_its_number_commits_and_pages() -> None:
     """Addresses come from the environment: no host is fixed."""
-    event = parse_event(encode(action="opened", pull_request=PULL), parse_run(ENVIRON))
+    home = {"default_branch": "trunk"}
+    payload = encode(action="opened", pull_request=PULL, repository=home)
+    event = parse_event(payload, parse_run(ENVIRON))
+    assert (event.base_branch, event.default_branch) == ("main", "trunk")
     assert (event.number, event.base_sha, event.head_sha) == (12, BASE, HEAD)
     assert not event.from_fork
     assert event.run.run_url == "https://github.example/octo/model/actions/runs/4242/attempts/2"
@@ -58,7 +61,9 @@ def test_a_fork_is_recognised_even_when_it_was_deleted(repository: object) -> No
 def test_a_merge_group_has_commits_and_no_number() -> None:
     """A merge queue's group gets a check and no comment."""
     group = {"base_sha": BASE, "head_sha": HEAD, "head_ref": "refs/heads/gh-readonly-queue/x"}
+    group["base_ref"] = "refs/heads/release/1"
     event = parse_event(encode(merge_group=group), parse_run(ENVIRON))
+    assert event.base_branch == "release/1"
     assert (event.number, event.head_sha, event.from_fork) == (None, HEAD, False)
 
 

@@ -15,7 +15,12 @@ from mlgitops.github.fork import StaleRunError, find_fork_event, parse_fork_run
 
 HEAD, OLDER, BASE = "a" * 40, "d" * 40, "b" * 40
 WORKFLOW = ".github/workflows/pull-request.yml"
-OURS = {"id": 1, "full_name": "octo/model", "owner": {"login": "octo"}}
+OURS = {
+    "id": 1,
+    "full_name": "octo/model",
+    "owner": {"login": "octo"},
+    "default_branch": "trunk",
+}
 FORK = {"id": 2, "full_name": "fan/model", "owner": {"login": "fan"}}
 OTHER = {"id": 3, "full_name": "rival/model", "owner": {"login": "rival"}}
 RUN = Run(
@@ -88,6 +93,7 @@ def test_the_one_pull_request_of_the_commit_is_found(conclusion: str) -> None:
     event = find_fork_event(fork, [make_pull(4, head__sha=OLDER), make_pull(5)])
     assert (event.number, event.head_sha, event.base_sha) == (5, HEAD, BASE)
     assert event.from_fork
+    assert (event.base_branch, event.default_branch) == ("main", "trunk")
     compared = ComparedRun(id=77, number=12, attempt=2, conclusion=conclusion)
     assert event.compared == fork.compared == compared
 
