@@ -26,7 +26,7 @@ from mlgitops.model import (
 from mlgitops.protected import MAX_PROTECTED, find_measuring, find_protected, find_traces, is_below
 from mlgitops.report import fit_report
 from mlgitops.runs import read_run
-from mlgitops.sides import SideFiles, read_sides
+from mlgitops.sides import SideFiles, fetch_manifests_of, read_sides
 from mlgitops.staleness import find_stale
 from mlgitops.tables.changes import compare_tables
 
@@ -67,6 +67,8 @@ def compare(
     _check_found(one, two)
     two.stale = find_stale(two, locked=bool(one.pipeline.locks))
     known = policy or Policy()
+    if known.files.test_data:
+        _find_test_data(known.files.test_data, one, two, console)
     report = _collect(one, two, known, policy_path)
     tables, cost = compare_tables(one, two, known, console), compare_cost(one, two, known)
     report = msgspec.structs.replace(
@@ -139,6 +141,12 @@ def _collect(base: SideFiles, head: SideFiles, policy: Policy, policy_path: str)
         policy_changed=not find_traces((base, head), {policy_path}).isdisjoint(changed),
         protected=tuple(protected[:MAX_PROTECTED]),
     )
+
+
+def _find_test_data(path: str, base: SideFiles, head: SideFiles, console: Console) -> None:
+    """Learn which test data a folder of DVC holds, where the two sides' folders differ."""
+    if base.find_hash(path) != head.find_hash(path):
+        fetch_manifests_of(base, head, lambda _: {path}, console)
 
 
 def _identify(side: SideFiles, path: str) -> str | None:
