@@ -100,7 +100,7 @@ def test_a_lock_that_cannot_be_installed_is_an_annotation_and_exit_code_2(
     lock = tmp_path / "helper.txt"
     lock.write_text("not-hashed==1.0\n")
     folder = tmp_path / "helper-x"
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit, match=r"^2$") as ended:
         RUN.ensure_environment(str(folder), str(lock))
     assert ended.value.code == 2
     assert "::error title=mlgitops::" in capfd.readouterr().out

@@ -231,7 +231,7 @@ def test_an_answer_with_a_missing_field_is_refused() -> None:
     answer.status_code = 200
     answer.headers["Content-Type"] = "application/json"
     answer._content = json.dumps([{"id": 1, "body": "x"}]).encode()
-    with pytest.raises(OpenAPIError):
+    with pytest.raises(OpenAPIError, match="'node_id' is a required property"):
         checker.check_answer(request, answer)
 
 

@@ -179,7 +179,7 @@ def test_server_that_ends_at_start_keeps_the_old_one(project: Path, port: int) -
 def test_failed_first_deployment_leaves_nothing(project: Path, port: int) -> None:
     """When there was nothing before, a failure leaves no process and no state."""
     edit(project, "src/demo/serve.py", "BIAS = 0.0", "BIAS = 0.5")
-    with pytest.raises(CheckFailedError):
+    with pytest.raises(CheckFailedError, match="golden prediction"):
         deploy_environment(project, "staging", quiet())
     assert processes(project) == []
     assert not read_status(project, "staging").serving
@@ -217,7 +217,7 @@ def test_taken_port_changes_nothing(
 @pytest.mark.parametrize("value", ["0", "65536", "-1", "http", "1e3"])
 def test_impossible_port_is_refused(value: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A port that cannot be is refused with the range."""
-    with pytest.raises(SystemExit) as caught:
+    with pytest.raises(SystemExit, match=r"^2$") as caught:
         run(["deploy", "staging", f"--port={value}"])
     assert caught.value.code == 2
     assert "give 1 to 65535" in capsys.readouterr().err
@@ -286,7 +286,7 @@ def test_all_mistakes_of_the_file_are_named(project: Path) -> None:
         "model: No Name\nrevision: 12\nsha256: abc\nport: 0\nimage: x\n"
     )
     git(project, "commit", "--quiet", "--all", "-m", "Break")
-    with pytest.raises(MlgitopsError) as caught:
+    with pytest.raises(MlgitopsError, match="the wanted state cannot be read:") as caught:
         deploy_environment(project, "staging", quiet())
     for key in ("model", "revision", "sha256", "port", "image"):
         assert f"`{key}`" in str(caught.value)
@@ -295,9 +295,8 @@ def test_all_mistakes_of_the_file_are_named(project: Path) -> None:
 def test_unknown_environment_is_refused(project: Path) -> None:
     """A name that is no environment is refused, with those that exist where it could be one."""
     for name in ("nowhere", "../../etc", "", "-x", "a/b"):
-        with pytest.raises(MlgitopsError) as caught:
+        with pytest.raises(MlgitopsError, match="staging"):
             deploy_environment(project, name, quiet())
-        assert "staging" in str(caught.value)
     assert not stop_environment(project, "nowhere")
     assert not (project / ".mlgitops/deploy").exists()
 
@@ -320,21 +319,27 @@ def test_golden_difference(found: dict[str, list[float]], difference: str | None
     assert find_difference({"y": [1.0, 2.0]}, found, 1e-6) == difference
 
 
+MALFORMED = "`request` and a list `outputs` were expected"
+
+
 @pytest.mark.parametrize(
-    "text",
+    ("text", "reason"),
     [
-        "[]",
-        "{}",
-        '{"request": {}, "outputs": []}',
-        '{"request": {}, "outputs": 3}',
-        '{"request": {}, "outputs": [{"name": "y", "data": []}]}',
-        '{"request": {}, "outputs": [{"name": "y", "data": [1]}], "tolerance": 1}',
+        ("[]", MALFORMED),
+        ("{}", MALFORMED),
+        ('{"request": {}, "outputs": []}', "nothing would be checked"),
+        ('{"request": {}, "outputs": 3}', MALFORMED),
+        ('{"request": {}, "outputs": [{"name": "y", "data": []}]}', "nothing would be checked"),
+        (
+            '{"request": {}, "outputs": [{"name": "y", "data": [1]}], "tolerance": 1}',
+            "`tolerance` must be from 0 to ",
+        ),
     ],
 )
-def test_golden_file_that_checks_nothing_is_refused(tmp_path: Path, text: str) -> None:
+def test_golden_file_that_checks_nothing_is_refused(tmp_path: Path, text: str, reason: str) -> None:
     """A golden file that is malformed, empty, or so tolerant that it says nothing is refused."""
     (tmp_path / "golden.json").write_text(text)
-    with pytest.raises(MlgitopsError):
+    with pytest.raises(MlgitopsError, match=reason):
         read_golden(tmp_path / "golden.json")
 
 

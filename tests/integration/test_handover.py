@@ -138,12 +138,21 @@ def _objects(scene: Scene) -> list[Path]:
     return sorted(path for path in (scene.handover / "files").rglob("*") if path.is_file())
 
 
+#: What became of an object, and what the refusal says.
+CUTS = {
+    "missing": "neither the storage nor the run has this object",
+    "cut": "the object's content is not that of its name",
+    "changed": "the object's content is not that of its name",
+    "link": "a link where a file was expected",
+}
+
+
 def test_a_cut_at_each_object_is_never_complete(scene: Scene) -> None:
     """Whichever object is missing, cut short or changed: refused, and origin as before."""
     before, count = scene.refs(), len(_objects(scene))
     assert count >= 4
     for number in range(count):
-        for how in ("missing", "cut", "changed", "link"):
+        for how, reason in CUTS.items():
             victim = _objects(scene)[number]
             data = victim.read_bytes()
             victim.unlink()
@@ -151,7 +160,7 @@ def test_a_cut_at_each_object_is_never_complete(scene: Scene) -> None:
                 victim.symlink_to("/etc/hostname")
             elif how != "missing":
                 victim.write_bytes(data[:-1] if how == "cut" else b"!" + data[1:])
-            with pytest.raises(MlgitopsError):
+            with pytest.raises(MlgitopsError, match=reason):
                 scene.take(scene.open_job(f"job-{number}-{how}"))
             assert scene.refs() == before, (victim, how)
             victim.unlink(missing_ok=True)
@@ -186,27 +195,60 @@ def _link(path: str) -> Callable[[Path], None]:
     return edit
 
 
-REFUSED = {
-    "no lock": lambda handover: (handover / "results/dvc.lock").unlink(),
-    "lock is a link": _link("results/dvc.lock"),
-    "lock is empty": _write("results/dvc.lock", ""),
-    "lock is a list": _write("results/dvc.lock", "[]"),
-    "lock has other keys": _edit_lock("schema:", "extra: 1\nschema:"),
-    "lock of another schema": _edit_lock("'2.0'", "'3.0'"),
-    "lock of DVC 2": _edit_lock("hash: md5", "hash: sha256"),
-    "another command": _edit_lock("python3 -m demo.double", "python3 -m demo.other"),
-    "another stage": _edit_lock("  total:", "  other:"),
-    "another parameter": _edit_lock("factor: 3", "factor: 4"),
-    "an output out of the project": _edit_lock("path: parts", "path: ../parts"),
-    "an absolute output": _edit_lock("path: parts", "path: /tmp/parts"),
-    "an output that is not declared": _edit_lock("path: parts", "path: other"),
-    "an output into git": _edit_lock("path: parts", "path: .git/parts"),
-    "a size that is no number": _edit_lock("size: 6", "size: -6"),
-    "a wrong size": _edit_lock("size: 6", "size: 7"),
-    "metrics missing": lambda handover: (handover / "results/reports/metrics.json").unlink(),
-    "metrics changed": _write("results/reports/metrics.json", '{"total": 99}'),
-    "metrics are a link": _link("results/reports/metrics.json"),
-    "metrics are huge": _write("results/reports/metrics.json", " " * 6_000_000),
+FORM = "not a lock of DVC 3"
+CHANGED = "missing, or not what the lock says"
+#: What is done to a handover, and why it is refused then.
+REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
+    "no lock": (
+        lambda handover: (handover / "results/dvc.lock").unlink(),
+        "the run handed over no dvc.lock",
+    ),
+    "lock is a link": (_link("results/dvc.lock"), "a link where a file was expected"),
+    "lock is empty": (_write("results/dvc.lock", ""), FORM),
+    "lock is a list": (_write("results/dvc.lock", "[]"), FORM),
+    "lock has other keys": (_edit_lock("schema:", "extra: 1\nschema:"), FORM),
+    "lock of another schema": (_edit_lock("'2.0'", "'3.0'"), FORM),
+    "lock of DVC 2": (
+        _edit_lock("hash: md5", "hash: sha256"),
+        "an entry with odd keys|an entry without path, hash or md5",
+    ),
+    "another command": (
+        _edit_lock("python3 -m demo.double", "python3 -m demo.other"),
+        "its command is not that of dvc.yaml",
+    ),
+    "another stage": (_edit_lock("  total:", "  other:"), "its stages are not those of dvc.yaml"),
+    "another parameter": (
+        _edit_lock("factor: 3", "factor: 4"),
+        "it was run with another value of factor",
+    ),
+    "an output out of the project": (
+        _edit_lock("path: parts", "path: ../parts"),
+        "leaves its folder",
+    ),
+    "an absolute output": (_edit_lock("path: parts", "path: /tmp/parts"), "leaves its folder"),
+    "an output that is not declared": (
+        _edit_lock("path: parts", "path: other"),
+        "its inputs and outputs are not those of dvc.yaml",
+    ),
+    "an output into git": (
+        _edit_lock("path: parts", "path: .git/parts"),
+        "leads into git's or DVC's own files",
+    ),
+    "a size that is no number": (_edit_lock("size: 6", "size: -6"), "is not a number of bytes"),
+    "a wrong size": (_edit_lock("size: 6", "size: 7"), "6 bytes, and the lock says 7"),
+    "metrics missing": (
+        lambda handover: (handover / "results/reports/metrics.json").unlink(),
+        CHANGED,
+    ),
+    "metrics changed": (_write("results/reports/metrics.json", '{"total": 99}'), CHANGED),
+    "metrics are a link": (
+        _link("results/reports/metrics.json"),
+        "a link where a file was expected",
+    ),
+    "metrics are huge": (
+        _write("results/reports/metrics.json", " " * 6_000_000),
+        "over 5,000,000 bytes",
+    ),
 }
 
 
@@ -214,8 +256,9 @@ REFUSED = {
 def test_what_is_not_the_runs_own_is_refused(scene: Scene, case: str) -> None:
     """Nothing is stored and nothing is committed, whatever part was tampered with."""
     before = scene.refs()
-    REFUSED[case](scene.handover)
-    with pytest.raises(MlgitopsError):
+    tamper, reason = REFUSED[case]
+    tamper(scene.handover)
+    with pytest.raises(MlgitopsError, match=reason):
         scene.take(scene.open_job())
     assert scene.refs() == before
 
@@ -244,7 +287,7 @@ def test_no_hook_and_no_code_of_the_head_runs(scene: Scene) -> None:
 @pytest.mark.parametrize("branch", ["dvc-storage", "--force", "a..b", "a b", "", "x\ny"])
 def test_a_name_that_is_no_branch_is_refused(scene: Scene, branch: str) -> None:
     """Neither the storage nor an option can be committed to."""
-    with pytest.raises(MlgitopsError):
+    with pytest.raises(MlgitopsError, match=r"results are not committed there|not a branch: "):
         take_handover(
             scene.open_job(),
             scene.handover,

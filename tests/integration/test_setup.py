@@ -151,7 +151,7 @@ def test_unknown_environment_is_refused(
     project: Path, names: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A misspelt name is answered with the three that exist."""
-    with pytest.raises(SystemExit) as caught:
+    with pytest.raises(SystemExit, match=r"^2$") as caught:
         run(["setup", "--only", names, "--directory", str(project)])
     assert caught.value.code == 2
     assert ", ".join(FOLDERS) in capsys.readouterr().err

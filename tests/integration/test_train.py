@@ -143,9 +143,8 @@ def test_failing_stage_shows_its_own_last_lines(tmp_path: Path) -> None:
     """A stage that fails is named, with what it printed, each line marked as quoted."""
     project = make_project(tmp_path / "project")
     (project / "params.yaml").write_text("factor: 0\n")
-    with pytest.raises(MlgitopsError) as caught:
+    with pytest.raises(MlgitopsError, match="stage double failed") as caught:
         train(project)
-    assert "stage double failed" in caught.value.what
     assert "    | a factor of 0 loses every row" in caught.value.what
     assert not (project / RUN_FILE).exists()
 

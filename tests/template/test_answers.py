@@ -152,9 +152,8 @@ def test_all_bad_answers_are_refused_together() -> None:
 def test_unknown_questions_and_choices_are_named_together() -> None:
     """`mlgitops new` checks names, choices and yes-or-no answers before anything else."""
     bad = {"task": "ranking", "storage": "ftp", "python_version": "2.7", "colour": "red"}
-    with pytest.raises(MistakesError) as caught:
+    with pytest.raises(MistakesError, match="4 answers cannot be used") as caught:
         check_given(read_questions(ROOT), bad)
-    assert "4 answers cannot be used" in str(caught.value)
     assert all(name in str(caught.value) for name in bad)
 
 

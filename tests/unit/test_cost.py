@@ -141,22 +141,31 @@ def test_this_run_comes_before_what_git_holds() -> None:
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "reason"),
     [
-        b"",
-        b"[]",
-        b"{",
-        b'{"stages": {"fit": {"seconds": -1, "machine": "m", "outputs": "x"}}}',
-        b'{"stages": {"fit": {"seconds": NaN, "machine": "m", "outputs": "x"}}}',
-        b'{"stages": {"fit": {"seconds": true, "machine": "m", "outputs": "x"}}}',
-        b'{"stages": {}, "stages": {}}',
-        b'{"stages": {}, "more": 1}',
-        b'{"latency": {"row_ms": 1e99, "thousand_rows_ms": 1, "machine": "m", "model": "x"}}',
+        (b"", "not JSON: "),
+        (b"[]", "got `array`"),
+        (b"{", "not JSON: "),
+        (
+            b'{"stages": {"fit": {"seconds": -1, "machine": "m", "outputs": "x"}}}',
+            "Expected `float` >= 0.0",
+        ),
+        (
+            b'{"stages": {"fit": {"seconds": NaN, "machine": "m", "outputs": "x"}}}',
+            "invalid character",
+        ),
+        (b'{"stages": {"fit": {"seconds": true, "machine": "m", "outputs": "x"}}}', "got `bool`"),
+        (b'{"stages": {}, "stages": {}}', "stands there twice"),
+        (b'{"stages": {}, "more": 1}', "unknown field `more`"),
+        (
+            b'{"latency": {"row_ms": 1e99, "thousand_rows_ms": 1, "machine": "m", "model": "x"}}',
+            "Expected `float` < 1000000000000.0",
+        ),
     ],
 )
-def test_odd_record_is_told_and_not_used(data: bytes) -> None:
+def test_odd_record_is_told_and_not_used(data: bytes, reason: str) -> None:
     """A record that train would not write is no record, and a notice says why."""
-    with pytest.raises(MlgitopsError):
+    with pytest.raises(MlgitopsError, match=reason):
         parse_cost(data, COST_FILE)
     head = side(data, sha=None)
     assert set(costs(side(record()), head)) == {"cost.model_size_mb"}

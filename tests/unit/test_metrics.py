@@ -76,7 +76,7 @@ def test_what_is_no_number_is_kept_with_its_reason(text: str, reason: str) -> No
 )
 def test_a_malformed_file_is_refused(path: str, text: str) -> None:
     """What holds no metrics is a clear error that names the file."""
-    with pytest.raises(MlgitopsError) as caught:
+    with pytest.raises(MlgitopsError, match=f"^{path}") as caught:
         parse_metrics(text.encode(), path)
     assert str(caught.value.where).startswith(path)
 
@@ -107,8 +107,15 @@ def test_parameters_are_flattened_to_json(
     assert parse_params(text.encode(), path) == (expected if text else {})
 
 
-@pytest.mark.parametrize(("path", "text"), [("p.py", "a = 1"), ("p.yaml", "- 1"), ("p.json", "{")])
-def test_parameters_that_we_do_not_read_are_refused(path: str, text: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "text", "reason"),
+    [
+        ("p.py", "a = 1", "read from YAML, JSON and TOML only"),
+        ("p.yaml", "- 1", "the top level must be names and values"),
+        ("p.json", "{", "not JSON: "),
+    ],
+)
+def test_parameters_that_we_do_not_read_are_refused(path: str, text: str, reason: str) -> None:
     """Python files, lists and broken files are clear errors."""
-    with pytest.raises(MlgitopsError):
+    with pytest.raises(MlgitopsError, match=reason):
         parse_params(text.encode(), path)

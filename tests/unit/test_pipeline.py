@@ -107,14 +107,19 @@ def test_an_unknown_reference_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["- a", "stages: [a]", "stages: {a: 3}", "stages: {a: {cmd: x}, a: {cmd: y}}", "a: !!set {}"],
+    ("text", "reason"),
+    [
+        ("- a", "the top level must be a mapping"),
+        ("stages: [a]", "`stages` must be a mapping"),
+        ("stages: {a: 3}", "stage 'a' must be a mapping"),
+        ("stages: {a: {cmd: x}, a: {cmd: y}}", "the key 'a' stands there twice"),
+        ("a: !!set {}", "the tag .* is not allowed"),
+    ],
 )
-def test_malformed_definitions_are_refused(text: str) -> None:
+def test_malformed_definitions_are_refused(text: str, reason: str) -> None:
     """What is no pipeline is a clear error that names the file."""
-    with pytest.raises(MlgitopsError) as caught:
+    with pytest.raises(MlgitopsError, match=f"^dvc.yaml.*{reason}"):
         read(dvc_yaml=text)
-    assert str(caught.value.where).startswith("dvc.yaml")
 
 
 @pytest.mark.parametrize(
@@ -219,5 +224,5 @@ def test_references_reach_into_lists() -> None:
     scope = {"a": [{"b": [1, 2]}]}
     assert expand("${a[0].b[1]}", scope) == 2  # type: ignore[arg-type]
     assert expand("x${ a[0].b[1] }", scope) == "x2"  # type: ignore[arg-type]
-    with pytest.raises(UnresolvedError):
+    with pytest.raises(UnresolvedError, match=r"a\[7\]"):
         expand("${a[7]}", scope)  # type: ignore[arg-type]

@@ -186,19 +186,19 @@ def test_every_form_that_dvc_reads(path: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "data"),
+    ("path", "data", "reason"),
     [
-        ("a.json", b"[{]"),
-        ("a.json", b"[" * 100 + b"]" * 100),
-        ("a.csv", b"step,loss\n\xff\xfe"),
-        ("a.csv", b"x" * (8 * 2**20 + 1)),
-        ("a.csv", b'step,loss\n"' + b"y" * 200_000 + b'",1\n'),
+        ("a.json", b"[{]", "not JSON: "),
+        ("a.json", b"[" * 100 + b"]" * 100, "nested over 32 levels deep"),
+        ("a.csv", b"step,loss\n\xff\xfe", "not UTF-8 text"),
+        ("a.csv", b"x" * (8 * 2**20 + 1), "more than the 8,388,608 we read"),
+        ("a.csv", b'step,loss\n"' + b"y" * 200_000 + b'",1\n', "field larger than field limit"),
     ],
     ids=["broken", "deep", "not text", "large", "long cell"],
 )
-def test_a_bad_file_is_refused(path: str, data: bytes) -> None:
+def test_a_bad_file_is_refused(path: str, data: bytes, reason: str) -> None:
     """What is malformed or over a limit is a message, not a traceback."""
-    with pytest.raises(MlgitopsError):
+    with pytest.raises(MlgitopsError, match=reason):
         parse_rows(data, path)
 
 

@@ -32,19 +32,24 @@ def test_the_bundled_policies_fit_the_schema(place: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "policy",
+    ("policy", "reason"),
     [
-        {"version": 2},
-        {"metrics": {}},
-        {"version": 1, "metric": {}},
-        {"version": 1, "metrics": {"a": {"min_valu": 1}}},
-        {"version": 1, "slices": [{"by": [], "metric": "accuracy"}]},
-        {"version": 1, "slices": [{"by": ["a"], "metric": "accuracy", "statistic": "sum"}]},
+        ({"version": 2}, "1 was expected"),
+        ({"metrics": {}}, "'version' is a required property"),
+        ({"version": 1, "metric": {}}, "'metric' was unexpected"),
+        ({"version": 1, "metrics": {"a": {"min_valu": 1}}}, "'min_valu' was unexpected"),
+        ({"version": 1, "slices": [{"by": [], "metric": "accuracy"}]}, "should be non-empty"),
+        (
+            {"version": 1, "slices": [{"by": ["a"], "metric": "accuracy", "statistic": "sum"}]},
+            "'sum' is not one of",
+        ),
     ],
 )
-def test_the_schema_refuses_what_the_program_refuses(policy: dict[str, object]) -> None:
+def test_the_schema_refuses_what_the_program_refuses(
+    policy: dict[str, object], reason: str
+) -> None:
     """An editor marks unknown keys, wrong types and impossible values."""
-    with pytest.raises(jsonschema.ValidationError):
+    with pytest.raises(jsonschema.ValidationError, match=reason):
         jsonschema.validate(policy, SCHEMA)
 
 

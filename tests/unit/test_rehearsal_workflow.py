@@ -71,7 +71,7 @@ def test_a_job_may_be_missing_only_for_a_reason(
 )
 def test_an_action_that_cannot_be_placed_is_refused(text: str) -> None:
     """Images, `$/` and unpinned actions are named."""
-    with pytest.raises(MlgitopsError):
+    with pytest.raises(MlgitopsError, match="a rehearsal cannot run `uses: "):
         parse_use(text, {}, where="w.yml")
 
 
@@ -84,6 +84,6 @@ jobs:
   c: {runs-on: "${{ matrix.os }}", steps: []}
   d: 5
 """
-    with pytest.raises(MistakesError) as caught:
+    with pytest.raises(MistakesError, match="this workflow cannot be rehearsed:") as caught:
         parse_workflow(text, where="w.yml")
     assert len(caught.value.errors) == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,9 @@ def test_the_published_schema_is_current() -> None:
     assert SCHEMA.read_bytes() == encode_schema()
 
 
+NOT_MINUS = "the delta of metric 'model.size_mb' is not head minus base"
+
+
 def _change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:  # noqa: ANN401 - any JSON
     """Return an edit that sets the value at a dotted path."""
 
@@ -62,64 +66,75 @@ def _change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:  # noqa:
 
 
 @pytest.mark.parametrize(
-    "edit",
+    ("edit", "reason"),
     [
-        _change("surprise", 1),
-        _change("schema", 2),
-        _change("schema", "1"),
-        _change("key", "-x"),
-        _change("key", "a b"),
-        _change("base.sha", "main"),
-        _change("base.surprise", 1),
-        _change("test_data", "maybe"),
-        _change("metrics.0.base", True),
-        _change("metrics.0.base", "0.5"),
-        _change("metrics.0.delta", 5.0),
-        _change("metrics.0.base", None),
-        _change("metrics.0.name", ""),
-        _change("metrics.0.name", "x" * 201),
-        _change("metrics.0.reason", "x" * 501),
-        _change("metrics.1.name", "model.size_mb"),
-        _change("metrics.2.evidence.interval.low", 0.5),
-        _change("metrics.2.evidence.interval.confidence", 1.5),
-        _change("metrics.2.evidence.rows", -1),
-        _change("judgement.verdict", "ok"),
-        _change("notices", "text"),
-        _change("notices", [1]),
-        _change("stages", [{"name": "a", "state": "ran", "seconds": -1}]),
-        _change("omitted.metrics", -1),
+        (_change("surprise", 1), "unknown field `surprise`"),
+        (_change("schema", 2), "Expected `int` <= 1 - at `$.schema`"),
+        (_change("schema", "1"), "got `str` - at `$.schema`"),
+        (_change("key", "-x"), "at `$.key`"),
+        (_change("key", "a b"), "at `$.key`"),
+        (_change("base.sha", "main"), "at `$.base.sha`"),
+        (_change("base.surprise", 1), "unknown field `surprise` - at `$.base`"),
+        (_change("test_data", "maybe"), "Invalid enum value 'maybe' - at `$.test_data`"),
+        (_change("metrics.0.base", True), "got `bool` - at `$.metrics[0].base`"),
+        (_change("metrics.0.base", "0.5"), "got `str` - at `$.metrics[0].base`"),
+        (_change("metrics.0.delta", 5.0), NOT_MINUS),
+        (_change("metrics.0.base", None), NOT_MINUS),
+        (_change("metrics.0.name", ""), "of length >= 1 - at `$.metrics[0].name`"),
+        (_change("metrics.0.name", "x" * 201), "of length <= 200 - at `$.metrics[0].name`"),
+        (_change("metrics.0.reason", "x" * 501), "of length <= 500 - at `$.metrics[0].reason`"),
+        (_change("metrics.1.name", "model.size_mb"), "metric 'model.size_mb' stands there twice"),
+        (
+            _change("metrics.2.evidence.interval.low", 0.5),
+            "the interval of metric 'test.roc_auc' ends before it begins",
+        ),
+        (
+            _change("metrics.2.evidence.interval.confidence", 1.5),
+            "at `$.metrics[2].evidence.interval.confidence`",
+        ),
+        (_change("metrics.2.evidence.rows", -1), "at `$.metrics[2].evidence.rows`"),
+        (_change("judgement.verdict", "ok"), "Invalid enum value 'ok' - at `$.judgement.verdict`"),
+        (_change("notices", "text"), "got `str` - at `$.notices`"),
+        (_change("notices", [1]), "got `int` - at `$.notices[0]`"),
+        (
+            _change("stages", [{"name": "a", "state": "ran", "seconds": -1}]),
+            "at `$.stages[0].seconds`",
+        ),
+        (_change("omitted.metrics", -1), "at `$.omitted.metrics`"),
     ],
 )
-def test_what_compare_would_not_write_is_refused(edit: Callable[[dict[str, Any]], None]) -> None:
+def test_what_compare_would_not_write_is_refused(
+    edit: Callable[[dict[str, Any]], None], reason: str
+) -> None:
     """Unknown keys, wrong types, impossible values and deltas that do not add up are refused."""
     report = make_report(
         make_change("test.roc_auc", 0.7, 0.8, interval=(0.05, 0.15)), *steady_changes()
     )
     document = json.loads(encode_report(report))
     edit(document)
-    with pytest.raises(MlgitopsError):
+    with pytest.raises(MlgitopsError, match=re.escape(reason)):
         parse_report(json.dumps(document).encode())
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "reason"),
     [
-        b"",
-        b"null",
-        b"[]",
-        b"{}",
-        b"\xff\xfe",
-        b'{"schema": 1, "schema": 1}',
-        b'{"schema": NaN}',
-        b'{"schema": 1e999}',
-        b"[" * 100_000,
-        b" " * (MAX_REPORT_BYTES + 1),
-        b'{"key": "\\ud800"}',
+        (b"", "not JSON: "),
+        (b"null", "got `null`"),
+        (b"[]", "got `array`"),
+        (b"{}", "missing required field `schema`"),
+        (b"\xff\xfe", "not UTF-8 text"),
+        (b'{"schema": 1, "schema": 1}', "the key 'schema' stands there twice"),
+        (b'{"schema": NaN}', "invalid character"),
+        (b'{"schema": 1e999}', "out of range"),
+        (b"[" * 100_000, "nested over 32 levels deep"),
+        (b" " * (MAX_REPORT_BYTES + 1), "more than the 1,048,576 we read"),
+        (b'{"key": "\\ud800"}', "half a pair"),
     ],
 )
-def test_what_is_no_report_is_refused(data: bytes) -> None:
+def test_what_is_no_report_is_refused(data: bytes, reason: str) -> None:
     """Broken, oversized and deeply nested input is one clear error."""
-    with pytest.raises(MlgitopsError):
+    with pytest.raises(MlgitopsError, match=reason):
         parse_report(data)
 
 
@@ -127,7 +142,7 @@ def test_what_is_no_report_is_refused(data: bytes) -> None:
 def test_numbers_that_are_none_are_refused(number: str) -> None:
     """NaN, infinities and overflow never enter a report."""
     report = encode_report(make_report(make_change("m", 0.25, 0.5))).decode()
-    with pytest.raises(MlgitopsError):
+    with pytest.raises(MlgitopsError, match=r"invalid character|out of range"):
         parse_report(report.replace("0.25", number, 1).encode())
 
 

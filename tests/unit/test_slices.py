@@ -206,18 +206,19 @@ def test_a_report_whose_gap_is_not_its_groups_is_refused() -> None:
     facts = make_facts(GAP, make_slice("F9", 0.75, 0.5), make_slice("AA", 0.8, 0.8))
     report = judge(GAP, facts)
     assert parse_report(encode_report(report)) == report
-    for forged in (
-        msgspec.structs.replace(facts, head=0.1),
-        msgspec.structs.replace(facts, slices=facts.slices[:1]),
-        msgspec.structs.replace(
-            facts, slices=(msgspec.structs.replace(facts.slices[0], delta=0.0), *facts.slices[1:])
-        ),
-        msgspec.structs.replace(
-            facts, slices=(msgspec.structs.replace(facts.slices[0], group=("a", "b")),)
-        ),
+    first, *others = facts.slices
+    moved, crowded = (
+        msgspec.structs.replace(first, delta=0.0),
+        msgspec.structs.replace(first, group=("a", "b")),
+    )
+    for reason, forged in (
+        ("is not what they give", msgspec.structs.replace(facts, head=0.1)),
+        ("is not what they give", msgspec.structs.replace(facts, slices=(first,))),
+        ("is not head minus base", msgspec.structs.replace(facts, slices=(moved, *others))),
+        ("have a value for each column", msgspec.structs.replace(facts, slices=(crowded,))),
     ):
         data = encode_report(msgspec.structs.replace(report, slices=(forged,)))
-        with pytest.raises(MlgitopsError):
+        with pytest.raises(MlgitopsError, match=reason):
             parse_report(data)
 
 

@@ -97,7 +97,10 @@ def test_a_missing_permission_is_named_with_the_lines_to_add(
         "check-runs": {"name": "x", "head_sha": HEAD},
         HEAD: {"state": "success"},
     }
-    with connect(forge) as client, pytest.raises(GitHubError) as caught:
+    with (
+        connect(forge) as client,
+        pytest.raises(GitHubError, match=f"the token lacks `{scope}`") as caught,
+    ):
         _ = (
             list(client.fetch_pages(path))
             if method == "GET"
@@ -118,11 +121,18 @@ def test_a_validation_error_shows_the_servers_words() -> None:
         client.post(COMMENTS, {"body": "x"})
 
 
-@pytest.mark.parametrize("fault", [Fault(after=True), Fault(status=500), Fault(cut=True)])
-def test_a_creating_request_without_an_answer_is_not_repeated(fault: Fault) -> None:
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Fault(after=True), "no answer: the connection broke"),
+        (Fault(status=500), "500 injected"),
+        (Fault(cut=True), "no answer: the answer was cut short"),
+    ],
+)
+def test_a_creating_request_without_an_answer_is_not_repeated(fault: Fault, reason: str) -> None:
     """Whoever creates must look first whether it was done."""
     forge = make_forge(fault=fail_times(1, fault))
-    with connect(forge) as client, pytest.raises(LostAnswerError):
+    with connect(forge) as client, pytest.raises(LostAnswerError, match=reason):
         client.post(COMMENTS, {"body": "x"})
     assert len(forge.requests) == 1
 
@@ -132,7 +142,7 @@ def test_a_creating_request_that_was_rate_limited_is_looked_at_again_after_the_w
     clock = Clock()
     fault = Fault(status=429, headers={"retry-after": "7"})
     forge = make_forge(fault=fail_times(1, fault))
-    with connect(forge, clock) as client, pytest.raises(LostAnswerError):
+    with connect(forge, clock) as client, pytest.raises(LostAnswerError, match="429 injected"):
         client.post(COMMENTS, {"body": "x"})
     assert (clock.slept, forge.state.comments) == ([7], [])
 
@@ -152,7 +162,7 @@ def test_a_wait_longer_than_we_may_wait_is_refused_at_once() -> None:
     clock = Clock()
     fault = Fault(status=403, headers={"retry-after": "3600"})
     forge = make_forge(fault=fail_times(1, fault))
-    with connect(forge, clock) as client, pytest.raises(GitHubError):
+    with connect(forge, clock) as client, pytest.raises(GitHubError, match="403 injected"):
         client.fetch(PULL)
     assert clock.slept == []
 
@@ -179,6 +189,6 @@ def test_the_token_is_in_no_error() -> None:
     """Whatever fails, the token does not reach a message."""
     for fault in (Fault(), Fault(status=401), Fault(status=403), Fault(status=500)):
         forge = make_forge(fault=fail_times(99, fault))
-        with connect(forge) as client, pytest.raises(GitHubError) as caught:
+        with connect(forge) as client, pytest.raises(GitHubError, match=f"^GET {PULL}: ") as caught:
             client.fetch(PULL)
         assert "test-token" not in str(caught.value)

@@ -181,7 +181,7 @@ def test_a_body_without_marker_or_over_the_limit_is_refused_before_any_request()
     forge = make_forge()
     with connect(forge) as client:
         for body in ("no marker", make_body(text="é" * (MAX_BODY_BYTES // 2))):
-            with pytest.raises(GitHubError):
+            with pytest.raises(GitHubError, match="needs a marker and must fit GitHub's limit"):
                 make_poster(client).post(body)
     assert forge.requests == []
 

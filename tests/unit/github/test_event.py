@@ -67,42 +67,54 @@ def test_a_merge_group_has_commits_and_no_number() -> None:
     assert (event.number, event.head_sha, event.from_fork) == (None, HEAD, False)
 
 
+NOT_SENT = "the event is not what GitHub sends: "
+NO_SHA = "\\.pull_request\\.head\\.sha`"
+NEITHER = "the event names neither a pull request nor a merge group"
+
+
 @pytest.mark.parametrize(
-    "payload",
+    ("payload", "reason"),
     [
-        b"",
-        b"[]",
-        b"null",
-        b"\xff",
-        b"{",
-        b"[" * 100_000,
-        encode(),
-        encode(push={}),
-        encode(pull_request=None),
-        encode(pull_request={**PULL, "number": "12"}),
-        encode(pull_request={**PULL, "number": True}),
-        encode(pull_request={**PULL, "number": 0}),
-        encode(pull_request={**PULL, "number": -1}),
-        encode(pull_request={**PULL, "number": 1.5}),
-        encode(pull_request={**PULL, "number": 2**70}),
-        encode(pull_request={**PULL, "base": None}),
-        encode(pull_request={**PULL, "head": {"sha": "HEAD"}}),
-        encode(pull_request={**PULL, "head": {"sha": HEAD + "\n"}}),
-        encode(pull_request={**PULL, "head": {"sha": HEAD.upper()}}),
-        encode(pull_request={**PULL, "head": {"sha": "../" + HEAD}}),
-        encode(merge_group={"base_sha": BASE}),
+        (b"", "truncated"),
+        (b"[]", "got `array`"),
+        (b"null", "got `null`"),
+        (b"\xff", "invalid character"),
+        (b"{", "truncated"),
+        (b"[" * 100_000, "got `array`"),
+        (encode(pull_request={**PULL, "number": "12"}), "got `str` - at `\\$.pull_request.number`"),
+        (
+            encode(pull_request={**PULL, "number": True}),
+            "got `bool` - at `\\$.pull_request.number`",
+        ),
+        (encode(pull_request={**PULL, "number": 0}), "Expected `int` >= 1"),
+        (encode(pull_request={**PULL, "number": -1}), "Expected `int` >= 1"),
+        (encode(pull_request={**PULL, "number": 1.5}), "got `float`"),
+        (encode(pull_request={**PULL, "number": 2**70}), "Expected `int` <= 9007199254740991"),
+        (encode(pull_request={**PULL, "base": None}), "got `null` - at `\\$.pull_request.base`"),
+        (encode(pull_request={**PULL, "head": {"sha": "HEAD"}}), NO_SHA),
+        (encode(pull_request={**PULL, "head": {"sha": HEAD + "\n"}}), NO_SHA),
+        (encode(pull_request={**PULL, "head": {"sha": HEAD.upper()}}), NO_SHA),
+        (encode(pull_request={**PULL, "head": {"sha": "../" + HEAD}}), NO_SHA),
+        (encode(merge_group={"base_sha": BASE}), "missing required field `head_sha`"),
     ],
 )
-def test_a_payload_that_github_does_not_send_is_refused(payload: bytes) -> None:
+def test_a_payload_that_github_does_not_send_is_refused(payload: bytes, reason: str) -> None:
     """One clear error, whatever the bytes."""
-    with pytest.raises(MlgitopsError):
+    with pytest.raises(MlgitopsError, match=f"{NOT_SENT}.*{reason}"):
+        parse_event(payload, parse_run(ENVIRON))
+
+
+@pytest.mark.parametrize("payload", [encode(), encode(push={}), encode(pull_request=None)])
+def test_an_event_of_another_kind_is_refused(payload: bytes) -> None:
+    """What is neither a pull request nor a merge group is nothing to judge."""
+    with pytest.raises(MlgitopsError, match=NEITHER):
         parse_event(payload, parse_run(ENVIRON))
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_an_event_or_an_error(payload: bytes) -> None:
     """Nothing else than our own error leaves the parser."""
-    with pytest.raises(MlgitopsError):
+    with pytest.raises(MlgitopsError, match=f"{NOT_SENT}|{NEITHER}"):
         parse_event(payload, parse_run(ENVIRON))
 
 
@@ -125,7 +137,8 @@ def test_any_bytes_are_an_event_or_an_error(payload: bytes) -> None:
 )
 def test_an_odd_environment_is_refused_by_name(name: str, value: str) -> None:
     """The message says which variable, and where such variables come from."""
-    with pytest.raises(MlgitopsError) as caught:
+    field = name.removeprefix("GITHUB_").lower().replace("sha", "workflow_sha")
+    with pytest.raises(MlgitopsError, match=f"- at `\\$\\.{field}`") as caught:
         parse_run({**ENVIRON, name: value})
     assert "mlgitops rehearse" in str(caught.value)
 

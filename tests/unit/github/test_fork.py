@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -98,60 +99,70 @@ def test_the_one_pull_request_of_the_commit_is_found(conclusion: str) -> None:
     assert event.compared == fork.compared == compared
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        set_run("event", "push"),
-        set_run("event", "workflow_dispatch"),
-        set_run("event", "pull_request_target"),
-        set_run("event", "schedule"),
-        set_run("event", ""),
-        set_run("event", None),
-        set_run("path", ".github/workflows/other.yml"),
-        set_run("path", "pull-request.yml"),
-        set_run("path", WORKFLOW + "@refs/heads/x"),
-        set_run("path", WORKFLOW.upper()),
-        set_run("path", "./" + WORKFLOW),
-        set_run("path", ""),
-        set_run("conclusion", "cancelled"),
-        set_run("conclusion", "skipped"),
-        set_run("conclusion", "timed_out"),
-        set_run("conclusion", "action_required"),
-        set_run("conclusion", "startup_failure"),
-        set_run("conclusion", None),
+#: Why a run is not one to report on, and changes of the payload that make it so.
+NOT_OURS: dict[str, list[Change]] = {
+    "not by a pull request": [
+        set_run("event", name)
+        for name in ("push", "workflow_dispatch", "pull_request_target", "schedule", "")
+    ],
+    f"not of '{WORKFLOW}'": [
+        set_run("path", path)
+        for path in (
+            ".github/workflows/other.yml",
+            "pull-request.yml",
+            WORKFLOW + "@refs/heads/x",
+            WORKFLOW.upper(),
+            "./" + WORKFLOW,
+            "",
+        )
+    ],
+    "it ended with ": [
+        set_run("conclusion", word)
+        for word in ("cancelled", "skipped", "timed_out", "action_required", "startup_failure")
+    ]
+    + [set_run("conclusion", None)],
+    "it is a run of another repository": [
         set_run("repository", OTHER),
         set_run("repository", FORK),
         set_top("repository", OTHER),
         set_top("repository", {**OURS, "id": 8}),
-        set_top("repository", None),
-        set_run("head_repository", None),
+    ],
+    "the fork was deleted": [set_run("head_repository", None)],
+    "at `$.workflow_run.event`": [set_run("event", None)],
+    "at `$.repository`": [set_top("repository", None)],
+    "at `$.workflow_run.head_repository.owner.login`": [
         set_run("head_repository", {**FORK, "owner": {"login": "fan:patch-1&state=all"}}),
         set_run("head_repository", {**FORK, "owner": {"login": "../octo"}}),
+    ],
+    "at `$.workflow_run.head_repository.id`": [
         set_run("head_repository", {**FORK, "id": "2"}),
         set_run("head_repository", {**FORK, "id": True}),
-        set_run("head_sha", "HEAD"),
-        set_run("head_sha", HEAD[:39]),
-        set_run("head_sha", HEAD + "\n"),
-        set_run("head_sha", None),
-        set_run("head_branch", ""),
-        set_run("head_branch", None),
-        set_run("head_branch", "x" * 301),
-        set_run("id", 0),
-        set_run("id", "77"),
-        set_top("workflow_run", None),
-        set_top("workflow_run", []),
     ],
+    "at `$.workflow_run.head_sha`": [
+        set_run("head_sha", sha) for sha in ("HEAD", HEAD[:39], HEAD + "\n", None)
+    ],
+    "at `$.workflow_run.head_branch`": [
+        set_run("head_branch", name) for name in ("", None, "x" * 301)
+    ],
+    "at `$.workflow_run.id`": [set_run("id", 0), set_run("id", "77")],
+    "at `$.workflow_run`": [set_top("workflow_run", None), set_top("workflow_run", [])],
+}
+
+
+@pytest.mark.parametrize(
+    ("reason", "change"),
+    [(reason, change) for reason, changes in NOT_OURS.items() for change in changes],
 )
-def test_a_run_that_is_not_ours_to_report_on_is_refused(change: Change) -> None:
+def test_a_run_that_is_not_ours_to_report_on_is_refused(reason: str, change: Change) -> None:
     """Wrong start, file, end, repository or form: no pull request is looked for."""
-    with pytest.raises(MlgitopsError):
+    with pytest.raises(MlgitopsError, match=re.escape(reason)):
         parse_fork_run(make_payload(change), RUN, workflow=WORKFLOW)
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"\xff", b"[" * 50_000])
 def test_bytes_that_are_no_event_are_refused(data: bytes) -> None:
     """One clear error."""
-    with pytest.raises(MlgitopsError):
+    with pytest.raises(MlgitopsError, match="the event is not what GitHub sends: "):
         parse_fork_run(data, RUN, workflow=WORKFLOW)
 
 
@@ -175,26 +186,30 @@ def test_bytes_that_are_no_event_are_refused(data: bytes) -> None:
 def test_a_commit_that_no_open_pull_request_shows_is_stale(pulls: list[Any]) -> None:
     """Nothing is posted, and nothing is wrong: somebody pushed, closed or deleted."""
     fork = parse_fork_run(make_payload(), RUN, workflow=WORKFLOW)
-    with pytest.raises(StaleRunError):
+    with pytest.raises(StaleRunError, match=f"no open pull request shows {HEAD[:12]}"):
         find_fork_event(fork, pulls)
 
 
+SEVERAL = "several pull requests show the same commit: #5, #6"
+ODD = "the pull requests are not what GitHub sends: .*"
+
+
 @pytest.mark.parametrize(
-    "pulls",
+    ("pulls", "reason"),
     [
-        [make_pull(5), make_pull(6)],
-        [make_pull(5), make_pull(6, base__ref="release")],
-        [{**make_pull(), "number": "5"}],
-        [{**make_pull(), "number": 0}],
-        [make_pull(5, head__sha="x")],
-        [{}],
-        [None],
+        ([make_pull(5), make_pull(6)], SEVERAL),
+        ([make_pull(5), make_pull(6, base__ref="release")], SEVERAL),
+        ([{**make_pull(), "number": "5"}], ODD + "number"),
+        ([{**make_pull(), "number": 0}], ODD + "number"),
+        ([make_pull(5, head__sha="x")], ODD + "head.sha"),
+        ([{}], ODD + "number"),
+        ([None], ODD + "got `null`"),
     ],
 )
-def test_what_cannot_be_told_apart_is_refused(pulls: list[Any]) -> None:
+def test_what_cannot_be_told_apart_is_refused(pulls: list[Any], reason: str) -> None:
     """One head proposed to two bases: a guess could post on the wrong one."""
     fork = parse_fork_run(make_payload(), RUN, workflow=WORKFLOW)
-    with pytest.raises(MlgitopsError) as caught:
+    with pytest.raises(MlgitopsError, match=reason) as caught:
         find_fork_event(fork, pulls)
     assert not isinstance(caught.value, StaleRunError)
 

@@ -49,13 +49,13 @@ def test_any_text_comes_back_as_one_output(values: dict[str, str]) -> None:
 @pytest.mark.parametrize("name", ["", "a b", "a\nb", "a=b", "a<<b", "A", "ä"])
 def test_an_odd_name_of_an_output_is_refused(name: str) -> None:
     """Names are ours, so an odd one is a mistake of ours."""
-    with pytest.raises(MlgitopsError):
+    with pytest.raises(MlgitopsError, match="not a name for an output: "):
         format_output(name, "x")
 
 
 def test_a_value_that_holds_the_delimiter_is_refused() -> None:
     """It is random, so this cannot happen by accident."""
-    with pytest.raises(MlgitopsError):
+    with pytest.raises(MlgitopsError, match="an output holds its own delimiter"):
         format_output("x", "a\nend\nb=c", delimiter="end")
 
 

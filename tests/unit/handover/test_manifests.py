@@ -28,47 +28,77 @@ def encode(*entries: object) -> bytes:
     return json.dumps(entries).encode()
 
 
-#: Paths that no directory may list.
-BAD_PATHS: list[str] = [
-    *("", "/", "/etc/passwd", "..", "../a", "a/..", "a/../b", "a/../../b", ".", "./a", "a/."),
-    *("a//b", "a/", "//a", "a\\b", "..\\a", "C:/a", "C:a", "a\0b", "a\nb", "a\tb", "a\x7fb"),
-    *(".git/config", "a/.git/hooks/x", ".GIT/config", ".Git", ".github/workflows/x.yml"),
-    *(".dvc/config", "a/.DVC/x", ".gitattributes", ".gitmodules", "x/.gitignore"),
-    *("a ", " a", "a./b", "a.", "a /b", "e\u0301.txt", "a\u202eb", "a\u200bb", "a\ufeff"),
-    *("a*b", "a?b", "a|b", 'a"b', "a<b", "a>b", "a" * 501, "\ud800"),
-]
+#: Why no directory may list a path, and such paths.
+BAD_PATHS: dict[str, list[str]] = {
+    "is empty or too long": ["", "a" * 501],
+    "is not relative, or leaves its folder": [
+        *("/", "/etc/passwd", "..", "../a", "a/..", "a/../b", "a/../../b", ".", "./a", "a/."),
+        *("a//b", "a/", "//a"),
+    ],
+    "holds a character that not every file system takes": [
+        *("a\\b", "..\\a", "C:/a", "C:a", "a*b", "a?b", "a|b", 'a"b', "a<b", "a>b"),
+    ],
+    "holds a control or invisible character": [
+        *("a\0b", "a\nb", "a\tb", "a\x7fb", "a\u202eb", "a\u200bb", "a\ufeff"),
+    ],
+    "leads into git's or DVC's own files": [
+        *(".git/config", "a/.git/hooks/x", ".GIT/config", ".Git", ".github/workflows/x.yml"),
+        *(".dvc/config", "a/.DVC/x", ".gitattributes", ".gitmodules", "x/.gitignore"),
+    ],
+    "has a part that ends in a dot or a blank": ["a ", " a", "a./b", "a.", "a /b"],
+    "is not in Unicode's composed form": ["e\u0301.txt"],
+    "text that is not Unicode: half a pair": ["\ud800"],
+}
 _NO_PATHS: list[object] = [None, 1, True, [], {}]
-#: Whole manifests that are refused for their form.
-BAD_MANIFESTS = [
-    *(b"", b"{}", b"null", b"1", b'"a"', b"[", b"[1]", b"[null]", b"[[]]", b"\xff", b"[NaN]"),
-    b"[" * 100 + b"]" * 100,
-    b'[{"md5": "' + OID.encode() + b'"}]',
-    b'[{"relpath": "a"}]',
-    b'[{"md5": "' + OID.encode() + b'", "md5": "' + OID.encode() + b'", "relpath": "a"}]',
-    encode({**entry(), "size": 1}),
-    *(encode(entry(oid=oid)) for oid in (None, 1, "", "x", OID[:-1], OID + "0", OID.upper())),
-    *(encode(entry(oid=oid)) for oid in (f"{OID}.dir", f"{OID}\n", f"../{OID[3:]}")),
-    *(encode(entry(path)) for path in _NO_PATHS),
-    encode(entry("a"), entry("a")),
-    encode(entry("a"), entry("A")),
-    encode(entry("stra\u00dfe"), entry("strasse")),
-    encode(entry("a"), entry("a/b")),
-    encode(entry("A/b"), entry("a")),
-]
+_ODD_HASHES = [None, 1, "", "x", OID[:-1], OID + "0", OID.upper(), f"{OID}.dir", f"{OID}\n"]
+#: Why a whole manifest is refused for its form, and such manifests.
+BAD_MANIFESTS: dict[str, list[bytes]] = {
+    "not JSON: Expecting value": [b"", b"["],
+    "a directory manifest is a list": [b"{}", b"null", b"1", b'"a"'],
+    "an entry is not exactly `md5` and `relpath`": [
+        *(b"[1]", b"[null]", b"[[]]", b"[NaN]"),
+        b'[{"md5": "' + OID.encode() + b'"}]',
+        b'[{"relpath": "a"}]',
+        encode({**entry(), "size": 1}),
+    ],
+    "not UTF-8 text": [b"\xff"],
+    "nested over 32 levels deep": [b"[" * 100 + b"]" * 100],
+    "the key 'md5' stands there twice": [
+        b'[{"md5": "' + OID.encode() + b'", "md5": "' + OID.encode() + b'", "relpath": "a"}]'
+    ],
+    "an entry's md5 is not 32 hex digits": [
+        encode(entry(oid=oid)) for oid in [*_ODD_HASHES, f"../{OID[3:]}"]
+    ],
+    "an entry's relpath is not text": [encode(entry(path)) for path in _NO_PATHS],
+    "two entries name the same file": [
+        encode(entry("a"), entry("a")),
+        encode(entry("a"), entry("A")),
+        encode(entry("stra\u00dfe"), entry("strasse")),
+    ],
+    "one entry is a file and a folder": [
+        encode(entry("a"), entry("a/b")),
+        encode(entry("A/b"), entry("a")),
+    ],
+}
 
 
-@pytest.mark.parametrize("path", BAD_PATHS, ids=ascii)
-def test_a_path_that_is_not_plain_is_refused(path: str) -> None:
+@pytest.mark.parametrize(
+    ("reason", "path"),
+    [(reason, path) for reason, paths in BAD_PATHS.items() for path in paths],
+    ids=ascii,
+)
+def test_a_path_that_is_not_plain_is_refused(reason: str, path: str) -> None:
     """Nothing that leaves the directory, or means something to git, DVC or a file system."""
-    with pytest.raises(MlgitopsError):
+    with pytest.raises(MlgitopsError, match=reason):
         parse_manifest(encode(entry("fine.txt"), entry(path)), "parts")
 
 
-@pytest.mark.parametrize("data", BAD_MANIFESTS, ids=range(len(BAD_MANIFESTS)))
-def test_a_manifest_of_another_form_is_refused(data: bytes) -> None:
+@pytest.mark.parametrize("reason", BAD_MANIFESTS)
+def test_a_manifest_of_another_form_is_refused(reason: str) -> None:
     """Exactly a list of `md5` and `relpath`, each file once."""
-    with pytest.raises(MlgitopsError):
-        parse_manifest(data, "parts")
+    for data in BAD_MANIFESTS[reason]:
+        with pytest.raises(MlgitopsError, match=reason):
+            parse_manifest(data, "parts")
 
 
 def test_sizes_are_capped(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +142,8 @@ def test_anything_is_read_or_refused(data: bytes) -> None:
 )
 def test_code_and_rules_never_enter_the_commit(path: str) -> None:
     """Whatever dvc.yaml declares."""
-    with pytest.raises(MlgitopsError):
+    reason = "never committed for a run|leaves its folder|git's or DVC's own files"
+    with pytest.raises(MlgitopsError, match=reason):
         check_result_path(path)
 
 

@@ -207,7 +207,7 @@ def test_a_pair_is_compared_without_matching_again(make_binary: MakeBinary) -> N
     assert compare_predictions(pair, metrics=rules) == compare_predictions(
         base, head, metrics=rules
     )
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="head is needed unless base is a Pair"):
         compare_predictions(base, metrics=rules)
 
 
