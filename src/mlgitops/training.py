@@ -17,6 +17,7 @@ from mlgitops.errors import MlgitopsError
 from mlgitops.storage.branch import find_revision, run_git
 from mlgitops.storage.objects import read_yaml
 from mlgitops.storage.sources import cache_sources
+from mlgitops.writing import refuse_links, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -123,7 +124,7 @@ def start_from_base(project: Path, base: str) -> None:
         )
     lock = project / "dvc.lock"
     if run_git(project, "ls-tree", "--name-only", sha, "./dvc.lock").strip():
-        lock.write_text(run_git(project, "show", f"{sha}:./dvc.lock"), encoding="utf-8")
+        replace_file(lock, run_git(project, "show", f"{sha}:./dvc.lock").encode(), root=project)
     else:
         lock.unlink(missing_ok=True)
 
@@ -156,6 +157,7 @@ def quote_line(line: str) -> str:
 def _repro(project: Path, console: Console, arguments: tuple[str, ...]) -> _Progress:
     """Run DVC and return what was seen of the stages, in the order they ran."""
     log = project / LOG_FILE
+    refuse_links(project, log)
     log.parent.mkdir(exist_ok=True)
     progress = _Progress(console=console)
     command = [*map(str, dvc_command(project)), *arguments]
@@ -233,8 +235,6 @@ def _summarise(project: Path, progress: _Progress, absent: set[str]) -> list[Sta
 
 
 def _write_record(project: Path, stages: list[StageRun]) -> None:
-    record = project / RUN_FILE
     content = {"stages": [asdict(stage) for stage in stages]}
-    temporary = record.with_suffix(".new")
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(record)
+    text = json.dumps(content, indent=2) + "\n"
+    replace_file(project / RUN_FILE, text.encode(), root=project)

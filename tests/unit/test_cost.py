@@ -75,6 +75,11 @@ class FakeFolder:
         del sha
         return self.files.get(path)
 
+    def follow(self, sha: str | None, path: str) -> str:
+        """Return the path itself: no link is here."""
+        del sha
+        return path
+
 
 def side(
     found: CostRecord | bytes | None, *, sha: str | None = "a" * 40, run: bool = False
@@ -324,7 +329,7 @@ def test_projects_without_scoring_are_not_timed(project: Path, missing: str) -> 
 
 def test_record_is_written_whole(tmp_path: Path) -> None:
     """The file has sorted keys and a final newline, and no temporary file stays."""
-    write_cost(record(), tmp_path / "reports/cost.json")
+    write_cost(record(), tmp_path, "reports/cost.json")
     text = (tmp_path / "reports/cost.json").read_text()
     assert text.index('"fit"') < text.index('"split"')
     assert text.endswith("}\n")

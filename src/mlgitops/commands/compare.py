@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlgitops.errors import EXIT_FAIL, EXIT_PASS, MlgitopsError
+from mlgitops.writing import replace_file
 
 if TYPE_CHECKING:
     import argparse
@@ -191,11 +192,9 @@ def find_links(environ: Mapping[str, str]) -> Links:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write beside the place first, so that no half of a file is ever seen."""
-    temporary = path.with_name(f"{path.name}.new")
+    """Write in one step, so that no half of a file is ever seen."""
     try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
+        replace_file(path, data)
     except OSError as error:
         raise MlgitopsError(f"cannot be written: {error.strerror}", where=str(path)) from error
 

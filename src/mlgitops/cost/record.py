@@ -19,6 +19,7 @@ from msgspec import Meta
 from mlgitops.errors import MlgitopsError
 from mlgitops.model import Struct
 from mlgitops.parsing import parse_json
+from mlgitops.writing import replace_file
 
 if TYPE_CHECKING:
     from mlgitops.pipeline import LockEntry
@@ -67,13 +68,10 @@ def parse_cost(data: bytes, where: str) -> CostRecord:
         raise MlgitopsError(f"not a record of costs: {error}", where=where, hint=hint) from error
 
 
-def write_cost(record: CostRecord, path: Path) -> None:
-    """Write the record with sorted keys, beside its place first."""
+def write_cost(record: CostRecord, project: Path, name: str) -> None:
+    """Write the record to the file ``name`` of ``project``, with sorted keys, in one step."""
     text = msgspec.json.format(msgspec.json.encode(record, order="sorted"), indent=2)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.new")
-    temporary.write_bytes(text + b"\n")
-    temporary.replace(path)
+    replace_file(project / name, text + b"\n", root=project)
 
 
 def fingerprint_outputs(lock: LockEntry) -> str:

@@ -20,6 +20,7 @@ from mlgitops.storage import prepare_storage
 from mlgitops.storage.branch import run_git
 from mlgitops.storage.objects import hash_file, locate
 from mlgitops.storage.remote import find_cache
+from mlgitops.writing import refuse_links
 
 if TYPE_CHECKING:
     from mlgitops.console import Console
@@ -87,7 +88,7 @@ def make_release(
         with tempfile.TemporaryDirectory(dir=releases, prefix=".making-") as name:
             content = Path(name) / "release"
             _export(project, wanted.commit, prefix, content, Path(name) / "code.tar")
-            _copy_verified(source, content / MODEL, oid, digest)
+            _copy_verified(source, content, oid, digest)
             shutil.rmtree(folder, ignore_errors=True)
             content.rename(folder)
     return release
@@ -200,7 +201,10 @@ def _export(project: Path, commit: str, prefix: str, folder: Path, archive: Path
         content.extractall(folder, filter="data")
 
 
-def _copy_verified(source: Path, target: Path, oid: str, digest: str) -> None:
+def _copy_verified(source: Path, root: Path, oid: str, digest: str) -> None:
+    """Copy the model into the release at ``root``: its bytes, and nowhere else."""
+    target = root / MODEL
+    refuse_links(root, target)
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
     for name, found, wanted in (

@@ -11,6 +11,7 @@ from mlgitops.handover.layout import MAX_OBJECTS, MAX_TOTAL_BYTES, find_file, re
 from mlgitops.handover.manifests import MAX_MANIFEST_BYTES, parse_manifest
 from mlgitops.storage.objects import hash_file, locate
 from mlgitops.storage.publish import REFUSE_BYTES
+from mlgitops.writing import refuse_links
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,8 +82,10 @@ def copy_object(handover: Path, store: Path, oid: str, where: str, *, limit: int
     if source.stat().st_size > limit:
         raise MlgitopsError(f"over {limit:,} bytes: too large for this storage", where=where)
     target = store / place
+    refuse_links(store, target)
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")
+    part.unlink(missing_ok=True)  # left by an interrupted run, or put there as a link
     size, digest = _copy_hashed(source, part)
     if digest != oid.removesuffix(".dir"):
         part.unlink()
@@ -94,7 +97,7 @@ def copy_object(handover: Path, store: Path, oid: str, where: str, *, limit: int
 def _copy_hashed(source: Path, target: Path) -> tuple[int, str]:
     """Copy the bytes that are hashed, so that nothing can be swapped in between."""
     digest, size = hashlib.md5(usedforsecurity=False), 0
-    with source.open("rb") as stream, target.open("wb") as out:
+    with source.open("rb") as stream, target.open("xb") as out:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
             size += out.write(chunk)

@@ -23,6 +23,7 @@ from mlgitops.environments import FOLDERS, clean_environment
 from mlgitops.errors import MlgitopsError
 from mlgitops.metrics import MetricSet, parse_metrics
 from mlgitops.parsing import parse_json
+from mlgitops.writing import refuse_links, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,8 +83,8 @@ def _lay_out(plan: Plan, base: SideFiles, test_data: bytes, project: Path) -> No
             raise MlgitopsError(f"`{path}` of base is not here: neither cache nor storage has it")
         if path == plan.model:
             _check_model(data, path, base)
-        _write(project / path, data)
-    _write(project / plan.test_data, test_data)
+        _write(project, path, data)
+    _write(project, plan.test_data, test_data)
 
 
 def _check_model(data: bytes, path: str, base: SideFiles) -> None:
@@ -180,10 +181,10 @@ def _find_result(project: Path, path: str) -> Path:
     return place
 
 
-def _write(place: Path, data: bytes) -> None:
-    _remove(place)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_bytes(data)
+def _write(project: Path, path: str, data: bytes) -> None:
+    refuse_links(project, (project / path).parent)
+    _remove(project / path)
+    replace_file(project / path, data)
 
 
 def _remove(place: Path) -> None:

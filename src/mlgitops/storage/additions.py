@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from typing import TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
@@ -37,13 +39,11 @@ def commit_new(worktree: Path) -> int:
     paths = _new_files(worktree)
     if not paths:
         return 0
-    listing = worktree / ".git-add"
-    listing.write_text("\0".join(paths), encoding="utf-8")
-    options = [f"--pathspec-from-file={listing}", "--pathspec-file-nul"]
-    try:
+    with tempfile.NamedTemporaryFile(prefix="mlgitops-") as listing:
+        listing.write(b"\0".join(os.fsencode(path) for path in paths))
+        listing.flush()
+        options = [f"--pathspec-from-file={listing.name}", "--pathspec-file-nul"]
         run_git(worktree, "add", "--force", *options)
-    finally:
-        listing.unlink()
     message = f"Store {len(paths)} objects"
     run_git(worktree, *identity_options(worktree), "commit", "--quiet", "-m", message)
     return len(paths)

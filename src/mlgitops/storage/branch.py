@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.process import run_program
+from mlgitops.writing import refuse_links
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,6 +47,9 @@ _ROOT_IDENTITY = {
 }
 
 
+_FILE_MODES = ("100644", "100755")
+
+
 def run_git(
     folder: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None
 ) -> str:
@@ -72,12 +76,42 @@ def find_revision(folder: Path, revision: str) -> str | None:
         return None
 
 
+def check_plain(folder: Path, revision: str) -> None:
+    """Raise :class:`MlgitopsError` when the branch holds a link, or another repository.
+
+    Whatever is written below its work tree would follow it out of there.
+    """
+    entries = run_git(folder, "ls-tree", "-r", "-z", revision).split("\0")
+    odd = [entry for entry in entries if entry and entry.partition(" ")[0] not in _FILE_MODES]
+    if odd:
+        raise MlgitopsError(
+            f"{len(odd)} entries are links or other odd files, first {odd[0].partition(chr(9))[2]}",
+            where=f"branch {BRANCH} at {find_revision(folder, revision)}",
+            hint=f"it holds files only: `git rm` them on {BRANCH}, and see who put them there",
+        )
+
+
+def refuse_odd_folders(worktree: Path) -> None:
+    """Raise :class:`MlgitopsError` when a folder of objects is a link: git tracks none of these."""
+    objects = worktree / "files" / "md5"
+    for folder in (objects, *(objects.iterdir() if objects.is_dir() else ())):
+        refuse_links(worktree, folder)
+
+
 def ensure_worktree(project: Path, folder: Path, console: Console) -> Path:
-    """Return the folder in which the storage branch is checked out, made at ``folder``."""
+    """Return the folder in which the storage branch is checked out, made at ``folder``.
+
+    Raises :class:`MlgitopsError` when a link or an odd file would lead out of it.
+    """
+    refuse_links(project, folder / ".git")
+    for name in (LOCAL, UPSTREAM):
+        if find_revision(project, name):
+            check_plain(project, name)
     _adopt_worktree(project, folder)
     run_git(project, "worktree", "prune")
     present = _find_worktree(project)
     if present:
+        refuse_odd_folders(present)
         return present
     if folder.exists() and any(folder.iterdir()):
         raise MlgitopsError(

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mlgitops.errors import MistakesError, MlgitopsError
+from mlgitops.writing import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -166,10 +167,7 @@ def _put(file: Path, data: bytes | None) -> None:
     if data is None:
         file.unlink(missing_ok=True)
         return
-    file.parent.mkdir(exist_ok=True)
-    temporary = file.with_name("config.new")
-    temporary.write_bytes(data)
-    temporary.replace(file)
+    replace_file(file, data, root=file.parents[1])
 
 
 def _read_known(base: bytes) -> Configuration | None:

@@ -12,6 +12,7 @@ from mlgitops.storage.branch import (
     BRANCH,
     LOCAL,
     UPSTREAM,
+    check_plain,
     find_revision,
     identity_options,
     run_git,
@@ -54,6 +55,7 @@ def integrate(project: Path, worktree: Path) -> None:
     base = find_merge_base(worktree, "HEAD", UPSTREAM) if upstream else None
     if upstream is None or base == upstream:
         return
+    check_plain(worktree, UPSTREAM)
     if base:
         check_add_only(worktree, base, UPSTREAM)
     # Left by an interrupted publication: a file that git does not know would stop the rebase.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlgitops.errors import MlgitopsError
+from mlgitops.writing import replace_file
 
 #: Folder of a project in which the storage branch is checked out.
 STORAGE_FOLDER = ".dvc-storage"
@@ -77,9 +78,7 @@ def write_local_url(project: Path, remote: Remote) -> None:
     config.set(section, "url", str(remote.path))
     text = io.StringIO()
     config.write(text)
-    temporary = file.with_name("config.local.new")
-    temporary.write_text(text.getvalue(), encoding="utf-8")
-    temporary.replace(file)
+    replace_file(file, text.getvalue().encode(), root=project)
 
 
 def _section(name: str) -> str:
