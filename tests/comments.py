@@ -6,6 +6,7 @@ import msgspec
 from builders import make_change, make_report, steady_changes
 from slice_situations import slice_situations
 
+from mlgitops.absence import Absences
 from mlgitops.comparison import NO_POLICY
 from mlgitops.model import (
     ColumnChange,
@@ -24,6 +25,7 @@ from mlgitops.model import (
     TableChange,
     TestData,
 )
+from mlgitops.pipeline import Pipeline
 from mlgitops.staleness import Staleness
 
 LINKS = Links(
@@ -115,6 +117,8 @@ _STALE = Staleness(
 def situations() -> dict[str, Report]:
     """Make every situation's report; a new one is a line here and a file in golden/."""
     steady = steady_changes()
+    lost = make_change("test.auc", 0.73112, None)
+    new = make_change(_AUC, None, 0.70512)
     others = [make_change("test.f1", 0.55, 0.5612), make_change("test.recall", 0.5, 0.5)]
     alone = [
         make_change("test.f1", 0.55, 0.5612, interval=(-0.0021, 0.0245)),
@@ -210,6 +214,9 @@ def situations() -> dict[str, Report]:
             make_change(_AUC, None, 0.73112),
             make_change("test.log_loss", None, 0.44),
             make_change("model.size_mb", None, 12.5),
+        ),
+        "not_new_for_base": make_report(
+            *Absences((lost, new), Pipeline(metrics={new.path}), {}).mark((lost, new)), *steady
         ),
         "not_a_number": make_report(
             make_change(_AUC, 0.73112, None, reason="head is NaN"), *steady

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mlgitops.absence import Absences
 from mlgitops.config import parse_policy
 from mlgitops.cost.changes import compare_cost
 from mlgitops.diff import diff_data, diff_metrics, diff_params, diff_stages
@@ -191,6 +192,8 @@ def _judge(
         from mlgitops.rescoring.rescore import rescore
 
         report = rescore(report, policy, base, head, console)
+    absences = Absences(report.metrics, base.pipeline, base.metrics)
+    report = msgspec.structs.replace(report, metrics=absences.mark(report.metrics))
     report = _mark_stale(report, policy.files.model, head)
     return judge_report(add_evidence(report, policy, base, head, console), policy)
 

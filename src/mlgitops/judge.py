@@ -11,6 +11,8 @@ whether the policy allows it:
   decide and the report says so; with `inconclusive: fail` they are no proof, and a metric that
   predictions could have given fails;
 * a budget is what is spent, not an estimate from test rows: its plain numbers decide;
+* a judged metric with a margin that is in head alone passes as new only where base does not
+  declare its file and has nothing that it could have been;
 * a judged metric that is removed, missing, incomparable or stale (the pipeline did not make
   it from what is judged) fails; it is never skipped.
 """
@@ -21,6 +23,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mlgitops.absence import is_gone
 from mlgitops.inference.names import find_estimator
 from mlgitops.model import (
     Judgement,
@@ -200,6 +203,11 @@ def _find_unproven(
 def _not_one(found: list[MetricChange]) -> str:
     if not found:
         return "is in no metrics file, neither at base nor at head"
+    gone = [change for change in found if is_gone(change)]
+    new = [change for change in found if change.head is not None]
+    if gone and len(new) == 1 and new[0].base is None:
+        where = f"from `{gone[0].path}` to `{new[0].path}`"
+        return f"was moved {where}, and is compared with nothing: keep its path"[:500]
     paths = " and ".join(f"`{change.path}`" for change in found[:3])
     return f"is in several files, {paths}: write it as `path:name` in the policy"[:500]
 
@@ -219,7 +227,21 @@ def _find_reasons(change: MetricChange, rule: Rule, kind: Kind) -> list[str]:
         return [f"cannot be compared: {change.reason}"[:500]]
     if kind is Kind.REMOVED:
         return ["was removed: head has no value for it"]
-    return [*_break_margin(change, rule, kind), *_break_bounds(change, rule)]
+    return [
+        *_doubt_newness(change, rule),
+        *_break_margin(change, rule, kind),
+        *_break_bounds(change, rule),
+    ]
+
+
+def _doubt_newness(change: MetricChange, rule: Rule) -> list[str]:
+    """Refuse a metric that base should have, or has by another name: its loss is not known.
+
+    Where the rule sets no margin, head's value alone is judged, and base's is not missed.
+    """
+    if change.base is not None or change.base_missing is None or not _margin_text(rule):
+        return []
+    return [f"is new, and {change.base_missing}: what it lost is not known"[:500]]
 
 
 def _break_bounds(change: MetricChange, rule: Rule) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from builders import GitRepository
 from integration.compared import kinds
 
@@ -47,3 +48,87 @@ def test_too_many_stages_are_an_error(tmp_path: Path, compare: Any) -> None:  # 
         found = compare(made, "--base", sides[0], "--head", sides[1])
         assert found.code == 2
         assert "dvc.yaml: its pipeline has over 20,000 stages" in found.err
+
+
+POLICY = "version: 1\nmetrics:\n  {name}: {{greater_is_better: true, max_worsening: 0.05}}\n"
+STAGE = "stages: {{ev: {{cmd: x, metrics: [{{{path}: {{cache: false}}}}]}}}}\n"
+
+
+def make(root: Path, *, name: str = "accuracy", base: str | None = '{"accuracy": 0.9}') -> Any:  # noqa: ANN401
+    """Make a project that judges ``name``, with ``base`` in m.json where it is given."""
+    made = GitRepository(root)
+    made.put("policy.yaml", POLICY.format(name=name))
+    made.put("dvc.yaml", STAGE.format(path="m.json"))
+    if base is not None:
+        made.put("m.json", base)
+    made.commit()
+    return made
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "head", "reason"),
+    [
+        ("acc", '{"accuracy": 0.9}', {"m.json": '{"acc": 0.4}'}, "`accuracy` is gone, which may"),
+        ("acc", '{"loss": 0.1}', {"m.json": '{"acc": 0.4, "loss": 0.1}'}, "base's `m.json` does"),
+        ("accuracy", None, {"m.json": '{"accuracy": 0.4}'}, "base declares `m.json` and does not"),
+        (
+            "new.json:accuracy",
+            '{"accuracy": 0.9}',
+            {"m.json": None, "new.json": '{"accuracy": 0.4}', "dvc.yaml": "new.json"},
+            "base has it in `m.json`, which this change takes away",
+        ),
+        (
+            "accuracy",
+            '{"accuracy": 0.9}',
+            {"m.json": None, "new.json": '{"accuracy": 0.4}', "dvc.yaml": "new.json"},
+            "was moved from `m.json` to `new.json`",
+        ),
+        (
+            "new.json:acc",
+            '{"accuracy": 0.9}',
+            {"m.json": None, "new.json": '{"acc": 0.4}', "dvc.yaml": "new.json"},
+            "`accuracy` is gone, which may be what base calls it",
+        ),
+    ],
+)
+@pytest.mark.parametrize("committed", [False, True])
+def test_added_is_no_way_in(
+    tmp_path: Path,
+    compare: Any,  # noqa: ANN401
+    *,
+    name: str,
+    base: str | None,
+    head: dict[str, str | None],
+    reason: str,
+    committed: bool,
+) -> None:
+    """A metric that is renamed, moved or was never stored fails, and the reason says which."""
+    made = make(tmp_path / "p", name=name, base=base)
+    for path, text in head.items():
+        if text is None:
+            (made.root / path).unlink()
+        else:
+            made.put(path, STAGE.format(path=text) if path == "dvc.yaml" else text)
+    if committed:
+        made.commit()
+    sides = ("--base", "HEAD~1", "--head", "HEAD") if committed else ()
+    found = compare(made, "--json", *sides)
+    assert found.code == 1
+    assert reason in found.report["judgement"]["failures"][0]
+
+
+@pytest.mark.parametrize("policy_first", [True, False])
+def test_a_new_metric_is_added(tmp_path: Path, compare: Any, *, policy_first: bool) -> None:  # noqa: ANN401
+    """What base's pipeline does not declare is new: a first pipeline, or another stage's file."""
+    made = GitRepository(tmp_path / "p")
+    made.put("policy.yaml", POLICY.format(name="accuracy"))
+    if not policy_first:
+        made.put("dvc.yaml", STAGE.format(path="loss.json"))
+        made.put("loss.json", '{"loss": 0.1}')
+    made.commit()
+    both = "stages: {a: {cmd: x, metrics: [loss.json]}, b: {cmd: y, metrics: [m.json]}}\n"
+    made.put("dvc.yaml", both)
+    made.put("loss.json", '{"loss": 0.1}')
+    made.put("m.json", '{"accuracy": 0.4}')
+    found = compare(made, "--json")
+    assert (found.code, kinds(found.report)) == (0, {"accuracy": "added"})

@@ -47,6 +47,7 @@ class MetricChange(Struct, frozen=True, kw_only=True):
     base_stored: float | None = None  # base's value on its own test data, where `base` is not
     delta: float | None = None  # head - base
     relative_delta: float | None = None  # delta / abs(base), a fraction; None when base is 0
+    base_missing: Text | None = None  # why base's value is missing, of a metric not known as new
     reason: Text | None = None  # why it is incomparable
     stale: Text | None = None  # why head's value is of an older run
     evidence: Evidence | None = None
