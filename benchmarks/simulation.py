@@ -77,11 +77,17 @@ class Binary:
         score = 1 / (1 + np.exp(-confidence * logit))
         return np.round(score / self.step) * self.step if self.step else score
 
-    def draw(self, rows: int, rng: np.random.Generator) -> tuple[Pair, NDArray[np.intp] | None]:
-        """Draw the predictions of both models on the same rows."""
+    def draw(
+        self,
+        rows: int,
+        rng: np.random.Generator,
+        clusters: NDArray[np.intp] | None = None,
+    ) -> tuple[Pair, NDArray[np.intp] | None]:
+        """Draw the predictions of both models on the same rows; ``clusters``: of each row."""
         y = rng.random(rows) < self.prevalence
         common = math.sqrt(self.shared) * rng.standard_normal(rows)
-        clusters = np.arange(rows) // self.cluster_rows if self.cluster_rows else None
+        if self.cluster_rows:
+            clusters = np.arange(rows) // self.cluster_rows
         scores = []
         for distance, confidence in ((self.base, 1.0), (self.head, self.overconfidence)):
             own = rng.standard_normal(rows)

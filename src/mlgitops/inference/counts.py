@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
 #: With fewer rows on which the two models differ, the interval is too narrow too often.
 FEWEST_DISAGREEMENTS = 10
-#: With fewer rows of a class, metrics that average over classes are.
-FEWEST_OF_CLASS = 20
+#: With fewer rows of a class, metrics that rest on each class are.
+FEWEST_OF_CLASS = 30
+#: With fewer rows of which a model says a class, its precision is.
+FEWEST_PREDICTED = 20
+_CALLED_POSITIVE = ("1", "True", "true")
 _BLOCK = 2**18
 _DENSE = 2**21  # cells counted in a table; beyond, only those that occur
 
@@ -42,6 +45,7 @@ class Cells:
     head: NDArray[np.intp]
     rows: Floats  # in each cell
     codes: NDArray[np.int64]  # sorted
+    has_positive: bool  # the last class is the positive one
 
     @property
     def disagreements(self) -> int:
@@ -73,6 +77,9 @@ def count_cells(coded: Coded) -> Cells:
         head=cells % classes,
         rows=rows.astype(np.float64),
         codes=cells,
+        # Where only one class occurs, it is the positive one if it is called so, as with
+        # scikit-learn's `pos_label=1`: F1 of all-zero targets is 0.
+        has_positive=classes > 1 or coded.names[0] in _CALLED_POSITIVE,
     )
 
 
@@ -162,7 +169,10 @@ METRICS: dict[str, Callable[[Sums], Floats]] = {
     "recall_weighted": lambda s: ratio(s.hits, s.rows),
 }
 _POSITIVE = {"f1", "precision", "recall"}
-_BY_CLASS = {"balanced_accuracy", "f1_macro", "precision_macro", "recall_macro"} | _POSITIVE
+#: Metrics that rest on every row alike; what others rest on is the rows of each class.
+_BY_ROW = {"accuracy", "f1_micro", "precision_micro", "recall_micro", "recall_weighted"}
+#: Metrics that divide by how often a class is predicted.
+_OF_PREDICTED = {"precision", "precision_macro", "precision_weighted", "mcc"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +192,7 @@ def sum_side(cells: Cells, predicted: NDArray[np.intp]) -> Side:
         for code, weights in ((y, cells.rows * right), (y, cells.rows), (i, cells.rows))
     )
     positive = np.zeros(k)
-    positive[-1] = 1
+    positive[-1] = cells.has_positive
     terms = _class_terms(hits, targets, counted, positive)
     total = terms.sum(axis=1)
     # Without a row of the cell, its target's counts change, and its predicted class's.
@@ -222,6 +232,28 @@ def _warn(cells: Cells, metric: str) -> tuple[str, ...]:
             f"the models differ on only {differ} rows; {FEWEST_DISAGREEMENTS} or more are needed"
             " to trust the interval"
         )
-    if metric in _BY_CLASS and rarest < FEWEST_OF_CLASS:
-        texts.append(f"a class has only {rarest} rows; {FEWEST_OF_CLASS} or more are needed")
+    if metric not in _BY_ROW:
+        texts.extend(warn_of_class(rarest))
+    if metric in _OF_PREDICTED:
+        least = _count_predicted(cells)
+        if least < FEWEST_PREDICTED:
+            texts.append(
+                f"a model says a class of only {least} rows; {FEWEST_PREDICTED} or more are needed"
+            )
     return tuple(texts)
+
+
+def warn_of_class(rarest: int) -> tuple[str, ...]:
+    """Warn when the rarest class has few rows."""
+    if rarest >= FEWEST_OF_CLASS:
+        return ()
+    return (f"a class has only {rarest} rows; {FEWEST_OF_CLASS} or more are needed",)
+
+
+def _count_predicted(cells: Cells) -> int:
+    """Return the rows that the rarest class is predicted for, at the side where these are fewer."""
+    counted = (
+        np.bincount(side, weights=cells.rows, minlength=cells.classes)
+        for side in (cells.base, cells.head)
+    )
+    return int(min(float(rows.min()) for rows in counted))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlgitops.inference.clusters import size_clusters
 from mlgitops.inference.quantiles import student_quantile
 
 if TYPE_CHECKING:
@@ -22,12 +23,51 @@ if TYPE_CHECKING:
 FEWEST_ROWS = 200
 #: When fewer rows than this make up the spread, the interval is too narrow too often.
 FEWEST_DECISIVE = 5
-#: Fewer clusters than this make the cluster-robust error too small too often.
-FEWEST_CLUSTERS = 50
+#: Log odds beyond which a share is 0 or 1.
+_FARTHEST = 500.0
+#: Clusters that amount to fewer than this make the cluster-robust error too small too often.
+FEWEST_CLUSTERS = 20
 
 
 class Undefined(Exception):  # noqa: N818 - it is a situation, told to the reader, not a failure
     """There is no interval; the message says why, as one sentence."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sides:
+    """Both sides' own errors, of a metric between 0 and 1 whose error shrinks towards its ends."""
+
+    errors: tuple[float, float]  # standard errors at base and head
+    correlation: float
+
+    def reach(self, values: tuple[float, float], quantile: float) -> tuple[float, float]:
+        """Return how far the interval of the difference reaches down and up.
+
+        Each side's interval is symmetric on the logit scale; the two are joined by the method
+        of variance estimates recovery (MOVER: Zou & Donner 2008, Stat. Med. 27:1693).
+        """
+        base, head = (
+            _reach_on_logits(value, error, quantile)
+            for value, error in zip(values, self.errors, strict=True)
+        )
+        return (
+            _join(head[0], base[1], self.correlation),
+            _join(head[1], base[0], self.correlation),
+        )
+
+
+def _reach_on_logits(value: float, error: float, quantile: float) -> tuple[float, float]:
+    """Return how far a share's interval reaches down and up."""
+    if not 0 < value < 1:
+        return quantile * error, quantile * error
+    log_odds = math.log(value / (1 - value))
+    step = min(quantile * error / (value * (1 - value)), _FARTHEST)
+    low, high = (1 / (1 + math.exp(-(log_odds + sign * step))) for sign in (-1, 1))
+    return value - low, high - value
+
+
+def _join(one: float, other: float, correlation: float) -> float:
+    return math.sqrt(max(one * one + other * other - 2 * correlation * one * other, 0.0))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,11 +80,15 @@ class Estimate:
     freedom: float  # degrees of freedom of Student's t
     method: str
     warnings: tuple[str, ...] = ()  # why the interval may be too narrow, one sentence each
+    sides: Sides | None = None  # where the interval is not symmetric
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """Return (low, high) at a confidence such as 0.95."""
-        reach = self.error * student_quantile((1 + confidence) / 2, self.freedom)
-        return self.delta - reach, self.delta + reach
+        quantile = student_quantile((1 + confidence) / 2, self.freedom)
+        if self.sides is not None:
+            down, up = self.sides.reach(self.values, quantile)
+            return self.delta - down, self.delta + up
+        return self.delta - self.error * quantile, self.delta + self.error * quantile
 
 
 def estimate(
@@ -56,6 +100,7 @@ def estimate(
     weights: NDArray[np.float64] | None = None,
     freedom: float | None = None,
     warnings: tuple[str, ...] = (),
+    sides: Sides | None = None,
 ) -> Estimate:
     """Sum contributions up to an :class:`Estimate`.
 
@@ -79,7 +124,23 @@ def estimate(
         freedom=rows - 1 if freedom is None else freedom,
         method=method,
         warnings=warnings,
+        sides=sides,
     )
+
+
+def find_sides(
+    base: NDArray[np.float64],
+    head: NDArray[np.float64],
+    clusters: NDArray[np.intp] | None,
+) -> Sides:
+    """Return both sides' errors, from what each row (or cluster) contributes to their values."""
+    if clusters is not None:
+        sizes = size_clusters(clusters)
+        scale = np.sqrt(np.maximum(1 - sizes.share, 1e-300))
+        base, head = (np.bincount(clusters, weights=side) / scale for side in (base, head))
+    errors = math.sqrt(sum_squares(base)), math.sqrt(sum_squares(head))
+    both = float(np.einsum("i,i->", base, head)) / max(errors[0] * errors[1], 1e-300)
+    return Sides(errors=errors, correlation=min(max(both, -1.0), 1.0))
 
 
 def sum_squares(values: NDArray[np.float64]) -> float:
@@ -99,23 +160,35 @@ def estimate_by_cluster(
 ) -> Estimate:
     """Return ``plain`` with the error that holds when the rows of a cluster belong together.
 
-    Contributions are summed within each cluster before they are squared, with the factor
-    G / (G - 1) and G - 1 degrees of freedom for G clusters (linearisation with clusters as
-    the sampled units: Liang & Zeger 1986, Biometrika 73:13; Cameron & Miller 2015, J. Human
-    Resources 50:317; for the ROC AUC, Obuchowski 1997, Biometrics 53:567).
+    Contributions are summed within each cluster before they are squared (linearisation with
+    clusters as the sampled units: Liang & Zeger 1986, Biometrika 73:13; Cameron & Miller 2015,
+    J. Human Resources 50:317; for the ROC AUC, Obuchowski 1997, Biometrics 53:567), as
+    :mod:`mlgitops.inference.clusters` says.
     """
-    sums = np.bincount(clusters, weights=contributions)
+    sums = np.bincount(clusters, weights=contributions).astype(np.float64, copy=False)
     count = len(sums)
     if count < 2:  # noqa: PLR2004 - one cluster says nothing of the next
         raise Undefined("all test rows belong to one cluster")
-    few = f"only {count} clusters; {FEWEST_CLUSTERS} or more are needed to trust the interval"
+    sizes = size_clusters(clusters)
+    spread = sizes.find_spread(sums, np.array([sum_squares(contributions)]))
     return replace(
         plain,
-        error=_root(float(sums @ sums) * count / (count - 1), plain.delta),
-        freedom=min(plain.freedom, count - 1),
+        error=_root(float(sizes.sum_squares(sums)[0]), plain.delta),
+        freedom=min(plain.freedom, float(sizes.find_freedom(spread)[0])),
         method=f"{plain.method}, by cluster",
-        warnings=(*plain.warnings, few) if count < FEWEST_CLUSTERS else plain.warnings,
+        warnings=(*plain.warnings, *_warn_of_clusters(count, sizes.count_effective(spread))),
     )
+
+
+def _warn_of_clusters(count: int, effective: NDArray[np.float64]) -> tuple[str, ...]:
+    """Warn when there are few clusters, or a few large ones count for most."""
+    amount = math.floor(float(effective[0]))
+    if amount >= FEWEST_CLUSTERS:
+        return ()
+    needed = f"{FEWEST_CLUSTERS} or more are needed to trust the interval"
+    if amount >= count - 1:  # of equal size
+        return (f"only {count} clusters; {needed}",)
+    return (f"the {count} clusters are so unequal that they amount to {amount}; {needed}",)
 
 
 def _root(variance: float, delta: float) -> float:

@@ -17,6 +17,7 @@ from mlgitops.inference.estimate import (
     Undefined,
     estimate,
     estimate_by_cluster,
+    find_sides,
 )
 from mlgitops.inference.names import PROBABILITIES, RANKINGS, find_estimator, find_quantile
 from mlgitops.numeric import sort_distinct
@@ -96,14 +97,23 @@ class Comparison:
             value, _ = measure(self.pair.rankings[0])
             return _identical(value, "both models give the same score to every test row")
         one, other = (measure(side) for side in self.pair.rankings)
-        values, delta, freedom = (one[0], other[0]), None, None
+        values = one[0], other[0]
+        warnings += ranking.warn_of_ceiling(values, target)
         if name == "roc_auc":
             by_row, freedom = ranking.compare_auc(one, other, target)
-        else:
-            delta, by_row = ranking.compare_average_precision(one, other)
-        method = "paired DeLong" if name == "roc_auc" else "jackknife of rows"
+            method = "paired DeLong"
+            found = estimate(values, by_row, method=method, freedom=freedom, warnings=warnings)
+            return self._cluster(found, by_row)
+        delta, of_sides = ranking.compare_average_precision(one, other)
+        by_row = of_sides[1] - of_sides[0]
         found = estimate(
-            values, by_row, delta=delta, method=method, freedom=freedom, warnings=warnings
+            values,
+            by_row,
+            delta=delta,
+            method="jackknife of rows, logit scale",
+            freedom=min(int(np.count_nonzero(target)), int(np.count_nonzero(~target))) - 1,
+            warnings=warnings,
+            sides=find_sides(*of_sides, self.clusters),
         )
         return self._cluster(found, by_row)
 
@@ -119,7 +129,7 @@ class Comparison:
             value = float(one.mean())
             return _identical(value, "both models have the same loss on every test row")
         values, delta, by_row = losses.compare_means(one, other)
-        warnings = self._few_rows
+        warnings = self._few_rows + self._few_of_class
         if name == "log_loss" and self._reaches_zero:
             warnings += (_UNBOUNDED,)
         found = estimate(values, by_row, delta=delta, method="paired t", warnings=warnings)
@@ -190,6 +200,14 @@ class Comparison:
         if rows >= FEWEST_ROWS:
             return ()
         return (f"only {rows} test rows; the method is shown to hold from {FEWEST_ROWS}",)
+
+    @cached_property
+    def _few_of_class(self) -> tuple[str, ...]:
+        """Warn of the means of two classes' losses, which rest on the rarer one."""
+        if len(self.pair.coded.labels) != 2:  # noqa: PLR2004 - positive and negative
+            return ()
+        positive = int(np.count_nonzero(self.pair.positive))
+        return counts.warn_of_class(min(positive, self.pair.rows - positive))
 
     @cached_property
     def _cells(self) -> counts.Cells:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: With fewer positive (or negative) rows the intervals are too narrow too often.
 FEWEST_OF_CLASS = 20
+#: Rows of the rarer class times (1 - value): with less, those that are ranked wrong are too few.
+FEWEST_MISPLACED = 2.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -126,13 +128,28 @@ def compare_auc(
 
 def compare_average_precision(
     base: tuple[float, Floats], head: tuple[float, Floats]
-) -> tuple[float, Floats]:
-    """Return the delta, less the jackknife's estimate of its bias, and contributions."""
-    without = head[1] - base[1]
-    rows, mean = len(without), float(without.mean())
+) -> tuple[float, tuple[Floats, Floats]]:
+    """Return the delta, less the jackknife's estimate of its bias, and each side's contributions.
+
+    Those to the delta are head's less base's.
+    """
+    rows = len(base[1])
+    means = [float(side[1].mean()) for side in (base, head)]
     delta = head[0] - base[0]
-    bias = (rows - 1) * (mean - delta)
-    return delta - bias, (mean - without) * np.sqrt((rows - 1) / rows)
+    bias = (rows - 1) * (means[1] - means[0] - delta)
+    scale = np.sqrt((rows - 1) / rows)
+    sides = [(mean - side[1]) * scale for mean, side in zip(means, (base, head), strict=True)]
+    return delta - bias, (sides[0], sides[1])
+
+
+def warn_of_ceiling(values: tuple[float, float], target: NDArray[np.bool_]) -> tuple[str, ...]:
+    """Warn when the better model misplaces so few rows that the next one decides."""
+    rarest = min(int(np.count_nonzero(target)), int(np.count_nonzero(~target)))
+    misplaced = rarest * (1 - max(values))
+    if misplaced >= FEWEST_MISPLACED:
+        return ()
+    text = f"the rarer class has {rarest:,} rows and nearly all are ranked right"
+    return (f"{text}: the next one that is not could outweigh the rest",)
 
 
 def check_ranking(target: NDArray[np.bool_], scores: tuple[Floats, Floats]) -> tuple[str, ...]:

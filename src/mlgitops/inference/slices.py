@@ -1,11 +1,14 @@
 """Slice rules to facts: each group at base and head, and the statistic over the groups. Pure.
 
-Per group, the delta's interval is by linearisation on the group's own rows (or clusters).
-All judged groups of all rules share one error rate, by Holm's steps, as the metrics do.
+Per group, the delta's interval is by linearisation on the group's own rows (or clusters), and
+leaves out zero only where a score test does too. A group in which too little is counted has no
+interval and a reason, and is not judged; only base's rows and columns decide that. All compared
+groups of all rules share one error rate, by Holm's steps, as the metrics do.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,13 +19,14 @@ from mlgitops.inference.estimate import FEWEST_CLUSTERS, Undefined
 from mlgitops.inference.gaps import MOST_COMPARED, bound_statistic
 from mlgitops.inference.groups import code_values, group_rows
 from mlgitops.inference.linear import (
+    cross_clusters,
     find_covariance,
+    find_variances,
     linearise,
     linearise_ranking,
-    sum_variances,
 )
 from mlgitops.inference.quantiles import student_quantile, student_tail
-from mlgitops.inference.terms import Source
+from mlgitops.inference.terms import PREDICTED, Source
 from mlgitops.model import MAX_SLICES, Interval, SliceFacts, SliceResult
 from mlgitops.slices.metrics import find_statistic, is_greater_better
 
@@ -32,12 +36,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mlgitops.inference.groups import Groups
-    from mlgitops.inference.linear import Linear
+    from mlgitops.inference.linear import Cells, Linear, Variances
     from mlgitops.inference.matching import Pair
     from mlgitops.model import SliceRule
 
     Floats = NDArray[np.float64]
     Codes = NDArray[np.intp]
+
+
+#: Where base's value rests on fewer rows than these, no loss could be told from noise.
+FEWEST_COUNTED = 5
+#: What precision rests on is the model's own doing: head's may be far fewer by chance.
+FEWEST_PREDICTED = 10
+_FEWEST_UNITS = 2  # rows, or clusters: one has no spread
+_MANY = 1e9  # degrees of freedom at which Student's t is the normal distribution
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,8 +59,7 @@ class Measured:
     rule: SliceRule
     groups: Groups
     linear: Linear
-    error: Floats  # standard error of each group's delta
-    freedom: Floats
+    variances: Variances
     judged: Codes  # groups with enough rows and a value
     clusters: Codes | None
 
@@ -56,6 +67,23 @@ class Measured:
     def delta(self) -> Floats:
         """Return head minus base of each group."""
         return self.linear.head - self.linear.base
+
+    def find_lack(self, group: int) -> str | None:
+        """Say why a group is too small to be compared; None when it is not."""
+        rows, clusters = int(self.groups.rows[group]), self.variances.clusters
+        if rows < _FEWEST_UNITS:
+            return "it has only 1 row"
+        if clusters is not None and clusters[group] < _FEWEST_UNITS:
+            return "all its rows belong to one cluster"
+        counted = math.floor(float(self.linear.counted[group]))
+        fewest = FEWEST_PREDICTED if self.linear.counts == PREDICTED else FEWEST_COUNTED
+        if self.linear.counts and counted < fewest:
+            return f"it has only {counted} {self.linear.counts}; {fewest} are needed"
+        return None
+
+    def is_identical(self, group: int) -> bool:
+        """Tell whether both sides answer alike on every row that counts."""
+        return not (self.delta[group] or self.variances.null[group] or self.variances.delta[group])
 
 
 class Slicer:
@@ -67,6 +95,7 @@ class Slicer:
         self._source = Source(pair)
         self._clusters: Codes | None = None
         self._groups: dict[tuple[str, ...], Groups] = {}
+        self._cells: dict[tuple[str, ...], Cells] = {}
         self._linears: dict[tuple[tuple[str, ...], str, int], Linear] = {}
 
     def measure(self, rule: SliceRule) -> Measured:
@@ -79,18 +108,15 @@ class Slicer:
         groups = self._groups[rule.by]
         with np.errstate(all="ignore"):  # what overflows is refused as not finite
             linear = self._find_linear(rule, groups)
-            variance, freedom = sum_variances(
-                linear.units, linear.of_delta, len(groups.rows), clusters
-            )
-            error = np.sqrt(np.maximum(variance, linear.least_delta))
+            cells = None if clusters is None else self._find_cells(rule.by, clusters)
+            variances = find_variances(linear, cells)
         judged = np.flatnonzero((groups.rows >= rule.min_rows) & np.isfinite(linear.head))
         _check_judged(rule, groups, linear, judged)
         return Measured(
             rule=rule,
             groups=groups,
             linear=linear,
-            error=error,
-            freedom=freedom,
+            variances=variances,
             judged=judged,
             clusters=clusters,
         )
@@ -101,7 +127,9 @@ class Slicer:
         if key not in self._linears:
             if ranked:
                 self._source.check_class(rule.metric)
-                found = linearise_ranking(self._pair, groups, rule.min_rows)
+                found = linearise_ranking(
+                    self._pair, groups, rule.min_rows, by_row=bool(self._cluster)
+                )
             else:
                 units, terms = self._source.find_terms(
                     rule.metric, groups.codes, len(groups.rows), by_row=bool(self._cluster)
@@ -109,6 +137,11 @@ class Slicer:
                 found = linearise(units, terms, len(groups.rows))
             self._linears[key] = found
         return self._linears[key]
+
+    def _find_cells(self, by: tuple[str, ...], clusters: Codes) -> Cells:
+        if by not in self._cells:
+            self._cells[by] = cross_clusters(self._groups[by], clusters)
+        return self._cells[by]
 
     def _find_clusters(self) -> Codes | None:
         if self._cluster is None or self._clusters is not None:
@@ -121,12 +154,14 @@ class Slicer:
 
 
 def _check_judged(rule: SliceRule, groups: Groups, linear: Linear, judged: Codes) -> None:
-    """Raise Undefined when the rule has nothing to judge."""
+    """Raise Undefined when the rule has nothing to judge, or a group's value cannot be had."""
+    endless = (groups.rows >= rule.min_rows) & linear.given & ~np.isfinite(linear.head)
+    if endless.any():
+        name = ", ".join(groups.name(int(endless.argmax())))
+        raise Undefined(f"head's `{rule.metric}` is not a finite number in the group {name!r}")
     if len(judged):
         return
     if (groups.rows >= rule.min_rows).any():
-        if not linear.absent:
-            raise Undefined(f"`{rule.metric}` is not a finite number in any group")
         raise Undefined(f"`{rule.metric}` is not defined in any group: {linear.absent}")
     most = int(groups.rows.max())
     raise Undefined(f"no group has {rule.min_rows:,} rows: the largest has {most:,}")
@@ -177,7 +212,12 @@ def _find_levels(measured: Sequence[Measured], confidence: float) -> list[dict[i
     and the step repeats: the same as reading intervals at Holm's levels
     (:func:`mlgitops.inference.decision.holm_confidence`), without reading one twice.
     """
-    places = [(at, int(group)) for at, one in enumerate(measured) for group in one.judged]
+    places = [
+        (at, int(group))
+        for at, one in enumerate(measured)
+        for group in one.judged
+        if one.is_identical(group) or one.find_lack(group) is None
+    ]
     chances = np.array([_find_chance(measured[at], group) for at, group in places])
     levels = np.ones(len(places))
     left, alpha = np.ones(len(places), dtype=bool), 1 - confidence
@@ -195,10 +235,26 @@ def _find_levels(measured: Sequence[Measured], confidence: float) -> list[dict[i
 
 def _find_chance(one: Measured, group: int) -> float:
     """Return the two-sided p-value of "the group's delta is zero"."""
-    delta, error, freedom = (float(part[group]) for part in (one.delta, one.error, one.freedom))
-    if not np.isfinite(delta) or error <= 0 or freedom < 1:
+    delta, chances = abs(float(one.delta[group])), []
+    if not np.isfinite(delta):
         return 1.0
-    return 2 * student_tail(abs(delta) / error, freedom)
+    for error, freedom in _find_errors(one, group):
+        if not (error > 0 and np.isfinite(error)):
+            return 1.0
+        chances.append(2 * student_tail(delta / error, freedom))
+    return max(chances, default=1.0)
+
+
+def _find_errors(one: Measured, group: int) -> list[tuple[float, float]]:
+    """Return the standard errors of a group's delta, and the degrees of freedom of each.
+
+    The first is of the difference as it is, and 0 where all rows that differ say the same; the
+    second holds if there is no difference.
+    """
+    variances = one.variances
+    error, null = (float(np.sqrt(part[group])) for part in (variances.delta, variances.null))
+    plain = [(error, max(1.0, float(variances.freedom[group])))] if error > 0 else []
+    return [*plain, (null, _MANY)]
 
 
 def _tell(
@@ -252,7 +308,7 @@ def _bound(one: Measured, confidence: float) -> tuple[Interval | None, str | Non
         return None, f"no interval: there are more than {MOST_COMPARED} groups"
     with np.errstate(all="ignore"):
         covariance = find_covariance(one.linear, judged, one.clusters)
-        freedom = max(1.0, float(one.freedom[judged].min()))
+        freedom = max(1.0, float(one.variances.freedom[judged].min()))
         found = bound_statistic(
             statistic, one.linear.head[judged], covariance, freedom=freedom, confidence=confidence
         )
@@ -296,10 +352,10 @@ def _order_groups(one: Measured, levels: Mapping[int, float], *, with_base: bool
 
 def _find_losses(one: Measured, group: int, level: float, *, better: bool) -> tuple[float, float]:
     """Return what a group lost, 0 if noise may explain it, and what it may have lost."""
-    delta = float(one.linear.head[group]) - float(one.linear.base[group])
+    delta = float(one.delta[group])
     loss = -delta if better else delta
     interval = _interval(one, group, level)
-    if interval is None:  # the plain numbers decide
+    if interval is None:  # head took it away: the plain numbers decide
         return max(loss, 0.0), loss
     ends = (interval.low, interval.high)
     least, most = (-ends[1], -ends[0]) if better else ends
@@ -309,13 +365,13 @@ def _find_losses(one: Measured, group: int, level: float, *, better: bool) -> tu
 def _tell_group(one: Measured, group: int, level: float | None, *, with_base: bool) -> SliceResult:
     base, head = (float(side[group]) for side in (one.linear.base, one.linear.head))
     name, rows = one.groups.name(group), int(one.groups.rows[group])
-    if not np.isfinite(head) or not (np.isfinite(base) or not with_base):
-        reason = one.linear.absent or "the value is not a finite number"
-        if rows < one.rule.min_rows:
-            reason = f"fewer than {one.rule.min_rows:,} rows"
-        return SliceResult(group=name, rows=rows, reason=reason)
-    if not with_base:
-        return SliceResult(group=name, rows=rows, head=head)
+    enough = rows >= one.rule.min_rows
+    if not np.isfinite(head):
+        few = f"fewer than {one.rule.min_rows:,} rows"
+        return SliceResult(group=name, rows=rows, reason=one.linear.absent if enough else few)
+    if not (with_base and np.isfinite(base)):
+        reason = "base's value is not a finite number" if with_base else None
+        return SliceResult(group=name, rows=rows, head=head, reason=reason)
     return SliceResult(
         group=name,
         rows=rows,
@@ -323,22 +379,26 @@ def _tell_group(one: Measured, group: int, level: float | None, *, with_base: bo
         head=head,
         delta=head - base,
         interval=_interval(one, group, level),
+        reason=one.find_lack(group) if enough and level is None else None,
     )
 
 
 def _interval(one: Measured, group: int, level: float | None) -> Interval | None:
-    """Return the interval of a judged group's delta; small groups have none."""
-    error, freedom = float(one.error[group]), float(one.freedom[group])
-    delta = float(one.linear.head[group]) - float(one.linear.base[group])
-    if level is None or not np.isfinite(error) or (freedom < 1 and error > 0):
+    """Return the interval of a compared group's delta; small groups have none.
+
+    Nor has a group in which head counts no row where base counts enough.
+    """
+    if level is None or not one.linear.given[group]:
         return None
-    if error == 0 and delta != 0:
-        return None  # no spread: noise has no measure
-    reach = error * _quantile(level, freedom)
-    method = "identical" if error == 0 else "linearised"
-    method += ", by cluster" if one.clusters is not None and error > 0 else ""
+    delta = float(one.delta[group])
+    if one.is_identical(group):
+        return Interval(low=delta, high=delta, confidence=level, method="identical")
+    reach = max(error * _quantile(level, freedom) for error, freedom in _find_errors(one, group))
+    if not np.isfinite(reach):
+        return None
+    method = "linearised, by cluster" if one.clusters is not None else "linearised"
     return Interval(low=delta - reach, high=delta + reach, confidence=level, method=method)
 
 
-def _quantile(level: float, freedom: float) -> float:
-    return student_quantile((1 + level) / 2, max(freedom, 1.0))
+def _quantile(confidence: float, freedom: float) -> float:
+    return student_quantile((1 + confidence) / 2, freedom)

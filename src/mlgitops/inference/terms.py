@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
 
+#: What precision counts: rows of the model's own choice.
+PREDICTED = "rows that base predicts as positive"
 _DENSE = 2**22  # cells counted in a table; beyond, each row stands for itself
 
 
@@ -58,6 +60,8 @@ class Terms:
     root: bool = False  # the metric is the root of the ratio
     share: bool = False  # what is counted is 0 or 1, out of the same rows on both sides
     zero: bool = False  # nothing below the line means 0, as in scikit-learn
+    weight: float = 1.0  # what a row that is counted fully adds below the line
+    counts: str = ""  # which rows of base these are; "": all
     absent: str = ""  # what a group lacks that has nothing below the line
 
 
@@ -208,8 +212,21 @@ def _rate_terms(
         head=(sides[1][0], sides[1][1]),
         share=not own,
         zero=own,
+        weight=2.0 if name == "f1" else 1.0,
+        counts=_name_counted(name, lacks),
         absent=f"no {lacks} rows",
     )
+
+
+def _name_counted(rate: str, of: str) -> str:
+    """Say which rows a rate counts below the line, at base."""
+    if rate == "selection_rate":
+        return ""
+    if rate == "precision":
+        return PREDICTED
+    if rate == "f1":
+        return "rows that are positive or predicted so at base, half of each"
+    return f"{of} rows"
 
 
 def _as_floats(flags: Flags | Floats) -> Floats:

@@ -26,7 +26,7 @@ class SliceResult(Struct, frozen=True, kw_only=True):
     head: float | None = None
     delta: float | None = None  # head - base
     interval: Interval | None = None  # of the delta, paired on the group's rows
-    reason: Text | None = None  # why there is no value
+    reason: Text | None = None  # why there is no value, or no interval: it is not judged
 
 
 class SliceFacts(Struct, frozen=True, kw_only=True):

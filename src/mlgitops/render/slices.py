@@ -22,6 +22,7 @@ from mlgitops.render.numbers import (
 from mlgitops.slices.judge import (
     find_slice_kind,
     judged_slices,
+    lacks_interval,
     lost_too_much,
     may_exceed,
     name_group,
@@ -279,7 +280,7 @@ def _slice_decimals(found: SliceResult) -> int:
 def _slice_result(found: SliceResult, rule: SliceRule) -> str:
     if found.rows < rule.min_rows:
         return _FEW_ROWS
-    if found.head is None:
+    if found.head is None or lacks_interval(found):
         return f"not judged: {found.reason}"
     kind = find_slice_kind(found, rule)
     word = "" if kind in (Kind.UNCHANGED, Kind.CHANGED, Kind.ADDED) else kind.value

@@ -1,9 +1,11 @@
 """Slice facts and rules to verdicts: is the gap within its bounds, did a group lose too much? Pure.
 
 Bounds hold for head's statistic as it is. A group's loss against base counts, as a metric's
-does, when noise cannot explain it (its interval leaves out zero) and it is above the margin;
-without an interval the plain numbers decide. Groups with fewer than `min_rows` rows are not
-judged. A rule that cannot be evaluated fails; it is never skipped.
+does, when noise cannot explain it (its interval leaves out zero) and it is above the margin.
+A group in which too little is counted for an interval has a reason instead, and is not judged;
+where base's rows give one and head's predictions took it away, the plain numbers decide. Groups
+with fewer than `min_rows` rows are not judged. A rule that cannot be evaluated fails; it is
+never skipped.
 """
 
 from __future__ import annotations
@@ -46,8 +48,10 @@ def judged_slices(rule: SliceRule, fact: SliceFacts) -> list[SliceResult]:
 def find_slice_kind(found: SliceResult, rule: SliceRule) -> Kind:
     """Say how a group's metric moved; without a better way, only whether it did."""
     better = is_greater_better(rule.metric)
-    if found.head is None or found.delta is None:
-        return Kind.INCOMPARABLE if found.head is None else Kind.ADDED
+    if found.head is None or lacks_interval(found):
+        return Kind.INCOMPARABLE
+    if found.delta is None:
+        return Kind.ADDED
     if better is None or (found.interval is None and not found.delta):
         return Kind.CHANGED if found.delta else Kind.UNCHANGED
     if found.interval is None:
@@ -55,6 +59,11 @@ def find_slice_kind(found: SliceResult, rule: SliceRule) -> Kind:
     from mlgitops.inference.decision import decide_kind
 
     return decide_kind(found.interval, greater_is_better=better, margin=rule.max_worsening)
+
+
+def lacks_interval(found: SliceResult) -> bool:
+    """Tell whether a group has values, and too little is counted to tell a loss from noise."""
+    return found.head is not None and found.interval is None and found.reason is not None
 
 
 def find_extremes(rule: SliceRule, fact: SliceFacts) -> tuple[SliceResult, SliceResult] | None:
@@ -149,19 +158,34 @@ def _break_margin(
         text = f"{name_rule(rule)} cannot be compared with base: {fact.base_reason}"
         return [(fact.slices[0].group if fact.slices else nowhere, text)]
     is_strict = inconclusive is OnInconclusive.FAIL
-    lost = []
+    lost = _find_withheld(rule, fact)
     for found in judged_slices(rule, fact):
         if found.delta is None:
-            continue  # base has no predictions yet
+            continue  # base has no predictions yet, or no value of this group
         loss = -found.delta if better else found.delta
         if lost_too_much(found, rule):
             text = f"{name_rule(rule)}: {name_group(found.group)} lost more than the {margin:.10g}"
             lost.append((loss, found.group, f"{text} that a group may lose"))
         elif is_strict and may_exceed(found, rule):
             text = f"{name_rule(rule)}: {name_group(found.group)} may have lost more than"
-            lost.append((loss, found.group, f"{text} {margin:.10g}: noise hides it"))
+            why = found.reason if lacks_interval(found) else "noise hides it"
+            lost.append((loss, found.group, f"{text} {margin:.10g}: {why}"))
     lost.sort(key=lambda item: -item[0])
     return [(group, text) for _, group, text in lost[:_MOST_NAMED]]
+
+
+def _find_withheld(rule: SliceRule, fact: SliceFacts) -> list[tuple[float, tuple[str, ...], str]]:
+    """Say which groups have a value at base, and none at head: head's predictions took it away."""
+    why = "has a value at base and none at head"
+    return [
+        (
+            math.inf,
+            found.group,
+            f"{name_rule(rule)}: {name_group(found.group)} {why}: {found.reason or 'not said'}",
+        )
+        for found in fact.slices
+        if found.rows >= rule.min_rows and found.head is None and found.base is not None
+    ]
 
 
 def exceeds(loss: float, margin: float, base: float | None, head: float | None) -> bool:
@@ -187,11 +211,13 @@ def may_exceed(found: SliceResult, rule: SliceRule) -> bool:
     """Tell whether a group may have lost more than it may, for all the interval says.
 
     Whatever the word for its change: a loss that is certain, and within the margin by the plain
-    numbers, may be above it all the same.
+    numbers, may be above it all the same; so may one of a group that has too little to judge.
     """
     better = is_greater_better(rule.metric)
-    if found.interval is None or rule.max_worsening is None or better is None:
+    if rule.max_worsening is None or better is None:
         return False
+    if found.interval is None:
+        return lacks_interval(found)
     from mlgitops.inference.decision import is_within
 
     return not is_within(found.interval, greater_is_better=better, margin=rule.max_worsening)

@@ -35,6 +35,11 @@ BY_CLASS = (
     *("precision", "recall", "f1", "true_positive_rate", "true_negative_rate"),
     *("false_positive_rate", "false_negative_rate", "selection_rate", "calibration"),
 )
+#: Metrics in which each row of a group counts; others rest on the rows of a class, or predicted so.
+OF_EVERY_ROW = (
+    *("accuracy", "selection_rate", "calibration", "brier", "log_loss"),
+    *("mae", "mse", "rmse", "mean_error"),
+)
 #: Metrics that may be negative: a ratio of them means nothing.
 SIGNED = ("calibration", "mean_error")
 

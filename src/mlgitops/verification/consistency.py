@@ -16,6 +16,7 @@ from mlgitops.diff import relate
 from mlgitops.judge import match_metric
 from mlgitops.model import TestData
 from mlgitops.slices.judge import name_group, name_rule
+from mlgitops.slices.metrics import OF_EVERY_ROW, split_metric
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -202,8 +203,14 @@ def _check_slices(facts: SliceFacts, report: Report, policy: Policy) -> Iterator
         if group in groups[:at]:
             yield f"{label}: {name_group(group)} stands there twice"
     among = sum(len(other.slices) + other.omitted for other in report.slices)
+    metric = (split_metric(facts.metric) or ("", None))[0]
     for result in facts.slices:
         yield from _check_group(result, f"{label}: {name_group(result.group)}", policy, among)
+        if metric in OF_EVERY_ROW and policy.cluster is None and _withholds_interval(result):
+            yield (
+                f"{label}: {name_group(result.group)} has {result.rows:,} rows that count, and is"
+                " said to have too few to judge"
+            )
     if facts.interval is not None:
         yield from _check_confidence(facts.interval, label, policy, among=1)
     has_base = any(result.base is not None for result in facts.slices)
@@ -213,6 +220,12 @@ def _check_slices(facts: SliceFacts, report: Report, policy: Policy) -> Iterator
     listed = sum(result.rows for result in facts.slices)
     if has_base and rows is not None and listed > rows:
         yield f"{label} has {listed:,} rows in its groups, and there are {rows:,} test rows"
+
+
+def _withholds_interval(result: SliceResult) -> bool:
+    """Tell whether a group with a change and rows enough has a reason in place of an interval."""
+    is_open = result.interval is None and result.reason is not None
+    return is_open and result.delta is not None and result.rows >= FEWEST_ROWS
 
 
 def _check_group(result: SliceResult, label: str, policy: Policy, among: int) -> Iterator[str]:

@@ -181,3 +181,17 @@ def test_positive_is_the_last_of_two_labels(make_sides: MakeSides) -> None:
     assert measure_both(*sides, "recall") == expect(values[0], values[1], 1e-12)
     evidence = compare_predictions(*sides, metrics={"test.recall": Rule()})["test.recall"]
     assert evidence.interval is not None
+
+
+@pytest.mark.parametrize("answer", [0, 1])
+@pytest.mark.parametrize("metric", ["f1", "precision", "recall"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+def test_where_one_class_occurs_the_value_is_scikit_learns(
+    make_sides: MakeSides, metric: str, answer: int
+) -> None:
+    """F1 of all-zero targets and answers is 0, and of all-one 1: `pos_label` is 1."""
+    column = np.full(300, answer)
+    base, head = make_sides(column, column, column)
+    found = Comparison(match_predictions(base, head)).estimate(metric)
+    reference = {"f1": sk.f1_score, "precision": sk.precision_score, "recall": sk.recall_score}
+    assert found.values[1] == reference[metric](column, column) == answer

@@ -12,13 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
+from benchmarks.coverage.noise import Groups, run_task
 from mlgitops.inference.evidence import Comparison
 from mlgitops.inference.gaps import bound_statistic
 from mlgitops.inference.groups import code_values, group_rows
 from mlgitops.inference.matching import Pair, match_predictions
 from mlgitops.inference.slices import measure_slices
-from mlgitops.model import MAX_SLICES, SliceFacts, SliceRule, Statistic
+from mlgitops.model import MAX_SLICES, OnInconclusive, SliceFacts, SliceRule, Statistic
 from mlgitops.predictions import Predictions
+from mlgitops.slices.judge import judge_slices
 from mlgitops.slices.metrics import BY_CLASS, DIRECTIONS
 
 if TYPE_CHECKING:
@@ -346,3 +348,134 @@ def test_broken_numbers_never_escape(metric: str) -> None:
 def test_every_metric_by_class_has_a_direction_of_its_own() -> None:
     """Metrics that take a class are among those that are known."""
     assert set(BY_CLASS) <= set(DIRECTIONS)
+
+
+def make_noise(
+    target: object, base: object, head: object, group: object, **columns: object
+) -> Pair:
+    """Make a pair of answers in groups."""
+    named = {"group": group, **columns}
+    return match_predictions(*(make_side(target, side, {}, named) for side in (base, head)))
+
+
+def judge(
+    pair: Pair, metric: str, *, cluster: str | None = None, strict: bool = False
+) -> list[str]:
+    """Return why a rule that lets no group lose anything fails."""
+    rule = SliceRule(by=("group",), metric=metric, max_worsening=0.0)
+    facts = measure_slices(pair, [rule], confidence=0.95, cluster=cluster)
+    mode = OnInconclusive.FAIL if strict else OnInconclusive.PASS
+    return list(judge_slices([rule], facts, mode)[0].reasons)
+
+
+#: Target, base, head, of one group; what each is too small for.
+SMALL = {
+    "one row": ("accuracy", [1], [1], [0], "it has only 1 row"),
+    "four positive rows": (
+        *("recall", [1] * 4 + [0] * 60, [1] * 4 + [0] * 60, [0] * 64),
+        "it has only 4 positive rows; 5 are needed",
+    ),
+    "nine answers": (
+        *("precision", [1] * 9 + [0] * 60, [1] * 9 + [0] * 60, [0] * 9 + [1] * 60),
+        "it has only 9 rows that base predicts as positive; 10 are needed",
+    ),
+    "four and a half to F1": (
+        *("f1", [1] * 4 + [0] * 60, [1] * 5 + [0] * 59, [0] * 64),
+        "it has only 4 rows that are positive or predicted so at base, half of each; 5 are needed",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SMALL)
+def test_a_group_with_too_little_to_count_is_not_judged_and_said(case: str) -> None:
+    """Where no loss could be told from noise there is a reason; only the strict mode fails."""
+    metric, target, base, head, reason = SMALL[case]
+    other = [0, 1] * 20  # a group that is large enough
+    pair = make_noise(
+        [*target, *other], [*base, *other], [*head, *other], [0] * len(target) + [1] * 40
+    )
+    small = next(one for one in measure(pair, metric).slices if one.group == ("0",))
+    assert (small.interval, small.reason) == (None, reason)
+    assert small.delta is not None
+    assert small.delta < 0
+    assert judge(pair, metric) == []
+    (failure,) = judge(pair, metric, strict=True)
+    assert failure.endswith(f"`0` may have lost more than 0: {reason}")
+
+
+def test_a_group_that_is_one_cluster_is_not_judged() -> None:
+    """All of a group's rows in one cluster have no spread: not judged, and said."""
+    target = [0, 1] * 40
+    head = [1 - answer for answer in target[:40]] + target[40:]
+    clusters = [0] * 40 + list(range(1, 41))
+    pair = make_noise(target, target, head, [0] * 40 + [1] * 40, day=clusters)
+    lost = next(one for one in measure(pair, "accuracy", cluster="day").slices if one.delta)
+    assert (lost.interval, lost.reason) == (None, "all its rows belong to one cluster")
+    assert judge(pair, "accuracy", cluster="day") == []
+    assert judge(pair, "accuracy") != []
+
+
+def test_what_head_took_away_is_a_loss() -> None:
+    """Where base predicts enough positives and head none, precision is lost as it is."""
+    target, base = [1] * 20 + [0] * 80, [1] * 12 + [0] * 88
+    pair = make_noise(target * 2, base * 2, base + [0] * 100, [0] * 100 + [1] * 100)
+    lost = next(one for one in measure(pair, "precision").slices if one.delta)
+    assert (lost.interval, lost.reason, lost.delta) == (None, None, -1.0)
+    assert "`1` lost more than the 0 that a group may lose" in judge(pair, "precision")[0]
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "recall", "precision", "f1"])
+@pytest.mark.parametrize("cluster", [None, "day"])
+def test_a_real_loss_in_one_group_of_many_fails(metric: str, cluster: str | None) -> None:
+    """Of 20 groups of 200 rows, the one that lost a third of what it had right fails."""
+    rng = np.random.default_rng(4)
+    target = (rng.random(4_000) < 0.5).astype(int)
+    base = np.where(rng.random(4_000) < 0.1, 1 - target, target)
+    group = np.arange(4_000) % 20
+    head = np.where((group == 3) & (rng.random(4_000) < 0.4), 1 - base, base)
+    pair = make_noise(target, base, head, group, day=np.arange(4_000) // 20)
+    (failure,) = judge(pair, metric, cluster=cluster)
+    assert "`3` lost more than" in failure
+
+
+def test_what_all_rows_say_is_a_loss_without_spread() -> None:
+    """Errors that all grew by the same are no less certain for it; five of them are too few."""
+    target = np.arange(100.0)
+    group = np.arange(100) >= 95
+    pair = make_noise(target, target + 1, target + np.where(group, 1.0, 2.0), group.astype(int))
+    lost = next(one for one in measure(pair, "mae").slices if one.delta)
+    assert lost.interval is not None
+    assert 0 < lost.interval.low < 1 < lost.interval.high
+    few = make_noise(target, target + 1, target + np.where(group, 1.5, 1.0), group.astype(int))
+    assert judge(pair, "mae") != []
+    assert judge(few, "mae") == []
+
+
+@pytest.mark.parametrize(
+    "draws",
+    [
+        Groups(rows=200, groups=20, rate=0.02),
+        Groups(rows=200, groups=1, rate=0.1),
+        Groups(rows=20, groups=20, rate=0.5, shared=0.8),
+        Groups(rows=20, groups=20, rate=0.5, cluster_rows=5),
+        Groups(rows=20, groups=20, rate=0.0, shared=0.5),
+    ],
+    ids=lambda draws: f"{draws.name}{', clustered' * bool(draws.cluster_rows)}",
+)
+def test_pure_noise_seldom_fails_a_rule(draws: Groups) -> None:
+    """With two equally good models, each metric's rule fails in few of 50 runs."""
+    found = run_task((draws, 50))
+    for metric, tally in found.metrics.items():
+        assert tally.fails <= 7, metric  # 5 % and three Monte Carlo errors
+
+
+@pytest.mark.parametrize("value", [math.inf, 1e200])
+def test_a_group_whose_value_is_endless_cannot_be_left_out(value: float) -> None:
+    """A prediction that makes a group's error infinite does not take it out of the rule."""
+    target = np.arange(80.0)
+    head = target + 1.0
+    head[7] = value
+    pair = make_noise(target, target + 1.0, head, np.arange(80) % 2)
+    assert "not" in (measure(pair, "mse", Statistic.MAXIMUM).reason or "")
+    (failure,) = judge(pair, "mse")
+    assert "cannot be judged: head" in failure
