@@ -13,12 +13,13 @@ from openapi_schema_validator import OAS30Validator
 from trust.archives import CONTENT, GOOD, NAME
 
 from mlgitops.github.artifacts import fetch_member
-from mlgitops.github.checks import Annotation, Check, post_check
+from mlgitops.github.checks import Annotation, Check, RunIdentity, post_check
 from mlgitops.github.client import GitHubClient
 from mlgitops.github.comment import CommentPoster, Outcome, fetch_login
 from mlgitops.github.event import Run
 from mlgitops.github.fork import fetch_fork_event, parse_fork_run
 from mlgitops.github.marker import Marker, render_marker
+from mlgitops.github.newer_policy import fetch_last_change
 from mlgitops.github.rejudge import Outcome as Started
 from mlgitops.github.rejudge import Rejudger, Trigger
 from mlgitops.github.waiver import fetch_waiving
@@ -65,7 +66,7 @@ def make_check(*, annotations: int = 0) -> Check:
     return Check(
         name="mlgitops / model",
         head_sha=HEAD,
-        run="model:1:1",
+        run=RunIdentity(key="model", order=(1, 1), poster=(7, 1)),
         conclusion="failure",
         title="Must not merge",
         summary="**no**",
@@ -126,6 +127,7 @@ def test_every_operation_of_the_slice_is_exercised_and_conforms() -> None:
             lost.pop() if lost and method == "POST" and path.endswith("check-runs") else None
         )
         post_check(client, REPOSITORY, make_check())
+        assert fetch_last_change(client, REPOSITORY, "main", "policy.yaml") == "e" * 40
         forge.state.artifacts.append(Artifact(id=9, run_id=7, name="r", data=GOOD))
         options = {"artifact": "r", "member": NAME}
         assert fetch_member(client, REPOSITORY, 7, limit=99, **options) == CONTENT

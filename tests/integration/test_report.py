@@ -38,6 +38,15 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def write_event(path: Path, sides: dict[str, str]) -> None:
+    """Write the event of a pull request into main, with a commit for base and for head."""
+    repo = {"full_name": REPOSITORY}
+    pull = {name: {"sha": sha, "ref": "main", "repo": repo} for name, sha in sides.items()}
+    home = {"default_branch": "main"}
+    event = {"pull_request": {"number": 1, **pull}, "repository": home}
+    path.write_text(json.dumps(event))
+
+
 def write_report(folder: Path, head: float) -> None:
     """Write a report of one metric that was 0.5 at base."""
     metric = {"name": "score", "path": "m.json", "base": 0.5, "head": head, "delta": head - 0.5}
@@ -193,7 +202,8 @@ def test_a_failure_to_post_never_changes_or_hides_the_verdict(
 ) -> None:
     """Exit code, summary and output stand; a warning says what was not posted."""
     write_report(folder, head)
-    done = report(folder, make_forge(fault=lambda _method, _path: fault))
+    asks = f"/repos/{REPOSITORY}/commits"  # by which policy: another test's
+    done = report(folder, make_forge(fault=lambda _, path: None if path == asks else fault))
     assert done.returncode == code
     assert read_verdict(folder) == ("fail" if code else "pass")
     assert "merge" in (folder / "summary.md").read_text()
@@ -471,8 +481,7 @@ def test_a_change_of_another_project_starts_no_comment(
     base = git(project, "rev-parse", "HEAD")
     head = branch(tmp_path / "r", "change", {changed: "x: 1\n"})
     sides = {"base": base, "head": head}
-    pull = {name: {"sha": sha, "repo": {"full_name": REPOSITORY}} for name, sha in sides.items()}
-    (project / "event.json").write_text(json.dumps({"pull_request": {"number": 1, **pull}}))
+    write_event(project / "event.json", sides)
     write_report(project, score)
     text = (project / "report.json").read_text().replace(BASE, base).replace(HEAD, head)
     (project / "report.json").write_text(text)
@@ -490,8 +499,7 @@ def test_a_waived_fail_is_told_wherever_the_change_is(tmp_path: Path) -> None:
     base = git(project, "rev-parse", "HEAD")
     head = branch(tmp_path / "r", "change", {"models/b/params.yaml": "x: 1\n"})
     sides = {"base": base, "head": head}
-    pull = {name: {"sha": sha, "repo": {"full_name": REPOSITORY}} for name, sha in sides.items()}
-    (project / "event.json").write_text(json.dumps({"pull_request": {"number": 1, **pull}}))
+    write_event(project / "event.json", sides)
     write_report(project, 0.1)
     text = (project / "report.json").read_text().replace(BASE, base).replace(HEAD, head)
     (project / "report.json").write_text(text)
@@ -570,7 +578,7 @@ def retarget(folder: Path, base: str, *, default: str = "main") -> None:
         ("main", "develop", (), "mlgitops / model into main"),
         ("main", "develop", ("--branch", "main"), "mlgitops / model"),
         ("develop", "develop", ("--branch", "main"), "mlgitops / model into develop"),
-        ("", "", (), "mlgitops / model into a branch that the event does not name"),
+        ("lax", "", (), "mlgitops / model into lax"),
     ],
 )
 def test_only_the_guarded_branch_gets_the_required_name(
@@ -606,3 +614,77 @@ def test_a_policy_that_names_nothing_satisfies_no_required_check(folder: Path) -
     older = make_forge(checks=False)
     assert report(folder, older).returncode == 2
     assert [one["state"] for one in older.state.statuses] == ["error"]
+
+
+def post_newer(folder: Path, forge: Forge, score: float) -> None:
+    """Let run 2 report ``score``."""
+    write_report(folder, score)
+    report(folder, forge, run=2)
+
+
+@pytest.mark.parametrize("left", ["comment and check", "the comment", "the check"])
+def test_an_older_run_that_is_started_again_posts_no_newer_check(folder: Path, left: str) -> None:
+    """Its comment is refused, and so is its check, whichever of the newer run's two stands."""
+    forge = make_forge()
+    post_newer(folder, forge, 0.1)
+    if left == "the comment":
+        forge.state.checks.clear()
+    if left == "the check":
+        forge.state.comments.clear()
+    write_report(folder, 0.9)
+    done = report(folder, forge, run=1)
+    assert done.returncode == 2, done.stdout
+    assert [one["conclusion"] for one in forge.state.checks] == ["failure"] * (
+        left != "the comment"
+    )
+    assert "a newer run" in done.stdout or "comment superseded" in done.stderr
+
+
+def test_on_a_server_without_checks_an_older_run_posts_no_newer_status(folder: Path) -> None:
+    """The page of the run that a status links gives the order; ids grow with the runs."""
+    forge = make_forge(checks=False)
+    write_report(folder, 0.1)
+    report(folder, forge)
+    page = forge.state.statuses[0]["target_url"]
+    forge.state.statuses[0]["target_url"] = page.replace("/runs/77/", "/runs/78/")
+    forge.state.comments.clear()
+    write_report(folder, 0.9)
+    assert report(folder, forge).returncode == 2
+    assert [one["state"] for one in forge.state.statuses] == ["failure"]
+
+
+def test_a_policy_that_changed_on_the_base_since_is_never_green(folder: Path) -> None:
+    """A run that is started again has its first event's base: the newer policy judges nothing."""
+    write_report(folder, 0.9)
+    forge = make_forge()
+    forge.find_change = lambda rev, _path: NEWER if rev == "main" else HEAD
+    done = report(folder, forge)
+    assert (done.returncode, read_verdict(folder)) == (2, "undecided")
+    (comment,) = own_comments(forge)
+    assert "Not yet: judged by an older policy" in comment.body
+    assert f"`policy.yaml` changed on `main` in {NEWER[:12]}" in comment.body
+    assert [one["conclusion"] for one in forge.state.checks] == ["failure"]
+
+
+@pytest.mark.parametrize("kind", ["refused", "at no commit", "odd"])
+def test_where_the_newest_policy_is_not_known_nothing_is_green(folder: Path, kind: str) -> None:
+    """Refused, unknown or not what GitHub sends: it could be another."""
+    write_report(folder, 0.9)
+    asks = f"/repos/{REPOSITORY}/commits"
+    fault = Fault(status=403 if kind == "refused" else 200)
+    forge = make_forge(
+        fault=lambda _, path: fault if path == asks and kind != "at no commit" else None
+    )
+    if kind == "at no commit":
+        forge.find_change = lambda _rev, _path: None
+    assert report(folder, forge).returncode == 2
+    assert "whether its policy is current is not known" in own_comments(forge)[0].body
+
+
+def test_comment_and_check_name_the_policys_commit(folder: Path) -> None:
+    """A later policy may say something else, so which one judged is said."""
+    forge = make_forge()
+    report(folder, forge)
+    line = f"Judged by `policy.yaml` of `main` at {BASE}."
+    assert line in own_comments(forge)[0].body
+    assert line in forge.state.checks[0]["output"]["summary"]

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlgitops.errors import EXIT_PASS, MlgitopsError
+from mlgitops.errors import EXIT_PASS, EXIT_UNDECIDED, MlgitopsError
 
 if TYPE_CHECKING:
     import argparse
@@ -137,7 +137,7 @@ def _report(event: Event, client: GitHubClient, args: argparse.Namespace, consol
 
     from mlgitops.github.decision import Decision, build_check, render_body
     from mlgitops.github.event import find_heads
-    from mlgitops.github.inputs import is_touched, read_policy
+    from mlgitops.github.inputs import find_policy_path, is_touched, read_policy
     from mlgitops.github.waiver import settle
     from mlgitops.model import DEFAULT_KEY, Verdict
 
@@ -148,17 +148,21 @@ def _report(event: Event, client: GitHubClient, args: argparse.Namespace, consol
     except MlgitopsError as error:
         refused = Decision(problem=str(error))
     decision = refused or _decide(event, client, args, key=key, policy=policy)
-    decision = msgspec.structs.replace(decision, obstacle=_find_obstacle(event, args))
+    obstacle = _find_obstacle(event, args)
     if os.environ.get("GITHUB_TOKEN") and not args.dry_run:
+        obstacle = obstacle or _find_newer_policy(event, client, args)
+        decision = msgspec.structs.replace(decision, obstacle=obstacle)
         decision = settle(decision, event, client)
+    decision = msgspec.structs.replace(decision, obstacle=obstacle)
     waived = args.waived if decision.verdict == Verdict.FAIL else None
     heads = find_heads(event, args.published or waived)
-    comment = render_body(decision, event, key=key, heads=heads)
+    where = find_policy_path(args.directory, args.policy)
+    comment = render_body(decision, event, key=key, heads=heads, where=where)
     try:
         _write_first(decision, event, comment, os.environ, console)
     except MlgitopsError as error:
         _warn(f"the summary could not be written: {error}", console)
-    url = ""
+    url, superseded = "", False
     if not args.dry_run and os.environ.get("GITHUB_TOKEN"):
         check = build_check(
             decision,
@@ -170,7 +174,7 @@ def _report(event: Event, client: GitHubClient, args: argparse.Namespace, consol
             branch=args.branch,
         )
         wanted = args.comment == "always" or decision.verdict != Verdict.PASS
-        url = _post(
+        url, superseded = _post(
             client,
             event,
             console,
@@ -183,7 +187,8 @@ def _report(event: Event, client: GitHubClient, args: argparse.Namespace, consol
         _warn("nothing was posted: GITHUB_TOKEN is not set", console)
     _write_outputs(decision, url, console)
     _print(_as_json(decision, url) if args.json else comment, console)
-    return decision.exit_code
+    older_pass = superseded and decision.exit_code == EXIT_PASS
+    return EXIT_UNDECIDED if older_pass else decision.exit_code
 
 
 def _find_obstacle(event: Event, args: argparse.Namespace) -> Obstacle | None:
@@ -196,6 +201,16 @@ def _find_obstacle(event: Event, args: argparse.Namespace) -> Obstacle | None:
         publishes=args.publishes == "true",
     )
     return find_obstacle(name_kind(event), results)
+
+
+def _find_newer_policy(
+    event: Event, client: GitHubClient, args: argparse.Namespace
+) -> Obstacle | None:
+    """Hold a policy that the base branch has by now against a pass by the older one."""
+    from mlgitops.github.inputs import find_policy_path
+    from mlgitops.github.newer_policy import find_newer_policy
+
+    return find_newer_policy(client, event, find_policy_path(args.directory, args.policy))
 
 
 def _decide(
@@ -254,8 +269,11 @@ def _post(
     check: Check,
     heads: Sequence[str],
     create: bool,
-) -> str:
-    """Post all, say what came of it, and return the comment's address; empty without one."""
+) -> tuple[str, bool]:
+    """Post all and say what came of it.
+
+    Returns the comment's address, empty without one, and whether a newer run has reported.
+    """
     from mlgitops.github.posting import post
 
     done = post(client, event, comment, check, heads, create=create)
@@ -266,7 +284,7 @@ def _post(
         console.say(f"  check: {address}")
     for problem in done.problems:
         _warn(problem, console)
-    return url
+    return url, done.superseded
 
 
 def _write_outputs(decision: Decision, url: str, console: Console) -> None:

@@ -5,6 +5,7 @@ The check stands on the pull request's head: one on the merge commit is not show
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -24,6 +25,10 @@ MAX_TITLE_CHARACTERS = 255
 #: Not in GitHub's description; longer ones have been refused.
 MAX_STATUS_CHARACTERS = 140
 _TRIES = 3
+_IDENTITY = re.compile(
+    r"[^:]{1,100}:(?P<number>[0-9]{1,15})\.(?P<attempt>[0-9]{1,15}):[0-9.]{3,31}"
+)
+_RUN_PAGE = re.compile(r"/actions/runs/([0-9]{1,15})/attempts/([0-9]{1,15})$")
 
 #: Of a status there are no others that say yes or no; whatever is neither is an error.
 _STATES = {"success": "success", "failure": "failure"}
@@ -40,12 +45,30 @@ class Annotation(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
+class RunIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    """Which run a check is of: what it is ordered by, and who posted it.
+
+    >>> found = RunIdentity(key="model", order=(7, 1), poster=(99, 2))
+    >>> str(found), parse_order(str(found))
+    ('model:7.1:99.2', (7, 1))
+    """
+
+    key: str
+    order: tuple[int, int]  # number and attempt of the run that compared
+    poster: tuple[int, int]  # id and attempt of the run that posted it
+
+    def __str__(self) -> str:
+        """Return it as the check's external id, which only the API shows."""
+        (number, attempt), (run_id, again) = self.order, self.poster
+        return f"{self.key}:{number}.{attempt}:{run_id}.{again}"
+
+
 class Check(msgspec.Struct, frozen=True, kw_only=True):
     """What the check says. ``name`` must stay the same: required checks match it exactly."""
 
     name: str
     head_sha: str
-    run: str  # identifies the run that reports: a second post of it updates
+    run: RunIdentity  # a second post of the same updates; a newer one's check stays
     conclusion: str  # success, failure or action_required
     title: str
     summary: str
@@ -53,18 +76,66 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     annotations: tuple[Annotation, ...] = ()
 
 
+class SupersededError(GitHubError):
+    """A newer run has reported on the commit: its check stays the newest there."""
+
+
+def parse_order(external_id: object) -> tuple[int, int] | None:
+    """Return number and attempt of the run that a check is of; None of one that is not ours."""
+    match = _IDENTITY.fullmatch(external_id) if isinstance(external_id, str) else None
+    return (int(match["number"]), int(match["attempt"])) if match else None
+
+
 def post_check(client: GitHubClient, repository: str, check: Check) -> str:
     """Post ``check`` and return its page; falls back to a commit status on 404.
 
-    Raises :class:`~mlgitops.github.client.GitHubError` when the server refuses both.
+    A run that is started again after a newer one has reported must not stand above it: that is
+    looked for before and, since two may post at once, after. Raises :class:`SupersededError`
+    then, and :class:`~mlgitops.github.client.GitHubError` when the server refuses both.
     """
     try:
-        return _post_run(client, repository, check)
+        if _find_newer(client, repository, check):
+            raise _refuse_older(check)
+        run = _post_run(client, repository, check)
     except NotFoundError:
         return _post_status(client, repository, check)
+    newer = _find_newer(client, repository, check)
+    if newer:
+        _give_way(client, repository, run, newer)
+        raise _refuse_older(check)
+    return str(run.get("html_url") or check.details_url)
 
 
-def _post_run(client: GitHubClient, repository: str, check: Check) -> str:
+def _refuse_older(check: Check) -> SupersededError:
+    return SupersededError(
+        f"a newer run than {check.run.order[0]} has reported on {check.head_sha[:12]}: its check "
+        "stands, this run's is not posted"
+    )
+
+
+def _find_newer(client: GitHubClient, repository: str, check: Check) -> dict[str, Any] | None:
+    """Find the newest run's check of this name on the commit, when it is not ours."""
+    newest, order = None, check.run.order
+    for run in _fetch_runs(client, repository, check):
+        other = parse_order(run.get("external_id"))
+        if other is not None and other > order:
+            newest, order = run, other
+    return newest
+
+
+def _give_way(
+    client: GitHubClient, repository: str, run: dict[str, Any], newer: dict[str, Any]
+) -> None:
+    """Let ``run``, which was posted a moment too late, say what the newer one says."""
+    output = newer.get("output") or {}
+    told = {name: output.get(name) or "A newer run has reported" for name in ("title", "summary")}
+    client.patch(
+        f"/repos/{repository}/check-runs/{run['id']}",
+        {"conclusion": newer.get("conclusion") or "action_required", "output": told},
+    )
+
+
+def _post_run(client: GitHubClient, repository: str, check: Check) -> dict[str, Any]:
     chunks = list(_chunks(check.annotations))
     run = _put_run(client, repository, check, chunks[0])
     if not isinstance(run, dict) or "id" not in run:
@@ -73,7 +144,7 @@ def _post_run(client: GitHubClient, repository: str, check: Check) -> str:
         client.patch(
             f"/repos/{repository}/check-runs/{run['id']}", {"output": _output(check, chunk)}
         )
-    return str(run.get("html_url") or check.details_url)
+    return run
 
 
 def _put_run(
@@ -85,7 +156,7 @@ def _put_run(
         "status": "completed",
         "conclusion": check.conclusion,
         "details_url": check.details_url,
-        "external_id": check.run,
+        "external_id": str(check.run),
         "output": _output(check, first),
     }
     for _ in range(_TRIES):
@@ -96,19 +167,20 @@ def _put_run(
         except LostAnswerError as error:
             lost = error
             client.pause(1, 2)
-            found = _find_run(client, repository, check)
-            if found is not None:
-                return found
+            for run in _fetch_runs(client, repository, check):
+                if run.get("external_id") == str(check.run):
+                    return run
     raise lost
 
 
-def _find_run(client: GitHubClient, repository: str, check: Check) -> Any:  # noqa: ANN401
+def _fetch_runs(client: GitHubClient, repository: str, check: Check) -> Iterator[dict[str, Any]]:
+    """Fetch every check of this name on the commit, whichever run it is of."""
     path = f"/repos/{repository}/commits/{check.head_sha}/check-runs"
     for page in client.fetch_pages(path, {"check_name": check.name, "filter": "all"}):
-        for run in page.get("check_runs", ()) if isinstance(page, dict) else ():
-            if isinstance(run, dict) and run.get("external_id") == check.run:
-                return run
-    return None
+        runs = page.get("check_runs") if isinstance(page, dict) else None
+        if not isinstance(runs, list) or not all(isinstance(run, dict) for run in runs):
+            raise GitHubError("the list of checks is not what GitHub sends")
+        yield from runs
 
 
 def _post_status(client: GitHubClient, repository: str, check: Check) -> str:
@@ -119,11 +191,30 @@ def _post_status(client: GitHubClient, repository: str, check: Check) -> str:
         "context": check.name,
     }
     path = f"/repos/{repository}/statuses/{check.head_sha}"
+    if _has_newer_status(client, repository, check):
+        raise _refuse_older(check)
     try:
         client.post(path, body)
     except LostAnswerError:
         client.post(path, body)  # a second status of one context replaces the first
     return check.details_url
+
+
+def _has_newer_status(client: GitHubClient, repository: str, check: Check) -> bool:
+    """Tell whether a newer run has reported, by the page of the run that each status links."""
+    path = f"/repos/{repository}/commits/{check.head_sha}/statuses"
+    orders = []
+    for page in client.fetch_pages(path):
+        if not isinstance(page, list) or not all(isinstance(status, dict) for status in page):
+            raise GitHubError("the list of statuses is not what GitHub sends")
+        own = [status for status in page if status.get("context") == check.name]
+        orders += [_parse_page(status.get("target_url")) for status in own]
+    return max(orders, default=(0, 0)) > check.run.poster
+
+
+def _parse_page(address: object) -> tuple[int, int]:
+    match = _RUN_PAGE.search(address) if isinstance(address, str) else None
+    return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
 def _output(check: Check, annotations: Sequence[Annotation]) -> dict[str, object]:

@@ -43,7 +43,10 @@ _SCOPES = {
     "actions": "actions: write",
     "check-runs": "checks: write",
     "statuses": "statuses: write",
+    "commits": "contents: read",
 }
+#: Read only to be written: a job that may do one without the other is of no use.
+_NEVER_ONLY_READ = ("checks: write", "statuses: write")
 
 
 class GitHubError(MlgitopsError):
@@ -321,7 +324,8 @@ def _permission_hint(method: str, place: str, headers: Mapping[str, str]) -> str
     found = next((scope for part, scope in _SCOPES.items() if f"/{part}" in place), None)
     if found is None:
         return "the token may not do this"
-    scope = found.replace("write", "read") if method == "GET" else found
+    reads = method == "GET" and found not in _NEVER_ONLY_READ
+    scope = found.replace("write", "read") if reads else found
     accepted = headers.get("x-accepted-github-permissions")
     server = f" (the server accepts: {accepted})" if accepted else ""
     return (

@@ -117,7 +117,11 @@ class CommentPoster:
                 return Posted(outcome=Outcome.OMITTED)
             newest = max(ours, key=lambda one: one.marker.run, default=None)
             newer = newest is not None and newest.marker.run > marker.run
-            step = self._write(ours, newest.body if newest and newer else body, meanwhile)
+            step = (
+                self._write(ours, newest.body, None)
+                if newest is not None and newer
+                else self._write(ours, body, meanwhile)
+            )
             if step is None:
                 return Posted(outcome=Outcome.SUPERSEDED if newer else done, url=ours[0].url)
             done = Outcome.CREATED if Outcome.CREATED in (step, done) else step

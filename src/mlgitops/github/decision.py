@@ -12,14 +12,14 @@ import msgspec
 
 from mlgitops.config import parse_policy
 from mlgitops.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNDECIDED, MistakesError, MlgitopsError
-from mlgitops.github.checks import Annotation, Check
+from mlgitops.github.checks import Annotation, Check, RunIdentity
 from mlgitops.github.comment import MAX_BODY_BYTES
 from mlgitops.github.jobs import Obstacle  # noqa: TC001 - msgspec reads it while running
 from mlgitops.github.marker import Marker, render_marker
 from mlgitops.judge import judge_report
 from mlgitops.model import Report, Verdict, Waivers, Waiving
 from mlgitops.parsing import parse_yaml
-from mlgitops.render.escape import escape_address, escape_prose
+from mlgitops.render.escape import escape_address, escape_code, escape_prose
 from mlgitops.render.facts import headline
 from mlgitops.render.markdown import render_comment
 from mlgitops.render.waiver import describe_waiving, title_waiver
@@ -47,6 +47,7 @@ _CONCLUSIONS = {
     UNDECIDED: "failure",
 }
 _MAX_ANNOTATIONS = 200
+_ENDING_BYTES = 2_000  # what stands below the report takes less
 _MAX_CONTRADICTIONS, _MAX_TEXT = 10, 500
 
 
@@ -184,17 +185,27 @@ def _render_obstacle(decision: Decision) -> str:
     return f"\n**⚠️ Not yet: {start}.** {decision.obstacle.text} By its numbers:\n"
 
 
-def render_body(decision: Decision, event: Event, *, key: str, heads: Sequence[str]) -> str:
+def _render_policy(decision: Decision, event: Event, *, where: str) -> str:
+    """Render by which policy it was judged: a later one on the base may say something else."""
+    if decision.report is None:
+        return ""
+    branch = f" of {escape_code(event.base_branch, limit=100)}" if event.base_branch else ""
+    return f"\nJudged by {escape_code(where, limit=200)}{branch} at {event.base_sha}.\n"
+
+
+def render_body(
+    decision: Decision, event: Event, *, key: str, heads: Sequence[str], where: str
+) -> str:
     """Render the comment of ``decision`` within GitHub's limit.
 
     ``heads`` are the commits that carry the verdict: the marker names the first, and when
-    another follows, which is the one that was judged, a line says why there are two.
+    another follows, which is the one that was judged, a line says why there are two. ``where``
+    is the policy's file, of the base.
     """
-    run = event.run
-    marker = Marker(key=key, sha=heads[0], run=(run.run_number, run.run_attempt))
-    body = render_decision(
-        decision, marker=render_marker(marker), links=run.links, limit=MAX_BODY_BYTES
-    )
+    marker = render_marker(Marker(key=key, sha=heads[0], run=event.order))
+    limit = MAX_BODY_BYTES - _ENDING_BYTES
+    body = render_decision(decision, marker=marker, links=event.run.links, limit=limit)
+    body += _render_policy(decision, event, where=where)
     if len(heads) == 1:
         return body
     if decision.exit_code != EXIT_PASS:
@@ -240,7 +251,7 @@ def build_check(
     return Check(
         name=name_check(event, key=key, branch=branch),
         head_sha=event.head_sha,
-        run=f"{key}:{run.run_id}:{run.run_attempt}",
+        run=RunIdentity(key=key, order=event.order, poster=(run.run_id, run.run_attempt)),
         conclusion=decision.conclusion,
         title=decision.title,
         summary=summary,

@@ -123,6 +123,17 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     compared: ComparedRun | None = None  # another run compared: its artifact is the report
 
     @property
+    def order(self) -> tuple[int, int]:
+        """Return number and attempt of the run that compared: the greater is the newer one.
+
+        A run of another workflow that only reports is started again at any time, by whatever
+        older run; its own number says nothing of what it reports on.
+        """
+        if self.compared is not None:
+            return (self.compared.number, self.compared.attempt)
+        return (self.run.run_number, self.run.run_attempt)
+
+    @property
     def from_fork(self) -> bool:
         """Say whether the head stands in another repository, so the token cannot write."""
         return self.number is not None and self.head_repository != self.run.repository

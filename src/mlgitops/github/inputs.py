@@ -107,6 +107,18 @@ def _read_link(path: Path) -> str | None:
     return path.readlink().as_posix() if path.is_symlink() else None
 
 
+def find_policy_path(folder: Path, name: str) -> str:
+    """Return where the policy stands in the repository; ``name`` when git cannot tell."""
+    from mlgitops.git import Repository
+
+    try:
+        with Repository(folder) as repository:
+            inside = (folder / name).resolve().relative_to(repository.root.resolve())
+    except (MlgitopsError, ValueError):
+        return name
+    return inside.as_posix()
+
+
 def is_touched(folder: Path, event: Event) -> bool:
     """Tell whether the pull request changes a file of the project in ``folder``, or `.github`.
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.github.checks import post_check
-from mlgitops.github.comment import CommentPoster, Posted, fetch_login
+from mlgitops.github.checks import SupersededError, post_check
+from mlgitops.github.comment import CommentPoster, Outcome, Posted, fetch_login
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +28,7 @@ class Posting(msgspec.Struct, frozen=True, kw_only=True):
     comment: Posted | None = None
     checks: tuple[str, ...] = ()  # addresses, in the order given
     problems: tuple[str, ...] = ()
+    superseded: bool = False  # a newer run has reported: what it posted stands
 
 
 def post(
@@ -42,8 +43,9 @@ def post(
     """Post ``comment``, when the event has a pull request, and ``check`` on each of ``heads``.
 
     Without ``create`` the comment is only updated where there is one.
-    The checks do not depend on the comment: they are posted while it is waited for, before
-    looking whether another run wrote one too.
+    The checks do not wait for the comment: they are posted while it is waited for, before
+    looking whether another run wrote one too. But they have its order: where a newer run's
+    comment stands, no check is posted, and none above a newer run's check.
     """
     checks = _Checks(client, event, check, heads)
     posted: Posted | None = None
@@ -52,9 +54,14 @@ def post(
         posted = _post_comment(client, event, comment, create=create, meanwhile=checks.post)
     except MlgitopsError as error:
         problems.append(f"the comment was not posted; read the job summary. {error}")
-    checks.post()
+    older = posted is not None and posted.outcome is Outcome.SUPERSEDED
+    if not older:
+        checks.post()
     return Posting(
-        comment=posted, checks=tuple(checks.urls), problems=(*problems, *checks.problems)
+        comment=posted,
+        checks=tuple(checks.urls),
+        problems=(*problems, *checks.problems),
+        superseded=older or checks.superseded,
     )
 
 
@@ -69,6 +76,7 @@ class _Checks:
         self._left = [msgspec.structs.replace(check, head_sha=sha) for sha in heads]
         self.urls: list[str] = []
         self.problems: list[str] = []
+        self.superseded = False
 
     def post(self) -> None:
         """Post what was not tried yet."""
@@ -76,6 +84,9 @@ class _Checks:
             check = self._left.pop(0)
             try:
                 self.urls.append(post_check(self._client, self._repository, check))
+            except SupersededError as error:
+                self.superseded = True
+                self.problems.append(str(error))
             except MlgitopsError as error:
                 self.problems.append(f"the check was not posted. {error}")
 

@@ -168,6 +168,12 @@ def read_branch(origin: Path, branch: str) -> str | None:
     return _try(origin, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}") or None
 
 
+def read_last_change(origin: Path, rev: str, path: str) -> str | None:
+    """Return the newest commit up to ``rev`` of the bare clone that changed ``path``."""
+    words = ("log", "-1", "--format=%H", "--end-of-options", rev, "--", path)
+    return _try(origin, *words) or None
+
+
 def bring_home(root: Path, origin: Path, change: Change) -> list[str]:
     """Fast-forward the branches that the workflow pushed to; return their names.
 

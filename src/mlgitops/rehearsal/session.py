@@ -27,6 +27,7 @@ from mlgitops.rehearsal.repository import (
     open_group,
     read_branch,
     read_change,
+    read_last_change,
     read_login,
     read_repository_name,
 )
@@ -121,7 +122,11 @@ def rehearse(
         merge_sha = make_origin(root, change, number, origin)
     kept.mkdir(parents=True, exist_ok=True)
     (kept / ".gitignore").write_text("*\n", encoding="utf-8")
-    forge = Forge(state, find_head=lambda branch: read_branch(origin, branch))
+    forge = Forge(
+        state,
+        find_head=lambda branch: read_branch(origin, branch),
+        find_change=lambda rev, path: read_last_change(origin, rev, path),
+    )
     if queue:
         ref = open_group(origin, change, number, merge_sha)
         name, event = "merge_group", build_group_event(state.repository, change, ref, merge_sha)

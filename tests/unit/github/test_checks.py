@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from posting import HEAD, REPOSITORY, connect, make_forge
 
-from mlgitops.github.checks import Annotation, Check, post_check
+from mlgitops.github.checks import Annotation, Check, RunIdentity, post_check
 from mlgitops.github.client import GitHubError
 from mlgitops.rehearsal.forge import Fault
 
@@ -26,7 +26,7 @@ def make_check(annotations: int = 0, *, conclusion: str = "failure", title: str 
     return Check(
         name="mlgitops / model",
         head_sha=HEAD,
-        run="model:1:1",
+        run=RunIdentity(key="model", order=(1, 1), poster=(7, 1)),
         conclusion=conclusion,
         title=title,
         summary="s" * 70_000,

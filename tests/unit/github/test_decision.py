@@ -145,7 +145,7 @@ def test_what_would_merge_is_undecided_without_its_results(
     assert text.startswith(f"{MARKER}\n")
     first = "**⚠️ Not yet: its results were not published.** Its job says why. By its numbers:"
     assert (text.splitlines()[1] == first) is told
-    body = render_body(decision, EVENT, key="model", heads=[HEAD])
+    body = render_body(decision, EVENT, key="model", heads=[HEAD], where="policy.yaml")
     check = build_check(decision, EVENT, key="model", body=body, policy=POLICY, where="policy.yaml")
     assert ("Not yet" in check.summary) is told
 
@@ -323,7 +323,7 @@ def test_the_check_points_at_the_lines_of_the_policy() -> None:
     """Each failing metric is annotated where the policy names it; the name never changes."""
     data = make_report(0.1, metrics=[])
     decision = decide(data, POLICY, EVENT, key="model", where="policy.yaml")
-    body = render_body(decision, EVENT, key="model", heads=[HEAD])
+    body = render_body(decision, EVENT, key="model", heads=[HEAD], where="policy.yaml")
     check = build_check(decision, EVENT, key="model", body=body, policy=POLICY, where="policy.yaml")
     assert check.summary == body.partition("\n")[2].strip()
     assert "score" in check.summary

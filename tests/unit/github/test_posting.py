@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
+from msgspec.structs import replace
 from posting import BASE, HEAD, NEWER, REPOSITORY, Clock, connect, make_body, make_forge
 
-from mlgitops.github.checks import Check
+from mlgitops.github.checks import Check, RunIdentity, parse_order
 from mlgitops.github.comment import Outcome
 from mlgitops.github.event import Event, Run
 from mlgitops.github.posting import post
@@ -25,7 +26,7 @@ RUN = Run(
 CHECK = Check(
     name="mlgitops / model",
     head_sha=HEAD,
-    run="model:7:1",
+    run=RunIdentity(key="model", order=(1, 1), poster=(7, 1)),
     conclusion="success",
     title="May merge",
     summary="yes",
@@ -52,6 +53,60 @@ def test_the_check_is_posted_while_the_comment_is_waited_for() -> None:
     last = [path.rpartition("/")[2] for _, path in forge.requests][-3:]
     assert last == ["check-runs", "1", "comments"]  # then the pull request and its comments
     assert clock.slept == [0.25]  # this clock stands still while something is done
+
+
+def make_order(number: int) -> Check:
+    """Make the check of run ``number``."""
+    identity = RunIdentity(key="model", order=(number, 1), poster=(70 + number, 1))
+    return replace(CHECK, run=identity, title=f"Verdict {number}")
+
+
+def test_a_newer_run_that_posts_at_the_same_moment_is_given_way_to() -> None:
+    """Looked for before and after: the check that came last says what the newer run's says."""
+    forge = make_forge()
+    newer = replace(make_order(2), conclusion="failure")
+
+    def overtake(method: str, path: str) -> None:
+        if method == "POST" and path.endswith("/check-runs") and not forge.state.checks:
+            body = {
+                "name": newer.name,
+                "head_sha": HEAD,
+                "conclusion": newer.conclusion,
+                "external_id": str(newer.run),
+                "output": {"title": newer.title, "summary": newer.summary},
+            }
+            forge.state.checks.append({"id": 1, **body})
+
+    forge.fault = overtake
+    with connect(forge) as client:
+        event = make_event(number=None)
+        done = post(client, event, make_body(), make_order(1), [HEAD])
+    assert done.superseded
+    assert done.checks == ()
+    shown = [(one["conclusion"], one["output"]["title"]) for one in forge.state.checks]
+    assert shown == [("failure", "Verdict 2"), ("failure", "Verdict 2")]
+
+
+@pytest.mark.parametrize(
+    ("identity", "order"),
+    [
+        ("model:7.1:99.2", (7, 1)),
+        ("a/b.c:12.3:9.1", (12, 3)),
+        ("model:7:1", None),
+        ("model:7.1", None),
+        (":7.1:99.2", None),
+        ("model:7.1:99.2\n", None),
+        ("model:-7.1:99.2", None),
+        ("model:7.1:99.2:5", None),
+        (None, None),
+        (7, None),
+    ],
+)
+def test_the_order_is_read_from_what_we_wrote_alone(
+    identity: object, order: tuple[int, int] | None
+) -> None:
+    """Whatever another program gave its check says nothing of runs."""
+    assert parse_order(identity) == order
 
 
 def test_time_spent_on_the_check_is_part_of_the_wait() -> None:

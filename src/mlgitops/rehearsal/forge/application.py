@@ -16,6 +16,7 @@ from mlgitops.rehearsal.forge import (
     check_runs,
     collaborators,
     comments,
+    commits,
     pulls,
     runs,
     statuses,
@@ -32,12 +33,17 @@ if TYPE_CHECKING:
 _ROUTES: tuple[Route, ...] = (
     *users.ROUTES,
     *pulls.ROUTES,
+    *commits.ROUTES,
     *comments.ROUTES,
     *statuses.ROUTES,
     *artifacts.ROUTES,
     *collaborators.ROUTES,
     *runs.ROUTES,
 )
+
+
+#: Without a repository behind it: every file was made by this commit, and never changed.
+_ONLY = "e" * 40
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,9 +74,11 @@ class Forge:
         fault: Callable[[str, str], Fault | None] | None = None,
         checks: bool = True,
         find_head: Callable[[str], str | None] = lambda _branch: None,
+        find_change: Callable[[str, str], str | None] = lambda _rev, _path: _ONLY,
     ) -> None:
         self.state = state
         self._find_head = find_head  # branch → its commit now: a workflow may have pushed
+        self.find_change = find_change  # revision, path → the newest commit that changed it
         self.login = login
         self.requests: list[tuple[str, str]] = []
         self.fault = fault or (lambda _method, _path: None)
@@ -101,7 +109,13 @@ class Forge:
         return refusal(environ, start)
 
     def _answer(self, request: Request) -> Response:
-        call = Call(request=request, state=self.state, login=self.login, find_head=self._find_head)
+        call = Call(
+            request=request,
+            state=self.state,
+            login=self.login,
+            find_head=self._find_head,
+            find_change=self.find_change,
+        )
         prefix = re.escape(f"/repos/{self.state.repository}")
         with self._lock:
             for method, pattern, handler in self._routes:

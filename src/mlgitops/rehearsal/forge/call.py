@@ -24,6 +24,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     login: str
     find_head: Callable[[str], str | None]  # branch → its commit now: a workflow may have pushed
+    find_change: Callable[[str, str], str | None]  # revision, path → newest commit that changed it
 
     @property
     def url(self) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mlgitops.rehearsal.forge.call import answer_json, answer_missing
+from mlgitops.rehearsal.forge.commits import build_commit
 from mlgitops.rehearsal.forge.repositories import build_repository
 from mlgitops.rehearsal.forge.state import MOMENT
 from mlgitops.rehearsal.forge.users import build_user, find_user_id
@@ -100,30 +101,8 @@ def _list_commits(call: Call, number: str) -> Response:
     if pull is None:
         return answer_missing()
     return call.page(
-        [_build_commit(call.url, call.state.repository, sha, text) for sha, text in pull.commits]
+        [build_commit(call.url, call.state.repository, sha, text) for sha, text in pull.commits]
     )
-
-
-def _build_commit(url: str, full_name: str, sha: str, message: str) -> dict[str, Any]:
-    own = f"{url}/repos/{full_name}/commits/{sha}"
-    person = {"name": "Octo Cat", "email": "octocat@users.noreply.example", "date": MOMENT}
-    return {
-        "sha": sha,
-        "node_id": f"C_{sha}",
-        "url": own,
-        "html_url": f"{url}/{full_name}/commit/{sha}",
-        "comments_url": f"{own}/comments",
-        "commit": {
-            "url": f"{url}/repos/{full_name}/git/commits/{sha}",
-            "author": person,
-            "committer": person,
-            "message": message,
-            "comment_count": 0,
-            "tree": {"sha": sha, "url": f"{url}/repos/{full_name}/git/trees/{sha}"},
-        },
-        **dict.fromkeys(("author", "committer"), build_user(url, "octocat", 3)),
-        "parents": [],
-    }
 
 
 def _show_open_pull(call: Call, pull: Pull) -> dict[str, Any]:

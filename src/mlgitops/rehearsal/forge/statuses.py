@@ -38,4 +38,12 @@ def _create_status(call: Call, sha: str) -> Response:
     return answer_json(status, 201)
 
 
-ROUTES: tuple[Route, ...] = (("POST", "REPO/statuses/([0-9a-f]{40})", _create_status),)
+def _list_statuses(call: Call, sha: str) -> Response:
+    own = (one for one in reversed(call.state.statuses) if one["sha"] == sha)
+    return call.page([build_status(call.url, call.state.repository, one["id"], one) for one in own])
+
+
+ROUTES: tuple[Route, ...] = (
+    ("POST", "REPO/statuses/([0-9a-f]{40})", _create_status),
+    ("GET", "REPO/commits/([0-9a-f]{40})/statuses", _list_statuses),
+)

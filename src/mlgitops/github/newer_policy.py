@@ -1,0 +1,77 @@
+"""Whether the base branch has another policy by now than the one that judged.
+
+A run that is started again is given the event of its first attempt, and so its base's commit:
+its policy may have been replaced since. Reads the API; what cannot be asked is not assumed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from mlgitops.github.client import GitHubError
+from mlgitops.github.jobs import Obstacle
+from mlgitops.model import Sha  # noqa: TC001 - msgspec reads it while running
+
+if TYPE_CHECKING:
+    from mlgitops.github.client import GitHubClient
+    from mlgitops.github.event import Event
+
+
+class _Commit(msgspec.Struct, frozen=True):
+    sha: Sha
+
+
+_Commits = Annotated[list[_Commit], Meta(max_length=100)]
+
+
+def find_newer_policy(client: GitHubClient, event: Event, path: str) -> Obstacle | None:
+    """Say what a policy that changed on the base branch has against a pass; None when none did.
+
+    ``path`` is that of the policy in the repository. A merge group is not asked about: its
+    base is the newest by the queue's making. Never raises for what the API does: then it is
+    not known, which is an obstacle too.
+    """
+    if event.number is None:
+        return None
+    try:
+        judged = fetch_last_change(client, event.run.repository, event.base_sha, path)
+        now = fetch_last_change(client, event.run.repository, event.base_branch, path)
+    except GitHubError as error:
+        return _build_unknown(f"{error.what}{f' ({error.where})' if error.where else ''}")
+    if judged is None:
+        return _build_unknown(f"the repository has no `{path}` at {event.base_sha[:12]}")
+    if judged == now:
+        return None
+    since = f"in {now[:12]} " if now else ""
+    return Obstacle(
+        title="Judged by an older policy",
+        text=f"`{path}` changed on `{event.base_branch}` {since}since {event.base_sha[:12]}, by "
+        "which this was judged: update the branch, and it is judged by the newer one.",
+    )
+
+
+def fetch_last_change(client: GitHubClient, repository: str, rev: str, path: str) -> str | None:
+    """Fetch the newest commit up to ``rev`` that changed ``path``; None when none did.
+
+    ``rev`` is a commit or a branch. Raises :class:`GitHubError` when the API does not say.
+    """
+    if not rev:
+        raise GitHubError("the event does not name its base branch")
+    query = {"sha": rev, "path": path, "per_page": "1"}
+    answer: Any = client.fetch(f"/repos/{repository}/commits", query)
+    try:
+        commits = msgspec.convert(answer, _Commits)
+    except msgspec.ValidationError as error:
+        raise GitHubError(f"the list of commits is not what GitHub sends: {error}") from error
+    return commits[0].sha if commits else None
+
+
+def _build_unknown(reason: str) -> Obstacle:
+    return Obstacle(
+        title="Whether its policy is current is not known",
+        text="GitHub was asked for the newest policy of the base, and did not tell: "
+        f"{reason[:300]}. Start the job again.",
+    )
