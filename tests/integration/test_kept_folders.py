@@ -57,7 +57,7 @@ def test_what_is_not_here_is_not_absent(project: KeptFolder, compare: Any, gone:
     found = compare(project, "--json")
     assert found.code == 1
     assert kinds(found.report) == {"accuracy": "incomparable"}
-    assert UNAVAILABLE in found.out
+    assert UNAVAILABLE in found.report["judgement"]["failures"][0]
 
 
 def test_a_folder_without_the_file_has_none(project: KeptFolder, compare: Any) -> None:  # noqa: ANN401
@@ -99,7 +99,7 @@ def test_a_malformed_manifest_is_refused(
     project.evaluate({"metrics.json": metrics(0.95)})
     at_base = compare(project, "--json", "--base", "HEAD")
     assert (at_base.code, kinds(at_base.report)) == (1, {"accuracy": "incomparable"})
-    assert reason in at_base.out
+    assert reason in at_base.report["judgement"]["failures"][0]
 
 
 def test_a_damaged_manifest_is_refused(project: KeptFolder, compare: Any) -> None:  # noqa: ANN401
@@ -111,7 +111,7 @@ def test_a_damaged_manifest_is_refused(project: KeptFolder, compare: Any) -> Non
     project.evaluate({"metrics.json": metrics(0.4)})
     found = compare(project, "--json", "--base", "HEAD")
     assert (found.code, kinds(found.report)) == (1, {"accuracy": "incomparable"})
-    assert "the stored list of a folder is damaged" in found.out
+    assert "the stored list of a folder is damaged" in found.report["judgement"]["failures"][0]
 
 
 def test_predictions_and_plots_in_a_kept_folder_are_read(tmp_path: Path, compare: Any) -> None:  # noqa: ANN401

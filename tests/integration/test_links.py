@@ -143,4 +143,5 @@ def test_a_link_out_at_base_is_no_absence(tmp_path: Path, compare: Any) -> None:
     made.put("m.json", '{"accuracy": 0.95}')
     found = compare(made, "--json")
     assert found.code == 1
-    assert "base cannot be read: this link leads out of the repository" in found.out
+    (failure,) = found.report["judgement"]["failures"]
+    assert "base cannot be read: this link leads out of the repository" in failure
