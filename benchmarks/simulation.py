@@ -121,13 +121,13 @@ class Binary:
             [negative[~above].sum(), negative[above].sum()],
             [positive[~above].sum(), positive[above].sum()],
         ])  # fmt: skip
-        values = _ranking_values(score, positive, negative)
+        values = ranking_values(score, positive, negative)
         values["log_loss"] = float(-(positive @ np.log(clipped) + negative @ np.log(1 - clipped)))
         values["brier"] = float(positive @ (1 - score) ** 2 + negative @ score**2)
         return values | confusion_values(matrix)
 
 
-def _ranking_values(score: Floats, positive: Floats, negative: Floats) -> dict[str, float]:
+def ranking_values(score: Floats, positive: Floats, negative: Floats) -> dict[str, float]:
     """Return ROC AUC and average precision of ascending scores with these masses."""
     _, group = np.unique(score, return_inverse=True)
     pos, neg = np.bincount(group, weights=positive), np.bincount(group, weights=negative)

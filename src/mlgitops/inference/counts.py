@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlgitops.inference.estimate import FEWEST_ROWS, Undefined
+from mlgitops.inference.shares import PairedShare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,6 +169,7 @@ METRICS: dict[str, Callable[[Sums], Floats]] = {
     "recall_micro": lambda s: ratio(s.hits, s.rows),
     "recall_weighted": lambda s: ratio(s.hits, s.rows),
 }
+_OF_CLASSES = {"balanced_accuracy", "recall_macro"}
 _POSITIVE = {"f1", "precision", "recall"}
 #: Metrics that rest on every row alike; what others rest on is the rows of each class.
 _BY_ROW = {"accuracy", "f1_micro", "precision_micro", "recall_micro", "recall_weighted"}
@@ -181,6 +183,7 @@ class Side:
 
     full: Sums
     without: Sums
+    changed: Sums  # with one row of each class answered otherwise
 
 
 def sum_side(cells: Cells, predicted: NDArray[np.intp]) -> Side:
@@ -199,16 +202,79 @@ def sum_side(cells: Cells, predicted: NDArray[np.intp]) -> Side:
     of_y = _class_terms(hits[y] - right, targets[y] - 1, counted[y] - right, positive[y])
     of_i = _class_terms(hits[i] - right, targets[i] - right, counted[i] - 1, positive[i])
     without = total[:, None] - terms[:, y] + of_y + (1 - right) * (of_i - terms[:, i])
-    return Side(full=Sums(*total[:, None]), without=Sums(*without))
+    return Side(
+        full=Sums(*total[:, None]),
+        without=Sums(*without),
+        changed=_change_rows((hits, targets, counted), positive, terms),
+    )
+
+
+def _change_rows(
+    counted_rows: tuple[Floats, Floats, Floats], positive: Floats, terms: Floats
+) -> Sums:
+    """Return the sums with one row of each class answered wrong, or right where none is right.
+
+    The wrong answer is the rarest other class: there one row counts for most.
+    """
+    hits, targets, counted = counted_rows
+    k = len(hits)
+    order = np.argsort(targets + counted, kind="stable")
+    others = np.full(k, order[0])
+    others[order[0]] = order[-1 if k == 1 else 1]
+    step = np.where(hits > 0, -1.0, 1.0)
+    own = _class_terms(hits + step, targets, counted + step, positive)
+    other = _class_terms(
+        hits[others], targets[others], np.maximum(counted[others] - step, 0), positive[others]
+    )
+    return Sums(*(terms.sum(axis=1)[:, None] - terms - terms[:, others] + own + other))
+
+
+def find_steps(
+    cells: Cells, base: Side, head: Side, metric: str
+) -> tuple[tuple[float, float], ...]:
+    """Return by class of the target what one row moves the metric by, and how many rows differ."""
+    value = METRICS[metric]
+    steps = [np.abs(value(side.changed) - value(side.full)) for side in (base, head)]
+    differ = _sum_by_class(cells, cells.base != cells.head)
+    present = _sum_by_class(cells, np.ones(len(cells.rows), dtype=bool)) > 0
+    largest = np.maximum(*steps)
+    return tuple(zip(largest[present].tolist(), differ[present].tolist(), strict=True))
+
+
+def find_shares(cells: Cells, metric: str) -> tuple[PairedShare, ...]:
+    """Return the paired shares that the metric is a weighted sum of; none where it is not."""
+    right = [cells.target == side for side in (cells.base, cells.head)]
+    everything = np.ones(len(cells.rows), dtype=bool)
+    counts = [
+        _sum_by_class(cells, chosen)
+        for chosen in (everything, right[1] & ~right[0], right[0] & ~right[1])
+    ]
+    if metric in _BY_ROW:
+        return (PairedShare(*(float(count.sum()) for count in counts)),)
+    chosen = np.flatnonzero(counts[0] > 0)
+    if metric == "recall":
+        chosen = chosen[chosen == cells.classes - 1]
+    elif metric not in _OF_CLASSES or (metric == "recall_macro" and len(chosen) < cells.classes):
+        return ()
+    weight = 1 / max(len(chosen), 1)
+    return tuple(
+        PairedShare(float(counts[0][at]), float(counts[1][at]), float(counts[2][at]), weight)
+        for at in chosen.tolist()
+    )
+
+
+def _sum_by_class(cells: Cells, chosen: NDArray[np.bool_]) -> Floats:
+    """Return how many rows of each class of the target lie in the cells ``chosen``."""
+    counted = np.bincount(
+        cells.target, weights=np.where(chosen, cells.rows, 0), minlength=cells.classes
+    )
+    return counted.astype(np.float64, copy=False)
 
 
 def jackknife_counts(
     cells: Cells, base: Side, head: Side, metric: str
-) -> tuple[tuple[float, float], Floats, tuple[str, ...]]:
-    """Return the values of both sides, one contribution per cell, and warnings.
-
-    Raises Undefined.
-    """
+) -> tuple[tuple[float, float], Floats]:
+    """Return the values of both sides, and one contribution per cell. Raises Undefined."""
     if metric in _POSITIVE and cells.classes > 2:  # noqa: PLR2004 - positive and negative
         raise Undefined(
             f"{metric} needs two classes and there are {cells.classes}: use {metric}_macro"
@@ -218,16 +284,20 @@ def jackknife_counts(
     without = value(head.without) - value(base.without)
     rows = float(cells.rows.sum())
     contributions = (cells.rows @ without / rows - without) * np.sqrt((rows - 1) / rows)
-    return values, contributions, _warn(cells, metric)
+    return values, contributions
 
 
-def _warn(cells: Cells, metric: str) -> tuple[str, ...]:
+def find_warnings(cells: Cells, metric: str, *, is_score: bool) -> tuple[str, ...]:
+    """Say which limits are missed from which the interval is shown to hold.
+
+    ``is_score``: it is a score interval, which holds however few rows differ.
+    """
     rows, differ = int(cells.rows.sum()), cells.disagreements
     rarest = int(np.bincount(cells.target, weights=cells.rows, minlength=cells.classes).min())
     texts = []
     if rows < FEWEST_ROWS:
         texts.append(f"only {rows} test rows; the method is shown to hold from {FEWEST_ROWS}")
-    if differ < FEWEST_DISAGREEMENTS:
+    if differ < FEWEST_DISAGREEMENTS and not is_score:
         texts.append(
             f"the models differ on only {differ} rows; {FEWEST_DISAGREEMENTS} or more are needed"
             " to trust the interval"

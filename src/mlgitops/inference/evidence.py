@@ -5,16 +5,19 @@ What several metrics share (the joint cells, one sort per model) is computed onc
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlgitops.inference import counts, losses, ranking
+from mlgitops.inference.decision import IDENTICAL
 from mlgitops.inference.estimate import (
     FEWEST_ROWS,
     Estimate,
     Undefined,
+    Unseen,
     estimate,
     estimate_by_cluster,
     find_sides,
@@ -35,6 +38,12 @@ _UNBOUNDED = (
     "scores of exactly 0 or 1 make the log loss nearly unbounded: one more such row that is wrong"
     " could outweigh the rest"
 )
+_SCORE = "score interval of paired shares"
+_ERROR_METHODS = {
+    "rmse": "jackknife of rows",
+    "r2": "jackknife of rows",
+    "median_absolute_error": "linearised median",
+}
 _LOSSES = {"mae": losses.absolute, "mse": losses.squared}
 
 
@@ -78,12 +87,22 @@ class Comparison:
     def _estimate_counts(self, name: str) -> Estimate:
         cells = self._cells
         base, head = self._sides
+        values, by_cell = counts.jackknife_counts(cells, base, head, name)
+        steps = counts.find_steps(cells, base, head, name)
         if not cells.disagreements:
-            value = counts.METRICS[name](base.full)
-            return _identical(value, "both models give the same class to every test row")
-        values, by_cell, warnings = counts.jackknife_counts(cells, base, head, name)
+            why = "both models give the same class to every test row"
+            return self._identical(values[0], why, max(step for step, _ in steps))
+        shares = counts.find_shares(cells, name) if self.clusters is None else ()
+        warnings = counts.find_warnings(cells, name, is_score=bool(shares))
+        if shares:
+            error = float(by_cell * by_cell @ cells.rows) ** 0.5
+            return Estimate(
+                values=values, delta=values[1] - values[0], error=error, shares=shares,
+                freedom=self.pair.rows - 1, method=_SCORE, warnings=warnings,
+            )  # fmt: skip
         method = "jackknife of joint cells"
         found = estimate(values, by_cell, weights=cells.rows, method=method, warnings=warnings)
+        found = replace(found, classes=steps)
         if self.clusters is None:
             return found
         by_row = by_cell[np.searchsorted(cells.codes, counts.code_rows(self.pair.coded))]
@@ -94,8 +113,9 @@ class Comparison:
         warnings = ranking.check_ranking(target, (base, head))
         measure = ranking.place_rows if name == "roc_auc" else ranking.leave_out_rows
         if np.array_equal(base, head):
-            value, _ = measure(self.pair.rankings[0])
-            return _identical(value, "both models give the same score to every test row")
+            value, by_row = measure(self.pair.rankings[0])
+            why = "both models give the same score to every test row"
+            return self._identical(value, why, float(np.ptp(by_row)))
         one, other = (measure(side) for side in self.pair.rankings)
         values = one[0], other[0]
         warnings += ranking.warn_of_ceiling(values, target)
@@ -126,8 +146,8 @@ class Comparison:
             )
         )
         if np.array_equal(one, other):
-            value = float(one.mean())
-            return _identical(value, "both models have the same loss on every test row")
+            why = "both models have the same loss on every test row"
+            return self._identical(float(one.mean()), why, float(np.ptp(one)) / len(one))
         values, delta, by_row = losses.compare_means(one, other)
         warnings = self._few_rows + self._few_of_class
         if name == "log_loss" and self._reaches_zero:
@@ -166,28 +186,28 @@ class Comparison:
 
     def _estimate_errors(self, name: str) -> Estimate:
         target, base, head = self._numbers
-        same = np.array_equal(base, head)
-        delta = None
-        if name in {"rmse", "r2"}:
-            squares = losses.squared(target, base), losses.squared(target, head)
-            method = "jackknife of rows"
-            values, by_row = (
-                losses.compare_roots(*squares)
-                if name == "rmse"
-                else losses.compare_r2(target, *squares)
-            )
-        elif name == "median_absolute_error":
-            method = "linearised median"
-            one, other = losses.absolute(target, base), losses.absolute(target, head)
-            values, by_row = losses.compare_medians(one, other)
-        else:
-            method = "paired t"
-            loss = _LOSSES.get(name) or losses.pinball(find_quantile(name) or 0.5)
-            values, delta, by_row = losses.compare_means(loss(target, base), loss(target, head))
-        if same:
-            return _identical(values[0], "both models predict the same on every test row")
+        values, delta, by_row = _compare_errors(name, target, base, head)
+        if np.array_equal(base, head):
+            why = "both models predict the same on every test row"
+            # Beside a model without error, the contributions are this one's own.
+            _, _, alone = _compare_errors(name, target, target, base)
+            return self._identical(values[0], why, float(np.ptp(alone)))
+        method = _ERROR_METHODS.get(name, "paired t")
         found = estimate(values, by_row, delta=delta, method=method, warnings=self._few_rows)
         return self._cluster(found, by_row)
+
+    def _identical(self, value: float, why: str, step: float) -> Estimate:
+        """Return a difference of zero: the models can't be told apart on these rows.
+
+        ``step``: what the metric moves by when one row goes from the best answer of the test rows
+        to the worst. Rows on which the models do differ may all have been missed.
+        """
+        units = self.pair.rows if self.clusters is None else int(self.clusters.max()) + 1
+        unseen = Unseen(units=units, size=step * self.pair.rows)
+        return Estimate(
+            values=(value, value), delta=0, error=0, freedom=1, warnings=(why,), unseen=unseen,
+            method=f"{IDENTICAL}, rule of three",
+        )  # fmt: skip
 
     def _cluster(self, found: Estimate, by_row: Floats) -> Estimate:
         if self.clusters is None:
@@ -239,12 +259,24 @@ class Comparison:
         return target, base, head
 
 
-def _identical(value: float | NDArray[np.float64], why: str) -> Estimate:
-    """Return a difference of exactly zero: the models can't be told apart on these rows."""
-    both = float(np.ravel(value)[0])
-    return Estimate(
-        values=(both, both), delta=0, error=0, freedom=1, method="identical", warnings=(why,)
-    )
+def _compare_errors(
+    name: str, target: Floats, base: Floats, head: Floats
+) -> tuple[tuple[float, float], float | None, Floats]:
+    """Return both values of a metric of errors, their difference if known, and contributions."""
+    if name == "median_absolute_error":
+        one, other = losses.absolute(target, base), losses.absolute(target, head)
+        values, by_row = losses.compare_medians(one, other)
+        return values, None, by_row
+    if name in {"rmse", "r2"}:
+        squares = losses.squared(target, base), losses.squared(target, head)
+        values, by_row = (
+            losses.compare_roots(*squares)
+            if name == "rmse"
+            else losses.compare_r2(target, *squares)
+        )
+        return values, None, by_row
+    loss = _LOSSES.get(name) or losses.pinball(find_quantile(name) or 0.5)
+    return losses.compare_means(loss(target, base), loss(target, head))
 
 
 def _check_finite(values: Floats, side: str) -> Floats:
