@@ -27,7 +27,7 @@ from mlgitops.pipeline import Pipeline, read_pipeline
 from mlgitops.staleness import Staleness
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from mlgitops.console import Console
     from mlgitops.git import Folder
@@ -136,6 +136,18 @@ def read_sides(base: SideFiles, head: SideFiles, console: Console) -> None:
         declared = side.pipeline.metrics
         side.metrics = {path: _read_metrics(side, path) for path in sorted(declared)}
     _add_undeclared(base, head)
+
+
+def read_recorded(side: SideFiles, paths: Iterable[str] = ()) -> None:
+    """Read a side at a revision from what is here: nothing is fetched, and dvc does not run.
+
+    ``paths`` are further metrics files to look for. Raises :class:`MlgitopsError` when its
+    pipeline is malformed.
+    """
+    side.pipeline = read_pipeline(side.folder.list_files(side.sha), side.read)
+    side.params = _read_params(side)
+    wanted = sorted({*_find_metrics(side), *paths})
+    side.metrics = {path: _read_metrics(side, path) for path in wanted}
 
 
 def fetch_missing(

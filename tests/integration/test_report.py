@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from mini_project import branch, git, make_project
+from mini_project import branch, commit, git, make_project
 from posting import BASE, BOT, HEAD, NEWER, REPOSITORY, make_body, make_forge, own_comments
 from trust.archives import pack
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 POLICY = "version: 1\nmetrics:\n  score: {greater_is_better: true, max_worsening: 0.01}\n"
+SCORE = '{"score": 0.5}'
 
 
 @pytest.fixture
@@ -133,17 +134,29 @@ def test_a_policy_that_leads_out_of_the_checkout_judges_nothing(folder: Path) ->
     assert (check["conclusion"], read_verdict(folder)) == ("failure", "undecided")
 
 
-def test_a_published_result_carries_the_verdict(folder: Path) -> None:
+def test_a_published_result_carries_the_verdict(tmp_path: Path) -> None:
     """The branch moved to the run's own commit: comment and check are of that one as well."""
-    write_report(folder, 0.9)
+    project = make_project(tmp_path / "r", {"policy.yaml": POLICY, "metrics.json": SCORE})
+    base = git(project, "rev-parse", "HEAD")
+    head = branch(project, "change", {"params.yaml": "trees: 90\n"})
+    published = commit(project, {"metrics.json": '{"score": 0.9}'}, "Record")
+    git(project, "switch", "--quiet", "--detach", base)
+    sides = {"base": base, "head": head}
+    pull = {name: {"sha": sha, "repo": {"full_name": REPOSITORY}} for name, sha in sides.items()}
+    (project / "event.json").write_text(json.dumps({"pull_request": {"number": 1, **pull}}))
+    write_report(project, 0.9)
+    text = (project / "report.json").read_text().replace(BASE, base).replace(HEAD, head)
+    (project / "report.json").write_text(text.replace("m.json", "metrics.json"))
     forge = make_forge()
-    forge._find_head = lambda _branch: NEWER
-    done = report(folder, forge, "--published", NEWER)
-    assert done.returncode == 0, done.stderr
+    forge.state.pulls[1] = msgspec.structs.replace(forge.state.pulls[1], head=("change", head))
+    forge._find_head = lambda _branch: published
+    done = report(project, forge, "--published", published)
+    assert done.returncode == 0, done.stdout + done.stderr
     (comment,) = own_comments(forge)
-    assert f"are on the branch: {NEWER}" in comment.body
+    assert f"are on the branch: {published}" in comment.body
+    assert "only claimed" not in comment.body
     found = [(check["head_sha"], check["conclusion"]) for check in forge.state.checks]
-    assert found == [(NEWER, "success"), (HEAD, "success")]
+    assert found == [(published, "success"), (head, "success")]
 
 
 @pytest.mark.parametrize("sha", ["main", "0" * 39, "G" * 40, NEWER + "\n", "@everyone"])
@@ -329,10 +342,11 @@ def make_fork_run(
     folder: Path, forge: Forge, *, shown: str = HEAD, conclusion: str = "success"
 ) -> None:
     """Set the scene of a fork's run: our default branch, its event, its pull request 5."""
+    (folder / "m.json").write_text(SCORE)
     git = ("git", "-c", "user.name=Test", "-c", "user.email=test@example.org")
     for words in (
         ("init", "--quiet", "--initial-branch=main"),
-        ("add", "policy.yaml"),
+        ("add", "policy.yaml", "m.json"),
         ("commit", "--quiet", "--message=Start"),
     ):
         subprocess.run([*git, *words], cwd=folder, check=True)
@@ -477,7 +491,11 @@ def test_a_change_of_another_project_starts_no_comment(
     tmp_path: Path, changed: str, score: float, *, commented: bool
 ) -> None:
     """With `--comment changed`: only for its folder, `.github`, or no pass; always the check."""
-    project = make_project(tmp_path / "r", {"models/a/policy.yaml": POLICY}) / "models" / "a"
+    project = (
+        make_project(tmp_path / "r", {"models/a/policy.yaml": POLICY, "models/a/m.json": SCORE})
+        / "models"
+        / "a"
+    )
     base = git(project, "rev-parse", "HEAD")
     head = branch(tmp_path / "r", "change", {changed: "x: 1\n"})
     sides = {"base": base, "head": head}
@@ -495,7 +513,11 @@ def test_a_change_of_another_project_starts_no_comment(
 
 def test_a_waived_fail_is_told_wherever_the_change_is(tmp_path: Path) -> None:
     """With `--comment changed` too: what is waived is no pass, and people must see by whom."""
-    project = make_project(tmp_path / "r", {"models/a/policy.yaml": POLICY}) / "models" / "a"
+    project = (
+        make_project(tmp_path / "r", {"models/a/policy.yaml": POLICY, "models/a/m.json": SCORE})
+        / "models"
+        / "a"
+    )
     base = git(project, "rev-parse", "HEAD")
     head = branch(tmp_path / "r", "change", {"models/b/params.yaml": "x: 1\n"})
     sides = {"base": base, "head": head}

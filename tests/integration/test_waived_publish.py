@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-POLICY = "version: 1\nmetrics:\n  score: {greater_is_better: true, max_worsening: 0.01}\n"
+POLICY = "version: 1\nmetrics:\n  total: {greater_is_better: %s, max_worsening: 0.01}\n"
 REASON = (
     "Needed\nCo-authored-by: evil <e@example.org>\n\nWaived-by: owner @octocat fixes #1 [skip ci]"
 )
@@ -41,16 +41,17 @@ class Pullrequest:
         self.folder, self.base, self.head = folder, scene.base, scene.head
         self.origin = shutil.copytree(scene.origin, folder / "origin.git")
         self.handover = shutil.copytree(scene.handover, folder / "handover")
-        (folder / "policy.yaml").write_text(POLICY)
-        self.score(0.1)
+        self.prepare(passes=False)
         pull = Pull(number=1, base=("main", self.base), head=("change", self.head), title="Triple")
         state = State(repository=REPOSITORY, pulls={1: pull})
         self.forge = Forge(state, find_head=lambda branch: git(self.origin, "rev-parse", branch))
         self.server = Server(self.forge)  # one for all jobs: a comment keeps its address
 
-    def score(self, head: float) -> None:
-        """Write a report of one metric that was 0.5 at base, and the event."""
-        metric = {"name": "score", "path": "m", "base": 0.5, "head": head, "delta": head - 0.5}
+    def prepare(self, *, passes: bool) -> None:
+        """Write the report of the one metric, a policy that lets it pass or not, and the event."""
+        (self.folder / "policy.yaml").write_text(POLICY % ("true" if passes else "false"))
+        metric = {"name": "total", "path": "reports/metrics.json", "base": 12.0, "head": 18.0}
+        metric["delta"] = 6.0
         sides = {"base": {"sha": self.base}, "head": {"sha": self.head}}
         report = {"schema": 1, "key": "model", "test_data": "unknown", "metrics": [metric], **sides}
         (self.folder / "report.json").write_text(json.dumps(report))
@@ -207,11 +208,11 @@ def test_a_waiver_is_recorded_although_there_is_nothing_else_to_commit(
     pull: Pullrequest, pristine: Scene
 ) -> None:
     """The branch holds its results already: an empty commit carries the waiver."""
-    pull.score(0.9)
+    pull.prepare(passes=True)
     head = pull.publish(1)[1]["sha"]
     pull.head = head
     pull.forge.state.pulls[1].head = ("change", head)
-    pull.score(0.1)
+    pull.prepare(passes=False)
     pull.waive("Needed")
     code, outputs, text = pull.publish(2)
     assert (code, outputs["outcome"]) == (0, "committed"), text

@@ -153,14 +153,15 @@ def _import(args: argparse.Namespace, console: Console) -> int:
 def _decide(args: argparse.Namespace, event: Event) -> Decision:
     """Judge the report by the base's policy; when it fails, ask whether that is waived."""
     from mlgitops.github.client import open_client
-    from mlgitops.github.decision import decide
-    from mlgitops.github.inputs import read_input
+    from mlgitops.github.decision import check_record, decide
+    from mlgitops.github.inputs import read_decided, read_input
     from mlgitops.github.waiver import settle
     from mlgitops.model import DEFAULT_KEY, Verdict
 
     data = read_input(args.directory / args.report)
     policy = read_input(args.directory / args.policy)
     decision = decide(data, policy, event, key=args.key or DEFAULT_KEY, where=args.policy)
+    decision = check_record(decision, read_decided(decision, args.directory, args.policy))
     token = os.environ.get("GITHUB_TOKEN")
     if decision.verdict != Verdict.FAIL or not token:
         return decision

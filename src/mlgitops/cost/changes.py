@@ -44,8 +44,7 @@ _MEGABYTE = 1e6
 
 def compare_cost(base: SideFiles, head: SideFiles, policy: Policy) -> tuple[MetricChange, ...]:
     """Return one change for each cost that head knows, or that the policy judges."""
-    before = _measure(base, policy, _read_record(base))
-    after = _measure(head, policy, _read_record(head))
+    before, after = measure_cost(base, policy), measure_cost(head, policy)
     both = [name for name in after if name in before]
     same = {name for name in both if before[name][1] == after[name][1]}
     if len(same) < len(both):
@@ -62,11 +61,12 @@ def compare_cost(base: SideFiles, head: SideFiles, policy: Policy) -> tuple[Metr
     )
 
 
-def _measure(
-    side: SideFiles, policy: Policy, record: CostRecord
-) -> dict[str, tuple[float, str | None]]:
-    """Return name → value, and the kind of machine it was measured on (None: it is no matter)."""
-    model = policy.files.model
+def measure_cost(side: SideFiles, policy: Policy) -> dict[str, tuple[float, str | None]]:
+    """Return name → value, and the kind of machine it was measured on (None: it is no matter).
+
+    Values are in the units of :data:`COST_NAMES`; what a side has no record of is left out.
+    """
+    record, model = _read_record(side), policy.files.model
     found: dict[str, tuple[float, str | None]] = {}
     stages = _valid_stages(side, record)
     maker = _find_maker(side, model)

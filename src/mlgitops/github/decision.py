@@ -17,13 +17,23 @@ from mlgitops.github.comment import MAX_BODY_BYTES
 from mlgitops.github.jobs import Obstacle  # noqa: TC001 - msgspec reads it while running
 from mlgitops.github.marker import Marker, render_marker
 from mlgitops.judge import judge_report
-from mlgitops.model import Report, Verdict, Waivers, Waiving
+from mlgitops.model import Policy, Report, Verdict, Waivers, Waiving
 from mlgitops.parsing import parse_yaml
 from mlgitops.render.escape import escape_address, escape_code, escape_prose
 from mlgitops.render.facts import headline
 from mlgitops.render.markdown import render_comment
 from mlgitops.render.waiver import describe_waiving, title_waiver
 from mlgitops.report import parse_report
+from mlgitops.verification.agreement import (
+    add_notice,
+    contradict_base,
+    contradict_foreign,
+    contradict_head,
+    contradict_likeness,
+    contradict_results,
+    correct_protected,
+    list_claims,
+)
 from mlgitops.verification.consistency import find_contradictions
 
 if TYPE_CHECKING:
@@ -32,6 +42,7 @@ if TYPE_CHECKING:
     from mlgitops.github.event import Event
     from mlgitops.model import Links, Waiver
     from mlgitops.parsing import Place
+    from mlgitops.verification.record import Record
 
 UNDECIDED = "undecided"
 WAIVED = "waived"
@@ -62,6 +73,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     problem: str | None = None
     waiving: Waiving | None = None
     waivable: bool = True  # by the policy at base
+    rules: Policy | None = None  # by which the report was judged
     obstacle: Obstacle | None = None  # what makes numbers that would merge undecided
 
     @property
@@ -121,9 +133,58 @@ def decide(
         rules = parse_policy(policy, where=where)
         refuse_contradictions(find_contradictions(report, rules), "the report contradicts itself")
         waivable = rules.waivers is Waivers.ALLOWED
-        return Decision(report=judge_report(report, rules), waivable=waivable)
+        return Decision(report=judge_report(report, rules), waivable=waivable, rules=rules)
     except MlgitopsError as error:
         return Decision(problem=str(error))
+
+
+def check_record(decision: Decision, record: Record) -> Decision:
+    """Hold a judged report against what git has of base and head; its own list of files goes.
+
+    One that says anything else of base than base's commit is undecided, whatever it was.
+    """
+    report, rules = decision.report, decision.rules
+    if report is None or rules is None:
+        return decision
+    contradictions: list[str] = []
+    if record.base is not None:
+        contradictions += contradict_base(report, rules, record.base)
+    if record.head is not None and record.results is None:
+        contradictions += contradict_head(report, record.head, record.base)
+    return _refuse(decision, contradictions) or msgspec.structs.replace(
+        decision, report=correct_protected(report, record)
+    )
+
+
+def check_results(decision: Decision, record: Record) -> Decision:
+    """Hold what may merge against the commit with its results, and name what remains a claim.
+
+    A fail stays one: it publishes nothing.
+    """
+    report, rules = decision.report, decision.rules
+    if report is None or rules is None or decision.exit_code != EXIT_PASS:
+        return decision
+    contradictions = contradict_foreign(record.foreign)
+    if "results" in record.problems:
+        contradictions.append(f"the commit with the results: {record.problems['results']}")
+    if record.results is not None:
+        contradictions += contradict_results(report, rules, record.results)
+        if record.base is not None:
+            contradictions += contradict_likeness(report, record.base, record.results)
+    refused = _refuse(decision, contradictions)
+    claims = "; ".join(list_claims(report, rules, record))
+    if refused or not claims:
+        return refused or decision
+    text = f"Not verified, only claimed by the run that compared: {claims}."
+    return msgspec.structs.replace(decision, report=add_notice(report, text))
+
+
+def _refuse(decision: Decision, contradictions: Sequence[str]) -> Decision | None:
+    try:
+        refuse_contradictions(contradictions, "the report is not what git holds")
+    except MlgitopsError as error:
+        return msgspec.structs.replace(decision, report=None, problem=str(error))
+    return None
 
 
 def refuse_contradictions(contradictions: Sequence[str], what: str) -> None:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mlgitops.github.client import GitHubClient
+    from mlgitops.github.decision import Decision
     from mlgitops.github.event import Event, Run
+    from mlgitops.verification.record import Record
 
 
 def find_payload(path: Path | None, environ: Mapping[str, str]) -> Path:
@@ -117,6 +119,21 @@ def find_policy_path(folder: Path, name: str) -> str:
     except (MlgitopsError, ValueError):
         return name
     return inside.as_posix()
+
+
+def read_decided(
+    decision: Decision, folder: Path, policy_path: str, *, published: str | None = None
+) -> Record:
+    """Read what git holds of the commits that were judged; nothing where none were.
+
+    ``published`` is the commit with the run's results, a full sha.
+    """
+    from mlgitops.verification.record import Record, read_record
+
+    report, rules = decision.report, decision.rules
+    if report is None or rules is None:
+        return Record()
+    return read_record(folder, report, rules, policy_path=policy_path, published=published or None)
 
 
 def is_touched(folder: Path, event: Event) -> bool:

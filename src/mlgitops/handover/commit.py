@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
+from mlgitops.handover.results import refuse_foreign
 from mlgitops.storage.branch import BRANCH, run_git
 
 if TYPE_CHECKING:
@@ -62,12 +63,12 @@ def commit_tree(project: Path, head: str, tree: str, message: str) -> str:
 def find_waived(project: Path, branch: str, head: str) -> str:
     """Find where earlier runs of ours left ``branch`` while ``head`` was waived; "" if nowhere.
 
-    Only results were added to ``head``, and one of these commits records the waiver. Who made
-    them is their own word, so this is good for a fail and for nothing else. Raises
+    One of the commits on top of ``head`` records the waiver. Their authors can be forged, and
+    what they hold is not looked at: use it only to report a fail. Raises
     :class:`MlgitopsError` when origin does not say: nothing found would leave them green.
     """
     check_branch(project, branch)
-    tip = find_tip(project, branch, head)
+    tip = _find_recorded(project, branch, head)
     return tip if tip != head and read_waived(project, head, tip) else ""
 
 
@@ -114,9 +115,19 @@ def push_commit(project: Path, branch: str, *, head: str, commit: str) -> str:
 def find_tip(project: Path, branch: str, head: str) -> str:
     """Find where ``branch`` of origin stands, when only results were added to ``head``; else it.
 
-    Several projects of one repository record their results one after the other. Who made a
-    commit is its own word: what it may hold is for the caller to check.
+    Several projects of one repository record their results one after the other. Authors can be
+    forged, so such commits may change nothing but what runs write. Raises
+    :class:`MlgitopsError` naming a file that they change all the same; what stands in the
+    caller's own project is for the caller to check.
     """
+    tip = _find_recorded(project, branch, head)
+    if tip != head:
+        refuse_foreign(project, head, tip)
+    return tip
+
+
+def _find_recorded(project: Path, branch: str, head: str) -> str:
+    """Find where ``branch`` of origin stands, when all commits since ``head`` look like ours."""
     tip = (run_git(project, "ls-remote", "origin", f"{_LISTED}{branch}").split() or [head])[0]
     if tip == head:
         return head

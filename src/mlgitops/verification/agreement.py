@@ -1,0 +1,234 @@
+"""A report against what git holds of its commits: contradictions, and what remains a claim. Pure.
+
+Base's values are those of base's commit, the head's those of the commit that holds the run's
+results. Where there is no such commit (a fork, a merge group, a storage without a writer), what
+equals the head's own commit is confirmed, and the rest is named as a claim.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mlgitops.judge import match_metric
+from mlgitops.metrics import MetricSet
+from mlgitops.model import TestData
+from mlgitops.slices.judge import name_rule
+from mlgitops.verification.consistency import name_change
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mlgitops.model import MetricChange, Policy, Report
+    from mlgitops.verification.record import Record, SideRecord
+
+_SIZE = "cost.model_size_mb"  # the one cost of head that its lock says
+_MOST_NAMED = 3
+_MAX_TEXT = 500
+
+
+def contradict_base(report: Report, policy: Policy, base: SideRecord) -> list[str]:
+    """List what ``report`` says of base that base's commit does not."""
+    anew = set(report.rescoring.paths) if report.rescoring else set()
+    told = {
+        (change.path, change.name): change.base_stored if change.path in anew else change.base
+        for change in report.metrics
+    }
+    return [
+        *_compare_values(report, told, base, "base"),
+        *_find_left_out(report, policy, base, "base"),
+        *_compare_test_data(report.base.test_data, base, "base"),
+        *chain.from_iterable(_compare_cost(change, base) for change in report.cost),
+        *_find_lost_base(report, base),
+    ]
+
+
+def contradict_results(report: Report, policy: Policy, results: SideRecord) -> list[str]:
+    """List what ``report`` says of the head that the commit with its results does not."""
+    told = {(change.path, change.name): change.head for change in report.metrics}
+    return [
+        *_compare_values(report, told, results, "head"),
+        *_find_left_out(report, policy, results, "head"),
+        *_compare_test_data(report.head.test_data, results, "head"),
+        *_compare_size(report, results),
+        *_find_unmarked(report, results),
+    ]
+
+
+def contradict_foreign(foreign: tuple[str, ...]) -> list[str]:
+    """Name the files that the commit with the results changes and no run writes."""
+    return [
+        f"the commit with the results changes {_name(path)}, which no run writes"
+        for path in foreign
+    ]
+
+
+def contradict_head(report: Report, head: SideRecord, base: SideRecord | None) -> list[str]:
+    """List what the report says of the head's test data that no run could have made.
+
+    A run of a branch that is behind its base may have used base's.
+    """
+    told = report.head.test_data
+    allowed = {head.test_data, base.test_data if base else None}
+    if head.has_made_test_data or told in allowed:
+        return []
+    return [_differ("the test data at head", told, head.test_data)]
+
+
+def contradict_likeness(report: Report, base: SideRecord, head: SideRecord) -> list[str]:
+    """Hold the test data of both sides against each other where their hashes are of two kinds."""
+    sides = (report.base.test_data, report.head.test_data)
+    named = (base.test_data, head.test_data)
+    contents = (base.test_data_md5, head.test_data_md5)
+    if sides != named or None in contents:
+        return []
+    expected = TestData.SAME if contents[0] == contents[1] else TestData.CHANGED
+    if report.test_data is expected:
+        return []
+    return [_differ("the test data", report.test_data, expected)]
+
+
+def list_claims(report: Report, policy: Policy, record: Record) -> list[str]:
+    """Name what of the judged values nobody but the run vouches for, in a few words each."""
+    judged = [
+        change
+        for name in (*policy.metrics, *policy.budgets)
+        for change in match_metric(name, report.metrics)
+    ]
+    if not judged:
+        return []
+    return [*_claim_base(report, judged, record), *_claim_head(report, judged, record)]
+
+
+def correct_protected(report: Report, record: Record) -> Report:
+    """Return ``report`` with the files that git says decide its judgement, not those it names."""
+    if record.protected is not None:
+        return msgspec.structs.replace(
+            report, protected=record.protected, policy_changed=record.policy_changed
+        )
+    reason = next(iter(record.problems.values()), "git did not say")
+    text = (
+        "Whether this change edits what judges it is not known here, and what the report names is"
+        f" its own word: {reason}."
+    )
+    return add_notice(report, text)
+
+
+def add_notice(report: Report, text: str) -> Report:
+    """Put a sentence before the report's own notices."""
+    return msgspec.structs.replace(report, notices=(text[:_MAX_TEXT], *report.notices))
+
+
+def _compare_values(
+    report: Report, told: dict[tuple[str, str], float | None], side: SideRecord, name: str
+) -> Iterator[str]:
+    for change in report.metrics:
+        if change.path in side.elsewhere:
+            continue
+        stored = side.metrics.get(change.path, MetricSet()).values.get(change.name)
+        value = told[change.path, change.name]
+        if value != stored:
+            yield _differ(f"{name_change(change)} at {name}", value, stored)
+
+
+def _find_left_out(report: Report, policy: Policy, side: SideRecord, name: str) -> Iterator[str]:
+    """Find judged metrics that the report leaves out of a file: a second one would be refused."""
+    judged = {*policy.metrics, *policy.budgets}
+    present = {(change.path, change.name) for change in report.metrics}
+    for path, stored in side.metrics.items():
+        for metric in sorted({*stored.values, *stored.unusable}):
+            if judged & {metric, f"{path}:{metric}"} and (path, metric) not in present:
+                yield f"{_name(metric)} is in {_name(path)} at {name}, and the report leaves it out"
+
+
+def _compare_test_data(told: str | None, side: SideRecord, name: str) -> Iterator[str]:
+    if told != side.test_data:
+        yield _differ(f"the test data at {name}", told, side.test_data)
+
+
+def _compare_cost(change: MetricChange, base: SideRecord) -> Iterator[str]:
+    """Hold a cost at base against base's own record; one of another machine may be left out."""
+    stored, machine = base.cost.get(change.name, (None, None))
+    is_left_out = change.base is None and machine is not None
+    if change.base != stored and not is_left_out:
+        yield _differ(f"{name_change(change)} at base", change.base, stored)
+
+
+def _compare_size(report: Report, results: SideRecord) -> Iterator[str]:
+    for change in report.cost:
+        if change.name == _SIZE and change.head != results.cost.get(_SIZE, (None, None))[0]:
+            stored = results.cost.get(_SIZE, (None, None))[0]
+            yield _differ(f"{name_change(change)} at head", change.head, stored)
+
+
+def _find_lost_base(report: Report, base: SideRecord) -> Iterator[str]:
+    """Find slice rules that are told as if base had no predictions to lose against."""
+    if not base.has_predictions:
+        return
+    for facts in report.slices:
+        first = any(
+            group.head is not None and group.base is None and group.reason is None
+            for group in facts.slices
+        )
+        if first and facts.base_reason is None:
+            yield f"{name_rule(facts)} has no values at base, which has predictions"
+
+
+def _find_unmarked(report: Report, results: SideRecord) -> Iterator[str]:
+    """Find metrics of an older run that are told as if they were of this one."""
+    for change in report.metrics:
+        reason = results.stale.explain(change.path)
+        if reason is not None and change.stale is None:
+            yield f"{name_change(change)} is stale where the results stand, and not by the report"
+
+
+def _claim_base(report: Report, judged: list[MetricChange], record: Record) -> Iterator[str]:
+    base = record.base
+    if base is None:
+        yield f"values at base ({record.problems.get('base', 'git did not say')})"
+        return
+    away = sorted({change.path for change in judged if change.path in base.elsewhere})
+    if away:
+        yield f"values at base in {_join(away)}, which DVC keeps"
+    if report.rescoring is not None and report.rescoring.paths:
+        yield "values at base on the new test data, as the run measured them"
+
+
+def _claim_head(report: Report, judged: list[MetricChange], record: Record) -> Iterator[str]:
+    side = record.results or record.head
+    if side is None:
+        yield f"values at head ({record.problems.get('head', 'git did not say')})"
+        return
+    away = sorted({change.path for change in judged if change.path in side.elsewhere})
+    if away:
+        yield f"values at head in {_join(away)}, which DVC keeps"
+    if record.results is not None:
+        return
+    other = [name_change(change) for change in judged if not _is_at(change, side)]
+    if other:
+        names = ", ".join(other[:_MOST_NAMED]) + (" and others" if len(other) > _MOST_NAMED else "")
+        yield f"{names} at head, as no commit holds the run's results"
+    if side.has_made_test_data and report.head.test_data not in (None, side.test_data):
+        yield "the test data at head, which the run made"
+
+
+def _is_at(change: MetricChange, side: SideRecord) -> bool:
+    """Tell whether the head's value is the one that git holds, or is named elsewhere."""
+    stored = side.metrics.get(change.path, MetricSet()).values.get(change.name)
+    return change.path in side.elsewhere or change.head == stored
+
+
+def _differ(subject: str, told: object, stored: object) -> str:
+    texts = ["absent" if value is None else f"{value}" for value in (told, stored)]
+    return f"{subject} is {texts[0]} by the report and {texts[1]} in git"
+
+
+def _join(paths: list[str]) -> str:
+    more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
+    return ", ".join(map(_name, paths[:_MOST_NAMED])) + more
+
+
+def _name(text: str) -> str:
+    return f"`{text.replace('`', chr(39))[:200]}`"

@@ -1,0 +1,109 @@
+"""Reports that do not say which changed files decide how they are judged: git is asked."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from mini_project import commit, git
+from trust.lie import check_lie
+from trust.recorded import FILES, PREFIX, Recorded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_POLICY, _CODE, _PIPELINE = (f"{PREFIX}{name}" for name in ("policy.yaml", "train.py", "dvc.yaml"))
+_EDITED = "This change edits what judges it: "
+#: What the change edits beside its parameter, with what the comment must name.
+EDITS = {
+    "the policy": ({_POLICY: FILES[_POLICY] + "# more\n"}, _POLICY),
+    "the evaluation's code": ({_CODE: "print('other trees')\n"}, _CODE),
+    "a workflow": ({".github/workflows/other.yml": "on: push\n"}, ".github/workflows/other.yml"),
+    "DVC's configuration": ({f"{PREFIX}.dvc/config": "[core]\n"}, f"{PREFIX}.dvc/config"),
+    "the measuring stage": (
+        {_PIPELINE: FILES[_PIPELINE].replace("python train.py", "python other.py")},
+        _PIPELINE,
+    ),
+    "code that the head's pipeline measures with": (
+        {
+            _PIPELINE: FILES[_PIPELINE].replace("[train.py]", "[train.py, more.py]"),
+            f"{PREFIX}more.py": "print()\n",
+        },
+        f"{_PIPELINE}`, `{PREFIX}more.py",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """Make the repository once: each test adds a head of its own."""
+    return Recorded(tmp_path_factory.mktemp("recorded") / "model")
+
+
+def _write_head(recorded: Recorded, changes: dict[str, str], onto: str) -> dict[str, Any]:
+    """Commit a change, and return a report of it that names no protected file."""
+    git(recorded.root, "switch", "--quiet", "--detach", onto)
+    head = commit(recorded.root, changes, "Change")
+    report = recorded.write_report()
+    return {**report, "head": {**report["head"], "sha": head}}
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+def test_an_edit_that_the_report_keeps_quiet_about_is_said(
+    recorded: Recorded,
+    edit: tuple[dict[str, str], str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """The comment says it first, whatever the report says."""
+    changes, named = edit
+    report = _write_head(recorded, changes, recorded.head)
+    _, text = recorded.judge(report, monkeypatch, capsys)
+    reason = f"{_EDITED}`{named}`"
+    check_lie(record_property, json.dumps([changes, report]).encode(), reason=reason, text=text)
+    assert ("The policy at base was applied." in text) is (f"{PREFIX}policy.yaml" in changes)
+
+
+def test_an_edit_that_only_the_report_knows_is_not_said(
+    recorded: Recorded,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """A list of other files would hide the one that counts."""
+    report = _write_head(recorded, {f"{PREFIX}train.py": "print('other')\n"}, recorded.head)
+    report |= {"protected": [f"src/{at}.py" for at in range(40)], "policy_changed": True}
+    _, text = recorded.judge(report, monkeypatch, capsys)
+    assert "src/1.py" not in text
+    assert "The policy at base was applied." not in text
+    reason = f"{_EDITED}`{PREFIX}train.py`."
+    check_lie(record_property, json.dumps(report).encode(), reason=reason, text=text)
+
+
+def test_what_base_changed_meanwhile_is_no_edit_of_the_change(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A branch that is behind its base edits what it edits, since they parted."""
+    git(recorded.root, "switch", "--quiet", "--detach", recorded.base)
+    base = commit(recorded.root, {f"{PREFIX}train.py": "print('faster')\n"}, "Meanwhile")
+    report = recorded.write_report()
+    report["base"]["sha"] = base
+    text = recorded.judge(report, monkeypatch, capsys)[1]
+    assert _EDITED not in text
+
+
+def test_a_head_that_git_lacks_leaves_it_open(
+    recorded: Recorded,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Neither the clone nor origin has the commit: the comment says that it is not known."""
+    report = recorded.write_report()
+    report["head"]["sha"] = "d" * 40
+    _, text = recorded.judge(report, monkeypatch, capsys)
+    reason = "Whether this change edits what judges it is not known here"
+    assert "the commit dddddddddddd is not in this clone" in text
+    check_lie(record_property, json.dumps(report).encode(), reason=reason, text=text)
