@@ -146,7 +146,7 @@ def read_recorded(side: SideFiles, paths: Iterable[str] = ()) -> None:
     """
     side.pipeline = read_pipeline(side.folder.list_files(side.sha), side.read)
     side.params = _read_params(side)
-    wanted = sorted({*_find_metrics(side), *paths})
+    wanted = sorted({*side.pipeline.metrics, *paths})
     side.metrics = {path: _read_metrics(side, path) for path in wanted}
 
 

@@ -114,7 +114,8 @@ class Pullrequest:
         self, attempt: int, published: str, waived: str = ""
     ) -> tuple[int, dict[str, str], str]:
         """Run the report job's command."""
-        more = [*(("--published", published) if published else ())]
+        more = ["--computing", "success", "--publishing", "success"]
+        more += ["--published", published] if published else []
         more += ["--waived", waived] if waived else []
         ended = ("--computing", "success", "--publishing", "success")
         words = ("report", *self._files(), *ended, *more)

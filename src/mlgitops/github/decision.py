@@ -147,6 +147,8 @@ def check_record(decision: Decision, record: Record) -> Decision:
     if report is None or rules is None:
         return decision
     contradictions: list[str] = []
+    if "base" in record.problems and "base" not in record.missing:
+        contradictions.append(f"base could not be read: {record.problems['base']}")
     if record.base is not None:
         contradictions += contradict_base(report, rules, record.base)
     if record.head is not None and record.results is None:

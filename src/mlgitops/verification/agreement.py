@@ -72,7 +72,7 @@ def contradict_head(report: Report, head: SideRecord, base: SideRecord | None) -
     """
     told = report.head.test_data
     allowed = {head.test_data, base.test_data if base else None}
-    if head.has_made_test_data or told in allowed:
+    if head.has_made_test_data or head.has_hidden_test_data or told in allowed:
         return []
     return [_differ("the test data at head", told, head.test_data)]
 
@@ -144,7 +144,7 @@ def _find_left_out(report: Report, policy: Policy, side: SideRecord, name: str) 
 
 
 def _compare_test_data(told: str | None, side: SideRecord, name: str) -> Iterator[str]:
-    if told != side.test_data:
+    if told != side.test_data and not side.has_hidden_test_data:
         yield _differ(f"the test data at {name}", told, side.test_data)
 
 
@@ -192,6 +192,8 @@ def _claim_base(report: Report, judged: list[MetricChange], record: Record) -> I
     away = sorted({change.path for change in judged if change.path in base.elsewhere})
     if away:
         yield f"values at base in {_join(away)}, which DVC keeps"
+    if base.has_hidden_test_data:
+        yield "the test data at base, in a folder that DVC keeps"
     if report.rescoring is not None and report.rescoring.paths:
         yield "values at base on the new test data, as the run measured them"
 
@@ -204,6 +206,8 @@ def _claim_head(report: Report, judged: list[MetricChange], record: Record) -> I
     away = sorted({change.path for change in judged if change.path in side.elsewhere})
     if away:
         yield f"values at head in {_join(away)}, which DVC keeps"
+    if side.has_hidden_test_data:
+        yield "the test data at head, in a folder that DVC keeps"
     if record.results is not None:
         return
     other = [name_change(change) for change in judged if not _is_at(change, side)]

@@ -37,6 +37,7 @@ class SideRecord(Struct, frozen=True, kw_only=True):
     elsewhere: frozenset[str] = frozenset()  # metrics files that DVC keeps and this job has not
     stale: Staleness = Staleness()
     test_data: str | None = None  # identity of its content
+    has_hidden_test_data: bool = False  # in a folder of DVC's, of which only the whole is known
     test_data_md5: str | None = None  # DVC's hash of it, where git keeps it too
     has_made_test_data: bool = False  # a stage writes it, so that a run may change it
     has_predictions: bool = False
@@ -53,6 +54,7 @@ class Record(Struct, frozen=True, kw_only=True):
     protected: tuple[str, ...] | None = None  # changed files that decide the judgement
     policy_changed: bool = False
     problems: dict[str, str] = {}  # base, head or results → why it could not be read
+    missing: frozenset[str] = frozenset()  # those of them whose commit is not to be had
 
 
 def read_record(
@@ -70,21 +72,81 @@ def read_record(
     """
     commits = {"base": report.base.sha, "head": report.head.sha, "results": published}
     wanted = {name: sha for name, sha in commits.items() if sha}
-    problems: dict[str, str] = {}
     paths = {change.path for change in report.metrics}
-    sides: dict[str, SideFiles] = {}
     try:
         with Repository(project) as repository:
             folder = Folder(repository, project.resolve())
+            reader = _Reader(folder, policy, paths)
             for name, sha in wanted.items():
-                try:
-                    _fetch(project, sha)
-                    sides[name] = _read_side(folder, name, sha, paths)
-                except MlgitopsError as error:
-                    problems[name] = _say(error)
-            return _collect(folder, sides, policy, policy_path, problems)
+                reader.read(name, sha)
+            return reader.collect(policy_path)
     except MlgitopsError as error:
-        return Record(problems={name: _say(error) for name in wanted if name not in problems})
+        return Record(problems=dict.fromkeys(wanted, _say(error)), missing=frozenset(wanted))
+
+
+class _Reader:
+    """Reads one commit after the other, so that none keeps the others from being read."""
+
+    def __init__(self, folder: Folder, policy: Policy, paths: Iterable[str]) -> None:
+        self.sides: dict[str, SideFiles] = {}
+        self.records: dict[str, SideRecord] = {}
+        self.problems: dict[str, str] = {}
+        self.missing: set[str] = set()
+        self._folder, self._policy, self._paths = folder, policy, paths
+
+    def read(self, name: str, sha: str) -> None:
+        """Read the commit that is called ``name``: base, head or results."""
+        try:
+            _fetch(self._folder.place, sha)
+        except MlgitopsError as error:
+            self.problems[name] = _say(error)
+            self.missing.add(name)
+            return
+        # Lenient as with base: what is malformed at head was an error where it was compared.
+        label = "the head's commit" if name == "head" else name
+        side = SideFiles(name=label, sha=sha, folder=self._folder)
+        base = self.sides.get("base")
+        try:
+            read_recorded(side, self._paths)
+            locked = bool(base and base.pipeline.locks)
+            self.records[name] = _summarise(side, self._policy, locked=locked)
+            self.sides[name] = side
+        except MlgitopsError as error:
+            self.problems[name] = _say(error)
+
+    def collect(self, policy_path: str) -> Record:
+        """Return all that was read, with the files that decide how the change is judged."""
+        base, head = self.sides.get("base"), self.sides.get("head")
+        protected: tuple[str, ...] | None = None
+        changed: list[str] = []
+        if base is not None and head is not None:
+            changed = _list_changed(self._folder.repository, base.sha or "", head.sha or "")
+            listed = find_protected(changed, base, head, self._policy, policy_path)
+            protected = tuple(listed[:MAX_PROTECTED])
+        foreign = self._find_foreign()
+        return Record(
+            **self.records,
+            foreign=foreign,
+            protected=protected,
+            policy_changed=self._folder.prefix + policy_path in changed,
+            problems=self.problems,
+            missing=frozenset(self.missing),
+        )
+
+    def _find_foreign(self) -> tuple[str, ...]:
+        """List what the results bring beside results; they must stand on the head's commit."""
+        head, results = self.sides.get("head"), self.records.get("results")
+        if results is None or (head is not None and results.sha == head.sha):
+            return ()
+        problem = "the commit that they are of cannot be read"
+        if head is not None:
+            try:
+                return tuple(_list_foreign(self._folder.place, head.sha or "", results.sha))
+            except MlgitopsError as error:
+                problem = _say(error)
+        self.problems["results"] = problem
+        del self.records["results"]
+        return ()
 
 
 def _fetch(project: Path, sha: str) -> None:
@@ -96,47 +158,6 @@ def _fetch(project: Path, sha: str) -> None:
         run_git(project, "fetch", "--quiet", "--no-tags", "origin", sha)
     except MlgitopsError as error:
         raise MlgitopsError(f"the commit {sha[:12]} is not in this clone") from error
-
-
-def _read_side(folder: Folder, name: str, sha: str, paths: Iterable[str]) -> SideFiles:
-    # Lenient as with base: what is malformed at head was an error where it was compared.
-    side = SideFiles(name=name if name != "head" else "the head's commit", sha=sha, folder=folder)
-    read_recorded(side, paths)
-    return side
-
-
-def _collect(
-    folder: Folder,
-    sides: dict[str, SideFiles],
-    policy: Policy,
-    policy_path: str,
-    problems: dict[str, str],
-) -> Record:
-    base, head, results = sides.get("base"), sides.get("head"), sides.get("results")
-    protected = None
-    changed: list[str] = []
-    if base is not None and head is not None:
-        changed = _list_changed(folder.repository, base.sha or "", head.sha or "")
-        protected = tuple(find_protected(changed, base, head, policy, policy_path)[:MAX_PROTECTED])
-    foreign: tuple[str, ...] = ()
-    if head is not None and results is not None and results.sha != head.sha:
-        try:
-            foreign = tuple(_list_foreign(folder.place, head.sha or "", results.sha or ""))
-        except MlgitopsError as error:
-            problems["results"], results = _say(error), None
-    locked = bool(base and base.pipeline.locks)
-    present = {"base": base, "head": head, "results": results}
-    records = {
-        name: None if side is None else _summarise(side, policy, locked=locked)
-        for name, side in present.items()
-    }
-    return Record(
-        **records,
-        foreign=foreign,
-        protected=protected,
-        policy_changed=folder.prefix + policy_path in changed,
-        problems=problems,
-    )
 
 
 def _list_changed(repository: Repository, base: str, head: str) -> list[str]:
@@ -159,6 +180,7 @@ def _list_foreign(project: Path, head: str, results: str) -> list[str]:
 def _summarise(side: SideFiles, policy: Policy, *, locked: bool) -> SideRecord:
     path, predictions = policy.files.test_data, policy.files.predictions
     identity = side.find_hash(path) if path else None
+    is_hidden = bool(path) and side.find_manifest(path or "") is not None
     made = {out for stage in side.pipeline.stages.values() for out in stage.outs}
     return SideRecord(
         sha=side.sha or "",
@@ -166,6 +188,7 @@ def _summarise(side: SideFiles, policy: Policy, *, locked: bool) -> SideRecord:
         elsewhere=frozenset(path for path in side.metrics if _is_elsewhere(side, path)),
         stale=find_stale(side, locked=locked),
         test_data=identity if identity and ":" in identity else None,
+        has_hidden_test_data=is_hidden,
         test_data_md5=_hash_content(side, path, identity),
         has_made_test_data=any(path == out or (path or "").startswith(f"{out}/") for out in made),
         has_predictions=bool(predictions) and _has_file(side, predictions or ""),
@@ -185,11 +208,13 @@ def _hash_content(side: SideFiles, path: str | None, identity: str | None) -> st
 
 def _is_elsewhere(side: SideFiles, path: str) -> bool:
     """Tell whether DVC keeps a metrics file that could not be read here."""
-    outs = {out for lock in side.pipeline.locks.values() for out in lock.outs}
-    tracked = {*side.pipeline.pointers, *outs}
     values = side.metrics[path]
-    lacks = side.read(path) is None and not (values.values or values.unusable)
-    return lacks and any(path == out or path.startswith(f"{out}/") for out in tracked)
+    if values.values or values.unusable:
+        return False
+    try:
+        return side.read(path) is None and side.find_version(path) is not None
+    except MlgitopsError:
+        return False  # a link that leads out: nothing is read there, here or where it was compared
 
 
 def _has_file(side: SideFiles, path: str) -> bool:
