@@ -7,6 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SOURCE_ONLY := antlr4-python3-runtime
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_COMPILE_BYTECODE := 1
 export DVC_NO_ANALYTICS := 1
@@ -24,9 +25,9 @@ $(READY): requirements/dev.txt requirements/uv.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4) and "mlgitops needs Python 3.11.4 or newer; set PYTHON=...")'
 	@echo "Setting up $(VENV) (a minute or two the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -I -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/uv.txt
+	@$(BIN)/uv --no-config pip sync --quiet --python $(BIN)/python --require-hashes --only-binary :all: --no-binary $(SOURCE_ONLY) requirements/dev.txt
+	@$(BIN)/uv --no-config pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: $(READY) ## the whole loop on this machine: generate, train, two pull requests, merge, deploy
@@ -65,7 +66,7 @@ docs: $(READY) ## write the reference pages that are made from the code
 
 locks: ## pin every requirement again (reads requirements/*.in, writes *.txt)
 	for name in helper uv dev; do \
-	  (cd requirements && $(CURDIR)/$(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	  (cd requirements && $(CURDIR)/$(BIN)/uv --no-config pip compile --quiet --universal --python-version 3.11 \
 	    --generate-hashes --no-header --output-file $$name.txt $$name.in); \
 	done
 

@@ -78,12 +78,14 @@ def install(folder: str, lock: str) -> None:
     inside = os.path.join(folder, "bin", "python")
     uv = shutil.which("uv")
     if uv:
-        run([uv, "venv", "--quiet", "--python", sys.executable, folder])
-        command = [uv, "pip", "sync", "--quiet", "--compile-bytecode", "--python", inside]
-    else:
-        run([sys.executable, "-m", "venv", folder])
-        command = [inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]
-    run([*command, lock, "--require-hashes"])
+        run([uv, "--no-config", "venv", "--quiet", "--python", sys.executable, folder])
+        command = [uv, "--no-config", "pip", "sync", "--quiet", "--compile-bytecode"]
+        command += ["--python", inside]
+    else:  # -I: with -m alone, a `venv.py` or `pip.py` of the workspace would be run instead
+        run([sys.executable, "-I", "-m", "venv", folder])
+        command = [inside, "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        command += ["--requirement"]
+    run([*command, lock, "--require-hashes", "--only-binary", ":all:"])
     with open(os.path.join(folder, _STAMP), "w") as stamp:
         stamp.write("ready\n")
     print(f"mlgitops: environment made in {time.monotonic() - start:.1f} s", flush=True)
@@ -120,10 +122,11 @@ def clean(environ: dict[str, str]) -> dict[str, str]:
 
 
 def run(command: list[str]) -> None:
-    """Run ``command``; end with exit code 2 when it fails."""
+    """Run ``command``, which reads no file of settings; end with exit code 2 when it fails."""
     import subprocess
 
-    done = subprocess.run(command, check=False, env=clean(dict(os.environ)))
+    variables = {"PIP_CONFIG_FILE": os.devnull, **clean(dict(os.environ))}
+    done = subprocess.run(command, check=False, env=variables)
     if done.returncode:
         fail(f"`{' '.join(command)}` ended with {done.returncode}")
 

@@ -37,6 +37,11 @@ SERVING_BELOW = (3, 14)
 
 _STAMP = ".mlgitops-ready"
 _INSTALL_TIMEOUT = 1800.0  # seconds
+#: The one package of our locks that PyPI has as source only, and whose build is run: hydra, which
+#: dvc needs, asks for exactly this old version of it.
+SOURCE_ONLY = "antlr4-python3-runtime"
+#: What is installed is what the lock pins, and nothing of it is code that runs while installing.
+_LOCKED = ("--require-hashes", "--only-binary", ":all:", "--no-binary", SOURCE_ONLY)
 _PROBE = "import platform, sys; print(sys.version, platform.platform(), sys.base_prefix)"
 
 
@@ -122,6 +127,11 @@ def clean_environment(environ: Mapping[str, str] | None = None) -> dict[str, str
     )
 
 
+def install_variables() -> dict[str, str]:
+    """Return variables for uv and pip: no file of settings counts, unless a variable names it."""
+    return {"PIP_CONFIG_FILE": os.devnull} | clean_environment()
+
+
 def _store(project: Path) -> Path:
     named = os.environ.get(STORE_VARIABLE)
     return (Path(named) if named else project / ".mlgitops" / "environments").resolve()
@@ -149,32 +159,36 @@ def _make(folder: Path, lock: Path, python: Path, console: Console, name: str) -
         )
         for command in commands:
             run_program(
-                command, env=clean_environment(), timeout=_INSTALL_TIMEOUT, hint=_hint(command)
+                command, env=install_variables(), timeout=_INSTALL_TIMEOUT, hint=_hint(command)
             )
         (folder / _STAMP).write_text(str(folder), encoding="utf-8")
 
 
 def _uv_commands(uv: Path, folder: Path, lock: Path, python: Path) -> list[list[str | Path]]:
     # Compiled once here, every later process starts two to four times faster.
-    options = ["--quiet", "--require-hashes", "--compile-bytecode", "--python"]
+    options = ["--quiet", "--compile-bytecode", *_LOCKED, "--python"]
     return [
-        [uv, "venv", "--quiet", "--python", python, folder],
-        [uv, "pip", "sync", *options, folder / "bin" / "python", lock],
+        [uv, "--no-config", "venv", "--quiet", "--python", python, folder],
+        [uv, "--no-config", "pip", "sync", *options, folder / "bin" / "python", lock],
     ]
 
 
 def _pip_commands(folder: Path, lock: Path, python: Path) -> list[list[str | Path]]:
-    options = ["--quiet", "--disable-pip-version-check", "--require-hashes", "--requirement"]
+    # -I: with -m alone, a `venv.py` or `pip.py` of the working folder would be run instead.
+    options = ["--quiet", "--disable-pip-version-check", *_LOCKED, "--requirement"]
     return [
-        [python, "-m", "venv", folder],
-        [folder / "bin" / "python", "-m", "pip", "install", *options, lock],
+        [python, "-I", "-m", "venv", folder],
+        [folder / "bin" / "python", "-I", "-m", "pip", "install", *options, lock],
     ]
 
 
 def _hint(command: list[str | Path]) -> str:
     if "venv" in command:
         return "on Debian and Ubuntu, `apt install python3-venv` gives Python its venv module"
-    return "check the network and the package index, then run the same command again"
+    return (
+        "check the network and the package index, then run the same command again; a package "
+        "that has no wheel needs `--no-binary NAME` in requirements/*.in and its lock"
+    )
 
 
 def _find_uv() -> Path | None:
@@ -202,7 +216,9 @@ def _search_python(version: str) -> Path | None:
         [[named, "-I", "-c", "import sys; print(sys.executable)"]] if named else []
     )
     if uv:
-        probes.append([uv, "python", "find", "--no-python-downloads", "--system", version])
+        probes.append(
+            [uv, "--no-config", "python", "find", "--no-python-downloads", "--system", version]
+        )
     for probe in probes:
         try:
             return Path(run_program(probe, env=clean_environment()).strip())
