@@ -27,6 +27,11 @@ SCORE = '{"score": 0.5}'
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Make a base's checkout with a policy, an event, and a report that fails."""
+    return make_scene(tmp_path)
+
+
+def make_scene(tmp_path: Path) -> Path:
+    """Write that checkout, event and report into ``tmp_path``."""
     (tmp_path / "policy.yaml").write_text(POLICY)
     pull = {
         "number": 1,
@@ -67,6 +72,7 @@ def report(
     forge: Forge,
     *options: str,
     run: int = 1,
+    attempt: int = 1,
     token: str = "x" * 20,
     event: str = "pull_request",
 ) -> subprocess.CompletedProcess[str]:
@@ -82,7 +88,7 @@ def report(
             "GITHUB_GRAPHQL_URL": f"{server.url}/graphql",
             "GITHUB_RUN_ID": "77",
             "GITHUB_RUN_NUMBER": str(run),
-            "GITHUB_RUN_ATTEMPT": "1",
+            "GITHUB_RUN_ATTEMPT": str(attempt),
             "GITHUB_EVENT_NAME": event,
             "GITHUB_EVENT_PATH": str(folder / "event.json"),
             "GITHUB_OUTPUT": str(folder / "output.txt"),

@@ -7,6 +7,7 @@ from posting import (
     BOT,
     HEAD,
     NEWER,
+    REPOSITORY,
     Clock,
     connect,
     make_body,
@@ -16,7 +17,7 @@ from posting import (
 )
 
 from mlgitops.github.client import GitHubError
-from mlgitops.github.comment import MAX_BODY_BYTES, Outcome, fetch_login
+from mlgitops.github.comment import MAX_BODY_BYTES, CommentPoster, Outcome, fetch_login
 from mlgitops.rehearsal.forge import Comment, Fault
 
 
@@ -62,6 +63,15 @@ def test_a_report_on_a_commit_that_is_no_longer_the_head_is_not_posted() -> None
     with connect(forge) as client:
         assert make_poster(client).post(make_body()).outcome is Outcome.STALE
     assert forge.state.comments == []
+
+
+def test_nothing_is_posted_when_the_pull_request_has_another_base() -> None:
+    """It was judged for the branch that it went into before."""
+    forge = make_forge()
+    with connect(forge) as client:
+        for base, outcome in (("lax", Outcome.STALE), ("main", Outcome.CREATED)):
+            poster = CommentPoster(client, repository=REPOSITORY, number=1, login=BOT, base=base)
+            assert poster.post(make_body()).outcome is outcome
 
 
 def test_an_older_run_never_overwrites_a_newer_one() -> None:

@@ -17,10 +17,11 @@ from mlgitops.github.decision import (
     UNDECIDED,
     build_check,
     decide,
+    name_check,
     render_body,
     render_decision,
 )
-from mlgitops.github.event import Event, Run
+from mlgitops.github.event import ComparedRun, Event, Run
 from mlgitops.github.jobs import Obstacle
 from mlgitops.github.marker import find_marker
 from mlgitops.model import Links, Waiving
@@ -148,6 +149,33 @@ def test_what_would_merge_is_undecided_without_its_results(
     body = render_body(decision, EVENT, key="model", heads=[HEAD], where="policy.yaml")
     check = build_check(decision, EVENT, key="model", body=body, policy=POLICY, where="policy.yaml")
     assert ("Not yet" in check.summary) is told
+
+
+@pytest.mark.parametrize(
+    ("base", "default", "branch", "name"),
+    [
+        ("main", "main", "", "mlgitops / model"),
+        ("lax", "main", "", "mlgitops / model into lax"),
+        ("main", "develop", "", "mlgitops / model into main"),
+        ("main", "develop", "main", "mlgitops / model"),
+        ("develop", "develop", "main", "mlgitops / model into develop"),
+        ("", "", "", "mlgitops / model into a branch that the event does not name"),
+    ],
+)
+def test_the_required_name_is_for_one_base_alone(
+    base: str, default: str, branch: str, name: str
+) -> None:
+    """By default that is the repository's default branch; nothing else gets its name."""
+    event = replace(EVENT, base_branch=base, default_branch=default)
+    assert name_check(event, key="model", branch=branch) == name
+
+
+def test_the_order_of_a_forks_report_is_that_of_the_run_that_compared() -> None:
+    """The run that only reports is started again by any of them, and its own number grows."""
+    compared = ComparedRun(id=7, number=3, attempt=2, conclusion="success")
+    event = replace(EVENT, compared=compared, run=replace(RUN, run_number=9))
+    assert event.order == (3, 2)
+    assert replace(event, compared=None).order == (9, 1)
 
 
 def test_where_none_can_be_asked_for_the_comment_offers_none() -> None:

@@ -87,6 +87,36 @@ def test_a_newer_run_that_posts_at_the_same_moment_is_given_way_to() -> None:
     assert shown == [("failure", "Verdict 2"), ("failure", "Verdict 2")]
 
 
+@pytest.mark.parametrize("stands", ["comment", "check"])
+def test_an_older_run_posts_no_check_above_a_newer_one(stands: str) -> None:
+    """One order for both: either of the newer run's two is enough."""
+    forge = make_forge()
+    newer, older = replace(make_order(2), conclusion="failure"), make_order(1)
+    with connect(forge) as client:
+        event = make_event(number=1 if stands == "comment" else None)
+        post(client, event, make_body(2), newer, [HEAD] if stands == "check" else [])
+        done = post(client, event, make_body(1), older, [HEAD])
+        assert done.superseded
+        again = post(client, event, make_body(2), newer, [HEAD])
+        assert not again.superseded
+    posted = 2 if stands == "check" else 1  # by the newer run alone
+    assert [one["conclusion"] for one in forge.state.checks] == ["failure"] * posted
+
+
+def test_on_a_server_without_checks_the_page_of_the_run_gives_the_order() -> None:
+    """A status links the run that posted it; ids grow with the runs, attempts with each start."""
+    forge = make_forge(checks=False)
+    page = "https://github.example/octo/model/actions/runs"
+    older = replace(make_order(1), details_url=f"{page}/71/attempts/1")
+    newer = replace(make_order(2), details_url=f"{page}/72/attempts/1", conclusion="failure")
+    with connect(forge) as client:
+        event = make_event(number=None)
+        assert not post(client, event, make_body(2), newer, [HEAD]).superseded
+        assert post(client, event, make_body(1), older, [HEAD]).superseded
+        assert not post(client, event, make_body(2), newer, [HEAD]).superseded
+    assert [one["state"] for one in forge.state.statuses] == ["failure", "failure"]
+
+
 @pytest.mark.parametrize(
     ("identity", "order"),
     [
