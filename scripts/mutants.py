@@ -177,7 +177,10 @@ def has_test(root: Path, test: str) -> bool:
     path, *names = test.partition("[")[0].split("::")
     if not (root / path).is_file():
         return False
-    body: Sequence[ast.stmt] = ast.parse((root / path).read_text("utf-8")).body
+    try:
+        body: Sequence[ast.stmt] = ast.parse((root / path).read_text("utf-8")).body
+    except SyntaxError as error:
+        raise CatalogueError(f"{path} is no Python: {error}") from error
     for name in names:
         kinds = (ast.FunctionDef, ast.ClassDef)
         match = [node for node in body if isinstance(node, kinds) and node.name == name]

@@ -143,6 +143,40 @@ waivers: forbidden
             ),
             ["3: min_rows must be a whole number from 1"],
         ),
+        ("version: 1\nconfidence: 0.5", ["2: confidence must be between 0.5 and 1"]),
+        ("version: 1\nconfidence: 0.2", ["2: confidence must be between 0.5 and 1"]),
+        ("version: 1\nconfidence: 1", ["2: confidence must be between 0.5 and 1"]),
+        (
+            "version: 1\nmetrics:\n  a: {max_value: .inf, max_worsening: .nan}",
+            [
+                "3: metrics.a.max_value must be a finite number, not inf",
+                "3: metrics.a.max_worsening must be a finite number, not nan",
+            ],
+        ),
+        (
+            "version: 1\nslices:\n  - {by: [a], metric: mae, max_value: 1}",
+            ["3: max_value needs to know of what"],
+        ),
+        (
+            "version: 1\nslices:\n  - {by: [a], metric: mae, statistic: ratio, max_worsening: 1}",
+            ["3: a statistic needs `min_value` or `max_value`"],
+        ),
+        (
+            "version: 1\nslices: [{by: [a], metric: mean_error, statistic: ratio, min_value: 1}]",
+            ["2: `mean_error` may be negative, so its ratio says nothing"],
+        ),
+        (
+            "version: 1\nslices:\n  - {by: [a], metric: mae, max_worsening: -1}",
+            ["3: max_worsening must not be negative"],
+        ),
+        (
+            "version: 1\nslices:\n  - {by: [a], metric: selection_rate, max_worsening: 1}",
+            ["3: neither way is better for `selection_rate`, so it cannot worsen"],
+        ),
+        (
+            "version: 1\nslices: [" + "{by: [a], metric: mae, max_worsening: 1}, " * 21 + "]",
+            ["2: slices holds at most 20 rules, not 21"],
+        ),
         ("version: 1\nwaivers: no", ["2: waivers must be allowed or forbidden, not `no`"]),
         ("version: 1\ninconclusive: maybe", ["2: inconclusive must be pass or fail, not `maybe`"]),
         ("version: 1\ncluster: [a]", ["2: cluster must be text, not a list"]),

@@ -138,7 +138,9 @@ def test_yaml_that_is_broken_or_clever_is_refused(data: bytes, what: str) -> Non
         (b'{"\\udfff": 1}', "not Unicode"),
         (b"1" * 5_000, "too long"),
         (b"\xff", "not UTF-8"),
+        (b"[" + b"1," * 1_000_000 + b"1]", "over 1,000,000 values"),
     ],
+    ids=lambda value: value if isinstance(value, str) else f"{len(value)} bytes",
 )
 def test_json_that_is_broken_or_clever_is_refused(data: bytes, what: str) -> None:
     """Each hostile or broken document is one clear error."""

@@ -180,9 +180,9 @@ def test_a_declared_result_that_is_code_is_refused() -> None:
 
 def test_an_object_of_an_older_dvc_is_refused() -> None:
     """A .dvc file whose hash is of another kind names nothing that could be checked."""
-    pointer = f"outs:\n- {{md5: {OID}, size: 3, path: raw.csv}}\n"
-    with pytest.raises(MlgitopsError, match=r"raw\.csv"):
-        check(make_lock(), **{"raw.csv.dvc": pointer.replace("md5: ", "etag: ").encode()})
+    pointer = f"outs:\n- {{etag: {OID}, size: 3, path: more.csv}}\n".encode()
+    with pytest.raises(MlgitopsError, match=r"^more\.csv: its hash is not an md5 of DVC 3"):
+        check(make_lock(), **{"more.csv.dvc": pointer})
 
 
 @pytest.mark.parametrize("case", LOCKS)

@@ -14,6 +14,7 @@ from mlgitops.storage.configuration import (
     ALLOWED_CORE,
     ALLOWED_REMOTE,
     check_config,
+    check_tracked,
     parse_config,
 )
 
@@ -53,6 +54,7 @@ CORE = "[core]\nremote = s\n"
         ("[remote]\n[[s]]\nurl = x\n", 1),
         (REMOTE + "\x0bpassword = x\n", 1),
         ("\ufeff" + REMOTE, 3),
+        (REMOTE + "region = eu\u200b\n", 1),
     ],
 )
 def test_a_committed_configuration_has_an_allow_list(text: str, count: int) -> None:
@@ -119,6 +121,7 @@ def test_every_other_setting_of_dvc_is_refused(
         (CORE + REMOTE.replace("s3://b", "s3://c"), "`url` of the remote `s` is s3://c"),
         (CORE + REMOTE + "endpointurl = http://x\n", "`endpointurl` of the remote `s`"),
         (CORE + REMOTE + "user = x\n", "`user` of the remote `s`"),
+        (CORE + REMOTE + "port = 2222\n", "`port` of the remote `s`"),
         (CORE + "['remote \"S\"']\nurl = s3://c\nverify = true\n", "`url` of the remote `s`"),
         (
             "[core]\nremote = t\n" + REMOTE + "['remote \"t\"']\nurl = gs://t\nverify = true\n",
@@ -131,6 +134,16 @@ def test_the_address_is_that_of_the_base(head: str, what: str | None) -> None:
     found = check_config(head.encode(), (CORE + REMOTE).encode())
     assert [what or ""] * len(found) == [error.what[: len(what or "")] for error in found]
     assert len(found) == (what is not None)
+
+
+@pytest.mark.parametrize(
+    "path", [".dvc/config.local", ".dvc/cache/files/md5/00/11", ".DVC/Config.Local", ".dvc/tmp/x"]
+)
+def test_files_of_one_machine_are_not_committed(path: str) -> None:
+    """DVC would take them for settings of the machine that runs; case does not hide them."""
+    (mistake,) = check_tracked([".dvc/config", ".dvc/.gitignore", path, "src/.dvc/config"])
+    assert mistake.where == path
+    assert "DVC's own files of one machine are not committed" in mistake.what
 
 
 def test_a_storage_moves_in_two_steps() -> None:
