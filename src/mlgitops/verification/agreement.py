@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mlgitops.absence import Absences
 from mlgitops.judge import match_metric
 from mlgitops.metrics import MetricSet
 from mlgitops.model import TestData
@@ -42,6 +43,7 @@ def contradict_base(report: Report, policy: Policy, base: SideRecord) -> list[st
         *_compare_test_data(report.base.test_data, base, "base"),
         *chain.from_iterable(_compare_cost(change, base) for change in report.cost),
         *_find_lost_base(report, base),
+        *_find_not_new(report, base),
     ]
 
 
@@ -174,6 +176,15 @@ def _find_lost_base(report: Report, base: SideRecord) -> Iterator[str]:
         )
         if first and facts.base_reason is None:
             yield f"{name_rule(facts)} has no values at base, which has predictions"
+
+
+def _find_not_new(report: Report, base: SideRecord) -> Iterator[str]:
+    """Find metrics that are told as new, and that base should have: what they lost is hidden."""
+    absences = Absences(report.metrics, base.pipeline, base.metrics)
+    for change in report.metrics:
+        reason = absences.explain(change)
+        if reason is not None and change.reason is None and change.base_missing is None:
+            yield f"{name_change(change)} is new by the report, and {reason}"
 
 
 def _find_unmarked(report: Report, results: SideRecord) -> Iterator[str]:

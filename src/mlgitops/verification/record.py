@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from mlgitops.cost.changes import measure_cost
 from mlgitops.errors import MlgitopsError
@@ -17,7 +17,8 @@ from mlgitops.git import Folder, Repository
 from mlgitops.handover.commit import authorize
 from mlgitops.handover.results import list_foreign
 from mlgitops.metrics import MetricSet  # noqa: TC001 - msgspec reads it while running
-from mlgitops.protected import MAX_PROTECTED, find_protected
+from mlgitops.pipeline import Pipeline
+from mlgitops.protected import MAX_PROTECTED, find_protected, find_traces
 from mlgitops.sides import SideFiles, read_recorded
 from mlgitops.staleness import Staleness, find_stale
 from mlgitops.storage.branch import find_revision, run_git
@@ -33,6 +34,7 @@ class SideRecord(Struct, frozen=True, kw_only=True):
     """What git holds of one commit."""
 
     sha: str
+    pipeline: Pipeline = field(default_factory=Pipeline)
     metrics: dict[str, MetricSet] = {}
     elsewhere: frozenset[str] = frozenset()  # metrics files that DVC keeps and this job has not
     stale: Staleness = Staleness()
@@ -124,11 +126,12 @@ class _Reader:
             listed = find_protected(changed, base, head, self._policy, policy_path)
             protected = tuple(listed[:MAX_PROTECTED])
         foreign = self._find_foreign()
+        traces = find_traces(self.sides.values(), {policy_path})
         return Record(
             **self.records,
             foreign=foreign,
             protected=protected,
-            policy_changed=self._folder.prefix + policy_path in changed,
+            policy_changed=not traces.isdisjoint(changed),
             problems=self.problems,
             missing=frozenset(self.missing),
         )
@@ -184,6 +187,7 @@ def _summarise(side: SideFiles, policy: Policy, *, locked: bool) -> SideRecord:
     made = {out for stage in side.pipeline.stages.values() for out in stage.outs}
     return SideRecord(
         sha=side.sha or "",
+        pipeline=side.pipeline,
         metrics=dict(side.metrics),
         elsewhere=frozenset(path for path in side.metrics if _is_elsewhere(side, path)),
         stale=find_stale(side, locked=locked),

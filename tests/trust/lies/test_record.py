@@ -96,7 +96,12 @@ LIES: list[tuple[str, Callable[[dict[str, Any]], dict[str, Any]], str]] = [
             **report,
             "metrics": [
                 *report["metrics"],
-                {"name": "made_up", "path": "metrics.json", "head": 0.5},
+                {
+                    "name": "made_up",
+                    "path": "metrics.json",
+                    "head": 0.5,
+                    "base_missing": "base's `metrics.json` does not have it",
+                },
             ],
         },
         "`made_up` at head is 0.5 by the report and absent in git",

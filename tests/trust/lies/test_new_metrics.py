@@ -1,0 +1,151 @@
+"""Reports that call a metric new which base should have: git says otherwise, nothing is judged."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from mini_project import commit, git
+from trust.lie import check_lie
+from trust.recorded import PREFIX, Recorded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+POLICY = "version: 1\nmetrics: {score: {max_worsening: 0.01}}\n"
+CACHED = "stages: {train: {cmd: x, metrics: [metrics.json]}}\n"
+KEPT = "stages: {train: {cmd: x, outs: [eval]}}\nmetrics: [eval/metrics.json]\n"
+LOCK = "schema: '2.0'\nstages: {train: {cmd: x, outs: [{path: %s, hash: md5, md5: %s}]}}\n"
+NEW = {"name": "score", "path": "metrics.json", "head": 0.1}
+LOSS = {"name": "loss", "path": "metrics.json", "base": 0.5, "head": 0.5, "delta": 0.0}
+OLD = {"name": "old", "path": "metrics.json", "base": 0.9}
+ELSEWHERE = {"name": "score", "path": "old.json", "base": 0.9}
+
+#: What base is → its files, the report's metrics, and the reason.
+LIES: dict[str, tuple[dict[str, str], list[dict[str, Any]], str]] = {
+    "DVC keeps base's file": (
+        {"dvc.yaml": CACHED, "dvc.lock": LOCK % ("metrics.json", "0" * 32)},
+        [NEW],
+        "`score` is new by the report, and base's `metrics.json` does not have it",
+    ),
+    "DVC keeps base's folder": (
+        {"dvc.yaml": KEPT, "dvc.lock": LOCK % ("eval", f"{'0' * 32}.dir")},
+        [{**NEW, "path": "eval/metrics.json"}],
+        "`score` is new by the report, and base's `eval/metrics.json` does not have it",
+    ),
+    "base does not hold what it declares": (
+        {"dvc.yaml": CACHED},
+        [NEW],
+        "`score` is new by the report, and base declares `metrics.json` and does not hold it",
+    ),
+    "base's file is without it": (
+        {"dvc.yaml": CACHED, "metrics.json": '{"loss": 0.5}'},
+        [NEW, LOSS],
+        "`score` is new by the report, and base's `metrics.json` does not have it",
+    ),
+    "base called it otherwise": (
+        {"dvc.yaml": CACHED, "metrics.json": '{"old": 0.9}'},
+        [NEW, OLD],
+        "`score` is new by the report, and `old` is gone, which may be what base calls it",
+    ),
+    "base had it elsewhere": (
+        {
+            "dvc.yaml": "metrics: [old.json]\n",
+            "old.json": '{"score": 0.9}',
+            "policy.yaml": POLICY.replace("score", '"metrics.json:score"'),
+        },
+        [NEW, ELSEWHERE],
+        "`score` is new by the report, and base has it in `old.json`, which this change takes",
+    ),
+    "base's pipeline cannot be read in full": (
+        {"dvc.yaml": "stages: {train: {cmd: x, metrics: ['${set}.json']}}\n"},
+        [NEW],
+        "`score` is new by the report, and stage `train` of `dvc.yaml` could not be read at base",
+    ),
+}
+
+
+def record(root: Path, base: dict[str, str], head: dict[str, str]) -> Recorded:
+    """Make a repository with a base and a head of these files of the project."""
+    root.mkdir()
+    git(root, "init", "--quiet", "--initial-branch=main")
+    made = Recorded.__new__(Recorded)
+    made.root = root
+    files = {"policy.yaml": POLICY, **base}
+    made.base = commit(root, {PREFIX + name: text for name, text in files.items()}, "Start")
+    git(root, "switch", "--quiet", "--create", "change")
+    made.head = commit(root, {PREFIX + name: text for name, text in head.items()}, "Change")
+    return made
+
+
+def write_report(made: Recorded, metrics: list[dict[str, Any]]) -> dict[str, Any]:
+    """Write the report of a run that found these metrics."""
+    sides = {"base": {"sha": made.base}, "head": {"sha": made.head}}
+    return {"schema": 1, "key": "model", **sides, "test_data": "unknown", "metrics": metrics}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_metric_is_not_new_by_the_reports_word(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
+    name: str,
+) -> None:
+    """The report leaves out why base's value is missing, and is refused for it."""
+    base, metrics, reason = LIES[name]
+    made = record(tmp_path / "model", base, {"train.py": ""})
+    report = write_report(made, metrics)
+    code, text = made.judge(report, monkeypatch, capsys)
+    assert code == 2
+    payload = json.dumps([base, metrics]).encode()
+    check_lie(record_property, payload, reason=reason, text=text)
+
+
+def test_a_new_metric_is_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Base declares another file alone: the honest report passes, as the comparison did."""
+    base = {"dvc.yaml": "metrics: [loss.json]\n", "loss.json": '{"loss": 0.5}'}
+    made = record(tmp_path / "model", base, {"train.py": ""})
+    report = write_report(made, [{**LOSS, "path": "loss.json"}, NEW])
+    code, text = made.judge(report, monkeypatch, capsys)
+    assert (code, "May merge" in text) == (0, True), text
+
+
+def test_a_reason_that_is_told_is_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The honest report says why base's value is missing, and fails."""
+    made = record(tmp_path / "model", {"dvc.yaml": CACHED}, {"train.py": ""})
+    missing = "base declares `metrics.json` and does not hold it"
+    report = write_report(made, [{**NEW, "base_missing": missing}])
+    code, text = made.judge(report, monkeypatch, capsys)
+    assert code == 1
+    assert f"is new, and {missing}: what it lost is not known" in text
+
+
+def test_an_edit_behind_the_policys_link_is_announced(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """The report names no edited file; git knows what the policy's link leads to."""
+    base = {"dvc.yaml": CACHED, "metrics.json": '{"score": 0.5}', "team.yaml": POLICY}
+    made = record(tmp_path / "model", base, {})
+    place = made.root / PREFIX / "policy.yaml"
+    git(made.root, "switch", "--quiet", "main")
+    place.unlink()
+    place.symlink_to("team.yaml")
+    made.base = commit(made.root, {}, "Share the policy")
+    git(made.root, "switch", "--quiet", "--create", "looser")
+    made.head = commit(made.root, {f"{PREFIX}team.yaml": "version: 1\n"}, "Loosen it")
+    metric = {**NEW, "base": 0.5, "head": 0.5, "delta": 0.0}
+    report = write_report(made, [metric])
+    _, text = made.judge(report, monkeypatch, capsys)
+    edited = f"This change edits what judges it: `{PREFIX}team.yaml`."
+    reason = f"{edited} The policy at base was applied."
+    check_lie(record_property, json.dumps(report).encode(), reason=reason, text=text)
