@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlgitops.inference.estimate import FEWEST_ROWS, Undefined
+from mlgitops.inference.decision import FEWEST_ROWS
+from mlgitops.inference.estimate import Undefined
 from mlgitops.inference.shares import PairedShare
 
 if TYPE_CHECKING:

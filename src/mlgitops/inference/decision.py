@@ -24,8 +24,12 @@ POWER = 0.8
 ROUGH = ", rough"
 IDENTICAL = "identical"
 
+#: The coverage study starts here: below, an interval is rough.
+FEWEST_ROWS = 200
+
 #: Above this many rows we say that no test set will settle it.
 _MOST_ROWS = 10**9
+_HALVINGS = 60  # of an interval of floats: to their last digits
 
 
 def decide_kind(interval: Interval, *, greater_is_better: bool, margin: float | None) -> Kind:
@@ -89,27 +93,63 @@ def is_within(interval: Interval, *, greater_is_better: bool, margin: float) -> 
 def required_rows(
     interval: Interval, rows: int, margin: float | None, *, power: float = POWER
 ) -> int | None:
-    """Return how many more test rows would settle an inconclusive interval, or None.
+    """Return how many more test rows would settle an interval, or None.
 
-    The half-width h of an interval shrinks with the square root of the rows. With the delta d
-    staying where it is, zero is left out with probability ``power`` once
-    h * (1 + z_power / z_confidence) <= abs(d), and the interval lies within the margin m once
-    the same holds for m - abs(d): the usual sample-size formula n = (z_a + z_b)^2 s^2 / d^2
-    (Chow, Shao & Wang 2008, Sample Size Calculations in Clinical Research, ch. 3), solved for
-    the rows from the interval at hand. The cheaper of the two ways counts. None: it is
-    settled already, or a billion rows would not do.
+    Settled means *improved*, *worsened* or *equivalent*, with probability ``power`` if the
+    difference d stays where it is, while the half-width h shrinks with the square root of the
+    rows. Zero is left out once h (1 + z_power / z) <= abs(d), where z belongs to the interval's
+    confidence: n = (z + z_power)^2 s^2 / d^2 with s read off the interval. The interval lies within
+    the margin m once both one-sided tests reject, of which either may fail: at d = 0 the same with
+    m for d and z at (1 + power) / 2, and away from it m - abs(d) and z_power (Chow, Shao & Wang
+    2008, Sample Size Calculations in Clinical Research, ch. 3.1). The cheaper way counts; where
+    both are open their chances add up. No fewer are named than an interval needs not to be rough.
+
+    None: it is settled already, or a billion rows would not do, or only a limit of the method is
+    missed, of which the interval tells nothing. Where no row differs, nothing is left to chance:
+    the width shrinks with the rows.
     """
     half = (interval.high - interval.low) / 2
-    delta = (interval.high + interval.low) / 2
+    delta = abs(interval.high + interval.low) / 2
     kind = decide_kind(interval, greater_is_better=True, margin=margin)
-    if rows < 1 or half <= 0 or kind is not Kind.INCONCLUSIVE:
+    if rows < 1 or half <= 0 or kind not in (Kind.INCONCLUSIVE, Kind.UNCHANGED):
         return None
-    room = max(abs(delta), (margin or 0) - abs(delta))
+    if kind is Kind.UNCHANGED:
+        return _count_more(rows, half / margin) if margin else None
+    if is_rough(interval) and margin is not None and delta + half <= margin:
+        return None
     normal = NormalDist()
-    reach = half * (1 + normal.inv_cdf(power) / normal.inv_cdf((1 + interval.confidence) / 2))
-    if room <= reach * math.sqrt(rows / _MOST_ROWS):
+    quantile = normal.inv_cdf((1 + interval.confidence) / 2)
+    of_zero = delta / (1 + normal.inv_cdf(power) / quantile)
+    of_margin = _find_reach(delta, margin, quantile, power) if margin else 0.0
+    reach = max(of_zero, of_margin)
+    if reach <= 0:
         return None
-    return max(1, math.ceil(rows * (reach / room) ** 2) - rows)
+    more = _count_more(rows, (half / reach) ** 2)
+    return max(more, FEWEST_ROWS - rows) if more is not None else None
+
+
+def _count_more(rows: int, factor: float) -> int | None:
+    """Return how many rows are missing from ``rows`` times ``factor``, at least one."""
+    return max(1, math.ceil(rows * factor) - rows) if factor <= _MOST_ROWS / rows else None
+
+
+def _find_reach(delta: float, margin: float, quantile: float, power: float) -> float:
+    """Return the half-width at which the margin settles an interval with ``power``, by halving.
+
+    The estimate is normal around ``delta``, with the error half-width / ``quantile``. At half of
+    the margin nothing can be open; above, what leaves out zero on the true side counts too, less
+    the part that would do so without a difference.
+    """
+    low, high = margin / 2, margin
+    normal = NormalDist()
+    false_calls = normal.cdf(-quantile)
+    for _ in range(_HALVINGS):
+        half = (low + high) / 2
+        room, error = margin - half, half / quantile
+        inside = normal.cdf((room - delta) / error) - normal.cdf((-room - delta) / error)
+        beyond = max(0.0, normal.cdf((delta - half) / error) - false_calls)
+        low, high = (half, high) if inside + beyond >= power else (low, half)
+    return low
 
 
 def holm_confidence(

@@ -20,8 +20,6 @@ from mlgitops.inference.shares import PairedShare, bound_shares, rule_of_three
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: The coverage study starts here: below, an interval is shown with a warning.
-FEWEST_ROWS = 200
 #: When fewer rows than this make up the spread, the interval is too narrow too often.
 FEWEST_DECISIVE = 5
 #: Log odds beyond which a share is 0 or 1.

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlgitops.inference import counts, losses, ranking
-from mlgitops.inference.decision import IDENTICAL
+from mlgitops.inference.decision import FEWEST_ROWS, IDENTICAL
 from mlgitops.inference.estimate import (
-    FEWEST_ROWS,
     Estimate,
     Undefined,
     Unseen,

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlgitops.inference.estimate import FEWEST_ROWS, Undefined, sum_squares
+from mlgitops.inference.decision import FEWEST_ROWS
+from mlgitops.inference.estimate import Undefined, sum_squares
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

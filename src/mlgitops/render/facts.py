@@ -316,7 +316,8 @@ def _judged_row(verdict: MetricVerdict, change: MetricChange | None) -> Row:
 
 def _find_more_rows(verdict: MetricVerdict, change: MetricChange | None) -> int | None:
     evidence = change.evidence if change else None
-    if verdict.kind is not Kind.INCONCLUSIVE or evidence is None or evidence.interval is None:
+    is_open = verdict.kind is Kind.INCONCLUSIVE or verdict.unproven is not None
+    if not is_open or evidence is None or evidence.interval is None:
         return None
     from mlgitops.inference.decision import required_rows
 

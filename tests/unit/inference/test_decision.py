@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import math
 from statistics import NormalDist
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,6 +70,62 @@ def test_required_rows_follow_the_sample_size_formula() -> None:
     more = required_rows(interval(0.01 - half, 0.01 + half), 500, None)
     assert more is not None
     assert more + 500 == pytest.approx(needed, abs=1)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.5, 0.7, 0.9])
+@pytest.mark.parametrize("confidence", [0.95, 0.99])
+def test_the_rows_that_are_named_settle_it_in_four_of_five_cases(
+    share: float, confidence: float
+) -> None:
+    """At the number of rows that is named, an interval is settled about as often as it says.
+
+    The true difference is a share of the margin. A false *improved* or *worsened* settles it too,
+    and is not counted on: a little more often, then, and not less.
+    """
+    margin, spread, rows, runs = 0.02, 0.5, 1_000, 20_000
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    half = z * spread / math.sqrt(rows)
+    more = required_rows(
+        interval(share * margin - half, share * margin + half, confidence), rows, margin
+    )
+    assert more is not None
+    error = spread / math.sqrt(rows + more)
+    means = np.random.default_rng(7).normal(share * margin, error, runs)
+    inside = np.abs(means) + z * error <= margin
+    settled = (inside | (np.abs(means) > z * error)).mean()
+    reach = 4 * math.sqrt(0.8 * 0.2 / runs)
+    assert 0.8 - reach < settled < 0.8 + (1 - confidence) + reach
+
+
+def test_the_rows_of_an_equivalence_follow_the_formula_of_two_tests() -> None:
+    """Without a difference, either test may fail: z at (1 + power) / 2 counts."""
+    z = NormalDist().inv_cdf
+    half, margin, rows = 0.03, 0.02, 1_000
+    more = required_rows(interval(-half, half), rows, margin)
+    assert more is not None
+    factor = (half * (1 + z(0.9) / z(0.975)) / margin) ** 2
+    assert more + rows == pytest.approx(rows * factor, abs=1)
+
+
+def test_the_rows_of_models_that_answer_alike_follow_the_rule_of_three() -> None:
+    """Three times the room takes three times the rows: nothing else is left to chance."""
+    alike = Interval(low=-0.03, high=0.03, confidence=0.95, method="identical, rule of three")
+    assert required_rows(alike, 100, 0.01) == 200
+    assert required_rows(alike, 100, None) is None
+    assert required_rows(alike, 100, 0.03) is None  # equivalent already
+
+
+def test_a_rough_interval_within_the_margin_names_no_rows() -> None:
+    """How many rows lift a limit of the method, the interval does not tell."""
+    rough = Interval(low=-0.002, high=0.003, confidence=0.95, method="jackknife, rough")
+    assert required_rows(rough, 100, 0.005) is None
+    assert required_rows(rough, 100, 0.002) is not None
+
+
+def test_no_fewer_rows_are_named_than_the_method_needs() -> None:
+    """From 200 rows on an interval is not rough, and before none is equivalent."""
+    assert required_rows(interval(-0.052, 0.013), 103, 0.05) == 200 - 103
+    assert required_rows(interval(-0.052, 0.013), 103, None) > 200  # type: ignore[operator]
 
 
 def test_required_rows_take_the_cheaper_way_out() -> None:
