@@ -147,9 +147,7 @@ def test_a_published_result_carries_the_verdict(tmp_path: Path) -> None:
     head = branch(project, "change", {"params.yaml": "trees: 90\n"})
     published = commit(project, {"metrics.json": '{"score": 0.9}'}, "Record")
     git(project, "switch", "--quiet", "--detach", base)
-    sides = {"base": base, "head": head}
-    pull = {name: {"sha": sha, "repo": {"full_name": REPOSITORY}} for name, sha in sides.items()}
-    (project / "event.json").write_text(json.dumps({"pull_request": {"number": 1, **pull}}))
+    write_event(project / "event.json", {"base": base, "head": head})
     write_report(project, 0.9)
     text = (project / "report.json").read_text().replace(BASE, base).replace(HEAD, head)
     (project / "report.json").write_text(text.replace("m.json", "metrics.json"))

@@ -255,6 +255,23 @@ def test_another_waiver_of_the_same_results_is_recorded_too(pull: Pullrequest) -
     assert pull.publish(3)[1]["sha"] == made
 
 
+@pytest.mark.parametrize("passes", [True, False], ids=["a pass", "a waived fail"])
+def test_results_that_the_report_does_not_tell_are_not_published(
+    pull: Pullrequest, *, passes: bool
+) -> None:
+    """The run made 18 and the report says 20: nothing is stored, origin stays as it is."""
+    pull.prepare(passes=passes)
+    report = json.loads((pull.folder / "report.json").read_text())
+    report["metrics"][0] |= {"head": 20.0, "delta": 8.0}
+    (pull.folder / "report.json").write_text(json.dumps(report))
+    pull.waive("Needed")
+    refs = git(pull.origin, "for-each-ref")
+    code, outputs, text = pull.publish(1)
+    assert (code, outputs) == (2, {}), text
+    assert "`total` at head is 20.0 by the report and 18.0 in git" in text
+    assert git(pull.origin, "for-each-ref") == refs
+
+
 def test_verify_writes_nothing_for_a_waiver_either(pull: Pullrequest) -> None:
     """The branch without its results is stale, waived or not."""
     pull.waive("Needed")

@@ -144,6 +144,7 @@ def _import(args: argparse.Namespace, console: Console) -> int:
         commit=args.mode == "commit",
         console=console,
         trailers=format_trailers(decision.waiver) if decision.waiver else (),
+        verify=lambda sha: _verify(decision, args, sha),
     )
     text = _describe(taken, event)
     _finish(args, console, text, sha=taken.sha, outcome=taken.outcome)
@@ -167,6 +168,17 @@ def _decide(args: argparse.Namespace, event: Event) -> Decision:
         return decision
     with open_client(event.run.api_url, token=token) as client:
         return settle(decision, event, client)
+
+
+def _verify(decision: Decision, args: argparse.Namespace, sha: str) -> None:
+    """Refuse results at a commit that are not those of which the report was judged."""
+    from mlgitops.github.decision import check_results
+    from mlgitops.github.inputs import read_decided
+
+    record = read_decided(decision, args.directory, args.policy, published=sha)
+    problem = check_results(decision, record).problem
+    if problem is not None:
+        raise MlgitopsError(problem, where="the handover")
 
 
 def _describe(taken: Taken, event: Event) -> str:

@@ -133,42 +133,14 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 def _report(event: Event, client: GitHubClient, args: argparse.Namespace, console: Console) -> int:
     """Judge again, write what needs no network, and only then post."""
-    import msgspec
-
-    from mlgitops.github.decision import (
-        Decision,
-        build_check,
-        check_record,
-        check_results,
-        render_body,
-    )
+    from mlgitops.github.decision import build_check, render_body
     from mlgitops.github.event import find_heads
-    from mlgitops.github.inputs import (
-        find_policy_path,
-        is_touched,
-        read_decided,
-        read_policy,
-    )
-    from mlgitops.github.waiver import settle
+    from mlgitops.github.inputs import find_policy_path, is_touched
     from mlgitops.model import DEFAULT_KEY, Verdict
 
     key = args.key or DEFAULT_KEY
     find_heads(event, args.published)  # refuses what is no commit, before git sees it
-    policy, refused = None, None
-    try:
-        policy = read_policy(args.directory, args.policy, event)
-    except MlgitopsError as error:
-        refused = Decision(problem=str(error))
-    decision = refused or _decide(event, client, args, key=key, policy=policy)
-    record = read_decided(decision, args.directory, args.policy, published=args.published)
-    decision = check_record(decision, record)
-    obstacle = _find_obstacle(event, args)
-    if os.environ.get("GITHUB_TOKEN") and not args.dry_run:
-        obstacle = obstacle or _find_newer_policy(event, client, args)
-        decision = msgspec.structs.replace(decision, obstacle=obstacle)
-        decision = settle(decision, event, client)
-    decision = msgspec.structs.replace(decision, obstacle=obstacle)
-    decision = check_results(decision, record)
+    decision, policy = _conclude(event, client, args, key=key)
     waived = args.waived if decision.verdict == Verdict.FAIL else None
     heads = find_heads(event, args.published or waived)
     where = find_policy_path(args.directory, args.policy)
@@ -226,6 +198,36 @@ def _find_newer_policy(
     from mlgitops.github.newer_policy import find_newer_policy
 
     return find_newer_policy(client, event, find_policy_path(args.directory, args.policy))
+
+
+def _conclude(
+    event: Event, client: GitHubClient, args: argparse.Namespace, *, key: str
+) -> tuple[Decision, bytes | None]:
+    """Judge the report, hold it against git and the jobs' results, and ask for a waiver.
+
+    Returns the policy at base, too.
+    """
+    import msgspec
+
+    from mlgitops.github.decision import Decision, check_record, check_results
+    from mlgitops.github.inputs import read_decided, read_policy
+    from mlgitops.github.waiver import settle
+
+    policy, refused = None, None
+    try:
+        policy = read_policy(args.directory, args.policy, event)
+    except MlgitopsError as error:
+        refused = Decision(problem=str(error))
+    decision = refused or _decide(event, client, args, key=key, policy=policy)
+    record = read_decided(decision, args.directory, args.policy, published=args.published)
+    decision = check_record(decision, record)
+    obstacle = _find_obstacle(event, args)
+    if os.environ.get("GITHUB_TOKEN") and not args.dry_run:
+        obstacle = obstacle or _find_newer_policy(event, client, args)
+        decision = msgspec.structs.replace(decision, obstacle=obstacle)
+        decision = settle(decision, event, client)
+    decision = msgspec.structs.replace(decision, obstacle=obstacle)
+    return check_results(decision, record), policy
 
 
 def _decide(

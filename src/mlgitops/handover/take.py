@@ -82,6 +82,7 @@ def take_handover(
     commit: bool,
     console: Console,
     trailers: Sequence[str] = (),
+    verify: Callable[[str], None] | None = None,
 ) -> Taken:
     """Check all of ``handover``, store it, and commit its results to ``branch`` of origin.
 
@@ -90,6 +91,8 @@ def take_handover(
     With ``commit`` false nothing is written: the outcome says whether ``head`` is up to date.
     ``trailers`` end the commit's message, one line each; with them there always is a commit,
     if only an empty one, because it is the record of a waiver.
+    ``verify`` gets a commit, on no branch, that holds the results on top of ``head``, before
+    anything is stored, and raises when they are not what was judged.
     Raises :class:`MlgitopsError` when anything is not as the head's dvc.yaml says, the base is
     not an ancestor of the head, or the branch moved on.
     """
@@ -115,7 +118,10 @@ def take_handover(
         files = {prefix + path: data for path, data in results.items()}
         return write_tree(project, onto, files, [prefix + path for path in gone])
 
-    made = find_tree(project, write(head), prefix)
+    whole = write(head)
+    if verify is not None:
+        verify(commit_tree(project, head, whole, write_subject(head)))
+    made = find_tree(project, whole, prefix)
 
     def find_place() -> _Place:
         # An earlier attempt's record of another waiver may follow the head, too.
