@@ -23,6 +23,7 @@ OPERATIONS = {
     "/repos/{owner}/{repo}/pulls/{pull_number}": ["get"],
     "/repos/{owner}/{repo}/pulls/{pull_number}/commits": ["get"],
     "/repos/{owner}/{repo}/issues/{issue_number}/comments": ["get", "post"],
+    "/repos/{owner}/{repo}/issues/{issue_number}/events": ["get"],
     "/repos/{owner}/{repo}/issues/comments/{comment_id}": ["get", "patch", "delete"],
     "/repos/{owner}/{repo}/commits": ["get"],
     "/repos/{owner}/{repo}/check-runs": ["post"],

@@ -83,6 +83,7 @@ def make_body(run: int = 1, text: str = "verdict") -> str:
 def waive_and_rejudge(forge: Forge, client: GitHubClient) -> None:
     """Waive what fails, with everything that the API may be asked on the way."""
     pull = forge.state.pulls[1]
+    pull.turns = ["2025-12-31T00:00:00Z"]
     pull.labels, pull.head = [WAIVER_LABEL], (pull.head[0], BASE)
     pull.commits = [
         (HEAD, "Change"),

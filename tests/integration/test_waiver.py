@@ -73,6 +73,25 @@ def test_an_edited_comment_does_not_count() -> None:
     assert "edited" in str(ask(forge).why_not)
 
 
+@pytest.mark.parametrize(
+    ("turns", "counts"),
+    [
+        ([], True),
+        (["2025-12-31T23:59:59Z"], True),
+        (["2026-01-01T00:00:00Z"], False),  # in the very second: not known to be after it
+        (["2025-12-31T23:59:59Z", "2026-01-02T00:00:00Z"], False),
+        (["2026-01-02T00:00:00Z", *["2025-12-30T00:00:00Z"] * 150], False),
+    ],
+)
+def test_a_waiver_is_for_the_base_of_then(turns: list[str], *, counts: bool) -> None:
+    """A pull request that got another base since is judged anew, and waived anew."""
+    forge = make_waived()
+    forge.state.pulls[1].turns = turns
+    found = ask(forge)
+    assert (found.waiver is not None) is counts
+    assert ("the base branch was changed after" in str(found.why_not)) is not counts
+
+
 def test_a_name_that_another_account_took_over_may_nothing() -> None:
     """The permission must be of the very account that wrote."""
     forge = make_waived()
@@ -105,7 +124,7 @@ def test_nothing_but_a_fail_can_be_waived(verdict: str) -> None:
     assert ask(forge, verdict=verdict) == Waiving()
 
 
-@pytest.mark.parametrize("part", ["pulls/1", "comments", "permission"])
+@pytest.mark.parametrize("part", ["pulls/1", "comments", "events", "permission"])
 @pytest.mark.parametrize(
     "fault",
     [

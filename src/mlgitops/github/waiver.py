@@ -1,11 +1,11 @@
 """Waivers: the pull request's label, its comments and their authors' permission to one answer.
 
 A waiver counts when, at the moment of asking, the pull request carries the label, a comment
-begins with `accept-regression <full sha of the judged commit> <reason>`, and the comment's
-author is a person who may write to the repository. A push makes another commit, so a waiver
-ends by itself. The label and the comments are asked of the API, never taken from the event:
-a run that is started again is given the payload of its first attempt. Whatever is missing,
-and any failure to ask, leaves the verdict as it is.
+begins with `accept-regression <full sha of the judged commit> <reason>`, and the comment's author
+is a person who may write to the repository, and the base branch is the one of then. A push makes
+another commit, so a waiver ends by itself. The label and the comments are asked of the API, never
+taken from the event: a run that is started again is given the payload of its first attempt.
+Whatever is missing, and any failure to ask, leaves the verdict as it is.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ MAX_ASKED = 20
 _MAY_WRITE = ("admin", "maintain", "write", "owner")
 _FORM = re.compile(rf"{WAIVER_LABEL}\s(?P<rest>.*)", re.IGNORECASE | re.DOTALL | re.ASCII)
 _SHA = re.compile(r"\s*(?P<sha>[0-9a-f]{40}(?:[0-9a-f]{24})?)(?::|(?=\s)|$)", re.IGNORECASE)
+#: By a person, or by GitHub when the branch was deleted:
+#: https://docs.github.com/en/rest/using-the-rest-api/issue-event-types
+_TURNS = ("base_ref_changed", "automatic_base_change_succeeded")
 _LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SHORT = 7
 _NOTHING = {
@@ -79,6 +82,11 @@ class IssueComment(_Loose, frozen=True):
     performed_via_github_app: Any = None  # an app wrote it in the person's name
 
 
+class _IssueEvent(_Loose, frozen=True):
+    event: str
+    created_at: _Moment
+
+
 class _Label(_Loose, frozen=True):
     name: str
 
@@ -105,11 +113,14 @@ def find_waiver(
     comments: Iterable[IssueComment],
     sha: str,
     fetch_permission: Callable[[User], str],
+    *,
+    turned_at: datetime | None = None,
 ) -> Waiving:
     """Find the newest waiver for the commit ``sha``, or why what was tried does not count.
 
     ``fetch_permission`` returns a user's permission: admin, maintain, write, read or none.
-    It is asked once for each author, and only for comments that could count.
+    It is asked once for each author, and only for comments that could count. ``turned_at`` is
+    when the pull request got another base branch: what was waived before was for the old one.
     """
     claims = sorted(
         (comment for comment in comments if _FORM.match(comment.body or "")),
@@ -117,7 +128,7 @@ def find_waiver(
         reverse=True,
     )
     if not pull.is_labelled:
-        if all(find_problem(claim, sha) for claim in claims):
+        if all(find_problem(claim, sha, turned_at) for claim in claims):
             return Waiving()
         return Waiving(
             why_not=f"a comment gives a reason, but the label `{WAIVER_LABEL}` is not set"
@@ -125,7 +136,7 @@ def find_waiver(
     asked: dict[int, str] = {}
     problems = []
     for claim in claims:
-        problem, author = find_problem(claim, sha), claim.user
+        problem, author = find_problem(claim, sha, turned_at), claim.user
         if problem is None and author is not None:
             if author.id not in asked and len(asked) < MAX_ASKED:
                 asked[author.id] = fetch_permission(author)
@@ -148,7 +159,7 @@ def _build_waiver(pull: PullFacts, claim: IssueComment, author: User, sha: str) 
     )
 
 
-def find_problem(comment: IssueComment, sha: str) -> str | None:
+def find_problem(comment: IssueComment, sha: str, turned_at: datetime | None = None) -> str | None:
     """Say why ``comment`` cannot waive ``sha``, whoever may write; None when it can.
 
     An edited comment does not count: everybody who may write can edit it, and GitHub does
@@ -161,6 +172,8 @@ def find_problem(comment: IssueComment, sha: str) -> str | None:
         return f"`{clean_text(author.login)}` wrote the reason as a program, not as a person"
     if comment.updated_at != comment.created_at:
         return "its comment was edited, and GitHub does not say by whom: write a new one"
+    if turned_at is not None and comment.created_at <= turned_at:
+        return "the base branch was changed after the reason was given: write a new one"
     return _find_text_problem(comment.body or "", sha)
 
 
@@ -213,8 +226,13 @@ def fetch_waiving(
             why = _NOTHING.get(verdict) if pull.is_labelled else None
             return Waiving(why_not=why, allowed=verdict != "forbidden")
         comments = _fetch_claims(client, f"/repos/{repository}/issues/{number}/comments")
+        events = f"/repos/{repository}/issues/{number}/events"
         return find_waiver(
-            pull, comments, sha, lambda user: _fetch_permission(client, repository, user)
+            pull,
+            comments,
+            sha,
+            lambda user: _fetch_permission(client, repository, user),
+            turned_at=_fetch_turn(client, events) if comments else None,
         )
     except GitHubError as error:
         if verdict != "fail":
@@ -236,6 +254,15 @@ def _fetch_claims(client: GitHubClient, path: str) -> list[IssueComment]:
         comments: list[IssueComment] = _convert(page, list[IssueComment])
         found += [comment for comment in comments if _FORM.match(comment.body or "")]
     return found
+
+
+def _fetch_turn(client: GitHubClient, path: str) -> datetime | None:
+    """Fetch when the pull request last got another base branch; None when it never did."""
+    moments: list[datetime] = []
+    for page in client.fetch_pages(path):
+        events: list[_IssueEvent] = _convert(page, list[_IssueEvent])
+        moments += [event.created_at for event in events if event.event in _TURNS]
+    return max(moments, default=None)
 
 
 def _fetch_permission(client: GitHubClient, repository: str, user: User) -> str:

@@ -101,6 +101,20 @@ def test_a_waiver_of_a_run_that_broke(folder: Path, record_property: Record) -> 
     check_lie(record_property, describe(folder, "waived"), reason=reason, text=text)
 
 
+def test_a_waiver_for_another_base(folder: Path, record_property: Record) -> None:
+    """It was given for what fails on the branch that the pull request went into before."""
+    write_report(folder, 0.1)
+    forge = make_forge()
+    pull = forge.state.pulls[1]
+    pull.labels, pull.turns = ["accept-regression"], ["2026-01-01T00:00:01Z"]
+    forge.state.permissions["writer"] = "write"
+    forge.state.comments.append(Comment(1, 1, "writer", f"accept-regression {HEAD} needed"))
+    code, text = tell(folder, forge)
+    assert (code, list_green(forge)) == (1, [])
+    reason = "the base branch was changed after the reason was given"
+    check_lie(record_property, describe(folder, "turned"), reason=reason, text=text)
+
+
 def test_a_forks_run_that_broke(folder: Path, record_property: Record) -> None:
     """A model that fails leaves a run green, so a red one is not known to have judged."""
     forge = make_forge()

@@ -105,11 +105,32 @@ def _list_commits(call: Call, number: str) -> Response:
     )
 
 
+def _list_events(call: Call, number: str) -> Response:
+    pull = call.state.pulls.get(int(number))
+    if pull is None:
+        return answer_missing()
+    return call.page([_build_event(call, at, moment) for at, moment in enumerate(pull.turns, 1)])
+
+
+def _build_event(call: Call, number: int, moment: str) -> dict[str, Any]:
+    """Build the event that the base branch was changed, with the fields that all events have."""
+    return {
+        "id": number,
+        "node_id": f"E_{number}",
+        "url": f"{call.url}/repos/{call.state.repository}/issues/events/{number}",
+        "actor": build_user(call.url, "octocat", 3),
+        "event": "base_ref_changed",
+        "created_at": moment,
+        **dict.fromkeys(("commit_id", "commit_url", "lock_reason", "performed_via_github_app")),
+    }
+
+
 def _show_open_pull(call: Call, pull: Pull) -> dict[str, Any]:
     branch, sha = pull.head
     moved = None if pull.fork else call.find_head(branch)
     fields = msgspec.structs.asdict(pull) | {"head": (branch, moved or sha)}
-    fields.pop("commits")
+    for name in ("commits", "turns"):
+        fields.pop(name)
     return build_pull(call.url, call.state.repository, **fields)
 
 
@@ -141,4 +162,5 @@ ROUTES: tuple[Route, ...] = (
     ("GET", "REPO/pulls", _list_pulls),
     ("GET", r"REPO/pulls/(\d+)", _show_pull),
     ("GET", r"REPO/pulls/(\d+)/commits", _list_commits),
+    ("GET", r"REPO/issues/(\d+)/events", _list_events),
 )

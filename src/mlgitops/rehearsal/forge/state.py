@@ -36,6 +36,7 @@ class Pull(msgspec.Struct, kw_only=True):
     fork: str | None = None  # OWNER/NAME of the head's repository when it is another
     author: str | None = None  # a login; None: the repository's owner
     labels: list[str] = []
+    turns: list[str] = []  # moments at which it got another base branch
     commits: list[tuple[str, str]] = []  # (sha, message), oldest first, where a test needs them
 
 
