@@ -33,6 +33,8 @@ stages:
     metrics:
       - reports/metrics.json: {cache: false}
 """
+RESULTS = ("reports/metrics.json", "reports/predictions.csv")
+WITHOUT_PREDICTIONS = DVC_YAML.replace("    outs: [reports/predictions.csv]\n", "")
 
 
 class DvcProject(GitRepository):
@@ -63,23 +65,34 @@ class DvcProject(GitRepository):
         self.put("params.yaml", f"train: {{depth: {depth}}}\n")
         metrics = {"test": {"accuracy": accuracy}, "model": {"size_mb": size_mb}}
         self.put("reports/metrics.json", json.dumps(metrics))
-        outs = {"model.bin": f"model {depth}".encode()}
+        outs = {
+            "model.bin": f"model {depth}".encode(),
+            "reports/metrics.json": json.dumps(metrics).encode(),
+        }
         if predictions is not None:
             outs["reports/predictions.csv"] = predictions
             self.put("reports/predictions.csv", predictions)
+        declared = (self.root / "dvc.yaml").read_text()
+        if declared in (DVC_YAML, WITHOUT_PREDICTIONS):
+            self.put("dvc.yaml", DVC_YAML if predictions is not None else WITHOUT_PREDICTIONS)
         self._lock(depth, test_data, outs)
 
     def _lock(self, depth: int, test_data: bytes, outs: dict[str, bytes]) -> None:
+        model = self._entry("model.bin", outs.pop("model.bin"))
         stages = {
             "train": {
                 "cmd": "python train.py",
-                "deps": [self._entry("train.py", (self.root / "train.py").read_bytes())],
+                "deps": [self._read_entry("train.py"), self._entry("data/train.csv", b"id\n2\n")],
                 "params": {"params.yaml": {"train": {"depth": depth}}},
-                "outs": [self._entry("model.bin", outs.pop("model.bin"))],
+                "outs": [model],
             },
             "evaluate": {
                 "cmd": "python evaluate.py",
-                "deps": [self._entry("evaluate.py", (self.root / "evaluate.py").read_bytes())],
+                "deps": [
+                    self._read_entry("evaluate.py"),
+                    model,
+                    self._entry("data/test.csv", test_data),
+                ],
                 "outs": [self._entry(path, data) for path, data in outs.items()],
             },
         }
@@ -88,11 +101,27 @@ class DvcProject(GitRepository):
         self.put("data/test.csv.dvc", json.dumps(pointer))
         self.git("add", "--force", "data/test.csv.dvc")
 
+    def _read_entry(self, path: str) -> dict[str, object]:
+        return self._entry(path, (self.root / path).read_bytes())
+
     def _entry(self, path: str, data: bytes) -> dict[str, object]:
         """Make an entry of outs or deps, and remember its object."""
         digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
         self.objects[digest] = data
         return {"path": path, "hash": "md5", "md5": digest, "size": len(data)}
+
+    def put(self, path: str, text: str | bytes) -> None:
+        """Write one file; a result is written as its stage would, with its hash in dvc.lock."""
+        super().put(path, text)
+        place = self.root / "dvc.lock"
+        if path not in RESULTS or not place.exists():
+            return
+        lock = json.loads(place.read_text())
+        for stage in lock["stages"].values():
+            for entry in stage["outs"]:
+                if entry["path"] == path:
+                    entry.update(self._entry(path, (self.root / path).read_bytes()))
+        super().put("dvc.lock", json.dumps(lock))
 
     def fill(self, store: Path) -> None:
         """Put every object that was ever made into a cache or remote at ``store``."""

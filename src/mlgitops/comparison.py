@@ -66,7 +66,7 @@ def compare(
     policy = _read_policy(one, two, policy_path, notices)
     read_sides(one, two, console)
     _check_found(one, two)
-    two.stale = find_stale(two, locked=bool(one.pipeline.locks))
+    two.stale = find_stale(two, one)
     known = policy or Policy()
     if known.files.test_data:
         _find_test_data(known.files.test_data, one, two, console)

@@ -13,9 +13,9 @@ from msgspec import Struct, field
 
 from mlgitops.data import parse_pointer, read_version
 from mlgitops.errors import MlgitopsError
-from mlgitops.params import flatten_params
-from mlgitops.parsing import Value, parse_json, parse_toml, parse_yaml
-from mlgitops.templating import Budget, UnresolvedError, expand, expand_stages
+from mlgitops.params import flatten_params, parse_values
+from mlgitops.parsing import Value, parse_yaml
+from mlgitops.templating import Budget, UnresolvedError, as_text, expand, expand_stages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,9 +38,11 @@ class Stage(Struct, frozen=True, kw_only=True):
     deps: tuple[str, ...]
     outs: tuple[str, ...]
     metrics: tuple[str, ...]
+    params: dict[str, tuple[str, ...]] = {}  # file → dotted names; none: all of the file
     kept: tuple[str, ...] = ()  # outputs that git keeps: `cache: false`
     templated: bool = False  # its command holds `${...}`, which DVC may write in other words
     frozen: bool = False  # its inputs may change without a new run
+    always: bool = False  # DVC runs it each time, whatever its inputs: `always_changed`
 
 
 class LockEntry(Struct, frozen=True, kw_only=True):
@@ -50,6 +52,7 @@ class LockEntry(Struct, frozen=True, kw_only=True):
     deps: dict[str, str]  # path → hash
     params: dict[str, str]  # "file:name" → JSON text
     outs: dict[str, DataVersion]
+    values: dict[str, dict[str, Value]] = {}  # file → name as in dvc.yaml → value
     exact: bool = False  # hashes are of the bytes: written by DVC 3 or newer
 
 
@@ -62,6 +65,7 @@ class Pipeline(Struct, kw_only=True):
     params: set[str] = set()
     plots: set[str] = set()
     pointers: dict[str, DataVersion] = {}  # from .dvc files
+    unresolved: dict[str, str] = {}  # stage, or group of them → the `${...}` that is not known
     notices: list[str] = []
     #: What could not be read, so that its metrics are not known: "stage `x` of `dvc.yaml`".
     unread: list[str] = []
@@ -137,17 +141,20 @@ def _add_definition(
     stages = document.get("stages") or {}
     if not isinstance(stages, dict):
         raise MlgitopsError("`stages` must be a mapping", where=path)
+    options = b"[parsing]" in (read(".dvc/config") or b"")  # how a mapping becomes options
     for name, body in stages.items():
         if not isinstance(body, dict):
             raise MlgitopsError(f"stage {name[:80]!r} must be a mapping", where=path)
-        templated = "${" in str(body)
+        templated = options and "${" in str(body)
         try:
-            for full, stage in expand_stages(name, body, scope, pipeline.budget):
+            own = _read_own_scope(body, folder, read, pipeline, scope)
+            for full, stage in expand_stages(name, body, own, pipeline.budget):
                 if not isinstance(stage, dict):
                     raise MlgitopsError(f"stage {full[:80]!r} must be a mapping", where=path)
                 _add_stage(full, stage, path, pipeline, templated=templated)
         except UnresolvedError as error:
             pipeline.unread.append(f"stage `{name[:80]}` of `{path}`")
+            pipeline.unresolved[stage_name(name, path)] = str(error)
             pipeline.notices.append(
                 f"`{path}`: stage `{name}` was not read, `${{{error}}}` is not known."
             )
@@ -190,13 +197,30 @@ def _add_stage(
         outs=_places(folder, [*outs, *metrics, *plots]),
         metrics=_places(folder, metrics),
         kept=_places(folder, [*_find_kept(body)]),
+        params=_declared_params(body.get("params"), folder),
         templated=templated,
         frozen=body.get("frozen") is True,
+        always=body.get("always_changed") is True,
     )
 
 
+def _declared_params(entries: Value, folder: str) -> dict[str, tuple[str, ...]]:
+    """Read the parameters of a stage: a file named without keys is meant whole."""
+    names: dict[str, tuple[str, ...]] = {}
+    whole = set()
+    for item in _list(entries):
+        pairs: dict[str, Value] = item if isinstance(item, dict) else {"params.yaml": [item]}
+        for path, keys in pairs.items():
+            place = join_path(folder, path) or path
+            listed = tuple(str(key) for key in _list(keys))
+            names[place] = (*names.get(place, ()), *listed)
+            if not listed:
+                whole.add(place)
+    return {path: () if path in whole else listed for path, listed in names.items()}
+
+
 def _join_command(command: Value) -> str:
-    return "\n".join(map(str, command)) if isinstance(command, list) else str(command)
+    return "\n".join(map(as_text, command)) if isinstance(command, list) else as_text(command)
 
 
 def _find_kept(body: dict[str, Value]) -> Iterator[str]:
@@ -247,7 +271,8 @@ def _add_lock(
             deps={place: version.hash for place, version in deps.items()},
             params=_lock_params(body.get("params"), folder),
             outs=_locked(body.get("outs"), folder),
-            exact=_is_exact(body.get("deps")),
+            values=_lock_values(body.get("params"), folder),
+            exact=_is_exact(body.get("deps")) and _is_exact(body.get("outs")),
         )
 
 
@@ -277,6 +302,15 @@ def _lock_params(entries: Value, folder: str) -> dict[str, str]:
     return found
 
 
+def _lock_values(entries: Value, folder: str) -> dict[str, dict[str, Value]]:
+    items = entries.items() if isinstance(entries, dict) else ()
+    return {
+        join_path(folder, path) or path: values
+        for path, values in items
+        if isinstance(values, dict)
+    }
+
+
 def _add_pointer(
     document: dict[str, Value],
     path: str,
@@ -297,7 +331,7 @@ def _read_scope(entries: Value, folder: str, read: Read, pipeline: Pipeline) -> 
     scope: dict[str, Value] = {}
     for entry in ["params.yaml", *_list(entries)]:
         if isinstance(entry, dict):
-            scope.update(entry)
+            _merge_scope(scope, entry)
             continue
         name, _, keys = str(entry).partition(":")
         place = join_path(folder, name)
@@ -310,13 +344,41 @@ def _read_scope(entries: Value, folder: str, read: Read, pipeline: Pipeline) -> 
             pipeline.notices.append(f"`{place}` cannot be read: {error.what}."[:500])
             continue
         chosen = keys.split(",") if keys else list(values)
-        scope.update({key: values[key] for key in chosen if key in values})
+        _merge_scope(scope, {key: values[key] for key in chosen if key in values})
     return scope
 
 
+def _merge_scope(scope: dict[str, Value], added: dict[str, Value]) -> None:
+    """Add values, mappings within mappings, as DVC merges `vars`; neither is changed inside."""
+    for key, value in added.items():
+        before = scope.get(key)
+        if isinstance(before, dict) and isinstance(value, dict):
+            merged = dict(before)
+            _merge_scope(merged, value)
+            scope[key] = merged
+        else:
+            scope[key] = value
+
+
+def _read_own_scope(
+    body: dict[str, Value], folder: str, read: Read, pipeline: Pipeline, scope: dict[str, Value]
+) -> dict[str, Value]:
+    """Add the `vars` of one stage, or of a `foreach`'s `do`, to what all stages may name."""
+    inner = body.get("do")
+    definition = inner if isinstance(inner, dict) else body
+    entries = definition.get("vars")
+    if not entries:
+        return scope
+    own, wdir = dict(scope), expand(definition.get("wdir") or ".", scope, pipeline.budget)
+    _merge_scope(own, _read_scope(entries, posixpath.join(folder, str(wdir)), read, pipeline))
+    return own
+
+
 def _parse_vars(data: bytes, path: str) -> dict[str, Value]:
-    parse = {".json": parse_json, ".toml": parse_toml}.get(posixpath.splitext(path)[1], parse_yaml)
-    values = parse(data, path)
+    suffix = posixpath.splitext(path)[1].lower()
+    if suffix in (".json", ".toml", ".py"):
+        return parse_values(data, path)
+    values = parse_yaml(data, path)
     return values if isinstance(values, dict) else {}
 
 

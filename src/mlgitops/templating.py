@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import shlex
 from typing import TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 MAX_STAGES = 20_000
 MAX_VALUES = 2_000_000
 MAX_TEXT = 2**26
-_REFERENCE = re.compile(r"(?<!\\)\$\{\s*([^}\s]+)\s*\}")
+_REFERENCE = re.compile(r"(?<!\\)\$\{\s*([^}\n]+?)\s*\}")
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
 
 
@@ -149,11 +150,38 @@ def _expand_text(text: str, scope: dict[str, Value]) -> Value:
     whole = _REFERENCE.fullmatch(text)
     if whole:
         return _look_up(whole.group(1), scope)
-    return _REFERENCE.sub(lambda found: _as_text(_look_up(found.group(1), scope)), text)
+    filled = _REFERENCE.sub(lambda found: as_text(_look_up(found.group(1), scope)), text)
+    return filled.replace("\\${", "${")
 
 
-def _as_text(value: Value) -> str:
+def as_text(value: Value) -> str:
+    """Write a value as DVC writes it into a command: a mapping as options.
+
+    Source: `to_str` of https://github.com/treeverse/dvc, dvc/parsing/interpolate.py
+
+    >>> as_text({"rate": 0.1, "net": {"deep": True, "sizes": [8, 4]}})
+    '--rate 0.1 --net.deep --net.sizes 8 4'
+    """
+    if isinstance(value, dict):
+        return " ".join(filter(None, _list_options(value, "")))
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _list_options(values: dict[str, Value], prefix: str) -> Iterator[str]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _list_options(value, f"{prefix}{key}.")
+        elif isinstance(value, bool):
+            yield f"--{prefix}{key}" if value else ""
+        elif isinstance(value, list):
+            words = " ".join(_quote(item) for item in value)
+            yield f"--{prefix}{key} {words}" if value else ""
+        else:
+            yield f"--{prefix}{key} {_quote(value)}"
+
+
+def _quote(value: Value) -> str:
+    return shlex.quote(value) if isinstance(value, str) else str(value)
 
 
 def _look_up(reference: str, scope: dict[str, Value]) -> Value:
@@ -161,8 +189,12 @@ def _look_up(reference: str, scope: dict[str, Value]) -> Value:
     for key, position in _STEP.findall(reference):
         if isinstance(node, dict) and key in node:
             node = node[key]
-        elif isinstance(node, list) and position and int(position) < len(node):
-            node = node[int(position)]
+        elif isinstance(node, list) and _is_position(position or key, node):
+            node = node[int(position or key)]
         else:
             raise UnresolvedError(reference[:100])
     return node
+
+
+def _is_position(text: str, items: list[Value]) -> bool:
+    return text.isdecimal() and int(text) < len(items)

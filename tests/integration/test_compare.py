@@ -33,7 +33,7 @@ def test_an_improvement_passes(project: DvcProject, compare: Any) -> None:  # no
     assert [item["path"] for item in found.report["data"]] == ["model.bin"]
     states = {stage["name"]: (stage["state"], stage["causes"]) for stage in found.report["stages"]}
     assert states["train"] == ("changed", ["parameter `train.depth`"])
-    assert states["evaluate"][0] == "unchanged"
+    assert states["evaluate"] == ("changed", ["`model.bin`"])
     assert found.report["head"]["dirty"] is True
 
 
@@ -164,11 +164,13 @@ def test_a_judged_metric_never_vanishes(
     assert (found.code, kinds(found.report)["test.accuracy"]) == (1, kind)
 
 
-def test_a_deleted_metrics_file_removes_its_metrics(project: DvcProject, compare: Any) -> None:  # noqa: ANN401
+def test_a_deleted_metrics_file_fails(project: DvcProject, compare: Any) -> None:  # noqa: ANN401
     """A metrics file that is gone at head fails; it is not "unchanged"."""
     (project.root / "reports/metrics.json").unlink()
     found = compare(project, "--json")
-    assert (found.code, kinds(found.report)["test.accuracy"]) == (1, "removed")
+    assert (found.code, kinds(found.report)["test.accuracy"]) == (1, "incomparable")
+    text = " ".join(found.report["notices"])
+    assert "with another `reports/metrics.json`, which is not there any more" in text
 
 
 def test_metrics_that_base_cannot_read_are_incomparable(project: DvcProject, compare: Any) -> None:  # noqa: ANN401
@@ -189,7 +191,7 @@ def test_only_the_project_below_is_compared(tmp_path: Path, compare: Any) -> Non
     outer.put("b/dvc.yaml", "stages: [broken")
     outer.git("add", "--force", "a/data/test.csv.dvc")
     outer.commit()
-    outer.put("a/reports/metrics.json", '{"test": {"accuracy": 0.9}, "model": {"size_mb": 1}}')
+    inner.put("reports/metrics.json", '{"test": {"accuracy": 0.9}, "model": {"size_mb": 1}}')
     outer.put(".github/workflows/x.yml", "on: push")
     chosen = GitRepository.__new__(GitRepository)
     chosen.root = inner.root

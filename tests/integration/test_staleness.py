@@ -103,7 +103,7 @@ def read_head(root: Path) -> Staleness:
         base = SideFiles(name="base", sha=repository.resolve("HEAD"), folder=folder)
         head = SideFiles(name="head", sha=None, folder=folder)
         read_sides(base, head, Console(quiet=True))
-        return find_stale(head, locked=bool(base.pipeline.locks))
+        return find_stale(head, base)
 
 
 def new_data(project: GitRepository) -> None:

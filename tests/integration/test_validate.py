@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from builders import GitRepository
-from dvc_project import DvcProject
+from dvc_project import DVC_YAML, DvcProject
 
 from mlgitops.cli import run
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def project(tmp_path: Path) -> DvcProject:
-    """Make a sound project."""
-    made = DvcProject(tmp_path / "project")
-    made.commit("start")
-    return made
+    """Make a project whose pipeline declares all that its policy names."""
+    project = DvcProject(tmp_path / "project")
+    project.put("dvc.yaml", DVC_YAML)
+    project.commit("start")
+    return project
 
 
 def validate(project: GitRepository, capsys: pytest.CaptureFixture[str]) -> tuple[int, Any, Any]:

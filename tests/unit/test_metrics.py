@@ -110,12 +110,13 @@ def test_parameters_are_flattened_to_json(
 @pytest.mark.parametrize(
     ("path", "text", "reason"),
     [
-        ("p.py", "a = 1", "read from YAML, JSON and TOML only"),
+        ("p.ini", "a = 1", "read from YAML, JSON, TOML and Python only"),
+        ("p.py", "a = (", "not Python that we read"),
         ("p.yaml", "- 1", "the top level must be names and values"),
         ("p.json", "{", "not JSON: "),
     ],
 )
 def test_parameters_that_we_do_not_read_are_refused(path: str, text: str, reason: str) -> None:
-    """Python files, lists and broken files are clear errors."""
+    """Files of other kinds, lists and broken files are clear errors."""
     with pytest.raises(MlgitopsError, match=reason):
         parse_params(text.encode(), path)

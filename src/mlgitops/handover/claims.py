@@ -6,23 +6,23 @@ may be committed, or a refusal. Nothing of the head runs, DVC included.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import posixpath
 import re
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from mlgitops.contents import hash_bytes, hash_directory
+from mlgitops.dvcignore import IgnoreRules
 from mlgitops.errors import MlgitopsError
 from mlgitops.handover.layout import LOCK
 from mlgitops.handover.manifests import check_path
-from mlgitops.params import parse_params
+from mlgitops.params import diff_run, parse_values
 from mlgitops.parsing import parse_yaml
 from mlgitops.pipeline import read_pipeline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from mlgitops.model import DataVersion
     from mlgitops.parsing import Value
@@ -75,16 +75,6 @@ def check_lock(
         known = {**pipeline.pointers, **made}
         _check_stage(stage, pipeline.locks[name], known, files, read)
     return _sort(pipeline, made)
-
-
-def hash_directory(entries: Iterable[tuple[str, str]]) -> str:
-    """Compute DVC's name of a directory from (path, md5) of its files.
-
-    Source: `Tree.as_list` of https://github.com/treeverse/dvc-data, src/dvc_data/hashfile/tree.py
-    """
-    rows = [{"md5": oid, "relpath": path} for path, oid in sorted(entries)]
-    text = json.dumps(rows, sort_keys=True).encode()
-    return f"{hashlib.md5(text, usedforsecurity=False).hexdigest()}.dir"
 
 
 def check_result_path(path: str) -> None:
@@ -155,11 +145,16 @@ def _check_stage(
         actual = known[path].hash if path in known else _hash_in_git(path, files, read)
         if told != actual:
             raise MlgitopsError(f"it was run with another {path} than the head's", where=where)
-    for key, text in lock.params.items():
-        path, _, name = key.partition(":")
+    for path, names in stage.params.items():
         data = read(path)
-        if data is None or parse_params(data, path).get(name) != text:
-            raise MlgitopsError(f"it was run with another value of {name[:80]}", where=where)
+        values = parse_values(data, path) if data is not None else {}
+        other, new = diff_run(names, values, lock.values.get(path, {}))
+        if other or new:
+            raise MlgitopsError(
+                f"it was run with another value of {(other + new)[0][:80]}", where=where
+            )
+    if not set(lock.values) <= set(stage.params):
+        raise MlgitopsError("its parameter files are not those of dvc.yaml", where=where)
 
 
 def _hash_in_git(
@@ -167,14 +162,15 @@ def _hash_in_git(
 ) -> str | None:
     """Return the hash that DVC gives a file or folder of the commit."""
     if path in files:
-        return f"md5:{_md5(read(path) or b'')}"
+        return f"md5:{hash_bytes(read(path) or b'')}"
+    ignored = IgnoreRules(files, read)
     inside = [name for name in files if name.startswith(f"{path}/")]
-    entries = [(name[len(path) + 1 :], _md5(read(name) or b"")) for name in inside]
+    entries = [
+        (name[len(path) + 1 :], hash_bytes(read(name) or b""))
+        for name in inside
+        if not ignored.leaves_out(name)
+    ]
     return f"md5:{hash_directory(entries)}" if entries else None
-
-
-def _md5(data: bytes) -> str:
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def _sort(pipeline: Pipeline, made: Mapping[str, DataVersion]) -> Claims:

@@ -9,9 +9,10 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mlgitops.contents import hash_directory
 from mlgitops.errors import MlgitopsError
 from mlgitops.git import Folder, Repository
-from mlgitops.handover.claims import MAX_LOCK_BYTES, check_lock, hash_directory
+from mlgitops.handover.claims import MAX_LOCK_BYTES, check_lock
 from mlgitops.handover.commit import (
     MovedError,
     check_branch,

@@ -110,8 +110,7 @@ class _Reader:
         base = self.sides.get("base")
         try:
             read_recorded(side, self._paths)
-            locked = bool(base and base.pipeline.locks)
-            self.records[name] = _summarise(side, self._policy, locked=locked)
+            self.records[name] = _summarise(side, base, self._policy)
             self.sides[name] = side
         except MlgitopsError as error:
             self.problems[name] = _say(error)
@@ -180,7 +179,7 @@ def _list_foreign(project: Path, head: str, results: str) -> list[str]:
     return list_foreign(project, head, results)
 
 
-def _summarise(side: SideFiles, policy: Policy, *, locked: bool) -> SideRecord:
+def _summarise(side: SideFiles, base: SideFiles | None, policy: Policy) -> SideRecord:
     path, predictions = policy.files.test_data, policy.files.predictions
     identity = side.find_hash(path) if path else None
     is_hidden = bool(path) and side.find_manifest(path or "") is not None
@@ -190,7 +189,7 @@ def _summarise(side: SideFiles, policy: Policy, *, locked: bool) -> SideRecord:
         pipeline=side.pipeline,
         metrics=dict(side.metrics),
         elsewhere=frozenset(path for path in side.metrics if _is_elsewhere(side, path)),
-        stale=find_stale(side, locked=locked),
+        stale=find_stale(side, base, doubted=False),  # the storage is not asked here
         test_data=identity if identity and ":" in identity else None,
         has_hidden_test_data=is_hidden,
         test_data_md5=_hash_content(side, path, identity),

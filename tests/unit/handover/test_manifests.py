@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlgitops.contents import hash_directory
 from mlgitops.errors import MlgitopsError
 from mlgitops.handover import manifests
-from mlgitops.handover.claims import check_result_path, hash_directory
+from mlgitops.handover.claims import check_result_path
 from mlgitops.handover.commit import authorize
 from mlgitops.handover.manifests import parse_manifest
 
