@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from mlgitops.errors import MistakesError, MlgitopsError
+from mlgitops.rehearsal.act import Run
+from mlgitops.rehearsal.running import Ran
+from mlgitops.rehearsal.session import find_verdict
 from mlgitops.rehearsal.workflow import Use, parse_use, parse_workflow
 
 TEXT = """\
@@ -87,3 +92,29 @@ jobs:
     with pytest.raises(MistakesError, match="this workflow cannot be rehearsed:") as caught:
         parse_workflow(text, where="w.yml")
     assert len(caught.value.errors) == 4
+
+
+@pytest.mark.parametrize(
+    ("verb", "verdict", "job", "expected"),
+    [
+        ("compare", "pass", "success", "pass"),
+        ("compare", "pass", "failure", "undecided"),
+        ("compare", "fail", "failure", "fail"),
+        ("report", "pass", "failure", "pass"),  # it asked how the others ended
+        ("report", "", "success", "undecided"),
+    ],
+)
+def test_a_comparison_in_a_job_that_failed_after_it_is_no_verdict(
+    verb: str, verdict: str, job: str, expected: str
+) -> None:
+    """A fork's run without a second workflow shows what its comparison said."""
+    text = TEXT.replace("actions/train", f"actions/{verb}")
+    ran = Ran(
+        path="w.yml",
+        workflow=parse_workflow(text, where="w.yml"),
+        run=Run(jobs={"build": job}, outputs={("build", "mine", "verdict"): verdict}),
+        run_id=1,
+        artifacts=Path(),
+        log=Path(),
+    )
+    assert find_verdict(ran, verb) == expected

@@ -165,7 +165,7 @@ def rehearse(
         ran=ran,
         second=second,
         queue=queue,
-        verdict=_find_verdict(second or ran, "compare" if fork and second is None else "report"),
+        verdict=find_verdict(second or ran, "compare" if fork and second is None else "report"),
         comments=[one.body for one in mine],
         created=any(one.id not in before for one in mine),
         checks=[str(one.get("conclusion")) for one in checks],
@@ -208,7 +208,7 @@ def _waive(state: State, number: int, reason: str, *, login: str) -> None:
     state.comments.append(Comment(state.take_number(), number, login, text))
 
 
-def _find_verdict(ran: Ran, verb: str) -> str:
+def find_verdict(ran: Ran, verb: str) -> str:
     """Return the verdict of the step with our action ``verb``, the worst when there are several.
 
     A step that gave none could not decide; nor is a comparison one, in a job that failed after it.
