@@ -131,10 +131,10 @@ def test_a_validation_error_shows_the_servers_words() -> None:
 )
 def test_a_creating_request_without_an_answer_is_not_repeated(fault: Fault, reason: str) -> None:
     """Whoever creates must look first whether it was done."""
-    forge = make_forge(fault=fail_times(1, fault))
-    with connect(forge) as client, pytest.raises(LostAnswerError, match=reason):
+    forge, clock = make_forge(fault=fail_times(1, fault)), Clock()
+    with connect(forge, clock) as client, pytest.raises(LostAnswerError, match=reason):
         client.post(COMMENTS, {"body": "x"})
-    assert len(forge.requests) == 1
+    assert (len(forge.requests), clock.slept) == (1, [])
 
 
 def test_a_creating_request_that_was_rate_limited_is_looked_at_again_after_the_wait() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from mlgitops.github.client import MAX_TRIES, GitHubClient, GitHubError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+PAGES = "/repos/octo/model/pulls"
 ARTIFACT = "/repos/octo/model/actions/artifacts/1/zip"
 CONTENT = b"an archive"
 
@@ -23,6 +25,7 @@ class Server:
 
     def __init__(self) -> None:
         self.location = "/store"
+        self.pages = "{path}"  # address of the next one; `{count}` is how many were seen
         self.answer: tuple[int, dict[str, str]] = (200, {})
         self.seen: list[tuple[str, str | None]] = []  # path, and the token that was shown
 
@@ -32,6 +35,10 @@ class Server:
         signed = handler.path == "/store"
         status, headers = self.answer if signed else (302, {"location": self.location})
         body = CONTENT if signed and status == 200 else b""
+        if handler.path.startswith(PAGES):
+            following = self.pages.format(path=handler.path, count=len(self.seen))
+            url = self.location.removesuffix("/store") + following
+            status, headers, body = 200, {"link": f'<{url}>; rel="next"'}, b"[]"
         handler.send_response(status)
         for name, value in {**headers, "content-length": str(len(body))}.items():
             handler.send_header(name, value)
@@ -46,8 +53,14 @@ def server() -> Server:
 
 
 @pytest.fixture
-def download(server: Server) -> Iterator[Callable[..., bytes]]:
-    """Serve; return what fetches the artifact, without any wait."""
+def download(client: GitHubClient) -> Callable[..., bytes]:
+    """Return what fetches the artifact."""
+    return lambda limit=100: client.download(ARTIFACT, limit=limit)
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[GitHubClient]:
+    """Serve; return a client that never waits."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -63,8 +76,7 @@ def download(server: Server) -> Iterator[Callable[..., bytes]]:
         url = f"http://127.0.0.1:{listener.server_port}"
         if server.location.startswith("/"):
             server.location = url + server.location
-        client = GitHubClient(session, url, token="the-token", sleep=lambda _: None)  # noqa: S106
-        yield lambda limit=100: client.download(ARTIFACT, limit=limit)
+        yield GitHubClient(session, url, token="the-token", sleep=lambda _: None)  # noqa: S106
         listener.shutdown()
         thread.join()
 
@@ -108,3 +120,15 @@ def test_a_store_that_does_not_answer_is_asked_again_and_then_an_error(
     with pytest.raises(GitHubError, match=f"no answer: {answer[0]} for the download"):
         download()
     assert len(server.seen) == 2 * MAX_TRIES
+
+
+@pytest.mark.parametrize("pages", ["{path}", PAGES + "?page={count}"], ids=["circle", "endless"])
+def test_a_list_without_end_is_an_error(
+    server: Server, client: GitHubClient, monkeypatch: pytest.MonkeyPatch, pages: str
+) -> None:
+    """A page that was read already, and a number of pages that no list has."""
+    monkeypatch.setattr("mlgitops.github.client.MAX_PAGES", 5)
+    server.pages = pages
+    with pytest.raises(GitHubError, match="the list of pages does not end"):
+        list(islice(client.fetch_pages(PAGES), 20))
+    assert len(server.seen) <= 5

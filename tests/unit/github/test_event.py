@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.github.event import parse_event, parse_run, read_event
+from mlgitops.github.event import find_heads, parse_event, parse_run, read_event
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -152,3 +152,12 @@ def test_a_missing_or_huge_event_file_is_refused(tmp_path: Path) -> None:
         file.truncate(26_000_000)
     with pytest.raises(MlgitopsError, match="is over"):
         read_event(huge, ENVIRON)
+
+
+@pytest.mark.parametrize("published", ["main", HEAD[:12], HEAD + "\n", "--all", HEAD.upper()])
+def test_a_published_commit_is_named_in_full(published: str) -> None:
+    """What another job says it made is a commit, or nothing carries the verdict."""
+    event = parse_event(encode(pull_request=PULL), parse_run(ENVIRON))
+    assert find_heads(event, BASE) == (BASE, HEAD)
+    with pytest.raises(MlgitopsError, match="--published: not a commit: "):
+        find_heads(event, published)
