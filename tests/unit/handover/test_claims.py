@@ -124,6 +124,18 @@ CLAIMS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
         _set("train", "params", {"other.yaml": {"trees": 10}}),
         "dvc.lock, stage train: it was run with another value of trees",
     ),
+    "a parameter left out": (
+        _set("train", "params", {}),
+        "dvc.lock, stage train: it was run with another value of trees",
+    ),
+    "a parameter left out of its file": (
+        _set("train", "params", {"params.yaml": {}}),
+        "dvc.lock, stage train: it was run with another value of trees",
+    ),
+    "a parameter of a file that is not declared": (
+        _set("train", "params", {"params.yaml": {"trees": 10}, "other.yaml": {"depth": 1}}),
+        "dvc.lock, stage train: its parameter files are not those of dvc.yaml",
+    ),
     "an input left out": (
         _set("train", "deps", []),
         "dvc.lock, stage train: its inputs and outputs are not those of dvc.yaml",
