@@ -321,3 +321,30 @@ def test_a_project_from_a_table_says_what_it_did(
     assert header[0] == "row"
     assert "TO FILL IN" in (project / "data" / "DATA_CARD.md").read_text(encoding="utf-8")
     assert not (project / "data" / "bundled").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [([], "synthetic"), (["--golden", "synthetic"], "synthetic"), (["--golden", "real"], "real")],
+)
+def test_no_row_of_ones_own_table_goes_into_git_unless_asked(
+    words: list[str], expected: str, tmp_path: Path, home: Path
+) -> None:
+    """The rows of reports/golden.json are made from the contract, or the person chose."""
+    source = tmp_path / "late flights.csv"
+    source.write_text(make_dated().text, encoding="utf-8")
+    command = ["new", "--no-input", "--data", str(source), "--target", "delayed", *words]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(home))
+        assert run([*command, "--directory", str(tmp_path / "out")]) == 0
+    project = tmp_path / "out" / "late-flights"
+    params = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
+    assert params["evaluate"]["golden"] == expected
+    assert "golden.json" in (project / "data/DATA_CARD.md").read_text(encoding="utf-8")
+    assert "golden.json" in (project / "README.md").read_text(encoding="utf-8")
+
+
+def test_golden_describes_a_table_of_ones_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """The bundled data is public: its params.yaml says `real`, and is edited there."""
+    assert run(["new", "--no-input", "--golden", "synthetic"]) == 2
+    assert "--golden describe a table of your own" in capsys.readouterr().err

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ import yaml
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from {{ cookiecutter.__package_name }} import (
+    contract,
     golden,
     metrics,
     paths,
@@ -141,9 +142,22 @@ def test_slices_cover_every_row(model: Pipeline, test_rows: pd.DataFrame, params
 
 def test_golden_rows_are_answered_as_written(model: Pipeline, test_rows: pd.DataFrame) -> None:
     """The request in golden.json, read back, gets the answer in golden.json."""
-    made = golden.make_golden(model, test_rows)
+    made = golden.make_golden(model, golden.pick_rows(model, test_rows))
     asked = pd.DataFrame({item["name"]: item["data"] for item in made["request"]["inputs"]})
     assert golden.make_tensors(scoring.predict(model, asked)) == made["outputs"]
+
+
+def test_synthetic_golden_rows_keep_the_contract(
+    model: Pipeline,
+    schema: Any,  # noqa: ANN401 - pandera has no types
+) -> None:
+    """They are made of the contract alone, so the server answers them."""
+    columns = contract.read_columns(ROOT / paths.CONTRACT)
+    rows = golden.make_rows(model, columns)
+    assert len(rows) == golden.ROWS
+    assert list(rows.columns) == list(model.feature_names_in_)
+    assert contract.find_mistakes(rows, contract.select_columns(schema, list(rows.columns))) == []
+    assert golden.make_golden(model, rows)["outputs"]
 {%- if not cookiecutter._dataset %}
 
 

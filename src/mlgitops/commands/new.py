@@ -72,6 +72,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--data", type=Path, metavar="FILE.csv", help="the table to learn from")
     data.add_argument("--target", metavar="COLUMN", help="the column to predict")
     data.add_argument("--id", metavar="COLUMN", help="the column that names a row, unique")
+    data.add_argument(
+        "--golden",
+        choices=("synthetic", "real"),
+        help="rows in reports/golden.json, which git keeps: made from the contract, or of the "
+        "table (default: synthetic)",
+    )
     parser.add_argument("--json", action="store_true", help="print where and what as JSON")
 
 
@@ -81,8 +87,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
     given = check_given(read_questions(template), _read_given(args))
     if args.data is not None:
         return _run_with_data(args, console, template, given)
-    if args.target or args.id:
-        raise MlgitopsError("--target and --id describe a table", hint="name it with --data")
+    if args.target or args.id or args.golden:
+        what = "--target, --id and --golden describe a table of your own"
+        raise MlgitopsError(what, hint="name it with --data")
     answers = _answer(args, console, template, given)
     project = generate_project(template, answers, directory=args.directory, dataset=None)
     return _finish(args, console, project, {"answers": answers, "inferred": None})
@@ -106,7 +113,7 @@ def _run_with_data(
     given = {**given, "task": facts.task}
     answers = _answer(args, console, template, given, project_name=name_project(args.data))
     with tempfile.TemporaryDirectory(prefix="mlgitops-new-") as folder:
-        write_dataset(Path(folder), table, facts)
+        write_dataset(Path(folder), table, facts, golden=args.golden or "synthetic")
         project = generate_project(
             template, answers, directory=args.directory, dataset=Path(folder)
         )

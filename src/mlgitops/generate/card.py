@@ -44,6 +44,12 @@ _TEXT = """\
 
 {left_out}
 
+## What git keeps of it
+
+The table is DVC's. Git keeps figures about it, in `reports/`, and the names of columns and
+categories, in `contract.yaml`. `reports/golden.json` holds five rows of feature values: made from
+the contract while `params.yaml` says `golden: synthetic`, rows of this table with `golden: real`.
+
 ## Limits
 
 * {blank}: whom or what does the sample not stand for?

@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from mlgitops.generate.table import Table
 
 
-def write_dataset(folder: Path, table: Table, facts: Facts) -> None:
-    """Write the five files of a data-set folder."""
+def write_dataset(folder: Path, table: Table, facts: Facts, *, golden: str = "synthetic") -> None:
+    """Write the five files of a data-set folder.
+
+    ``golden``: synthetic or real, the rows by which a deployed model is recognised.
+    """
     texts = {
         "contract.yaml": render_contract(facts),
-        "params.yaml": render_params(facts),
+        "params.yaml": render_params(facts, golden=golden),
         "policy.yaml": render_policy(facts),
         "DATA_CARD.md": render_card(table, facts),
     }

@@ -39,6 +39,7 @@ train:
 evaluate:
   slices: {slices} # metrics are also written for each value of these columns
   cluster: null # rows with the same value here are not independent; null: all are
+  golden: {golden} # rows in reports/golden.json, which git keeps: synthetic, or real ones
 
 explain:
   repeats: 5 # permutations of each feature
@@ -74,8 +75,11 @@ _TREES = """\
 """
 
 
-def render_params(facts: Facts) -> str:
-    """Return the parameters; what the model is not to see stands there with its reason."""
+def render_params(facts: Facts, *, golden: str = "synthetic") -> str:
+    """Return the parameters; what the model is not to see stands there with its reason.
+
+    ``golden``: synthetic or real, the rows by which a deployed model is recognised.
+    """
     positive = None if facts.positive is None else facts.label(facts.positive)
     return _TEXT.format(
         task=facts.task,
@@ -88,6 +92,7 @@ def render_params(facts: Facts) -> str:
         left_out=_render_left_out(facts),
         dates=_render_dates(facts),
         train=_render_train(facts),
+        golden=golden,
         slices=flow(list(facts.slices)),
     )
 

@@ -115,12 +115,22 @@ def select_features(table: pd.DataFrame, model: Pipeline) -> pd.DataFrame:
 
     They are the model's own, not those of params.yaml: an older model may read others.
     """
-    return shape_features(table, *_read_columns(model))
+    return shape_features(table, *read_columns(model))
 
 
-def _read_columns(model: Pipeline) -> tuple[list[str], list[str]]:
+def read_columns(model: Pipeline) -> tuple[list[str], list[str]]:
+    """Return the numbers and the categories that a fitted model reads."""
     named = {name: list(columns) for name, _, columns in model["columns"].transformers_}
     return named.get("numeric", []), named.get("categorical", [])
+
+
+def find_shared_categories(model: Pipeline, name: str) -> list[str]:
+    """Find the categories of a column that enough rows share to have an indicator of their own."""
+    encoder = model["columns"].named_transformers_["categorical"][-1]
+    place = list(read_columns(model)[1]).index(name)
+    rare = encoder.infrequent_categories_[place]
+    hidden = {"(missing)", *(() if rare is None else rare)}
+    return [str(value) for value in encoder.categories_[place] if value not in hidden]
 
 
 def shape_features(table: pd.DataFrame, numeric: list[str], categorical: list[str]) -> pd.DataFrame:

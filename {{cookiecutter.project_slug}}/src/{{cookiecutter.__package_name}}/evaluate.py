@@ -9,7 +9,7 @@ from .contract import find_text_columns, read_columns
 from .curves import trace_curves
 from .documents import write_json
 from .errors import run_stage
-from .golden import make_golden
+from .golden import make_golden, make_rows, pick_rows
 from .metrics import measure, measure_slices
 from .params import read_params
 from .scoring import score_table
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def main() -> None:
     """Run the stage."""
     params = read_params(paths.PARAMS)
-    table = read_table(paths.TEST, find_text_columns(read_columns(paths.CONTRACT)))
+    columns = read_columns(paths.CONTRACT)
+    table = read_table(paths.TEST, find_text_columns(columns))
     model = read_model(paths.MODEL, read_trusted_types(paths.TRUSTED_TYPES))
     predictions = score_table(model, table, params)
     metrics = measure(predictions, params.task)
@@ -32,7 +33,9 @@ def main() -> None:
     write_table(measure_slices(predictions, params.task, params.evaluate.slices), paths.SLICES)
     for name, curve in trace_curves(predictions, params.task).items():
         write_table(curve, paths.PLOTS / f"{name}.csv")
-    write_json(make_golden(model, table), paths.GOLDEN)
+    real = params.evaluate.golden == "real"
+    rows = pick_rows(model, table) if real else make_rows(model, columns)
+    write_json(make_golden(model, rows), paths.GOLDEN)
     print("  ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
 
 

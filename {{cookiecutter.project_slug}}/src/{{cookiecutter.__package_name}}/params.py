@@ -68,6 +68,7 @@ class Evaluate(_Section, frozen=True):
 
     slices: list[str] = []
     cluster: str | None = None
+    golden: Literal["synthetic", "real"] = "synthetic"
 
 
 class Explain(_Section, frozen=True):
