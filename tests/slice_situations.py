@@ -128,7 +128,14 @@ def slice_situations() -> dict[str, Report]:
         min_rows=100,
         reason="head's predictions have no column `race`",
     )
+    recall = SliceRule(by=("carrier",), metric="recall", max_worsening=0.02, min_rows=100)
+    few = make_slices(recall, (("AA",), 1_436, 0.82, 0.83), (("F9",), 310, 1.0, 0.5))
+    thin = msgspec.structs.replace(
+        few.slices[1], interval=None, reason="it has only 2 positive rows; 5 are needed"
+    )
+    few = msgspec.structs.replace(few, slices=(few.slices[0], thin))
     return {
+        "slices_not_judged": judged((recall, few)),
         "slices_held": judged((_GAP, _HELD)),
         "slice_decides": judged((_GAP, _WIDER), (_SELECTED, _UNFAIR)),
         "slice_lost": judged((lost, _LOST)),

@@ -230,6 +230,8 @@ _JUDGED = """\
 * The values that a group has are the base's: a pull request does not choose the groups that it
   is judged by.
 * A group without a row that the metric needs (no positive row for `recall`) is shown, not judged.
+  So is one in which noise has no measure: one row, one cluster, fewer than 5 rows that count (10
+  that base predicts as positive for `precision`). With `inconclusive: fail` such a group fails.
   Precision and F1 of a group in which nothing is predicted positive are 0, as in scikit-learn.
 * A rule that cannot be evaluated (no predictions, a column gone, base's test rows missing at
   head, no group of `min_rows` rows) fails with its reason. It is never skipped.

@@ -137,3 +137,14 @@ def test_unequal_clusters_are_covered(kind: str) -> None:
             held[name] += low <= truth[name] <= high
     for name, count in held.items():
         assert count / runs > 0.95 - 3 * math.sqrt(0.95 * 0.05 / runs), name
+
+
+def test_one_large_cluster_has_few_degrees_of_freedom() -> None:
+    """Of 60 clusters that amount to one, Student's t has fewer than 3 degrees of freedom."""
+    sizes = [2_000, *[10] * 59]
+    clusters = np.repeat(np.arange(60), sizes)
+    rng = np.random.default_rng(3)
+    values = rng.standard_normal(len(clusters)) + rng.standard_normal(60)[clusters]
+    values -= values.mean()
+    plain = estimate((0.0, 0.1), values / len(values), method="paired t")
+    assert estimate_by_cluster(plain, values / len(values), clusters).freedom < 3

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit, logit
 
 from mlgitops.inference import compare_predictions, match_predictions
 from mlgitops.inference.compare import read_alone
-from mlgitops.inference.estimate import Undefined
+from mlgitops.inference.estimate import Estimate, Sides, Undefined
 from mlgitops.inference.evidence import Comparison
 from mlgitops.model import Rule
 from mlgitops.predictions import Predictions
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
     from unit.inference.conftest import MakeBinary, MakeSides
-
-    from mlgitops.inference.estimate import Estimate
 
 BINARY = (
     "accuracy", "average_precision", "balanced_accuracy", "brier", "cohen_kappa", "f1", "f1_macro",
@@ -54,9 +53,10 @@ def build(
 
 
 def estimate_all(base: Predictions, head: Predictions) -> dict[str, Estimate]:
-    """Return the estimate of each metric of two classes."""
+    """Return the estimate of each metric of two classes that these few rows can give."""
     comparison = Comparison(match_predictions(base, head))
-    return {name: comparison.estimate(name) for name in BINARY}
+    attempts = {name: comparison.attempt(name) for name in BINARY}
+    return {name: found for name, found in attempts.items() if isinstance(found, Estimate)}
 
 
 cases = st.tuples(st.integers(0, 2**32), st.integers(40, 120), st.sampled_from([5, 20, 10**6]))
@@ -372,3 +372,82 @@ def test_rows_left_out_are_told_with_every_metric(make_binary: MakeBinary) -> No
     for evidence in found.values():
         assert evidence.rows == 395
         assert "5 test rows found only at base are left out" in str(evidence.reason)
+
+
+@pytest.mark.parametrize(
+    ("metric", "text"),
+    [
+        ("precision", "a model says a class of only 12 rows; 20 or more are needed"),
+        ("mcc", "a model says a class of only 12 rows; 20 or more are needed"),
+        ("recall", None),
+        ("accuracy", None),
+    ],
+)
+def test_a_class_that_is_seldom_said_is_told(
+    make_sides: MakeSides, metric: str, text: str | None
+) -> None:
+    """Precision and MCC rest on the rows that a model says a class of; others do not."""
+    target = (np.arange(400) < 60).astype(int)
+    base = (np.arange(400) % 20 == 0).astype(int)
+    head = (np.arange(400) < 12).astype(int)
+    found = compare_predictions(*make_sides(target, base, head), metrics={metric: Rule()})[metric]
+    assert found.reason == text
+
+
+@pytest.mark.parametrize(
+    ("metric", "rare"),
+    [
+        *[(name, True) for name in ("mcc", "cohen_kappa", "f1_weighted", "brier", "log_loss")],
+        *[(name, False) for name in ("accuracy", "f1_micro", "recall_weighted")],
+    ],
+)
+def test_few_rows_of_a_class_are_told_where_they_count(metric: str, *, rare: bool) -> None:
+    """With 20 positive rows an interval that rests on them is rough, and a share of all is not."""
+    rng = np.random.default_rng(6)
+    target = np.arange(600) < 20
+    base, head = (
+        np.clip(0.3 + 0.4 * target + 0.2 * rng.standard_normal(600), 0.01, 0.99) for _ in range(2)
+    )
+    sides = build(target.astype(int), base, head)
+    found = compare_predictions(*sides, metrics={metric: Rule()})[metric]
+    assert ("a class has only 20 rows; 30 or more are needed" in (found.reason or "")) == rare
+
+
+def _rank(positives: int, misplaced: tuple[int, int]) -> tuple[Predictions, Predictions]:
+    """Rank 1,000 rows so that each side has this many positive rows below every other."""
+    target = np.arange(1_000) < positives
+    rng = np.random.default_rng(9)
+    sides = []
+    for count in misplaced:
+        score = 0.2 + 0.3 * rng.random(1_000) + 0.4 * target
+        score[:count] = 0.1
+        sides.append(score)
+    return build(target.astype(int), *sides)
+
+
+@pytest.mark.parametrize(("misplaced", "warned"), [((9, 9), False), ((9, 1), True), ((1, 9), True)])
+def test_the_better_ranking_is_the_one_that_warns(
+    misplaced: tuple[int, int], *, warned: bool
+) -> None:
+    """Where either side misplaces hardly a row, the next one could outweigh the rest."""
+    found = compare_predictions(*_rank(60, misplaced), metrics={"roc_auc": Rule()})["roc_auc"]
+    assert ("nearly all are ranked right" in (found.reason or "")) == warned
+
+
+def test_average_precision_stays_between_its_ends() -> None:
+    """Each side's interval is symmetric on the logit scale, and MOVER joins the two."""
+    sides = Sides(errors=(0.05, 0.02), correlation=0.3)
+    reach = sides.reach((0.5, 0.95), 2.0)
+    ends = [
+        [abs(expit(logit(value) + sign * 2 * error / (value * (1 - value))) - value)
+         for sign in (-1, 1)]
+        for value, error in ((0.5, 0.05), (0.95, 0.02))
+    ]  # fmt: skip
+    expected = [
+        np.sqrt(head**2 + base**2 - 2 * 0.3 * head * base)
+        for head, base in ((ends[1][0], ends[0][1]), (ends[1][1], ends[0][0]))
+    ]
+    assert reach == pytest.approx(expected, rel=1e-9)
+    estimated = Comparison(match_predictions(*_rank(60, (20, 4)))).estimate("average_precision")
+    low, high = estimated.interval(0.95)
+    assert high - estimated.delta != pytest.approx(estimated.delta - low, rel=1e-3)

@@ -479,3 +479,37 @@ def test_a_group_whose_value_is_endless_cannot_be_left_out(value: float) -> None
     assert "not" in (measure(pair, "mse", Statistic.MAXIMUM).reason or "")
     (failure,) = judge(pair, "mse")
     assert "cannot be judged: head" in failure
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "precision", "f1"])
+def test_one_row_more_is_added_where_rows_differ(metric: str) -> None:
+    """Five rows that all went wrong are one case of 32: in one group alone, not beyond noise."""
+    target = [1] * 60 + [0] * 60
+    head = [1] * 60 + [0] * 55 + [1] * 5
+    pair = make_noise(target, target, head, [0] * 120)
+    (found,) = measure(pair, metric).slices
+    assert found.interval is not None
+    error = abs(found.delta or 0.0) / math.sqrt(5 * 5 / 6)  # McNemar's, with a sixth row
+    reach = error * 1.96
+    assert found.interval.high - (found.delta or 0.0) >= 0.95 * reach
+
+
+def test_the_linearised_error_alone_does_not_make_a_loss() -> None:
+    """Of base's ten answers all are right, of head's three one: noise may do that."""
+    target, base = [1] * 10 + [0] * 90, [1] * 10 + [0] * 90
+    head = [1] + [0] * 97 + [1] * 2
+    (found,) = measure(make_noise(target, base, head, [0] * 100), "precision").slices
+    assert found.interval is not None
+    assert found.delta == pytest.approx(-2 / 3)
+    assert found.interval.low < -2 / 3
+    assert found.interval.high > 0
+
+
+def test_every_row_of_a_group_counts_for_its_accuracy() -> None:
+    """A group of three rows is compared where all of them count; its interval is wide."""
+    target = [1, 0, 1] + [0, 1] * 20
+    pair = make_noise(target, target, [1, 0, 0] + [0, 1] * 20, [0] * 3 + [1] * 40)
+    small = next(one for one in measure(pair, "accuracy").slices if one.rows == 3)
+    assert small.reason is None
+    assert small.interval is not None
+    assert small.interval.low < 0 < small.interval.high
