@@ -103,7 +103,7 @@ def test_main_takes_reviewed_and_judged_changes_only() -> None:
         "non_fast_forward": None,
         "pull_request": PULL_REQUEST,
         "required_status_checks": {
-            "strict_required_status_checks_policy": False,
+            "strict_required_status_checks_policy": True,
             "required_status_checks": checks,
         },
     }

@@ -272,6 +272,8 @@ def test_the_ruleset_asks_for_review_and_for_the_check_that_is_posted() -> None:
     assert found["pull_request"]["require_code_owner_review"]
     (check,) = found["required_status_checks"]["required_status_checks"]
     assert check["context"] == f"mlgitops / {DEFAULT_KEY}"
+    strict = "strict_required_status_checks_policy"  # judged by the policy that main has now
+    assert found["required_status_checks"][strict]
     readme = (PROJECT / "README.md").read_text("utf-8")
     assert "for rules in .github/rulesets/*.json; do" in readme
     assert '--method POST "repos/{owner}/{repo}/rulesets" --input "$rules"' in readme
