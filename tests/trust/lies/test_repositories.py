@@ -43,6 +43,12 @@ START: Files = {
 }
 
 
+def lock(text: str) -> str:
+    """Return the lock of a run that wrote ``text`` as its metrics."""
+    out = f"{{path: m.json, hash: md5, md5: {digest(text.encode())}, size: {len(text)}}}"
+    return f"schema: '2.0'\nstages:\n  ev: {{cmd: python ev.py, outs: [{out}]}}\n"
+
+
 def foreach(count: int, command: str = "python ev.py") -> str:
     """Return a pipeline of one stage for each of so many items."""
     items = ", ".join(f"i{at}" for at in range(count))
@@ -144,8 +150,13 @@ LIES: dict[str, tuple[Files, Files, str]] = {
         "is new, and base declares `m.json` and does not hold it: was its pipeline never run?",
     ),
     "the metrics were forgotten in one commit": (
-        {"m.json": None, "dvc.lock": "schema: '2.0'\nstages: {ev: {cmd: python ev.py}}\n"},
-        {"m.json": BAD},
+        {"m.json": None, "dvc.lock": lock(GOOD)},
+        {"m.json": BAD, "dvc.lock": lock(BAD)},
+        "base is not available: DVC keeps it, and neither cache nor storage has it",
+    ),
+    "the metrics were forgotten, and so was their run": (
+        {"m.json": None, "dvc.lock": "schema: '2.0'\nstages: {other: {cmd: x}}\n"},
+        {"m.json": BAD, "dvc.lock": lock(BAD)},
         "base declares `m.json` and does not hold it: what it lost is not known",
     ),
     "the stage writes a folder, and base has not got it": (
