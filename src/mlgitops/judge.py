@@ -40,7 +40,7 @@ from mlgitops.slices.judge import exceeds, judge_slices
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mlgitops.model import Policy, Report, Rule, SliceVerdict
+    from mlgitops.model import Interval, Policy, Report, Rule, SliceVerdict
 
 OTHER_ROWS = "was measured on other test data than at base"
 NO_METHOD = "is judged by its plain numbers: no method is known for its noise"
@@ -73,7 +73,7 @@ def find_kind(change: MetricChange, rule: Rule | None = None) -> Kind:
         return Kind.REMOVED
     if rule is None:
         return Kind.CHANGED if change.delta else Kind.UNCHANGED
-    interval = change.evidence.interval if change.evidence else None
+    interval = _read_interval(change)
     if interval is None:
         return _sign_kind(change, rule)
     from mlgitops.inference.decision import decide_kind
@@ -106,7 +106,7 @@ def find_doubt(change: MetricChange, rule: Rule) -> str | None:
     The end of a sentence about the metric. None when the loss is ruled out, and where there is
     no margin, nothing to compare or no interval.
     """
-    interval = change.evidence.interval if change.evidence else None
+    interval = _read_interval(change)
     margin = find_margin(rule, change.base) if change.base is not None else None
     if interval is None or margin is None or change.delta is None:
         return None
@@ -118,7 +118,21 @@ def find_doubt(change: MetricChange, rule: Rule) -> str | None:
     if reaches_beyond(interval, greater_is_better=rule.greater_is_better, margin=margin):
         return f"{text}: noise hides it"
     ground = change.evidence.reason if change.evidence else None
-    return f"{text}: the interval is rough ({ground or interval.method})"[:_MAX_TEXT]
+    few = f"{change.evidence.rows:,} test rows" if change.evidence else interval.method
+    return f"{text}: the interval is rough ({ground or few})"[:_MAX_TEXT]
+
+
+def _read_interval(change: MetricChange) -> Interval | None:
+    """Return the interval of a change; one of few rows is rough, whatever its method is called."""
+    evidence = change.evidence
+    if evidence is None or evidence.interval is None:
+        return None
+    from mlgitops.inference.decision import FEWEST_ROWS, ROUGH, is_identical, is_rough
+
+    interval = evidence.interval
+    if evidence.rows >= FEWEST_ROWS or is_identical(interval) or is_rough(interval):
+        return interval
+    return msgspec.structs.replace(interval, method=f"{interval.method[:150]}{ROUGH}")
 
 
 def is_untouched(report: Report) -> bool:
