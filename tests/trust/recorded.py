@@ -60,11 +60,13 @@ FILES = {
 }
 
 
-def write_results(trees: int, score: float, size: int = 2_000_000) -> dict[str, str]:
-    """Return what a run writes for git: the metrics, and the lock that fits them."""
+def write_results(
+    trees: int, score: float, size: int = 2_000_000, *, page_name: str = "page.md"
+) -> dict[str, str]:
+    """Return what a run writes for git: the metrics, a page, and the lock that fits them."""
     metrics = json.dumps({"score": score, "loss": 0.5}) + "\n"
     page = "fine\n"
-    listing = json.dumps([{"md5": _md5(page), "relpath": "page.md"}])
+    listing = json.dumps([{"md5": _md5(page), "relpath": page_name}])
     lock = f"""\
 schema: '2.0'
 stages:
@@ -80,7 +82,7 @@ stages:
     - {{path: model.bin, hash: md5, md5: "{"0" * 32}", size: {size}}}
     - {{path: reports, hash: md5, md5: "{_md5(listing)}.dir", size: {len(page)}, nfiles: 1}}
 """
-    written = {"metrics.json": metrics, "reports/page.md": page, "dvc.lock": lock}
+    written = {"metrics.json": metrics, f"reports/{page_name}": page, "dvc.lock": lock}
     return {PREFIX + name: text for name, text in written.items()}
 
 

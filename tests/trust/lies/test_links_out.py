@@ -12,6 +12,7 @@ from integration.setup_project import commit, git, make_origin, make_project, qu
 from trust.lie import check_lie
 
 from mlgitops.cli import run
+from mlgitops.deployment.processes import find_free_port
 from mlgitops.storage import prepare_storage, publish_objects
 from mlgitops.training import run_pipeline
 
@@ -197,5 +198,6 @@ def test_a_link_in_the_place_of_the_model_is_refused(
         (project / name).symlink_to("../src/demo/serve.py")
     git(project, "add", "--all", "--force")
     commit(project, "Link")
-    words = ("deploy", "staging", "--directory", str(project))
+    port = f"--port={find_free_port()}"
+    words = ("deploy", "staging", port, "--directory", str(project))
     refusal.check(*words, payload=f"{name} deployed", reason=f"{name}: {LINK}")

@@ -158,7 +158,8 @@ def test_results_of_several_projects_are_results(
 ) -> None:
     """Another project's metrics and lock, and a page that a run no longer writes, are allowed."""
     changes = {"models/b/metrics.json": '{"other": 0.5}', "models/b/dvc.lock": "stages: {}\n"}
-    recorded.record({**_RESULTS, **changes})
+    renamed = write_results(60, 0.625, page_name="another.md")
+    recorded.record({**renamed, **changes})
     git(recorded.root, "rm", "--quiet", f"{PREFIX}reports/page.md")
     git(recorded.root, "commit", "--quiet", "--amend", "--no-edit")
     tip = git(recorded.root, "rev-parse", "HEAD")
