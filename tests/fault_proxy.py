@@ -55,7 +55,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(status, {}, b"")
             return
         headers = {k: v for k, v in self.headers.items() if k.lower() not in _OWN}
-        link = http.client.HTTPConnection("127.0.0.1", self.server.upstream, timeout=60)
+        link = http.client.HTTPConnection("127.0.0.1", self.server.upstream, timeout=600)
         link.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             link.putheader(name, value)

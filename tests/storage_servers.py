@@ -30,7 +30,7 @@ AZURE_ACCOUNT = "devstoreaccount1"
 AZURE_KEY = (
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 )
-_PATIENCE = 30.0  # seconds
+_PATIENCE = 600.0  # seconds, however slow the machine
 
 
 class Server(Struct, frozen=True, kw_only=True):

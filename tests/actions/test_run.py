@@ -79,6 +79,8 @@ def test_an_action_runs_this_checkouts_helper_whatever_the_workspace_holds(
         "BASH_ENV": str(workspace / "env.sh"),
         "MLGITOPS_ENVIRONMENTS": str(shared_store()),
         "GITHUB_WORKSPACE": str(workspace),
+        # Where a machine's own network has an authority of its own, no package comes without.
+        **{name: os.environ[name] for name in ("SSL_CERT_FILE", "PIP_CERT") if name in os.environ},
     }
     done = subprocess.run(
         [sys.executable, "-I", SCRIPT, "--version"],

@@ -149,7 +149,7 @@ def predict(port: int) -> float:
     body: dict[str, Any] = {
         "inputs": [{"name": "x", "shape": [1], "datatype": "FP64", "data": [1.0]}]
     }
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
     try:
         connection.request("POST", "/v2/models/demo/infer", body=json.dumps(body))
         response = connection.getresponse()

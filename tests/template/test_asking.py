@@ -30,7 +30,7 @@ def talk(typed: bytes, *words: str, home: Path, cwd: Path) -> tuple[int, str]:
                 screen += chunk
         except OSError:  # Linux ends a terminal whose program has gone this way
             pass
-        code = process.wait(timeout=60)
+        code = process.wait()
     os.close(ours)
     return code, screen.decode()
 

@@ -86,7 +86,7 @@ def run_server(environment: Path, project: Path, *options: str) -> Iterator[Serv
         yield Server(process=process, port=port)
     finally:
         process.terminate()
-        assert process.wait(timeout=60) == 0
+        assert process.wait() == 0
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +103,8 @@ def port(server: Server) -> int:
 
 
 def wait_until_ready(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    """Return when the server answers; fail with its log when it ends or takes too long."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and server.poll() is None:
+    """Return when the server answers; fail with its log when it ends."""
+    while server.poll() is None:
         try:
             with closing(connect(port)) as connection:
                 if send(connection, "GET", "/v2/health/ready")[0] == 200:
@@ -117,7 +116,7 @@ def wait_until_ready(server: subprocess.Popen[bytes], port: int, log: Path) -> N
 
 def connect(port: int) -> http.client.HTTPConnection:
     """Return a connection that is kept open between requests."""
-    return http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=600)
 
 
 def send(

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from mlgitops.console import Console
 
 READY_SECONDS = 90.0
-_ROUTER_SECONDS = 10.0
+_ROUTER_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
