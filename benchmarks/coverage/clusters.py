@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mlgitops.inference.matching import Pair
 
 COUNTS = (20, 60, 200)
-RUNS = 500
+RUNS = 250
 CONFIDENCE = 0.95
 #: Kind of sizes → rows of so many clusters; about ten rows each.
 SIZES: dict[str, Callable[[int, np.random.Generator], NDArray[np.intp]]] = {

@@ -12,7 +12,7 @@ from benchmarks.simulation import Binary
 from mlgitops.inference.estimate import Undefined
 from mlgitops.inference.evidence import Comparison
 
-RUNS = 600
+RUNS = 400
 CONFIDENCE = 0.95
 METRICS = ("roc_auc", "average_precision", "brier", "log_loss", "mcc", "cohen_kappa", "accuracy",
            "balanced_accuracy", "f1", "f1_macro", "f1_weighted", "precision", "recall")  # fmt: skip
