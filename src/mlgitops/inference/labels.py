@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlgitops.inference.cells import align_columns
 from mlgitops.inference.estimate import Undefined
 
 if TYPE_CHECKING:
@@ -49,11 +50,7 @@ def name_label(label: object) -> str:
 
 def code_labels(target: Column, base: Column, head: Column) -> Coded:
     """Code the classes of target and predictions. Raises Undefined when these are no classes."""
-    columns = [target, base, head]
-    if any(column.dtype.kind == "S" for column in columns):
-        columns = [
-            column if column.dtype.kind == "S" else column.astype("S24") for column in columns
-        ]
+    columns = align_columns((target, base, head))
     for column, what in zip(columns, ("target", "base's prediction", "head's prediction"),
                             strict=True):  # fmt: skip
         if column.dtype.kind == "f" and not np.isfinite(column).all():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlgitops.inference.cells import align_columns
 from mlgitops.inference.estimate import Undefined
 from mlgitops.inference.labels import code_labels
 from mlgitops.inference.ranking import rank_scores
@@ -129,9 +130,9 @@ def _tell(
 
 def _as_keys(base: Column, head: Column) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return whole numbers that are equal exactly where the ids are."""
-    if base.dtype.kind in "iu" and head.dtype.kind in "iu":
+    if _is_whole(base) and _is_whole(head):
         return base.astype(np.int64), head.astype(np.int64)
-    base, head = _as_bytes(base), _as_bytes(head)
+    base, head = _as_texts(base, head)
     width = -(-max(base.itemsize, head.itemsize) // _WORD) * _WORD
     base_words, head_words = _split_words(base, width), _split_words(head, width)
     same = np.array_equal(base_words, head_words)
@@ -144,9 +145,20 @@ def _as_keys(base: Column, head: Column) -> tuple[NDArray[np.int64], NDArray[np.
     return codes[: len(base)], codes[len(codes) - len(head) :]
 
 
-def _as_bytes(column: Column) -> Column:
-    """Return texts as they are, numbers as text."""
-    return column if column.dtype.kind == "S" else column.astype("S24")
+def _is_whole(ids: Column) -> bool:
+    """Tell whether ids are whole numbers that are kept apart in 64 bits."""
+    return ids.dtype.kind == "i" or (
+        ids.dtype.kind == "u" and bool(ids.size == 0 or ids.max() <= np.iinfo(np.int64).max)
+    )
+
+
+def _as_texts(base: Column, head: Column) -> tuple[Column, Column]:
+    """Return ids as texts that are equal where the ids are."""
+    one, other = align_columns((base, head))
+    return tuple(
+        column if column.dtype.kind == "S" else align_columns((column, np.array([b""])))[0]
+        for column in (one, other)
+    )  # type: ignore[return-value]
 
 
 def hash_texts(texts: Column) -> NDArray[np.int64]:
@@ -240,8 +252,7 @@ def _take(rows: Rows | slice, selection: NDArray[np.intp] | NDArray[np.bool_]) -
 
 def _equal(one: Column, other: Column) -> NDArray[np.bool_]:
     """Compare targets; NaN equals NaN here, so that it is told as what it is."""
-    if (one.dtype.kind == "S") != (other.dtype.kind == "S"):
-        one, other = _as_bytes(one), _as_bytes(other)
+    one, other = align_columns((one, other))
     same = np.asarray(one == other, dtype=bool)
     if one.dtype.kind == "f" and other.dtype.kind == "f":
         same |= np.isnan(one) & np.isnan(other)

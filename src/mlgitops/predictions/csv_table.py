@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mlgitops.errors import MlgitopsError
+from mlgitops.predictions.cells import has_odd_numbers, is_padded, restore_numbers
 from mlgitops.predictions.checks import (
     FORMAT,
     MAX_EXPANDED,
@@ -43,14 +44,21 @@ def read_csv(source: Path | bytes, stream: BinaryIO, where: str) -> dict[str, Co
     try:
         sample = text.read(_SAMPLE)
         names = _parse_header(sample, where)
-        kinds = _guess_kinds(sample, names, where)
+        kinds, numbers = _guess_kinds(sample, names, where), None
         for attempt in range(2 * _PATIENCE):
             text.seek(0)
             _check_expansion(stream, kinds, where)
             table, wider = _load(_loadable(source) or text, kinds, names, where)
             if table is not None and wider == kinds:
                 check_rows(len(table), where)
-                return {name: _copy_column(table, index) for index, name in enumerate(names)}
+                if numbers is None and has_odd_numbers(stream):
+                    numbers = {at: kinds[at] for at in _list_numbers(kinds, names)}
+                    wider = [_WIDEST if at in numbers else kind for at, kind in enumerate(kinds)]
+                if wider == kinds:
+                    columns = [_copy_column(table, at) for at in range(len(names))]
+                    for at, kind in (numbers or {}).items():
+                        columns[at] = restore_numbers(columns[at], kind)
+                    return dict(zip(names, columns, strict=True))
             kinds = wider if attempt < _PATIENCE else _widen_all(wider, names)
     finally:
         text.detach()
@@ -145,13 +153,24 @@ def _guess_kinds(sample: str, names: list[str], where: str) -> list[str]:
         width = 8 * (1 + max(map(len, texts), default=0) // 8)
         if width > MAX_TEXT + 8:
             raise _too_long(name, where)
-        if texts and all(re.fullmatch(r"-?\d{1,18}", text) for text in texts):
+        if texts and all(re.fullmatch(r"0|-?[1-9][0-9]{0,17}", text) for text in texts):
             kinds.append("i8")
-        elif name != "id" and texts and all(is_number(text.encode()) for text in texts):
+        elif name != "id" and texts and all(_is_float(text, name) for text in texts):
             kinds.append("f8")
         else:
             kinds.append(f"S{width}")
     return kinds
+
+
+def _is_float(text: str, name: str) -> bool:
+    return is_number(text.encode()) and (_is_score(name) or not is_padded(text.encode()))
+
+
+def _list_numbers(kinds: list[str], names: list[str]) -> list[int]:
+    """List the columns that were read as numbers and may hold texts that only look like them."""
+    return [
+        at for at, kind in enumerate(kinds) if not kind.startswith("S") and not _is_score(names[at])
+    ]
 
 
 def _widen(kinds: list[str], names: list[str], message: str, where: str) -> list[str]:
