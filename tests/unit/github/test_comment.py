@@ -142,6 +142,21 @@ def test_the_older_of_two_creating_runs_leaves_the_newer_report() -> None:
     assert [one.body for one in own_comments(forge)] == [make_body(9)]
 
 
+def test_a_text_that_changed_between_the_list_and_the_write_is_left_alone() -> None:
+    """A newer run wrote after we looked: we look again, and leave its report."""
+    forge = make_forge()
+    forge.state.comments.append(Comment(900, 1, BOT, make_body(1)))
+
+    def overtake(method: str, path: str) -> None:
+        if method == "GET" and path.endswith("/comments/900"):
+            forge.state.comments[0].body = make_body(9)
+
+    forge.fault = overtake
+    with connect(forge) as client:
+        assert make_poster(client).post(make_body(2)).outcome is Outcome.SUPERSEDED
+    assert [comment.body for comment in own_comments(forge)] == [make_body(9)]
+
+
 def test_a_comment_deleted_meanwhile_is_created_again() -> None:
     """A 404 while updating means that somebody deleted it: the report is not lost."""
     forge = make_forge()
