@@ -56,7 +56,7 @@ def _has_padded(text: bytes) -> bool:
     zeros = np.flatnonzero(pairs) + 1
     begins = np.zeros(256, dtype=bool)
     begins[list(_SEPARATORS)] = True
-    signed = zeros[data[zeros - 1] == ord("-")]
+    signed = zeros[(data[zeros - 1] == ord("-")) & (zeros > 1)]
     return bool(begins[data[zeros - 1]].any() or begins[data[signed - 2]].any())
 
 
