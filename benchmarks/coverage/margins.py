@@ -47,7 +47,7 @@ PROMISED = (1 - CONFIDENCE) / 2
 SIZES = (200, 1_000, 10_000, 100_000)
 FEW_SIZES = (150, 1_000, 20_000)
 #: Rows on which head is wrong and base right, as many as are expected.
-FEW = (2.0, 3.5, 6.0, 12.0, 25.0)
+FEW = (3.5, 6.0, 12.0, 25.0)
 _CHUNK_ROWS = 2_000_000  # that one task draws
 _TINY = 1e-9  # below, the rows that differ do not move the metric
 _MANY_ROWS = 10_000  # beyond, a run costs more and fewer are done
@@ -138,7 +138,7 @@ def list_tasks(share: float) -> list[Task]:
         ("everywhere", EVERYWHERE, SIZES), ("few", ON_FEW_ROWS, FEW_SIZES)
     ):  # fmt: skip
         for rows in sorted(sizes, reverse=True):
-            runs = scale_runs(400 if rows > _MANY_ROWS else 1_000, share)
+            runs = scale_runs(200 if rows > _MANY_ROWS else 800, share)
             each = max(1, min(runs, _CHUNK_ROWS // rows))
             for index in range(len(sources)):
                 tasks += [

@@ -182,7 +182,7 @@ MOST = PROMISED + 4 * math.sqrt(PROMISED * (1 - PROMISED) / RUNS)
 @pytest.mark.parametrize(
     ("part", "index", "rows"),
     [
-        *(("few", index, rows) for index in range(15) for rows in (150, 600)),
+        *(("few", index, rows) for index in range(12) for rows in (150, 600)),
         *(("everywhere", index, 400) for index in range(4)),
     ],
 )
