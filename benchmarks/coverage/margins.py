@@ -219,7 +219,8 @@ def render(tasks: list[Task], results: list[dict[str, Tally]]) -> str:
 _SHARED = (
     " In percent of runs: passes `inconclusive: fail`; is called *equivalent*; passes"
     " `inconclusive: pass` in plain green; passes it at all. At most 2.5 % is promised of the first"
-    " three. The largest of all metrics, and which it is."
+    " three. The largest of all metrics, and which it is: of several rates near 2.5 % the largest"
+    " lies above by chance, by two or three of the Monte Carlo errors in the last column."
 )
 _EVERYWHERE = "Head is a little worse than base on all rows, by the margin." + _SHARED
 _FEW = (
