@@ -258,6 +258,10 @@ LIES: dict[str, tuple[Edit, str]] = {
         hide_stage,
         "Stage `evaluate` could not be read, for its definition names the unknown `${nothing",
     ),
+    "a stage left out of the lock": (
+        change_lock(lambda stages: stages.pop("evaluate")),
+        "Stage `evaluate` is not in dvc.lock, so it was not run",
+    ),
     "the parameters left out of the lock": (
         change_lock(lambda stages: stages["evaluate"].pop("params")),
         f"{_RAN} without parameter `train`, parameter `layers.0.units`, parameter `rate` and",

@@ -18,7 +18,7 @@ from mlgitops.predictions import Predictions, read_predictions
 from mlgitops.predictions.cells import has_odd_numbers
 
 CELLS = [b"7", b"7.0", b"07", b"007", b"-7", b"-07", b"+7", b"0", b"00", b"10", b"1", b"01", b"x",
-         b"7.00", b"v1.0", b"1.0", b"0.0", b"-1.0", b"a.0"]  # fmt: skip
+         b"7.00", b"v1.0", b"v1", b"1.0", b"0.0", b"-1.0", b"a.0"]  # fmt: skip
 _CELLS = st.sampled_from(CELLS)
 
 
@@ -127,6 +127,11 @@ def test_parquet_and_csv_agree() -> None:
         pair = match_predictions(read_predictions(sink.getvalue()), read_predictions(text))
         assert (pair.rows, pair.notices) == (3, ())
         assert pair.coded.base.tolist() == pair.coded.head.tolist() == [1, 1, 0]
+
+
+def test_what_ends_in_dot_zero_is_no_number_for_it() -> None:
+    """Only a whole number loses its `.0`: versions and names are texts."""
+    assert match_predictions(read([b"v1.0", b"a.0"]), read([b"v1", b"a"])).rows == 0
 
 
 def test_numbers_that_64_bits_cannot_hold_stay_apart() -> None:
