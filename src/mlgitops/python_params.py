@@ -25,7 +25,7 @@ def parse_python(data: bytes, where: str) -> dict[str, Value]:
 
     Raises :class:`MlgitopsError` when it is not Python.
 
-    >>> parse_python(b"depth = 3\\nclass Net:\\n  rates: list = [1, 2]\\nx = f()", "params.py")
+    >>> parse_python(b"depth = 3\nclass Net:\n  rates: list = [1, 2]\nx = f()", "params.py")
     {'depth': 3, 'Net': {'rates': [1, 2]}}
     """
     text = decode_text(data, where, limit=_MAX_BYTES)
