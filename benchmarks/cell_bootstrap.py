@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlgitops.inference.counts import METRICS, Cells, Sums, sum_classes
+from mlgitops.statistics.counts import METRICS, Cells, Sums, sum_classes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlgitops.inference import compare_predictions, match_predictions
 from mlgitops.model import Rule
-from mlgitops.predictions import read_predictions
+from mlgitops.statistics import compare_predictions, match_predictions
+from mlgitops.tables.predictions import read_predictions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mlgitops.inference.matching import Pair
+    from mlgitops.statistics.matching import Pair
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 GROUPS = {
@@ -114,7 +114,7 @@ def compare_with_scipy(rows: int) -> list[tuple[str, float, float]]:
     from scipy import stats
     from sklearn.metrics import roc_auc_score
 
-    from mlgitops.predictions import Predictions
+    from mlgitops.tables.predictions import Predictions
 
     rng = np.random.default_rng(1)
     target = (rng.random(rows) < _PREVALENCE).astype(np.int8)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from mlgitops.inference.matching import Pair
+from mlgitops.statistics.matching import Pair
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mlgitops.inference.matching import Pair
+    from mlgitops.statistics.matching import Pair
 
     Floats = NDArray[np.float64]
 

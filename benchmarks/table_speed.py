@@ -24,7 +24,7 @@ LARGE, SMALL = 1_000_000, 30_000
 _OURS = """
 import sys, time
 from pathlib import Path
-from mlgitops.tables.diff import diff_tables
+from mlgitops.comparison.tables.diff import diff_tables
 from mlgitops.tables.table import read_table
 start = time.process_time()
 base, head = (read_table(Path(path)) for path in sys.argv[1:])

@@ -58,7 +58,7 @@ _READ = """\
 import sys, time
 from pathlib import Path
 import numpy
-from mlgitops.predictions import read_predictions
+from mlgitops.tables.predictions import read_predictions
 start = time.process_time()
 for path in sys.argv[1:]:
     read_predictions(Path(path), where=path)

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from mlgitops.cli import VERBS, build_parser
-from mlgitops.policy_reference import encode_policy_schema, render_policy_page
+from mlgitops.judgement.policy_reference import encode_policy_schema, render_policy_page
 
 FOLDER = Path(__file__).parents[1] / "docs/reference"
 HEAD = """# Commands

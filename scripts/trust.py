@@ -65,7 +65,7 @@ FIGURES = (
     Figure(
         ".dvc/config: settings of DVC refused, forms, moves",
         100,
-        ("tests/unit/storage/test_configuration.py",),
+        ("tests/unit/dvc/test_configuration.py",),
     ),
     Figure(
         "zizmor (auditor): files of ours, every rendered combination",

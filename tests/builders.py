@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
-from mlgitops.config import parse_policy
-from mlgitops.judge import judge_report
+from mlgitops.judgement.judge import judge_report
+from mlgitops.judgement.policy import parse_policy
 from mlgitops.model import (
     Evidence,
     Interval,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlgitops.charts.draw import draw_charts
-from mlgitops.inference.matching import Pair
+from mlgitops.comparison.charts.draw import draw_charts
 from mlgitops.model import Chart, ChartKind, Series
+from mlgitops.statistics.matching import Pair
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,8 +6,10 @@ import msgspec
 from builders import make_change, make_report, steady_changes
 from slice_situations import slice_situations
 
-from mlgitops.absence import Absences
-from mlgitops.comparison import NO_POLICY
+from mlgitops.comparison.revisions import NO_POLICY
+from mlgitops.comparison.stale import Staleness
+from mlgitops.dvc.pipeline import Pipeline
+from mlgitops.judgement.absence import Absences
 from mlgitops.model import (
     ColumnChange,
     DataChange,
@@ -25,8 +27,6 @@ from mlgitops.model import (
     TableChange,
     TestData,
 )
-from mlgitops.pipeline import Pipeline
-from mlgitops.staleness import Staleness
 
 LINKS = Links(
     run_url="https://github.com/octo-org/flights/actions/runs/42/attempts/1",

@@ -10,15 +10,15 @@ import numpy as np
 
 from benchmarks.coverage.design import Design, render_section, scale_runs
 from benchmarks.simulation import Binary
-from mlgitops.inference.estimate import Undefined
-from mlgitops.inference.evidence import Comparison
+from mlgitops.statistics.estimate import Undefined
+from mlgitops.statistics.evidence import Comparison
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
-    from mlgitops.inference.matching import Pair
+    from mlgitops.statistics.matching import Pair
 
 COUNTS = (20, 60, 200)
 RUNS = 250

@@ -16,15 +16,15 @@ from benchmarks.cell_bootstrap import bootstrap_interval
 from benchmarks.coverage.design import Design, scale_runs
 from benchmarks.coverage.intervals_table import render_table
 from benchmarks.simulation import Binary, Multiclass, Regression, Scenario
-from mlgitops.inference.counts import count_cells
-from mlgitops.inference.decision import holm_confidence
-from mlgitops.inference.estimate import Estimate, Undefined
-from mlgitops.inference.evidence import Comparison
+from mlgitops.statistics.counts import count_cells
+from mlgitops.statistics.estimate import Estimate, Undefined
+from mlgitops.statistics.evidence import Comparison
+from mlgitops.statistics.intervals import holm_confidence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlgitops.inference.matching import Pair
+    from mlgitops.statistics.matching import Pair
 
 SIZES = (200, 500, 1_000, 5_000, 20_000)
 CONFIDENCE = 0.95

@@ -17,10 +17,7 @@ import numpy as np
 from benchmarks.coverage.design import Design, monte_carlo_error, render_section, scale_runs
 from benchmarks.simulation import Binary, Multiclass, Regression
 from benchmarks.spoiled import SpoiledBinary, SpoiledRegression
-from mlgitops.inference.compare import estimate_metrics, read_together
-from mlgitops.inference.decision import is_rough
-from mlgitops.inference.estimate import Estimate
-from mlgitops.judge import judge_report
+from mlgitops.judgement.judge import judge_report
 from mlgitops.model import (
     Evidence,
     Kind,
@@ -36,11 +33,14 @@ from mlgitops.model import (
     TestData,
     Verdict,
 )
+from mlgitops.statistics.compare import estimate_metrics, read_together
+from mlgitops.statistics.estimate import Estimate
+from mlgitops.statistics.intervals import is_rough
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlgitops.inference.matching import Pair
+    from mlgitops.statistics.matching import Pair
 
 CONFIDENCE = 0.95
 PROMISED = (1 - CONFIDENCE) / 2

@@ -10,14 +10,14 @@ import numpy as np
 
 from benchmarks.coverage.design import Design, render_section, scale_runs
 from benchmarks.simulation import make_pair
-from mlgitops.inference.slices import measure_slices
+from mlgitops.judgement.slices import judge_slices, lacks_interval
 from mlgitops.model import OnInconclusive, SliceRule, Verdict
-from mlgitops.slices.judge import judge_slices, lacks_interval
+from mlgitops.statistics.slices import measure_slices
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mlgitops.inference.matching import Pair
+    from mlgitops.statistics.matching import Pair
 
     Floats = NDArray[np.float64]
 

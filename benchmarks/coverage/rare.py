@@ -9,8 +9,8 @@ import numpy as np
 
 from benchmarks.coverage.design import Design, render_section, scale_runs
 from benchmarks.simulation import Binary
-from mlgitops.inference.estimate import Undefined
-from mlgitops.inference.evidence import Comparison
+from mlgitops.statistics.estimate import Undefined
+from mlgitops.statistics.evidence import Comparison
 
 RUNS = 400
 CONFIDENCE = 0.95

@@ -8,8 +8,8 @@ import pytest
 from dvc_project import DvcProject
 from integration.compared import Outcome
 
-from mlgitops import comparison
 from mlgitops.cli import run
+from mlgitops.comparison import revisions as comparison
 from mlgitops.model import Policy
 from mlgitops.verification.consistency import find_contradictions
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from integration.setup_project import commit, git, make_project, quiet
 
+from mlgitops.project.toolkit import toolkit_root
+from mlgitops.project.training import run_pipeline
 from mlgitops.storage import publish_objects
-from mlgitops.toolkit import toolkit_root
-from mlgitops.training import run_pipeline
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ import pytest
 from integration.setup_project import commit, git, quiet
 
 from mlgitops.cli import run
-from mlgitops.training import run_pipeline
+from mlgitops.project.training import run_pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,7 @@ from dvc_project import DvcProject
 from integration.compared import kinds
 
 from mlgitops.commands.compare import find_announced
-from mlgitops.report import parse_report
+from mlgitops.model.wire import parse_report
 
 if TYPE_CHECKING:
     from pathlib import Path

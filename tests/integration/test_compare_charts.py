@@ -12,7 +12,7 @@ from dvc_project import DVC_YAML, DvcProject, make_predictions
 from mlgitops.cli import run
 from mlgitops.commands.compare import find_links
 from mlgitops.model import Links
-from mlgitops.report import parse_report
+from mlgitops.model.wire import parse_report
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from builders import GitRepository
 
+from mlgitops.comparison.diff import diff_metrics
+from mlgitops.comparison.sides import SideFiles, read_sides
 from mlgitops.console import Console
-from mlgitops.diff import diff_metrics
-from mlgitops.git import Folder, Repository
-from mlgitops.sides import SideFiles, read_sides
+from mlgitops.git.repository import Folder, Repository
 
 #: (base, head) of one file each: from public histories and from the corners of the format.
 PAIRS: list[tuple[dict[str, Any], dict[str, Any]]] = [

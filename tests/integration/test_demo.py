@@ -10,12 +10,12 @@ from integration.setup_project import git, make_project, quiet
 from mini_project import shared_store
 
 from mlgitops.cli import run
-from mlgitops.demonstration.stage import claim_folder, edit_params
-from mlgitops.demonstration.story import BAD, GOOD, Change, check_restored, check_verdict
-from mlgitops.deployment import read_status
-from mlgitops.deployment.release import hash_sha256
-from mlgitops.deployment.state import Place
+from mlgitops.delivery import read_status
+from mlgitops.delivery.release import hash_sha256
+from mlgitops.delivery.state import Place
 from mlgitops.errors import MlgitopsError
+from mlgitops.rehearsal.demonstration.stage import claim_folder, edit_params
+from mlgitops.rehearsal.demonstration.story import BAD, GOOD, Change, check_restored, check_verdict
 
 
 @pytest.mark.slow

@@ -28,15 +28,15 @@ from listeners import list_listeners, write_hex
 from mini_project import shared_store
 
 from mlgitops.cli import run
-from mlgitops.deployment import (
+from mlgitops.delivery import (
     CheckFailedError,
     deploy_environment,
     read_status,
     stop_environment,
 )
-from mlgitops.deployment.golden import find_difference, read_golden
-from mlgitops.deployment.processes import find_free_port, is_running
-from mlgitops.deployment.state import Place
+from mlgitops.delivery.golden import find_difference, read_golden
+from mlgitops.delivery.processes import find_free_port, is_running
+from mlgitops.delivery.state import Place
 from mlgitops.errors import MlgitopsError
 from mlgitops.storage import prepare_storage
 

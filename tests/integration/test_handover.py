@@ -14,9 +14,9 @@ from integration.handover_scene import Scene
 from integration.setup_project import clone, commit, git, quiet
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.handover import Taken, take_handover
+from mlgitops.project.training import run_pipeline
 from mlgitops.storage import prepare_storage
-from mlgitops.training import run_pipeline
+from mlgitops.storage.handover import Taken, take_handover
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,8 +18,8 @@ from storage_servers import Server, start
 
 from mlgitops.cli import run
 from mlgitops.errors import MlgitopsError
+from mlgitops.project.training import run_pipeline
 from mlgitops.storage import prepare_storage
-from mlgitops.training import run_pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

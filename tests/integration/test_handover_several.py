@@ -10,9 +10,9 @@ import pytest
 from integration.setup_project import clone, commit, git, make_origin, make_project, quiet
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.handover import Taken, export_handover, take_handover
+from mlgitops.project.training import run_pipeline
 from mlgitops.storage import prepare_storage, publish_objects
-from mlgitops.training import run_pipeline
+from mlgitops.storage.handover import Taken, export_handover, take_handover
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from mlgitops.config import parse_policy
-from mlgitops.judge import judge_report
+from mlgitops.judgement.judge import judge_report
+from mlgitops.judgement.policy import parse_policy
 from mlgitops.model import MAX_SLICES, ParamChange
-from mlgitops.report import fit_report, parse_report
+from mlgitops.model.wire import fit_report, parse_report
 
 if TYPE_CHECKING:
     from dvc_project import DvcProject

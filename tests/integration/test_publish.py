@@ -13,12 +13,12 @@ import pytest
 from integration.setup_project import clone, commit, git, make_origin, make_project, quiet, shown
 
 from mlgitops.cli import run
+from mlgitops.dvc.stored import hash_file, locate, read_objects
 from mlgitops.errors import MlgitopsError
-from mlgitops.git import Folder, Repository
+from mlgitops.git.repository import Folder, Repository
+from mlgitops.project.training import run_pipeline
+from mlgitops.project.validation import validate_project
 from mlgitops.storage import prepare_storage, publish, publish_objects
-from mlgitops.storage.objects import hash_file, locate, read_objects
-from mlgitops.training import run_pipeline
-from mlgitops.validation import validate_project
 
 
 def trained(project: Path) -> Path:

@@ -17,14 +17,14 @@ import pytest
 from builders import GitRepository
 
 from mlgitops.cli import run
+from mlgitops.comparison.rescoring.plan import plan_rescoring
+from mlgitops.comparison.rescoring.run import run_plan
+from mlgitops.comparison.sides import SideFiles, read_sides
 from mlgitops.console import Console
 from mlgitops.errors import MlgitopsError
-from mlgitops.git import Folder, Repository
+from mlgitops.git.repository import Folder, Repository
 from mlgitops.model import Files
-from mlgitops.report import parse_report
-from mlgitops.rescoring.plan import plan_rescoring
-from mlgitops.rescoring.run import run_plan
-from mlgitops.sides import SideFiles, read_sides
+from mlgitops.model.wire import parse_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,8 +15,8 @@ from integration.setup_project import clone, commit, git, make_origin, make_proj
 from mlgitops.cli import run
 from mlgitops.environments import FOLDERS, ensure_environment, find_python
 from mlgitops.errors import MlgitopsError
+from mlgitops.project.toolkit import toolkit_root
 from mlgitops.storage import prepare_storage, read_remote
-from mlgitops.toolkit import toolkit_root
 
 
 def pinned(package: str) -> str:

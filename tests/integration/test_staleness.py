@@ -13,13 +13,15 @@ import pytest
 from builders import GitRepository
 
 from mlgitops.cli import run
+from mlgitops.comparison.sides import SideFiles, read_sides
+from mlgitops.comparison.staleness import find_stale
 from mlgitops.console import Console
-from mlgitops.git import Folder, Repository
-from mlgitops.sides import SideFiles, read_sides
-from mlgitops.staleness import Staleness, find_stale
+from mlgitops.git.repository import Folder, Repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from mlgitops.comparison.stale import Staleness
 
 DVC_YAML = """\
 stages:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from builders import GitRepository
 
+from mlgitops.comparison.sides import SideFiles, read_sides
+from mlgitops.comparison.staleness import find_stale
 from mlgitops.console import Console
-from mlgitops.git import Folder, Repository
-from mlgitops.sides import SideFiles, read_sides
-from mlgitops.staleness import find_stale
+from mlgitops.git.repository import Folder, Repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable

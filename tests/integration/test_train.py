@@ -11,8 +11,8 @@ from integration.setup_project import clone, commit, git, make_origin, make_proj
 
 from mlgitops.cli import run
 from mlgitops.errors import MlgitopsError
+from mlgitops.project.training import RUN_FILE, quote_line, run_pipeline
 from mlgitops.storage import prepare_storage, publish_objects
-from mlgitops.training import RUN_FILE, quote_line, run_pipeline
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from packaging.utils import canonicalize_name
 
 from mlgitops.errors import MistakesError
-from mlgitops.generate.answers import check_given, complete_answers, read_questions
+from mlgitops.project.generate.answers import check_given, complete_answers, read_questions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,7 +19,7 @@ from cookiecutter.environment import StrictEnvironment
 from template.conftest import ROOT, list_template_files, run_git
 
 from mlgitops.cli import run
-from mlgitops.generate.answers import complete_answers, read_questions
+from mlgitops.project.generate.answers import complete_answers, read_questions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from template.tables import EXAMPLES, Example, make_dated
 
 from mlgitops.cli import run
-from mlgitops.config import parse_policy
 from mlgitops.errors import MlgitopsError
-from mlgitops.generate.columns import Kind, describe_column
-from mlgitops.generate.contract import widen_range
-from mlgitops.generate.dataset import write_dataset
-from mlgitops.generate.inference import Facts, infer_table
-from mlgitops.generate.table import read_table
-from mlgitops.generate.yaml_text import flow
+from mlgitops.judgement.policy import parse_policy
+from mlgitops.project.generate.column_types import Facts, infer_table
+from mlgitops.project.generate.columns import Kind, describe_column
+from mlgitops.project.generate.contract import widen_range
+from mlgitops.project.generate.dataset import write_dataset
+from mlgitops.project.generate.table import read_table
+from mlgitops.project.generate.yaml_text import flow
 
 if TYPE_CHECKING:
     from collections.abc import Callable

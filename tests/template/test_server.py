@@ -18,7 +18,7 @@ from mini_project import shared_store
 from template.conftest import ROOT
 
 from mlgitops.console import Console
-from mlgitops.deployment.processes import find_free_port
+from mlgitops.delivery.processes import find_free_port
 from mlgitops.environments import clean_environment, make_environment
 
 if TYPE_CHECKING:

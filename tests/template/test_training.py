@@ -15,10 +15,10 @@ from template.conftest import ROOT
 from template.tables import EXAMPLES, make_awkward
 
 from mlgitops.cli import run
-from mlgitops.config import parse_policy
 from mlgitops.console import Console
-from mlgitops.cost.latency import Timing, find_scoring, measure_latency
 from mlgitops.environments import make_environment
+from mlgitops.judgement.policy import parse_policy
+from mlgitops.project.cost.latency import Timing, find_scoring, measure_latency
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,9 +21,9 @@ import yaml
 from cookiecutter.environment import StrictEnvironment
 from several_projects import read_workflow
 
-from mlgitops.generate.answers import complete_answers, read_questions
+from mlgitops.dvc.configuration import check_config
 from mlgitops.model import DEFAULT_KEY
-from mlgitops.storage.configuration import check_config
+from mlgitops.project.generate.answers import complete_answers, read_questions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

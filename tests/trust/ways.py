@@ -87,7 +87,7 @@ def metrics(folder: Path, data: bytes) -> int:
 
 def params(_folder: Path, data: bytes) -> int:
     """Read parameters; `compare` says in the report that it could not read them."""
-    from mlgitops.params import parse_params
+    from mlgitops.dvc.params import parse_params
 
     return _refuse(lambda: parse_params(data, "params.yaml"))
 
@@ -99,14 +99,14 @@ def definition(folder: Path, data: bytes) -> int:
 
 def lock(_folder: Path, data: bytes) -> int:
     """Check the form of a dvc.lock that another job's run claims."""
-    from mlgitops.handover import claims
+    from mlgitops.storage.handover import claims
 
     return _refuse(lambda: claims._check_form(data))
 
 
 def manifest(_folder: Path, data: bytes) -> int:
     """Read a directory manifest, before any of its files is looked at."""
-    from mlgitops.handover.manifests import parse_manifest
+    from mlgitops.dvc.manifests import parse_manifest
 
     return _refuse(lambda: parse_manifest(data, "manifest of data/split"))
 
@@ -120,21 +120,21 @@ def archive(_folder: Path, data: bytes) -> int:
 
 def path(_folder: Path, data: bytes) -> int:
     """Check a path that a run wants to write into the commit."""
-    from mlgitops.handover.claims import check_result_path
+    from mlgitops.storage.handover.claims import check_result_path
 
     return _refuse(lambda: check_result_path(data.decode("utf-8", "surrogateescape")))
 
 
 def branch(folder: Path, data: bytes) -> int:
     """Check a branch to which results are to be pushed."""
-    from mlgitops.handover.commit import check_branch
+    from mlgitops.storage.handover.commit import check_branch
 
     return _refuse(lambda: check_branch(folder, data.decode("utf-8", "surrogateescape")))
 
 
 def predictions(_folder: Path, data: bytes) -> int:
     """Read a table of predictions."""
-    from mlgitops.predictions import read_predictions
+    from mlgitops.tables.predictions import read_predictions
 
     return _refuse(lambda: read_predictions(data))
 

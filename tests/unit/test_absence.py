@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from builders import make_change, make_report
 
-from mlgitops.absence import Absences
-from mlgitops.judge import judge_report
-from mlgitops.metrics import MetricSet
+from mlgitops.dvc.metrics import MetricSet
+from mlgitops.dvc.pipeline import LockEntry, Pipeline, Stage
+from mlgitops.judgement.absence import Absences
+from mlgitops.judgement.judge import judge_report
 from mlgitops.model import DataVersion, Kind, MetricChange, Policy, Rule, Verdict
-from mlgitops.pipeline import LockEntry, Pipeline, Stage
 
 NEW = make_change("acc", None, 0.4, path="m.json")
 LOCK = LockEntry(command="x", deps={}, params={}, outs={})

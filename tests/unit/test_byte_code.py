@@ -15,7 +15,7 @@ from mlgitops.rehearsal.surroundings import compile_helper
 CODE = """\
 import sys
 sys.path.insert(0, sys.argv[1])
-import mlgitops.commands.report, mlgitops.github.posting, mlgitops.evidence
+import mlgitops.commands.report, mlgitops.github.posting, mlgitops.comparison.evidence
 from mlgitops.render.html import load_template
 assert mlgitops.commands.report.__file__.startswith(sys.argv[1])
 load_template()

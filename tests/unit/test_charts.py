@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix, f1_score, recall_score, roc_auc_score, roc_curve
 
-from mlgitops.charts.curves import MOST_POINTS, simplify
-from mlgitops.charts.draw import MOST_BARS, draw_charts
-from mlgitops.charts.series import BINS, GROUPS
-from mlgitops.inference.matching import Pair
+from mlgitops.comparison.charts.curves import MOST_POINTS, simplify
+from mlgitops.comparison.charts.draw import MOST_BARS, draw_charts
+from mlgitops.comparison.charts.series import BINS, GROUPS
 from mlgitops.model import Chart, ChartKind
+from mlgitops.statistics.matching import Pair
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

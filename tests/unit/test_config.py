@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlgitops.config import MAX_POLICY_BYTES, nearest_name, parse_policy
 from mlgitops.errors import MistakesError, MlgitopsError
+from mlgitops.hints import nearest_name
+from mlgitops.judgement.policy import MAX_POLICY_BYTES, parse_policy
 from mlgitops.model import Files, OnInconclusive, Policy, Rule, SliceRule, Statistic, Waivers
 
 WHERE = "policy.yaml"

@@ -9,16 +9,18 @@ from builders import GitRepository
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlgitops.contents import Contents, hash_bytes, hash_directory, list_parents
-from mlgitops.git import Folder, Repository
+from mlgitops.comparison.contents import Contents
+from mlgitops.comparison.sides import SideFiles
+from mlgitops.dvc.hashes import hash_bytes, hash_directory
+from mlgitops.dvc.pipeline import Pipeline
+from mlgitops.git.paths import list_parents
+from mlgitops.git.repository import Folder, Repository
 from mlgitops.model import DataVersion
-from mlgitops.pipeline import Pipeline
-from mlgitops.sides import SideFiles
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mlgitops.git import Folder as Project
+    from mlgitops.git.repository import Folder as Project
 
 A = DataVersion(hash="md5:" + "a" * 32)
 D = DataVersion(hash="md5:" + "d" * 32 + ".dir")

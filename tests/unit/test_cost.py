@@ -12,12 +12,8 @@ from builders import make_report
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlgitops.config import parse_policy
-from mlgitops.console import Console
-from mlgitops.cost.changes import COST_NAMES, NOT_MEASURED, OTHER_MACHINE, compare_cost
-from mlgitops.cost.latency import find_scoring, measure_latency
-from mlgitops.cost.measure import record_cost
-from mlgitops.cost.record import (
+from mlgitops.comparison.cost.changes import COST_NAMES, NOT_MEASURED, OTHER_MACHINE, compare_cost
+from mlgitops.comparison.cost.record import (
     COST_FILE,
     RUN_COST_FILE,
     CostRecord,
@@ -27,16 +23,20 @@ from mlgitops.cost.record import (
     parse_cost,
     write_cost,
 )
+from mlgitops.comparison.sides import SideFiles
+from mlgitops.console import Console
+from mlgitops.dvc.pipeline import LockEntry, Pipeline
 from mlgitops.errors import MlgitopsError
-from mlgitops.judge import judge_report
+from mlgitops.judgement.judge import judge_report
+from mlgitops.judgement.policy import parse_policy
 from mlgitops.model import DataVersion, Files, MetricChange, Policy, Verdict
-from mlgitops.pipeline import LockEntry, Pipeline
-from mlgitops.sides import SideFiles
+from mlgitops.project.cost.latency import find_scoring, measure_latency
+from mlgitops.project.cost.measure import record_cost
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mlgitops.git import Folder
+    from mlgitops.git.repository import Folder
 
 POLICY = Policy(files=Files(model="model.bin", test_data="test.csv"))
 MODEL = DataVersion(hash="md5:aa", size=2_000_000)

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlgitops.diff import diff_data, diff_metrics, diff_params, diff_stages, find_causes
-from mlgitops.judge import find_kind
-from mlgitops.metrics import MetricSet
+from mlgitops.comparison.diff import diff_data, diff_metrics, diff_params, diff_stages, find_causes
+from mlgitops.dvc.metrics import MetricSet
+from mlgitops.dvc.pipeline import LockEntry, Pipeline, Stage
+from mlgitops.judgement.judge import find_kind
 from mlgitops.model import DataVersion, Kind, StageState
-from mlgitops.pipeline import LockEntry, Pipeline, Stage
 
 if TYPE_CHECKING:
     import random

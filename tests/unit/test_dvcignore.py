@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlgitops.dvcignore import IgnoreRules
+from mlgitops.dvc.ignore import IgnoreRules
 
 _PIECES = st.sampled_from(["a", "b", "*", "?", "/", ".py", "[ab]", "\\*", "c", " ", "[a-c]"])
 _PATTERNS = st.builds(

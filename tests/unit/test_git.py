@@ -9,8 +9,8 @@ import pytest
 from builders import GitRepository
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.git import Folder, Repository
-from mlgitops.links import LinkError, Trail
+from mlgitops.git.links import LinkError, Trail
+from mlgitops.git.repository import Folder, Repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from builders import POLICY, make_change, make_report, steady_changes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlgitops.judge import (
+from mlgitops.judgement.judge import (
     NO_METHOD,
     NO_PREDICTIONS,
     find_kind,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from mlgitops.cost.memory import MemorySampler, find_descendants
+from mlgitops.project.cost.memory import MemorySampler, find_descendants
 
 MEGABYTE = 1_000_000
 #: A parent that stays small, and a child that fills 120 MB and then lets go of them.

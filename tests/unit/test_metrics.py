@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlgitops.dvc.metrics import parse_metrics
+from mlgitops.dvc.params import parse_params
 from mlgitops.errors import MlgitopsError
-from mlgitops.metrics import parse_metrics
-from mlgitops.params import parse_params
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mlgitops.dvc.objects import fetch_objects, find_object, read_object
+from mlgitops.dvc.scratch import open_scratch
 from mlgitops.errors import MlgitopsError
 from mlgitops.model import DataVersion
-from mlgitops.objects import fetch_objects, find_object, read_object
-from mlgitops.storage.scratch import open_scratch
 
 if TYPE_CHECKING:
     from pathlib import Path

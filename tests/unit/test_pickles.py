@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlgitops.pickles import find_pickle
+from mlgitops.project.pickles import find_pickle
 
 VALUE = OrderedDict(a=[1, 2.5, "x"], b=None)
 

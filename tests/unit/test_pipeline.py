@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from mlgitops.dvc.pipeline import Pipeline, join_path, read_pipeline
+from mlgitops.dvc.templating import MAX_STAGES, UnresolvedError, expand
 from mlgitops.errors import MlgitopsError
 from mlgitops.model import DataVersion
-from mlgitops.pipeline import Pipeline, join_path, read_pipeline
-from mlgitops.templating import MAX_STAGES, UnresolvedError, expand
 
 
 def read(**files: str) -> Pipeline:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Self
 import pytest
 from builders import GitRepository
 
-from mlgitops.charts.plots import draw_plots, parse_rows, read_plots
+from mlgitops.comparison.charts.plots import draw_plots, parse_rows, read_plots
+from mlgitops.comparison.sides import SideFiles
 from mlgitops.errors import MlgitopsError
-from mlgitops.git import Folder, Repository
-from mlgitops.sides import SideFiles
+from mlgitops.git.repository import Folder, Repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

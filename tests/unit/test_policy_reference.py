@@ -9,8 +9,8 @@ import jsonschema
 import pytest
 import yaml
 
-from mlgitops.config import parse_policy
-from mlgitops.policy_reference import encode_policy_schema, render_policy_page
+from mlgitops.judgement.policy import parse_policy
+from mlgitops.judgement.policy_reference import encode_policy_schema, render_policy_page
 
 ROOT = Path(__file__).parents[2]
 POLICIES = sorted(ROOT.glob("{{cookiecutter.project_slug}}/data/bundled/*/policy.yaml"))
@@ -56,7 +56,7 @@ def test_the_schema_refuses_what_the_program_refuses(
 def test_every_metric_and_statistic_is_explained() -> None:
     """The page has a line for each metric and statistic that a slice rule may name."""
     from mlgitops.model import Statistic
-    from mlgitops.slices.metrics import DIRECTIONS
+    from mlgitops.model.slice_metrics import DIRECTIONS
 
     page = render_policy_page()
     assert [name for name in (*DIRECTIONS, *Statistic) if f"| `{name}` |" not in page] == []

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlgitops.dvc.params import diff_run, find_value, parse_params
+from mlgitops.dvc.python_params import parse_python
 from mlgitops.errors import MlgitopsError
-from mlgitops.params import diff_run, find_value, parse_params
-from mlgitops.python_params import parse_python
 
 _LITERALS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),

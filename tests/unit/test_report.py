@@ -13,9 +13,9 @@ from builders import POLICY, make_change, make_report, steady_changes
 from comments import situations
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.judge import judge_report
+from mlgitops.judgement.judge import judge_report
 from mlgitops.model import ColumnChange, Policy, Rule, TableChange
-from mlgitops.report import (
+from mlgitops.model.wire import (
     MAX_REPORT_BYTES,
     encode_report,
     encode_schema,

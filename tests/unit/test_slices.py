@@ -7,7 +7,7 @@ import pytest
 from builders import make_change, make_report
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.judge import judge_report
+from mlgitops.judgement.judge import judge_report
 from mlgitops.model import (
     Interval,
     OnInconclusive,
@@ -20,9 +20,9 @@ from mlgitops.model import (
     Statistic,
     Verdict,
 )
+from mlgitops.model.slice_metrics import find_statistic
+from mlgitops.model.wire import encode_report, fit_report, parse_report
 from mlgitops.render.slices import describe_deciding_slice, gap_rows
-from mlgitops.report import encode_report, fit_report, parse_report
-from mlgitops.slices.metrics import find_statistic
 
 GAP = SliceRule(
     by=("carrier",), metric="accuracy", statistic=Statistic.DIFFERENCE, max_value=0.2, min_rows=100

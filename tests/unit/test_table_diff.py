@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from mlgitops.tables.diff import MAX_LISTED, diff_tables
-from mlgitops.tables.drift import compute_psi, expect_psi, measure_drift
+from mlgitops.comparison.tables.diff import MAX_LISTED, diff_tables
+from mlgitops.statistics.drift import compute_psi, expect_psi, measure_drift
 from mlgitops.tables.table import Table, read_table
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mlgitops.model import ColumnChange, TableChange
-    from mlgitops.tables.drift import Drift
+    from mlgitops.statistics.drift import Drift
 
 HEADER = ("id", "carrier", "distance", "late")
 ROWS = [(f"f{at}", "AABBDD"[at % 6 : at % 6 + 2], str(at * 10), str(at % 2)) for at in range(400)]

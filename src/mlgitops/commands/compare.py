@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mlgitops.console import Console
-    from mlgitops.git import Repository
+    from mlgitops.git.repository import Repository
     from mlgitops.model import Links, Report, Side
 
 WORKTREE = "worktree"
@@ -82,8 +82,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 def make_report(args: argparse.Namespace, environ: Mapping[str, str], console: Console) -> Report:
     """Find the two sides that the arguments name, and compare them."""
-    from mlgitops.comparison import POLICY, compare
-    from mlgitops.git import Folder, Repository
+    from mlgitops.comparison.revisions import POLICY, compare
+    from mlgitops.git.repository import Folder, Repository
     from mlgitops.model import DEFAULT_KEY
 
     start = Path(args.directory)
@@ -164,7 +164,7 @@ def find_base(repository: Repository, rev: str | None, head: Side) -> Side:
 def _write_files(report: Report, args: argparse.Namespace, environ: Mapping[str, str]) -> None:
     """Write the report where the arguments ask for it, as JSON and as a page."""
     if args.output:
-        from mlgitops.report import encode_report
+        from mlgitops.model.wire import encode_report
 
         _write(Path(args.directory) / args.output, encode_report(report))
     if args.html:
@@ -215,7 +215,7 @@ def _hand_over(report: Report, environ: Mapping[str, str]) -> None:
 
 def _print(report: Report, args: argparse.Namespace, console: Console) -> None:
     if args.json:
-        from mlgitops.report import encode_report
+        from mlgitops.model.wire import encode_report
 
         console.result(encode_report(report).decode())
     elif args.format == "markdown":

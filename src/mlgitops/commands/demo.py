@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlgitops.demonstration import Demo, tell
 from mlgitops.errors import EXIT_PASS
+from mlgitops.rehearsal.demonstration import Demo, tell
 
 if TYPE_CHECKING:
     import argparse

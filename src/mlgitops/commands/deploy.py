@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlgitops.deployment import (
+from mlgitops.delivery import (
     CheckFailedError,
     deploy_environment,
     read_status,
@@ -18,7 +18,7 @@ from mlgitops.errors import EXIT_FAIL, EXIT_PASS
 
 if TYPE_CHECKING:
     from mlgitops.console import Console
-    from mlgitops.deployment.local import Outcome, Status
+    from mlgitops.delivery.local import Outcome, Status
 
 _EPILOG = """\
 Reads deploy/ENV/model.yaml at the commit, fetches the model by its digest and verifies it,

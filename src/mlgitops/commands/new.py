@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlgitops.errors import EXIT_PASS, MlgitopsError
-from mlgitops.generate.answers import (
+from mlgitops.project.generate.answers import (
     check_answers,
     check_given,
     complete_answers,
     read_questions,
 )
-from mlgitops.generate.project import check_target, find_toolkit_source, generate_project
-from mlgitops.toolkit import toolkit_root
+from mlgitops.project.generate.project import check_target, find_toolkit_source, generate_project
+from mlgitops.project.toolkit import toolkit_root
 
 if TYPE_CHECKING:
     from mlgitops.console import Console
-    from mlgitops.generate.answers import Answer
+    from mlgitops.project.generate.answers import Answer
 
 _EPILOG = """\
 Asks what it must know, writes the project, and makes its first commit. The same as
@@ -98,9 +98,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
 def _run_with_data(
     args: argparse.Namespace, console: Console, template: Path, given: dict[str, Answer]
 ) -> int:
-    from mlgitops.generate.dataset import write_dataset
-    from mlgitops.generate.inference import infer_table
-    from mlgitops.generate.table import name_project, read_table
+    from mlgitops.project.generate.column_types import infer_table
+    from mlgitops.project.generate.dataset import write_dataset
+    from mlgitops.project.generate.table import name_project, read_table
 
     if not args.target:
         raise MlgitopsError("--data needs --target", hint="name the column to predict")

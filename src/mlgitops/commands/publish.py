@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mlgitops.console import Console
     from mlgitops.github.decision import Decision
     from mlgitops.github.event import Event
-    from mlgitops.handover import Taken
+    from mlgitops.storage.handover import Taken
 
 _EPILOG = """\
 Sends every object that dvc.lock and the .dvc files name to the default remote, and proves by
@@ -99,8 +99,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 
 def _export(args: argparse.Namespace, console: Console) -> int:
-    from mlgitops.handover import export_handover
-    from mlgitops.storage.configuration import use_base
+    from mlgitops.dvc.configuration import use_base
+    from mlgitops.storage.handover import export_handover
 
     project = args.directory.absolute()
     with use_base(project, args.base, console):
@@ -115,9 +115,9 @@ def _export(args: argparse.Namespace, console: Console) -> int:
 
 def _import(args: argparse.Namespace, console: Console) -> int:
     from mlgitops.github.event import read_event
-    from mlgitops.handover import take_handover
-    from mlgitops.handover.commit import authorize, find_waived
     from mlgitops.render.waiver import format_trailers
+    from mlgitops.storage.handover import take_handover
+    from mlgitops.storage.handover.commit import authorize, find_waived
 
     named = args.event or os.environ.get("GITHUB_EVENT_PATH")
     if not named:

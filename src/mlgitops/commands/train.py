@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlgitops.dvc.configuration import use_base
 from mlgitops.errors import EXIT_PASS
+from mlgitops.project.training import RUN_FILE, run_pipeline
 from mlgitops.storage import prepare_storage
-from mlgitops.storage.configuration import use_base
-from mlgitops.training import RUN_FILE, run_pipeline
 
 if TYPE_CHECKING:
     import argparse

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from mlgitops.console import Console
     from mlgitops.errors import MlgitopsError
-    from mlgitops.validation import Findings
+    from mlgitops.project.validation import Findings
 
 EXAMPLES = """\
 examples:
@@ -44,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Validate the project, print what was found, and return the exit code."""
     from mlgitops.commands.compare import find_project
-    from mlgitops.git import Folder, Repository
-    from mlgitops.validation import validate_project
+    from mlgitops.git.repository import Folder, Repository
+    from mlgitops.project.validation import validate_project
 
     start = Path(args.directory)
     with Repository(start) as repository:

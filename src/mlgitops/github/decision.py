@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mlgitops.config import parse_policy
 from mlgitops.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNDECIDED, MistakesError, MlgitopsError
 from mlgitops.github.checks import Annotation, Check, RunIdentity
 from mlgitops.github.comment import MAX_BODY_BYTES
 from mlgitops.github.jobs import Obstacle  # noqa: TC001 - msgspec reads it while running
 from mlgitops.github.marker import Marker, render_marker
-from mlgitops.judge import judge_report
+from mlgitops.judgement.judge import judge_report
+from mlgitops.judgement.policy import parse_policy
 from mlgitops.model import Policy, Report, Verdict, Waivers, Waiving
+from mlgitops.model.wire import parse_report
 from mlgitops.parsing import parse_yaml
 from mlgitops.render.escape import escape_address, escape_code, escape_prose
 from mlgitops.render.facts import headline
 from mlgitops.render.markdown import render_comment
 from mlgitops.render.waiver import describe_waiving, title_waiver
-from mlgitops.report import parse_report
 from mlgitops.verification.agreement import (
     add_notice,
     contradict_base,

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
+from mlgitops.git.links import LinkError, Trail, refuse_link
 from mlgitops.github.event import parse_event
-from mlgitops.links import LinkError, Trail, refuse_link
-from mlgitops.report import MAX_REPORT_BYTES
+from mlgitops.model.wire import MAX_REPORT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,11 +73,11 @@ def read_policy(folder: Path, name: str, event: Event) -> bytes | None:
 
     `workflow_run` starts on the default branch, and cannot know the base before this program
     asked for it. Links are followed inside of the repository, as `compare` does; raises
-    :class:`~mlgitops.links.LinkError` for one that leads out.
+    :class:`~mlgitops.git.links.LinkError` for one that leads out.
     """
     if event.compared is None:
         return read_checkout(folder, name)
-    from mlgitops.git import Repository
+    from mlgitops.git.repository import Repository
 
     with Repository(folder) as repository:
         try:
@@ -92,7 +92,7 @@ def read_policy(folder: Path, name: str, event: Event) -> bytes | None:
 def read_checkout(folder: Path, name: str) -> bytes | None:
     """Read a file of the project in ``folder``, a checkout; None when it is not there.
 
-    Raises :class:`~mlgitops.links.LinkError` when a link leads out of the checkout.
+    Raises :class:`~mlgitops.git.links.LinkError` when a link leads out of the checkout.
     """
     folder = folder.resolve()
     around = (folder, *folder.parents)
@@ -111,7 +111,7 @@ def _read_link(path: Path) -> str | None:
 
 def find_policy_path(folder: Path, name: str) -> str:
     """Return where the policy stands in the repository; ``name`` when git cannot tell."""
-    from mlgitops.git import Repository
+    from mlgitops.git.repository import Repository
 
     try:
         with Repository(folder) as repository:
@@ -141,7 +141,7 @@ def is_touched(folder: Path, event: Event) -> bool:
 
     What decides how it is judged counts. True when git cannot tell: the clone lacks a commit.
     """
-    from mlgitops.git import Folder, Repository
+    from mlgitops.git.repository import Folder, Repository
 
     try:
         with Repository(folder) as repository:

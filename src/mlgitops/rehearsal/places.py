@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from mlgitops.errors import MistakesError, MlgitopsError
-from mlgitops.toolkit import toolkit_root
+from mlgitops.project.toolkit import toolkit_root
 
 if TYPE_CHECKING:
     from mlgitops.rehearsal.workflow import Use, Workflow

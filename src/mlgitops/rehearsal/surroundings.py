@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from mlgitops.dvc.remote import read_remote
 from mlgitops.environments import ensure_environment, find_python
 from mlgitops.process import run_program
-from mlgitops.storage.remote import read_remote
 
 if TYPE_CHECKING:
     from mlgitops.console import Console

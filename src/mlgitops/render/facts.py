@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from mlgitops.judge import find_kind, find_margin
+from mlgitops.judgement.judge import find_kind, find_margin
 from mlgitops.model import Kind, TestData, Verdict
 from mlgitops.render.numbers import (
     DASH,
@@ -319,7 +319,7 @@ def _find_more_rows(verdict: MetricVerdict, change: MetricChange | None) -> int 
     is_open = verdict.kind is Kind.INCONCLUSIVE or verdict.unproven is not None
     if not is_open or evidence is None or evidence.interval is None:
         return None
-    from mlgitops.inference.decision import required_rows
+    from mlgitops.judgement.kinds import required_rows
 
     margin = find_margin(verdict.rule, change.base or 0.0) if change else None
     return required_rows(evidence.interval, evidence.rows, margin)
@@ -351,7 +351,7 @@ def _plain_row(change: MetricChange) -> Row:
 
 def _describe_chance(interval: Interval) -> str:
     """Say whether noise may explain a change, by an interval that no correction widened."""
-    from mlgitops.inference.decision import is_rough
+    from mlgitops.statistics.intervals import is_rough
 
     text = "may be noise" if interval.low <= 0 <= interval.high else "beyond noise, taken alone"
     return f"{text} (rough)" if is_rough(interval) else text

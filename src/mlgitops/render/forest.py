@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 from msgspec import Struct
 
-from mlgitops.judge import find_gain, find_margin
+from mlgitops.judgement.judge import find_gain, find_margin
 from mlgitops.render.numbers import render_plain
 
 if TYPE_CHECKING:

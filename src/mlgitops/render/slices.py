@@ -10,6 +10,15 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from mlgitops.judgement.slices import (
+    find_slice_kind,
+    judged_slices,
+    lacks_interval,
+    lost_too_much,
+    may_exceed,
+    name_group,
+    name_rule,
+)
 from mlgitops.model import Kind, Statistic, Verdict
 from mlgitops.render.numbers import (
     DASH,
@@ -18,15 +27,6 @@ from mlgitops.render.numbers import (
     render_ends,
     render_number,
     render_plain,
-)
-from mlgitops.slices.judge import (
-    find_slice_kind,
-    judged_slices,
-    lacks_interval,
-    lost_too_much,
-    may_exceed,
-    name_group,
-    name_rule,
 )
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def slice_rows(row: GapRow) -> list[list[str]]:
     """Return the cells of a rule's groups under :data:`SLICE_HEAD`; the worst first."""
     if row.facts is None:
         return []
-    from mlgitops.slices.metrics import find_worst
+    from mlgitops.model.slice_metrics import find_worst
 
     sign = 1 if find_worst(row.rule) else -1
     shown = row.facts.slices[:MOST_SHOWN]

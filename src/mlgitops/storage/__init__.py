@@ -4,9 +4,9 @@
 what the pipeline made and proves that it arrived.
 """
 
+from mlgitops.dvc.remote import Remote, read_remote
 from mlgitops.storage.prepare import prepare_storage
 from mlgitops.storage.publish import Published, publish_objects
-from mlgitops.storage.remote import Remote, read_remote
 from mlgitops.storage.sources import cache_sources
 
 __all__ = [

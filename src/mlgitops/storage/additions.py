@@ -6,9 +6,9 @@ import os
 import tempfile
 from typing import TYPE_CHECKING
 
+from mlgitops.dvc.stored import hash_file, locate
 from mlgitops.errors import MlgitopsError
-from mlgitops.storage.branch import identity_options, run_git
-from mlgitops.storage.objects import hash_file, locate
+from mlgitops.git.program import identity_options, run_git
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,16 +7,9 @@ import time
 from typing import TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
+from mlgitops.git.program import find_revision, identity_options, run_git
 from mlgitops.storage.additions import commit_new, drop_damaged, refuse_changed
-from mlgitops.storage.branch import (
-    BRANCH,
-    LOCAL,
-    UPSTREAM,
-    check_plain,
-    find_revision,
-    identity_options,
-    run_git,
-)
+from mlgitops.storage.branch import BRANCH, LOCAL, UPSTREAM, check_plain
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,15 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlgitops.dvc.remote import STORAGE_FOLDER, read_remote, write_local_url
 from mlgitops.environments import FOLDERS
 from mlgitops.errors import MlgitopsError
 from mlgitops.storage.branch import ensure_worktree
 from mlgitops.storage.exchange import fetch_branch, integrate
-from mlgitops.storage.remote import STORAGE_FOLDER, read_remote, write_local_url
 
 if TYPE_CHECKING:
     from mlgitops.console import Console
-    from mlgitops.storage.remote import Remote
+    from mlgitops.dvc.remote import Remote
 
 #: Kind of a remote to the module that its DVC plugin installs.
 _PLUGINS = {"s3": "dvc_s3", "gcs": "dvc_gs", "azure": "dvc_azure", "ssh": "dvc_ssh"}

@@ -5,28 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlgitops.dvc import run_dvc
-from mlgitops.errors import MistakesError, MlgitopsError
-from mlgitops.storage.additions import commit_new, drop_damaged, refuse_changed
-from mlgitops.storage.branch import BRANCH, run_git
-from mlgitops.storage.exchange import has_origin, prove_pushed, push_branch
-from mlgitops.storage.objects import (
+from mlgitops.dvc.command import run_dvc
+from mlgitops.dvc.remote import find_cache
+from mlgitops.dvc.stored import (
     StoredObject,
     locate,
     parse_members,
     read_members,
     read_objects,
 )
+from mlgitops.dvc.transport import list_stored, read_manifests
+from mlgitops.errors import MistakesError, MlgitopsError
+from mlgitops.git.program import run_git
+from mlgitops.storage.additions import commit_new, drop_damaged, refuse_changed
+from mlgitops.storage.branch import BRANCH
+from mlgitops.storage.exchange import has_origin, prove_pushed, push_branch
 from mlgitops.storage.prepare import prepare_storage
-from mlgitops.storage.remote import find_cache
 from mlgitops.storage.sources import cache_sources
-from mlgitops.storage.transport import list_stored, read_manifests
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mlgitops.console import Console
-    from mlgitops.storage.remote import Remote
+    from mlgitops.dvc.remote import Remote
 
 #: Sizes in bytes for the storage kind `repo`. GitHub warns at 50 MiB and refuses at 100 MiB:
 #: https://docs.github.com/en/repositories/working-with-files/managing-large-files

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlgitops.dvc import run_dvc
-from mlgitops.storage.objects import find_pointers, hash_file, parse_pointers
-from mlgitops.storage.remote import find_cache
+from mlgitops.dvc.command import run_dvc
+from mlgitops.dvc.remote import find_cache
+from mlgitops.dvc.stored import find_pointers, hash_file, parse_pointers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mlgitops.storage.objects import StoredObject
+    from mlgitops.dvc.stored import StoredObject
 
 
 def cache_sources(project: Path) -> None:

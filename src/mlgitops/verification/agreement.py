@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mlgitops.absence import Absences
-from mlgitops.judge import match_metric
-from mlgitops.metrics import MetricSet
+from mlgitops.dvc.metrics import MetricSet
+from mlgitops.judgement.absence import Absences
+from mlgitops.judgement.judge import match_metric
+from mlgitops.judgement.slices import name_rule
 from mlgitops.model import TestData
-from mlgitops.slices.judge import name_rule
 from mlgitops.verification.consistency import name_change
 
 if TYPE_CHECKING:

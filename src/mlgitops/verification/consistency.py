@@ -10,13 +10,14 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from mlgitops.cost.changes import COST_NAMES
-from mlgitops.cost.record import COST_FILE
-from mlgitops.diff import relate
-from mlgitops.judge import match_metric
+from mlgitops.comparison.cost.changes import COST_NAMES
+from mlgitops.comparison.cost.record import COST_FILE
+from mlgitops.comparison.diff import relate
+from mlgitops.judgement.judge import match_metric
+from mlgitops.judgement.slices import name_group, name_rule
 from mlgitops.model import TestData
-from mlgitops.slices.judge import name_group, name_rule
-from mlgitops.slices.metrics import OF_EVERY_ROW, split_metric
+from mlgitops.model.slice_metrics import OF_EVERY_ROW, split_metric
+from mlgitops.statistics.intervals import ROUNDING, leaves_out_change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 #: Rows that any method needs to measure noise: one row has no spread.
 FEWEST_ROWS = 2
-#: How far a stored metric may lie from what the predictions say, as a part of its size.
-_ROUNDING = 1e-6
 #: How far two computations of one confidence may lie apart.
 _ULPS = 1e-9
 _MAX_NAME = 80
@@ -43,15 +42,6 @@ def find_contradictions(report: Report, policy: Policy) -> list[str]:
         *_check_rules(report),
         *chain.from_iterable(_check_slices(facts, report, policy) for facts in report.slices),
     ]
-
-
-def leaves_out_change(change: MetricChange, interval: Interval) -> bool:
-    """Tell whether the interval of a change does not hold the change itself.
-
-    Predictions may be rounded, so a millionth of the metric's size is allowed.
-    """
-    slack = _ROUNDING * max(abs(change.base or 0), abs(change.head or 0))
-    return not interval.low - slack <= (change.delta or 0.0) <= interval.high + slack
 
 
 def name_change(change: MetricChange) -> str:
@@ -236,7 +226,7 @@ def _check_group(result: SliceResult, label: str, policy: Policy, among: int) ->
     yield from _check_interval(result.interval, label, result.delta, rows=result.rows)
     yield from _check_confidence(result.interval, label, policy, among=max(1, among))
     delta, interval = result.delta or 0.0, result.interval
-    slack = _ROUNDING * max(abs(result.base or 0), abs(result.head or 0))
+    slack = ROUNDING * max(abs(result.base or 0), abs(result.head or 0))
     if not interval.low - slack <= delta <= interval.high + slack:
         yield f"the interval of {label}, {_render(interval)}, leaves out its own change"
 

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from mlgitops.cost.changes import measure_cost
+from mlgitops.comparison.cost.changes import measure_cost
+from mlgitops.comparison.protected import MAX_PROTECTED, find_protected, find_traces
+from mlgitops.comparison.sides import SideFiles, read_recorded
+from mlgitops.comparison.stale import Staleness
+from mlgitops.comparison.staleness import find_stale
+from mlgitops.dvc.metrics import MetricSet  # noqa: TC001 - msgspec reads it while running
+from mlgitops.dvc.pipeline import Pipeline
 from mlgitops.errors import MlgitopsError
-from mlgitops.git import Folder, Repository
-from mlgitops.handover.commit import authorize
-from mlgitops.handover.results import list_foreign
-from mlgitops.metrics import MetricSet  # noqa: TC001 - msgspec reads it while running
-from mlgitops.pipeline import Pipeline
-from mlgitops.protected import MAX_PROTECTED, find_protected, find_traces
-from mlgitops.sides import SideFiles, read_recorded
-from mlgitops.staleness import Staleness, find_stale
-from mlgitops.storage.branch import find_revision, run_git
+from mlgitops.git.program import find_revision, run_git
+from mlgitops.git.repository import Folder, Repository
+from mlgitops.storage.handover.commit import authorize
+from mlgitops.storage.handover.results import list_foreign
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,9 +12,9 @@ from integration.setup_project import commit, git, make_origin, make_project, qu
 from trust.lie import check_lie
 
 from mlgitops.cli import run
-from mlgitops.deployment.processes import find_free_port
+from mlgitops.delivery.processes import find_free_port
+from mlgitops.project.training import run_pipeline
 from mlgitops.storage import prepare_storage, publish_objects
-from mlgitops.training import run_pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,12 +17,12 @@ from trust.lie import check_lie
 from trust.lies.test_evidence import EVENT, HONEST
 
 from mlgitops.github.decision import decide
-from mlgitops.inference import compare_predictions
-from mlgitops.inference.matching import match_predictions
-from mlgitops.inference.slices import measure_slices
+from mlgitops.judgement.slices import judge_slices
 from mlgitops.model import OnInconclusive, Rule, SliceRule
-from mlgitops.predictions import read_predictions
-from mlgitops.slices.judge import judge_slices
+from mlgitops.statistics import compare_predictions
+from mlgitops.statistics.matching import match_predictions
+from mlgitops.statistics.slices import measure_slices
+from mlgitops.tables.predictions import read_predictions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from trust.recorded import FILES, PREFIX, Recorded, write_results
 
 from mlgitops.console import Console
 from mlgitops.errors import MlgitopsError
-from mlgitops.handover import take_handover
+from mlgitops.storage.handover import take_handover
 
 if TYPE_CHECKING:
     from collections.abc import Callable

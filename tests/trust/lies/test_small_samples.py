@@ -18,11 +18,11 @@ from trust.lie import check_lie
 
 from mlgitops.github.decision import Decision, decide
 from mlgitops.github.event import Event, Run
-from mlgitops.inference import compare_predictions
-from mlgitops.inference.evidence import Comparison
-from mlgitops.inference.matching import match_predictions
 from mlgitops.model import Rule
-from mlgitops.predictions import read_predictions
+from mlgitops.statistics import compare_predictions
+from mlgitops.statistics.evidence import Comparison
+from mlgitops.statistics.matching import match_predictions
+from mlgitops.tables.predictions import read_predictions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

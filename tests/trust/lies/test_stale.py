@@ -15,7 +15,7 @@ from builders import GitRepository
 from trust.lie import check_lie
 
 from mlgitops.cli import run
-from mlgitops.contents import hash_directory
+from mlgitops.dvc.hashes import hash_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from builders import GitRepository
 
+from mlgitops.git.links import LinkError
 from mlgitops.github.inputs import read_checkout
-from mlgitops.links import LinkError
 
 
 @pytest.fixture

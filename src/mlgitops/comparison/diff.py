@@ -1,0 +1,175 @@
+"""Base and head to changes: metrics, parameters, data pointers and stages. Pure.
+
+Every metric found on either side gets exactly one change; nothing is dropped. Results are
+sorted, so equal input gives equal output.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from mlgitops.dvc.metrics import MetricSet
+from mlgitops.model import DataChange, MetricChange, ParamChange, StageChange, StageState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlgitops.dvc.pipeline import LockEntry, Pipeline
+    from mlgitops.model import DataVersion
+
+_MAX_TEXT = 500
+_MAX_NAME = 200
+_MAX_CAUSES = 20
+_EMPTY = MetricSet()
+
+
+def diff_metrics(
+    base: Mapping[str, MetricSet], head: Mapping[str, MetricSet]
+) -> tuple[MetricChange, ...]:
+    """Compare the metrics files of two sides, given as path → metrics.
+
+    >>> base, head = MetricSet(values={"auc": 0.5}), MetricSet(values={"auc": 0.75})
+    >>> diff_metrics({"m.json": base}, {"m.json": head})[0].delta
+    0.25
+    """
+    changes = []
+    for path in sorted({*base, *head}):
+        one, two = base.get(path, _EMPTY), head.get(path, _EMPTY)
+        names = {*one.values, *one.unusable, *two.values, *two.unusable}
+        changes += [_diff_metric(name, path, one, two) for name in sorted(names)]
+    return tuple(changes)
+
+
+def _diff_metric(name: str, path: str, base: MetricSet, head: MetricSet) -> MetricChange:
+    one, two = base.values.get(name), head.values.get(name)
+    reason = _find_reason(name, base, head)
+    delta = two - one if one is not None and two is not None and reason is None else None
+    if delta is not None and not math.isfinite(delta):
+        delta, reason = None, "the difference is too large a number"
+    return MetricChange(
+        name=name,
+        path=path,
+        base=one,
+        head=two,
+        delta=delta,
+        relative_delta=relate(delta, one),
+        reason=reason,
+    )
+
+
+def _find_reason(name: str, base: MetricSet, head: MetricSet) -> str | None:
+    """Say why the two values cannot be compared, if so."""
+    reasons = []
+    for side, found in (("base", base), ("head", head)):
+        if name in found.unusable:
+            reasons.append(f"{side} {found.unusable[name]}")
+        elif found.problem and name not in found.values:
+            reasons.append(f"{side} {found.problem}")
+    return " and ".join(reasons)[:_MAX_TEXT] or None
+
+
+def relate(delta: float | None, base: float | None) -> float | None:
+    """Return ``delta`` as a fraction of abs(base); None when that is no number."""
+    if delta is None or not base:
+        return None
+    relative = delta / abs(base)
+    return relative if math.isfinite(relative) else None
+
+
+def diff_params(
+    base: Mapping[str, Mapping[str, str]], head: Mapping[str, Mapping[str, str]]
+) -> tuple[ParamChange, ...]:
+    """List the parameters that differ, given as path → name → JSON text."""
+    changes = []
+    for path in sorted({*base, *head}):
+        one, two = base.get(path, {}), head.get(path, {})
+        changes += [
+            ParamChange(
+                path=path, name=_cut(name, _MAX_NAME), base=_text(one, name), head=_text(two, name)
+            )
+            for name in sorted({*one, *two})
+            if one.get(name) != two.get(name)
+        ]
+    return tuple(changes)
+
+
+def diff_data(base: Pipeline, head: Pipeline, tracked: set[str]) -> tuple[DataChange, ...]:
+    """List the DVC-tracked paths whose pointers differ; ``tracked`` by git are left out."""
+    one, two = _versions(base, tracked), _versions(head, tracked)
+    return tuple(
+        DataChange(path=path, base=one.get(path), head=two.get(path))
+        for path in sorted({*one, *two})
+        if _hash(one.get(path)) != _hash(two.get(path))
+    )
+
+
+def diff_stages(
+    base: Pipeline, head: Pipeline, observed: Mapping[str, tuple[StageState, float | None]]
+) -> tuple[StageChange, ...]:
+    """List every stage with what happened to it; ``observed`` is what this run recorded."""
+    changes = []
+    order = [*head.stages, *sorted({*base.stages, *head.locks, *base.locks} - set(head.stages))]
+    for name in dict.fromkeys(order):
+        causes = find_causes(base.locks.get(name), head.locks.get(name))
+        state, seconds = observed.get(name, (_lock_state(name, base, head, causes), None))
+        changes.append(
+            StageChange(
+                name=_cut(name, _MAX_NAME),
+                state=state,
+                seconds=seconds,
+                causes=tuple(_cut(cause, _MAX_TEXT) for cause in causes[:_MAX_CAUSES]),
+            )
+        )
+    return tuple(changes)
+
+
+def find_causes(base: LockEntry | None, head: LockEntry | None) -> list[str]:
+    """Say which inputs of a stage differ between two lock entries."""
+    if base is None or head is None:
+        return []
+    causes = ["its command"] if base.command != head.command else []
+    causes += [f"`{path}`" for path in _differing(base.deps, head.deps)]
+    causes += [
+        f"parameter `{name.rpartition(':')[2]}`" for name in _differing(base.params, head.params)
+    ]
+    made = {path: version.hash for path, version in base.outs.items()}
+    makes = {path: version.hash for path, version in head.outs.items()}
+    if not causes and made != makes:
+        causes = ["other outputs from the same inputs"]
+    return causes
+
+
+def _lock_state(name: str, base: Pipeline, head: Pipeline, causes: list[str]) -> StageState:
+    """Tell from the definitions and lock entries what happened to a stage."""
+    before = name in base.stages or name in base.locks
+    after = name in head.stages or name in head.locks
+    if not before:
+        return StageState.ADDED
+    if not after:
+        return StageState.REMOVED
+    locked = (name in base.locks) == (name in head.locks)
+    return StageState.CHANGED if causes or not locked else StageState.UNCHANGED
+
+
+def _differing(base: Mapping[str, str], head: Mapping[str, str]) -> list[str]:
+    return sorted(key for key in {*base, *head} if base.get(key) != head.get(key))
+
+
+def _versions(pipeline: Pipeline, tracked: set[str]) -> dict[str, DataVersion]:
+    found = dict(pipeline.pointers)
+    for lock in pipeline.locks.values():
+        found.update(lock.outs)
+    return {path: version for path, version in found.items() if path not in tracked}
+
+
+def _hash(version: DataVersion | None) -> str | None:
+    return version.hash if version else None
+
+
+def _text(values: Mapping[str, str], name: str) -> str | None:
+    return _cut(values[name], _MAX_TEXT) if name in values else None
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

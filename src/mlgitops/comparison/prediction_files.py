@@ -1,0 +1,97 @@
+"""Both sides' predictions: fetched, read and matched when they are first asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlgitops.comparison.sides import fetch_missing
+from mlgitops.errors import MlgitopsError
+from mlgitops.model import TestData
+
+if TYPE_CHECKING:
+    from mlgitops.comparison.sides import SideFiles
+    from mlgitops.console import Console
+    from mlgitops.model import Report
+    from mlgitops.statistics.matching import Pair
+    from mlgitops.tables.predictions import Predictions
+
+
+class PredictionFiles:
+    """Both sides' predictions, fetched and read when they are first asked for."""
+
+    def __init__(
+        self, path: str | None, base: SideFiles, head: SideFiles, console: Console
+    ) -> None:
+        self.path = path
+        self.base, self.head = base, head
+        self._console = console
+        self._fetched = False
+        self._read: dict[str, Predictions | None] = {}
+        self._pair: Pair | None = None
+
+    @property
+    def same(self) -> bool:
+        """Tell whether both sides have the very same file."""
+        path = self.path or ""
+        if self.base.rescored is not None:
+            return False
+        return self.base.find_hash(path) == self.head.find_hash(path)
+
+    def read(self, side: SideFiles) -> Predictions | None:
+        """Read one side's; None when it has none. Raises MlgitopsError when it is damaged."""
+        path = self.path or ""
+        if side.rescored is not None:
+            return side.rescored
+        stale = side.stale.explain(path)
+        if stale:
+            raise MlgitopsError(f"`{path}` is stale: {stale}")
+        if not self._fetched:
+            fetch_missing(self.base, self.head, lambda _: {path}, self._console)
+            self._fetched = True
+        key = self.base.name if self.same and self.base.find_hash(path) else side.name
+        if key not in self._read:
+            self._read[key] = _read(side, path)
+        return self._read[key]
+
+    def find(self, side: SideFiles) -> Predictions | None:
+        """Read one side's; None when it has none, or none that can be read."""
+        try:
+            return self.read(side)
+        except MlgitopsError:
+            return None
+
+    def on_same_rows(self, report: Report) -> bool:
+        """Tell whether both sides' predictions are of the same test data, as far as is known."""
+        return report.test_data is not TestData.CHANGED or self.base.rescored is not None
+
+    def exists(self, side: SideFiles) -> bool:
+        """Tell whether a side has predictions at all, whether or not they are here."""
+        path = self.path or ""
+        return side.find_version(path) is not None or side.read(path) is not None
+
+    def pair(self) -> Pair:
+        """Match both sides' rows. Raises MlgitopsError when a side is not available."""
+        if self._pair is None:
+            one, two = self.read(self.base), self.read(self.head)
+            if one is None or two is None:
+                side = "base" if one is None else "head"
+                raise MlgitopsError(f"`{self.path}` is not available at {side}.")
+            from mlgitops.statistics.matching import match_predictions
+
+            self._pair = match_predictions(one, two)
+        return self._pair
+
+
+def _read(side: SideFiles, path: str) -> Predictions | None:
+    data, version = side.read(path), side.find_version(path)
+    if data is None and version is None:
+        return None
+    from mlgitops.dvc.objects import find_object
+    from mlgitops.tables.predictions import read_predictions
+
+    where = f"{path} at {side.name}"
+    if data is not None or version is None:
+        return read_predictions(data or b"", where=where)
+
+    place = find_object(side.folder.place, version)
+    return read_predictions(place, where=where) if place else None

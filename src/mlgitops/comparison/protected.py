@@ -1,0 +1,79 @@
+"""Which changed files decide the judgement of a change. Pure.
+
+Used by `compare`, which runs beside the pull request's code, and again by `report`, which does
+not believe what `compare` says of them.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from mlgitops.comparison.sides import SideFiles
+    from mlgitops.dvc.pipeline import Pipeline, Stage
+    from mlgitops.model import Policy
+
+#: The most files that a report names.
+MAX_PROTECTED = 100
+
+
+def find_protected(
+    changed: list[str], base: SideFiles, head: SideFiles, policy: Policy, policy_path: str
+) -> list[str]:
+    """List the changed files that decide the judgement: a reviewer must look at them.
+
+    The policy, workflows and actions, DVC's configuration, and the code and definition of
+    every stage that writes metrics or predictions.
+    """
+    prefix = base.folder.prefix
+    named = {policy_path, ".dvc/config"}
+    for side in (base, head):
+        named |= _measuring_code(side.pipeline, policy)
+    exact = find_traces((base, head), named)
+    exact |= {prefix + path for path in _redefined(base.pipeline, head.pipeline, policy)}
+    return [
+        path
+        for path in changed
+        if path in exact
+        or path.startswith(".github/")
+        or any(path.startswith(f"{folder}/") for folder in exact)
+    ]
+
+
+def find_traces(sides: Iterable[SideFiles], paths: Collection[str]) -> set[str]:
+    """List what decides the content of ``paths`` on any side, from the repository's root.
+
+    The files themselves, and where one is reached through links, these and what they lead to.
+    """
+    return {
+        place for side in sides for path in paths for place in side.folder.trace(side.sha, path)
+    }
+
+
+def find_measuring(pipeline: Pipeline, policy: Policy) -> dict[str, Stage]:
+    """Find the stages that write metrics or predictions."""
+    predictions = policy.files.predictions
+    return {
+        name: stage
+        for name, stage in pipeline.stages.items()
+        if stage.metrics or (predictions and predictions in stage.outs)
+    }
+
+
+def _measuring_code(pipeline: Pipeline, policy: Policy) -> set[str]:
+    made = {out for stage in pipeline.stages.values() for out in stage.outs}
+    deps = {dep for stage in find_measuring(pipeline, policy).values() for dep in stage.deps}
+    return deps - made - set(pipeline.pointers)
+
+
+def _redefined(base: Pipeline, head: Pipeline, policy: Policy) -> set[str]:
+    """List the dvc.yaml files in which a measuring stage is not what it was at base."""
+    before, after = find_measuring(base, policy), find_measuring(head, policy)
+    return {
+        posixpath.normpath((before.get(name) or after[name]).file)
+        for name in {*before, *after}
+        if before.get(name) != after.get(name)
+    }

@@ -1,0 +1,110 @@
+"""Which stages of base measure its model, and what they need to do so on other rows. Pure.
+
+The pipeline at base says it all: the stages that read the test data and write predictions or
+metrics. They run again as base defines them, with nothing exchanged but the test data.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from mlgitops.dvc.pipeline import Stage, join_path
+from mlgitops.errors import MlgitopsError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from mlgitops.dvc.pipeline import Pipeline
+    from mlgitops.model import DataVersion, Files
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """What to run, in this order, and what to lay out before; paths from the project."""
+
+    stages: tuple[Stage, ...]
+    objects: dict[str, DataVersion]  # kept by DVC at base
+    test_data: str
+    model: str
+
+    @property
+    def outs(self) -> set[str]:
+        """Return every path that the stages write."""
+        return {out for stage in self.stages for out in stage.outs}
+
+    @property
+    def metrics(self) -> set[str]:
+        """Return the metrics files that the stages write."""
+        return {path for stage in self.stages for path in stage.metrics}
+
+
+def plan_rescoring(pipeline: Pipeline, files: Files, tracked: Collection[str]) -> Plan:
+    """Plan how base's model is measured on other test data.
+
+    ``tracked`` are the files that git has at base. Raises :class:`MlgitopsError` with the
+    reason when base's pipeline cannot do that without training.
+    """
+    if files.test_data is None or files.model is None:
+        raise MlgitopsError("the policy names no model below `files`")
+    stages = _find_stages(pipeline, files.test_data, files.predictions)
+    if not stages:
+        raise MlgitopsError(f"no stage at base measures with `{files.test_data}`")
+    for stage in stages:
+        if files.model in stage.outs:
+            raise MlgitopsError(f"stage `{stage.name}` trains and measures in one")
+        if join_path(stage.folder, ".") is None:
+            raise MlgitopsError(f"stage `{stage.name}` runs outside of the project")
+    if not any(files.model in stage.deps for stage in stages):
+        raise MlgitopsError(f"no stage that measures at base depends on `{files.model}`")
+    objects = _find_objects(stages, pipeline, files.test_data, tracked)
+    return Plan(stages=tuple(stages), objects=objects, test_data=files.test_data, model=files.model)
+
+
+def _find_stages(pipeline: Pipeline, test_data: str, predictions: str | None) -> list[Stage]:
+    """Find the measuring stages that the test data reaches, each after what it depends on."""
+    waiting = [
+        stage for stage in pipeline.stages.values() if stage.metrics or predictions in stage.outs
+    ]
+    found: list[Stage] = []
+    reached = {test_data}
+    while ready := [stage for stage in waiting if reached.intersection(stage.deps)]:
+        made = {out for stage in waiting for out in stage.outs}
+        first = [stage for stage in ready if not made.intersection(stage.deps)]
+        for stage in first or ready[:1]:
+            found.append(stage)
+            waiting.remove(stage)
+            reached.update(stage.outs)
+    return found
+
+
+def _find_objects(
+    stages: list[Stage], pipeline: Pipeline, test_data: str, tracked: Collection[str]
+) -> dict[str, DataVersion]:
+    """Find what the stages need, and git does not have."""
+    made = {out for stage in stages for out in stage.outs}
+    needed = {dep for stage in stages for dep in stage.deps} - made - {test_data}
+    objects = {}
+    for path in sorted(needed):
+        if path in tracked or any(name.startswith(f"{path}/") for name in tracked):
+            continue
+        version = pipeline.find_version(path)
+        if version is None:
+            raise MlgitopsError(f"`{path}` is neither in git nor in DVC at base")
+        if version.hash.endswith(".dir"):
+            raise MlgitopsError(f"`{path}` is a folder that DVC keeps")
+        objects[path] = version
+    return objects
+
+
+def count_seen(training: bytes, test: bytes) -> int | None:
+    r"""Count the rows of one CSV text that are also in another; None when columns differ.
+
+    >>> count_seen(b"id,x\n1,a\n2,b\n", b"id,x\n2,b\n3,c\n")
+    1
+    """
+    one, two = training.splitlines(), test.splitlines()
+    if not one or not two or one[0] != two[0]:
+        return None
+    known = set(one[1:])
+    return sum(row in known for row in two[1:])

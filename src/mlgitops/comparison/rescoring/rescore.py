@@ -1,0 +1,135 @@
+"""Put base's model on head's test data, where the test data changed: a report to a report.
+
+The facts that come out are base's values on head's rows, beside those it was stored with;
+base's predictions on head's rows; or the reason why there are none.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mlgitops.comparison.diff import diff_metrics
+from mlgitops.comparison.rescoring.plan import count_seen, plan_rescoring
+from mlgitops.comparison.sides import fetch_missing
+from mlgitops.dvc.metrics import MetricSet
+from mlgitops.errors import MlgitopsError
+from mlgitops.judgement.judge import match_metric
+from mlgitops.model import Rescoring, TestData
+
+if TYPE_CHECKING:
+    from mlgitops.comparison.rescoring.plan import Plan
+    from mlgitops.comparison.rescoring.run import Rescored
+    from mlgitops.comparison.sides import SideFiles
+    from mlgitops.console import Console
+    from mlgitops.model import MetricChange, Policy, Report
+
+_MAX_TEXT = 500
+_NO_VALUE = "has no value for it on head's test data"
+
+
+def rescore(
+    report: Report, policy: Policy, base: SideFiles, head: SideFiles, console: Console
+) -> Report:
+    """Return ``report`` with base measured on head's test data, if that is needed and can be."""
+    if report.test_data is not TestData.CHANGED or not _is_needed(report, policy):
+        return report
+    start = time.perf_counter()
+    try:
+        rescored, seen = _measure(policy, base, head, console)
+    except MlgitopsError as error:
+        return msgspec.structs.replace(report, rescoring=Rescoring(reason=_say(error)))
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != "numpy":
+            raise
+        reason = "the package numpy is not installed (`mlgitops[statistics]`)"
+        return msgspec.structs.replace(report, rescoring=Rescoring(reason=reason))
+    base.rescored = rescored.predictions
+    base.renewed = dict(rescored.plots)
+    rows = None if rescored.predictions is None else rescored.predictions.rows
+    facts = Rescoring(
+        paths=tuple(sorted(rescored.metrics)),
+        rows=rows,
+        seen=seen,
+        seconds=round(time.perf_counter() - start, 3),
+    )
+    metrics = _set_metrics(base.metrics, rescored.metrics, head.metrics)
+    return msgspec.structs.replace(report, metrics=metrics, rescoring=facts)
+
+
+def _is_needed(report: Report, policy: Policy) -> bool:
+    """Tell whether something that is judged has a value on both sides."""
+    found = [change for name in policy.metrics for change in match_metric(name, report.metrics)]
+    return bool(policy.slices) or any(change.delta is not None for change in found)
+
+
+def _measure(
+    policy: Policy, base: SideFiles, head: SideFiles, console: Console
+) -> tuple[Rescored, int | None]:
+    if policy.files.test_data and head.find_hash(policy.files.test_data) is None:
+        raise MlgitopsError(f"neither git nor DVC has `{policy.files.test_data}` at head")
+    plan = plan_rescoring(base.pipeline, policy.files, base.folder.list_files(base.sha))
+    training = _find_training(plan, base)
+    fetch_missing(base, head, lambda side: _find_needed(side, plan, training), console)
+    data = head.read_anywhere(plan.test_data)
+    if data is None:
+        raise MlgitopsError(f"`{plan.test_data}` of head is not here: run `dvc pull`")
+    from mlgitops.comparison.rescoring.run import TIMEOUT, run_plan
+
+    with console.step("measuring base's model on the new test data"):
+        rescored = run_plan(plan, base, data, policy.files.predictions, timeout=TIMEOUT)
+    return rescored, _count_seen(training, base, data)
+
+
+def _find_needed(side: SideFiles, plan: Plan, training: set[str]) -> set[str]:
+    return {*plan.objects, *training} if side.name == "base" else {plan.test_data}
+
+
+def _find_training(plan: Plan, base: SideFiles) -> set[str]:
+    """Find the tables that base's model was trained on: data that its stage depends on."""
+    stages = [stage for stage in base.pipeline.stages.values() if plan.model in stage.outs]
+    suffix = plan.test_data.rpartition(".")[2]
+    return {
+        dep
+        for stage in stages
+        for dep in stage.deps
+        if dep.endswith(f".{suffix}") and base.find_version(dep) is not None
+    }
+
+
+def _count_seen(training: set[str], base: SideFiles, test: bytes) -> int | None:
+    """Count head's test rows that base's model was trained on; None when that is not known."""
+    counts = []
+    for path in sorted(training):
+        try:
+            data = base.read_anywhere(path)
+        except MlgitopsError:
+            data = None
+        counts.append(None if data is None else count_seen(data, test))
+    known = [count for count in counts if count is not None]
+    return max(known) if known else None
+
+
+def _set_metrics(
+    stored: dict[str, MetricSet], fresh: dict[str, MetricSet], head: dict[str, MetricSet]
+) -> tuple[MetricChange, ...]:
+    """Compare head with what base has on the same rows; what it had stored goes along."""
+    known = {path: stored.get(path, MetricSet()).values for path in fresh}
+    base = {path: _tell_lost(found, known[path]) for path, found in fresh.items()}
+    return tuple(
+        msgspec.structs.replace(change, base_stored=known.get(change.path, {}).get(change.name))
+        for change in diff_metrics({**stored, **base}, head)
+    )
+
+
+def _tell_lost(fresh: MetricSet, stored: dict[str, float]) -> MetricSet:
+    """Name the metrics that base had on its own rows and has not on head's."""
+    lost = dict.fromkeys(stored.keys() - fresh.values.keys(), _NO_VALUE)
+    return MetricSet(values=fresh.values, unusable={**lost, **fresh.unusable})
+
+
+def _say(error: MlgitopsError) -> str:
+    where = f"{error.where}: " if error.where else ""
+    return f"{where}{error.what}".splitlines()[0].rstrip(".")[:_MAX_TEXT]

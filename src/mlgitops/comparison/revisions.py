@@ -1,0 +1,228 @@
+"""Two revisions to a report: read, parse, diff, judge. The line that `compare` runs.
+
+Reads git and disk through :mod:`mlgitops.comparison.sides`; decides nothing that diff and
+judge do not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mlgitops.comparison.cost.changes import compare_cost
+from mlgitops.comparison.diff import diff_data, diff_metrics, diff_params, diff_stages
+from mlgitops.comparison.protected import MAX_PROTECTED, find_measuring, find_protected, find_traces
+from mlgitops.comparison.sides import SideFiles, fetch_manifests_of, read_sides
+from mlgitops.comparison.staleness import find_stale
+from mlgitops.comparison.tables.changes import compare_tables
+from mlgitops.dvc.runs import read_run
+from mlgitops.errors import MlgitopsError
+from mlgitops.git.paths import is_below
+from mlgitops.judgement.absence import Absences
+from mlgitops.judgement.judge import judge_report
+from mlgitops.judgement.policy import parse_policy
+from mlgitops.model import (
+    REPORT_SCHEMA,
+    Judgement,
+    Policy,
+    Report,
+    Side,
+    TestData,
+    Verdict,
+)
+from mlgitops.model.wire import fit_report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mlgitops.console import Console
+    from mlgitops.git.repository import Folder
+
+POLICY = "policy.yaml"
+NO_POLICY = (
+    "There is no `policy.yaml`, so nothing was judged. Say what a model must satisfy, such as "
+    "`metrics: {test.accuracy: {greater_is_better: true, max_worsening: 0.01}}` below `version: 1`."
+)
+_MAX_NOTICES = 50
+
+
+def compare(
+    folder: Folder,
+    base: Side,
+    head: Side,
+    *,
+    worktree: bool,
+    policy_path: str,
+    key: str,
+    console: Console,
+) -> Report:
+    """Compare two sides of a project and judge the difference by the policy at base.
+
+    ``worktree``: head is what stands on disk. Raises :class:`MlgitopsError` when there is
+    nothing to compare, or when head's files or the policy are malformed.
+    """
+    one = SideFiles(name="base", sha=base.sha, folder=folder)
+    two = SideFiles(name="head", sha=None if worktree else head.sha, folder=folder)
+    notices: list[str] = []
+    policy = _read_policy(one, two, policy_path, notices)
+    read_sides(one, two, console)
+    _check_found(one, two)
+    two.stale = find_stale(two, one)
+    known = policy or Policy()
+    if known.files.test_data:
+        _find_test_data(known.files.test_data, one, two, console)
+    report = _collect(one, two, known, policy_path)
+    tables, cost = compare_tables(one, two, known, console), compare_cost(one, two, known)
+    report = msgspec.structs.replace(
+        report,
+        key=key,
+        base=msgspec.structs.replace(base, test_data=report.base.test_data),
+        head=msgspec.structs.replace(head, test_data=report.head.test_data),
+        tables=tables,
+        cost=cost,
+        notices=_limit_notices([*notices, *two.stale.notices, *one.notices, *two.notices]),
+    )
+    return fit_report(_add_plots(_judge(report, policy, one, two, console), known, one, two))
+
+
+def _limit_notices(notices: list[str]) -> tuple[str, ...]:
+    lost = len(notices) - _MAX_NOTICES
+    more = [f"{lost} more notices are left out."] if lost > 0 else []
+    return (*notices[:_MAX_NOTICES], *more)
+
+
+def _read_policy(base: SideFiles, head: SideFiles, path: str, notices: list[str]) -> Policy | None:
+    """Read the policy at base; head's when base has none; None when there is none."""
+    data = base.read(path)
+    if data is not None:
+        return parse_policy(data, where=f"{path} at base")
+    data = head.read(path)
+    if data is None:
+        if path != POLICY:
+            raise MlgitopsError("there is no such policy, neither at base nor at head", where=path)
+        notices.append(NO_POLICY)
+        return None
+    notices.append(f"The base has no `{path}`: the one in this change was applied."[:500])
+    return parse_policy(data, where=path)
+
+
+def _check_found(base: SideFiles, head: SideFiles) -> None:
+    """Refuse a comparison of nothing."""
+    if base.metrics or head.metrics:
+        sets = [*base.metrics.values(), *head.metrics.values()]
+        if any(found.values or found.unusable or found.problem for found in sets):
+            return
+        paths = ", ".join(sorted({*base.metrics, *head.metrics})[:5])
+        hint = "run the pipeline and commit what it wrote: `mlgitops train`"
+        raise MlgitopsError("the metrics files are on neither side", where=paths[:200], hint=hint)
+    if head.pipeline.stages or base.pipeline.stages:
+        hint = "name a metrics file below `metrics:` of a stage in dvc.yaml"
+        raise MlgitopsError("dvc.yaml declares no metrics", hint=hint)
+    hint = "`mlgitops new` makes a project that has one"
+    raise MlgitopsError("there is no dvc.yaml, neither at base nor at head", hint=hint)
+
+
+def _collect(base: SideFiles, head: SideFiles, policy: Policy, policy_path: str) -> Report:
+    """Put all facts together; key, sides and notices are filled in by the caller."""
+    tracked = {*base.folder.list_files(base.sha), *head.folder.list_files(head.sha)}
+    changed = base.folder.repository.changed_files(base.sha, head.sha)
+    path = policy.files.test_data
+    before, after = (_identify(side, path) if path else None for side in (base, head))
+    observed = read_run(head.folder.place) if head.sha is None else {}
+    protected = find_protected(changed, base, head, policy, policy_path)
+    return Report(
+        schema=REPORT_SCHEMA,
+        key="model",
+        base=Side(sha=base.sha, test_data=before),
+        head=Side(sha=head.sha, test_data=after),
+        test_data=compare_hashes(*_align_hashes(path or "", (base, before), (head, after))),
+        metrics=diff_metrics(base.metrics, head.metrics),
+        params=diff_params(base.params, head.params),
+        data=diff_data(base.pipeline, head.pipeline, tracked),
+        stages=diff_stages(base.pipeline, head.pipeline, observed),
+        policy_changed=not find_traces((base, head), {policy_path}).isdisjoint(changed),
+        protected=tuple(protected[:MAX_PROTECTED]),
+    )
+
+
+def _find_test_data(path: str, base: SideFiles, head: SideFiles, console: Console) -> None:
+    """Learn which test data a folder of DVC holds, where the two sides' folders differ."""
+    if base.find_hash(path) != head.find_hash(path):
+        fetch_manifests_of(base, head, lambda _: {path}, console)
+
+
+def _identify(side: SideFiles, path: str) -> str | None:
+    """Find the hash of a file's content; None when the side has no such file, or no hash of it."""
+    found = side.find_hash(path)
+    return found if found and ":" in found else None
+
+
+def _align_hashes(path: str, *sides: tuple[SideFiles, str | None]) -> Iterator[str | None]:
+    """Yield both sides' hashes of one file; of DVC's kind where only one side has it in git."""
+    from hashlib import md5
+
+    kinds = {found.partition(":")[0] for _, found in sides if found}
+    for side, found in sides:
+        data = side.read(path) if found and found.startswith("git:") and len(kinds) > 1 else None
+        yield found if data is None else f"md5:{md5(data, usedforsecurity=False).hexdigest()}"
+
+
+def compare_hashes(base: str | None, head: str | None) -> TestData:
+    """Tell from two content hashes whether the test data is the same.
+
+    What base has and head has not, or by another kind of hash, is not known to be the same.
+
+    >>> compare_hashes("md5:0a", "md5:0b"), compare_hashes("md5:0a", None)
+    (<TestData.CHANGED: 'changed'>, <TestData.CHANGED: 'changed'>)
+    """
+    if base is None:
+        return TestData.UNKNOWN
+    return TestData.SAME if base == head else TestData.CHANGED
+
+
+def _judge(
+    report: Report, policy: Policy | None, base: SideFiles, head: SideFiles, console: Console
+) -> Report:
+    if policy is None:
+        return msgspec.structs.replace(
+            _mark_stale(report, None, head), judgement=Judgement(verdict=Verdict.SKIP)
+        )
+    from mlgitops.comparison.evidence import add_evidence
+
+    if report.test_data is TestData.CHANGED:
+        from mlgitops.comparison.rescoring.rescore import rescore
+
+        report = rescore(report, policy, base, head, console)
+    absences = Absences(report.metrics, base.pipeline, base.metrics)
+    report = msgspec.structs.replace(report, metrics=absences.mark(report.metrics))
+    report = _mark_stale(report, policy.files.model, head)
+    return judge_report(add_evidence(report, policy, base, head, console), policy)
+
+
+def _mark_stale(report: Report, model: str | None, head: SideFiles) -> Report:
+    """Say of each metric of head whether it is of an older run; of its cost, as of its model."""
+    return msgspec.structs.replace(
+        report,
+        metrics=head.stale.mark(report.metrics),
+        cost=head.stale.mark(report.cost, made_with=model),
+    )
+
+
+def _add_plots(report: Report, policy: Policy, base: SideFiles, head: SideFiles) -> Report:
+    """Add the plots that dvc.yaml declares to the charts that predictions gave.
+
+    Where the test data changed, a curve of base on its own test data is not drawn over head's.
+    """
+    if report.test_data is TestData.CHANGED:
+        outs = {
+            out for stage in find_measuring(base.pipeline, policy).values() for out in stage.outs
+        }
+        other = {path for path in base.pipeline.plots if is_below(path, outs)}
+        base.renewed = {path: base.renewed.get(path) for path in other}
+    if not (base.pipeline.plots or head.pipeline.plots):
+        return report
+    from mlgitops.comparison.charts.plots import draw_plots
+
+    plots = draw_plots(base, head, {chart.name for chart in report.charts})
+    return msgspec.structs.replace(report, charts=(*report.charts, *plots))

@@ -1,0 +1,257 @@
+"""One side of the comparison, read whole: pipeline, metrics, parameters, test data.
+
+Reads git, disk and DVC's cache; runs dvc only for cached metrics that are nowhere here.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+
+from mlgitops.comparison.stale import Staleness
+from mlgitops.dvc.metrics import MetricSet, parse_metrics
+from mlgitops.dvc.objects import (
+    fetch_manifests,
+    fetch_objects,
+    find_object,
+    is_folder,
+    read_manifest,
+    read_object,
+)
+from mlgitops.dvc.params import parse_params
+from mlgitops.dvc.pipeline import Pipeline, read_pipeline
+from mlgitops.errors import MlgitopsError
+from mlgitops.model import DataVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from mlgitops.console import Console
+    from mlgitops.git.repository import Folder
+    from mlgitops.tables.predictions import Predictions
+
+_MAX_TEXT = 500
+
+
+class SideFiles(Struct, kw_only=True):
+    """What one side holds; ``sha`` None is the work tree."""
+
+    name: str  # base or head
+    sha: str | None
+    folder: Folder
+    pipeline: Pipeline = field(default_factory=Pipeline)
+    metrics: dict[str, MetricSet] = {}
+    params: dict[str, dict[str, str]] = {}
+    stale: Staleness = Staleness()  # what its pipeline did not make from what stands there
+    notices: list[str] = []
+    #: Plot files that are not those of its run: what base's model gives on head's test data,
+    #: or None where that is not known.
+    renewed: dict[str, bytes | None] = {}
+    members: dict[str, dict[str, str]] = {}  # of folders that DVC keeps: hash → path → md5
+    rescored: Predictions | None = None  # of base's model on head's test data, once made
+
+    def read(self, path: str) -> bytes | None:
+        """Read a file that git tracks or the work tree holds, links followed.
+
+        Raises :class:`MlgitopsError` for a link that leads out of the repository.
+        """
+        place = self.folder.follow(self.sha, path)
+        kept = self.pipeline.find_version(place) or self.pipeline.find_folder(place)
+        return self.folder.read(self.sha, place if kept else path)  # no link: None, DVC keeps it
+
+    def read_anywhere(self, path: str) -> bytes | None:
+        """Read a file from git, the work tree, or DVC's cache."""
+        data = self.read(path)
+        if data is not None:
+            return data
+        version = self.find_version(path)
+        if version is None:
+            return None
+        return read_object(self.folder.place, version)
+
+    def find_version(self, path: str) -> DataVersion | None:
+        """Find what DVC says of ``path``, or of the file that it leads to.
+
+        A file in a folder that DVC keeps has the hash that the folder's manifest says, or that
+        of the folder where the manifest is not here: what it holds is not known, nor absent.
+        Raises :class:`MlgitopsError` when the manifest is malformed.
+        """
+        place = self.folder.follow(self.sha, path)
+        return self.pipeline.find_version(place) or self._find_member(place)
+
+    def find_manifest(self, path: str) -> tuple[DataVersion, str] | None:
+        """Find the folder whose manifest must be fetched to know ``path``, and the path in it."""
+        place = self.folder.follow(self.sha, path)
+        kept = self.pipeline.find_folder(place)
+        if kept is None or self.pipeline.find_version(place) or self.read(path) is not None:
+            return None
+        folder, version = kept
+        unread = is_folder(version) and self._read_members(version) is None
+        return (version, place[len(folder) + 1 :]) if unread else None
+
+    def _find_member(self, place: str) -> DataVersion | None:
+        """Find a file of a folder that DVC keeps as a whole; those that git keeps are git's."""
+        kept = self.pipeline.find_folder(place)
+        if kept is None or self.folder.find_blob(self.sha, place) is not None:
+            return None
+        folder, version = kept
+        if not is_folder(version):
+            return DataVersion(hash="unknown")
+        members = self._read_members(version)
+        if members is None:
+            return version
+        digest = members.get(place[len(folder) + 1 :])
+        return DataVersion(hash=f"md5:{digest}") if digest else None
+
+    def _read_members(self, version: DataVersion) -> dict[str, str] | None:
+        if version.hash not in self.members:
+            members = read_manifest(self.folder.place, version)
+            if members is None:
+                return None
+            self.members[version.hash] = members
+        return self.members[version.hash]
+
+    def find_hash(self, path: str) -> str | None:
+        """Find the identity of a file's content: DVC's hash, or git's blob id."""
+        version = self.find_version(path)
+        if version is not None:
+            return version.hash
+        blob = self.folder.find_blob(self.sha, path)
+        return f"git:{blob}" if blob else None
+
+
+def read_sides(base: SideFiles, head: SideFiles, console: Console) -> None:
+    """Read both sides. Head's files must be sound; what is wrong at base is told, not raised."""
+    for side in (base, head):
+        files = side.folder.list_files(side.sha)
+        side.pipeline = read_pipeline(files, side.read)
+        side.notices += side.pipeline.notices
+    declared = {*_find_declared(base), *_find_declared(head)}
+    fetch_missing(base, head, lambda _: declared, console)
+    for side in (base, head):
+        side.params = _read_params(side)
+        declared = side.pipeline.metrics
+        side.metrics = {path: _read_metrics(side, path) for path in sorted(declared)}
+    _add_undeclared(base, head)
+
+
+def read_recorded(side: SideFiles, paths: Iterable[str] = ()) -> None:
+    """Read a side at a revision from what is here: nothing is fetched, and dvc does not run.
+
+    ``paths`` are further metrics files to look for. Raises :class:`MlgitopsError` when its
+    pipeline is malformed.
+    """
+    side.pipeline = read_pipeline(side.folder.list_files(side.sha), side.read)
+    side.params = _read_params(side)
+    wanted = sorted({*side.pipeline.metrics, *paths})
+    side.metrics = {path: _read_metrics(side, path) for path in wanted}
+
+
+def fetch_missing(
+    base: SideFiles, head: SideFiles, find: Callable[[SideFiles], set[str]], console: Console
+) -> None:
+    """Fetch the files that ``find`` names of a side and that are nowhere here.
+
+    In one go, or in two where one is in a folder that DVC keeps: first what the folder holds.
+    """
+    fetch_manifests_of(base, head, find, console)
+    found = [_find_missing(side, path) for side in (base, head) for path in find(side)]
+    missing = {version.hash: version for version in found if version is not None}
+    fetch = partial(fetch_objects, versions=missing.values())
+    _try_fetch(base, head, console, len(missing), fetch)
+
+
+def fetch_manifests_of(
+    base: SideFiles, head: SideFiles, find: Callable[[SideFiles], set[str]], console: Console
+) -> None:
+    """Fetch what the folders hold that DVC keeps, and in which the named files are."""
+    found = [_find_unread(side, path) for side in (base, head) for path in sorted(find(side))]
+    members = {kept[0].hash: kept for kept in found if kept is not None}
+    _try_fetch(base, head, console, len(members), partial(fetch_manifests, members=members))
+
+
+def _try_fetch(
+    base: SideFiles, head: SideFiles, console: Console, count: int, fetch: Callable[..., None]
+) -> None:
+    """Fetch ``count`` objects; what is wrong with the storage is told, not raised."""
+    if count == 0:
+        return
+    from mlgitops.dvc.configuration import CONFIG
+
+    # What head says of the storage is code of the pull request; base's is reviewed.
+    config = base.folder.read(base.sha, CONFIG) or b"" if base.sha is not None else None
+    try:
+        with console.step(f"fetching {count} file(s) from the storage"):
+            fetch(head.folder.place, config=config)
+    except MlgitopsError as error:
+        head.notices.append(
+            f"The storage could not be read: {error.what.splitlines()[0]}"[:_MAX_TEXT]
+        )
+
+
+def _find_unread(side: SideFiles, path: str) -> tuple[DataVersion, str] | None:
+    try:
+        return side.find_manifest(path)
+    except MlgitopsError:
+        return None  # whoever reads the file is told
+
+
+def _find_missing(side: SideFiles, path: str) -> DataVersion | None:
+    """Find the version of a file that DVC alone keeps, and that is not here."""
+    try:
+        version = side.find_version(path)
+        if version is None or is_folder(version) or side.read(path) is not None:
+            return None
+    except MlgitopsError:
+        return None  # whoever reads the file is told
+    return None if find_object(side.folder.place, version) is not None else version
+
+
+def _find_declared(side: SideFiles) -> set[str]:
+    return {*side.pipeline.metrics, *side.pipeline.params}
+
+
+def _add_undeclared(base: SideFiles, head: SideFiles) -> None:
+    """Read a metrics file on the side whose dvc.yaml does not name it, if it is there."""
+    for side, other in ((base, head), (head, base)):
+        for path in sorted(set(other.metrics) - set(side.metrics)):
+            if side.sha is not None and (read := _read_metrics(side, path)) != MetricSet():
+                side.metrics[path] = read
+
+
+def _read_metrics(side: SideFiles, path: str) -> MetricSet:
+    """Read one metrics file; absent is empty, unreadable at base is a problem with a reason."""
+    if PurePosixPath(path).suffix.lower() == ".dvc":
+        return MetricSet()
+    try:
+        data = side.read_anywhere(path)
+        if data is not None:
+            return parse_metrics(data, path)
+    except MlgitopsError as error:
+        if side.name == "head":
+            raise
+        side.notices.append(f"`{path}` at base cannot be read: {error.what}."[:_MAX_TEXT])
+        return MetricSet(problem=f"cannot be read: {error.what}"[:_MAX_TEXT])
+    if side.find_version(path) is None:
+        return MetricSet()
+    side.notices.append(
+        f"`{path}` at {side.name} is kept by DVC and is not available here: run `dvc pull`."
+    )
+    return MetricSet(problem="is not available: DVC keeps it, and neither cache nor storage has it")
+
+
+def _read_params(side: SideFiles) -> dict[str, dict[str, str]]:
+    found = {}
+    for path in sorted({*side.pipeline.params, "params.yaml"}):
+        try:
+            data = side.read_anywhere(path)
+            if data is not None:
+                found[path] = parse_params(data, path)
+            elif side.find_version(path) is not None:
+                side.notices.append(f"`{path}` at {side.name} is kept by DVC and not here.")
+        except MlgitopsError as error:
+            side.notices.append(f"`{path}` at {side.name} was not read: {error.what}."[:_MAX_TEXT])
+    return found

@@ -1,0 +1,121 @@
+"""Whether the numbers of a side belong to the code, parameters and data beside them.
+
+In: one side, read, and its base. Out: the stages that DVC would run again, each with its
+reason, and the files that are stale because of one. Reads git or disk through `stage_run`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlgitops.comparison.contents import Contents
+from mlgitops.comparison.stage_run import compare_run
+from mlgitops.comparison.stale import LEFT, Staleness
+from mlgitops.dvc.pipeline import Pipeline
+from mlgitops.git.paths import list_parents
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mlgitops.comparison.sides import SideFiles
+
+_UNREAD = "could not be read, for its definition names the unknown"
+
+
+def find_stale(
+    side: SideFiles, base: SideFiles | None = None, *, doubted: bool = True
+) -> Staleness:
+    """Find what of ``side`` its pipeline did not make from what stands there now.
+
+    Each stage is held against its run by what dvc.yaml declares: command, dependencies,
+    parameters, outputs. An output in git that is not what its stage wrote counts, too.
+
+    ``base``: the other side. Where it has a dvc.lock, a stage that this side's does not name was
+    never run; where neither has one, nothing is known of any. What this side alone freezes, or
+    takes out of the pipeline, is judged as base has it.
+
+    ``doubted``: what data that is not here cannot confirm is stale; False where none is at hand.
+    """
+    pipeline = side.pipeline
+    before = base.pipeline if base is not None else Pipeline()
+    contents = Contents(side)
+    reasons = dict(_find_reasons(side, base, contents, doubted=doubted))
+    graph = _Graph(pipeline)
+    first = {name: graph.find_first(name, reasons) for name in pipeline.stages}
+    outs = {out: found for out, name in graph.makers.items() if (found := first[name]) is not None}
+    unread = _list_unread(pipeline)
+    left = {path: name for path, name in _find_left(side, before, graph) if name not in unread}
+    reasons |= {name: f"{_UNREAD} `${{{ref}}}`" for name, ref in unread.items()}
+    reasons |= dict.fromkeys(left.values(), LEFT)
+    hidden = {out: name for name in unread for out in pipeline.locks[name].outs}
+    return Staleness(reasons=reasons, outs={**left, **hidden, **outs})
+
+
+def _find_reasons(
+    side: SideFiles, base: SideFiles | None, contents: Contents, *, doubted: bool
+) -> Iterator[tuple[str, str]]:
+    """Yield the stages to run again, each with its reason."""
+    pipeline = side.pipeline
+    before = base.pipeline if base is not None else Pipeline()
+    for name, stage in pipeline.stages.items():
+        lock = pipeline.locks.get(name)
+        at_base = before.stages.get(name)
+        frozen = stage.frozen and (at_base is None or at_base.frozen)
+        if lock is not None:
+            run = compare_run(side, base, stage, contents, frozen=frozen)
+            if run.differs(doubted=doubted):
+                yield name, run.write()
+        elif (pipeline.locks or before.locks) and not frozen:
+            yield name, "is not in dvc.lock, so it was not run"
+
+
+def _list_unread(pipeline: Pipeline) -> dict[str, str]:
+    """List the stages of dvc.lock whose definition could not be read, with the reference."""
+    return {
+        name: pipeline.unresolved[group]
+        for name in pipeline.locks
+        if name not in pipeline.stages
+        and (group := name if name in pipeline.unresolved else name.rpartition("@")[0])
+        in pipeline.unresolved
+    }
+
+
+def _find_left(side: SideFiles, before: Pipeline, graph: _Graph) -> Iterator[tuple[str, str]]:
+    """Yield metrics that a stage made at base and no stage makes here, each with that stage."""
+    makers = {out: name for name, stage in before.stages.items() for out in stage.outs}
+    files = side.folder.list_files(side.sha)
+    for path in side.pipeline.metrics:
+        maker = next((makers[at] for at in (path, *list_parents(path)) if at in makers), None)
+        if maker is not None and path in files and not graph.list_makers(path):
+            yield path, maker
+
+
+class _Graph:
+    """Which stage makes what, a folder or what is in it, and which builds on which."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.stages = pipeline.stages
+        self.makers = {out: name for name, stage in self.stages.items() for out in stage.outs}
+        self._inside: dict[str, list[str]] = {}
+        for out, name in self.makers.items():
+            for folder in list_parents(out):
+                self._inside.setdefault(folder, []).append(name)
+
+    def list_makers(self, path: str) -> list[str]:
+        """List the stages that make ``path``, a folder that holds it, or something in it."""
+        above = [self.makers[at] for at in (path, *list_parents(path)) if at in self.makers]
+        return above + self._inside.get(path, [])
+
+    def find_first(self, name: str, reasons: dict[str, str]) -> str | None:
+        """Find a stage with a reason among ``name`` and those it builds on, the deepest first."""
+        seen: set[str] = set()
+        waiting, found = [name], None
+        while waiting:
+            stage = waiting.pop()
+            if stage in seen or stage not in self.stages:
+                continue
+            seen.add(stage)
+            found = stage if stage in reasons else found
+            for dep in (*self.stages[stage].deps, *self.stages[stage].params):
+                waiting += self.list_makers(dep)
+        return found

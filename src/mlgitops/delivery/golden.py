@@ -1,0 +1,102 @@
+"""The golden prediction: rows whose answer is known from training, asked of a server."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mlgitops.delivery.protocol import CheckFailedError, fetch_answer
+from mlgitops.errors import MlgitopsError
+from mlgitops.parsing import parse_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_OK = 200
+#: The file may ask for less precision than this, but not for none.
+_LARGEST_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Golden:
+    """A request of the Open Inference Protocol, and what the model answered in training."""
+
+    request: dict[str, Any]
+    outputs: dict[str, list[Any]]  # name of an output → its values
+    tolerance: float  # largest difference, absolute and relative, that is the same answer
+
+
+def read_golden(file: Path) -> Golden:
+    """Read reports/golden.json; raises :class:`MlgitopsError` when it is missing or malformed."""
+    if not file.is_file():
+        raise MlgitopsError(
+            "there is no golden prediction to check the server with",
+            where=file.name,
+            hint="commit reports/golden.json, which the stage evaluate writes",
+        )
+    content: Any = parse_json(file.read_bytes(), file.name)
+    try:
+        request, tolerance = content["request"], content.get("tolerance", 1e-6)
+        outputs = _index_outputs(content["outputs"])
+    except (TypeError, KeyError, AttributeError) as error:
+        what = "`request` and a list `outputs` were expected"
+        raise MlgitopsError(what, where=file.name) from error
+    if not isinstance(tolerance, float | int) or not 0 <= tolerance <= _LARGEST_TOLERANCE:
+        what = f"`tolerance` must be from 0 to {_LARGEST_TOLERANCE}"
+        raise MlgitopsError(what, where=file.name)
+    if not outputs or not all(outputs.values()):
+        raise MlgitopsError("`outputs` is empty: nothing would be checked", where=file.name)
+    return Golden(request=request, outputs=outputs, tolerance=tolerance)
+
+
+def check_golden(port: int, model: str, golden: Golden) -> None:
+    """Ask for the golden prediction; raises :class:`CheckFailedError` when it is another."""
+    try:
+        status, answer = fetch_answer(port, f"/v2/models/{model}/infer", golden.request)
+        content = json.loads(answer) if status == _OK else None
+        found = _index_outputs(content["outputs"]) if content else {}
+    except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError) as error:
+        raise CheckFailedError(f"the golden prediction got no usable answer: {error}") from error
+    if status != _OK:
+        said = answer[:300].decode("utf-8", "replace")
+        raise CheckFailedError(f"the golden prediction was answered with {status}: {said}")
+    difference = find_difference(golden.outputs, found, golden.tolerance)
+    if difference:
+        raise CheckFailedError(
+            f"the golden prediction differs: {difference}",
+            hint="the server computes something else than training did: compare the versions "
+            "in requirements/serving.txt with those in model/model.json",
+        )
+
+
+def find_difference(
+    expected: dict[str, list[Any]], found: dict[str, list[Any]], tolerance: float
+) -> str | None:
+    """Return where the answer differs beyond ``tolerance``, or None.
+
+    >>> find_difference({"score": [0.25, 0.5]}, {"score": [0.25, 0.75]}, 1e-6)
+    'score[1] is 0.75, not 0.5'
+    """
+    for name, values in expected.items():
+        answers = found.get(name)
+        if answers is None or len(answers) != len(values):
+            count = "missing" if answers is None else f"{len(answers)} values, not {len(values)}"
+            return f"{name}: {count}"
+        for place, (value, answer) in enumerate(zip(values, answers, strict=True)):
+            if not _is_same(value, answer, tolerance):
+                return f"{name}[{place}] is {answer!r:.60}, not {value!r:.60}"
+    return None
+
+
+def _index_outputs(outputs: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    return {output["name"]: list(output["data"]) for output in outputs}
+
+
+def _is_same(expected: Any, found: Any, tolerance: float) -> bool:  # noqa: ANN401 - JSON
+    numbers = (int, float)
+    if isinstance(expected, numbers) and isinstance(found, numbers):
+        return math.isclose(expected, found, rel_tol=tolerance, abs_tol=tolerance)
+    return bool(expected == found)

@@ -1,0 +1,304 @@
+"""Target `local`: the order of the steps, on this host.
+
+Resolve and verify the release, start it beside the running server, check it, switch with
+one rename, confirm through the public port, stop the old one. Killed at any point, a
+complete and approved model is in service, and the next run goes on from there.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlgitops.delivery import router
+from mlgitops.delivery.golden import check_golden, read_golden
+from mlgitops.delivery.processes import (
+    HOST,
+    find_free_port,
+    find_listener,
+    is_port_free,
+    is_running,
+    start_detached,
+    stop_process,
+)
+from mlgitops.delivery.protocol import (
+    CheckFailedError,
+    is_ready,
+    read_tail,
+    wait_until_ready,
+)
+from mlgitops.delivery.release import (
+    GOLDEN,
+    MODEL,
+    SERVING_LOCK,
+    Release,
+    find_package,
+    make_release,
+    prune_releases,
+)
+from mlgitops.delivery.state import Current, Place, utc_now
+from mlgitops.delivery.wanted import read_wanted
+from mlgitops.environments import clean_environment, locked, make_environment
+from mlgitops.errors import MlgitopsError
+from mlgitops.git.repository import Repository
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mlgitops.console import Console
+
+READY_SECONDS = 90.0
+_ROUTER_SECONDS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a deployment did."""
+
+    environment: str
+    model: str
+    sha256: str
+    commit: str
+    previous: str | None  # sha256 of the model before, None when there was none
+    changed: bool  # False: this very release was in service already
+    url: str
+    logs: str  # log of the server
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """What an environment serves at this moment."""
+
+    environment: str
+    serving: bool  # it answers through the public port
+    model: str | None = None
+    sha256: str | None = None
+    commit: str | None = None
+    since: str | None = None
+    url: str | None = None
+
+
+def deploy_environment(
+    project: Path,
+    environment: str,
+    console: Console,
+    *,
+    revision: str = "HEAD",
+    port: int | None = None,
+) -> Outcome:
+    """Make ``environment`` serve what its file wants at ``revision``.
+
+    Raises :class:`CheckFailedError` when the model failed a check and :class:`MlgitopsError`
+    when it could not be tried; either way what served before still serves.
+    """
+    project = project.resolve()
+    place = Place(project, environment)
+    with Repository(project) as repository:
+        prefix = _find_prefix(project, repository)
+        # Once before anything is written, and once after the wait for other runs: of several
+        # at once, the last one sees the newest commit.
+        read_wanted(repository, prefix, environment, repository.resolve(revision))
+        with locked(place.lock):
+            wanted = read_wanted(repository, prefix, environment, repository.resolve(revision))
+            place.complete_record()
+            public_port = port or wanted.port
+            _check_port(place, public_port)
+            release = make_release(
+                project, repository, prefix, wanted, releases=place.releases, console=console
+            )
+            return _reconcile(project, place, release, public_port, console)
+
+
+def read_status(project: Path, environment: str) -> Status:
+    """Return what ``environment`` serves, asked through its public port."""
+    current = Place(project.resolve(), environment).read_current()
+    if current is None:
+        return Status(environment=environment, serving=False)
+    return Status(
+        environment=environment,
+        serving=is_ready(current.public_port, current.model),
+        model=current.model,
+        sha256=current.sha256,
+        commit=current.commit,
+        since=current.since,
+        url=_url(current.public_port),
+    )
+
+
+def stop_environment(project: Path, environment: str) -> bool:
+    """End every process of ``environment``; return whether there was one."""
+    place = Place(project.resolve(), environment)
+    if not place.folder.is_dir():
+        return False
+    with locked(place.lock):
+        running = [lock for lock in sorted(place.servers.glob("*.lock")) if is_running(lock)]
+        place.write_current(None)
+        for lock in running:
+            stop_process(lock)
+        return bool(running)
+
+
+def _reconcile(
+    project: Path, place: Place, release: Release, public_port: int, console: Console
+) -> Outcome:
+    """Switch to ``release`` unless it is in service, in good health, at that port."""
+    current = place.read_current()
+    _stop_others(place, current)
+    same = current and (current.release, current.public_port) == (release.name, public_port)
+    if current and same and is_ready(public_port, current.model):
+        return _outcome(place, current, previous=current.sha256, changed=False)
+    candidate = _start_candidate(project, place, release, public_port, console)
+    with _stopped_on_failure(place, candidate):
+        golden = read_golden(release.folder / GOLDEN)
+        with console.step("Golden prediction"):
+            check_golden(candidate.port, candidate.model, golden)
+        with console.step(f"Switch {_url(public_port)} over"):
+            _switch(place, current, candidate)
+    place.complete_record()
+    _stop_others(place, candidate)
+    prune_releases(place.releases, release)
+    previous = current.sha256 if current else None
+    return _outcome(place, candidate, previous=previous, changed=True)
+
+
+def _start_candidate(
+    project: Path, place: Place, release: Release, public_port: int, console: Console
+) -> Current:
+    """Start a server of ``release`` on a port of its own and wait until it is ready."""
+    lock = release.folder / SERVING_LOCK
+    environment = make_environment(project, "serving", lock, console)
+    port = find_free_port()
+    since = utc_now()
+    server = f"{release.name}-{port}"
+    candidate = Current(
+        release=release.name,
+        model=release.model,
+        sha256=release.sha256,
+        commit=release.commit,
+        port=port,
+        public_port=public_port,
+        server=server,
+        since=since,
+    )
+    command: list[str | Path] = [
+        environment / "bin" / "python",
+        "-m",
+        f"{find_package(release)}.serve",
+    ]
+    command += ["--model", MODEL, "--port", str(port), "--name", release.model]
+    variables = clean_environment() | {"PYTHONPATH": str(release.folder / "src")}
+    with console.step(f"Start it beside, on port {port}"), _stopped_on_failure(place, candidate):
+        start_detached(
+            command,
+            lock=place.server_lock(server),
+            log=_log(place, candidate),
+            cwd=release.folder,
+            env=variables,
+        )
+        wait_until_ready(
+            port,
+            release.model,
+            place.server_lock(server),
+            _log(place, candidate),
+            seconds=READY_SECONDS,
+        )
+    return candidate
+
+
+def _switch(place: Place, current: Current | None, candidate: Current) -> None:
+    """Send new connections to ``candidate``; back to ``current`` when it does not answer there."""
+    place.write_current(candidate)
+    try:
+        _ensure_router(place, candidate.public_port)
+        golden = read_golden(place.releases / candidate.release / GOLDEN)
+        check_golden(candidate.public_port, candidate.model, golden)
+    except BaseException:
+        place.write_current(current)
+        if current is None or current.public_port != candidate.public_port:
+            stop_process(place.router_lock(candidate.public_port))
+        raise
+
+
+def _ensure_router(place: Place, port: int) -> None:
+    lock = place.router_lock(port)
+    if is_running(lock):
+        return
+    log = place.logs / f"router-{port}.log"
+    command: list[str | Path] = [
+        sys.executable,
+        "-I",
+        Path(router.__file__),
+        str(port),
+        place.current,
+    ]
+    start_detached(command, lock=lock, log=log, cwd=place.folder, env=clean_environment())
+    current = place.read_current()
+    model = current.model if current else ""
+    try:
+        wait_until_ready(port, model, lock, log, seconds=_ROUTER_SECONDS)
+    except CheckFailedError as error:  # not the model's fault: we could not try it
+        raise MlgitopsError(error.what, where=error.where) from error
+
+
+def _check_port(place: Place, port: int) -> None:
+    """Refuse a public port that something else holds, before anything is started."""
+    if is_running(place.router_lock(port)) or is_port_free(port):
+        return
+    holder = find_listener(port)
+    raise MlgitopsError(
+        f"port {port} is taken" + (f" by {holder}" if holder else ""),
+        where=f"{HOST}:{port}",
+        hint="stop what listens there, or choose another one with --port",
+    )
+
+
+def _stop_others(place: Place, current: Current | None) -> None:
+    """End servers and routers that are not ``current``: the old ones, or a killed run's."""
+    keep = set()
+    if current:
+        keep = {place.server_lock(current.server), place.router_lock(current.public_port)}
+    for lock in sorted(place.servers.glob("*.lock")):
+        if lock not in keep:
+            stop_process(lock)
+
+
+@contextmanager
+def _stopped_on_failure(place: Place, candidate: Current) -> Iterator[None]:
+    """End ``candidate`` when the block fails, and say that nothing changed."""
+    try:
+        yield
+    except BaseException as error:
+        stop_process(place.server_lock(candidate.server))
+        if isinstance(error, CheckFailedError) and error.where is None:
+            error.where = str(_log(place, candidate))
+            error.what += read_tail(_log(place, candidate), lines=5)
+        raise
+
+
+def _log(place: Place, current: Current) -> Path:
+    return place.logs / f"{current.server}.log"
+
+
+def _url(port: int) -> str:
+    return f"http://{HOST}:{port}"
+
+
+def _outcome(place: Place, current: Current, *, previous: str | None, changed: bool) -> Outcome:
+    return Outcome(
+        environment=place.environment,
+        model=current.model,
+        sha256=current.sha256,
+        commit=current.commit,
+        previous=previous,
+        changed=changed,
+        url=_url(current.public_port),
+        logs=str(_log(place, current)),
+    )
+
+
+def _find_prefix(project: Path, repository: Repository) -> str:
+    folder = project.relative_to(repository.root).as_posix()
+    return "" if folder == "." else f"{folder}/"

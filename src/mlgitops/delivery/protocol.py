@@ -1,0 +1,75 @@
+"""Ask a server of the Open Inference Protocol whether it is ready, and what it predicts.
+
+https://github.com/kserve/open-inference-protocol, version 2, over HTTP on this host.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from mlgitops.delivery.processes import HOST, is_running
+from mlgitops.errors import MlgitopsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_REQUEST_SECONDS = 10.0
+_POLL_SECONDS = 0.1
+_MAX_ANSWER = 16 * 2**20  # bytes
+_OK = 200
+
+
+class CheckFailedError(MlgitopsError):
+    """The model was started and is not fit for service: a verdict, so exit code 1."""
+
+
+def fetch_answer(port: int, path: str, body: dict[str, Any] | None = None) -> tuple[int, bytes]:
+    """Send one request on a connection of its own; return status and content."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=_REQUEST_SECONDS)
+    try:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json", "Connection": "close"}
+        connection.request("GET" if data is None else "POST", path, body=data, headers=headers)
+        response = connection.getresponse()
+        return response.status, response.read(_MAX_ANSWER)
+    finally:
+        connection.close()
+
+
+def is_ready(port: int, model: str) -> bool:
+    """Tell whether the server lives, is ready, and has the model loaded."""
+    try:
+        return all(
+            fetch_answer(port, path)[0] == _OK
+            for path in ("/v2/health/live", "/v2/health/ready", f"/v2/models/{model}/ready")
+        )
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def wait_until_ready(port: int, model: str, lock: Path, log: Path, *, seconds: float) -> None:
+    """Wait for a server that was just started; raises when it ends or takes too long."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if is_ready(port, model):
+            return
+        if not is_running(lock):
+            raise CheckFailedError(
+                f"the server ended while it started{read_tail(log)}", where=str(log)
+            )
+        time.sleep(_POLL_SECONDS)
+    what = f"the server was not ready after {seconds:.0f} s{read_tail(log)}"
+    raise CheckFailedError(what, where=str(log))
+
+
+def read_tail(log: Path, lines: int = 20) -> str:
+    """Return the last lines of a log, each marked as quoted."""
+    from mlgitops.project.training import quote_line
+
+    if not log.is_file():
+        return ""
+    text = log.read_text(encoding="utf-8", errors="replace")
+    return "".join(f"\n{quote_line(line)}" for line in text.splitlines()[-lines:])

@@ -1,0 +1,220 @@
+"""A release: one model with the code and the lock that serve it, verified, in one folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlgitops.dvc.command import run_dvc
+from mlgitops.dvc.pipeline import read_pipeline
+from mlgitops.dvc.remote import find_cache
+from mlgitops.dvc.stored import hash_file, locate
+from mlgitops.errors import MlgitopsError
+from mlgitops.git.program import run_git
+from mlgitops.parsing import parse_json
+from mlgitops.storage import prepare_storage
+from mlgitops.writing import refuse_links
+
+if TYPE_CHECKING:
+    from mlgitops.console import Console
+    from mlgitops.delivery.wanted import Wanted
+    from mlgitops.git.repository import Repository
+
+MODEL = "model/model.skops"
+DESCRIPTION = "model/model.json"
+GOLDEN = "reports/golden.json"
+SERVING_LOCK = "requirements/serving.txt"
+
+#: What makes two releases the same: beside the model, all that the server reads.
+_IDENTITY = (
+    "src/",
+    "model/",
+    "contract.yaml",
+    "params.yaml",
+    "trusted_types.txt",
+    GOLDEN,
+    SERVING_LOCK,
+)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_KEEP = 5  # releases left on disk
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """A folder that holds everything a server of this model needs."""
+
+    folder: Path
+    model: str
+    sha256: str
+    commit: str
+
+    @property
+    def name(self) -> str:
+        """Return the name of the folder: digest of the model, digest of what serves it."""
+        return self.folder.name
+
+
+def make_release(
+    project: Path,
+    repository: Repository,
+    prefix: str,
+    wanted: Wanted,
+    *,
+    releases: Path,
+    console: Console,
+) -> Release:
+    """Export the code of ``wanted.commit`` and its model, found by digest and verified.
+
+    Raises :class:`MlgitopsError` when the model cannot be found or is not the one that the
+    commit and the environment's file name. A half-made release is never left.
+    """
+    digest = _read_digest(repository, prefix, wanted)
+    folder = releases / f"{digest[:16]}-{_hash_identity(repository, prefix, wanted.commit)[:12]}"
+    release = Release(folder=folder, model=wanted.model, sha256=digest, commit=wanted.commit)
+    if folder.is_dir() and hash_sha256(folder / MODEL) == digest:
+        os.utime(folder)
+        return release
+    releases.mkdir(parents=True, exist_ok=True)
+    with console.step(f"Model {digest[:12]} and its code from {wanted.commit[:12]}"):
+        oid = _read_oid(repository, prefix, wanted.commit)
+        source = _find_object(project, oid, wanted.commit, console)
+        with tempfile.TemporaryDirectory(dir=releases, prefix=".making-") as name:
+            content = Path(name) / "release"
+            _export(project, wanted.commit, prefix, content, Path(name) / "code.tar")
+            _copy_verified(source, content, oid, digest)
+            shutil.rmtree(folder, ignore_errors=True)
+            content.rename(folder)
+    return release
+
+
+def prune_releases(releases: Path, keep: Release) -> None:
+    """Remove all but the newest few releases; ``keep`` stays in any case."""
+    folders = sorted(releases.glob("[0-9a-f]*"), key=lambda folder: folder.stat().st_mtime)
+    for folder in folders[:-_KEEP]:
+        if folder != keep.folder:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def hash_sha256(file: Path) -> str | None:
+    """Return the sha256 of a file, or None when there is none."""
+    if not file.is_file():
+        return None
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def find_package(release: Release) -> str:
+    """Return the name of the package whose module `serve` is the server."""
+    found = sorted(path.parent.name for path in release.folder.glob("src/*/serve.py"))
+    if len(found) != 1:
+        raise MlgitopsError(
+            f"one server was expected, src/<package>/serve.py, and {len(found)} are there",
+            where=f"commit {release.commit[:12]}",
+        )
+    return found[0]
+
+
+def _read_digest(repository: Repository, prefix: str, wanted: Wanted) -> str:
+    """Return the sha256 that the commit's model.json names, which must be the wanted one."""
+    path = f"{prefix}{DESCRIPTION}"
+    data = repository.read(wanted.commit, path)
+    if data is None:
+        raise MlgitopsError(
+            "this commit describes no model",
+            where=f"{path} at {wanted.commit[:12]}",
+            hint="commit what `mlgitops train` makes, or name a commit that has a model",
+        )
+    content = parse_json(data, path)
+    digest = content.get("sha256") if isinstance(content, dict) else None
+    if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
+        raise MlgitopsError(
+            "there is no sha256 of the model, 64 hex digits",
+            where=f"{path} at {wanted.commit[:12]}",
+            hint="commit what `mlgitops train` makes",
+        )
+    if wanted.sha256 and digest != wanted.sha256:
+        raise MlgitopsError(
+            f"the model {wanted.sha256[:12]} is wanted, and the commit holds {digest[:12]}",
+            where=f"deploy/{wanted.environment}/model.yaml",
+            hint="name the commit of that model as `revision`, or correct `sha256`",
+        )
+    return digest
+
+
+def _hash_identity(repository: Repository, prefix: str, commit: str) -> str:
+    files = repository.list_files(commit)
+    listed = sorted(
+        f"{blob} {path}"
+        for path, blob in files.items()
+        if path.removeprefix(prefix).startswith(_IDENTITY)
+    )
+    return hashlib.sha256("\n".join(listed).encode()).hexdigest()
+
+
+def _read_oid(repository: Repository, prefix: str, commit: str) -> str:
+    pipeline = read_pipeline(
+        repository.list_files(commit), lambda path: repository.read(commit, path)
+    )
+    version = pipeline.find_version(f"{prefix}{MODEL}")
+    kind, _, oid = version.hash.partition(":") if version else ("", "", "")
+    if kind != "md5":
+        raise MlgitopsError(
+            f"dvc.lock names no {MODEL}",
+            where=f"commit {commit[:12]}",
+            hint="commit dvc.lock with the model: `mlgitops train`, then `git commit`",
+        )
+    return oid
+
+
+def _find_object(project: Path, oid: str, commit: str, console: Console) -> Path:
+    """Return a file that holds the object: in the cache, else in the storage, else fetched."""
+    cached = find_cache(project) / locate(oid)
+    if cached.is_file():
+        return cached
+    remote = prepare_storage(project, console)
+    if remote and remote.path is None:
+        target = Path(tempfile.mkdtemp(prefix="mlgitops-")) / "model"
+        run_dvc(project, ["get", "--quiet", "--rev", commit, "--out", target, ".", MODEL])
+        return target
+    stored = remote.path / locate(oid) if remote and remote.path else None
+    if stored and stored.is_file():
+        return stored
+    raise MlgitopsError(
+        f"the model {oid[:12]} is neither in the cache nor in the storage",
+        where=f"{MODEL} at {commit[:12]}",
+        hint="whoever trained it must run `mlgitops publish`",
+    )
+
+
+def _export(project: Path, commit: str, prefix: str, folder: Path, archive: Path) -> None:
+    """Write the tree of a commit into ``folder``; nothing may land outside of it."""
+    tree = f"{commit}:{prefix}" if prefix else commit
+    run_git(project, "archive", "--format=tar", f"--output={archive}", tree)
+    with tarfile.open(archive) as content:
+        content.extractall(folder, filter="data")
+
+
+def _copy_verified(source: Path, root: Path, oid: str, digest: str) -> None:
+    """Copy the model into the release at ``root``: its bytes, and nowhere else."""
+    target = root / MODEL
+    refuse_links(root, target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+    for name, found, wanted in (
+        ("md5", hash_file(target), oid),
+        ("sha256", hash_sha256(target), digest),
+    ):
+        if found != wanted:
+            raise MlgitopsError(
+                f"the model's {name} is {found}, not {wanted}",
+                where=str(source),
+                hint="the object is damaged, or dvc.lock and model/model.json do not belong "
+                "together: train again and commit both",
+            )

@@ -1,0 +1,430 @@
+"""The DVC pipeline at one side: stages, lock entries, and which files are metrics or params.
+
+In: a reader of files at a revision. Out: :class:`Pipeline`. DVC itself is not used, so
+nothing of a pull request runs.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct, field
+
+from mlgitops.dvc.params import flatten_params, parse_values
+from mlgitops.dvc.pointers import parse_pointer, read_version
+from mlgitops.dvc.templating import Budget, UnresolvedError, as_text, expand, expand_stages
+from mlgitops.errors import MlgitopsError
+from mlgitops.parsing import Value, parse_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mlgitops.model import DataVersion
+
+#: Longest path we follow, in characters.
+MAX_PATH = 500
+
+Read: TypeAlias = "Callable[[str], bytes | None]"
+
+
+class Stage(Struct, frozen=True, kw_only=True):
+    """One stage as dvc.yaml declares it; paths are from the repository's root."""
+
+    name: str
+    file: str  # its dvc.yaml
+    folder: str  # where it runs
+    command: str
+    deps: tuple[str, ...]
+    outs: tuple[str, ...]
+    metrics: tuple[str, ...]
+    params: dict[str, tuple[str, ...]] = {}  # file → dotted names; none: all of the file
+    kept: tuple[str, ...] = ()  # outputs that git keeps: `cache: false`
+    templated: bool = False  # its command holds `${...}`, which DVC may write in other words
+    frozen: bool = False  # its inputs may change without a new run
+    always: bool = False  # DVC runs it each time, whatever its inputs: `always_changed`
+
+
+class LockEntry(Struct, frozen=True, kw_only=True):
+    """What dvc.lock says a stage was run with, and made."""
+
+    command: str
+    deps: dict[str, str]  # path → hash
+    params: dict[str, str]  # "file:name" → JSON text
+    outs: dict[str, DataVersion]
+    values: dict[str, dict[str, Value]] = {}  # file → name as in dvc.yaml → value
+    exact: bool = False  # hashes are of the bytes: written by DVC 3 or newer
+
+
+class Pipeline(Struct, kw_only=True):
+    """Everything DVC knows at one side."""
+
+    stages: dict[str, Stage] = {}
+    locks: dict[str, LockEntry] = {}
+    metrics: set[str] = set()
+    params: set[str] = set()
+    plots: set[str] = set()
+    pointers: dict[str, DataVersion] = {}  # from .dvc files
+    unresolved: dict[str, str] = {}  # stage, or group of them → the `${...}` that is not known
+    notices: list[str] = []
+    #: What could not be read, so that its metrics are not known: "stage `x` of `dvc.yaml`".
+    unread: list[str] = []
+    budget: Budget = field(default_factory=Budget)  # what its stages may still come to
+    recorded: dict[str, DataVersion] | None = None  # of all locks and pointers, once asked for
+
+    def find_version(self, path: str) -> DataVersion | None:
+        """Find what dvc.lock or a .dvc file says of ``path``."""
+        return self._record().get(path)
+
+    def find_folder(self, path: str) -> tuple[str, DataVersion] | None:
+        """Find the folder around ``path`` that DVC keeps as a whole, and its version."""
+        folder = posixpath.dirname(path)
+        while folder:
+            version = self.find_version(folder)
+            if version is not None:
+                return folder, version
+            folder = posixpath.dirname(folder)
+        return None
+
+    def _record(self) -> dict[str, DataVersion]:
+        if self.recorded is None:
+            self.recorded = dict(self.pointers)
+            for lock in reversed(self.locks.values()):
+                self.recorded.update(lock.outs)
+        return self.recorded
+
+
+def read_pipeline(files: dict[str, str], read: Read) -> Pipeline:
+    """Read every dvc.yaml, dvc.lock and .dvc file among ``files`` (path → blob id).
+
+    Raises :class:`MlgitopsError` when one of them is malformed.
+    """
+    pipeline = Pipeline()
+    for path in sorted(files, key=lambda path: (not path.endswith("dvc.yaml"), path)):
+        name = posixpath.basename(path)
+        if name == "dvc.yaml":
+            _read_file(path, read, pipeline, _add_definition)
+        elif name == "dvc.lock":
+            _read_file(path, read, pipeline, _add_lock)
+        elif name.endswith(".dvc") and name != ".dvc":
+            _read_file(path, read, pipeline, _add_pointer)
+    return pipeline
+
+
+def _read_file(
+    path: str,
+    read: Read,
+    pipeline: Pipeline,
+    add: Callable[[dict[str, Value], str, Pipeline, Read], None],
+) -> None:
+    data = read(path)
+    if data is None:
+        return
+    document = parse_yaml(data, path)
+    if document is None:
+        return
+    if not isinstance(document, dict):
+        raise MlgitopsError("the top level must be a mapping", where=path)
+    add(document, path, pipeline, read)
+
+
+def _add_definition(
+    document: dict[str, Value],
+    path: str,
+    pipeline: Pipeline,
+    read: Read,
+) -> None:
+    """Take what a dvc.yaml declares."""
+    folder = posixpath.dirname(path)
+    pipeline.budget.where = path
+    scope = _read_scope(document.get("vars"), folder, read, pipeline)
+    stages = document.get("stages") or {}
+    if not isinstance(stages, dict):
+        raise MlgitopsError("`stages` must be a mapping", where=path)
+    options = b"[parsing]" in (read(".dvc/config") or b"")  # how a mapping becomes options
+    for name, body in stages.items():
+        if not isinstance(body, dict):
+            raise MlgitopsError(f"stage {name[:80]!r} must be a mapping", where=path)
+        templated = options and "${" in str(body)
+        try:
+            own = _read_own_scope(body, folder, read, pipeline, scope)
+            for full, stage in expand_stages(name, body, own, pipeline.budget):
+                if not isinstance(stage, dict):
+                    raise MlgitopsError(f"stage {full[:80]!r} must be a mapping", where=path)
+                _add_stage(full, stage, path, pipeline, templated=templated)
+        except UnresolvedError as error:
+            pipeline.unread.append(f"stage `{name[:80]}` of `{path}`")
+            pipeline.unresolved[stage_name(name, path)] = str(error)
+            pipeline.notices.append(
+                f"`{path}`: stage `{name}` was not read, `${{{error}}}` is not known."
+            )
+    for entry, _ in _entries(_try_expand(document.get("metrics"), scope, pipeline.budget)):
+        _put_metric(pipeline, path, folder, entry)
+    for kind, files in (("params", pipeline.params), ("plots", pipeline.plots)):
+        for entry, _ in _entries(_try_expand(document.get(kind), scope, pipeline.budget)):
+            _put(files, folder, entry)
+
+
+def _put_metric(pipeline: Pipeline, path: str, folder: str, entry: str) -> None:
+    """Add a metrics file that the dvc.yaml at ``path`` declares; one that is not read is told."""
+    if _put(pipeline.metrics, folder, entry):
+        return
+    pipeline.unread.append(f"`{entry[:80]}`, which `{path}` declares,")
+    problem = "it is not known what `${...}` in it is" if "${" in entry else "it leads elsewhere"
+    pipeline.notices.append(f"`{path}`: the metrics file `{entry[:80]}` was not read, {problem}.")
+
+
+def _add_stage(
+    name: str, body: dict[str, Value], path: str, pipeline: Pipeline, *, templated: bool
+) -> None:
+    folder = posixpath.join(posixpath.dirname(path), str(body.get("wdir") or "."))
+    metrics = [entry for entry, _ in _entries(body.get("metrics"))]
+    plots = [entry for entry, _ in _entries(body.get("plots"))]
+    outs = [entry for entry, _ in _entries(body.get("outs"))]
+    for entry in metrics:
+        _put_metric(pipeline, path, folder, entry)
+    for entry in plots:
+        _put(pipeline.plots, folder, entry)
+    for entry, _ in _param_files(body.get("params")):
+        _put(pipeline.params, folder, entry)
+    full = stage_name(name, path)
+    pipeline.stages[full] = Stage(
+        name=full,
+        file=path,
+        folder=folder,
+        command=_join_command(body.get("cmd")),
+        deps=_places(folder, [entry for entry, _ in _entries(body.get("deps"))]),
+        outs=_places(folder, [*outs, *metrics, *plots]),
+        metrics=_places(folder, metrics),
+        kept=_places(folder, [*_find_kept(body)]),
+        params=_declared_params(body.get("params"), folder),
+        templated=templated,
+        frozen=body.get("frozen") is True,
+        always=body.get("always_changed") is True,
+    )
+
+
+def _declared_params(entries: Value, folder: str) -> dict[str, tuple[str, ...]]:
+    """Read the parameters of a stage: a file named without keys is meant whole."""
+    names: dict[str, tuple[str, ...]] = {}
+    whole = set()
+    for item in _list(entries):
+        pairs: dict[str, Value] = item if isinstance(item, dict) else {"params.yaml": [item]}
+        for path, keys in pairs.items():
+            place = join_path(folder, path) or path
+            listed = tuple(str(key) for key in _list(keys))
+            names[place] = (*names.get(place, ()), *listed)
+            if not listed:
+                whole.add(place)
+    return {path: () if path in whole else listed for path, listed in names.items()}
+
+
+def _join_command(command: Value) -> str:
+    return "\n".join(map(as_text, command)) if isinstance(command, list) else as_text(command)
+
+
+def _find_kept(body: dict[str, Value]) -> Iterator[str]:
+    """Yield the outputs of a stage that are declared with `cache: false`."""
+    for kind in ("outs", "metrics", "plots"):
+        for path, options in _entries(body.get(kind)):
+            if isinstance(options, dict) and options.get("cache") is False:
+                yield path
+
+
+def stage_name(name: str, path: str) -> str:
+    """Name a stage as DVC does: bare at the root, with its dvc.yaml below it.
+
+    >>> stage_name("train", "dvc.yaml"), stage_name("train", "a/dvc.yaml")
+    ('train', 'a/dvc.yaml:train')
+    """
+    folder = posixpath.dirname(path)
+    return f"{folder}/dvc.yaml:{name}" if folder else name
+
+
+def join_path(folder: str, path: str) -> str | None:
+    """Join and normalise; None when it leads out of the repository."""
+    joined = posixpath.normpath(posixpath.join(folder, path))
+    outside = joined.startswith(("/", "../")) or joined == ".." or "://" in path
+    return None if outside or len(joined) > MAX_PATH else joined
+
+
+def _add_lock(
+    document: dict[str, Value],
+    path: str,
+    pipeline: Pipeline,
+    read: Read,
+) -> None:
+    """Take what a dvc.lock records."""
+    del read
+    stages = document.get("stages", document if "schema" not in document else {})
+    if not isinstance(stages, dict):
+        raise MlgitopsError("`stages` must be a mapping", where=path)
+    for name, body in stages.items():
+        if not isinstance(body, dict):
+            raise MlgitopsError(f"stage {name[:80]!r} must be a mapping", where=path)
+        full = stage_name(name, path)
+        stage = pipeline.stages.get(full)
+        folder = stage.folder if stage else posixpath.dirname(path)
+        deps = _locked(body.get("deps"), folder)
+        pipeline.locks[full] = LockEntry(
+            command=_join_command(body.get("cmd")),
+            deps={place: version.hash for place, version in deps.items()},
+            params=_lock_params(body.get("params"), folder),
+            outs=_locked(body.get("outs"), folder),
+            values=_lock_values(body.get("params"), folder),
+            exact=_is_exact(body.get("deps")) and _is_exact(body.get("outs")),
+        )
+
+
+def _is_exact(entries: Value) -> bool:
+    items = _list(entries)
+    return all(isinstance(item, dict) and item.get("hash") == "md5" for item in items)
+
+
+def _locked(entries: Value, folder: str) -> dict[str, DataVersion]:
+    found = {}
+    for item in _list(entries):
+        if isinstance(item, dict) and isinstance(item.get("path"), str):
+            place = join_path(folder, str(item["path"]))
+            if place is not None:
+                found[place] = read_version(item)
+    return found
+
+
+def _lock_params(entries: Value, folder: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    if isinstance(entries, dict):
+        for path, values in entries.items():
+            place = join_path(folder, path) or path
+            if isinstance(values, dict):
+                flat = flatten_params(values, path)
+                found.update({f"{place}:{name}": text for name, text in flat.items()})
+    return found
+
+
+def _lock_values(entries: Value, folder: str) -> dict[str, dict[str, Value]]:
+    items = entries.items() if isinstance(entries, dict) else ()
+    return {
+        join_path(folder, path) or path: values
+        for path, values in items
+        if isinstance(values, dict)
+    }
+
+
+def _add_pointer(
+    document: dict[str, Value],
+    path: str,
+    pipeline: Pipeline,
+    read: Read,
+) -> None:
+    """Take what a .dvc file points at."""
+    del read
+    folder = posixpath.join(posixpath.dirname(path), str(document.get("wdir") or "."))
+    for entry, version in parse_pointer(document):
+        place = join_path(folder, entry)
+        if place is not None:
+            pipeline.pointers[place] = version
+
+
+def _read_scope(entries: Value, folder: str, read: Read, pipeline: Pipeline) -> dict[str, Value]:
+    """Collect what `${...}` may name: params.yaml, then what `vars` adds."""
+    scope: dict[str, Value] = {}
+    for entry in ["params.yaml", *_list(entries)]:
+        if isinstance(entry, dict):
+            _merge_scope(scope, entry)
+            continue
+        name, _, keys = str(entry).partition(":")
+        place = join_path(folder, name)
+        data = read(place) if place else None
+        if data is None or place is None:
+            continue
+        try:
+            values = _parse_vars(data, place)
+        except MlgitopsError as error:
+            pipeline.notices.append(f"`{place}` cannot be read: {error.what}."[:500])
+            continue
+        chosen = keys.split(",") if keys else list(values)
+        _merge_scope(scope, {key: values[key] for key in chosen if key in values})
+    return scope
+
+
+def _merge_scope(scope: dict[str, Value], added: dict[str, Value]) -> None:
+    """Add values, mappings within mappings, as DVC merges `vars`; neither is changed inside."""
+    for key, value in added.items():
+        before = scope.get(key)
+        if isinstance(before, dict) and isinstance(value, dict):
+            merged = dict(before)
+            _merge_scope(merged, value)
+            scope[key] = merged
+        else:
+            scope[key] = value
+
+
+def _read_own_scope(
+    body: dict[str, Value], folder: str, read: Read, pipeline: Pipeline, scope: dict[str, Value]
+) -> dict[str, Value]:
+    """Add the `vars` of one stage, or of a `foreach`'s `do`, to what all stages may name."""
+    inner = body.get("do")
+    definition = inner if isinstance(inner, dict) else body
+    entries = definition.get("vars")
+    if not entries:
+        return scope
+    own, wdir = dict(scope), expand(definition.get("wdir") or ".", scope, pipeline.budget)
+    _merge_scope(own, _read_scope(entries, posixpath.join(folder, str(wdir)), read, pipeline))
+    return own
+
+
+def _parse_vars(data: bytes, path: str) -> dict[str, Value]:
+    suffix = posixpath.splitext(path)[1].lower()
+    if suffix in (".json", ".toml", ".py"):
+        return parse_values(data, path)
+    values = parse_yaml(data, path)
+    return values if isinstance(values, dict) else {}
+
+
+def _try_expand(value: Value, scope: dict[str, Value], budget: Budget) -> Value:
+    try:
+        return expand(value, scope, budget)
+    except UnresolvedError:
+        return value
+
+
+def _entries(value: Value) -> Iterator[tuple[str, Value]]:
+    """Yield path and options of a list such as `[a.json, {b.json: {cache: false}}]`."""
+    items: list[Value] = list(value.items()) if isinstance(value, dict) else _list(value)  # type: ignore[arg-type]
+    for item in items:
+        if isinstance(item, str):
+            yield item, None
+        elif isinstance(item, dict):
+            yield from item.items()
+        elif isinstance(item, tuple):
+            yield item
+
+
+def _param_files(value: Value) -> Iterator[tuple[str, Value]]:
+    """Yield the files of a stage's `params`: a bare name means params.yaml."""
+    for item in _list(value):
+        if isinstance(item, str):
+            yield "params.yaml", None
+        elif isinstance(item, dict):
+            yield from item.items()
+
+
+def _list(value: Value) -> list[Value]:
+    if isinstance(value, list):
+        return value
+    return [] if value is None else [value]
+
+
+def _put(files: set[str], folder: str, entry: str) -> bool:
+    """Add a file unless it lies outside of the project, or its name is not known."""
+    place = join_path(folder, entry)
+    if place is None or "${" in place:
+        return False
+    files.add(place)
+    return True
+
+
+def _places(folder: str, entries: list[str]) -> tuple[str, ...]:
+    joined = [join_path(folder, entry) for entry in entries]
+    return tuple(place for place in joined if place is not None)

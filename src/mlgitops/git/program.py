@@ -1,0 +1,52 @@
+"""Run git, the one way in which every room does: no hook, no prompt, nothing inherited."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.process import run_program
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+# Set while a git hook runs; they would send our commands to the caller's repository.
+_LOCAL_VARIABLES = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR"}
+
+
+def run_git(
+    folder: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None
+) -> str:
+    """Run git in ``folder`` and return what it printed; no hook runs, no prompt waits."""
+    fixed = ["-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false"]
+    fixed += ["-c", "core.autocrlf=false", "-c", "core.quotePath=false"]
+    inherited = {name: value for name, value in os.environ.items() if name not in _LOCAL_VARIABLES}
+    variables = {"GIT_TERMINAL_PROMPT": "0", **inherited, **(environment or {})}
+    try:
+        return run_program(["git", "-C", folder, *fixed, *arguments], env=variables)
+    except MlgitopsError as error:
+        if "not a git repository" in error.what:
+            hint = "run it inside one, or make one: `git init`"
+            raise MlgitopsError("not a git repository", where=str(folder), hint=hint) from error
+        error.what = error.what.replace(f"{' '.join(fixed)} ", "")
+        raise
+
+
+def find_revision(folder: Path, revision: str) -> str | None:
+    """Return the sha of a commit, or None when the repository has no such revision."""
+    try:
+        return run_git(folder, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").strip()
+    except MlgitopsError:
+        return None
+
+
+def identity_options(folder: Path) -> list[str]:
+    """Return the options that name an author when git knows none, as in CI."""
+    try:
+        run_git(folder, "var", "GIT_COMMITTER_IDENT")
+    except MlgitopsError:
+        return ["-c", "user.name=mlgitops", "-c", "user.email=mlgitops@localhost"]
+    return []

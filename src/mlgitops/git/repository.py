@@ -1,0 +1,360 @@
+"""Bytes of files at a revision, or of the work tree; merge base; which files changed.
+
+One `git cat-file` process answers every read of a repository. Reads git and disk.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import subprocess
+from contextlib import suppress
+from types import MappingProxyType
+from typing import IO, TYPE_CHECKING
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.git.links import refuse_link
+from mlgitops.git.tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+    from typing import Self
+
+#: The largest file we read, in bytes; predictions of millions of rows fit.
+MAX_FILE_BYTES = 2 * 2**30
+_FILE_MODES = (b"100644", b"100755")  # submodules are not files
+_LINK_MODE = b"120000"
+_DEFAULTS = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
+_SHA256_DIGITS = 64  # of an object id, in repositories made with --object-format=sha256
+#: What to do about a commit that a shallow clone may lack.
+UNSHALLOW = "fetch the whole history: `git fetch --unshallow`, or `fetch-depth: 0` for checkout"
+_UNCHANGED_ENV = {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C"}
+
+
+class Repository:
+    """A git repository with a work tree.
+
+    Revisions are given as shas from :meth:`resolve`; None means the work tree. Paths are
+    relative to the root, with forward slashes. Use it as a context manager, or call
+    :meth:`close`, to end the git process behind it.
+    """
+
+    def __init__(self, start: Path) -> None:
+        """Find the repository around ``start``; raises MlgitopsError when there is none."""
+        self.root = _find_root(start)
+        self._reader: subprocess.Popen[bytes] | None = None
+        self._trees: dict[str | None, Tree] = {}
+        self._blobs: dict[str, bytes] = {}
+        self._status: dict[str, bool] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the git process, if one was started."""
+        if self._reader is None:
+            return
+        for pipe in (self._reader.stdin, self._reader.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+        self._reader.wait()
+        self._reader = None
+
+    def find(self, rev: str) -> str | None:
+        """Find the sha of the commit that ``rev`` names; None when there is none."""
+        if not rev or "\n" in rev or "\0" in rev:
+            return None
+        found = self._read_object(f"{rev}^{{commit}}")
+        return found[0] if found else None
+
+    def resolve(self, rev: str) -> str:
+        """Return the sha of the commit that ``rev`` names; raises MlgitopsError if none."""
+        sha = self.find(rev)
+        if sha is None:
+            raise MlgitopsError(f"unknown revision {rev[:200]!r}", hint=self._hint_for(rev))
+        return sha
+
+    def merge_base(self, a: str, b: str) -> str:
+        """Return the sha where ``a`` and ``b`` parted; raises MlgitopsError if they never met."""
+        done = self._run("merge-base", self.resolve(a), self.resolve(b))
+        if done.returncode == 0:
+            return done.stdout.decode().strip()
+        hint = UNSHALLOW if self.is_shallow() else "name the base: `--base REV`"
+        raise MlgitopsError(f"{a[:100]} and {b[:100]} have no common commit", hint=hint)
+
+    def is_first_parent_ancestor(self, sha: str, tip: str) -> bool:
+        """Tell whether the line of first parents that ends at ``tip`` goes through ``sha``.
+
+        Commits that a merge brought in as its second parent never stood on that branch.
+        """
+        done = self._run("rev-list", "--first-parent", tip, "--")
+        return sha.encode() in done.stdout.split()
+
+    def find_default_branch(self) -> str | None:
+        """Find the name of the branch that changes are merged into."""
+        return next((name for name in _DEFAULTS if self.find(name)), None)
+
+    def is_shallow(self) -> bool:
+        """Tell whether older commits were left out when it was cloned."""
+        return self._run("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
+
+    def list_files(self, sha: str | None) -> dict[str, str]:
+        """List the files at ``sha``: path → blob id, of equal content when equal.
+
+        Links to files are among them, see :class:`~mlgitops.git.tree.Tree`. For the work tree:
+        tracked files and untracked ones that are not ignored.
+        """
+        return self.tree(sha).listing
+
+    def tree(self, sha: str | None) -> Tree:
+        """Return what git sees at ``sha``, or in the work tree."""
+        if sha not in self._trees:
+            self._trees[sha] = self._read_tree(sha) if sha else self._work_tree()
+        return self._trees[sha]
+
+    def follow(self, sha: str | None, path: str) -> str:
+        """Return the path of the file that ``path`` leads to; itself where no link is passed.
+
+        Raises :class:`~mlgitops.git.links.LinkError` when a link leads out of the repository.
+        """
+        return self.tree(sha).trail(path).follow()
+
+    def find_blob(self, sha: str | None, path: str) -> str | None:
+        """Find the id of the content at ``path``, links followed; None where git sees no file."""
+        return self.tree(sha).files.get(self.follow(sha, path))
+
+    def read(self, sha: str | None, path: str) -> bytes | None:
+        """Read one file, links followed; None when it is not there or not a plain file.
+
+        Raises :class:`~mlgitops.git.links.LinkError` when a link leads out, or to nothing.
+        """
+        trail = self.tree(sha).trail(path)
+        place = trail.follow()
+        data = self.read_disk(place) if sha is None else self._read_file(sha, place)
+        if data is None and trail.links and not self._is_folder(sha, place):
+            raise refuse_link(path, trail.links[-1], "leads to nothing that is there")
+        return data
+
+    def read_many(self, sha: str | None, paths: Iterable[str]) -> dict[str, bytes]:
+        """Read several files; those that are not there are left out."""
+        found = {path: self.read(sha, path) for path in paths}
+        return {path: data for path, data in found.items() if data is not None}
+
+    def read_disk(self, path: str) -> bytes | None:
+        """Read a file of the work tree, ignored ones too.
+
+        None for git's own files, and behind a link out of it: one that git does not see, as
+        DVC makes them to its cache.
+        """
+        place = self.root / path
+        if not place.is_file() or not self._holds(place):
+            return None
+        if place.stat().st_size > MAX_FILE_BYTES:
+            raise MlgitopsError(f"over {MAX_FILE_BYTES:,} bytes", where=path)
+        return place.read_bytes()
+
+    def changed_files(self, a: str | None, b: str | None) -> list[str]:
+        """List the paths that are not the same at ``a`` and ``b``, sorted."""
+        before, after = self.tree(a).entries, self.tree(b).entries
+        return sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
+
+    def export(self, sha: str, target: Path) -> None:
+        """Write every file of the commit ``sha`` below ``target``, as a checkout would."""
+        target.mkdir(parents=True)
+        index = {"GIT_INDEX_FILE": str(target.with_name("index"))}
+        for words in (["read-tree", sha], ["checkout-index", "--all", f"--prefix={target}/"]):
+            done = self._run(*words, env=index)
+            if done.returncode != 0:
+                said = done.stderr.decode(errors="replace").strip().partition("\n")[0]
+                raise MlgitopsError(f"the files of {sha[:12]} could not be written: {said}")
+
+    def is_dirty(self) -> bool:
+        """Tell whether tracked files of the work tree differ from HEAD."""
+        return any(self._read_status().values())
+
+    def _read_file(self, sha: str, path: str) -> bytes | None:
+        blob = self.tree(sha).files.get(path)
+        return self._read_blob(blob) if blob else None
+
+    def _is_folder(self, sha: str | None, path: str) -> bool:
+        return self.tree(sha).is_folder(path) or (sha is None and (self.root / path).is_dir())
+
+    def _holds(self, place: Path) -> bool:
+        """Tell whether ``place`` is in the work tree and not one of git's own files."""
+        inside = place.resolve()
+        if not inside.is_relative_to(self.root):
+            return False
+        return ".git" not in (part.casefold() for part in inside.relative_to(self.root).parts)
+
+    def _read_tree(self, sha: str) -> Tree:
+        done = self._run("ls-tree", "-r", "-z", "--full-tree", sha)
+        files, links = {}, {}
+        for entry in done.stdout.split(b"\0"):
+            if entry:
+                fields, _, path = entry.partition(b"\t")
+                mode, _, blob = fields.split(b" ")
+                if mode in _FILE_MODES:
+                    files[os.fsdecode(path)] = blob.decode()
+                elif mode == _LINK_MODE:
+                    links[os.fsdecode(path)] = os.fsdecode(self._read_blob(blob.decode()))
+        return Tree(files, links)
+
+    def _work_tree(self) -> Tree:
+        """Take HEAD's entries and correct what `git status` says is different."""
+        head = self.find("HEAD")
+        tree = self.tree(head) if head else Tree({}, {})
+        files, links = dict(tree.files), dict(tree.links)
+        for path in self._read_status():
+            place = self.root / path
+            files.pop(path, None)
+            links.pop(path, None)
+            if place.is_symlink():
+                links[path] = os.fspath(place.readlink())
+            elif place.is_file():
+                files[path] = _blob_id(place.read_bytes(), sha256=len(head or "") == _SHA256_DIGITS)
+        return Tree(files, links)
+
+    def _read_status(self) -> dict[str, bool]:
+        """List paths that differ from HEAD → whether git tracks them."""
+        if self._status is None:
+            done = self._run("status", "--porcelain=v1", "-z", "--no-renames", "-uall")
+            entries = [entry for entry in done.stdout.split(b"\0") if entry]
+            self._status = {os.fsdecode(entry[3:]): entry[:2] != b"??" for entry in entries}
+        return self._status
+
+    def _read_blob(self, blob: str) -> bytes:
+        if blob not in self._blobs:
+            found = self._read_object(blob)
+            if found is None:
+                hint = "the clone is partial: fetch the whole repository"
+                raise MlgitopsError(f"git object {blob} is missing", hint=hint)
+            self._blobs[blob] = found[1]
+        return self._blobs[blob]
+
+    def _read_object(self, name: str) -> tuple[str, bytes] | None:
+        """Ask git for an object: its id and content, or None when there is none."""
+        source, sink = self._pipes()
+        sink.write(os.fsencode(name) + b"\n")
+        sink.flush()
+        header = source.readline().split()
+        if len(header) != 3 or not header[2].isdigit():  # noqa: PLR2004 - id, type, size
+            return None
+        size = int(header[2])
+        content = source.read(size + 1)[:size]
+        return header[0].decode(), content
+
+    def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
+        """Return the ends of git's object reader, which is started when first needed."""
+        if self._reader is None:
+            self._reader = subprocess.Popen(
+                ["git", "cat-file", "--batch"],
+                cwd=self.root,
+                env={**os.environ, **_UNCHANGED_ENV},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        source, sink = self._reader.stdout, self._reader.stdin
+        if source is None or sink is None:  # both were asked for above
+            raise MlgitopsError("git gives no output")
+        return source, sink
+
+    def _run(
+        self, *arguments: str, env: Mapping[str, str] = MappingProxyType({})
+    ) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            ["git", *arguments],
+            cwd=self.root,
+            env={**os.environ, **_UNCHANGED_ENV, **env},
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+        )
+
+    def _hint_for(self, rev: str) -> str:
+        """Say what to do about an unknown revision."""
+        if self.is_shallow():
+            return UNSHALLOW
+        from mlgitops.hints import nearest_name
+
+        listed = self._run("for-each-ref", "--count=1000", "--format=%(refname:short)")
+        near = nearest_name(rev, listed.stdout.decode(errors="replace").split())
+        return f"did you mean `{near}`?" if near else "`git branch --all` lists what there is"
+
+
+class Folder:
+    """One project's part of a repository: the files below one folder, named from there."""
+
+    def __init__(self, repository: Repository, place: Path) -> None:
+        """Take the folder ``place``, which stands in the work tree of ``repository``."""
+        self.repository = repository
+        self.place = place
+        inside = place.relative_to(repository.root).as_posix()
+        self.prefix = "" if inside == "." else f"{inside}/"
+
+    def list_files(self, sha: str | None) -> dict[str, str]:
+        """List the folder's files at ``sha``: path → blob id."""
+        files = self.repository.list_files(sha)
+        if not self.prefix:
+            return files
+        begin = len(self.prefix)
+        return {path[begin:]: blob for path, blob in files.items() if path.startswith(self.prefix)}
+
+    def read(self, sha: str | None, path: str) -> bytes | None:
+        """Read one file of the folder, links followed; None when it is not there."""
+        return self.repository.read(sha, self._full(path))
+
+    def find_blob(self, sha: str | None, path: str) -> str | None:
+        """Find the id of the content at ``path``, links followed."""
+        return self.repository.find_blob(sha, self._full(path))
+
+    def follow(self, sha: str | None, path: str) -> str:
+        """Return the path of the file itself, named from the folder, which it may leave."""
+        place = self.repository.follow(sha, self._full(path))
+        return posixpath.relpath(place, self.prefix or ".") if place != self._full(path) else path
+
+    def trace(self, sha: str | None, path: str) -> set[str]:
+        """List what decides the content at ``path``, named from the repository's root."""
+        return self.repository.tree(sha).trace(self._full(path))
+
+    def _full(self, path: str) -> str:
+        return posixpath.normpath(self.prefix + path) if "../" in path else self.prefix + path
+
+
+def _find_root(start: Path) -> Path:
+    """Find the top of the work tree around ``start``."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "--show-toplevel"],
+            cwd=start,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+        )
+    except FileNotFoundError as error:
+        what = "no such folder" if not start.is_dir() else "git is not installed or not on PATH"
+        raise MlgitopsError(what, where=str(start)) from error
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").strip().removeprefix("fatal: ")
+        if "not a git repository" in said:
+            hint = "run it inside one, or make one: `git init`"
+            raise MlgitopsError("not a git repository", where=str(start), hint=hint)
+        raise MlgitopsError(f"git: {said.splitlines()[0] if said else 'failed'}", where=str(start))
+    return type(start)(os.fsdecode(done.stdout.rstrip(b"\n"))).resolve()
+
+
+def _blob_id(data: bytes, *, sha256: bool) -> str:
+    """Compute the id that git gives these bytes.
+
+    Source: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
+    """
+    import hashlib
+
+    digest = hashlib.sha256() if sha256 else hashlib.sha1(usedforsecurity=False)
+    digest.update(b"blob %d\0" % len(data) + data)
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""A policy and facts into a verdict, with its reasons. Pure; it imports no comparison."""

@@ -1,0 +1,223 @@
+"""Slice facts and rules to verdicts: is the gap within its bounds, did a group lose too much? Pure.
+
+Bounds hold for head's statistic as it is. A group's loss against base counts, as a metric's
+does, when noise cannot explain it (its interval leaves out zero) and it is above the margin.
+A group in which too little is counted for an interval has a reason instead, and is not judged;
+where base's rows give one and head's predictions took it away, the plain numbers decide. Groups
+with fewer than `min_rows` rows are not judged. A rule that cannot be evaluated fails; it is
+never skipped.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from mlgitops.model import Kind, OnInconclusive, SliceVerdict, Statistic, Verdict
+from mlgitops.model.slice_metrics import find_worst, is_greater_better
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mlgitops.model import SliceFacts, SliceResult, SliceRule
+
+_MOST_NAMED = 3
+_MAX_NAME = 60
+
+
+def judge_slices(
+    rules: Iterable[SliceRule], facts: Iterable[SliceFacts], inconclusive: OnInconclusive
+) -> tuple[SliceVerdict, ...]:
+    """Judge every rule by the facts that were measured for it."""
+    found = {(fact.by, fact.metric, fact.statistic, fact.min_rows): fact for fact in facts}
+    return tuple(
+        _judge_rule(
+            rule, found.get((rule.by, rule.metric, rule.statistic, rule.min_rows)), inconclusive
+        )
+        for rule in rules
+    )
+
+
+def judged_slices(rule: SliceRule, fact: SliceFacts) -> list[SliceResult]:
+    """List the groups that are judged: with enough rows, and a value."""
+    return [
+        found for found in fact.slices if found.rows >= rule.min_rows and found.head is not None
+    ]
+
+
+def find_slice_kind(found: SliceResult, rule: SliceRule) -> Kind:
+    """Say how a group's metric moved; without a better way, only whether it did."""
+    better = is_greater_better(rule.metric)
+    if found.head is None or lacks_interval(found):
+        return Kind.INCOMPARABLE
+    if found.delta is None:
+        return Kind.ADDED
+    if better is None or (found.interval is None and not found.delta):
+        return Kind.CHANGED if found.delta else Kind.UNCHANGED
+    if found.interval is None:
+        return Kind.IMPROVED if (found.delta > 0) == better else Kind.WORSENED
+    from mlgitops.judgement.kinds import decide_kind
+
+    return decide_kind(found.interval, greater_is_better=better, margin=rule.max_worsening)
+
+
+def lacks_interval(found: SliceResult) -> bool:
+    """Tell whether a group has values, and too little is counted to tell a loss from noise."""
+    return found.head is not None and found.interval is None and found.reason is not None
+
+
+def find_extremes(rule: SliceRule, fact: SliceFacts) -> tuple[SliceResult, SliceResult] | None:
+    """Return the judged group worth naming first, and the one at the other end."""
+    groups = judged_slices(rule, fact)
+    if not groups:
+        return None
+    low = min(groups, key=lambda found: found.head or 0.0)
+    high = max(groups, key=lambda found: found.head or 0.0)
+    return (low, high) if find_worst(rule) else (high, low)
+
+
+def name_group(group: tuple[str, ...]) -> str:
+    """Render a group's name in backticks that it cannot leave.
+
+    >>> name_group(("Black", "F"))
+    '`Black, F`'
+    """
+    values = [value.replace("`", "'").strip()[:_MAX_NAME] or "(empty)" for value in group]
+    return f"`{', '.join(values)}`"
+
+
+def name_rule(rule: SliceRule | SliceFacts) -> str:
+    """Name a rule by its metric and columns, in backticks."""
+    by = " and ".join(f"`{name.replace('`', chr(39))}`" for name in rule.by)
+    metric = rule.metric.replace("`", "'")
+    return f"`{metric}` by {by}"
+
+
+def _judge_rule(
+    rule: SliceRule, fact: SliceFacts | None, inconclusive: OnInconclusive
+) -> SliceVerdict:
+    if fact is None or fact.reason or not judged_slices(rule, fact):
+        reason = fact.reason if fact and fact.reason else "the report holds no numbers for it"
+        text = f"{name_rule(rule)} cannot be judged: {reason}"
+        return SliceVerdict(rule=rule, verdict=Verdict.FAIL, reasons=(text[:500],))
+    bounds, losses = _break_bounds(rule, fact), _break_margin(rule, fact, inconclusive)
+    reasons = [*bounds, *(text for _, text in losses)]
+    worst = find_extremes(rule, fact)
+    group = worst[0].group if worst else None
+    if losses and not bounds:
+        group = losses[0][0]
+    return SliceVerdict(
+        rule=rule,
+        verdict=Verdict.FAIL if reasons else Verdict.PASS,
+        group=group,
+        reasons=tuple(text[:500] for text in reasons),
+    )
+
+
+def _break_bounds(rule: SliceRule, fact: SliceFacts) -> list[str]:
+    """Say which bounds head's statistic breaks, and which groups make it."""
+    if rule.statistic is None:
+        return []
+    if fact.head is None:
+        return [f"{name_rule(rule)} cannot be judged: the report holds no {rule.statistic} for it"]
+    broken = []
+    if rule.min_value is not None and fact.head < rule.min_value:
+        broken.append(f"below its minimum of {rule.min_value:.10g}")
+    if rule.max_value is not None and fact.head > rule.max_value:
+        broken.append(f"above its maximum of {rule.max_value:.10g}")
+    return [
+        f"{name_rule(rule)}: the {rule.statistic} is {text}; {_name_extremes(rule, fact)}"
+        for text in broken
+    ]
+
+
+def _name_extremes(rule: SliceRule, fact: SliceFacts) -> str:
+    """Name the groups that make the statistic, the worst first.
+
+    Their values stand in the report's table, with the digits that the intervals support.
+    """
+    found = find_extremes(rule, fact)
+    if found is None:
+        return ""
+    worst, best = found
+    if rule.statistic in (Statistic.MINIMUM, Statistic.MAXIMUM):
+        return f"the worst is {name_group(worst.group)}"
+    ends = ("lowest", "highest") if find_worst(rule) else ("highest", "lowest")
+    return f"{ends[0]} for {name_group(worst.group)}, {ends[1]} for {name_group(best.group)}"
+
+
+def _break_margin(
+    rule: SliceRule, fact: SliceFacts, inconclusive: OnInconclusive
+) -> list[tuple[tuple[str, ...], str]]:
+    """Say which groups lost more than they may, worst first, with their names."""
+    margin, better = rule.max_worsening, is_greater_better(rule.metric)
+    if margin is None or better is None:
+        return []
+    if fact.base_reason:
+        nowhere: tuple[str, ...] = ("",)
+        text = f"{name_rule(rule)} cannot be compared with base: {fact.base_reason}"
+        return [(fact.slices[0].group if fact.slices else nowhere, text)]
+    is_strict = inconclusive is OnInconclusive.FAIL
+    lost = _find_withheld(rule, fact)
+    for found in judged_slices(rule, fact):
+        if found.delta is None:
+            continue  # base has no predictions yet, or no value of this group
+        loss = -found.delta if better else found.delta
+        if lost_too_much(found, rule):
+            text = f"{name_rule(rule)}: {name_group(found.group)} lost more than the {margin:.10g}"
+            lost.append((loss, found.group, f"{text} that a group may lose"))
+        elif is_strict and may_exceed(found, rule):
+            text = f"{name_rule(rule)}: {name_group(found.group)} may have lost more than"
+            why = found.reason if lacks_interval(found) else "noise hides it"
+            lost.append((loss, found.group, f"{text} {margin:.10g}: {why}"))
+    lost.sort(key=lambda item: -item[0])
+    return [(group, text) for _, group, text in lost[:_MOST_NAMED]]
+
+
+def _find_withheld(rule: SliceRule, fact: SliceFacts) -> list[tuple[float, tuple[str, ...], str]]:
+    """Say which groups have a value at base, and none at head: head's predictions took it away."""
+    why = "has a value at base and none at head"
+    return [
+        (
+            math.inf,
+            found.group,
+            f"{name_rule(rule)}: {name_group(found.group)} {why}: {found.reason or 'not said'}",
+        )
+        for found in fact.slices
+        if found.rows >= rule.min_rows and found.head is None and found.base is not None
+    ]
+
+
+def exceeds(loss: float, margin: float, base: float | None, head: float | None) -> bool:
+    """Tell whether a loss is above its margin, by more than rounding in ``head - base`` can be.
+
+    >>> 0.805 - 0.8 > 0.005, exceeds(0.805 - 0.8, 0.005, 0.805, 0.8)
+    (True, False)
+    """
+    return loss > margin + 4 * math.ulp(max(abs(base or 0.0), abs(head or 0.0)))
+
+
+def lost_too_much(found: SliceResult, rule: SliceRule) -> bool:
+    """Tell whether a group lost more than it may, beyond noise where that was estimated."""
+    margin, delta = rule.max_worsening, found.delta
+    if margin is None or delta is None:
+        return False
+    loss = -delta if is_greater_better(rule.metric) else delta
+    is_worse = find_slice_kind(found, rule) is Kind.WORSENED
+    return is_worse and exceeds(loss, margin, found.base, found.head)
+
+
+def may_exceed(found: SliceResult, rule: SliceRule) -> bool:
+    """Tell whether a group may have lost more than it may, for all the interval says.
+
+    Whatever the word for its change: a loss that is certain, and within the margin by the plain
+    numbers, may be above it all the same; so may one of a group that has too little to judge.
+    """
+    better = is_greater_better(rule.metric)
+    if rule.max_worsening is None or better is None:
+        return False
+    if found.interval is None:
+        return lacks_interval(found)
+    from mlgitops.judgement.kinds import is_within
+
+    return not is_within(found.interval, greater_is_better=better, margin=rule.max_worsening)

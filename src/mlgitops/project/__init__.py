@@ -1,0 +1,1 @@
+"""Make, check, train and measure one project."""

@@ -1,0 +1,319 @@
+"""What the table is about: the task, the key, the features, and what is left out and why.
+
+In: a checked table and the target's name. Out: :class:`Facts`. No I/O.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.project.generate.columns import Column, Kind, describe_column
+from mlgitops.project.generate.leaks import find_leak
+from mlgitops.project.generate.table import MIN_ROWS
+
+if TYPE_CHECKING:
+    from mlgitops.project.generate.table import Table
+
+#: Whole numbers with up to so many values are taken for classes, others for quantities.
+MAX_NUMBER_CLASSES = 10
+MAX_CLASSES = 50
+_TWO = 2  # classes of a binary target
+
+#: A class with fewer rows than this cannot be on both sides of a split.
+MIN_CLASS_ROWS = 5
+
+#: The column that the ingest stage makes where no column names the rows.
+MADE_KEY = "id"
+
+#: Columns of predictions.csv: a slice of such a name would be there twice.
+_RESERVED = {MADE_KEY, "target", "prediction", "score"}
+
+#: A group with fewer rows than this says nothing about the model.
+MIN_SLICE_ROWS = 50
+_SLICE_LEVELS = range(2, 11)
+
+_KEY_NAME = re.compile(r"(?i)(?:^|.*[ _.-])(?:id|key|uuid|guid|index|row|number|no|nr)|.*Id|.*ID")
+_YES = {"1", "1.0", "yes", "y", "true", "t", "positive", "pos", "ja", "oui", "si", "sí"}
+_SENSITIVE = re.compile(
+    r"(?i)(?:^|.*[ _.-])(?:sex|gender|race|ethnicity|ethnic|nationality|religion|disability)"
+    r"(?:[ _.-].*|$)"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What was inferred; every part of it stands in a file that the person edits."""
+
+    name: str  # of the file
+    task: str  # binary, regression or multiclass
+    target: Column
+    positive: str | None  # binary: the value that counts as positive, as written
+    key: str | None  # the column that names a row; None: one is made from the row's content
+    columns: dict[str, Column]  # every column but the target, in the table's order
+    numeric: tuple[str, ...]
+    categorical: tuple[str, ...]
+    left_out: dict[str, str]  # column → why it is no feature
+    dates: tuple[str, ...]
+    slices: tuple[str, ...]  # columns whose groups are compared
+    rows: int
+    notes: tuple[str, ...]  # what the person should know, one sentence each
+
+    @property
+    def has_number_classes(self) -> bool:
+        """Return whether the classes are whole numbers, kept as such."""
+        return self.target.kind is Kind.NUMBER and self.target.whole
+
+    def label(self, value: str) -> int | str:
+        """Return a class as the pipeline reads it."""
+        return int(float(value)) if self.has_number_classes else value
+
+    @property
+    def classes(self) -> list[int | str]:
+        """Return the classes of a classification in their own order."""
+        labels = [self.label(value) for value in self.target.counts]
+        return sorted(labels, key=lambda label: (str(type(label)), label))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what a script would want to know."""
+        return {
+            "task": self.task,
+            "target": self.target.name,
+            "positive": self.positive,
+            "id": self.key,
+            "rows": self.rows,
+            "features": {"numeric": list(self.numeric), "categorical": list(self.categorical)},
+            "left_out": self.left_out,
+            "dates": list(self.dates),
+            "slices": list(self.slices),
+            "notes": list(self.notes),
+        }
+
+
+def infer_table(
+    table: Table, *, target: str, key: str | None = None, task: str | None = None
+) -> tuple[Table, Facts]:
+    """Return the table as the project will keep it, and what it is about.
+
+    Rows without a target are left out. Raises :class:`MlgitopsError` when a named column
+    does not exist, the target is constant or missing, or nothing is left to learn from.
+    """
+    for name in (target, *([key] if key else [])):
+        _check_column(table, name)
+    table, notes = _drop_unlabelled(table, target)
+    columns = {name: describe_column(name, cells) for name, cells in table.columns.items()}
+    found = columns.pop(target)
+    task, why = _find_task(found, task)
+    if key:
+        _check_key(columns, key, target)
+    chosen = key or _find_key(columns, table)
+    if chosen is None and MADE_KEY in table.columns:
+        raise MlgitopsError(
+            f"there is a column {MADE_KEY!r} that does not name each row",
+            where=table.name,
+            hint="give it another name in the file: ids of that name will be made",
+        )
+    left_out = _find_left_out(columns, found, chosen, table, task)
+    numeric, categorical = _find_features(columns, left_out)
+    if not numeric and not categorical:
+        raise MlgitopsError(
+            "no column is left to learn from",
+            where=table.name,
+            hint="; ".join(f"{name}: {why}" for name, why in left_out.items()),
+        )
+    facts = Facts(
+        name=table.name,
+        task=task,
+        target=found,
+        positive=_find_positive(found) if task == "binary" else None,
+        key=chosen,
+        columns=columns,
+        numeric=numeric,
+        categorical=categorical,
+        left_out=left_out,
+        dates=tuple(name for name, column in columns.items() if column.kind is Kind.DATE),
+        slices=_find_slices(columns, categorical),
+        rows=table.rows,
+        notes=(),
+    )
+    return table, replace(facts, notes=(*table.notes, *notes, why, *_explain(facts)))
+
+
+def _check_column(table: Table, name: str) -> None:
+    if name in table.columns:
+        return
+    near = difflib.get_close_matches(name, table.columns, n=1, cutoff=0.5)
+    near = near or [known for known in table.columns if known.lower() == name.lower()]
+    known = ", ".join(list(table.columns)[:20])
+    raise MlgitopsError(
+        f"there is no column {name!r}",
+        where=table.name,
+        hint=f"did you mean {near[0]!r}?" if near else f"the columns are: {known}",
+    )
+
+
+def _drop_unlabelled(table: Table, target: str) -> tuple[Table, list[str]]:
+    """Leave out the rows whose target is missing: nothing can be learned or measured there."""
+    keep = [bool(cell) for cell in table.columns[target]]
+    missing = keep.count(False)
+    if not missing:
+        return table, []
+    if table.rows - missing < MIN_ROWS:
+        raise MlgitopsError(
+            f"{target!r} is missing in {missing} of {table.rows} rows",
+            where=table.name,
+            hint=f"{MIN_ROWS} rows with a target are the least",
+        )
+    columns = {
+        name: [cell for cell, kept in zip(cells, keep, strict=True) if kept]
+        for name, cells in table.columns.items()
+    }
+    note = f"{missing} rows without a value of {target!r} were left out."
+    return replace(table, columns=columns), [note]
+
+
+def _find_task(target: Column, asked: str | None) -> tuple[str, str]:
+    """Return the task and the sentence that explains it."""
+    name, values = target.name, target.distinct
+    if values == 1:
+        raise MlgitopsError(f"{name!r} is the same in every row: there is nothing to predict")
+    guess = _guess_task(target)
+    task = asked or guess
+    number = target.kind is Kind.NUMBER
+    if task == "binary" and values != _TWO:
+        raise MlgitopsError(f"{name!r} has {values} values, a binary target two")
+    if task == "multiclass" and not _TWO < values <= MAX_CLASSES:
+        raise MlgitopsError(f"{name!r} has {values} values; classes can be 3 to {MAX_CLASSES}")
+    if task == "regression" and not number:
+        raise MlgitopsError(f"{name!r} is not a number, so it cannot be a regression's target")
+    if task != "regression":
+        _check_classes(target)
+    kind = "whole" if target.whole else "decimal"
+    seen = f"{values} different {kind} numbers" if number else f"{values} different values"
+    change = "" if asked else " Use --task to say otherwise."
+    return task, f"{name!r} has {seen}: the task is {task}.{change}"
+
+
+def _guess_task(target: Column) -> str:
+    if target.distinct == _TWO:
+        return "binary"
+    if target.kind is Kind.NUMBER:
+        few = target.whole and target.distinct <= MAX_NUMBER_CLASSES
+        return "multiclass" if few else "regression"
+    return "multiclass"
+
+
+def _check_classes(target: Column) -> None:
+    rare = {value: rows for value, rows in target.counts.items() if rows < MIN_CLASS_ROWS}
+    if rare:
+        listed = ", ".join(f"{value!r} ({rows})" for value, rows in list(rare.items())[:10])
+        raise MlgitopsError(
+            f"classes of {target.name!r} with fewer than {MIN_CLASS_ROWS} rows: {listed}",
+            hint="join them with others or leave their rows out",
+        )
+
+
+def _check_key(columns: dict[str, Column], key: str, target: str) -> None:
+    if key == target:
+        raise MlgitopsError(f"{key!r} cannot be both target and id")
+    column = columns[key]
+    if column.missing or column.distinct != column.filled:
+        worst, rows = next(iter(column.counts.items()), ("", 0))
+        detail = f"{column.missing} rows have none" if column.missing else f"{worst!r} {rows} times"
+        raise MlgitopsError(
+            f"{key!r} does not name each row: {detail}",
+            hint="choose a unique --id, or none: one is then made from the row's content",
+        )
+
+
+def _find_key(columns: dict[str, Column], table: Table) -> str | None:
+    """Return the first column that is unique and looks like a key, or None."""
+    for name, column in columns.items():
+        unique = not column.missing and column.distinct == table.rows
+        plain = column.kind is Kind.TEXT or (column.kind is Kind.NUMBER and column.whole)
+        if unique and plain and _KEY_NAME.fullmatch(name):
+            return name
+    return None
+
+
+def _find_left_out(
+    columns: dict[str, Column], target: Column, key: str | None, table: Table, task: str
+) -> dict[str, str]:
+    """Return column → why the model should not see it."""
+    reasons: dict[str, str] = {}
+    for name, column in columns.items():
+        reason = (
+            "it names the row"
+            if name == key
+            else _find_reason(column)
+            or find_leak(table.columns[name], column, table.columns[target.name], target, task)
+        )
+        if reason:
+            reasons[name] = reason
+    return reasons
+
+
+def _find_reason(column: Column) -> str | None:
+    if column.kind is Kind.EMPTY:
+        return "it has no value at all"
+    if column.distinct == 1 and not column.missing:
+        return "it is the same in every row"
+    if column.kind is Kind.DATE:
+        return "it is a date: split by it, or make features of it in the ingest stage"
+    unique = column.distinct == column.filled
+    whole = column.kind is Kind.NUMBER and column.whole
+    if unique and whole and _KEY_NAME.fullmatch(column.name):
+        return "it is another for every row, as an identifier is"
+    if column.kind is Kind.TEXT:
+        return f"it is text with {column.distinct} different values: too many to be categories"
+    return None
+
+
+def _find_features(
+    columns: dict[str, Column], left_out: dict[str, str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    used = [column for name, column in columns.items() if name not in left_out]
+    numeric = tuple(column.name for column in used if column.kind is Kind.NUMBER)
+    categorical = tuple(column.name for column in used if column.kind is Kind.CATEGORY)
+    return numeric, categorical
+
+
+def _find_positive(target: Column) -> str:
+    """Return the value that says yes, else the rarer one."""
+    said = [value for value in target.counts if value.lower() in _YES]
+    return said[0] if len(said) == 1 else list(target.counts)[-1]
+
+
+def _find_slices(columns: dict[str, Column], categorical: tuple[str, ...]) -> tuple[str, ...]:
+    """Return up to two columns with groups large enough to compare, sensitive ones first."""
+    fit = [
+        name
+        for name in categorical
+        if name not in _RESERVED
+        and columns[name].distinct in _SLICE_LEVELS
+        and sorted(columns[name].counts.values())[-2] >= MIN_SLICE_ROWS
+    ]
+    return tuple(sorted(fit, key=lambda name: not _SENSITIVE.fullmatch(name))[:2])
+
+
+def _explain(facts: Facts) -> list[str]:
+    """Return what the person should look at in the files."""
+    notes = [f"{name!r} is no feature: {reason}." for name, reason in facts.left_out.items()]
+    if facts.positive is not None:
+        notes.append(f"{facts.positive!r} counts as positive (params.yaml, data.positive).")
+    if facts.key is None:
+        notes.append("No column names the rows: ids will be made from each row's content.")
+    notes += [
+        f"{name!r} is a date: for a forecast, split by it (params.yaml, split)."
+        for name in facts.dates
+    ]
+    sensitive = [name for name in facts.columns if _SENSITIVE.fullmatch(name)]
+    notes += [
+        f"{name!r} may be a protected attribute: decide whether it should be a feature."
+        for name in sensitive
+        if name not in facts.left_out
+    ]
+    return notes

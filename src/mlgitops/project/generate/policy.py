@@ -1,0 +1,142 @@
+"""What a first model must satisfy, to `policy.yaml`: beat a dummy, and not get worse. Pure.
+
+A dummy always gives the most frequent class, the classes' shares, or the mean.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from mlgitops.project.generate.yaml_text import flow
+
+if TYPE_CHECKING:
+    from mlgitops.project.generate.column_types import Facts
+
+_TEXT = """\
+# What a model must satisfy to merge. A pull request is judged by the file on its base branch.
+# The first metric decides; the others can only make the verdict fail.
+#
+# A start, written with the project: a model that learns nothing just fails. Such a model:
+# {dummy}.
+# Raise the bounds once you know what your first models reach.
+version: 1
+confidence: 0.95 # of the intervals
+files:
+  test_data: data/split/test.csv
+  predictions: reports/predictions.csv
+  model: model/model.skops
+
+metrics:
+  # min_value, max_value: bounds on the new model
+  # max_worsening: how much worse than the base it may be, in the metric's own unit
+{metrics}
+budgets: # smaller is better
+  model.size_mb: {{max_value: 50}}
+
+{slices}"""
+
+_SLICES = """\
+# No group may lose more than this against the base, beyond noise. Bounds on the gap between
+# groups can be added: statistic: difference (or ratio, minimum, maximum) with max_value.
+slices: # groups with fewer than min_rows test rows are shown, not judged
+"""
+
+#: Test rows that a group needs to be judged.
+SLICE_ROWS = 50
+_TEST_SHARE = 0.3
+#: Expected over needed test rows: the split gives a group more or fewer than its share.
+_SURELY = 1.5
+#: A group has fewer rows than the whole: it may lose more before it counts.
+_SLICE_FACTOR = 4
+#: Test rows (three in ten) to the loss of a score between 0 and 1 that is still noise.
+_MARGINS = ((3_000, 0.005), (600, 0.01), (150, 0.02), (0, 0.05))
+
+
+def render_policy(facts: Facts) -> str:
+    """Return the first policy of a project."""
+    render = {"binary": _binary, "multiclass": _multiclass, "regression": _regression}
+    dummy, metrics = render[facts.task](facts)
+    return _TEXT.format(
+        dummy=dummy,
+        metrics=metrics,
+        slices=_slices(facts),
+    )
+
+
+def _slices(facts: Facts) -> str:
+    """Say that no group may fall behind; only an example where no column has groups."""
+    margin = _SLICE_FACTOR * find_margin(facts.rows)
+    if facts.task == "regression":
+        margin *= deviation(facts)
+    rule = {
+        "metric": "mae" if facts.task == "regression" else "accuracy",
+        "max_worsening": float(f"{margin:.2g}"),
+        "min_rows": SLICE_ROWS,
+    }
+    columns = [name for name in facts.slices if _is_judgeable(facts, name)]
+    lines = [f"  - {flow({'by': [name], **rule})}\n" for name in columns]
+    if lines:
+        return _SLICES + "".join(lines)
+    example = flow({"by": ["column"], **rule})
+    return f"# Groups that must not fall behind, such as\n# slices:\n#   - {example}\n"
+
+
+def _is_judgeable(facts: Facts, name: str) -> bool:
+    """Tell whether two groups of the column, the least to compare, will have enough test rows."""
+    sizes = sorted(facts.columns[name].counts.values(), reverse=True)
+    return len(sizes) > 1 and sizes[1] * _TEST_SHARE >= _SURELY * SLICE_ROWS
+
+
+def _binary(facts: Facts) -> tuple[str, str]:
+    loss, margin = entropy(facts), find_margin(facts.rows)
+    dummy = f"a ROC AUC of 0.5 and a log loss of {loss:.3f}"
+    area = _rule("roc_auc", "greater", min_value=0.55, max_worsening=margin)
+    return dummy, area + _rule("log_loss", "smaller", max_value=_below(loss), max_worsening=margin)
+
+
+def _multiclass(facts: Facts) -> tuple[str, str]:
+    loss, margin = entropy(facts), find_margin(facts.rows)
+    chance = 1 / facts.target.distinct
+    floor = math.ceil((chance + (1 - chance) * 0.05) * 100) / 100
+    dummy = f"a balanced accuracy of {chance:.2f} and a log loss of {loss:.3f}"
+    recall = _rule("balanced_accuracy", "greater", min_value=floor, max_worsening=margin)
+    return dummy, recall + _rule(
+        "log_loss", "smaller", max_value=_below(loss), max_worsening=margin
+    )
+
+
+def _regression(facts: Facts) -> tuple[str, str]:
+    spread = deviation(facts)
+    margin = float(f"{2 * find_margin(facts.rows) * spread:.2g}")
+    dummy = f"an R2 of 0 and an RMSE near {spread:.3g}, the target's standard deviation"
+    error = _rule("rmse", "smaller", max_worsening=margin)
+    return dummy, error + _rule("r2", "greater", min_value=0.02)
+
+
+def _rule(metric: str, better: str, **limits: float) -> str:
+    rule = {"greater_is_better": better == "greater", **limits}
+    return f"  test.{metric}: {flow(rule)}\n"
+
+
+def find_margin(rows: int) -> float:
+    """Return the margin for a score between 0 and 1: the fewer test rows, the wider."""
+    return next(margin for least, margin in _MARGINS if rows * 0.3 >= least)
+
+
+def entropy(facts: Facts) -> float:
+    """Return the log loss (natural logarithm) of always giving the classes' shares."""
+    shares = [rows / facts.rows for rows in facts.target.counts.values()]
+    return -sum(share * math.log(share) for share in shares)
+
+
+def deviation(facts: Facts) -> float:
+    """Return the target's standard deviation, in its own unit."""
+    values = [(float(value), rows) for value, rows in facts.target.counts.items()]
+    mean = math.fsum(value * rows for value, rows in values) / facts.rows
+    return math.sqrt(math.fsum((value - mean) ** 2 * rows for value, rows in values) / facts.rows)
+
+
+def _below(loss: float) -> float:
+    """Return a round number just below the dummy's loss."""
+    return math.floor(loss * 0.99 * 1000) / 1000

@@ -1,0 +1,103 @@
+"""Run the template: answers in, a project folder with its first commit out.
+
+Writes files. The result is that of `cookiecutter` with the same answers, byte for byte.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import logging
+import os
+import re
+import shutil
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mlgitops.errors import MlgitopsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from mlgitops.project.generate.answers import Answer
+
+_SOURCE = re.compile(r"(?:.*[/:])([\w.-]+/[\w.-]+?)(?:\.git)?/?")
+
+
+def check_target(directory: Path, slug: str) -> Path:
+    """Return the folder that the project will have; raise when it can't be made there."""
+    project = directory.absolute() / slug
+    if directory.exists() and not directory.is_dir():
+        raise MlgitopsError("this is not a folder", where=str(directory))
+    if project.exists() or project.is_symlink():
+        raise MlgitopsError(
+            "there is something of this name already",
+            where=str(project),
+            hint="choose another --slug or --directory; nothing was written",
+        )
+    return project
+
+
+def generate_project(
+    template: Path, answers: Mapping[str, Answer], *, directory: Path, dataset: Path | None
+) -> Path:
+    """Render the template into a new folder below ``directory`` and return that folder.
+
+    ``dataset`` is a data-set folder that takes the place of the bundled one. What the
+    template's hooks print goes to standard error. On failure nothing is left behind.
+    """
+    from cookiecutter.exceptions import CookiecutterException
+    from cookiecutter.main import cookiecutter
+
+    project = check_target(directory, str(answers["project_slug"]))
+    extra = {**answers, "_dataset": str(dataset.absolute()) if dataset else ""}
+    logging.getLogger("cookiecutter").setLevel(logging.CRITICAL)
+    try:
+        with _stdout_to_stderr():
+            cookiecutter(
+                str(template), no_input=True, extra_context=extra, output_dir=str(directory)
+            )
+    except (CookiecutterException, OSError) as error:
+        shutil.rmtree(project, ignore_errors=True)
+        raise MlgitopsError(
+            f"the project was not generated: {error}", where=str(project)
+        ) from error
+    except BaseException:
+        shutil.rmtree(project, ignore_errors=True)
+        raise
+    return project
+
+
+@contextmanager
+def _stdout_to_stderr() -> Iterator[None]:
+    """Let the hooks, which are processes of their own, talk to the person beside the result."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def find_toolkit_source(template: Path) -> dict[str, Answer]:
+    """Return address and commit that pip installed this package from, if it was git.
+
+    Nothing for a checkout: there the template's own hook looks, as it does for cookiecutter.
+
+    The source is what pip notes beside the package: PEP 610,
+    https://packaging.python.org/en/latest/specifications/direct-url/
+    """
+    if (template / ".git").exists():
+        return {}
+    text = importlib.metadata.distribution("mlgitops").read_text("direct_url.json")
+    source = json.loads(text or "{}")
+    commit = source.get("vcs_info", {}).get("commit_id", "")
+    match = _SOURCE.fullmatch(source.get("url", ""))
+    if not match or not commit:
+        return {}
+    return {"toolkit": match[1], "toolkit_ref": commit}

@@ -1,0 +1,311 @@
+"""A project on disk to its mistakes and warnings, all of them in one pass.
+
+Reads the work tree; runs nothing of it. Whether dvc.lock is up to date is not asked here:
+`mlgitops train` sees to that.
+"""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from mlgitops.comparison.cost.changes import COST_NAMES
+from mlgitops.dvc.configuration import CONFIG, check_config, check_tracked
+from mlgitops.dvc.metrics import parse_metrics
+from mlgitops.dvc.pipeline import Pipeline, join_path, read_pipeline
+from mlgitops.errors import MistakesError, MlgitopsError
+from mlgitops.hints import nearest_name
+from mlgitops.judgement.policy import parse_policy
+from mlgitops.parsing import Place, Value, parse_yaml
+from mlgitops.project.pickles import LOOK, find_pickle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mlgitops.dvc.metrics import MetricSet
+    from mlgitops.git.repository import Folder
+    from mlgitops.model import Policy
+
+POLICY = "policy.yaml"
+CONTRACT = "contract.yaml"
+PLACEHOLDER = "your-org/mlgitops"
+_FEW = 5
+_MAX_HEADER = 2**16
+#: Columns of predictions that are nothing to slice by.
+_ROLES = ("id", "target", "prediction", "score")
+
+
+class Findings(Struct, kw_only=True):
+    """What validation found."""
+
+    mistakes: list[MlgitopsError] = []
+    warnings: list[MlgitopsError] = []
+
+
+def validate_project(folder: Folder, base: str | None = None) -> Findings:
+    """Check everything that can be checked without running the project.
+
+    With ``base``, a sha, a change that moves the storage's address is a mistake too.
+    """
+    findings = Findings()
+    pipeline = _check_pipeline(folder, findings)
+    policy = _check_policy(folder, findings)
+    metrics = _check_metrics(folder, pipeline, findings)
+    if policy is not None:
+        findings.mistakes += check_names(policy, metrics, _read_lines(folder))
+        findings.mistakes += _check_files(policy, folder, pipeline)
+        findings.mistakes += _check_columns(policy, folder)
+    findings.mistakes += check_config(
+        folder.read(None, CONFIG), folder.read(base, CONFIG) if base else None
+    )
+    findings.mistakes += check_tracked(folder.list_files(None))
+    findings.mistakes += _check_models(folder, pipeline, policy)
+    findings.mistakes += _check_contract(folder, pipeline)
+    findings.warnings += [*_check_toolkit(folder), *_check_new_storage(folder, base)]
+    return findings
+
+
+def _check_policy(folder: Folder, findings: Findings) -> Policy | None:
+    data = folder.read(None, POLICY)
+    if data is None:
+        hint = "write one: what must a model satisfy to merge? See docs, Reference, policy.yaml"
+        findings.mistakes.append(MlgitopsError("there is no policy", where=POLICY, hint=hint))
+        return None
+    try:
+        policy = parse_policy(data, where=POLICY)
+    except MistakesError as error:
+        findings.mistakes += error.errors
+        return None
+    except MlgitopsError as error:
+        findings.mistakes.append(error)
+        return None
+    if not policy.metrics and not policy.budgets:
+        hint = "name a metric below `metrics:`"
+        findings.warnings.append(MlgitopsError("judges nothing", where=POLICY, hint=hint))
+    return policy
+
+
+def _read_lines(folder: Folder) -> dict[Place, int]:
+    lines: dict[Place, int] = {}
+    parse_yaml(folder.read(None, POLICY) or b"", POLICY, lines=lines)
+    return lines
+
+
+def _check_pipeline(folder: Folder, findings: Findings) -> Pipeline:
+    """Read each DVC file on its own, so that one broken file does not hide the others."""
+    files = folder.list_files(None)
+    found = [
+        path
+        for path in sorted(files)
+        if path.rpartition("/")[2] in ("dvc.yaml", "dvc.lock") or path.endswith(".dvc")
+    ]
+    sound = {}
+    for path in found:
+        try:
+            read_pipeline({path: files[path]}, lambda name: folder.read(None, name))
+            sound[path] = files[path]
+        except MlgitopsError as error:
+            findings.mistakes.append(error)
+            continue
+        findings.mistakes += _check_paths(path, folder)
+    if not any(path.rpartition("/")[2] == "dvc.yaml" for path in found):
+        hint = "run it in a project's folder, or make one with `mlgitops new`"
+        findings.mistakes.append(MlgitopsError("there is no dvc.yaml", hint=hint))
+    pipeline = read_pipeline(sound, lambda name: folder.read(None, name))
+    findings.warnings += [MlgitopsError(notice) for notice in pipeline.notices]
+    return pipeline
+
+
+def _check_paths(path: str, folder: Folder) -> Iterator[MlgitopsError]:
+    """Refuse outputs outside the repository."""
+    document = parse_yaml(folder.read(None, path) or b"", path)
+    stages = document.get("stages") if isinstance(document, dict) else None
+    bodies: list[Value] = [document, *(stages.values() if isinstance(stages, dict) else ())]
+    for body in bodies:
+        outs = body.get("outs") if isinstance(body, dict) else None
+        for item in outs if isinstance(outs, list) else []:
+            place = item.get("path") if isinstance(item, dict) and "path" in item else item
+            entry = next(iter(place), "") if isinstance(place, dict) else place
+            if isinstance(entry, str) and join_path(path.rpartition("/")[0], entry) is None:
+                what = f"the output {entry[:100]!r} is outside the repository"
+                yield MlgitopsError(what, where=path)
+
+
+def _check_metrics(
+    folder: Folder, pipeline: Pipeline, findings: Findings
+) -> dict[str, MetricSet] | None:
+    """Read the metrics that are here; None when there are none yet."""
+    found = {}
+    for path in sorted(pipeline.metrics):
+        data = folder.read(None, path)
+        if data is None:
+            continue
+        try:
+            found[path] = parse_metrics(data, path)
+        except MlgitopsError as error:
+            findings.mistakes.append(error)
+    if not found:
+        hint = "`mlgitops train` makes them; then the policy's names can be checked"
+        findings.warnings.append(MlgitopsError("there are no metrics yet", hint=hint))
+        return None
+    for path, metrics in found.items():
+        findings.warnings += [
+            MlgitopsError(f"`{name}` {reason}", where=path)
+            for name, reason in sorted(metrics.unusable.items())[:_FEW]
+        ]
+    return found
+
+
+def check_names(
+    policy: Policy, metrics: dict[str, MetricSet] | None, lines: dict[Place, int]
+) -> list[MlgitopsError]:
+    """Refuse judged names that stand in no metrics file, with the nearest one that does."""
+    if metrics is None:
+        return []
+    known = [name for found in metrics.values() for name in (*found.values, *found.unusable)]
+    known += COST_NAMES
+    full = [f"{path}:{name}" for path, found in metrics.items() for name in found.values]
+    mistakes = []
+    for section, rules in (("metrics", policy.metrics), ("budgets", policy.budgets)):
+        for name in rules:
+            where = f"{POLICY}:{lines.get((section, name), 1)}"
+            if name not in known and name not in full:
+                near = nearest_name(name, known)
+                listed = ", ".join(sorted(known)[:_FEW])
+                hint = f"did you mean `{near}`?" if near else f"there are: {listed}"
+                mistakes.append(
+                    MlgitopsError(f"no metric is named `{name}`", where=where, hint=hint)
+                )
+            elif known.count(name) > 1:
+                hint = "write it as `path:name`"
+                what = f"several files have a metric `{name}`"
+                mistakes.append(MlgitopsError(what, where=where, hint=hint))
+    return mistakes
+
+
+def _check_files(policy: Policy, folder: Folder, pipeline: Pipeline) -> list[MlgitopsError]:
+    """Refuse paths in `files:` that neither git nor DVC knows."""
+    made = {out for stage in pipeline.stages.values() for out in stage.outs}
+    known = {*folder.list_files(None), *made, *pipeline.pointers}
+    mistakes = []
+    for name in type(policy.files).__struct_fields__:
+        path = getattr(policy.files, name)
+        if path is not None and path not in known:
+            near = nearest_name(path, made or known)
+            hint = f"did you mean `{near}`?" if near else "name an output of dvc.yaml"
+            what = f"files.{name}: `{path}` is neither in git nor made by the pipeline"
+            mistakes.append(MlgitopsError(what, where=POLICY, hint=hint))
+    return mistakes
+
+
+def _check_columns(policy: Policy, folder: Folder) -> list[MlgitopsError]:
+    """Refuse slice and cluster columns that the predictions, where they are here, do not have."""
+    path = policy.files.predictions
+    wanted: list[tuple[Place, str]] = [
+        (("slices", at), name) for at, rule in enumerate(policy.slices) for name in rule.by
+    ]
+    wanted += [(("cluster",), policy.cluster)] if policy.cluster else []
+    if wanted and path is None:
+        hint = "add `files: {predictions: reports/predictions.csv}`"
+        what = "slices and cluster need `files.predictions`"
+        return [MlgitopsError(what, where=POLICY, hint=hint)]
+    known = _read_header(folder.place / path, folder.place) if path else None
+    if known is None:
+        return []
+    return check_columns(wanted, known, path or "", _read_lines(folder))
+
+
+def check_columns(
+    wanted: list[tuple[Place, str]], known: list[str], path: str, lines: dict[Place, int]
+) -> list[MlgitopsError]:
+    """Refuse names that are not among ``known``, with the nearest one that is."""
+    mistakes = []
+    for place, name in wanted:
+        if name in known:
+            continue
+        near = nearest_name(name, known)
+        listed = ", ".join(known[:_FEW]) or "none to slice by"
+        hint = f"did you mean `{near}`?" if near else f"there are: {listed}"
+        where = f"{POLICY}:{lines.get(place, 1)}"
+        mistakes.append(MlgitopsError(f"`{path}` has no column `{name}`", where=where, hint=hint))
+    return mistakes
+
+
+def _read_header(place: Path, root: Path) -> list[str] | None:
+    """Return the columns to slice by of a CSV that is here; None when there is none to read."""
+    if place.suffix != ".csv" or not place.is_file():
+        return None
+    if not place.resolve().is_relative_to(root.resolve()):
+        return None
+    with place.open("rb") as file:
+        line = file.readline(_MAX_HEADER)
+    names = next(csv.reader([line.decode("utf-8-sig", "replace").rstrip("\r\n")]), [])
+    return [name.strip() for name in names if name.strip() not in _ROLES and name[:6] != "score_"]
+
+
+def _check_new_storage(folder: Folder, base: str | None) -> Iterator[MlgitopsError]:
+    """Warn of a first `.dvc/config`: the jobs of a pull request take the base's."""
+    first = base is not None and folder.read(base, CONFIG) is None
+    if first and folder.read(None, CONFIG) is not None:
+        what = "the base has none yet: this pull request's runs reach no storage"
+        yield MlgitopsError(what, where=CONFIG, hint="merge it on its own first")
+
+
+def _check_models(
+    folder: Folder, pipeline: Pipeline, policy: Policy | None
+) -> Iterator[MlgitopsError]:
+    """Refuse files that run code when they are loaded, whatever they are called."""
+    paths = {*folder.list_files(None), *pipeline.pointers}
+    paths |= {out for stage in pipeline.stages.values() for out in stage.outs}
+    if policy is not None and policy.files.model:
+        paths.add(policy.files.model)
+    for path in sorted(paths):
+        for place in _list_plain(folder.place / path, folder.place):
+            with place.open("rb") as file:
+                kind = find_pickle(file.read(LOOK))
+            if kind is not None:
+                where = place.relative_to(folder.place).as_posix()
+                what = f"{kind}: loading it runs whatever code is in it"
+                yield MlgitopsError(what, where=where, hint="store the model with skops")
+
+
+def _list_plain(place: Path, root: Path) -> list[Path]:
+    """List the plain files at or below a path, within the project."""
+    found = sorted(place.rglob("*")) if place.is_dir() else [place]
+    inside = root.resolve()
+    return [file for file in found if file.is_file() and file.resolve().is_relative_to(inside)]
+
+
+def _check_contract(folder: Folder, pipeline: Pipeline) -> list[MlgitopsError]:
+    """Check the data contract, where a stage or the file itself says that there is one."""
+    data = folder.read(None, CONTRACT)
+    wanted = any(CONTRACT in stage.deps for stage in pipeline.stages.values())
+    if data is None:
+        hint = "it says which columns the data has; `mlgitops new` writes one"
+        what = "a stage reads it, and it is not there"
+        return [MlgitopsError(what, where=CONTRACT, hint=hint)] if wanted else []
+    try:
+        document = parse_yaml(data, CONTRACT)
+    except MlgitopsError as error:
+        return [error]
+    columns = document.get("columns") if isinstance(document, dict) else None
+    if not isinstance(columns, dict) or not columns:
+        hint = "name each column with its type below `columns:`"
+        return [MlgitopsError("it names no columns", where=CONTRACT, hint=hint)]
+    return []
+
+
+def _check_toolkit(folder: Folder) -> Iterator[MlgitopsError]:
+    """Warn of workflows whose actions still have the address that the template could not know."""
+    for path in sorted(folder.list_files(None)):
+        if not path.startswith(".github/workflows/"):
+            continue
+        text = (folder.read(None, path) or b"").decode(errors="replace")
+        lines = [at for at, line in enumerate(text.splitlines(), 1) if PLACEHOLDER in line]
+        if lines:
+            hint = f"replace {PLACEHOLDER} by where your actions are, OWNER/mlgitops"
+            what = f"the actions' address is not set, in {len(lines)} line(s)"
+            yield MlgitopsError(what, where=f"{path}:{lines[0]}", hint=hint)

@@ -1,0 +1,208 @@
+"""The story: a project, a model, a pull request that helps, one that hurts, a deployment."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mlgitops.delivery.processes import find_free_port, is_port_free
+from mlgitops.delivery.protocol import fetch_answer
+from mlgitops.errors import MlgitopsError
+from mlgitops.rehearsal.demonstration.stage import Stage, claim_folder, edit_params, stop_servers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from mlgitops.console import Console
+
+_OK = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A pull request of the story: a branch, one edit, and the verdict it must get."""
+
+    branch: str
+    title: str
+    edits: Mapping[str, str]  # line of params.yaml → its replacement
+    verdict: str
+
+
+GOOD = Change(
+    branch="try-boosting",
+    title="Fit boosted trees instead of a logistic regression",
+    edits={"  estimator: logistic_regression": "  estimator: hist_gradient_boosting"},
+    verdict="pass",
+)
+BAD = Change(
+    branch="drop-recent-delay",
+    title="Leave out how late the airport runs",
+    edits={"    - recent_delay\n": ""},
+    verdict="fail",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo:
+    """What the demo made, for the last page and for scripts."""
+
+    project: str
+    seconds: dict[str, float]  # title of a chapter → its wall time
+    verdicts: dict[str, str]  # branch → verdict
+    rehearsals: dict[str, float]  # branch → seconds of its rehearsal
+    judging: dict[str, float]  # branch → seconds of the two steps that compare and report
+    comments: dict[str, str]  # branch → file with the comment
+    url: str
+    prediction: dict[str, Any]  # inputs and outputs of the request
+
+
+def tell(folder: Path, console: Console, *, stop_server: bool) -> Demo:
+    """Play the whole loop below ``folder``.
+
+    Raises :class:`MlgitopsError` when a step fails, the good change does not pass, or the
+    bad one does not fail: then this version of the toolkit does not do what it promises.
+    """
+    folder = folder.absolute()
+    claim_folder(folder)
+    stage = Stage(folder, console)
+    project = _generate(stage)
+    _train_baseline(stage, project)
+    rehearsed = {change.branch: _open_pull(stage, project, change) for change in (GOOD, BAD)}
+    _merge(stage, project, GOOD)
+    url, prediction = _deploy(stage, project)
+    if stop_server:
+        stop_servers(project)
+    return Demo(
+        project=str(project),
+        seconds=stage.seconds,
+        verdicts={branch: str(answer["verdict"]) for branch, answer in rehearsed.items()},
+        rehearsals={branch: float(answer["seconds"]) for branch, answer in rehearsed.items()},
+        judging={
+            branch: float(answer["compare_and_report_seconds"])
+            for branch, answer in rehearsed.items()
+        },
+        comments={branch: str(_comment_file(folder, branch)) for branch in rehearsed},
+        url=url,
+        prediction=prediction,
+    )
+
+
+def _generate(stage: Stage) -> Path:
+    """Generate the default project in place of the one that an earlier demo left."""
+    with stage.chapter("Generate a project: will a flight from New York be late?"):
+        project = stage.folder / "flight-delays"
+        stop_servers(project)
+        shutil.rmtree(project, ignore_errors=True)
+        words = ("new", "--no-input", "--json", "--directory", str(stage.folder))
+        answer = json.loads(stage.run(*words, cwd=stage.folder))
+    with stage.chapter("Install its locked environments (once; the next demo finds them)"):
+        stage.run("setup", cwd=project)
+    return type(project)(answer["project"])
+
+
+def _train_baseline(stage: Stage, project: Path) -> None:
+    with stage.chapter("Train the first model, store it, commit it"):
+        stage.run("train", cwd=project)
+        stage.run("publish", cwd=project)
+        stage.git(project, "add", "--all")
+        stage.git(project, "commit", "--quiet", "--message", "Train the first model")
+
+
+def _open_pull(stage: Stage, project: Path, change: Change) -> dict[str, Any]:
+    """Commit a change on its branch and rehearse its pull request; check the verdict."""
+    with stage.chapter(f"A pull request: {change.title}"):
+        stage.git(project, "switch", "--quiet", "--create", change.branch, "main")
+        edit_params(project, change.edits, stage.console)
+        stage.git(project, "commit", "--quiet", "--all", "--message", change.title)
+        words = ("rehearse", "--keep-result", "--json", "--show", "none")
+        answer: dict[str, Any] = json.loads(stage.run(*words, cwd=project, allowed=(0, 1)))
+        comment = str(answer["comment"] or "")
+        _comment_file(stage.folder, change.branch).write_text(comment, encoding="utf-8")
+        _show(stage.console, comment)
+    check_verdict(change, answer, project)
+    return answer
+
+
+def check_verdict(change: Change, answer: Mapping[str, Any], project: Path) -> None:
+    """Raise :class:`MlgitopsError` unless the rehearsal commented and gave the promised verdict."""
+    if answer["verdict"] != change.verdict or not answer["comment"]:
+        raise MlgitopsError(
+            f"the verdict is {answer['verdict']}, and the demo promises {change.verdict}",
+            where=f"branch {change.branch} of {project}",
+            hint=f"the rehearsal's log: {answer['log']}",
+        )
+
+
+def _merge(stage: Stage, project: Path, change: Change) -> None:
+    with stage.chapter("Merge the good one: its model is stored, nothing is trained again"):
+        stage.git(project, "switch", "--quiet", "main")
+        stage.git(project, "merge", "--quiet", "--no-ff", "--no-edit", change.branch)
+        stages = json.loads(stage.run("train", "--json", cwd=project))["stages"]
+        check_restored(stages, project)
+        for one in stages:
+            stage.console.say(f"   {one['name']}: {one['state']}")
+
+
+def check_restored(stages: list[dict[str, Any]], project: Path) -> None:
+    """Raise :class:`MlgitopsError` when a stage had to run again after the merge."""
+    ran = [str(one["name"]) for one in stages if one["state"] == "ran"]
+    if ran:
+        raise MlgitopsError(
+            f"the merge needed a second training of {', '.join(ran)}, and the demo promises none",
+            where=str(project),
+        )
+
+
+def _deploy(stage: Stage, project: Path) -> tuple[str, dict[str, Any]]:
+    """Bring the merged model into service and ask it about one flight."""
+    with stage.chapter("Deploy it to staging: checked beside, then switched over"):
+        port = _choose_port(project)
+        words = ("deploy", "staging", "--json", *(("--port", str(port)) if port else ()))
+        outcome = json.loads(stage.run(*words, cwd=project))
+    with stage.chapter("Ask it for a prediction"):
+        url = f"{outcome['url']}/v2/models/{outcome['model']}/infer"
+        stage.console.say(f"   POST {url}")
+        return outcome["url"], _ask(project, outcome["url"], outcome["model"], stage.console)
+
+
+def _choose_port(project: Path) -> int | None:
+    """Return another port when something else listens on the one that staging names."""
+    text = (project / "deploy" / "staging" / "model.yaml").read_text(encoding="utf-8")
+    line = next(line for line in text.splitlines() if line.startswith("port:"))
+    return None if is_port_free(int(line.split()[1])) else find_free_port()
+
+
+def _ask(project: Path, url: str, model: str, console: Console) -> dict[str, Any]:
+    """Send the first golden row as a request of its own; return inputs and outputs."""
+    golden = json.loads((project / "reports" / "golden.json").read_text(encoding="utf-8"))
+    request = dict(golden["request"])
+    request["inputs"] = [
+        {**tensor, "shape": [1], "data": tensor["data"][:1]} for tensor in request["inputs"]
+    ]
+    port = int(url.rpartition(":")[2])
+    status, answer = fetch_answer(port, f"/v2/models/{model}/infer", request)
+    if status != _OK:
+        said = answer[:300].decode("utf-8", "replace")
+        raise MlgitopsError(f"the prediction was answered with {status}: {said}", where=url)
+    inputs = {tensor["name"]: tensor["data"][0] for tensor in request["inputs"]}
+    outputs = {tensor["name"]: tensor["data"][0] for tensor in json.loads(answer)["outputs"]}
+    for title, values in (("a flight", inputs), ("answer", outputs)):
+        console.say(
+            f"   {title}: " + ", ".join(f"{name} {value}" for name, value in values.items())
+        )
+    return {"inputs": inputs, "outputs": outputs}
+
+
+def _comment_file(folder: Path, branch: str) -> Path:
+    return folder / f"comment-{branch}.md"
+
+
+def _show(console: Console, comment: str) -> None:
+    """Show the comment's visible part: what stands above the folded details."""
+    visible = comment.partition("<details")[0]
+    for line in visible.splitlines():
+        if line.strip() and not line.startswith("<!--"):
+            console.say(f"   │ {line}")

@@ -1,1 +1,0 @@
-"""Slices and fairness: what a policy may ask of groups, measured, judged."""
