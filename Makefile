@@ -40,10 +40,11 @@ test: $(READY) ## everything: linters, types, and every test
 quick: $(READY) ## the tests that take seconds
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
 
-lint: $(READY) ## ruff and mypy
+lint: $(READY) ## ruff, mypy, and the rule of imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 format: $(READY) ## let ruff format and fix
 	$(BIN)/ruff format
