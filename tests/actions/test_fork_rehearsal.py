@@ -16,7 +16,7 @@ from mini_project import REF, ROOT, WORKFLOW, branch, commit, git, make_project,
 from trust.archives import pack
 
 from mlgitops.console import Console
-from mlgitops.rehearsal.session import Rehearsal, rehearse
+from mlgitops.rehearsal.session import Rehearsal, Request, rehearse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,17 +81,14 @@ def run_here(folder: Path, scratch: Path, meanwhile: Callable[[State], None]) ->
     scratch.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLGITOPS_ENVIRONMENTS", str(shared_store()))
-        return rehearse(
-            folder,
-            base=None,
-            head=None,
+        request = Request(
+            folder=folder,
             workflow=".github/workflows/pull-request.yml",
             scratch=scratch,
             store=shared_store(),
-            console=Console(out=io.StringIO(), err=io.StringIO()),
             fork=True,
-            meanwhile=meanwhile,
         )
+        return rehearse(request, Console(out=io.StringIO(), err=io.StringIO()), meanwhile)
 
 
 def list_steps(found: dict[str, Any], name: str = "step") -> list[tuple[str, str, str]]:

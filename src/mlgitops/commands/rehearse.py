@@ -89,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Rehearse, show what was posted, and return the verdict's exit code."""
-    from mlgitops.rehearsal.session import rehearse
+    from mlgitops.rehearsal.session import Request, rehearse
 
     if args.queue and (args.fork or args.keep_result):
         raise MlgitopsError(
@@ -111,19 +111,19 @@ def run(args: argparse.Namespace, console: Console) -> int:
     scratch = _make_scratch(args.keep)
     start = time.perf_counter()
     try:
-        rehearsal = rehearse(
-            args.directory,
+        request = Request(
+            folder=args.directory,
             base=args.base,
             head=args.head,
             workflow=args.workflow,
             scratch=scratch,
             store=store,
-            console=console,
             keep_result=args.keep_result,
             fork=args.fork,
             queue=args.queue,
             waive=args.waive,
         )
+        rehearsal = rehearse(request, console)
     finally:
         if args.keep is None:
             shutil.rmtree(scratch, ignore_errors=True)

@@ -40,8 +40,37 @@ if TYPE_CHECKING:
     from mlgitops.console import Console
 
 STATE = Path(".mlgitops") / "rehearsal"
+_STATE_FILE = "state.json"
 #: From the best to the worst.
 _VERDICTS = ("pass", "waived", "fail", "skip", "undecided")
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """Which pull request is rehearsed, and how."""
+
+    folder: Path  # the project
+    workflow: str  # path below the checkout
+    scratch: Path  # an empty folder for everything that is made
+    store: Path  # environments that outlive the rehearsal
+    base: str | None = None  # a branch; None: the project's main one
+    head: str | None = None  # a branch; None: the one that is checked out
+    keep_result: bool = False  # fast-forward the project's branches that the workflow pushed to
+    fork: bool = False  # the head stands in another repository
+    queue: bool = False  # run on the commit that a merge queue would test: nothing to comment on
+    waive: str | None = None  # the reason with which the person here waives what fails
+
+
+class _Scene(msgspec.Struct, frozen=True, kw_only=True):
+    """The pull request in its repository, and the API that shows it."""
+
+    root: Path  # of the person's project
+    logs: Path
+    origin: Path  # a bare clone
+    change: Change
+    number: int
+    merge_sha: str
+    state: State
+    forge: Forge
 
 
 class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,100 +107,125 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def rehearse(
-    folder: Path,
-    *,
-    base: str | None,
-    head: str | None,
-    workflow: str,
-    scratch: Path,
-    store: Path,
-    console: Console,
-    keep_result: bool = False,
-    fork: bool = False,
-    queue: bool = False,
-    waive: str | None = None,
-    meanwhile: Callable[[State], None] = lambda _state: None,
+    request: Request, console: Console, meanwhile: Callable[[State], None] = lambda _state: None
 ) -> Rehearsal:
-    """Run the workflow for a pull request from ``head`` into ``base``.
+    """Run the workflow for a pull request as ``request`` describes it.
 
-    ``store`` holds environments that outlive the rehearsal; with ``keep_result`` the branches
-    that the workflow pushed to are fast-forwarded in the project too. For a ``fork`` the head
-    stands in another repository, and the workflow that reports on forks runs afterwards;
-    ``meanwhile`` may change what the API shows before it does. In a ``queue`` the workflow runs
-    on the commit that a merge queue would test, where there is nothing to comment on.
-    ``waive`` is a reason with which the person here waives what fails.
-
+    ``meanwhile`` may change what the API shows before the workflow that reports on forks runs.
     Raises :class:`MlgitopsError` when a workflow cannot be rehearsed, or a job that should have
     run did not.
     """
-    root = find_root(folder)
-    change = read_change(root, base=base, head=head)
+    scene = _prepare(request, console)
+    earlier = {comment.id for comment in scene.state.comments}
+    start = _start(request, scene)
+    with Server(scene.forge) as server:
+        stage = Stage(
+            root=scene.root,
+            scratch=request.scratch,
+            store=request.store,
+            logs=scene.logs,
+            url=server.url,
+            state=scene.state,
+            console=console,
+        )
+        if request.fork:
+            scene.forge.fault = refuse_writing
+        ran = run_workflow(stage, start, request.scratch)
+        scene.forge.fault = lambda _method, _path: None
+        second = report_on_fork(stage, scene.change, ran, meanwhile) if request.fork else None
+    scene.state.artifacts = []
+    scene.state.save(scene.logs / _STATE_FILE)
+    return _sum_up(request, scene, (ran, second), earlier)
+
+
+def _prepare(request: Request, console: Console) -> _Scene:
+    """Open the pull request, waive it where asked, and make the repository that it is in."""
+    root = find_root(request.folder)
+    change = read_change(root, base=request.base, head=request.head)
     waiting = count_uncommitted(root)
-    if waiting and head is None:
+    if waiting and request.head is None:
         console.warn(f"{waiting} uncommitted files are not part of this: only commits are")
-    kept = root / STATE
-    state = load_state(kept / "state.json", read_repository_name(root))
-    if fork:
+    logs = root / STATE
+    state = load_state(logs / _STATE_FILE, read_repository_name(root))
+    if request.fork:
         change = msgspec.structs.replace(change, fork=name_fork(state.repository))
     number = _open_pull(state, change)
-    if waive is not None:
-        _waive(state, number, waive, login=read_login(root))
-    before = {one.id for one in state.comments}
-    origin = scratch / "origin.git"
+    if request.waive is not None:
+        _waive(state, number, request.waive, login=read_login(root))
+    origin = request.scratch / "origin.git"
     with console.step(f"Pull request #{number}: {_name_head(change)} into {change.base[0]}"):
         merge_sha = make_origin(root, change, number, origin)
-    kept.mkdir(parents=True, exist_ok=True)
-    (kept / ".gitignore").write_text("*\n", encoding="utf-8")
+    logs.mkdir(parents=True, exist_ok=True)
+    (logs / ".gitignore").write_text("*\n", encoding="utf-8")
     forge = Forge(
         state,
         find_head=lambda branch: read_branch(origin, branch),
         find_change=lambda rev, path: read_last_change(origin, rev, path),
     )
-    if queue:
-        ref = open_group(origin, change, number, merge_sha)
-        name, event = "merge_group", build_group_event(state.repository, change, ref, merge_sha)
-    else:
-        ref = ""
-        name, event = "pull_request", build_pull_event(state.repository, change, number)
-    start = Start(
-        workflow=workflow, event_name=name, event=event, sha=merge_sha, ref=ref, fork=fork
-    )
-    with Server(forge) as server:
-        stage = Stage(
-            root=root,
-            scratch=scratch,
-            store=store,
-            logs=kept,
-            url=server.url,
-            state=state,
-            console=console,
-        )
-        if fork:
-            forge.fault = refuse_writing
-        ran = run_workflow(stage, start, scratch)
-        forge.fault = lambda _method, _path: None
-        second = report_on_fork(stage, change, ran, meanwhile) if fork else None
-    state.artifacts = []
-    state.save(kept / "state.json")
-    pushed = None if fork else read_branch(origin, change.head[0])
-    published = None if pushed == change.head[1] else pushed
-    mine = [one for one in state.comments if one.issue == number and find_marker(one.body)]
-    judged = merge_sha if queue else change.head[1]
-    checks = [one for one in state.checks if one["head_sha"] == judged]
-    return Rehearsal(
+    return _Scene(
+        root=root,
+        logs=logs,
+        origin=origin,
         change=change,
         number=number,
         merge_sha=merge_sha,
+        state=state,
+        forge=forge,
+    )
+
+
+def _start(request: Request, scene: _Scene) -> Start:
+    """Build the event: of the pull request, or of the group that a merge queue tests."""
+    change, merge_sha, repository = scene.change, scene.merge_sha, scene.state.repository
+    if request.queue:
+        ref = open_group(scene.origin, change, scene.number, merge_sha)
+        name, event = "merge_group", build_group_event(repository, change, ref, merge_sha)
+    else:
+        ref = ""
+        name, event = "pull_request", build_pull_event(repository, change, scene.number)
+    return Start(
+        workflow=request.workflow,
+        event_name=name,
+        event=event,
+        sha=merge_sha,
+        ref=ref,
+        fork=request.fork,
+    )
+
+
+def _sum_up(
+    request: Request, scene: _Scene, runs: tuple[Ran, Ran | None], earlier: set[int]
+) -> Rehearsal:
+    """Collect what the workflows left: comments, checks, a commit with results.
+
+    ``earlier`` are the comments that stood before.
+    """
+    (ran, second), change = runs, scene.change
+    pushed = None if request.fork else read_branch(scene.origin, change.head[0])
+    published = None if pushed == change.head[1] else pushed
+    judged = scene.merge_sha if request.queue else change.head[1]
+    comments = [
+        comment
+        for comment in scene.state.comments
+        if comment.issue == scene.number and find_marker(comment.body)
+    ]
+    checks = [check for check in scene.state.checks if check["head_sha"] == judged]
+    verb = "compare" if request.fork and second is None else "report"
+    keeps = request.keep_result and published
+    return Rehearsal(
+        change=change,
+        number=scene.number,
+        merge_sha=scene.merge_sha,
         ran=ran,
         second=second,
-        queue=queue,
-        verdict=find_verdict(second or ran, "compare" if fork and second is None else "report"),
-        comments=[one.body for one in mine],
-        created=any(one.id not in before for one in mine),
-        checks=[str(one.get("conclusion")) for one in checks],
-        check_names=[str(one["name"]) for one in checks],
+        queue=request.queue,
+        verdict=find_verdict(second or ran, verb),
+        comments=[comment.body for comment in comments],
+        created=any(comment.id not in earlier for comment in comments),
+        checks=[str(check.get("conclusion")) for check in checks],
+        check_names=[str(check["name"]) for check in checks],
         published=published,
-        kept=bring_home(root, origin, change) if keep_result and published else [],
+        kept=bring_home(scene.root, scene.origin, change) if keeps else [],
     )
 
 

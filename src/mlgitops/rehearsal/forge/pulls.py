@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from mlgitops.rehearsal.forge.call import answer_json, answer_missing
 from mlgitops.rehearsal.forge.commits import build_commit
 from mlgitops.rehearsal.forge.repositories import build_repository
@@ -13,29 +11,15 @@ from mlgitops.rehearsal.forge.state import MOMENT
 from mlgitops.rehearsal.forge.users import build_user, find_user_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from werkzeug.wrappers import Response
 
     from mlgitops.rehearsal.forge.call import Call, Route
     from mlgitops.rehearsal.forge.state import Pull
 
 
-def build_pull(
-    url: str,
-    full_name: str,
-    number: int,
-    *,
-    base: tuple[str, str],
-    head: tuple[str, str],
-    title: str,
-    body: str,
-    state: str = "open",
-    fork: str | None = None,
-    author: str | None = None,
-    labels: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Build a pull request; ``base`` and ``head`` are (branch, sha), ``fork`` OWNER/NAME."""
+def build_pull(url: str, full_name: str, pull: Pull, head: tuple[str, str]) -> dict[str, Any]:
+    """Build a pull request of the repository ``full_name``; ``head`` is its (branch, sha) now."""
+    number, author, labels = pull.number, pull.author, pull.labels
     own = f"{url}/repos/{full_name}/pulls/{number}"
     issue = f"{url}/repos/{full_name}/issues/{number}"
     repository = build_repository(url, full_name)
@@ -54,16 +38,16 @@ def build_pull(
         "id": number,
         "node_id": f"PR_{number}",
         "number": number,
-        "state": state,
+        "state": pull.state,
         "locked": False,
-        "title": title,
-        "body": body,
+        "title": pull.title,
+        "body": pull.body,
         "url": own,
         **{f"{name}_url": links[name] for name in (*named, "commits", "statuses")},
         **{f"{kind}_url": f"{links['html']}.{kind}" for kind in ("diff", "patch")},
         "_links": {name: {"href": link} for name, link in links.items()},
-        "base": _build_side(base, repository),
-        "head": _build_side(head, build_repository(url, fork) if fork else repository),
+        "base": _build_side(pull.base, repository),
+        "head": _build_side(head, build_repository(url, pull.fork) if pull.fork else repository),
         "user": build_user(url, author, find_user_id(author)) if author else repository["owner"],
         "labels": [_build_label(url, full_name, at, name) for at, name in enumerate(labels, 1)],
         "author_association": "OWNER",
@@ -128,10 +112,7 @@ def _build_event(call: Call, number: int, moment: str) -> dict[str, Any]:
 def _show_open_pull(call: Call, pull: Pull) -> dict[str, Any]:
     branch, sha = pull.head
     moved = None if pull.fork else call.find_head(branch)
-    fields = msgspec.structs.asdict(pull) | {"head": (branch, moved or sha)}
-    for name in ("commits", "turns"):
-        fields.pop(name)
-    return build_pull(call.url, call.state.repository, **fields)
+    return build_pull(call.url, call.state.repository, pull, (branch, moved or sha))
 
 
 def _build_label(url: str, full_name: str, number: int, name: str) -> dict[str, Any]:
