@@ -16,16 +16,20 @@ POLICY = """\
 version: 1
 files: {{predictions: reports/predictions.csv}}
 metrics:
-  {name}: {{greater_is_better: true, max_worsening: 0.02}}
+  {name}: {{greater_is_better: true, max_worsening: {margin}}}
 """
 BASE = make_predictions(rows=1_000, errors=200)
 
 
 def put_both(
-    project: DvcProject, base: tuple[float, bytes], head: tuple[float, bytes], name: str
+    project: DvcProject,
+    base: tuple[float, bytes],
+    head: tuple[float, bytes],
+    name: str,
+    margin: float = 0.02,
 ) -> None:
     """Leave runs at base and head: the value of ``name`` in the metrics file, predictions."""
-    project.put("policy.yaml", POLICY.format(name=name))
+    project.put("policy.yaml", POLICY.format(name=name, margin=margin))
     group, _, metric = name.partition(".")
     for at, (value, predictions) in enumerate((base, head)):
         project.train(accuracy=value, predictions=predictions)
@@ -69,6 +73,53 @@ def test_a_metric_that_only_heads_predictions_contradict_fails(
     found = compare(project, "--json")
     assert (found.code, kinds(found.report)) == (1, {"test.accuracy": "incomparable"})
     assert reason in found.report["judgement"]["failures"][0]
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "reason"),
+    [
+        # One digit, or none, as base's value stands there too: no rounding explains as much.
+        ((1.0, 0), (1.0, 125), "head's predictions give 0.875 and its metrics file says 1"),
+        ((0.8, 200), (0.8, 225), "head's predictions give 0.775 and its metrics file says 0.8"),
+        # What is false at base already is no licence.
+        ((1.0, 100), (1.0, 125), "and head's disagree too"),
+        ((0.85, 200), (0.86, 250), "base's predictions give 0.8 and its metrics file says 0.85"),
+    ],
+)
+def test_a_round_number_or_a_false_base_hides_no_loss(
+    project: DvcProject,
+    compare: Any,  # noqa: ANN401
+    base: tuple[float, int],
+    head: tuple[float, int],
+    reason: str,
+) -> None:
+    """A judged metric of the test rows is what head's predictions give, whatever base's says."""
+    (before, old), (after, new) = base, head
+    put_both(
+        project,
+        (before, make_predictions(rows=1_000, errors=old)),
+        (after, make_predictions(rows=1_000, errors=new)),
+        "test.accuracy",
+    )
+    found = compare(project, "--json")
+    assert (found.code, kinds(found.report)) == (1, {"test.accuracy": "incomparable"})
+    assert reason in found.report["judgement"]["failures"][0]
+
+
+@pytest.mark.parametrize(("margin", "code"), [(0.002, 1), (0.02, 0)])
+def test_digits_that_are_cut_off_hide_no_loss_above_the_margin(
+    project: DvcProject,
+    compare: Any,  # noqa: ANN401
+    margin: float,
+    code: int,
+) -> None:
+    """Two files may state one rounded value where the predictions are sure of a loss."""
+    old, new = (make_predictions(rows=10_000, errors=errors) for errors in (1_960, 2_040))
+    put_both(project, (0.8, old), (0.8, new), "test.accuracy", margin)
+    found = compare(project, "--json")
+    assert found.code == code
+    hidden = "the predictions show a loss of at least"
+    assert (hidden in str(found.report["judgement"]["failures"])) is (code == 1)
 
 
 def test_a_metric_of_other_rows_gets_no_interval(project: DvcProject, compare: Any) -> None:  # noqa: ANN401

@@ -14,7 +14,7 @@ import msgspec
 
 from mlgitops.comparison.prediction_files import PredictionFiles
 from mlgitops.errors import MlgitopsError
-from mlgitops.judgement.judge import is_untouched, match_metric
+from mlgitops.judgement.judge import find_gain, find_margin, is_untouched, match_metric
 from mlgitops.model import Evidence
 from mlgitops.statistics.intervals import leaves_out_change
 
@@ -150,8 +150,32 @@ def _compare(
         alone = read_alone(pair, results[name], others[place], policy.confidence)
         if alone is not None:
             found[place] = alone
-    refused = {place: str(one) for place, one in checked.items() if isinstance(one, Contradiction)}
+    refused = _find_hidden(judged, found, policy)
+    refused |= {place: str(one) for place, one in checked.items() if isinstance(one, Contradiction)}
     return found, refused, draw_charts(pair)
+
+
+def _find_hidden(
+    judged: Mapping[Place, MetricChange], found: Mapping[Place, Evidence], policy: Policy
+) -> dict[Place, str]:
+    """Find the losses that rounding hides: the predictions are sure of one above the margin."""
+    rules = {
+        (change.path, change.name): rule
+        for name, rule in policy.metrics.items()
+        for change in match_metric(name, judged.values())
+    }
+    hidden = {}
+    for place, change in judged.items():
+        told = msgspec.structs.replace(change, evidence=found.get(place))
+        gain, margin = find_gain(told, rules[place]), find_margin(rules[place], change.base or 0.0)
+        interval = told.evidence.interval if told.evidence else None
+        is_left_out = interval is not None and leaves_out_change(change, interval)
+        if is_left_out and gain is not None and margin is not None and gain[1] < -margin:
+            hidden[place] = (
+                f"the predictions show a loss of at least {-gain[1]:.4g}, which the metrics files"
+                " do not: write them with more digits"
+            )
+    return hidden
 
 
 def _check_judged(
@@ -162,6 +186,7 @@ def _check_judged(
     """Keep the estimates of judged metrics that are of what the metrics files state."""
     from mlgitops.statistics.compare import check_stored, estimate_metrics
     from mlgitops.statistics.matching import match_predictions
+    from mlgitops.statistics.names import names_other_rows
 
     pair, base, whole = files.pair(), files.read(files.base), results
     if pair.lost and base is not None:
@@ -169,7 +194,11 @@ def _check_judged(
         whole = estimate_metrics(match_predictions(base, base), names, None)
     return {
         place: check_stored(
-            pair, results[change.name], whole[change.name], (change.base or 0.0, change.head or 0.0)
+            pair,
+            results[change.name],
+            whole[change.name],
+            (change.base or 0.0, change.head or 0.0),
+            on_other_rows=names_other_rows(change.name),
         )
         for place, change in sorted(judged.items())
     }

@@ -29,6 +29,9 @@ _Key = TypeVar("_Key")
 
 #: How far two computations of one number may lie apart, as a part of its size.
 _ROUNDING = 1e-9
+#: The coarsest rounding of a metrics file that explains a difference from its predictions: half
+#: a hundredth, of the value where that is above 1. With `1.0` or `0.8` more digits may be hidden.
+_MOST_ROUNDED = 0.005
 _FEWEST = 2  # rows that any method needs
 
 
@@ -82,7 +85,7 @@ def read_alone(
 
 
 class Contradiction(Undefined):
-    """Base's predictions are of what base's metrics file states, and head's are not."""
+    """Head's predictions are not of what its metrics file states, and should be."""
 
 
 def check_stored(
@@ -90,26 +93,30 @@ def check_stored(
     result: Estimate | Undefined,
     whole: Estimate | Undefined,
     stored: tuple[float, float],
+    *,
+    on_other_rows: bool = False,
 ) -> Estimate | Undefined:
     """Return ``result`` if it is of what the metrics files state, else the reason.
 
     ``whole``: the same metric on all of base's rows. ``stored``: its values at base and head in
-    their files. A metric of other rows (`val.accuracy`) differs at base already: an interval of
-    the test rows says nothing of it. Where only head's differs, or head lacks rows, the change
-    is to blame: a :class:`Contradiction`.
+    their files. Where head's differs, or head lacks rows, it is a :class:`Contradiction`, unless
+    base's differs too and the metric is ``on_other_rows`` by its name (`val.accuracy`): an
+    interval of the test rows says nothing of that one.
     """
     if isinstance(result, Undefined) or isinstance(whole, Undefined):
         return result
-    slack = max(_half_unit(stored), result.error / 2)
+    slack = max(min(_half_unit(stored), _limit_rounding(stored)), result.error / 2)
+    is_of_head = _fits(result.values[1], stored[1], slack)
     if not _fits(whole.values[0], stored[0], slack):
         ours, theirs = _tell_apart(whole.values[0], stored[0])
-        return Undefined(
+        reason = (
             f"base's predictions give {ours} and its metrics file says {theirs}: the two are of"
             " other rows, or of another run"
         )
+        return Undefined(reason) if on_other_rows or is_of_head else _refuse_both(reason)
     if pair.lost:
         return Contradiction(describe_lost(pair))
-    if not _fits(result.values[1], stored[1], slack):
+    if not is_of_head:
         ours, theirs = _tell_apart(result.values[1], stored[1])
         where = " on base's test rows" if pair.gained else ""
         return Contradiction(
@@ -117,6 +124,17 @@ def check_stored(
             " base's agree"
         )
     return result
+
+
+def _refuse_both(reason: str) -> Contradiction:
+    return Contradiction(
+        f"{reason}, and head's disagree too; a metric of other rows says so in its name, such as"
+        " `val.accuracy`"
+    )
+
+
+def _limit_rounding(stored: tuple[float, float]) -> float:
+    return _MOST_ROUNDED * max(1.0, *map(abs, stored))
 
 
 def describe_lost(pair: Pair) -> str:

@@ -33,6 +33,10 @@ COUNTS = {
 }
 RANKINGS = {"roc_auc", "average_precision"}
 PROBABILITIES = {"log_loss", "brier"}
+#: Parts of a metric's name that say it is of other rows than the test rows.
+OTHER_ROWS = {
+    *("train", "training", "val", "valid", "validation", "dev", "cv", "fold", "folds", "oof"),
+}
 _ERRORS = {"mae", "mse", "rmse", "r2", "median_absolute_error"}
 
 
@@ -46,6 +50,16 @@ def find_estimator(metric: str) -> str | None:
     name = _ALIASES.get(name, name)
     known = name in COUNTS or name in RANKINGS | PROBABILITIES | _ERRORS
     return name if known or find_quantile(name) else None
+
+
+def names_other_rows(metric: str) -> bool:
+    """Tell whether a dotted name says that its metric is not of the test rows.
+
+    >>> names_other_rows("val.accuracy"), names_other_rows("cv_5.mae"), names_other_rows("mae")
+    (True, True, False)
+    """
+    words = re.split(r"[._/-]", metric.rpartition(".")[0].casefold())
+    return not OTHER_ROWS.isdisjoint(words)
 
 
 def find_quantile(name: str) -> float | None:
