@@ -8,18 +8,26 @@ files.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlgitops.comparison.sides import SideFiles
 from mlgitops.dvc.hashes import hash_bytes, hash_directory
 from mlgitops.dvc.ignore import IgnoreRules
+from mlgitops.dvc.pipeline import read_pipeline
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.paths import list_parents
+from mlgitops.git.repository import Folder
 
 if TYPE_CHECKING:
-    from mlgitops.comparison.sides import SideFiles
     from mlgitops.model import DataVersion
+
+
+def _is_above(path: str) -> bool:
+    """Tell whether a path leads out of its folder, as `../common/code.py` does."""
+    return path == ".." or path.startswith("../")
 
 
 class Contents:
@@ -58,6 +66,10 @@ class Contents:
 
         ``exact`` is False for a lock that DVC 2 wrote.
         """
+        if self._is_elsewhere(path):
+            return None
+        if _is_above(path):
+            return self._whole.find_hash(self._side.folder.locate(path), exact=exact)
         if path in self._files:
             return f"md5:{self._hash_file(path, exact=exact)}"
         if path in self.kept:
@@ -95,7 +107,30 @@ class Contents:
 
     def stands(self, path: str) -> bool:
         """Tell whether git can see ``path``, a file or a folder."""
+        if _is_above(path) and not self._is_elsewhere(path):
+            return self._whole.stands(self._side.folder.locate(path))
         return path in self._files or path in self._seen
+
+    def _is_elsewhere(self, path: str) -> bool:
+        """Tell whether a path is none of the repository: an address, or one that leads out."""
+        outside = path.startswith("/") or _is_above(self._side.folder.locate(path))
+        return outside or "://" in path
+
+    @cached_property
+    def _whole(self) -> Contents:
+        """Return what stands in the whole repository, of which the project is a folder.
+
+        Where a pipeline of another project cannot be read, only what git keeps is known.
+        """
+        repository = self._side.folder.repository
+        whole = SideFiles(
+            name=self._side.name,
+            sha=self._side.sha,
+            folder=Folder(repository, repository.root),
+        )
+        with suppress(MlgitopsError):
+            whole.pipeline = read_pipeline(whole.folder.list_files(whole.sha), whole.read)
+        return Contents(whole)
 
     def _is_on_disk(self, path: str) -> bool:
         return self._side.sha is None and (self._side.folder.place / path).is_file()

@@ -131,8 +131,9 @@ class _Run:
         """Tell whether git had ``path`` at base; it is known not to be there now."""
         if self.base is None:
             return False
-        files, begin = self.base.folder.list_files(self.base.sha), f"{path}/"
-        return any(name == path or name.startswith(begin) for name in files)
+        place = self.base.folder.locate(path)
+        files = self.base.folder.repository.list_files(self.base.sha)
+        return any(name == place or name.startswith(f"{place}/") for name in files)
 
     def _is_in_another_directory(self, path: str) -> bool:
         """Tell whether DVC keeps a directory around ``path`` that is not the one of base."""

@@ -29,7 +29,10 @@ Read: TypeAlias = "Callable[[str], bytes | None]"
 
 
 class Stage(Struct, frozen=True, kw_only=True):
-    """One stage as dvc.yaml declares it; paths are from the repository's root."""
+    """One stage as dvc.yaml declares it; paths are from the project's root.
+
+    Dependencies may lie outside of it, see :func:`name_input`; outputs are those within.
+    """
 
     name: str
     file: str  # its dvc.yaml
@@ -193,7 +196,7 @@ def _add_stage(
         file=path,
         folder=folder,
         command=_join_command(body.get("cmd")),
-        deps=_places(folder, [entry for entry, _ in _entries(body.get("deps"))]),
+        deps=tuple(name_input(folder, entry) for entry, _ in _entries(body.get("deps"))),
         outs=_places(folder, [*outs, *metrics, *plots]),
         metrics=_places(folder, metrics),
         kept=_places(folder, [*_find_kept(body)]),
@@ -248,6 +251,15 @@ def join_path(folder: str, path: str) -> str | None:
     return None if outside or len(joined) > MAX_PATH else joined
 
 
+def name_input(folder: str, path: str) -> str:
+    """Name a dependency from the project's root, or as it is written where that leads nowhere.
+
+    >>> name_input("a", "b.csv"), name_input("a", "../../c.py"), name_input("a", "s3://d/e")
+    ('a/b.csv', '../c.py', 's3://d/e')
+    """
+    return path if "://" in path else posixpath.normpath(posixpath.join(folder, path))
+
+
 def _add_lock(
     document: dict[str, Value],
     path: str,
@@ -265,12 +277,12 @@ def _add_lock(
         full = stage_name(name, path)
         stage = pipeline.stages.get(full)
         folder = stage.folder if stage else posixpath.dirname(path)
-        deps = _locked(body.get("deps"), folder)
+        deps = _locked(body.get("deps"), folder, name_input)
         pipeline.locks[full] = LockEntry(
             command=_join_command(body.get("cmd")),
             deps={place: version.hash for place, version in deps.items()},
             params=_lock_params(body.get("params"), folder),
-            outs=_locked(body.get("outs"), folder),
+            outs=_locked(body.get("outs"), folder, join_path),
             values=_lock_values(body.get("params"), folder),
             exact=_is_exact(body.get("deps")) and _is_exact(body.get("outs")),
         )
@@ -281,11 +293,13 @@ def _is_exact(entries: Value) -> bool:
     return all(isinstance(item, dict) and item.get("hash") == "md5" for item in items)
 
 
-def _locked(entries: Value, folder: str) -> dict[str, DataVersion]:
+def _locked(
+    entries: Value, folder: str, name: Callable[[str, str], str | None]
+) -> dict[str, DataVersion]:
     found = {}
     for item in _list(entries):
         if isinstance(item, dict) and isinstance(item.get("path"), str):
-            place = join_path(folder, str(item["path"]))
+            place = name(folder, str(item["path"]))
             if place is not None:
                 found[place] = read_version(item)
     return found

@@ -307,22 +307,23 @@ class Folder:
 
     def read(self, sha: str | None, path: str) -> bytes | None:
         """Read one file of the folder, links followed; None when it is not there."""
-        return self.repository.read(sha, self._full(path))
+        return self.repository.read(sha, self.locate(path))
 
     def find_blob(self, sha: str | None, path: str) -> str | None:
         """Find the id of the content at ``path``, links followed."""
-        return self.repository.find_blob(sha, self._full(path))
+        return self.repository.find_blob(sha, self.locate(path))
 
     def follow(self, sha: str | None, path: str) -> str:
         """Return the path of the file itself, named from the folder, which it may leave."""
-        place = self.repository.follow(sha, self._full(path))
-        return posixpath.relpath(place, self.prefix or ".") if place != self._full(path) else path
+        place = self.repository.follow(sha, self.locate(path))
+        return posixpath.relpath(place, self.prefix or ".") if place != self.locate(path) else path
 
     def trace(self, sha: str | None, path: str) -> set[str]:
         """List what decides the content at ``path``, named from the repository's root."""
-        return self.repository.tree(sha).trace(self._full(path))
+        return self.repository.tree(sha).trace(self.locate(path))
 
-    def _full(self, path: str) -> str:
+    def locate(self, path: str) -> str:
+        """Name a path of the folder from the repository's root."""
         return posixpath.normpath(self.prefix + path) if "../" in path else self.prefix + path
 
 

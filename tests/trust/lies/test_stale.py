@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     Edit = Callable[["Project"], None]
+    EditAround = Callable[[GitRepository], None]
 
 MANIFEST = [("a.csv", hashlib.md5(b"a\n", usedforsecurity=False).hexdigest())]
 
@@ -89,6 +90,13 @@ def of_file(path: str) -> dict[str, str]:
     return entry(path, md5(FILES[path].encode()))
 
 
+def locked(
+    command: str, deps: list[dict[str, str]], outs: list[dict[str, str]], name: str = "prep"
+) -> dict[str, Any]:
+    """Make a lock of one stage."""
+    return {"schema": "2.0", "stages": {name: {"cmd": command, "deps": deps, "outs": outs}}}
+
+
 LOCK: dict[str, Any] = {
     "prepare": {
         "cmd": "python prepare.py full",
@@ -111,12 +119,12 @@ LOCK: dict[str, Any] = {
 }
 
 
-def put(path: str, text: str) -> Edit:
+def put(path: str, text: str) -> EditAround:
     """Write a file."""
     return lambda project: project.put(path, text)
 
 
-def remove(path: str) -> Edit:
+def remove(path: str) -> EditAround:
     """Delete a file."""
     return lambda project: (project.root / path).unlink()
 
@@ -279,6 +287,112 @@ LIES: dict[str, tuple[Edit, str]] = {
         "Stage `prepare` may have been run with another `data/a.csv`, whose data is not here",
     ),
 }
+
+#: Of a project in the folder `model`, which builds on what lies above it.
+AROUND: dict[str, tuple[EditAround, str]] = {
+    "code above the project": (
+        put("common/code.py", "other\n"),
+        "with another `../common/code.py`",
+    ),
+    "code above the project deleted": (
+        remove("common/code.py"),
+        "with another `../common/code.py`, which is not there any more",
+    ),
+    "a file in a folder above the project": (put("lib/b.py", "b\n"), "with another `../lib`"),
+    "data above the project": (
+        put("data.csv.dvc", json.dumps({"outs": [entry("data.csv", md5(b"other"))]})),
+        "with another `../data.csv`",
+    ),
+    "what another project makes": (
+        put("prep/dvc.lock", json.dumps(locked("prep", [], [entry("out.csv", md5(b"other"))]))),
+        "with another `../prep/out.csv`",
+    ),
+    "an address": (
+        lambda project: project.put(
+            "model/dvc.yaml", (project.root / "model/dvc.yaml").read_text().replace("v1", "v2")
+        ),
+        "without `s3:",
+    ),
+    "an absolute path": (
+        lambda project: project.put(
+            "model/dvc.yaml", (project.root / "model/dvc.yaml").read_text().replace("/a.c", "/b.c")
+        ),
+        "without `/nowhere/b.csv`",
+    ),
+}
+
+
+def make_monorepo(root: Path) -> GitRepository:
+    """Make a project in a folder, which builds on what lies above and outside, and its lock."""
+    project = GitRepository(root)
+    above = {"../common/code.py": b"code\n", "../data.csv": b"data", "../prep/out.csv": b"out"}
+    outside = ["s3://bucket/v1.csv", "/nowhere/a.csv", "../../beyond.csv"]
+    deps = [entry(path, md5(data)) for path, data in above.items()]
+    deps += [entry("../lib", hash_directory([("a.py", md5(b"a\n"))]))]
+    deps += [entry(path, md5(b"outside")) for path in outside]
+    stage = {
+        "cmd": "python ev.py",
+        "deps": [*above, "../lib", *outside],
+        "metrics": [{"m.json": {"cache": False}}],
+    }
+    files = {
+        "common/code.py": "code\n",
+        "lib/a.py": "a\n",
+        "data.csv.dvc": json.dumps({"outs": [entry("data.csv", md5(b"data"))]}),
+        "prep/dvc.yaml": json.dumps({"stages": {"prep": {"cmd": "prep", "outs": ["out.csv"]}}}),
+        "prep/dvc.lock": json.dumps(locked("prep", [], [entry("out.csv", md5(b"out"))])),
+        "model/policy.yaml": FILES["policy.yaml"],
+        "model/m.json": FILES["m.json"],
+        "model/dvc.yaml": json.dumps({"stages": {"ev": stage}}),
+        "model/dvc.lock": json.dumps(locked("python ev.py", deps, [of_file("m.json")], "ev")),
+    }
+    for path, text in files.items():
+        project.put(path, text)
+    project.commit()
+    project.git("checkout", "-q", "-b", "change")
+    return project
+
+
+@pytest.mark.parametrize("head", ["HEAD", "worktree"])
+@pytest.mark.parametrize("name", AROUND)
+def test_what_lies_above_a_project_makes_it_stale(
+    tmp_path: Path,
+    name: str,
+    head: str,
+    record_property: Callable[[str, object], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A dependency above the project, or outside of the repository, is not left out."""
+    project = make_monorepo(tmp_path)
+    edit, reason = AROUND[name]
+    edit(project)
+    project.commit()
+    code, text = compare_monorepo(tmp_path, head, capsys)
+    assert code == 1
+    assert "`accuracy` is stale: stage `ev`" in text
+    payload = project.git("diff", "main", "change").encode()
+    check_lie(record_property, payload, reason=f"Stage `ev` was last run {reason}", text=text)
+
+
+@pytest.mark.parametrize("head", ["HEAD", "worktree"])
+def test_a_project_that_builds_on_what_lies_above_it_passes(
+    tmp_path: Path, head: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What nothing depends on changes nothing, even a pipeline beside it that cannot be read."""
+    project = make_monorepo(tmp_path)
+    project.put("note.md", "note\n")
+    project.commit()
+    assert compare_monorepo(tmp_path, head, capsys)[0] == 0
+    project.put("prep/dvc.yaml", "{{ broken")
+    project.commit()
+    assert compare_monorepo(tmp_path, head, capsys)[0] == 0
+
+
+def compare_monorepo(root: Path, head: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """Compare the project in the folder `model`: exit code, and what is printed."""
+    words = ["--directory", str(root / "model"), "--base", "main", "--head", head]
+    code = run(["compare", *words, "--format", "markdown"])
+    return code, capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", LIES)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from mlgitops.dvc.pipeline import Stage, join_path
+from mlgitops.dvc.pipeline import Stage, join_path, name_input
 from mlgitops.errors import MlgitopsError
 
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ def _find_objects(
     needed = {dep for stage in stages for dep in stage.deps} - made - {test_data}
     objects = {}
     for path in sorted(needed):
+        if name_input("", path) != join_path("", path):
+            continue  # outside of the project: as it is beside it
         if path in tracked or any(name.startswith(f"{path}/") for name in tracked):
             continue
         version = pipeline.find_version(path)
