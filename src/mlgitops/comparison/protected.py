@@ -7,6 +7,7 @@ not believe what `compare` says of them.
 from __future__ import annotations
 
 import posixpath
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def find_protected(
     """List the changed files that decide the judgement: a reviewer must look at them.
 
     The policy, workflows and actions, DVC's configuration, and the code and definition of
-    every stage that writes metrics or predictions.
+    every stage that writes metrics or predictions. In this order, so that many files of
+    no weight do not stand before one that decides.
     """
     prefix = base.folder.prefix
     named = {policy_path, ".dvc/config"}
@@ -34,13 +36,21 @@ def find_protected(
         named |= _measuring_code(side.pipeline, policy)
     exact = find_traces((base, head), named)
     exact |= {prefix + path for path in _redefined(base.pipeline, head.pipeline, policy)}
-    return [
+    listed = [
         path
         for path in changed
         if path in exact
         or path.startswith(".github/")
         or any(path.startswith(f"{folder}/") for folder in exact)
     ]
+    return sorted(listed, key=partial(_weigh, exact=exact))
+
+
+def _weigh(path: str, exact: Collection[str]) -> int:
+    """Order what is named by itself, then workflows and actions, then files of a folder."""
+    if path in exact:
+        return 0
+    return 1 if path.startswith((".github/workflows/", ".github/actions/")) else 2
 
 
 def find_traces(sides: Iterable[SideFiles], paths: Collection[str]) -> set[str]:

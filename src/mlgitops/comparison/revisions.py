@@ -25,6 +25,7 @@ from mlgitops.judgement.policy import parse_policy
 from mlgitops.model import (
     REPORT_SCHEMA,
     Judgement,
+    Omitted,
     Policy,
     Report,
     Side,
@@ -143,6 +144,7 @@ def _collect(base: SideFiles, head: SideFiles, policy: Policy, policy_path: str)
         stages=diff_stages(base.pipeline, head.pipeline, observed),
         policy_changed=not find_traces((base, head), {policy_path}).isdisjoint(changed),
         protected=tuple(protected[:MAX_PROTECTED]),
+        omitted=Omitted(protected=max(0, len(protected) - MAX_PROTECTED)),
     )
 
 

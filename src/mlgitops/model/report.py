@@ -34,6 +34,7 @@ class Omitted(Struct, frozen=True, kw_only=True):
     params: Count = 0
     data: Count = 0
     stages: Count = 0
+    protected: Count = 0
 
 
 class Links(Struct, frozen=True, kw_only=True):

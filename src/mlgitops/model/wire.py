@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 #: A report holds at most this many bytes; :func:`fit_report` leaves rows out to stay within.
 MAX_REPORT_BYTES = 2**20
 _WHERE = "report.json"
-_FEWEST_SLICES = 5  # the lowest, the highest, and as many as a failure names
+#: Groups of a rule that are always listed, where there are as many.
+FEWEST_SLICES = 5  # the lowest, the highest, and as many as a failure names
 _ENCODER = msgspec.json.Encoder(order="sorted")
 
 
@@ -116,7 +117,7 @@ def _keep_columns(table: TableChange, keep: int) -> TableChange:
 
 def _keep_slices(facts: SliceFacts, keep: int) -> SliceFacts:
     """Return the facts with at most ``keep`` groups; those that decide stand first."""
-    keep = max(keep, _FEWEST_SLICES)
+    keep = max(keep, FEWEST_SLICES)
     lost = len(facts.slices) - keep
     if lost <= 0:
         return facts

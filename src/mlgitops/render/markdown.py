@@ -138,11 +138,8 @@ def _warnings(report: Report) -> list[str]:
             ", ".join(escape_code(path) for path in report.protected[:_MOST_NOTICES])
             or "the policy"
         )
-        more = (
-            f" and {len(report.protected) - _MOST_NOTICES} more"
-            if len(report.protected) > _MOST_NOTICES
-            else ""
-        )
+        rest = max(0, len(report.protected) - _MOST_NOTICES) + report.omitted.protected
+        more = f" and {rest:,} more" if rest else ""
         lines.append(f"> [!WARNING]\n> This change edits what judges it: {files}{more}.")
         if report.policy_changed:
             lines[-1] += " The policy at base was applied."

@@ -83,7 +83,9 @@ def _print_answer(report: Report, screen: RichConsole) -> None:
         screen.print(f"  {_plain(passing_text(report))}")
     if report.protected:
         files = ", ".join(clean_text(path) for path in report.protected[:5])
-        screen.print(f"  ! this change edits what judges it: {files}", style="yellow")
+        rest = max(0, len(report.protected) - 5) + report.omitted.protected
+        more = f" and {rest:,} more" if rest else ""
+        screen.print(f"  ! this change edits what judges it: {files}{more}", style="yellow")
     for notice in [*report.notices, *describe_rescoring(report), *noise_notices(report)]:
         screen.print(f"  ! {_plain(notice)}", style="yellow")
 

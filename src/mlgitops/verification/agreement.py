@@ -14,9 +14,10 @@ import msgspec
 
 from mlgitops.dvc.metrics import MetricSet
 from mlgitops.judgement.absence import Absences
-from mlgitops.judgement.judge import match_metric
+from mlgitops.judgement.judge import find_margin, match_metric
 from mlgitops.judgement.slices import name_rule
 from mlgitops.model import TestData
+from mlgitops.statistics.names import find_estimator
 from mlgitops.verification.consistency import name_change
 
 if TYPE_CHECKING:
@@ -101,14 +102,22 @@ def list_claims(report: Report, policy: Policy, record: Record) -> list[str]:
     ]
     if not judged:
         return []
-    return [*_claim_base(report, judged, record), *_claim_head(report, judged, record)]
+    return [
+        *_claim_base(report, judged, record),
+        *_claim_head(report, judged, record),
+        *_claim_noise(report, policy, record),
+    ]
 
 
 def correct_protected(report: Report, record: Record) -> Report:
     """Return ``report`` with the files that git says decide its judgement, not those it names."""
     if record.protected is not None:
+        omitted = msgspec.structs.replace(report.omitted, protected=record.omitted_protected)
         return msgspec.structs.replace(
-            report, protected=record.protected, policy_changed=record.policy_changed
+            report,
+            protected=record.protected,
+            policy_changed=record.policy_changed,
+            omitted=omitted,
         )
     reason = next(iter(record.problems.values()), "git did not say")
     text = (
@@ -227,6 +236,28 @@ def _claim_head(report: Report, judged: list[MetricChange], record: Record) -> I
         yield f"{names} at head, as no commit holds the run's results"
     if side.has_made_test_data and report.head.test_data not in (None, side.test_data):
         yield "the test data at head, which the run made"
+
+
+def _claim_noise(report: Report, policy: Policy, record: Record) -> Iterator[str]:
+    """Name the judged metrics that the run tells no interval of, and base's predictions could give.
+
+    A change within noise, which would be *not proven safe*, looks like a plain one then.
+    """
+    base = record.base
+    if base is None or not base.has_predictions or report.test_data is TestData.CHANGED:
+        return
+    names = [
+        name_change(change)
+        for name, rule in policy.metrics.items()
+        for change in match_metric(name, report.metrics)
+        if change.delta
+        and change.evidence is None
+        and find_margin(rule, change.base or 0.0) is not None
+        and find_estimator(change.name) is not None
+    ]
+    if names:
+        more = " and others" if len(names) > _MOST_NAMED else ""
+        yield f"that noise could not be estimated for {', '.join(names[:_MOST_NAMED])}{more}"
 
 
 def _is_at(change: MetricChange, side: SideRecord) -> bool:

@@ -17,6 +17,7 @@ from mlgitops.judgement.judge import match_metric
 from mlgitops.judgement.slices import name_group, name_rule
 from mlgitops.model import TestData
 from mlgitops.model.slice_metrics import OF_EVERY_ROW, split_metric
+from mlgitops.model.wire import FEWEST_SLICES
 from mlgitops.statistics.intervals import ROUNDING, leaves_out_change
 
 if TYPE_CHECKING:
@@ -207,9 +208,19 @@ def _check_slices(facts: SliceFacts, report: Report, policy: Policy) -> Iterator
     if has_base and not _is_on_same_rows(report):
         yield f"{label} has values at base, which has no predictions on head's test data"
     rows = max((change.evidence.rows for change in report.metrics if change.evidence), default=None)
+    if has_base and rows is not None:
+        yield from _check_sum(facts, label, rows)
+
+
+def _check_sum(facts: SliceFacts, label: str, rows: int) -> Iterator[str]:
+    """Refuse groups that do not make up the test rows: each row is in one of them."""
     listed = sum(result.rows for result in facts.slices)
-    if has_base and rows is not None and listed > rows:
+    if listed + facts.omitted > rows:
         yield f"{label} has {listed:,} rows in its groups, and there are {rows:,} test rows"
+    elif listed < rows and not facts.omitted:
+        yield f"{label} has {listed:,} rows in all its groups, and there are {rows:,} test rows"
+    if facts.omitted and len(facts.slices) < FEWEST_SLICES:
+        yield f"{label} lists {len(facts.slices)} groups, and leaves out {facts.omitted:,} others"
 
 
 def _withholds_interval(result: SliceResult) -> bool:

@@ -55,6 +55,7 @@ class Record(Struct, frozen=True, kw_only=True):
     results: SideRecord | None = None  # the commit that holds the run's results, if one was named
     foreign: tuple[str, ...] = ()  # files that the latter changes and no run writes
     protected: tuple[str, ...] | None = None  # changed files that decide the judgement
+    omitted_protected: int = 0  # of them, beyond those that are named
     policy_changed: bool = False
     problems: dict[str, str] = {}  # base, head or results → why it could not be read
     missing: frozenset[str] = frozenset()  # those of them whose commit is not to be had
@@ -120,6 +121,7 @@ class _Reader:
         """Return all that was read, with the files that decide how the change is judged."""
         base, head = self.sides.get("base"), self.sides.get("head")
         protected: tuple[str, ...] | None = None
+        listed: list[str] = []
         changed: list[str] = []
         if base is not None and head is not None:
             changed = _list_changed(self._folder.repository, base.sha or "", head.sha or "")
@@ -131,6 +133,7 @@ class _Reader:
             **self.records,
             foreign=foreign,
             protected=protected,
+            omitted_protected=max(0, len(listed) - MAX_PROTECTED),
             policy_changed=not traces.isdisjoint(changed),
             problems=self.problems,
             missing=frozenset(self.missing),

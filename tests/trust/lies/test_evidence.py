@@ -324,6 +324,20 @@ LIES: list[tuple[str, dict[str, Any], str]] = [
         "`accuracy` by `region` stands there twice",
     ),
     (
+        "groups without the one that lost",
+        _change(HONEST, "slices.0.slices", HONEST["slices"][0]["slices"][:1]),
+        "`accuracy` by `region` has 600 rows in all its groups, and there are 1,000 test rows",
+    ),
+    (
+        "a group that is left out of two",
+        _change(
+            _change(HONEST, "slices.0.slices", HONEST["slices"][0]["slices"][:1]),
+            "slices.0.omitted",
+            1,
+        ),
+        "`accuracy` by `region` lists 1 groups, and leaves out 1 others",
+    ),
+    (
         "more rows in the groups than in the test data",
         _change(HONEST, "slices.0.slices.1.rows", 401),
         "`accuracy` by `region` has 1,001 rows in its groups, and there are 1,000 test rows",

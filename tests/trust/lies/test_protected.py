@@ -82,6 +82,21 @@ def test_an_edit_that_only_the_report_knows_is_not_said(
     check_lie(record_property, json.dumps(report).encode(), reason=reason, text=text)
 
 
+def test_a_crowd_of_files_hides_no_edit_of_the_evaluation(
+    recorded: Recorded,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """What decides stands first, and what no longer fits in is counted."""
+    crowd = {f".github/notes/{at:03}.md": "fine\n" for at in range(120)}
+    report = _write_head(recorded, {**crowd, _CODE: "print('other')\n"}, recorded.head)
+    _, text = recorded.judge(report, monkeypatch, capsys)
+    assert f"{_EDITED}`{_CODE}`, " in text
+    reason = " and 111 more."
+    check_lie(record_property, json.dumps(report).encode(), reason=reason, text=text)
+
+
 def test_what_base_changed_meanwhile_is_no_edit_of_the_change(
     recorded: Recorded, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

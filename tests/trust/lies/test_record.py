@@ -10,6 +10,11 @@ import pytest
 from trust.lie import check_lie
 from trust.recorded import TEST_DATA, Recorded, write_results
 
+from mlgitops.dvc.metrics import MetricSet
+from mlgitops.model import Evidence, MetricChange, Policy, Report, Rule, Side, TestData
+from mlgitops.verification.agreement import list_claims
+from mlgitops.verification.record import Record, SideRecord
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -267,3 +272,42 @@ def test_a_base_that_git_lacks_is_said(
     code, text = recorded.judge(report, monkeypatch, capsys)
     assert code == 0, text
     assert "values at base (the commit bbbbbbbbbbbb is not in this clone)" in text
+
+
+@pytest.mark.parametrize("evidence", [None, Evidence(rows=100, reason="too few")])
+def test_a_change_without_an_interval_is_said_where_base_has_predictions(
+    evidence: Evidence | None, record_property: Callable[[str, object], None]
+) -> None:
+    """Left out, an interval says nothing of noise: *not proven safe* would look like plain."""
+    change = MetricChange(
+        name="test.accuracy",
+        path="metrics.json",
+        base=0.75,
+        head=0.625,
+        delta=-0.125,
+        evidence=evidence,
+    )
+    report = Report(
+        schema=1,
+        key="model",
+        base=Side(sha="a" * 40),
+        head=Side(sha="b" * 40),
+        test_data=TestData.UNKNOWN,
+        metrics=(change,),
+    )
+    policy = Policy(metrics={"test.accuracy": Rule(max_worsening=0.25)})
+    base, results = (
+        SideRecord(
+            sha="c" * 40,
+            metrics={"metrics.json": MetricSet(values={"test.accuracy": value})},
+            has_predictions=True,
+        )
+        for value in (0.75, 0.625)
+    )
+    record = Record(base=base, results=results)
+    claims = list_claims(report, policy, record)
+    if evidence is not None:
+        assert claims == []
+        return
+    reason = "that noise could not be estimated for `test.accuracy`"
+    check_lie(record_property, b"no interval", reason=reason, text=" ".join(claims))
