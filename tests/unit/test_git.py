@@ -235,3 +235,16 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     """A folder that is not there is said, not taken for a missing git."""
     with pytest.raises(MlgitopsError, match="no such folder"):
         Repository(tmp_path / "nowhere")
+
+
+def test_a_file_that_is_not_checked_out_is_read_from_git(made: GitRepository) -> None:
+    """In a sparse checkout what git calls unchanged is there; what was deleted is not."""
+    made.put("kept/a.txt", "a\n")
+    made.put("kept/b.txt", "b\n")
+    made.commit("two files")
+    made.git("sparse-checkout", "set", "--no-cone", "/kept/b.txt")
+    (made.root / "kept/b.txt").unlink()
+    assert not (made.root / "kept/a.txt").exists()
+    with Repository(made.root) as opened:
+        assert opened.read(None, "kept/a.txt") == b"a\n"
+        assert opened.read(None, "kept/b.txt") is None

@@ -17,14 +17,18 @@ if TYPE_CHECKING:
 _LOCAL_VARIABLES = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR"}
 
 
+def inherit_variables() -> dict[str, str]:
+    """Return this process's variables without those that name another repository to git."""
+    return {name: value for name, value in os.environ.items() if name not in _LOCAL_VARIABLES}
+
+
 def run_git(
     folder: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None
 ) -> str:
     """Run git in ``folder`` and return what it printed; no hook runs, no prompt waits."""
     fixed = ["-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false"]
     fixed += ["-c", "core.autocrlf=false", "-c", "core.quotePath=false"]
-    inherited = {name: value for name, value in os.environ.items() if name not in _LOCAL_VARIABLES}
-    variables = {"GIT_TERMINAL_PROMPT": "0", **inherited, **(environment or {})}
+    variables = {"GIT_TERMINAL_PROMPT": "0", **inherit_variables(), **(environment or {})}
     try:
         return run_program(["git", "-C", folder, *fixed, *arguments], env=variables)
     except MlgitopsError as error:

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.links import refuse_link
+from mlgitops.git.program import inherit_variables
 from mlgitops.git.tree import Tree
 
 if TYPE_CHECKING:
@@ -135,7 +136,9 @@ class Repository:
         """
         trail = self.tree(sha).trail(path)
         place = trail.follow()
-        data = self.read_disk(place) if sha is None else self._read_file(sha, place)
+        data = self.read_disk(place) if sha is None else None
+        if data is None:  # in a sparse checkout what git calls unchanged may not be on disk
+            data = self._read_file(sha, place)
         if data is None and trail.links and not self._is_folder(sha, place):
             raise refuse_link(path, trail.links[-1], "leads to nothing that is there")
         return data
@@ -177,7 +180,7 @@ class Repository:
         """Tell whether tracked files of the work tree differ from HEAD."""
         return any(self._read_status().values())
 
-    def _read_file(self, sha: str, path: str) -> bytes | None:
+    def _read_file(self, sha: str | None, path: str) -> bytes | None:
         blob = self.tree(sha).files.get(path)
         return self._read_blob(blob) if blob else None
 
@@ -254,7 +257,7 @@ class Repository:
             self._reader = subprocess.Popen(
                 ["git", "cat-file", "--batch"],
                 cwd=self.root,
-                env={**os.environ, **_UNCHANGED_ENV},
+                env={**inherit_variables(), **_UNCHANGED_ENV},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -270,7 +273,7 @@ class Repository:
         return subprocess.run(
             ["git", *arguments],
             cwd=self.root,
-            env={**os.environ, **_UNCHANGED_ENV, **env},
+            env={**inherit_variables(), **_UNCHANGED_ENV, **env},
             check=False,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -333,6 +336,7 @@ def _find_root(start: Path) -> Path:
         done = subprocess.run(
             ["git", "rev-parse", "--show-toplevel"],
             cwd=start,
+            env=inherit_variables(),
             check=False,
             stdin=subprocess.DEVNULL,
             capture_output=True,

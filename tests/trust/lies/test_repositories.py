@@ -425,3 +425,25 @@ def test_the_list_that_was_cut_still_fails(
     assert {("a.json", "accuracy"), ("b.json", "accuracy")} <= set(names)
     reason = "`accuracy` is in several files, `a.json` and `b.json`"
     check_lie(record_property, path.read_bytes(), reason=reason, text=text)
+
+
+def test_a_hook_of_git_judges_the_project_it_stands_in(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Git tells its hooks where the repository is, and so takes any folder for its root.
+
+    The project in a folder must not be held against the weaker one at the root.
+    """
+    repository = GitRepository(tmp_path / "repository")
+    put(repository, {**START, "m.json": BAD})
+    put(repository, {f"model/{path}": text for path, text in START.items()})
+    repository.commit("base")
+    repository.put("model/m.json", '{"accuracy": 0.5}')
+    payload = repository.git("diff").encode()
+    monkeypatch.setenv("GIT_DIR", str(repository.root / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(repository.root / ".git/index"))
+    text = compare(repository.root / "model", capsys, "--base", "main")
+    check_lie(record_property, payload, reason=LOST, text=text)
