@@ -683,7 +683,7 @@ def test_a_policy_that_changed_on_the_base_since_is_never_green(folder: Path) ->
     """A run that is started again has its first event's base: the newer policy judges nothing."""
     write_report(folder, 0.9)
     forge = make_forge()
-    forge.find_change = lambda rev, _path: NEWER if rev == "main" else HEAD
+    forge.find_change = lambda rev, _path: NEWER if rev == "refs/heads/main" else HEAD
     done = report(folder, forge)
     assert (done.returncode, read_verdict(folder)) == (2, "undecided")
     (comment,) = own_comments(forge)

@@ -307,3 +307,22 @@ def test_somebody_elses_commit_on_top_is_no_record_of_ours(pull: Pullrequest) ->
     code, _, text = pull.publish(2)
     assert code == 2
     assert "the branch moved on" in text
+
+
+@pytest.mark.parametrize("lost", ["the job's answer", "the report"])
+def test_a_waiver_that_ended_turns_its_commit_red_whatever_the_jobs_could_tell(
+    pull: Pullrequest, lost: str
+) -> None:
+    """The job that publishes failed, and named no commit; or the report expired: no verdict."""
+    pull.waive()
+    made = pull.publish(1)[1]["sha"]
+    assert pull.report(1, made)[1]["verdict"] == "waived"
+    assert pull.conclusions() == {pull.head: "success", made: "success"}
+    pull.forge.state.pulls[1].labels = []
+    if lost == "the report":
+        (pull.folder / "report.json").unlink()
+    verdict = {"the report": "undecided", "the job's answer": "fail"}[lost]
+    code, outputs, text = pull.report(2, "")
+    assert (code != 0, outputs["verdict"]) == (True, verdict), text
+    assert pull.conclusions() == {pull.head: "failure", made: "failure"}
+    assert "waived by" not in pull.forge.state.comments[0].body

@@ -351,6 +351,22 @@ def test_another_base_is_judged_and_another_title_is_not(
             assert alone or needing or f"!cancelled() && {guard} && " in words, words
 
 
+def test_a_run_that_starts_no_job_takes_no_waiting_ones_place(
+    rendered: Mapping[str, Mapping[str, str]],
+) -> None:
+    """GitHub keeps one waiting run of a group and cancels the others, before it asks any `if`."""
+    idle = {
+        WAIVER: "github.event.label.name != 'accept-regression' && format('-other-{0}', ",
+        FORKS: "github.event.workflow_run.conclusion != 'success' "
+        "&& github.event.workflow_run.conclusion != 'failure' && format('-none-{0}', ",
+    }
+    groups = [(path, flow["concurrency"]["group"]) for _, path, flow in list_workflows(rendered)]
+    waiting = [(path, group) for path, group in groups if path in idle]
+    assert {path for path, _ in waiting} == set(idle)
+    for path, group in waiting:
+        assert group.endswith(f"${{{{ {idle[path]}github.run_id) || '' }}}}"), group
+
+
 def test_every_job_ends_and_leaves_no_credentials(
     rendered: Mapping[str, Mapping[str, str]],
 ) -> None:

@@ -141,8 +141,7 @@ def _report(event: Event, client: GitHubClient, args: argparse.Namespace, consol
     key = args.key or DEFAULT_KEY
     find_heads(event, args.published)  # refuses what is no commit, before git sees it
     decision, policy = _conclude(event, client, args, key=key)
-    waived = args.waived if decision.verdict == Verdict.FAIL else None
-    heads = find_heads(event, args.published or waived)
+    heads = find_heads(event, args.published or _find_recorded(decision, event, args, console))
     where = find_policy_path(args.directory, args.policy)
     comment = render_body(decision, event, key=key, heads=heads, where=where)
     try:
@@ -178,6 +177,29 @@ def _report(event: Event, client: GitHubClient, args: argparse.Namespace, consol
     return EXIT_UNDECIDED if older_pass else decision.exit_code
 
 
+def _find_recorded(
+    decision: Decision, event: Event, args: argparse.Namespace, console: Console
+) -> str:
+    """Find the commit of results that stands on the judged one, for a verdict that is no pass.
+
+    An earlier attempt may have left a pass there, and a publishing job that failed names none.
+    """
+    from mlgitops.storage.handover.commit import authorize, find_recorded
+
+    if decision.exit_code == EXIT_PASS:
+        return ""
+    told = str(args.waived or "")
+    asks = bool(os.environ.get("GITHUB_TOKEN")) and not args.dry_run
+    if not asks or event.number is None or event.from_fork or not event.head_branch:
+        return told
+    authorize(os.environ)
+    try:
+        return find_recorded(args.directory.absolute(), event.head_branch, event.head_sha)
+    except MlgitopsError as error:
+        _warn(f"whether results were committed to the branch is not known: {error}", console)
+        return told
+
+
 def _find_obstacle(event: Event, args: argparse.Namespace) -> Obstacle | None:
     """Hold the jobs' results against a pass; of another run, its conclusion stands for them."""
     from mlgitops.github.jobs import JobResults, find_obstacle, name_kind
@@ -194,10 +216,15 @@ def _find_newer_policy(
     event: Event, client: GitHubClient, args: argparse.Namespace
 ) -> Obstacle | None:
     """Hold a policy that the base branch has by now against a pass by the older one."""
-    from mlgitops.github.inputs import find_policy_path
+    from mlgitops.git.links import LinkError
+    from mlgitops.github.inputs import list_policy_paths
     from mlgitops.github.newer_policy import find_newer_policy
 
-    return find_newer_policy(client, event, find_policy_path(args.directory, args.policy))
+    try:
+        paths = list_policy_paths(args.directory, args.policy)
+    except LinkError:
+        return None  # undecided already: no such policy is read
+    return find_newer_policy(client, event, paths)
 
 
 def _conclude(

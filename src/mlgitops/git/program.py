@@ -47,6 +47,16 @@ def find_revision(folder: Path, revision: str) -> str | None:
         return None
 
 
+def find_remote_ref(folder: Path, ref: str) -> str | None:
+    """Return the sha that ``ref``, a full name, has at origin; None when origin has no such ref.
+
+    Git takes the name for an ending, and lists `refs/heads/a/refs/heads/b` for `refs/heads/b`,
+    and before it: only the line of the very name counts.
+    """
+    listed = (line.split("\t") for line in run_git(folder, "ls-remote", "origin", ref).splitlines())
+    return next((sha for sha, *names in listed if names == [ref]), None)
+
+
 def identity_options(folder: Path) -> list[str]:
     """Return the options that name an author when git knows none, as in CI."""
     try:

@@ -274,7 +274,7 @@ def render_body(
     if decision.exit_code != EXIT_PASS:
         return (
             f"{body}\nThis holds for {heads[0]} too: it adds to {heads[1][:12]} the results of "
-            "another project, or of this one while it was waived.\n"
+            "another project, or of this one by an earlier attempt.\n"
         )
     return (
         f"{body}\nThe results of this run are on the branch: {heads[0]} adds dvc.lock and the "

@@ -94,15 +94,31 @@ def read_checkout(folder: Path, name: str) -> bytes | None:
 
     Raises :class:`~mlgitops.git.links.LinkError` when a link leads out of the checkout.
     """
+    root, trail = _start_trail(folder, name)
+    data = read_input(root / trail.follow())
+    if data is None and trail.links:
+        raise refuse_link(trail.path, trail.links[-1], "leads to nothing that is there")
+    return data
+
+
+def list_policy_paths(folder: Path, name: str) -> tuple[str, ...]:
+    """List where the policy stands in the repository, and every link on the way to it.
+
+    ``folder`` is of a checkout. Raises :class:`~mlgitops.git.links.LinkError` as
+    :func:`read_checkout` does.
+    """
+    _, trail = _start_trail(folder, name)
+    return (trail.follow(), *trail.links)
+
+
+def _start_trail(folder: Path, name: str) -> tuple[Path, Trail]:
+    """Return the root of the checkout around ``folder``, and the way from there to ``name``."""
     folder = folder.resolve()
     around = (folder, *folder.parents)
     root = next((place for place in around if (place / ".git").exists()), folder)
     path = posixpath.normpath((folder.relative_to(root) / name).as_posix())
     trail = Trail(path, lambda inside: _read_link(root / inside))
-    data = read_input(root / trail.follow())
-    if data is None and trail.links:
-        raise refuse_link(path, trail.links[-1], "leads to nothing that is there")
-    return data
+    return root, trail
 
 
 def _read_link(path: Path) -> str | None:

@@ -16,8 +16,12 @@ from mlgitops.github.jobs import Obstacle
 from mlgitops.model import Sha  # noqa: TC001 - msgspec reads it while running
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mlgitops.github.client import GitHubClient
     from mlgitops.github.event import Event
+
+_BRANCHES = "refs/heads/"
 
 
 class _Commit(msgspec.Struct, frozen=True):
@@ -27,18 +31,25 @@ class _Commit(msgspec.Struct, frozen=True):
 _Commits = Annotated[list[_Commit], Meta(max_length=100)]
 
 
-def find_newer_policy(client: GitHubClient, event: Event, path: str) -> Obstacle | None:
+def find_newer_policy(client: GitHubClient, event: Event, paths: Sequence[str]) -> Obstacle | None:
     """Say what a policy that changed on the base branch has against a pass; None when none did.
 
-    ``path`` is that of the policy in the repository. A merge group is not asked about: its
-    base is the newest by the queue's making. Never raises for what the API does: then it is
-    not known, which is an obstacle too.
+    ``paths`` are that of the policy in the repository, and of every link on the way to it: one
+    that is set anew leads to another policy, and the file it led to stays. A merge group is not
+    asked about: its base is the newest by the queue's making. Never raises for what the API
+    does: then it is not known, which is an obstacle too.
     """
     if event.number is None:
         return None
+    found = (_find_change(client, event, path) for path in paths)
+    return next((obstacle for obstacle in found if obstacle is not None), None)
+
+
+def _find_change(client: GitHubClient, event: Event, path: str) -> Obstacle | None:
+    branch = f"{_BRANCHES}{event.base_branch}" if event.base_branch else ""
     try:
         judged = fetch_last_change(client, event.run.repository, event.base_sha, path)
-        now = fetch_last_change(client, event.run.repository, event.base_branch, path)
+        now = fetch_last_change(client, event.run.repository, branch, path)
     except GitHubError as error:
         return _build_unknown(f"{error.what}{f' ({error.where})' if error.where else ''}")
     if judged is None:
@@ -56,7 +67,8 @@ def find_newer_policy(client: GitHubClient, event: Event, path: str) -> Obstacle
 def fetch_last_change(client: GitHubClient, repository: str, rev: str, path: str) -> str | None:
     """Fetch the newest commit up to ``rev`` that changed ``path``; None when none did.
 
-    ``rev`` is a commit or a branch. Raises :class:`GitHubError` when the API does not say.
+    ``rev`` is a commit or the full name of a branch: a tag may have the short one.
+    Raises :class:`GitHubError` when the API does not say.
     """
     if not rev:
         raise GitHubError("the event does not name its base branch")

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.git.program import find_revision, identity_options, run_git
+from mlgitops.git.program import find_remote_ref, find_revision, identity_options, run_git
 from mlgitops.storage.additions import commit_new, drop_damaged, refuse_changed
 from mlgitops.storage.branch import BRANCH, LOCAL, UPSTREAM, check_plain
 
@@ -32,8 +32,7 @@ def fetch_branch(project: Path, console: Console) -> bool:
     if not has_origin(project):
         return False
     try:
-        listed = run_git(project, "ls-remote", "--heads", "origin", LOCAL)
-        if listed.strip():
+        if find_remote_ref(project, LOCAL):
             run_git(project, "fetch", "--quiet", "--no-tags", "origin", f"+{LOCAL}:{UPSTREAM}")
     except MlgitopsError as error:
         if not find_revision(project, UPSTREAM):
@@ -104,8 +103,7 @@ def push_branch(project: Path, worktree: Path, console: Console) -> None:
 def prove_pushed(project: Path, worktree: Path) -> None:
     """Raise :class:`MlgitopsError` unless origin's branch holds our newest commit."""
     head = run_git(worktree, "rev-parse", "HEAD").strip()
-    listed = run_git(project, "ls-remote", "origin", LOCAL).split()
-    upstream = listed[0] if listed else "nothing"
+    upstream = find_remote_ref(project, LOCAL) or "nothing"
     if upstream != head and not _contains(project, worktree, upstream, head):
         raise MlgitopsError(
             f"origin holds {upstream[:12]}, not the {head[:12]} that was pushed",

@@ -222,10 +222,23 @@ def test_a_pass_by_a_policy_of_the_past(
 ) -> None:
     """The base's commit had this policy; its branch has another, or none."""
     forge = make_forge()
-    forge.find_change = lambda rev, _path: now if rev == "main" else HEAD
+    forge.find_change = lambda rev, _path: now if rev == "refs/heads/main" else HEAD
     code, text = tell(folder, forge)
     assert (code, list_green(forge)) == (2, [])
     check_lie(record_property, describe(folder, now), reason=reason, text=text)
+
+
+def test_a_pass_by_a_policy_that_its_link_left(folder: Path, record_property: Record) -> None:
+    """On the base branch the link leads to other rules by now; those that judged stayed."""
+    (folder / "rules.yaml").write_text((folder / "policy.yaml").read_text())
+    (folder / "policy.yaml").unlink()
+    (folder / "policy.yaml").symlink_to("rules.yaml")
+    forge, anew = make_forge(), ("refs/heads/main", "policy.yaml")
+    forge.find_change = lambda *asked: NEWER if asked == anew else HEAD
+    code, text = tell(folder, forge)
+    assert (code, list_green(forge)) == (2, [])
+    reason = f"`policy.yaml` changed on `main` in {NEWER[:12]} since {BASE[:12]}"
+    check_lie(record_property, describe(folder, "link"), reason=reason, text=text)
 
 
 def test_a_policy_that_no_commit_holds(folder: Path, record_property: Record) -> None:

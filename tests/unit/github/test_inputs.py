@@ -8,7 +8,7 @@ import pytest
 from builders import GitRepository
 
 from mlgitops.git.links import LinkError
-from mlgitops.github.inputs import read_checkout
+from mlgitops.github.inputs import list_policy_paths, read_checkout
 
 
 @pytest.fixture
@@ -55,3 +55,13 @@ def test_a_linked_folder_that_leads_out_is_refused(checkout: Path) -> None:
     (checkout / "rules").symlink_to("..")
     with pytest.raises(LinkError, match="the link 'rules' on its way leads out"):
         read_checkout(checkout, "rules/lax.yaml")
+
+
+def test_every_link_on_the_way_to_the_policy_is_listed(checkout: Path) -> None:
+    """The file first, and what leads to it: a folder and a file that are links."""
+    (checkout / "real").mkdir()
+    (checkout / "real" / "policy.yaml").symlink_to("rules.yaml")
+    (checkout / "real" / "rules.yaml").write_text("version: 1\n")
+    (checkout / "models").symlink_to("real")
+    found = list_policy_paths(checkout, "models/policy.yaml")
+    assert found == ("real/rules.yaml", "models", "real/policy.yaml")

@@ -22,10 +22,12 @@ UNKNOWN = "Whether its policy is current is not known"
 def ask(changes: dict[str, str | None], *, branch: str = "main") -> Obstacle | None:
     """Ask for the pull request into ``branch``; ``changes``: revision → its policy's commit."""
     forge = make_forge()
-    forge.find_change = lambda rev, path: changes.get(rev) if path == "m/policy.yaml" else None
+    forge.find_change = lambda rev, path: (
+        changes.get(rev.removeprefix("refs/heads/")) if path == "m/policy.yaml" else None
+    )
     with connect(forge) as client:
         event = replace(EVENT, base_branch=branch)
-        return find_newer_policy(client, event, "m/policy.yaml")
+        return find_newer_policy(client, event, ["m/policy.yaml"])
 
 
 @pytest.mark.parametrize(
@@ -54,11 +56,36 @@ def test_a_base_that_the_event_does_not_name_is_not_assumed() -> None:
     assert found.title == UNKNOWN
 
 
+@pytest.mark.parametrize("anew", ["rules/policy.yaml", "m/policy.yaml", "m"])
+def test_a_link_on_the_way_that_is_set_anew_is_a_newer_policy(anew: str) -> None:
+    """The file that it led to stays as it was, and judges nothing any more."""
+    forge = make_forge()
+    forge.find_change = lambda rev, path: (
+        NEWER if (rev, path) == ("refs/heads/main", anew) else HEAD
+    )
+    with connect(forge) as client:
+        event = replace(EVENT, base_branch="main")
+        paths = ["rules/policy.yaml", "m/policy.yaml", "m"]
+        found = find_newer_policy(client, event, paths)
+    assert found is not None
+    assert f"`{anew}` changed" in found.text
+
+
+def test_a_tag_with_the_branchs_name_is_not_the_branch() -> None:
+    """GitHub may take the short name for either."""
+    forge = make_forge()
+    forge.find_change = lambda rev, _path: NEWER if rev == "refs/heads/main" else HEAD
+    with connect(forge) as client:
+        found = find_newer_policy(client, replace(EVENT, base_branch="main"), ["policy.yaml"])
+    assert found is not None
+    assert found.title == "Judged by an older policy"
+
+
 def test_a_merge_group_is_not_asked_about() -> None:
     """Its base may be another group's commit, which is on no branch yet."""
     forge = make_forge()
     with connect(forge) as client:
-        assert find_newer_policy(client, replace(EVENT, number=None), "policy.yaml") is None
+        assert find_newer_policy(client, replace(EVENT, number=None), ["policy.yaml"]) is None
     assert forge.requests == []
 
 
@@ -68,6 +95,6 @@ def test_an_answer_that_is_none_is_an_error(fault: Fault) -> None:
     with connect(make_forge(fault=lambda *_: fault)) as client:
         with pytest.raises(GitHubError, match=str(fault.status)):
             fetch_last_change(client, REPOSITORY, "main", "policy.yaml")
-        found = find_newer_policy(client, EVENT, "policy.yaml")
+        found = find_newer_policy(client, EVENT, ["policy.yaml"])
     assert found is not None
     assert found.title == UNKNOWN

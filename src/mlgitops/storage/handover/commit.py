@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.git.program import run_git
+from mlgitops.git.program import find_remote_ref, run_git
 from mlgitops.storage.branch import BRANCH
 from mlgitops.storage.handover.results import refuse_foreign
 
@@ -68,8 +68,7 @@ def find_waived(project: Path, branch: str, head: str) -> str:
     what they hold is not looked at: use it only to report a fail. Raises
     :class:`MlgitopsError` when origin does not say: nothing found would leave them green.
     """
-    check_branch(project, branch)
-    tip = _find_recorded(project, branch, head)
+    tip = find_recorded(project, branch, head)
     return tip if tip != head and read_waived(project, head, tip) else ""
 
 
@@ -100,7 +99,7 @@ def push_commit(project: Path, branch: str, *, head: str, commit: str) -> str:
         run_git(project, "push", "--quiet", "--no-verify", lease, "origin", f"{commit}:{ref}")
     except MlgitopsError as error:
         failure = error
-    found = (run_git(project, "ls-remote", "origin", ref).split() or ["nothing"])[0]
+    found = find_remote_ref(project, ref) or "nothing"
     landed = found if found == commit else _find_same(project, found, head, commit)
     if landed:
         return landed
@@ -121,19 +120,24 @@ def find_tip(project: Path, branch: str, head: str) -> str:
     :class:`MlgitopsError` naming a file that they change all the same; what stands in the
     caller's own project is for the caller to check.
     """
-    tip = _find_recorded(project, branch, head)
+    tip = find_recorded(project, branch, head)
     if tip != head:
         refuse_foreign(project, head, tip)
     return tip
 
 
-def _find_recorded(project: Path, branch: str, head: str) -> str:
-    """Find where ``branch`` of origin stands, when all commits since ``head`` look like ours."""
-    tip = (run_git(project, "ls-remote", "origin", f"{_LISTED}{branch}").split() or [head])[0]
+def find_recorded(project: Path, branch: str, head: str) -> str:
+    """Find where ``branch`` of origin stands, when all commits since ``head`` look like ours.
+
+    Only their author and subject are looked at, and both can be forged: enough to report what
+    is no pass. Raises :class:`MlgitopsError` when origin does not say.
+    """
+    check_branch(project, branch)
+    tip = find_remote_ref(project, f"{_LISTED}{branch}") or head
     if tip == head:
         return head
+    run_git(project, "fetch", "--quiet", "--no-tags", "origin", tip)
     try:
-        run_git(project, "fetch", "--quiet", "--no-tags", "origin", tip)
         run_git(project, "merge-base", "--is-ancestor", head, tip)
         told = run_git(project, "log", "--format=%ae %s", f"{head}..{tip}").splitlines()
     except MlgitopsError:
