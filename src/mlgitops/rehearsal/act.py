@@ -63,13 +63,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 def find_act() -> Path:
     """Find act beside this Python or on PATH. Raises :class:`MlgitopsError` when missing."""
     beside = Path(sys.executable).parent / "act"
-    found = str(beside) if beside.exists() else shutil.which("act")
-    if found is None:
+    program = str(beside) if beside.exists() else shutil.which("act")
+    if program is None:
         raise MlgitopsError(
             "act, the program that runs workflows, is not installed",
             hint="install it with `pip install 'mlgitops[rehearse]'`",
         )
-    return Path(found)
+    return Path(program)
 
 
 def build_command(act: Path, plan: Plan) -> list[str]:

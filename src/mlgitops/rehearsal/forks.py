@@ -84,15 +84,15 @@ def find_waiting(stage: Stage, change: Change, name: str) -> str | None:
 
 def pack_artifacts(folder: Path, run_id: int) -> list[Artifact]:
     """Pack what a run left as GitHub stores it: one zip archive for each folder in ``folder``."""
-    found = []
+    artifacts = []
     for number, source in enumerate(sorted(folder.iterdir()), start=1):
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
             for file in sorted(path for path in source.rglob("*") if path.is_file()):
                 archive.write(file, file.relative_to(source).as_posix())
         data = packed.getvalue()
-        found.append(Artifact(id=number, run_id=run_id, name=source.name, data=data))
-    return found
+        artifacts.append(Artifact(id=number, run_id=run_id, name=source.name, data=data))
+    return artifacts
 
 
 def build_run_event(

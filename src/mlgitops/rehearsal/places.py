@@ -56,8 +56,8 @@ def find_stand_in(use: Use) -> Path | None:
 
 
 def _find_unknown_inputs(use: Use, stand_in: Path) -> list[MlgitopsError]:
-    known = yaml.safe_load((stand_in / "action.yml").read_text(encoding="utf-8"))["inputs"]
-    unknown = [name for name in use.inputs if name not in known]
+    inputs = yaml.safe_load((stand_in / "action.yml").read_text(encoding="utf-8"))["inputs"]
+    unknown = [name for name in use.inputs if name not in inputs]
     return [
         MlgitopsError(f"the stand-in for {use.action} does not know the input `{name}`")
         for name in unknown

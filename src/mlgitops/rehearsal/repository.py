@@ -191,14 +191,14 @@ def bring_home(root: Path, origin: Path, change: Change) -> list[str]:
 
 def _fast_forward(root: Path, origin: Path, branch: str) -> None:
     """Take over a branch; where a work tree has it checked out, its files follow."""
-    place = None
+    worktree = None
     for line in _git(root, "worktree", "list", "--porcelain").splitlines():
         if line.startswith("worktree "):
-            place = type(root)(line.removeprefix("worktree "))
-        elif line == f"branch refs/heads/{branch}" and place is not None:
-            _git(place, "fetch", "--quiet", "--no-tags", str(origin), f"refs/heads/{branch}")
+            worktree = type(root)(line.removeprefix("worktree "))
+        elif line == f"branch refs/heads/{branch}" and worktree is not None:
+            _git(worktree, "fetch", "--quiet", "--no-tags", str(origin), f"refs/heads/{branch}")
             hint = "commit or put away what stands in the way, then rehearse again"
-            _git(place, "merge", "--quiet", "--ff-only", "FETCH_HEAD", hint=hint)
+            _git(worktree, "merge", "--quiet", "--ff-only", "FETCH_HEAD", hint=hint)
             return
     ref = f"refs/heads/{branch}"
     _git(root, "fetch", "--quiet", "--no-tags", str(origin), f"{ref}:{ref}")

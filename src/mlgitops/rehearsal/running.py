@@ -73,8 +73,8 @@ class Ran(msgspec.Struct, frozen=True, kw_only=True):
 
     def measure(self, verb: str) -> float:
         """Return the seconds that the steps with our action ``verb`` took, all that they start."""
-        known = {(step.job, step.id) for step in self.workflow.find_steps(f"actions/{verb}")}
-        return sum(step.seconds for step in self.run.steps if (step.job, step.step) in known)
+        steps = {(step.job, step.id) for step in self.workflow.find_steps(f"actions/{verb}")}
+        return sum(step.seconds for step in self.run.steps if (step.job, step.step) in steps)
 
 
 def run_workflow(stage: Stage, start: Start, folder: Path) -> Ran:

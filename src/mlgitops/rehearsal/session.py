@@ -268,11 +268,13 @@ def find_verdict(ran: Ran, verb: str) -> str:
     A step that gave none could not decide; nor is a comparison one, in a job that failed after it.
     """
     deciding = {(step.job, step.id) for step in ran.workflow.find_steps(f"actions/{verb}")}
-    found = [
+    verdicts = [
         value
         for (job, step, name), value in ran.run.outputs.items()
         if name == "verdict" and (job, step) in deciding
     ]
-    verdict = max((one or "undecided" for one in found), key=_VERDICTS.index, default="undecided")
+    verdict = max(
+        (value or "undecided" for value in verdicts), key=_VERDICTS.index, default="undecided"
+    )
     broken = verb == "compare" and "failure" in ran.run.jobs.values()
     return "undecided" if broken and verdict != "fail" else verdict

@@ -46,7 +46,9 @@ def prepare_environments(
             compile_helper(Path(printed.splitlines()[-1]), toolkit / "src")
     for step in workflow.find_steps("actions/setup"):
         text = (toolkit / "actions" / "setup" / "action.yml").read_text("utf-8")
-        defaults = {name: one["default"] for name, one in yaml.safe_load(text)["inputs"].items()}
+        defaults = {
+            name: settings["default"] for name, settings in yaml.safe_load(text)["inputs"].items()
+        }
         wanted = {**defaults, **step.inputs}
         project = workspace / str(wanted["working-directory"])
         for name in filter(None, str(wanted["only"] or "").split(",")):
@@ -106,10 +108,13 @@ def build_variables(
 
 def build_pull_event(repository: str, change: Change, number: int) -> dict[str, object]:
     """Build the part of a `pull_request` payload that a workflow reads."""
-    found = {"base": (repository, *change.base), "head": (change.fork or repository, *change.head)}
+    origins = {
+        "base": (repository, *change.base),
+        "head": (change.fork or repository, *change.head),
+    }
     sides = {
         name: {"ref": branch, "sha": sha, "repo": {"full_name": full_name}}
-        for name, (full_name, branch, sha) in found.items()
+        for name, (full_name, branch, sha) in origins.items()
     }
     return {
         "action": "synchronize",
@@ -150,7 +155,7 @@ def _write_git_config(scratch: Path, origin: Path, address: str) -> None:
     home = scratch / "act" / "home"
     home.mkdir(parents=True)
     text = f'[url "{origin.as_uri()}"]\n' + "".join(
-        f"\tinsteadOf = {one}\n" for one in (f"{address}.git", address)
+        f"\tinsteadOf = {spelling}\n" for spelling in (f"{address}.git", address)
     )
     (home / ".gitconfig").write_text(text, encoding="utf-8")
 
@@ -162,9 +167,9 @@ def make_path(folder: Path, python: Path) -> list[Path]:
     links = dict.fromkeys(("python", "python3", f"python{version}"), python)
     for name in ("uv", "git", "bash"):
         beside = Path(sys.executable).parent / name
-        found = str(beside) if beside.exists() else shutil.which(name)
-        if found:
-            links[name] = Path(found)
+        program = str(beside) if beside.exists() else shutil.which(name)
+        if program:
+            links[name] = Path(program)
     for name, target in links.items():
         (folder / name).symlink_to(target)
     return [folder, *map(Path, ("/usr/local/bin", "/usr/bin", "/bin"))]

@@ -111,23 +111,23 @@ def parse_workflow(text: str, *, where: str) -> Workflow:
     if not isinstance(jobs, dict) or not jobs:
         raise MlgitopsError("the workflow has no jobs", where=where)
     mistakes: list[MlgitopsError] = []
-    found = {}
+    described = {}
     for name, job in jobs.items():
-        place = f"{where}, job {name}"
+        in_job = f"{where}, job {name}"
         problem = _find_problem(job)
         if problem:
-            mistakes.append(MlgitopsError(problem, where=place))
+            mistakes.append(MlgitopsError(problem, where=in_job))
             continue
         needs = job.get("needs", [])
-        found[str(name)] = Job(
-            steps=tuple(_parse_steps(str(name), job, place, mistakes)),
+        described[str(name)] = Job(
+            steps=tuple(_parse_steps(str(name), job, in_job, mistakes)),
             needs=tuple(needs if isinstance(needs, list) else [needs]),
             condition=str(job["if"]) if "if" in job else None,
             labels=tuple(_labels(job)),
         )
     if mistakes:
         raise MistakesError("this workflow cannot be rehearsed:", mistakes)
-    return Workflow(jobs=found, name=str(document.get("name") or where))
+    return Workflow(jobs=described, name=str(document.get("name") or where))
 
 
 def parse_use(text: str, inputs: Mapping[str, Any], *, where: str) -> Use | None:
@@ -157,23 +157,23 @@ def find_followed(text: str) -> list[str]:
     ['Pull request']
     """
     try:
-        found = yaml.load(text, Loader=yaml.CSafeLoader)
+        value = yaml.load(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError:
         return []
     for name in (True, "workflow_run", "workflows"):  # YAML 1.1 reads `on` as true
-        found = found.get(name) if isinstance(found, dict) else None
-    return [str(one) for one in found] if isinstance(found, list) else []
+        value = value.get(name) if isinstance(value, dict) else None
+    return [str(name) for name in value] if isinstance(value, list) else []
 
 
 def _parse_steps(
-    name: str, job: dict[str, Any], place: str, mistakes: list[MlgitopsError]
+    name: str, job: dict[str, Any], where: str, mistakes: list[MlgitopsError]
 ) -> Iterator[Step]:
     for position, step in enumerate(job.get("steps") or ()):
         inputs = step.get("with") or {}
         use = None
         if "uses" in step:
             try:
-                use = parse_use(str(step["uses"]), inputs, where=place)
+                use = parse_use(str(step["uses"]), inputs, where=where)
             except MlgitopsError as error:
                 mistakes.append(error)
         yield Step(job=name, id=str(step.get("id", position)), use=use, inputs=inputs)

@@ -142,13 +142,13 @@ def _merge(stage: Stage, project: Path, change: Change) -> None:
         stage.git(project, "merge", "--quiet", "--no-ff", "--no-edit", change.branch)
         stages = json.loads(stage.run("train", "--json", cwd=project))["stages"]
         check_restored(stages, project)
-        for one in stages:
-            stage.console.say(f"   {one['name']}: {one['state']}")
+        for ended in stages:
+            stage.console.say(f"   {ended['name']}: {ended['state']}")
 
 
 def check_restored(stages: list[dict[str, Any]], project: Path) -> None:
     """Raise :class:`MlgitopsError` when a stage had to run again after the merge."""
-    ran = [str(one["name"]) for one in stages if one["state"] == "ran"]
+    ran = [str(stage["name"]) for stage in stages if stage["state"] == "ran"]
     if ran:
         raise MlgitopsError(
             f"the merge needed a second training of {', '.join(ran)}, and the demo promises none",

@@ -14,32 +14,32 @@ if TYPE_CHECKING:
     from mlgitops.rehearsal.forge.state import Artifact
 
 
-def build_artifact(url: str, repository: str, found: Artifact) -> dict[str, Any]:
+def build_artifact(url: str, repository: str, artifact: Artifact) -> dict[str, Any]:
     """Build an artifact as the API lists it."""
-    own = f"{url}/repos/{repository}/actions/artifacts/{found.id}"
-    digest = found.digest or f"sha256:{hashlib.sha256(found.data).hexdigest()}"
+    own = f"{url}/repos/{repository}/actions/artifacts/{artifact.id}"
+    digest = artifact.digest or f"sha256:{hashlib.sha256(artifact.data).hexdigest()}"
     return {
-        "id": found.id,
-        "node_id": f"A_{found.id}",
-        "name": found.name,
-        "size_in_bytes": len(found.data) if found.size is None else found.size,
+        "id": artifact.id,
+        "node_id": f"A_{artifact.id}",
+        "name": artifact.name,
+        "size_in_bytes": len(artifact.data) if artifact.size is None else artifact.size,
         "url": own,
         "archive_download_url": f"{own}/zip",
-        "expired": found.expired,
+        "expired": artifact.expired,
         **dict.fromkeys(("created_at", "expires_at", "updated_at"), MOMENT),
         "digest": digest,
-        "workflow_run": {"id": found.run_id},
+        "workflow_run": {"id": artifact.run_id},
     }
 
 
 def _list_artifacts(call: Call, run: str) -> Response:
     name = call.request.args.get("name")
-    found = [
-        build_artifact(call.url, call.state.repository, one)
-        for one in call.state.artifacts
-        if one.run_id == int(run) and name in (None, one.name)
+    listed = [
+        build_artifact(call.url, call.state.repository, artifact)
+        for artifact in call.state.artifacts
+        if artifact.run_id == int(run) and name in (None, artifact.name)
     ]
-    return call.page(found, key="artifacts")
+    return call.page(listed, key="artifacts")
 
 
 def _show_artifact(call: Call, number: str) -> Response:
@@ -50,8 +50,8 @@ def _download(call: Call, number: str) -> Response:
     """Answer like the storage that GitHub redirects to: it refuses our token."""
     if "Authorization" in call.request.headers:
         return Response(status=400)
-    found = next((one for one in call.state.artifacts if one.id == int(number)), None)
-    return Response(found.data) if found else Response(status=404)
+    artifact = next((stored for stored in call.state.artifacts if stored.id == int(number)), None)
+    return Response(artifact.data) if artifact else Response(status=404)
 
 
 ROUTES: tuple[Route, ...] = (

@@ -36,13 +36,13 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         value = json.loads(self.request.get_data() or b"{}")
         return value if isinstance(value, dict) else {}
 
-    def page(self, found: list[Any], *, key: str = "") -> Response:
+    def page(self, items: list[Any], *, key: str = "") -> Response:
         """Answer one page, with the links to the others as GitHub writes them."""
         size = min(self.request.args.get("per_page", _DEFAULT_PER_PAGE, type=int), _MAX_PER_PAGE)
         page = max(self.request.args.get("page", 1, type=int), 1)
-        part = found[(page - 1) * size : page * size]
-        answer = answer_json({"total_count": len(found), key: part} if key else part)
-        last = max(-(-len(found) // size), 1)
+        part = items[(page - 1) * size : page * size]
+        answer = answer_json({"total_count": len(items), key: part} if key else part)
+        last = max(-(-len(items) // size), 1)
         links = []
         for name, target in (("next", page + 1), ("last", last)):
             if page < last:

@@ -56,7 +56,7 @@ def _create_check(call: Call) -> Response:
 
 
 def _update_check(call: Call, number: str) -> Response:
-    fields = next((one for one in call.state.checks if one["id"] == int(number)), None)
+    fields = next((check for check in call.state.checks if check["id"] == int(number)), None)
     if fields is None:
         return answer_missing()
     new = call.read_body()
@@ -71,12 +71,12 @@ def _update_check(call: Call, number: str) -> Response:
 
 def _list_checks(call: Call, sha: str) -> Response:
     name = call.request.args.get("check_name")
-    found = [
-        _show_check(call, one)
-        for one in call.state.checks
-        if one["head_sha"] == sha and name in (None, one["name"])
+    listed = [
+        _show_check(call, check)
+        for check in call.state.checks
+        if check["head_sha"] == sha and name in (None, check["name"])
     ]
-    return call.page(found, key="check_runs")
+    return call.page(listed, key="check_runs")
 
 
 def _show_check(call: Call, fields: dict[str, Any]) -> dict[str, Any]:

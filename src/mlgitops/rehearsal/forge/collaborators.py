@@ -19,8 +19,8 @@ _OLDER = {"maintain": "write", "triage": "read"}
 def _show_permission(call: Call, login: str) -> Response:
     role = call.state.permissions.get(login, "read")
     user = {**build_user(call.url, login, find_user_id(login)), "role_name": role}
-    found = {"permission": _OLDER.get(role, role), "role_name": role, "user": user}
-    return answer_json(found)
+    permission = {"permission": _OLDER.get(role, role), "role_name": role, "user": user}
+    return answer_json(permission)
 
 
 ROUTES: tuple[Route, ...] = (

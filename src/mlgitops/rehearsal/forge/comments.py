@@ -44,8 +44,8 @@ def build_comment(
 
 
 def _list_comments(call: Call, issue: str) -> Response:
-    found = [one for one in call.state.comments if one.issue == int(issue)]
-    return call.page([_show(call, one) for one in found])
+    comments = [comment for comment in call.state.comments if comment.issue == int(issue)]
+    return call.page([_show(call, comment) for comment in comments])
 
 
 def _create_comment(call: Call, issue: str) -> Response:
@@ -99,7 +99,7 @@ def _show(call: Call, comment: Comment) -> dict[str, Any]:
 
 
 def _find_comment(call: Call, number: str) -> Comment | None:
-    return next((one for one in call.state.comments if one.id == int(number)), None)
+    return next((comment for comment in call.state.comments if comment.id == int(number)), None)
 
 
 def _check_comment(body: object) -> Response | None:

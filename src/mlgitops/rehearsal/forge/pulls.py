@@ -72,12 +72,12 @@ def _show_pull(call: Call, number: str) -> Response:
 
 def _list_pulls(call: Call) -> Response:
     state, head = call.request.args.get("state", "open"), call.request.args.get("head")
-    found = [
+    shown = [
         _show_open_pull(call, pull)
         for pull in call.state.pulls.values()
         if state in ("all", pull.state)
     ]
-    return call.page([one for one in found if head in (None, one["head"]["label"])])
+    return call.page([pull for pull in shown if head in (None, pull["head"]["label"])])
 
 
 def _list_commits(call: Call, number: str) -> Response:

@@ -118,25 +118,25 @@ def build_job(url: str, full_name: str, run: WorkflowRun, job: Job) -> dict[str,
 
 def _list_runs(call: Call, file: str) -> Response:
     wanted = {name: call.request.args.get(name) for name in ("event", "branch", "head_sha")}
-    found = [
+    listed = [
         _show(call, run)
-        for run in sorted(call.state.workflow_runs, key=lambda one: one.number, reverse=True)
+        for run in sorted(call.state.workflow_runs, key=lambda run: run.number, reverse=True)
         if run.path.endswith(f"/{file}")
         and wanted["event"] in (None, run.event)
         and wanted["branch"] in (None, run.head[0])
         and wanted["head_sha"] in (None, run.head[1])
     ]
-    return call.page(found, key="workflow_runs")
+    return call.page(listed, key="workflow_runs")
 
 
 def _show_run(call: Call, number: str) -> Response:
-    run = next((one for one in call.state.workflow_runs if one.id == int(number)), None)
+    run = next((stored for stored in call.state.workflow_runs if stored.id == int(number)), None)
     return answer_json(_show(call, run)) if run else answer_missing()
 
 
 def _show(call: Call, run: WorkflowRun) -> dict[str, Any]:
     url, repository = call.url, call.state.repository
-    found = build_run(
+    shown = build_run(
         url,
         repository,
         run.id,
@@ -147,7 +147,7 @@ def _show(call: Call, run: WorkflowRun) -> dict[str, Any]:
     )
     linked = [_build_link(url, repository, call.state.pulls[number]) for number in run.pulls]
     return {
-        **found,
+        **shown,
         "event": run.event,
         "status": run.status,
         "run_number": run.number,
@@ -157,7 +157,7 @@ def _show(call: Call, run: WorkflowRun) -> dict[str, Any]:
 
 
 def _list_jobs(call: Call, number: str) -> Response:
-    run = next((one for one in call.state.workflow_runs if one.id == int(number)), None)
+    run = next((stored for stored in call.state.workflow_runs if stored.id == int(number)), None)
     if run is None:
         return answer_missing()
     jobs = [build_job(call.url, call.state.repository, run, job) for job in run.jobs]

@@ -39,8 +39,10 @@ def _create_status(call: Call, sha: str) -> Response:
 
 
 def _list_statuses(call: Call, sha: str) -> Response:
-    own = (one for one in reversed(call.state.statuses) if one["sha"] == sha)
-    return call.page([build_status(call.url, call.state.repository, one["id"], one) for one in own])
+    own = (status for status in reversed(call.state.statuses) if status["sha"] == sha)
+    return call.page(
+        [build_status(call.url, call.state.repository, status["id"], status) for status in own]
+    )
 
 
 ROUTES: tuple[Route, ...] = (

@@ -72,8 +72,8 @@ def setup_python() -> None:
     if not wanted and _input("FILE"):
         wanted = Path(os.environ["GITHUB_WORKSPACE"], _input("FILE")).read_text().split()[0]
     short = ".".join(wanted.split(".")[:2])
-    found = shutil.which(f"python{short}") if short else None
-    python = found or shutil.which("python3") or sys.executable
+    program = shutil.which(f"python{short}") if short else None
+    python = program or shutil.which("python3") or sys.executable
     version = _run([python, "-I", "-c", "import platform; print(platform.python_version())"])
     if short and not version.startswith(f"{short}."):
         _warn(f"the workflow asks for Python {short}; this machine runs it with {version}")
@@ -117,9 +117,9 @@ def upload_artifact() -> None:
             _warn(message)
         return
     for file in files:
-        place = target / file.relative_to(root)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, place)
+        copy = target / file.relative_to(root)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
     number = sum(1 for _ in target.parent.iterdir())
     _output("artifact-id", str(number))
     print(f"{len(files)} files in artifact {_input('NAME')}")
@@ -138,7 +138,7 @@ def download_artifact() -> None:
 def _find_files(patterns: list[str], *, hidden: bool) -> tuple[list[Path], Path]:
     """Return the files that the patterns name, and the deepest folder that holds them all."""
     workspace = Path(os.environ["GITHUB_WORKSPACE"])
-    found: set[Path] = set()
+    files: set[Path] = set()
     roots: list[Path] = []
     for pattern in filter(None, map(str.strip, patterns)):
         names = glob.glob(str(workspace / pattern), recursive=True, include_hidden=hidden)  # noqa: PTH207
@@ -146,9 +146,9 @@ def _find_files(patterns: list[str], *, hidden: bool) -> tuple[list[Path], Path]
             inside = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
             roots.append(path.parent if path.is_file() else path)
             start = path if path.is_dir() else path.parent
-            found.update(p for p in inside if hidden or not _is_hidden(p.relative_to(start)))
+            files.update(p for p in inside if hidden or not _is_hidden(p.relative_to(start)))
     root = Path(os.path.commonpath(roots)) if roots else workspace
-    return sorted(found), root
+    return sorted(files), root
 
 
 def _is_hidden(path: Path) -> bool:
