@@ -42,11 +42,11 @@ def read_golden(file: Path) -> Golden:
         request, tolerance = content["request"], content.get("tolerance", 1e-6)
         outputs = _index_outputs(content["outputs"])
     except (TypeError, KeyError, AttributeError) as error:
-        what = "`request` and a list `outputs` were expected"
-        raise MlgitopsError(what, where=file.name) from error
+        problem = "`request` and a list `outputs` were expected"
+        raise MlgitopsError(problem, where=file.name) from error
     if not isinstance(tolerance, float | int) or not 0 <= tolerance <= _LARGEST_TOLERANCE:
-        what = f"`tolerance` must be from 0 to {_LARGEST_TOLERANCE}"
-        raise MlgitopsError(what, where=file.name)
+        problem = f"`tolerance` must be from 0 to {_LARGEST_TOLERANCE}"
+        raise MlgitopsError(problem, where=file.name)
     if not outputs or not all(outputs.values()):
         raise MlgitopsError("`outputs` is empty: nothing would be checked", where=file.name)
     return Golden(request=request, outputs=outputs, tolerance=tolerance)
@@ -57,13 +57,13 @@ def check_golden(port: int, model: str, golden: Golden) -> None:
     try:
         status, answer = fetch_answer(port, f"/v2/models/{model}/infer", golden.request)
         content = json.loads(answer) if status == _OK else None
-        found = _index_outputs(content["outputs"]) if content else {}
+        answered = _index_outputs(content["outputs"]) if content else {}
     except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError) as error:
         raise CheckFailedError(f"the golden prediction got no usable answer: {error}") from error
     if status != _OK:
         said = answer[:300].decode("utf-8", "replace")
         raise CheckFailedError(f"the golden prediction was answered with {status}: {said}")
-    difference = find_difference(golden.outputs, found, golden.tolerance)
+    difference = find_difference(golden.outputs, answered, golden.tolerance)
     if difference:
         raise CheckFailedError(
             f"the golden prediction differs: {difference}",
@@ -73,7 +73,7 @@ def check_golden(port: int, model: str, golden: Golden) -> None:
 
 
 def find_difference(
-    expected: dict[str, list[Any]], found: dict[str, list[Any]], tolerance: float
+    expected: dict[str, list[Any]], answered: dict[str, list[Any]], tolerance: float
 ) -> str | None:
     """Return where the answer differs beyond ``tolerance``, or None.
 
@@ -81,13 +81,13 @@ def find_difference(
     'score[1] is 0.75, not 0.5'
     """
     for name, values in expected.items():
-        answers = found.get(name)
+        answers = answered.get(name)
         if answers is None or len(answers) != len(values):
             count = "missing" if answers is None else f"{len(answers)} values, not {len(values)}"
             return f"{name}: {count}"
-        for place, (value, answer) in enumerate(zip(values, answers, strict=True)):
+        for index, (value, answer) in enumerate(zip(values, answers, strict=True)):
             if not _is_same(value, answer, tolerance):
-                return f"{name}[{place}] is {answer!r:.60}, not {value!r:.60}"
+                return f"{name}[{index}] is {answer!r:.60}, not {value!r:.60}"
     return None
 
 
@@ -95,8 +95,8 @@ def _index_outputs(outputs: list[dict[str, Any]]) -> dict[str, list[Any]]:
     return {output["name"]: list(output["data"]) for output in outputs}
 
 
-def _is_same(expected: Any, found: Any, tolerance: float) -> bool:  # noqa: ANN401 - JSON
+def _is_same(expected: Any, answer: Any, tolerance: float) -> bool:  # noqa: ANN401 - JSON
     numbers = (int, float)
-    if isinstance(expected, numbers) and isinstance(found, numbers):
-        return math.isclose(expected, found, rel_tol=tolerance, abs_tol=tolerance)
-    return bool(expected == found)
+    if isinstance(expected, numbers) and isinstance(answer, numbers):
+        return math.isclose(expected, answer, rel_tol=tolerance, abs_tol=tolerance)
+    return bool(expected == answer)

@@ -95,21 +95,21 @@ def deploy_environment(
     when it could not be tried; either way what served before still serves.
     """
     project = project.resolve()
-    place = Place(project, environment)
+    state = Place(project, environment)
     with Repository(project) as repository:
         prefix = _find_prefix(project, repository)
         # Once before anything is written, and once after the wait for other runs: of several
         # at once, the last one sees the newest commit.
         read_wanted(repository, prefix, environment, repository.resolve(revision))
-        with locked(place.lock):
+        with locked(state.lock):
             wanted = read_wanted(repository, prefix, environment, repository.resolve(revision))
-            place.complete_record()
+            state.complete_record()
             public_port = port or wanted.port
-            _check_port(place, public_port)
+            _check_port(state, public_port)
             release = make_release(
-                project, repository, prefix, wanted, releases=place.releases, console=console
+                project, repository, prefix, wanted, releases=state.releases, console=console
             )
-            return _reconcile(project, place, release, public_port, console)
+            return _reconcile(project, state, release, public_port, console)
 
 
 def read_status(project: Path, environment: str) -> Status:
@@ -130,42 +130,42 @@ def read_status(project: Path, environment: str) -> Status:
 
 def stop_environment(project: Path, environment: str) -> bool:
     """End every process of ``environment``; return whether there was one."""
-    place = Place(project.resolve(), environment)
-    if not place.folder.is_dir():
+    state = Place(project.resolve(), environment)
+    if not state.folder.is_dir():
         return False
-    with locked(place.lock):
-        running = [lock for lock in sorted(place.servers.glob("*.lock")) if is_running(lock)]
-        place.write_current(None)
+    with locked(state.lock):
+        running = [lock for lock in sorted(state.servers.glob("*.lock")) if is_running(lock)]
+        state.write_current(None)
         for lock in running:
             stop_process(lock)
         return bool(running)
 
 
 def _reconcile(
-    project: Path, place: Place, release: Release, public_port: int, console: Console
+    project: Path, state: Place, release: Release, public_port: int, console: Console
 ) -> Outcome:
     """Switch to ``release`` unless it is in service, in good health, at that port."""
-    current = place.read_current()
-    _stop_others(place, current)
+    current = state.read_current()
+    _stop_others(state, current)
     same = current and (current.release, current.public_port) == (release.name, public_port)
     if current and same and is_ready(public_port, current.model):
-        return _outcome(place, current, previous=current.sha256, changed=False)
-    candidate = _start_candidate(project, place, release, public_port, console)
-    with _stopped_on_failure(place, candidate):
+        return _outcome(state, current, previous=current.sha256, changed=False)
+    candidate = _start_candidate(project, state, release, public_port, console)
+    with _stopped_on_failure(state, candidate):
         golden = read_golden(release.folder / GOLDEN)
         with console.step("Golden prediction"):
             check_golden(candidate.port, candidate.model, golden)
         with console.step(f"Switch {_url(public_port)} over"):
-            _switch(place, current, candidate)
-    place.complete_record()
-    _stop_others(place, candidate)
-    prune_releases(place.releases, release)
+            _switch(state, current, candidate)
+    state.complete_record()
+    _stop_others(state, candidate)
+    prune_releases(state.releases, release)
     previous = current.sha256 if current else None
-    return _outcome(place, candidate, previous=previous, changed=True)
+    return _outcome(state, candidate, previous=previous, changed=True)
 
 
 def _start_candidate(
-    project: Path, place: Place, release: Release, public_port: int, console: Console
+    project: Path, state: Place, release: Release, public_port: int, console: Console
 ) -> Current:
     """Start a server of ``release`` on a port of its own and wait until it is ready."""
     lock = release.folder / SERVING_LOCK
@@ -190,52 +190,52 @@ def _start_candidate(
     ]
     command += ["--model", MODEL, "--port", str(port), "--name", release.model]
     variables = clean_environment() | {"PYTHONPATH": str(release.folder / "src")}
-    with console.step(f"Start it beside, on port {port}"), _stopped_on_failure(place, candidate):
+    with console.step(f"Start it beside, on port {port}"), _stopped_on_failure(state, candidate):
         start_detached(
             command,
-            lock=place.server_lock(server),
-            log=_log(place, candidate),
+            lock=state.server_lock(server),
+            log=_log(state, candidate),
             cwd=release.folder,
             env=variables,
         )
         wait_until_ready(
             port,
             release.model,
-            place.server_lock(server),
-            _log(place, candidate),
+            state.server_lock(server),
+            _log(state, candidate),
             seconds=READY_SECONDS,
         )
     return candidate
 
 
-def _switch(place: Place, current: Current | None, candidate: Current) -> None:
+def _switch(state: Place, current: Current | None, candidate: Current) -> None:
     """Send new connections to ``candidate``; back to ``current`` when it does not answer there."""
-    place.write_current(candidate)
+    state.write_current(candidate)
     try:
-        _ensure_router(place, candidate.public_port)
-        golden = read_golden(place.releases / candidate.release / GOLDEN)
+        _ensure_router(state, candidate.public_port)
+        golden = read_golden(state.releases / candidate.release / GOLDEN)
         check_golden(candidate.public_port, candidate.model, golden)
     except BaseException:
-        place.write_current(current)
+        state.write_current(current)
         if current is None or current.public_port != candidate.public_port:
-            stop_process(place.router_lock(candidate.public_port))
+            stop_process(state.router_lock(candidate.public_port))
         raise
 
 
-def _ensure_router(place: Place, port: int) -> None:
-    lock = place.router_lock(port)
+def _ensure_router(state: Place, port: int) -> None:
+    lock = state.router_lock(port)
     if is_running(lock):
         return
-    log = place.logs / f"router-{port}.log"
+    log = state.logs / f"router-{port}.log"
     command: list[str | Path] = [
         sys.executable,
         "-I",
         Path(router.__file__),
         str(port),
-        place.current,
+        state.current,
     ]
-    start_detached(command, lock=lock, log=log, cwd=place.folder, env=clean_environment())
-    current = place.read_current()
+    start_detached(command, lock=lock, log=log, cwd=state.folder, env=clean_environment())
+    current = state.read_current()
     model = current.model if current else ""
     try:
         wait_until_ready(port, model, lock, log, seconds=_ROUTER_SECONDS)
@@ -243,9 +243,9 @@ def _ensure_router(place: Place, port: int) -> None:
         raise MlgitopsError(error.what, where=error.where) from error
 
 
-def _check_port(place: Place, port: int) -> None:
+def _check_port(state: Place, port: int) -> None:
     """Refuse a public port that something else holds, before anything is started."""
-    if is_running(place.router_lock(port)) or is_port_free(port):
+    if is_running(state.router_lock(port)) or is_port_free(port):
         return
     holder = find_listener(port)
     raise MlgitopsError(
@@ -255,47 +255,47 @@ def _check_port(place: Place, port: int) -> None:
     )
 
 
-def _stop_others(place: Place, current: Current | None) -> None:
+def _stop_others(state: Place, current: Current | None) -> None:
     """End servers and routers that are not ``current``: the old ones, or a killed run's."""
     keep = set()
     if current:
-        keep = {place.server_lock(current.server), place.router_lock(current.public_port)}
-    for lock in sorted(place.servers.glob("*.lock")):
+        keep = {state.server_lock(current.server), state.router_lock(current.public_port)}
+    for lock in sorted(state.servers.glob("*.lock")):
         if lock not in keep:
             stop_process(lock)
 
 
 @contextmanager
-def _stopped_on_failure(place: Place, candidate: Current) -> Iterator[None]:
+def _stopped_on_failure(state: Place, candidate: Current) -> Iterator[None]:
     """End ``candidate`` when the block fails, and say that nothing changed."""
     try:
         yield
     except BaseException as error:
-        stop_process(place.server_lock(candidate.server))
+        stop_process(state.server_lock(candidate.server))
         if isinstance(error, CheckFailedError) and error.where is None:
-            error.where = str(_log(place, candidate))
-            error.what += read_tail(_log(place, candidate), lines=5)
+            error.where = str(_log(state, candidate))
+            error.what += read_tail(_log(state, candidate), lines=5)
         raise
 
 
-def _log(place: Place, current: Current) -> Path:
-    return place.logs / f"{current.server}.log"
+def _log(state: Place, current: Current) -> Path:
+    return state.logs / f"{current.server}.log"
 
 
 def _url(port: int) -> str:
     return f"http://{HOST}:{port}"
 
 
-def _outcome(place: Place, current: Current, *, previous: str | None, changed: bool) -> Outcome:
+def _outcome(state: Place, current: Current, *, previous: str | None, changed: bool) -> Outcome:
     return Outcome(
-        environment=place.environment,
+        environment=state.environment,
         model=current.model,
         sha256=current.sha256,
         commit=current.commit,
         previous=previous,
         changed=changed,
         url=_url(current.public_port),
-        logs=str(_log(place, current)),
+        logs=str(_log(state, current)),
     )
 
 

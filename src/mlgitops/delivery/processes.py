@@ -114,14 +114,14 @@ def find_listener(port: int) -> str | None:
 
 
 def _listening_inodes(port: int) -> set[str]:
-    found = set()
+    sockets = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with suppress(OSError):
             for line in Path(table).read_text(encoding="ascii").splitlines()[1:]:
                 fields = line.split()
                 if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
-                    found.add(f"socket:[{fields[9]}]")
-    return found
+                    sockets.add(f"socket:[{fields[9]}]")
+    return sockets
 
 
 def _read_pid(lock: Path) -> int:

@@ -61,8 +61,8 @@ def wait_until_ready(port: int, model: str, lock: Path, log: Path, *, seconds: f
                 f"the server ended while it started{read_tail(log)}", where=str(log)
             )
         time.sleep(_POLL_SECONDS)
-    what = f"the server was not ready after {seconds:.0f} s{read_tail(log)}"
-    raise CheckFailedError(what, where=str(log))
+    problem = f"the server was not ready after {seconds:.0f} s{read_tail(log)}"
+    raise CheckFailedError(problem, where=str(log))
 
 
 def read_tail(log: Path, lines: int = 20) -> str:

@@ -112,13 +112,13 @@ def hash_sha256(file: Path) -> str | None:
 
 def find_package(release: Release) -> str:
     """Return the name of the package whose module `serve` is the server."""
-    found = sorted(path.parent.name for path in release.folder.glob("src/*/serve.py"))
-    if len(found) != 1:
+    packages = sorted(path.parent.name for path in release.folder.glob("src/*/serve.py"))
+    if len(packages) != 1:
         raise MlgitopsError(
-            f"one server was expected, src/<package>/serve.py, and {len(found)} are there",
+            f"one server was expected, src/<package>/serve.py, and {len(packages)} are there",
             where=f"commit {release.commit[:12]}",
         )
-    return found[0]
+    return packages[0]
 
 
 def _read_digest(repository: Repository, prefix: str, wanted: Wanted) -> str:
@@ -207,13 +207,13 @@ def _copy_verified(source: Path, root: Path, oid: str, digest: str) -> None:
     refuse_links(root, target)
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
-    for name, found, wanted in (
+    for name, actual, wanted in (
         ("md5", hash_file(target), oid),
         ("sha256", hash_sha256(target), digest),
     ):
-        if found != wanted:
+        if actual != wanted:
             raise MlgitopsError(
-                f"the model's {name} is {found}, not {wanted}",
+                f"the model's {name} is {actual}, not {wanted}",
                 where=str(source),
                 hint="the object is damaged, or dvc.lock and model/model.json do not belong "
                 "together: train again and commit both",

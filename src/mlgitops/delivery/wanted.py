@@ -48,7 +48,7 @@ def read_wanted(repository: Repository, prefix: str, environment: str, commit: s
         )
     where = f"{path} at {commit[:12]}"
     content = parse_yaml(data, where, limit=_LIMIT)
-    mistakes = [MlgitopsError(what, where=where) for what in _find_mistakes(content)]
+    mistakes = [MlgitopsError(problem, where=where) for problem in _find_mistakes(content)]
     if mistakes or not isinstance(content, dict):
         raise MistakesError("the wanted state cannot be read:", mistakes)
     revision = None if content.get("revision") is None else str(content["revision"])
