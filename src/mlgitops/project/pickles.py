@@ -58,10 +58,10 @@ def _is_old_pickle(data: bytes) -> bool:
     """Tell whether a file without a protocol mark is a whole pickle that makes an object."""
     names = set()
     try:
-        for opcode, _, place in pickletools.genops(data):
+        for opcode, _, position in pickletools.genops(data):
             names.add(opcode.name)
             if opcode.name == "STOP":
-                return place is not None and bool(names & (_CALLS | {"PUT", "BINPUT"}))
+                return position is not None and bool(names & (_CALLS | {"PUT", "BINPUT"}))
     except Exception:  # noqa: BLE001 - any error means: these are not opcodes
         return len(data) == LOOK and bool(names & _CALLS)
     return False

@@ -204,9 +204,9 @@ def _follow(lines: Iterable[str], log: IO[str], progress: _Progress) -> None:
 
 def _failure(progress: _Progress, log: Path, code: int) -> MlgitopsError:
     printed = "".join(f"\n{quote_line(line)}" for line in progress.tail)
-    what = f"stage {progress.current} failed" if progress.current else f"dvc ended with {code}"
+    problem = f"stage {progress.current} failed" if progress.current else f"dvc ended with {code}"
     hint = explain_failure("\n".join(progress.tail)) or f"the whole output: {log}"
-    return MlgitopsError(f"{what}{printed}", where=str(log.parent.parent), hint=hint)
+    return MlgitopsError(f"{problem}{printed}", where=str(log.parent.parent), hint=hint)
 
 
 def _outputs(project: Path) -> dict[str, list[str]]:

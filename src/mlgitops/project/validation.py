@@ -97,13 +97,13 @@ def _read_lines(folder: Folder) -> dict[Place, int]:
 def _check_pipeline(folder: Folder, findings: Findings) -> Pipeline:
     """Read each DVC file on its own, so that one broken file does not hide the others."""
     files = folder.list_files(None)
-    found = [
+    paths = [
         path
         for path in sorted(files)
         if path.rpartition("/")[2] in ("dvc.yaml", "dvc.lock") or path.endswith(".dvc")
     ]
     sound = {}
-    for path in found:
+    for path in paths:
         try:
             read_pipeline({path: files[path]}, lambda name: folder.read(None, name))
             sound[path] = files[path]
@@ -111,7 +111,7 @@ def _check_pipeline(folder: Folder, findings: Findings) -> Pipeline:
             findings.mistakes.append(error)
             continue
         findings.mistakes += _check_paths(path, folder)
-    if not any(path.rpartition("/")[2] == "dvc.yaml" for path in found):
+    if not any(path.rpartition("/")[2] == "dvc.yaml" for path in paths):
         hint = "run it in a project's folder, or make one with `mlgitops new`"
         findings.mistakes.append(MlgitopsError("there is no dvc.yaml", hint=hint))
     pipeline = read_pipeline(sound, lambda name: folder.read(None, name))
@@ -127,36 +127,36 @@ def _check_paths(path: str, folder: Folder) -> Iterator[MlgitopsError]:
     for body in bodies:
         outs = body.get("outs") if isinstance(body, dict) else None
         for item in outs if isinstance(outs, list) else []:
-            place = item.get("path") if isinstance(item, dict) and "path" in item else item
-            entry = next(iter(place), "") if isinstance(place, dict) else place
+            output = item.get("path") if isinstance(item, dict) and "path" in item else item
+            entry = next(iter(output), "") if isinstance(output, dict) else output
             if isinstance(entry, str) and join_path(path.rpartition("/")[0], entry) is None:
-                what = f"the output {entry[:100]!r} is outside the repository"
-                yield MlgitopsError(what, where=path)
+                problem = f"the output {entry[:100]!r} is outside the repository"
+                yield MlgitopsError(problem, where=path)
 
 
 def _check_metrics(
     folder: Folder, pipeline: Pipeline, findings: Findings
 ) -> dict[str, MetricSet] | None:
     """Read the metrics that are here; None when there are none yet."""
-    found = {}
+    parsed = {}
     for path in sorted(pipeline.metrics):
         data = folder.read(None, path)
         if data is None:
             continue
         try:
-            found[path] = parse_metrics(data, path)
+            parsed[path] = parse_metrics(data, path)
         except MlgitopsError as error:
             findings.mistakes.append(error)
-    if not found:
+    if not parsed:
         hint = "`mlgitops train` makes them; then the policy's names can be checked"
         findings.warnings.append(MlgitopsError("there are no metrics yet", hint=hint))
         return None
-    for path, metrics in found.items():
+    for path, metrics in parsed.items():
         findings.warnings += [
             MlgitopsError(f"`{name}` {reason}", where=path)
             for name, reason in sorted(metrics.unusable.items())[:_FEW]
         ]
-    return found
+    return parsed
 
 
 def check_names(
@@ -165,39 +165,43 @@ def check_names(
     """Refuse judged names that stand in no metrics file, with the nearest one that does."""
     if metrics is None:
         return []
-    known = [name for found in metrics.values() for name in (*found.values, *found.unusable)]
-    known += COST_NAMES
-    full = [f"{path}:{name}" for path, found in metrics.items() for name in found.values]
+    names = [
+        name
+        for metric_set in metrics.values()
+        for name in (*metric_set.values, *metric_set.unusable)
+    ]
+    names += COST_NAMES
+    full = [f"{path}:{name}" for path, metric_set in metrics.items() for name in metric_set.values]
     mistakes = []
     for section, rules in (("metrics", policy.metrics), ("budgets", policy.budgets)):
         for name in rules:
             where = f"{POLICY}:{lines.get((section, name), 1)}"
-            if name not in known and name not in full:
-                near = nearest_name(name, known)
-                listed = ", ".join(sorted(known)[:_FEW])
+            if name not in names and name not in full:
+                near = nearest_name(name, names)
+                listed = ", ".join(sorted(names)[:_FEW])
                 hint = f"did you mean `{near}`?" if near else f"there are: {listed}"
                 mistakes.append(
                     MlgitopsError(f"no metric is named `{name}`", where=where, hint=hint)
                 )
-            elif known.count(name) > 1:
+            elif names.count(name) > 1:
                 hint = "write it as `path:name`"
-                what = f"several files have a metric `{name}`"
-                mistakes.append(MlgitopsError(what, where=where, hint=hint))
+                problem = f"several files have a metric `{name}`"
+                mistakes.append(MlgitopsError(problem, where=where, hint=hint))
     return mistakes
 
 
 def _check_files(policy: Policy, folder: Folder, pipeline: Pipeline) -> list[MlgitopsError]:
     """Refuse paths in `files:` that neither git nor DVC knows."""
-    made = {out for stage in pipeline.stages.values() for out in stage.outs}
-    known = {*folder.list_files(None), *made, *pipeline.pointers}
+    outputs = {out for stage in pipeline.stages.values() for out in stage.outs}
+    paths = {*folder.list_files(None), *outputs, *pipeline.pointers}
     mistakes = []
     for name in type(policy.files).__struct_fields__:
         path = getattr(policy.files, name)
-        if path is not None and path not in known:
-            near = nearest_name(path, made or known)
+        if path is not None and path not in paths:
+            near = nearest_name(path, outputs or paths)
             hint = f"did you mean `{near}`?" if near else "name an output of dvc.yaml"
-            what = f"files.{name}: `{path}` is neither in git nor made by the pipeline"
-            mistakes.append(MlgitopsError(what, where=POLICY, hint=hint))
+            problem = f"files.{name}: `{path}` is neither in git nor made by the pipeline"
+            mistakes.append(MlgitopsError(problem, where=POLICY, hint=hint))
     return mistakes
 
 
@@ -210,37 +214,37 @@ def _check_columns(policy: Policy, folder: Folder) -> list[MlgitopsError]:
     wanted += [(("cluster",), policy.cluster)] if policy.cluster else []
     if wanted and path is None:
         hint = "add `files: {predictions: reports/predictions.csv}`"
-        what = "slices and cluster need `files.predictions`"
-        return [MlgitopsError(what, where=POLICY, hint=hint)]
-    known = _read_header(folder.place / path, folder.place) if path else None
-    if known is None:
+        problem = "slices and cluster need `files.predictions`"
+        return [MlgitopsError(problem, where=POLICY, hint=hint)]
+    columns = _read_header(folder.place / path, folder.place) if path else None
+    if columns is None:
         return []
-    return check_columns(wanted, known, path or "", _read_lines(folder))
+    return check_columns(wanted, columns, path or "", _read_lines(folder))
 
 
 def check_columns(
-    wanted: list[tuple[Place, str]], known: list[str], path: str, lines: dict[Place, int]
+    wanted: list[tuple[Place, str]], columns: list[str], path: str, lines: dict[Place, int]
 ) -> list[MlgitopsError]:
-    """Refuse names that are not among ``known``, with the nearest one that is."""
+    """Refuse names that are not among ``columns``, with the nearest one that is."""
     mistakes = []
-    for place, name in wanted:
-        if name in known:
+    for key, name in wanted:
+        if name in columns:
             continue
-        near = nearest_name(name, known)
-        listed = ", ".join(known[:_FEW]) or "none to slice by"
+        near = nearest_name(name, columns)
+        listed = ", ".join(columns[:_FEW]) or "none to slice by"
         hint = f"did you mean `{near}`?" if near else f"there are: {listed}"
-        where = f"{POLICY}:{lines.get(place, 1)}"
+        where = f"{POLICY}:{lines.get(key, 1)}"
         mistakes.append(MlgitopsError(f"`{path}` has no column `{name}`", where=where, hint=hint))
     return mistakes
 
 
-def _read_header(place: Path, root: Path) -> list[str] | None:
+def _read_header(table: Path, root: Path) -> list[str] | None:
     """Return the columns to slice by of a CSV that is here; None when there is none to read."""
-    if place.suffix != ".csv" or not place.is_file():
+    if table.suffix != ".csv" or not table.is_file():
         return None
-    if not place.resolve().is_relative_to(root.resolve()):
+    if not table.resolve().is_relative_to(root.resolve()):
         return None
-    with place.open("rb") as file:
+    with table.open("rb") as file:
         line = file.readline(_MAX_HEADER)
     names = next(csv.reader([line.decode("utf-8-sig", "replace").rstrip("\r\n")]), [])
     return [name.strip() for name in names if name.strip() not in _ROLES and name[:6] != "score_"]
@@ -250,8 +254,8 @@ def _check_new_storage(folder: Folder, base: str | None) -> Iterator[MlgitopsErr
     """Warn of a first `.dvc/config`: the jobs of a pull request take the base's."""
     first = base is not None and folder.read(base, CONFIG) is None
     if first and folder.read(None, CONFIG) is not None:
-        what = "the base has none yet: this pull request's runs reach no storage"
-        yield MlgitopsError(what, where=CONFIG, hint="merge it on its own first")
+        problem = "the base has none yet: this pull request's runs reach no storage"
+        yield MlgitopsError(problem, where=CONFIG, hint="merge it on its own first")
 
 
 def _check_models(
@@ -263,20 +267,20 @@ def _check_models(
     if policy is not None and policy.files.model:
         paths.add(policy.files.model)
     for path in sorted(paths):
-        for place in _list_plain(folder.place / path, folder.place):
-            with place.open("rb") as file:
+        for candidate in _list_plain(folder.place / path, folder.place):
+            with candidate.open("rb") as file:
                 kind = find_pickle(file.read(LOOK))
             if kind is not None:
-                where = place.relative_to(folder.place).as_posix()
-                what = f"{kind}: loading it runs whatever code is in it"
-                yield MlgitopsError(what, where=where, hint="store the model with skops")
+                where = candidate.relative_to(folder.place).as_posix()
+                problem = f"{kind}: loading it runs whatever code is in it"
+                yield MlgitopsError(problem, where=where, hint="store the model with skops")
 
 
-def _list_plain(place: Path, root: Path) -> list[Path]:
+def _list_plain(path: Path, root: Path) -> list[Path]:
     """List the plain files at or below a path, within the project."""
-    found = sorted(place.rglob("*")) if place.is_dir() else [place]
+    paths = sorted(path.rglob("*")) if path.is_dir() else [path]
     inside = root.resolve()
-    return [file for file in found if file.is_file() and file.resolve().is_relative_to(inside)]
+    return [file for file in paths if file.is_file() and file.resolve().is_relative_to(inside)]
 
 
 def _check_contract(folder: Folder, pipeline: Pipeline) -> list[MlgitopsError]:
@@ -285,8 +289,8 @@ def _check_contract(folder: Folder, pipeline: Pipeline) -> list[MlgitopsError]:
     wanted = any(CONTRACT in stage.deps for stage in pipeline.stages.values())
     if data is None:
         hint = "it says which columns the data has; `mlgitops new` writes one"
-        what = "a stage reads it, and it is not there"
-        return [MlgitopsError(what, where=CONTRACT, hint=hint)] if wanted else []
+        problem = "a stage reads it, and it is not there"
+        return [MlgitopsError(problem, where=CONTRACT, hint=hint)] if wanted else []
     try:
         document = parse_yaml(data, CONTRACT)
     except MlgitopsError as error:
@@ -307,5 +311,5 @@ def _check_toolkit(folder: Folder) -> Iterator[MlgitopsError]:
         lines = [at for at, line in enumerate(text.splitlines(), 1) if PLACEHOLDER in line]
         if lines:
             hint = f"replace {PLACEHOLDER} by where your actions are, OWNER/mlgitops"
-            what = f"the actions' address is not set, in {len(lines)} line(s)"
-            yield MlgitopsError(what, where=f"{path}:{lines[0]}", hint=hint)
+            problem = f"the actions' address is not set, in {len(lines)} line(s)"
+            yield MlgitopsError(problem, where=f"{path}:{lines[0]}", hint=hint)

@@ -79,8 +79,8 @@ def _read_pipeline(project: Path) -> Pipeline:
 
 
 def _read_disk(project: Path, path: str) -> bytes | None:
-    place = project / path
-    return place.read_bytes() if place.is_file() else None
+    file = project / path
+    return file.read_bytes() if file.is_file() else None
 
 
 def _read_before(project: Path, base: str | None) -> CostRecord:
@@ -112,12 +112,12 @@ def _renew_latency(
     version = pipeline.find_version(files.model) if files and files.model else None
     if files is None or version is None:
         return None
-    known = before if before and before.model == version.hash else None
-    if known and not any(
+    measured = before if before and before.model == version.hash else None
+    if measured and not any(
         files.model in pipeline.locks[name].outs for name in ran if name in pipeline.locks
     ):
-        return known
-    return _measure(project, files, version, console) or known
+        return measured
+    return _measure(project, files, version, console) or measured
 
 
 def _measure(project: Path, files: Files, version: DataVersion, console: Console) -> Latency | None:

@@ -60,23 +60,23 @@ class MemorySampler:
 
     def _look(self) -> int:
         """Return the larger of the summed resident memory and any one high-water mark."""
-        found = [
+        sizes = [
             _read_memory(process)
             for process in find_descendants(self._root)
             if _read(process, "cmdline") != self._own  # else it has not become its program yet
         ]
-        return max(sum(now for now, _ in found), max((high for _, high in found), default=0))
+        return max(sum(now for now, _ in sizes), max((high for _, high in sizes), default=0))
 
 
 def find_descendants(process: int) -> list[int]:
     """Find the ids of the processes below ``process``, itself not among them."""
-    found: list[int] = []
+    processes: list[int] = []
     waiting = [process]
     while waiting:
         children = _find_children(waiting.pop())
-        found += children
+        processes += children
         waiting += children
-    return found
+    return processes
 
 
 def _find_children(process: int) -> list[int]:

@@ -49,9 +49,9 @@ def check_given(questions: Mapping[str, Any], given: Mapping[str, str]) -> dict[
 
 
 def _check_answer(questions: Mapping[str, Any], name: str, value: str) -> Answer:
-    known = [key for key in questions if not key.startswith("_")]
-    if name not in known:
-        raise MlgitopsError(f"there is no question {name!r}", hint=f"ask for {', '.join(known)}")
+    names = [key for key in questions if not key.startswith("_")]
+    if name not in names:
+        raise MlgitopsError(f"there is no question {name!r}", hint=f"ask for {', '.join(names)}")
     choices = questions[name]
     if isinstance(choices, list) and value not in choices:
         raise MlgitopsError(f"{name}: {value!r} is not a choice", hint=", ".join(choices))

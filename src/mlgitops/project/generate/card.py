@@ -60,7 +60,7 @@ the contract while `params.yaml` says `golden: synthetic`, rows of this table wi
 
 def render_card(table: Table, facts: Facts) -> str:
     """Return the card, its blanks clearly marked."""
-    made = [_plain(note) for note in table.notes] or ["The table is as it was given."]
+    changes = [_plain(note) for note in table.notes] or ["The table is as it was given."]
     left_out = [f"* {code(name)}: {_plain(why)}" for name, why in facts.left_out.items()]
     return _TEXT.format(
         name=_plain(re.sub(r"\.\w+$", "", table.name)),
@@ -68,7 +68,7 @@ def render_card(table: Table, facts: Facts) -> str:
         blank=BLANK,
         question=f"what is {code(facts.target.name)}?",
         rows=facts.rows,
-        made="\n".join(f"* {line}" for line in made),
+        made="\n".join(f"* {line}" for line in changes),
         columns="\n".join(
             _render_row(column, facts) for column in (facts.target, *facts.columns.values())
         ),

@@ -105,8 +105,8 @@ def infer_table(
         _check_column(table, name)
     table, notes = _drop_unlabelled(table, target)
     columns = {name: describe_column(name, cells) for name, cells in table.columns.items()}
-    found = columns.pop(target)
-    task, why = _find_task(found, task)
+    target_column = columns.pop(target)
+    task, why = _find_task(target_column, task)
     if key:
         _check_key(columns, key, target)
     chosen = key or _find_key(columns, table)
@@ -116,7 +116,7 @@ def infer_table(
             where=table.name,
             hint="give it another name in the file: ids of that name will be made",
         )
-    left_out = _find_left_out(columns, found, chosen, table, task)
+    left_out = _find_left_out(columns, target_column, chosen, table, task)
     numeric, categorical = _find_features(columns, left_out)
     if not numeric and not categorical:
         raise MlgitopsError(
@@ -127,8 +127,8 @@ def infer_table(
     facts = Facts(
         name=table.name,
         task=task,
-        target=found,
-        positive=_find_positive(found) if task == "binary" else None,
+        target=target_column,
+        positive=_find_positive(target_column) if task == "binary" else None,
         key=chosen,
         columns=columns,
         numeric=numeric,
@@ -146,12 +146,12 @@ def _check_column(table: Table, name: str) -> None:
     if name in table.columns:
         return
     near = difflib.get_close_matches(name, table.columns, n=1, cutoff=0.5)
-    near = near or [known for known in table.columns if known.lower() == name.lower()]
-    known = ", ".join(list(table.columns)[:20])
+    near = near or [column for column in table.columns if column.lower() == name.lower()]
+    listed = ", ".join(list(table.columns)[:20])
     raise MlgitopsError(
         f"there is no column {name!r}",
         where=table.name,
-        hint=f"did you mean {near[0]!r}?" if near else f"the columns are: {known}",
+        hint=f"did you mean {near[0]!r}?" if near else f"the columns are: {listed}",
     )
 
 

@@ -41,14 +41,14 @@ def find_leak(
         return f"it orders the rows as {target.name!r} does: it looks like the target itself"
     apart = task == "binary" and number and _is_sorted_apart(cells, truth)
     groups = _group(pd.Series(cells, dtype="str"), column)
-    told = len(groups) / groups.nunique() >= _MIN_GROUP_ROWS and (
+    gives_away = len(groups) / groups.nunique() >= _MIN_GROUP_ROWS and (
         _is_same_number(groups, truth.astype("float64"))
         if task == "regression"
         else _is_same_class(groups, truth)
     )
     return (
         f"it alone gives {target.name!r} away, as if it had been written down afterwards"
-        if apart or told
+        if apart or gives_away
         else None
     )
 
@@ -82,16 +82,16 @@ def _group(cells: Series[str], column: Column) -> Series[str]:
 def _is_same_order(cells: Sequence[str], values: Series[float]) -> bool:
     """Tell whether the ranks of both agree almost perfectly (Spearman, 1904)."""
     numbers = _read_numbers(cells)
-    known = numbers.notna()
-    first, second = numbers[known].rank(), values[known].rank()
+    filled = numbers.notna()
+    first, second = numbers[filled].rank(), values[filled].rank()
     return bool(abs(first.corr(second)) ** 2 >= 1 - UNEXPLAINED)
 
 
 def _is_sorted_apart(cells: Sequence[str], truth: Series[str]) -> bool:
     """Tell whether one threshold separates the two classes (the ROC area, from mean ranks)."""
     numbers = _read_numbers(cells)
-    known = numbers.notna()
-    ranks, yes = numbers[known].rank(), truth[known] == truth.iloc[0]
+    filled = numbers.notna()
+    ranks, yes = numbers[filled].rank(), truth[filled] == truth.iloc[0]
     ones, zeros = int(yes.sum()), int((~yes).sum())
     if not ones or not zeros:
         return False
