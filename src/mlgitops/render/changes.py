@@ -65,10 +65,10 @@ def summarise_tables(report: Report) -> str:
 
     Plain text, for a title; "" when no table was compared.
     """
-    found = [change for change in report.tables if change.added is not None]
-    if not found:
+    compared = [change for change in report.tables if change.added is not None]
+    if not compared:
         return ""
-    added, removed, changed = found[0].added, found[0].removed, found[0].changed
+    added, removed, changed = compared[0].added, compared[0].removed, compared[0].changed
     parts = [f"+{added:,}"] if added else []
     parts += [f"{_MINUS}{removed:,}"] if removed else []
     parts += [f"{changed:,} changed"] if changed else []

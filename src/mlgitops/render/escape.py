@@ -25,14 +25,14 @@ _FENCES = re.compile(r"`+")
 def clean_text(text: str, *, limit: int = MAX_SHOWN) -> str:
     """Make ``text`` one visible line: entities decoded, NFC, no control or bidi characters."""
     if text.isascii() and text.isprintable() and "&" not in text and "<" not in text:
-        found = text
+        visible = text
     else:
         from html import unescape
 
-        found = unicodedata.normalize("NFC", unescape(text))
-        found = _INVISIBLE.sub(" ", found).replace("<!", "(!")  # no second marker
-    found = found.strip()
-    return found if len(found) <= limit else found[: limit - 1] + "…"
+        visible = unicodedata.normalize("NFC", unescape(text))
+        visible = _INVISIBLE.sub(" ", visible).replace("<!", "(!")  # no second marker
+    visible = visible.strip()
+    return visible if len(visible) <= limit else visible[: limit - 1] + "…"
 
 
 def escape_code(text: str, *, limit: int = MAX_SHOWN, cell: bool = False) -> str:
@@ -82,7 +82,7 @@ def escape_address(address: str | None) -> str | None:
 
 def _break_links(text: str) -> str:
     """Make what GitHub would turn into a mention or a link into plain text."""
-    return _LIVE.sub(lambda found: found.group()[0] + _GAP + found.group()[1:], text)
+    return _LIVE.sub(lambda match: match.group()[0] + _GAP + match.group()[1:], text)
 
 
 def _escape_plain(text: str) -> str:

@@ -262,7 +262,7 @@ def _make_judged(row: Row, report: Report) -> Judged:
 def _draw_row(row: Row, report: Report) -> Markup | None:
     judgement = report.judgement
     verdict = next(
-        found for found in (judgement.metrics if judgement else ()) if found.name == row.name
+        metric for metric in (judgement.metrics if judgement else ()) if metric.name == row.name
     )
     change = _find_change(row, report)
     limit = verdict.rule.max_value

@@ -55,9 +55,9 @@ def list_charts(charts: Iterable[Chart]) -> str:
     >>> list_charts([])
     ''
     """
-    known = [_NAMES.get(chart.name) for chart in charts]
-    names = [name for name in known if name]
-    plots = known.count(None)
+    own_names = [_NAMES.get(chart.name) for chart in charts]
+    names = [name for name in own_names if name]
+    plots = own_names.count(None)
     if plots:
         names.append("a plot of the project" if plots == 1 else f"{plots} plots of the project")
     return ", ".join(names)
@@ -191,10 +191,10 @@ def _read_at(series: Series, x: float) -> float:
     return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
 
 
-def _number_labels(places: Sequence[float]) -> tuple[list[str], str]:
+def _number_labels(ticks: Sequence[float]) -> tuple[list[str], str]:
     """Write numbers so short that they fit side by side, and the unit they are in."""
-    power = _choose_power(min(places), max(places))
-    scaled = [place * 10.0**-power for place in places]
+    power = _choose_power(min(ticks), max(ticks))
+    scaled = [tick * 10.0**-power for tick in ticks]
     step = scaled[1] - scaled[0]
     decimals = max(0, min(8, -math.floor(math.log10(step))))
     labels = [_trim(f"{value:.{decimals}f}") for value in scaled]

@@ -126,9 +126,9 @@ def _decimals(value: float, digits: int) -> int:
 
 def _are_counts(*values: float | None) -> bool:
     """Tell whether the values are whole numbers, and not shares that happen to be 0 or 1."""
-    known = [value for value in values if value is not None]
-    whole = all(float(value).is_integer() for value in known)
-    return whole and any(abs(value) > 1 for value in known)
+    numbers = [value for value in values if value is not None]
+    whole = all(float(value).is_integer() for value in numbers)
+    return whole and any(abs(value) > 1 for value in numbers)
 
 
 def _look_alike(value: float, limit: float, decimals: int) -> bool:

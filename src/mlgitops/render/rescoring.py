@@ -15,15 +15,15 @@ _MOST_NAMES = 5
 
 def describe_rescoring(report: Report) -> list[str]:
     """Say how base's model came to its values, or why it has none on head's test data."""
-    found = report.rescoring
-    if found is None:
+    rescoring = report.rescoring
+    if rescoring is None:
         return []
-    if found.reason is not None:
-        return [f"Base's model could not be measured on head's test data: {found.reason}."]
-    rows = f"{found.rows:,} test rows" if found.rows is not None else "test data"
+    if rescoring.reason is not None:
+        return [f"Base's model could not be measured on head's test data: {rescoring.reason}."]
+    rows = f"{rescoring.rows:,} test rows" if rescoring.rows is not None else "test data"
     sentences = [
         f"The test data changed, so base's model was measured anew, on head's {rows}.",
-        _describe_seen(found),
+        _describe_seen(rescoring),
     ]
     stored = _list_stored(report)
     if stored:
@@ -49,13 +49,13 @@ def _decimals(change: MetricChange) -> int:
     return choose_decimals(change.base, change.base_stored)
 
 
-def _describe_seen(found: Rescoring) -> str:
-    if found.seen is None:
+def _describe_seen(rescoring: Rescoring) -> str:
+    if rescoring.seen is None:
         return "Whether it was trained on some of these rows is not known."
-    if not found.seen:
+    if not rescoring.seen:
         return "It was trained on none of these rows."
-    share = f" ({found.seen / found.rows:.0%})" if found.rows else ""
+    share = f" ({rescoring.seen / rescoring.rows:.0%})" if rescoring.rows else ""
     return (
-        f"It was trained on {found.seen:,} of these rows{share}, so base looks better here than "
-        "it is."
+        f"It was trained on {rescoring.seen:,} of these rows{share}, so base looks better here "
+        "than it is."
     )

@@ -40,8 +40,8 @@ def describe_row(row: Row) -> str:
         return f"{moved}, which {'is stale' if row.stale else 'cannot be compared'}"
     interval = [f"{row.confidence} interval {row.interval}"] if row.interval else []
     change = row.delta if row.kind is not Kind.UNCHANGED else "unchanged"
-    known = ", ".join([change, *interval])
-    return f"{moved} ({'; '.join([known, *row.limits[:2]])})"
+    parts = ", ".join([change, *interval])
+    return f"{moved} ({'; '.join([parts, *row.limits[:2]])})"
 
 
 def _in_brackets(texts: Sequence[str]) -> str:

@@ -111,7 +111,7 @@ def describe_deciding_slice(report: Report) -> tuple[str, str] | None:
     row = _gap_row(verdict, facts)
     if facts is None or facts.reason:
         return row.name, f"cannot be judged{_after(facts.reason if facts else None)}"
-    worst = next((found for found in facts.slices if found.group == verdict.group), None)
+    worst = next((result for result in facts.slices if result.group == verdict.group), None)
     if worst is not None and _is_loss(verdict):
         return f"{row.name}, {name_group(worst.group)}:", _describe_slice(worst, verdict.rule)
     named = f"; worst: {name_group(worst.group)}, {_describe_ends(worst)}" if worst else ""
@@ -123,7 +123,9 @@ def summarise_slices(report: Report) -> str:
     rows = gap_rows(report)
     if not rows:
         return ""
-    groups = {(row.rule.by, found.group) for row in rows if row.facts for found in row.facts.slices}
+    groups = {
+        (row.rule.by, result.group) for row in rows if row.facts for result in row.facts.slices
+    }
     omitted = {row.rule.by: row.facts.omitted for row in rows if row.facts}
     count = len(groups) + sum(omitted.values())
     broken = sum(row.verdict is Verdict.FAIL for row in rows)
@@ -150,8 +152,10 @@ def count_unproven(report: Report) -> int:
 
 def judged_groups(row: GapRow) -> list[SliceResult]:
     """List the groups of a rule that have enough rows and a value."""
-    found = row.facts.slices if row.facts else ()
-    return [one for one in found if one.rows >= row.rule.min_rows and one.head is not None]
+    results = row.facts.slices if row.facts else ()
+    return [
+        result for result in results if result.rows >= row.rule.min_rows and result.head is not None
+    ]
 
 
 def describe_gap(row: GapRow) -> str:
@@ -174,13 +178,13 @@ def slice_rows(row: GapRow) -> list[list[str]]:
     shown = row.facts.slices[:MOST_SHOWN]
     ordered = sorted(
         shown,
-        key=lambda found: (
-            found.rows < row.rule.min_rows,
-            found.head is None,
-            sign * (found.head or 0.0),
+        key=lambda result: (
+            result.rows < row.rule.min_rows,
+            result.head is None,
+            sign * (result.head or 0.0),
         ),
     )
-    return [_slice_cells(found, row.rule) for found in ordered]
+    return [_slice_cells(result, row.rule) for result in ordered]
 
 
 def hidden_slices(row: GapRow) -> int:
@@ -207,7 +211,7 @@ def _gap_row(verdict: SliceVerdict, facts: SliceFacts | None) -> GapRow:
         base,
         head,
         half_width=(interval.high - interval.low) / 2 if interval else None,
-        apart_from=tuple(one for one in (rule.min_value, rule.max_value) if one is not None),
+        apart_from=tuple(bound for bound in (rule.min_value, rule.max_value) if bound is not None),
     )
     delta = head - base if base is not None and head is not None else None
     return GapRow(
@@ -235,63 +239,65 @@ def _count_doubts(verdict: SliceVerdict, facts: SliceFacts | None) -> int:
     """Count the judged groups that may have lost more than a kept rule allows."""
     if facts is None or verdict.verdict is not Verdict.PASS:
         return 0
-    return sum(may_exceed(found, verdict.rule) for found in judged_slices(verdict.rule, facts))
+    return sum(may_exceed(result, verdict.rule) for result in judged_slices(verdict.rule, facts))
 
 
 def _describe_gap(row: GapRow) -> str:
     moved = f"{row.base} → {row.head}" if row.base != DASH else row.head
-    known = [f"{row.confidence} interval of head {row.interval}"] if row.interval else []
-    return f"{row.statistic} {moved} ({'; '.join([*known, *row.limits])})"
+    parts = [f"{row.confidence} interval of head {row.interval}"] if row.interval else []
+    return f"{row.statistic} {moved} ({'; '.join([*parts, *row.limits])})"
 
 
-def _describe_slice(found: SliceResult, rule: SliceRule) -> str:
-    cells = _slice_cells(found, rule)
-    known = [f"{_confidence(found.interval)} interval {cells[5]}"] if found.interval else []
+def _describe_slice(result: SliceResult, rule: SliceRule) -> str:
+    cells = _slice_cells(result, rule)
+    parts = [f"{_confidence(result.interval)} interval {cells[5]}"] if result.interval else []
     margin = render_plain(rule.max_worsening or 0.0)
-    inside = "; ".join([", ".join([cells[4], *known]), f"may lose at most {margin}"])
+    inside = "; ".join([", ".join([cells[4], *parts]), f"may lose at most {margin}"])
     return f"{cells[2]} → {cells[3]} ({inside})"
 
 
-def _slice_cells(found: SliceResult, rule: SliceRule) -> list[str]:
-    decimals = _slice_decimals(found)
+def _slice_cells(result: SliceResult, rule: SliceRule) -> list[str]:
+    decimals = _slice_decimals(result)
     interval = DASH
-    if found.interval:
-        interval = render_ends(found.interval.low, found.interval.high, decimals)
+    if result.interval:
+        interval = render_ends(result.interval.low, result.interval.high, decimals)
     return [
-        name_group(found.group),
-        f"{found.rows:,}",
-        render_number(found.base, decimals),
-        render_number(found.head, decimals),
-        render_delta(found.delta, decimals),
+        name_group(result.group),
+        f"{result.rows:,}",
+        render_number(result.base, decimals),
+        render_number(result.head, decimals),
+        render_delta(result.delta, decimals),
         interval,
-        _slice_result(found, rule),
+        _slice_result(result, rule),
     ]
 
 
-def _slice_decimals(found: SliceResult) -> int:
+def _slice_decimals(result: SliceResult) -> int:
     """Choose the decimals of a group: by its interval, else by what its few rows can tell."""
-    if found.interval:
-        half = (found.interval.high - found.interval.low) / 2
+    if result.interval:
+        half = (result.interval.high - result.interval.low) / 2
     else:
-        half = max(abs(found.base or 0.0), abs(found.head or 0.0)) / math.sqrt(max(found.rows, 1))
-    return choose_decimals(found.base, found.head, half_width=half)
+        half = max(abs(result.base or 0.0), abs(result.head or 0.0)) / math.sqrt(
+            max(result.rows, 1)
+        )
+    return choose_decimals(result.base, result.head, half_width=half)
 
 
-def _slice_result(found: SliceResult, rule: SliceRule) -> str:
-    if found.rows < rule.min_rows:
+def _slice_result(result: SliceResult, rule: SliceRule) -> str:
+    if result.rows < rule.min_rows:
         return _FEW_ROWS
-    if found.head is None or lacks_interval(found):
-        return f"not judged: {found.reason}"
-    kind = find_slice_kind(found, rule)
+    if result.head is None or lacks_interval(result):
+        return f"not judged: {result.reason}"
+    kind = find_slice_kind(result, rule)
     word = "" if kind in (Kind.UNCHANGED, Kind.CHANGED, Kind.ADDED) else kind.value
-    is_open = may_exceed(found, rule) and not lost_too_much(found, rule)
+    is_open = may_exceed(result, rule) and not lost_too_much(result, rule)
     doubt = "not proven safe" if is_open else ""
     return ", ".join(part for part in (word, doubt) if part)
 
 
-def _describe_ends(found: SliceResult) -> str:
-    decimals = _slice_decimals(found)
-    ends = [render_number(end, decimals) for end in (found.base, found.head) if end is not None]
+def _describe_ends(result: SliceResult) -> str:
+    decimals = _slice_decimals(result)
+    ends = [render_number(end, decimals) for end in (result.base, result.head) if end is not None]
     return " → ".join(ends)
 
 
@@ -320,10 +326,10 @@ def slice_levels(rows: Sequence[GapRow]) -> str:
     """Say at which confidences the groups' intervals stand; "" when there are none."""
     levels = sorted(
         {
-            found.interval.confidence
+            result.interval.confidence
             for row in rows
-            for found in judged_groups(row)
-            if found.interval is not None
+            for result in judged_groups(row)
+            if result.interval is not None
         }
     )
     if not levels:
