@@ -234,5 +234,7 @@ def _check_text(block: bytes, rows: int, where: str) -> None:
 
 
 def _no_end(rows: int, where: str) -> MlgitopsError:
-    what = f"the row that begins in line {rows + 1:,} has no end, or over {MAX_ROW_BYTES:,} bytes"
-    return MlgitopsError(what, where=where, hint="is a double quote not closed?")
+    problem = (
+        f"the row that begins in line {rows + 1:,} has no end, or over {MAX_ROW_BYTES:,} bytes"
+    )
+    return MlgitopsError(problem, where=where, hint="is a double quote not closed?")

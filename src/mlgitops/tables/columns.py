@@ -66,16 +66,16 @@ class ColumnReader:
         lengths: NDArray[np.int64],
     ) -> None:
         """Keep one text for each identity not seen before."""
-        found, places = np.unique(identity, return_index=True)
-        known = self.levels or {}
-        if found.size > MAX_LEVELS:
+        distinct, positions = np.unique(identity, return_index=True)
+        levels = self.levels or {}
+        if distinct.size > MAX_LEVELS:
             self.levels = None
             return
-        for key, at in zip(found.tolist(), places.tolist(), strict=True):
-            if key not in known:
+        for key, at in zip(distinct.tolist(), positions.tolist(), strict=True):
+            if key not in levels:
                 cell = buffer[starts[at] : starts[at] + min(lengths[at], 4 * _MAX_SHOWN)]
-                known[key] = cell.tobytes().decode("utf-8", "replace")[:_MAX_SHOWN]
-        self.levels = known if len(known) <= MAX_LEVELS else None
+                levels[key] = cell.tobytes().decode("utf-8", "replace")[:_MAX_SHOWN]
+        self.levels = levels if len(levels) <= MAX_LEVELS else None
 
 
 def gather_words(
@@ -104,13 +104,13 @@ def identify(
     They are keyed with a secret of this process, so nobody can prepare two texts that look
     the same to us; by chance two of a million cells do with a probability of 3e-8.
     """
-    found = np.zeros(len(lengths), dtype=np.uint64)
+    keys = np.zeros(len(lengths), dtype=np.uint64)
     for at in range(words.shape[1]):
         word = words[:, at]
-        found += np.where(word != 0, mix(word ^ _secret()[at]), np.uint64(0))
+        keys += np.where(word != 0, mix(word ^ _secret()[at]), np.uint64(0))
     for at in np.flatnonzero(lengths > PADDING).tolist():
-        found[at] = _digest(buffer[starts[at] : starts[at] + lengths[at]].tobytes())
-    return found
+        keys[at] = _digest(buffer[starts[at] : starts[at] + lengths[at]].tobytes())
+    return keys
 
 
 def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -64,10 +64,10 @@ def parse_days(
     if not _TIME[chars[rest, 10:]].all() or bool((lengths[rest] > chars.shape[1]).any()):
         return None
     try:
-        found = cells.view("S10").ravel().astype("U10").astype("M8[D]")
+        dates = cells.view("S10").ravel().astype("U10").astype("M8[D]")
     except ValueError:
         return None
-    days[rest] = found.astype(np.int64)
+    days[rest] = dates.astype(np.int64)
     return days
 
 
@@ -87,8 +87,8 @@ def _parse_plain(chars: Chars, lengths: NDArray[np.int64]) -> tuple[Floats, NDAr
         decimals += is_digit & dotted
         odd |= is_dot & dotted
         dotted |= is_dot
-        known = is_digit | is_dot | (char == 0)
-        odd |= ~(known | (char == _MINUS) | (char == _PLUS)) if at == 0 else ~known
+        ordinary = is_digit | is_dot | (char == 0)
+        odd |= ~(ordinary | (char == _MINUS) | (char == _PLUS)) if at == 0 else ~ordinary
     plain = ~odd & (digits > 0) & (digits <= _EXACT_DIGITS)
     values = mantissa / _POWERS[np.minimum(decimals, _EXACT_DIGITS)]
     values[chars[:, 0] == _MINUS] *= -1

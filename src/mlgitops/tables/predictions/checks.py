@@ -19,8 +19,8 @@ def check_header(names: list[str], where: str) -> None:
     """Refuse a header that lacks a column, repeats one, or has too many."""
     missing = [name for name in REQUIRED if name not in names]
     if missing:
-        what = f"The predictions lack the column{'s' * (len(missing) > 1)} {', '.join(missing)}"
-        raise MlgitopsError(what, where=where, hint=FORMAT)
+        problem = f"The predictions lack the column{'s' * (len(missing) > 1)} {', '.join(missing)}"
+        raise MlgitopsError(problem, where=where, hint=FORMAT)
     if len(names) > MAX_COLUMNS:
         raise MlgitopsError(
             f"{len(names):,} columns; at most {MAX_COLUMNS:,} are read", where=where

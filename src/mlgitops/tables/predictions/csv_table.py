@@ -175,24 +175,24 @@ def _list_numbers(kinds: list[str], names: list[str]) -> list[int]:
 
 def _widen(kinds: list[str], names: list[str], message: str, where: str) -> list[str]:
     """Widen the column that numpy could not convert, or say which row is broken."""
-    found = re.search(
+    match = re.search(
         r"convert string '(.*)' to \w+ at row (\d+), column (\d+)", message, re.DOTALL
     )
-    if not found or int(found[3]) > len(names):
+    if not match or int(match[3]) > len(names):
         row = re.search(r"at row (\d+)", message)
-        place = f" in row {int(row[1])}" if row else ""
+        in_row = f" in row {int(row[1])}" if row else ""
         raise MlgitopsError(
-            f"The predictions are not a table of {len(names)} columns{place}", where=where,
+            f"The predictions are not a table of {len(names)} columns{in_row}", where=where,
             hint="every row has the header's columns; quote a text that holds a comma",
         )  # fmt: skip
-    index = int(found[3]) - 1
+    index = int(match[3]) - 1
     name, kind = names[index], kinds[index]
     if _is_score(name) or kind.startswith("S"):
-        text = found[1].encode("latin-1", "replace")
+        text = match[1].encode("latin-1", "replace")
         if kind == "i8" and is_number(text):
             return [*kinds[:index], "f8", *kinds[index + 1 :]]
         raise MlgitopsError(
-            f"{name} is not a number in row {int(found[2]) + 1}: {quote_text(text)}", where=where
+            f"{name} is not a number in row {int(match[2]) + 1}: {quote_text(text)}", where=where
         )
     wider = "f8" if kind == "i8" and name != "id" else _WIDEST
     return [*kinds[:index], wider, *kinds[index + 1 :]]
