@@ -70,8 +70,8 @@ class Repository:
         """Find the sha of the commit that ``rev`` names; None when there is none."""
         if not rev or "\n" in rev or "\0" in rev:
             return None
-        found = self._read_object(f"{rev}^{{commit}}")
-        return found[0] if found else None
+        obj = self._read_object(f"{rev}^{{commit}}")
+        return obj[0] if obj else None
 
     def resolve(self, rev: str) -> str:
         """Return the sha of the commit that ``rev`` names; raises MlgitopsError if none."""
@@ -145,8 +145,8 @@ class Repository:
 
     def read_many(self, sha: str | None, paths: Iterable[str]) -> dict[str, bytes]:
         """Read several files; those that are not there are left out."""
-        found = {path: self.read(sha, path) for path in paths}
-        return {path: data for path, data in found.items() if data is not None}
+        contents = {path: self.read(sha, path) for path in paths}
+        return {path: data for path, data in contents.items() if data is not None}
 
     def read_disk(self, path: str) -> bytes | None:
         """Read a file of the work tree, ignored ones too.
@@ -154,12 +154,12 @@ class Repository:
         None for git's own files, and behind a link out of it: one that git does not see, as
         DVC makes them to its cache.
         """
-        place = self.root / path
-        if not place.is_file() or not self._holds(place):
+        file = self.root / path
+        if not file.is_file() or not self._holds(file):
             return None
-        if place.stat().st_size > MAX_FILE_BYTES:
+        if file.stat().st_size > MAX_FILE_BYTES:
             raise MlgitopsError(f"over {MAX_FILE_BYTES:,} bytes", where=path)
-        return place.read_bytes()
+        return file.read_bytes()
 
     def changed_files(self, a: str | None, b: str | None) -> list[str]:
         """List the paths that are not the same at ``a`` and ``b``, sorted."""
@@ -187,9 +187,9 @@ class Repository:
     def _is_folder(self, sha: str | None, path: str) -> bool:
         return self.tree(sha).is_folder(path) or (sha is None and (self.root / path).is_dir())
 
-    def _holds(self, place: Path) -> bool:
-        """Tell whether ``place`` is in the work tree and not one of git's own files."""
-        inside = place.resolve()
+    def _holds(self, path: Path) -> bool:
+        """Tell whether ``path`` is in the work tree and not one of git's own files."""
+        inside = path.resolve()
         if not inside.is_relative_to(self.root):
             return False
         return ".git" not in (part.casefold() for part in inside.relative_to(self.root).parts)
@@ -213,13 +213,13 @@ class Repository:
         tree = self.tree(head) if head else Tree({}, {})
         files, links = dict(tree.files), dict(tree.links)
         for path in self._read_status():
-            place = self.root / path
+            file = self.root / path
             files.pop(path, None)
             links.pop(path, None)
-            if place.is_symlink():
-                links[path] = os.fspath(place.readlink())
-            elif place.is_file():
-                files[path] = _blob_id(place.read_bytes(), sha256=len(head or "") == _SHA256_DIGITS)
+            if file.is_symlink():
+                links[path] = os.fspath(file.readlink())
+            elif file.is_file():
+                files[path] = _blob_id(file.read_bytes(), sha256=len(head or "") == _SHA256_DIGITS)
         return Tree(files, links)
 
     def _read_status(self) -> dict[str, bool]:
@@ -232,11 +232,11 @@ class Repository:
 
     def _read_blob(self, blob: str) -> bytes:
         if blob not in self._blobs:
-            found = self._read_object(blob)
-            if found is None:
+            entry = self._read_object(blob)
+            if entry is None:
                 hint = "the clone is partial: fetch the whole repository"
                 raise MlgitopsError(f"git object {blob} is missing", hint=hint)
-            self._blobs[blob] = found[1]
+            self._blobs[blob] = entry[1]
         return self._blobs[blob]
 
     def _read_object(self, name: str) -> tuple[str, bytes] | None:
@@ -293,11 +293,11 @@ class Repository:
 class Folder:
     """One project's part of a repository: the files below one folder, named from there."""
 
-    def __init__(self, repository: Repository, place: Path) -> None:
-        """Take the folder ``place``, which stands in the work tree of ``repository``."""
+    def __init__(self, repository: Repository, folder: Path) -> None:
+        """Take ``folder``, which stands in the work tree of ``repository``."""
         self.repository = repository
-        self.place = place
-        inside = place.relative_to(repository.root).as_posix()
+        self.place = folder
+        inside = folder.relative_to(repository.root).as_posix()
         self.prefix = "" if inside == "." else f"{inside}/"
 
     def list_files(self, sha: str | None) -> dict[str, str]:
@@ -318,8 +318,10 @@ class Folder:
 
     def follow(self, sha: str | None, path: str) -> str:
         """Return the path of the file itself, named from the folder, which it may leave."""
-        place = self.repository.follow(sha, self.locate(path))
-        return posixpath.relpath(place, self.prefix or ".") if place != self.locate(path) else path
+        target = self.repository.follow(sha, self.locate(path))
+        return (
+            posixpath.relpath(target, self.prefix or ".") if target != self.locate(path) else path
+        )
 
     def trace(self, sha: str | None, path: str) -> set[str]:
         """List what decides the content at ``path``, named from the repository's root."""
@@ -342,8 +344,8 @@ def _find_root(start: Path) -> Path:
             capture_output=True,
         )
     except FileNotFoundError as error:
-        what = "no such folder" if not start.is_dir() else "git is not installed or not on PATH"
-        raise MlgitopsError(what, where=str(start)) from error
+        problem = "no such folder" if not start.is_dir() else "git is not installed or not on PATH"
+        raise MlgitopsError(problem, where=str(start)) from error
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip().removeprefix("fatal: ")
         if "not a git repository" in said:

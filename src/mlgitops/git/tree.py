@@ -34,8 +34,8 @@ class Tree:
         A link that is refused, or leads to nothing, is listed with its text: whoever reads it
         is told. Links to folders are left out.
         """
-        found = {path: self._identify(path) for path in self.links}
-        return {**self.files, **{path: entry for path, entry in found.items() if entry}}
+        links = {path: self._identify(path) for path in self.links}
+        return {**self.files, **{path: entry for path, entry in links.items() if entry}}
 
     def trail(self, path: str) -> Trail:
         """Begin to follow ``path``."""
@@ -55,10 +55,10 @@ class Tree:
 
     def _identify(self, path: str) -> str | None:
         try:
-            place = self.trail(path).follow()
+            target = self.trail(path).follow()
         except LinkError:
             return self.entries[path]
-        return self.files.get(place) or (None if self.is_folder(place) else self.entries[path])
+        return self.files.get(target) or (None if self.is_folder(target) else self.entries[path])
 
     @cached_property
     def _folders(self) -> set[str]:
