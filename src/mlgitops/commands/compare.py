@@ -105,8 +105,8 @@ def make_report(args: argparse.Namespace, environ: Mapping[str, str], console: C
 
 def find_project(start: Path, root: Path) -> Path:
     """Find the folder of the project: the nearest around ``start`` with a policy or pipeline."""
-    place = start.resolve()
-    for folder in (place, *place.parents):
+    start_folder = start.resolve()
+    for folder in (start_folder, *start_folder.parents):
         if folder == root:
             break
         if any((folder / name).exists() for name in ("policy.yaml", "dvc.yaml", ".dvc")):

@@ -75,4 +75,4 @@ def _last_page(demo: Demo, *, serving: bool) -> str:
     )
     total = sum(demo.seconds.values())
     lines = [f"\n{total:.0f} s in all; rehearsed: {verdicts}", ""]
-    return "\n".join([*lines, *(f"  {name:<{width}}  {place}" for name, place in rows)])
+    return "\n".join([*lines, *(f"  {name:<{width}}  {value}" for name, value in rows)])

@@ -55,9 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
     )
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--status", action="store_true", help="only say what is in service")
-    what.add_argument("--stop", action="store_true", help="end the environment's processes")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--status", action="store_true", help="only say what is in service")
+    instead.add_argument("--stop", action="store_true", help="end the environment's processes")
     parser.add_argument("--json", action="store_true", help="write the outcome as JSON")
 
 

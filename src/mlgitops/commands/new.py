@@ -88,8 +88,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.data is not None:
         return _run_with_data(args, console, template, given)
     if args.target or args.id or args.golden:
-        what = "--target, --id and --golden describe a table of your own"
-        raise MlgitopsError(what, hint="name it with --data")
+        problem = "--target, --id and --golden describe a table of your own"
+        raise MlgitopsError(problem, hint="name it with --data")
     answers = _answer(args, console, template, given)
     project = generate_project(template, answers, directory=args.directory, dataset=None)
     return _finish(args, console, project, {"answers": answers, "inferred": None})
@@ -139,10 +139,10 @@ def _answer(
 
 
 def _finish(
-    args: argparse.Namespace, console: Console, project: Path, found: dict[str, Any]
+    args: argparse.Namespace, console: Console, project: Path, facts: dict[str, Any]
 ) -> int:
     if args.json:
-        document = {"project": str(project), **found}
+        document = {"project": str(project), **facts}
         console.result(json.dumps(document, indent=2, ensure_ascii=False))
     return EXIT_PASS
 

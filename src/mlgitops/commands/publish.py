@@ -91,9 +91,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
         console.result(json.dumps(asdict(published), indent=2))
         return EXIT_PASS
     new = "" if published.added is None else f", {published.added} of them new"
-    place = "pushed" if published.pushed else "kept here: the repository has no origin yet"
+    pushed = "pushed" if published.pushed else "kept here: the repository has no origin yet"
     console.result(
-        f"storage {published.remote}: complete, {published.objects} objects{new}; {place}"
+        f"storage {published.remote}: complete, {published.objects} objects{new}; {pushed}"
     )
     return EXIT_PASS
 
@@ -104,12 +104,14 @@ def _export(args: argparse.Namespace, console: Console) -> int:
 
     project = args.directory.absolute()
     with use_base(project, args.base, console):
-        made = export_handover(project, args.export)
+        handover = export_handover(project, args.export)
     if args.json:
-        console.result(json.dumps(asdict(made), indent=2))
+        console.result(json.dumps(asdict(handover), indent=2))
     else:
-        size = f"{made.bytes / 1e6:.1f} MB"
-        console.result(f"handed over: {made.objects} new objects, {made.results} results, {size}")
+        size = f"{handover.bytes / 1e6:.1f} MB"
+        console.result(
+            f"handed over: {handover.objects} new objects, {handover.results} results, {size}"
+        )
     return EXIT_PASS
 
 

@@ -57,9 +57,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
     names = [name.strip() for name in args.jobs.split(",") if name.strip()]
     if not names:
         raise MlgitopsError("no job is named", where="--jobs")
-    found = parse_run(os.environ)
-    with open_client(found.api_url, token=os.environ.get("GITHUB_TOKEN")) as client:
-        rejudger = Rejudger(client, found.repository, trigger, workflow=args.workflow, jobs=names)
+    workflow_run = parse_run(os.environ)
+    with open_client(workflow_run.api_url, token=os.environ.get("GITHUB_TOKEN")) as client:
+        rejudger = Rejudger(
+            client, workflow_run.repository, trigger, workflow=args.workflow, jobs=names
+        )
         done = rejudger.start()
     write_outputs(os.environ, {"outcome": done.outcome.value})
     text = f"{done.outcome}: {done.text}"

@@ -121,10 +121,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from mlgitops.github.inputs import find_event, find_payload
 
     data = read_payload(find_payload(args.event, os.environ))
-    found = parse_run(os.environ)
-    with open_client(found.api_url, token=os.environ.get("GITHUB_TOKEN")) as client:
+    workflow_run = parse_run(os.environ)
+    with open_client(workflow_run.api_url, token=os.environ.get("GITHUB_TOKEN")) as client:
         try:
-            event = find_event(data, found, os.environ, client, workflow=args.workflow)
+            event = find_event(data, workflow_run, os.environ, client, workflow=args.workflow)
         except StaleRunError as error:
             _notice(f"nothing to post: {error}", console)
             return EXIT_PASS
@@ -370,11 +370,11 @@ def _warn(text: str, console: Console) -> None:
 def _as_json(decision: Decision, url: str) -> str:
     import msgspec
 
-    found = {
+    document = {
         "verdict": decision.verdict,
         "title": decision.title,
         "problem": decision.problem,
         "waiver": msgspec.to_builtins(decision.waiver),
         "comment_url": url or None,
     }
-    return json.dumps(found, indent=2)
+    return json.dumps(document, indent=2)
