@@ -87,9 +87,9 @@ def find_python(project: Path, name: str) -> Path:
     if name == "serving":
         versions = [v for v in (*versions, "3.13", "3.12", "3.11") if _serves(v)]
     for version in dict.fromkeys(versions):
-        found = Path(sys.executable) if version == running else _search_python(version)
-        if found:
-            return found
+        interpreter = Path(sys.executable) if version == running else _search_python(version)
+        if interpreter:
+            return interpreter
     raise MlgitopsError(
         f"the serving environment needs Python 3.11 to 3.13, and only {running} was found: "
         "KServe's SDK does not support it yet",
@@ -145,8 +145,8 @@ def _key(lock: Path, python: Path) -> str:
 def _is_ready(folder: Path) -> bool:
     """Tell whether ``folder`` was made to the end, and here: its scripts name their place."""
     stamp = folder / _STAMP
-    made = stamp.is_file() and stamp.read_text(encoding="utf-8") == str(folder)
-    return made and (folder / "bin" / "python").exists()
+    complete = stamp.is_file() and stamp.read_text(encoding="utf-8") == str(folder)
+    return complete and (folder / "bin" / "python").exists()
 
 
 def _make(folder: Path, lock: Path, python: Path, console: Console, name: str) -> None:
@@ -193,8 +193,8 @@ def _hint(command: list[str | Path]) -> str:
 
 def _find_uv() -> Path | None:
     beside = Path(sys.executable).parent / "uv"
-    found = shutil.which("uv") or (str(beside) if beside.exists() else None)
-    return Path(found) if found else None
+    program = shutil.which("uv") or (str(beside) if beside.exists() else None)
+    return Path(program) if program else None
 
 
 def _wanted_version(project: Path) -> str | None:

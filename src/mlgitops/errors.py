@@ -27,9 +27,9 @@ class MlgitopsError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        place = f"{self.where}: " if self.where else ""
+        prefix = f"{self.where}: " if self.where else ""
         advice = f"\n  hint: {self.hint}" if self.hint else ""
-        return f"{place}{self.what}{advice}"
+        return f"{prefix}{self.what}{advice}"
 
 
 class MistakesError(MlgitopsError):

@@ -8,11 +8,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def nearest_name(name: str, known: Iterable[str]) -> str | None:
-    """Find the known name that ``name`` was probably meant to be."""
+def nearest_name(name: str, candidates: Iterable[str]) -> str | None:
+    """Find the one of ``candidates`` that ``name`` was probably meant to be."""
     from difflib import get_close_matches
 
-    names = sorted(known)
+    names = sorted(candidates)
     close = get_close_matches(name, names, n=1, cutoff=0.6)
     if close:
         return close[0]

@@ -102,8 +102,8 @@ def parse_yaml(
             builder.add(loader.get_event())
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        what = f"not YAML: {error.problem or error.context}"
-        raise MlgitopsError(what, where=f"{where}{line}") from error
+        problem = f"not YAML: {error.problem or error.context}"
+        raise MlgitopsError(problem, where=f"{where}{line}") from error
     except (yaml.YAMLError, UnicodeEncodeError) as error:
         first = str(error).splitlines()[0]
         raise MlgitopsError(f"not YAML: {first}", where=where) from error
@@ -138,12 +138,12 @@ def _unique_pairs(where: str) -> Callable[[list[tuple[str, Value]]], dict[str, V
     """Return a hook that builds an object and refuses a repeated key."""
 
     def build(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
+        entries = dict(pairs)
+        if len(entries) != len(pairs):
             seen: set[str] = set()
             twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
             raise _duplicate(twice, where)
-        return found
+        return entries
 
     return build
 
@@ -352,10 +352,10 @@ class _Builder:
         """Remember the line of the key or list item that comes now."""
         if self._lines is None:
             return
-        place = tuple(
+        key = tuple(
             len(open_.items) if open_.fields is None else open_.key or "" for open_ in self._stack
         )
-        self._lines.setdefault(place, self._line)
+        self._lines.setdefault(key, self._line)
 
-    def _error(self, what: str) -> MlgitopsError:
-        return MlgitopsError(what, where=f"{self._where}:{self._line}")
+    def _error(self, problem: str) -> MlgitopsError:
+        return MlgitopsError(problem, where=f"{self._where}:{self._line}")

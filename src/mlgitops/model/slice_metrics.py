@@ -60,8 +60,8 @@ def split_metric(name: str) -> tuple[str, str | None] | None:
 
 def is_greater_better(name: str) -> bool | None:
     """Say which way a slice metric is better; None when neither way is, or it is not known."""
-    found = split_metric(name)
-    return DIRECTIONS[found[0]] if found else None
+    split = split_metric(name)
+    return DIRECTIONS[split[0]] if split else None
 
 
 def find_statistic(statistic: Statistic, values: list[float]) -> float | None:

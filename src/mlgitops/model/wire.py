@@ -153,16 +153,16 @@ def _check_changes(report: Report) -> None:
 def _check_slices(facts: SliceFacts) -> None:
     """Refuse a statistic that the listed groups do not give: the extreme ones always are."""
     label = f"the slices of {facts.metric[:80]!r}"
-    for found in facts.slices:
-        if len(found.group) != len(facts.by):
+    for result in facts.slices:
+        if len(result.group) != len(facts.by):
             raise MlgitopsError(f"{label} do not have a value for each column", where=_WHERE)
-        both = found.base is not None and found.head is not None
-        if found.delta is not None and not (both and found.delta == found.head - found.base):  # type: ignore[operator]
+        both = result.base is not None and result.head is not None
+        if result.delta is not None and not (both and result.delta == result.head - result.base):  # type: ignore[operator]
             raise MlgitopsError(f"a delta in {label} is not head minus base", where=_WHERE)
-        if found.interval and found.interval.low > found.interval.high:
+        if result.interval and result.interval.low > result.interval.high:
             raise MlgitopsError(f"an interval in {label} ends before it begins", where=_WHERE)
-    groups = [found for found in facts.slices if found.rows >= facts.min_rows]
-    values = [found.head for found in groups if found.head is not None]
+    groups = [result for result in facts.slices if result.rows >= facts.min_rows]
+    values = [result.head for result in groups if result.head is not None]
     if facts.head is None or facts.statistic is None:
         return
     if find_statistic(facts.statistic, values) != facts.head:
