@@ -91,8 +91,10 @@ def measure_files(folder: Path) -> dict[str, Any]:
 
 def _compare(pair: Pair, names: tuple[str, ...]) -> None:
     fresh = replace(pair)  # without what a comparison before this one has kept
-    found = compare_predictions(fresh, metrics={f"test.{name}": Rule() for name in names})
-    assert all(evidence.interval for evidence in found.values())
+    evidence_by_name = compare_predictions(
+        fresh, metrics={f"test.{name}": Rule() for name in names}
+    )
+    assert all(evidence.interval for evidence in evidence_by_name.values())
 
 
 def _time(call: Callable[[], object], *, once: bool = False) -> float:
@@ -175,13 +177,13 @@ def _print_size(position: int, rows: int) -> float:
             check=True, capture_output=True, text=True, cwd=Path(__file__).parent.parent,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
-    found = json.loads(child.stdout)
-    cells = [f"{found[key]:.3g}" for key in ("read", "match", "all")]
+    figures = json.loads(child.stdout)
+    cells = [f"{figures[key]:.3g}" for key in ("read", "match", "all")]
     for group in GROUPS:
         floor = FLOORS[group][position]
-        cells.append(f"{found[group]:.3g} ({'-' if floor is None else f'{floor:g}'})")
-    print(f"| {rows:,} | " + " | ".join(cells) + f" | {found['peak']:,.0f} |", flush=True)
-    return float(found["peak"])
+        cells.append(f"{figures[group]:.3g} ({'-' if floor is None else f'{floor:g}'})")
+    print(f"| {rows:,} | " + " | ".join(cells) + f" | {figures['peak']:,.0f} |", flush=True)
+    return float(figures["peak"])
 
 
 if __name__ == "__main__":

@@ -159,9 +159,9 @@ def commit_run(
     csv.write_csv(table, str(written), csv.WriteOptions(quoting_style="none"))
     with written.open("rb") as stream:
         digest = hashlib.file_digest(stream, "md5").hexdigest()
-    place = root / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
-    place.parent.mkdir(parents=True, exist_ok=True)
-    size = written.rename(place).stat().st_size
+    stored = root / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+    stored.parent.mkdir(parents=True, exist_ok=True)
+    size = written.rename(stored).stat().st_size
     out = {"path": "predictions.csv", "hash": "md5", "md5": digest, "size": size}
     stages = {"evaluate": {"cmd": "python evaluate.py", "outs": [out]}}
     (root / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": stages}))
@@ -217,10 +217,10 @@ def run_process(command: list[str], root: Path) -> Run:
         subprocess.Popen(command, cwd=root, env=env, stdout=out, stderr=subprocess.PIPE) as child,
     ):
         assert child.stderr is not None
-        told = child.stderr.read()
+        messages = child.stderr.read()
         _, status, used = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
-        assert child.returncode in (0, 1), told.decode()
+        assert child.returncode in (0, 1), messages.decode()
         out.seek(0)
         return Run(used.ru_utime + used.ru_stime, used.ru_maxrss / 1_000, out.read())
 

@@ -34,7 +34,9 @@ class Measured(NamedTuple):
 def main() -> int:
     """Measure every module, print the table, name what breaks a limit."""
     trees = {path: ast.parse(path.read_text("utf-8")) for path in sorted(SOURCE.rglob("*.py"))}
-    functions = [one for path, tree in trees.items() for one in measure_functions(path, tree)]
+    functions = [
+        function for path, tree in trees.items() for function in measure_functions(path, tree)
+    ]
     names = [name for tree in trees.values() for name in bound_names(tree)]
     filler = [name for name in names if name in FILLER]
     lengths = sorted(function.lines for function in functions)

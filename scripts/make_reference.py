@@ -60,12 +60,12 @@ def main() -> int:
     if "--check" in sys.argv:
         return int(
             any(
-                not place.exists() or place.read_text(encoding="utf-8") != text
-                for place, text in pages.items()
+                not page.exists() or page.read_text(encoding="utf-8") != text
+                for page, text in pages.items()
             )
         )
-    for place, text in pages.items():
-        place.write_text(text, encoding="utf-8")
+    for page, text in pages.items():
+        page.write_text(text, encoding="utf-8")
     return 0
 
 

@@ -126,20 +126,22 @@ def main() -> int:
 def read_cases(result: Path) -> list[Case]:
     """Read pytest's own record of what ran."""
     cases = []
-    for one in ET.parse(result).getroot().iter("testcase"):  # noqa: S314 - our own file
+    for testcase in ET.parse(result).getroot().iter("testcase"):  # noqa: S314 - our own file
         properties = {
-            str(node.get("name")): str(node.get("value")) for node in one.iter("property")
+            str(node.get("name")): str(node.get("value")) for node in testcase.iter("property")
         }
-        passed = not any(one.find(kind) is not None for kind in ("failure", "error", "skipped"))
-        cases.append(Case(f"{one.get('file')}::{one.get('name')}", passed, properties))
+        passed = not any(
+            testcase.find(kind) is not None for kind in ("failure", "error", "skipped")
+        )
+        cases.append(Case(f"{testcase.get('file')}::{testcase.get('name')}", passed, properties))
     return cases
 
 
 def show(figure: Figure, cases: list[Case]) -> bool:
     """Print one figure; say whether it holds."""
-    found = [one for one in cases if one.test.startswith(figure.tests)]
-    count = sum(one.weight for one in found if one.passed)
-    failed = sum(one.weight for one in found if not one.passed)
+    belonging = [case for case in cases if case.test.startswith(figure.tests)]
+    count = sum(case.weight for case in belonging if case.passed)
+    failed = sum(case.weight for case in belonging if not case.passed)
     met = count >= figure.required and not failed
     mark = "ok  " if met else "FAIL"
     print(f"{mark} {figure.name}: {count} (at least {figure.required}), {failed} failed")

@@ -80,14 +80,14 @@ def run_task(task: tuple[str, int, int]) -> Cell:
         for name, value in truth.items():
             tally = cell.metrics.setdefault(name, Tally())
             try:
-                found = comparison.estimate(name)
+                estimate = comparison.estimate(name)
             except Undefined:
                 continue
-            low, high = found.interval(CONFIDENCE)
+            low, high = estimate.interval(CONFIDENCE)
             tally.runs += 1
             tally.held += low <= value <= high
-            tally.rough += bool(found.warnings)
-            tally.held_calm += low <= value <= high and not found.warnings
+            tally.rough += bool(estimate.warnings)
+            tally.held_calm += low <= value <= high and not estimate.warnings
     return cell
 
 

@@ -108,20 +108,20 @@ def run_chunk(task: tuple[int, int, int, int]) -> tuple[int, Cell]:
     for run in range(runs):
         rng = np.random.default_rng([index, rows, chunk, run])
         pair, clusters = scenario.draw(rows, rng)
-        found = {}
+        estimates = {}
         comparison = Comparison(pair, clusters)
         for name, tally in cell.metrics.items():
             try:
-                found[name] = comparison.estimate(name)
+                estimates[name] = comparison.estimate(name)
             except Undefined:
                 tally.runs += 1
                 tally.missing += 1
                 continue
-            _count(tally, found[name], truth[name])
+            _count(tally, estimates[name], truth[name])
         if cell.bootstrap:
             _run_bootstrap(cell.bootstrap, pair, truth, rng)
-        levels = holm_confidence({name: e.interval for name, e in found.items()}, CONFIDENCE)
-        bounds = (found[name].interval(level) for name, level in levels.items())
+        levels = holm_confidence({name: e.interval for name, e in estimates.items()}, CONFIDENCE)
+        bounds = (estimates[name].interval(level) for name, level in levels.items())
         cell.any_called += any(low > 0 or high < 0 for low, high in bounds)
     return index, cell
 

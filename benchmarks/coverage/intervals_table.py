@@ -117,7 +117,7 @@ def _render_bootstrap(cells: list[Cell]) -> list[str]:
     )
     rows = [
         [cell.scenario, name, f"{cell.rows:,}"]
-        + [f"{coverage(found):.1f}" for found in (cell.metrics[name], tally)]
+        + [f"{coverage(counted):.1f}" for counted in (cell.metrics[name], tally)]
         for cell in cells
         for name, tally in cell.bootstrap.items()
     ]

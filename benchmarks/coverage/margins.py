@@ -249,7 +249,7 @@ def _render_part(
 
 def _show_largest(tallies: Mapping[str, Tally], count: str) -> str:
     rates = {name: getattr(tally, count) / tally.runs for name, tally in tallies.items()}
-    name = max(rates, key=lambda one: rates[one])
+    name = max(rates, key=lambda candidate: rates[candidate])
     return f"{100 * rates[name]:.1f} ({name})" if rates[name] else "0.0"
 
 

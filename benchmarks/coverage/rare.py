@@ -57,14 +57,14 @@ def run_task(task: tuple[tuple[int, int], tuple[float, float], int]) -> Cell:
         for name in METRICS:
             tally = cell.metrics.setdefault(name, Tally())
             try:
-                found = comparison.estimate(name)
+                estimate = comparison.estimate(name)
             except Undefined:
                 continue
-            low, high = found.interval(CONFIDENCE)
+            low, high = estimate.interval(CONFIDENCE)
             tally.runs += 1
             tally.held += low <= truth[name] <= high
-            tally.rough += bool(found.warnings)
-            tally.held_calm += low <= truth[name] <= high and not found.warnings
+            tally.rough += bool(estimate.warnings)
+            tally.held_calm += low <= truth[name] <= high and not estimate.warnings
     return cell
 
 
