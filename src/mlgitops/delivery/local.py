@@ -98,8 +98,8 @@ def deploy_environment(
     state = Place(project, environment)
     with Repository(project) as repository:
         prefix = _find_prefix(project, repository)
-        # Once before anything is written, and once after the wait for other runs: of several
-        # at once, the last one sees the newest commit.
+        # Read twice: before anything is written, to refuse early, and again once other runs
+        # have ended, because the revision may name a newer commit by then.
         read_wanted(repository, prefix, environment, repository.resolve(revision))
         with locked(state.lock):
             wanted = read_wanted(repository, prefix, environment, repository.resolve(revision))

@@ -26,8 +26,9 @@ _TERM_SECONDS = 15.0
 _KILL_SECONDS = 5.0
 _POLL_SECONDS = 0.02
 _LISTENING = "0A"  # the state LISTEN in /proc/net/tcp
-# The shell ends at once, so the program is nobody's child and leaves no zombie behind.
-# It notes the process id itself: the program stays known when its starter is killed here.
+# The shell starts the program in the background and ends at once. The program then has no
+# parent here that would have to wait for it, so it leaves no zombie process when it ends. The
+# shell also writes the process id, which is on disk even if mlgitops is killed right after.
 _DETACH = 'log=$1; lock=$2; shift 2; "$@" >"$log" 2>&1 </dev/null & echo "$!" >"$lock"'
 
 
@@ -103,7 +104,7 @@ def is_port_free(port: int) -> bool:
 
 
 def find_listener(port: int) -> str | None:
-    """Find what listens on ``port``, as "process 123 (name)"; None where that is not told."""
+    """Find what listens on ``port``, as "process 123 (name)"; None where /proc does not say."""
     inodes = _listening_inodes(port)
     for link in Path("/proc").glob("[0-9]*/fd/*"):
         with suppress(OSError):  # it ended meanwhile, or it is another person's

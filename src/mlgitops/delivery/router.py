@@ -36,7 +36,7 @@ async def _forward(state: Path, reader: asyncio.StreamReader, writer: asyncio.St
         writer.close()
         return
     sending = asyncio.create_task(_copy(reader, downstream))
-    await _copy(upstream, writer)  # the server has the last word
+    await _copy(upstream, writer)  # ends when the server closes its side
     sending.cancel()
     for end in (downstream, writer):
         end.close()

@@ -46,7 +46,7 @@ class Trail:
         return "/".join(self._passed) if self.links else self.path
 
     def _step(self, part: str) -> list[str]:
-        """Take one segment; return those that stand for it, when it is a link, in reverse."""
+        """Take one segment; for a link, return the segments of its target, the last one first."""
         if part in ("", "."):
             return []
         if part == "..":

@@ -29,8 +29,8 @@ class Waiver(Struct, frozen=True, kw_only=True):
 
 
 class Waiving(Struct, frozen=True, kw_only=True):
-    """What was found when a waiver was asked for; nothing of it when nobody tried."""
+    """The waiver of a failed verdict, or why there is none; empty when nobody asked for one."""
 
     waiver: Waiver | None = None
-    why_not: Text | None = None  # why what somebody tried does not count; names in backticks
+    why_not: Text | None = None  # why a comment does not count as a waiver; names in backticks
     allowed: bool = True  # by the policy at base

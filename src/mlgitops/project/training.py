@@ -31,10 +31,10 @@ LOG_FILE = ".mlgitops/train.log"
 
 _TAIL_LINES = 30
 _LINE_LENGTH = 500
-# A run-cache entry is a claim by whoever stored it, so it is not used; neither is a lock
-# entry of the pull request (see `start_from_base`).
+# DVC's run cache is not used: anybody who can write to the storage can put a false entry there.
+# For the same reason the pull request's own dvc.lock is not used (see `start_from_base`).
 _REPRO = ("repro", "--pull", "--no-run-cache")
-# Judging a pull request: a stage that did not change needs no data at all.
+# For a pull request: the data of a stage that did not change need not be downloaded.
 _REPRO_FROM_BASE = (*_REPRO, "--allow-missing")
 
 _RUNNING = re.compile(r"^Running stage '([^']+)':$")

@@ -46,7 +46,7 @@ class Run(msgspec.Struct, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything act is told."""
+    """What act needs in order to run one workflow."""
 
     workspace: Path  # a checkout of the merge commit: where the workflow file is read
     workflow: str
@@ -108,7 +108,7 @@ def build_environment(plan: Plan) -> dict[str, str]:
 
 
 class Watcher(Protocol):
-    """Is told what happens, as it happens."""
+    """Receives each event of a run as it happens."""
 
     def start(self, job: str, title: str) -> None:
         """Take note that a step of the file has started."""

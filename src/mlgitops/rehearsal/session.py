@@ -265,7 +265,8 @@ def _waive(state: State, number: int, reason: str, *, login: str) -> None:
 def find_verdict(ran: Ran, verb: str) -> str:
     """Return the verdict of the step with our action ``verb``, the worst when there are several.
 
-    A step that gave none could not decide; nor is a comparison one, in a job that failed after it.
+    A step without a verdict counts as undecided. So does `compare` when its job failed, unless
+    its verdict is fail.
     """
     deciding = {(step.job, step.id) for step in ran.workflow.find_steps(f"actions/{verb}")}
     verdicts = [

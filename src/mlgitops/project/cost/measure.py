@@ -65,7 +65,7 @@ def record_cost(
     latency = _renew_latency(project, pipeline, before.latency, set(observed), console)
     record = CostRecord(stages=stages, latency=latency)
     write_cost(record, project, RUN_COST_FILE)
-    # What was only restored was measured by whoever made it, and git's record is theirs.
+    # A stage that was restored did not run here: its costs in git, measured where it ran, stay.
     measured = observed or not (project / COST_FILE).is_file()
     if base is None and measured and record != before:
         write_cost(record, project, COST_FILE)

@@ -22,7 +22,7 @@ UNEXPLAINED = 0.01
 #: Numbers that are almost all different are cut into so many groups of equal size.
 _GROUPS = 100
 
-#: A group must hold so many rows on average, else every row explains itself.
+#: A group must hold so many rows on average: a group of one row says its target perfectly.
 _MIN_GROUP_ROWS = 5
 
 #: Area under the ROC curve from which on one number sorts two classes apart.

@@ -1,4 +1,4 @@
-"""The stand-in as one web application: it finds who answers, or fails as told."""
+"""The stand-in as one web application: it finds the route that answers, or fails on request."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _ROUTES: tuple[Route, ...] = (
 )
 
 
-#: Without a repository behind it: every file was made by this commit, and never changed.
+#: Used when the stand-in has no git repository: the commit that added every file.
 _ONLY = "e" * 40
 
 
@@ -86,7 +86,7 @@ class Forge:
         self._routes = [*_ROUTES, *(check_runs.ROUTES if checks else ())]
 
     def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
-        """Answer one request, or fail it as told."""
+        """Answer one request, or fail it when the test's `fault` says so."""
         request = Request(environ)
         with self._lock:
             self.requests.append((request.method, request.path))

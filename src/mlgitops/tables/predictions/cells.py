@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     Column = NDArray[Any]
 
 _BLOCK = 2**18  # bytes that are looked at together: they stay in the processor's cache
-_OVERLAP = 3  # characters that a number is told by: separator, sign, zero, digit
+_OVERLAP = 3  # characters that identify such a number: separator, sign, zero, digit
 _SEPARATORS = b',\n\r" '
 _PADDED = re.compile(rb"\s*([-+]?0[0-9]|\+[0-9]+\s*$)")
 _PLUS = re.compile(rb"[,\n\r\" ]\+[0-9]")

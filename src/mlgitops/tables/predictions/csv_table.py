@@ -107,7 +107,7 @@ def _copy_column(table: Any, index: int) -> Column:  # noqa: ANN401 - a structur
 
 
 def _widen_all(kinds: list[str], names: list[str]) -> list[str]:
-    """Read all that is no score and no text yet as text: this file is not what it seemed."""
+    """Read every column but the scores as text: the guess from the sample was too often wrong."""
     return [
         kind if kind.startswith("S") or _is_score(name) else _WIDEST
         for kind, name in zip(kinds, names, strict=True)
