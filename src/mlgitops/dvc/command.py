@@ -26,9 +26,9 @@ def find_dvc(project: Path) -> Path:
     for path in (own, Path(sys.executable).parent / "dvc"):
         if path.exists():
             return path.absolute()
-    found = shutil.which("dvc")
-    if found:
-        return Path(found)
+    program = shutil.which("dvc")
+    if program:
+        return Path(program)
     raise MlgitopsError(
         "dvc was not found",
         where=str(own),
@@ -36,14 +36,16 @@ def find_dvc(project: Path) -> Path:
     )
 
 
-def dvc_command(project: Path, place: Path | None = None) -> list[str | Path]:
-    """Return the words that start DVC for the storage that ``place``, or else the project, names.
+def dvc_command(project: Path, config_folder: Path | None = None) -> list[str | Path]:
+    """Return the words that start DVC for the storage that the project names.
+
+    ``config_folder``: a folder whose `.dvc/config` names it instead.
 
     Over SSH they start `program.py`, which checks the server's key.
     """
     from mlgitops.dvc.remote import read_remote
 
-    dvc, remote = find_dvc(project), read_remote(place or project)
+    dvc, remote = find_dvc(project), read_remote(config_folder or project)
     if remote is None or remote.kind != "ssh":
         return [dvc]
     return [find_dvc_python(project), "-I", _PROGRAM]

@@ -54,7 +54,7 @@ def parse_config(data: bytes) -> Configuration:
         lines = data.decode().replace("\r\n", "\n").split("\n")
     except UnicodeDecodeError as error:
         raise MlgitopsError(f"not a DVC configuration: {error}", where=CONFIG) from error
-    found: Configuration = {}
+    sections: Configuration = {}
     section: dict[str, str] | None = None
     mistakes = []
     for number, raw in enumerate(lines, 1):
@@ -65,8 +65,8 @@ def parse_config(data: bytes) -> Configuration:
             continue
         if problem is None and heading:
             name = (heading.group(1) or heading.group(2)).lower()
-            problem = f"[{name}] stands here twice" if name in found else None
-            section = found.setdefault(name, {})
+            problem = f"[{name}] stands here twice" if name in sections else None
+            section = sections.setdefault(name, {})
         elif problem is None and setting and section is not None:
             key = setting.group(1).lower()
             problem = f"`{key}` is set twice" if key in section else None
@@ -78,7 +78,7 @@ def parse_config(data: bytes) -> Configuration:
     if mistakes:
         hint = "no quotes around values, and comments on lines of their own"
         raise MistakesError("not a plain DVC configuration:", mistakes, hint=hint)
-    return found
+    return sections
 
 
 def check_config(data: bytes | None, base: bytes | None = None) -> list[MlgitopsError]:
@@ -98,8 +98,8 @@ def check_config(data: bytes | None, base: bytes | None = None) -> list[Mlgitops
     for name, options in remotes.items():
         if options.get("verify", "false").lower() != "true":
             hint = "add `verify = true`: DVC then checks every object that it fetches"
-            what = f"the remote `{name}` does not verify"
-            mistakes.append(MlgitopsError(what, where=CONFIG, hint=hint))
+            problem = f"the remote `{name}` does not verify"
+            mistakes.append(MlgitopsError(problem, where=CONFIG, hint=hint))
     return mistakes if base is None else [*mistakes, *_compare(config, _read_known(base))]
 
 
@@ -180,7 +180,7 @@ def _read_known(base: bytes) -> Configuration | None:
 
 def _find_remotes(config: Configuration) -> dict[str, dict[str, str]]:
     matches = ((_REMOTE.fullmatch(section), section) for section in config)
-    return {found.group(1): config[section] for found, section in matches if found}
+    return {match.group(1): config[section] for match, section in matches if match}
 
 
 def _list_forbidden(config: Configuration) -> Iterator[tuple[str, str]]:
@@ -198,20 +198,24 @@ def _compare(config: Configuration, base: Configuration | None) -> Iterator[Mlgi
     """Name each known remote that is moved, and a default that the base does not know."""
     if base is None:
         return
-    remotes, known = _find_remotes(config), _find_remotes(base)
-    for name in sorted(remotes.keys() & known.keys()):
-        yield from _compare_remote(name, remotes[name], known[name])
+    remotes, at_base = _find_remotes(config), _find_remotes(base)
+    for name in sorted(remotes.keys() & at_base.keys()):
+        yield from _compare_remote(name, remotes[name], at_base[name])
     default = config.get("core", {}).get("remote", "").lower()
-    if default and default not in known:
-        what = f"the default remote is `{default}`, which the base does not have"
-        yield MlgitopsError(what, where=CONFIG, hint=_MOVE)
+    if default and default not in at_base:
+        problem = f"the default remote is `{default}`, which the base does not have"
+        yield MlgitopsError(problem, where=CONFIG, hint=_MOVE)
 
 
 def _compare_remote(
-    name: str, remote: Mapping[str, str], known: Mapping[str, str]
+    name: str, remote: Mapping[str, str], at_base: Mapping[str, str]
 ) -> Iterator[MlgitopsError]:
     for key in ADDRESS:
-        if remote.get(key) != known.get(key):
-            told, held = (str(side.get(key, "not set"))[:200] for side in (remote, known))
-            what = f"`{key}` of the remote `{name}` is {told}, and at the base {held}"
-            yield MlgitopsError(what, where=CONFIG, hint=_MOVE)
+        if remote.get(key) != at_base.get(key):
+            head_value, base_value = (
+                str(side.get(key, "not set"))[:200] for side in (remote, at_base)
+            )
+            problem = (
+                f"`{key}` of the remote `{name}` is {head_value}, and at the base {base_value}"
+            )
+            yield MlgitopsError(problem, where=CONFIG, hint=_MOVE)

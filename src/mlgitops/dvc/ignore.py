@@ -32,8 +32,8 @@ class IgnoreRules:
     def __init__(self, files: Iterable[str], read: Callable[[str], bytes | None]) -> None:
         """Read the .dvcignore files among ``files``, the outermost first."""
         self._rules = [rule for line in _ALWAYS if (rule := _parse_line(line, ""))]
-        found = [path for path in files if posixpath.basename(path) == NAME]
-        for path in sorted(found, key=lambda path: (path.count("/"), path)):
+        ignores = [path for path in files if posixpath.basename(path) == NAME]
+        for path in sorted(ignores, key=lambda path: (path.count("/"), path)):
             if self.leaves_out(path):
                 continue
             base = path.removesuffix(NAME)

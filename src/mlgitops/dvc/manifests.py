@@ -40,9 +40,9 @@ def parse_manifest(data: bytes, where: str) -> list[tuple[str, str]]:
         raise MlgitopsError("a directory manifest is a list", where=where)
     if len(entries) > MAX_ENTRIES:
         raise MlgitopsError(f"over {MAX_ENTRIES:,} files in one directory", where=where)
-    found = [_parse_entry(entry, where) for entry in entries]
-    _refuse_clashes([path for path, _ in found], where)
-    return found
+    members = [_parse_entry(entry, where) for entry in entries]
+    _refuse_clashes([path for path, _ in members], where)
+    return members
 
 
 def check_path(path: str, where: str) -> None:

@@ -104,5 +104,5 @@ def _check_name(name: str, path: str) -> None:
     if not name.strip("."):
         raise MlgitopsError("a metric has an empty name", where=path)
     if len(name) > MAX_NAME:
-        what = f"a metric's name has over {MAX_NAME} characters: {name[:60]}…"
-        raise MlgitopsError(what, where=path)
+        problem = f"a metric's name has over {MAX_NAME} characters: {name[:60]}…"
+        raise MlgitopsError(problem, where=path)

@@ -23,8 +23,8 @@ _TIMEOUT = 600.0  # seconds
 
 def find_object(project: Path, version: DataVersion) -> Path | None:
     """Find the object that ``version`` names: in DVC's cache, else in a storage on this disk."""
-    found = _DIGEST.fullmatch(version.hash)
-    return _find(project, found.group(1)) if found else None
+    match = _DIGEST.fullmatch(version.hash)
+    return _find(project, match.group(1)) if match else None
 
 
 def is_folder(version: DataVersion) -> bool:
@@ -37,21 +37,21 @@ def read_manifest(project: Path, version: DataVersion) -> dict[str, str] | None:
 
     Raises :class:`MlgitopsError` when it holds other bytes than the hash says, or is malformed.
     """
-    found = _FOLDER.fullmatch(version.hash)
-    place = _find(project, found.group(1)) if found else None
-    if found is None or place is None:
+    match = _FOLDER.fullmatch(version.hash)
+    stored = _find(project, match.group(1)) if match else None
+    if match is None or stored is None:
         return None
     import hashlib
 
     from mlgitops.dvc.manifests import MAX_MANIFEST_BYTES, parse_manifest
 
-    with place.open("rb") as file:
+    with stored.open("rb") as file:
         data = file.read(MAX_MANIFEST_BYTES + 1)
     digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
-    if len(data) <= MAX_MANIFEST_BYTES and f"{digest}.dir" != found.group(1):
+    if len(data) <= MAX_MANIFEST_BYTES and f"{digest}.dir" != match.group(1):
         hint = "remove that file and run `dvc pull`"
-        raise MlgitopsError("the stored list of a folder is damaged", where=str(place), hint=hint)
-    return dict(parse_manifest(data, where=str(place)))
+        raise MlgitopsError("the stored list of a folder is damaged", where=str(stored), hint=hint)
+    return dict(parse_manifest(data, where=str(stored)))
 
 
 def _find(project: Path, digest: str) -> Path | None:
@@ -63,7 +63,7 @@ def _find(project: Path, digest: str) -> Path | None:
     remote = read_remote(project)
     if remote is not None and remote.path is not None:
         places.append(remote.path / "files" / "md5" / name)
-    return next((place for place in places if place.is_file()), None)
+    return next((path for path in places if path.is_file()), None)
 
 
 def read_object(project: Path, version: DataVersion) -> bytes | None:
@@ -71,16 +71,16 @@ def read_object(project: Path, version: DataVersion) -> bytes | None:
 
     Raises :class:`MlgitopsError` when it holds other bytes than the hash says.
     """
-    place = find_object(project, version)
-    if place is None:
+    stored = find_object(project, version)
+    if stored is None:
         return None
     import hashlib
 
-    data = place.read_bytes()
+    data = stored.read_bytes()
     digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
-    if digest != version.hash.removeprefix("md5:") and _is_exact(place):
+    if digest != version.hash.removeprefix("md5:") and _is_exact(stored):
         hint = "remove that file and run `dvc pull`"
-        raise MlgitopsError("the stored file is damaged", where=str(place), hint=hint)
+        raise MlgitopsError("the stored file is damaged", where=str(stored), hint=hint)
     return data
 
 
@@ -125,17 +125,17 @@ def _fetch(
     from mlgitops.environments import clean_environment
     from mlgitops.process import run_program
 
-    with open_scratch(project, config=config) as place:
-        names = write_pointers(place, versions)
+    with open_scratch(project, config=config) as scratch:
+        names = write_pointers(scratch, versions)
         targets = [
             f"{name.removesuffix('.dvc')}{part}" if part else name
             for name, part in zip(names, parts, strict=True)
         ]
         environment = clean_environment() | {"DVC_NO_ANALYTICS": "1"}
-        words = [*dvc_command(project, place), "fetch", "-q", *targets]
-        run_program(words, cwd=place, env=environment, timeout=_TIMEOUT)
+        words = [*dvc_command(project, scratch), "fetch", "-q", *targets]
+        run_program(words, cwd=scratch, env=environment, timeout=_TIMEOUT)
 
 
-def _is_exact(place: Path) -> bool:
+def _is_exact(stored: Path) -> bool:
     """Tell whether the hash is of the bytes; before DVC 3.0 line ends were changed first."""
-    return place.parent.parent.name == "md5"
+    return stored.parent.parent.name == "md5"

@@ -46,8 +46,8 @@ def parse_values(data: bytes, path: str) -> dict[str, Value]:
     """Parse a parameter file to what it holds; raises :class:`MlgitopsError` as above."""
     parse = _PARSERS.get(PurePosixPath(path).suffix.lower())
     if parse is None:
-        what = "parameters are read from YAML, JSON, TOML and Python only"
-        raise MlgitopsError(what, where=path)
+        problem = "parameters are read from YAML, JSON, TOML and Python only"
+        raise MlgitopsError(problem, where=path)
     document = parse(data, path)
     if document is None:
         return {}

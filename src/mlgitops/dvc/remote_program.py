@@ -61,15 +61,15 @@ def open_repository() -> Any:  # noqa: ANN401 - DVC has no types
 def list_sizes(store: Any, names: list[str]) -> dict[str, int]:  # noqa: ANN401 - DVC has no types
     """Return the bytes of each plain object that is there; another failure than absence raises."""
     paths = [store.oid_to_path(name) for name in names]
-    found = {}
+    sizes = {}
     for name, entry in zip(names, store.fs.info(paths, return_exceptions=True), strict=True):
         if isinstance(entry, FileNotFoundError):
             continue
         if isinstance(entry, BaseException):
             raise entry
         if entry.get("type") == "file":
-            found[name] = int(entry["size"])
-    return found
+            sizes[name] = int(entry["size"])
+    return sizes
 
 
 def hash_all(store: Any, names: list[str]) -> dict[str, str]:  # noqa: ANN401 - as above

@@ -41,21 +41,21 @@ def open_scratch(
     if config is not None:
         refuse_tracked(project)
     with tempfile.TemporaryDirectory(prefix="mlgitops-") as name:
-        place = Path(name)
-        (place / ".dvc").mkdir()
+        folder = Path(name)
+        (folder / ".dvc").mkdir()
         text = _write_config(project, config, cache or find_cache(project))
-        (place / ".dvc" / "config").write_text(text, encoding="utf-8")
-        yield place
+        (folder / ".dvc" / "config").write_text(text, encoding="utf-8")
+        yield folder
 
 
-def write_pointers(place: Path, versions: Iterable[DataVersion]) -> list[str]:
+def write_pointers(folder: Path, versions: Iterable[DataVersion]) -> list[str]:
     """Write a .dvc file for each object, and return their names, the targets for DVC."""
     names = []
     for at, version in enumerate(versions):
         digest = version.hash.removeprefix("md5:")
         size = f"  size: {version.size}\n" if version.size is not None else ""
         text = f"outs:\n- md5: {digest}\n{size}  hash: md5\n  path: '{at}'\n"
-        (place / f"{at}.dvc").write_text(text, encoding="utf-8")
+        (folder / f"{at}.dvc").write_text(text, encoding="utf-8")
         names.append(f"{at}.dvc")
     return names
 

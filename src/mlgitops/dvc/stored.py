@@ -63,13 +63,13 @@ def read_objects(project: Path) -> list[StoredObject]:
     Outputs that git keeps (`cache: false`) and those with `push: false` are left out.
     """
     left_out = _kept_elsewhere(project)
-    found = {
+    objects = {
         stored
         for file in find_pointers(project)
         for stored in parse_pointers(file, project)
         if stored.path not in left_out
     }
-    return sorted(found, key=lambda stored: (stored.path, stored.oid))
+    return sorted(objects, key=lambda stored: (stored.path, stored.oid))
 
 
 def read_members(manifest: Path, directory: StoredObject) -> list[StoredObject]:
@@ -159,8 +159,8 @@ def _parse_entry(entry: Any, folder: Path, project: Path, file: Path) -> StoredO
         )
     size = entry.get("size")
     whole = size if isinstance(size, int) and not oid.endswith(".dir") else None
-    place = (folder / path).relative_to(project).as_posix()
-    return StoredObject(path=place, oid=oid, size=whole)
+    relative = (folder / path).relative_to(project).as_posix()
+    return StoredObject(path=relative, oid=oid, size=whole)
 
 
 def _kept_elsewhere(project: Path) -> set[str]:

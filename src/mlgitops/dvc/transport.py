@@ -57,25 +57,25 @@ def send_objects(project: Path, cache: Path, versions: Iterable[DataVersion]) ->
     Of a directory its members go first. Raises :class:`MlgitopsError` when DVC says that it
     failed; that it says nothing is no proof.
     """
-    with open_scratch(project, cache=cache) as place:
-        names = write_pointers(place, versions)
-        _run(place, [*dvc_command(project, place), "push", "--quiet", *names])
+    with open_scratch(project, cache=cache) as scratch:
+        names = write_pointers(scratch, versions)
+        _run(scratch, [*dvc_command(project, scratch), "push", "--quiet", *names])
 
 
 def _ask(project: Path, **wanted: Iterable[str]) -> _Answer:
     request = {kind: sorted(set(wanted.get(kind, ()))) for kind in _Answer.__struct_fields__}
     if not any(request.values()):
         return _Answer(sizes={}, hashes={}, texts={})
-    with open_scratch(project) as place:
-        (place / "request.json").write_bytes(msgspec.json.encode(request))
+    with open_scratch(project) as scratch:
+        (scratch / "request.json").write_bytes(msgspec.json.encode(request))
         words: list[str | Path] = [find_dvc_python(project), "-I", _PROGRAM]
-        return msgspec.json.decode(_run(place, [*words, place / "request.json"]), type=_Answer)
+        return msgspec.json.decode(_run(scratch, [*words, scratch / "request.json"]), type=_Answer)
 
 
-def _run(place: Path, words: Sequence[str | Path]) -> str:
+def _run(scratch: Path, words: Sequence[str | Path]) -> str:
     environment = clean_environment() | {"DVC_NO_ANALYTICS": "1"}
     try:
-        return run_program(words, cwd=place, env=environment, timeout=_TIMEOUT)
+        return run_program(words, cwd=scratch, env=environment, timeout=_TIMEOUT)
     except MlgitopsError as error:
         said = error.what.splitlines()[-1].strip()
         raise MlgitopsError(
