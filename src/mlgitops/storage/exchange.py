@@ -57,10 +57,10 @@ def integrate(project: Path, worktree: Path) -> None:
     run_git(worktree, *identity_options(worktree), "rebase", "--quiet", UPSTREAM)
 
 
-def find_merge_base(folder: Path, one: str, other: str) -> str | None:
+def find_merge_base(folder: Path, rev: str, other: str) -> str | None:
     """Return the newest common commit, or None when the histories share nothing."""
     try:
-        return run_git(folder, "merge-base", one, other).strip()
+        return run_git(folder, "merge-base", rev, other).strip()
     except MlgitopsError:
         return None
 

@@ -100,6 +100,6 @@ def _check_plugin(project: Path, remote: Remote) -> None:
 
 def _check_sign_in(remote: Remote, console: Console) -> None:
     variables, files, command = _SIGN_IN.get(remote.kind, ((), (), ""))
-    found = any(os.environ.get(name) for name in variables)
-    if command and not found and not any(Path(file).expanduser().exists() for file in files):
+    variable_set = any(os.environ.get(name) for name in variables)
+    if command and not variable_set and not any(Path(file).expanduser().exists() for file in files):
         console.warn(f"no sign-in for {remote.url} was found: `{command}`, or set {variables[0]}")

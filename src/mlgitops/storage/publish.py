@@ -98,12 +98,12 @@ def _worktree(remote: Remote) -> Path:
 def _read_all(project: Path, remote: Remote) -> list[StoredObject]:
     """Return every object that the work tree names, with the members of its directories."""
     places = [find_cache(project), *([remote.path] if remote.path else [])]
-    found = read_objects(project)
+    named = read_objects(project)
     members: set[StoredObject] = set()
     away = []
-    for stored in found:
+    for stored in named:
         if stored.oid.endswith(".dir"):
-            files = (place / stored.location for place in places)
+            files = (folder / stored.location for folder in places)
             manifest = next((file for file in files if file.is_file()), None)
             members.update(read_members(manifest, stored) if manifest else ())
             away += [stored] if manifest is None and remote.path is None else []
@@ -111,7 +111,7 @@ def _read_all(project: Path, remote: Remote) -> list[StoredObject]:
     for stored in away:
         if stored.oid in manifests:
             members.update(parse_members(manifests[stored.oid], stored, where=stored.path))
-    return sorted({*found, *members}, key=lambda stored: (stored.path, stored.oid))
+    return sorted({*named, *members}, key=lambda stored: (stored.path, stored.oid))
 
 
 def _check_sizes(
@@ -125,8 +125,8 @@ def _check_sizes(
             continue
         size = cached.stat().st_size
         if size > REFUSE_BYTES:
-            what = f"{size / 1e6:.0f} MB, and git hosting refuses files over 100 MB"
-            mistakes.append(MlgitopsError(what, where=stored.path))
+            problem = f"{size / 1e6:.0f} MB, and git hosting refuses files over 100 MB"
+            mistakes.append(MlgitopsError(problem, where=stored.path))
         elif size > WARN_BYTES:
             console.warn(f"{stored.path} has {size / 1e6:.0f} MB: large for storage in git")
     if mistakes:
@@ -176,7 +176,7 @@ def _prove(project: Path, remote: Remote, objects: list[StoredObject]) -> None:
     if remote.path is not None:
         stored = _list_folder(remote.path, objects)
     else:
-        sizes = list_stored(project, (one.oid for one in objects))
+        sizes = list_stored(project, (wanted.oid for wanted in objects))
         stored = {locate(oid): size for oid, size in sizes.items()}
     _refuse_missing(project, objects, stored, where=remote.url)
 
@@ -190,11 +190,11 @@ def _refuse_missing(
         cached, size = cache / wanted.location, wanted.size
         if size is None and cached.is_file():
             size = cached.stat().st_size
-        found = stored.get(wanted.location)
-        if found is None:
+        size_there = stored.get(wanted.location)
+        if size_there is None:
             missing.append(MlgitopsError("missing", where=wanted.path))
-        elif size is not None and found != size:
-            missing.append(MlgitopsError(f"{found} bytes, not {size}", where=wanted.path))
+        elif size is not None and size_there != size:
+            missing.append(MlgitopsError(f"{size_there} bytes, not {size}", where=wanted.path))
     if missing:
         raise MistakesError(
             f"the storage is not complete ({where}):",
