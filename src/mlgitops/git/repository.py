@@ -135,11 +135,11 @@ class Repository:
         Raises :class:`~mlgitops.git.links.LinkError` when a link leads out, or to nothing.
         """
         trail = self.tree(sha).trail(path)
-        place = trail.follow()
-        data = self.read_disk(place) if sha is None else None
+        target = trail.follow()
+        data = self.read_disk(target) if sha is None else None
         if data is None:  # in a sparse checkout what git calls unchanged may not be on disk
-            data = self._read_file(sha, place)
-        if data is None and trail.links and not self._is_folder(sha, place):
+            data = self._read_file(sha, target)
+        if data is None and trail.links and not self._is_folder(sha, target):
             raise refuse_link(path, trail.links[-1], "leads to nothing that is there")
         return data
 
