@@ -49,7 +49,7 @@ def copy_template(target: Path) -> Path:
     run_git(target, "add", "--all", "--force")
     run_git(target, "commit", "--quiet", "--message", "Template")
     run_git(target, "tag", "v1.2.3")
-    run_git(target, "remote", "add", "origin", "git@github.com:acme/mlgitops.git.repository")
+    run_git(target, "remote", "add", "origin", "git@github.com:acme/mlgitops.git")
     return target
 
 

@@ -124,14 +124,14 @@ def test_settings_that_would_stop_a_commit(template: Path, tmp_path: Path) -> No
     ("url", "repository"),
     [
         ("https://github.com/acme/mlgitops", "acme/mlgitops"),
-        ("https://github.com/acme/mlgitops.git.repository", "acme/mlgitops"),
+        ("https://github.com/acme/mlgitops.git", "acme/mlgitops"),
         ("https://github.com/acme/mlgitops/", "acme/mlgitops"),
-        ("https://user:secret@github.com/acme/mlgitops.git.repository", "acme/mlgitops"),
+        ("https://user:secret@github.com/acme/mlgitops.git", "acme/mlgitops"),
         ("https://ghe.example.org:8443/acme/ml.git.ops", "acme/ml.git.ops"),
-        ("git@github.com:acme/mlgitops.git.repository", "acme/mlgitops"),
-        ("ssh://git@github.com:22/acme/mlgitops.git.repository", "acme/mlgitops"),
+        ("git@github.com:acme/mlgitops.git", "acme/mlgitops"),
+        ("ssh://git@github.com:22/acme/mlgitops.git", "acme/mlgitops"),
         ("gh:acme/mlgitops", ""),
-        ("/srv/git/acme/mlgitops.git.repository", ""),
+        ("/srv/git/acme/mlgitops.git", ""),
         ("../mlgitops", ""),
         ("file:///srv/git/acme/mlgitops", ""),
         ("C:/acme/mlgitops", ""),
@@ -174,7 +174,7 @@ def test_a_template_whose_only_remote_has_another_name(
 def test_a_template_between_tags(template: Path, home: Path, tmp_path: Path) -> None:
     """The highest of several version tags is the comment; an untagged commit has none."""
     copy = clone(template, tmp_path / "t")
-    run_git(copy, "remote", "add", "origin", "git@github.com:acme/mlgitops.git.repository")
+    run_git(copy, "remote", "add", "origin", "git@github.com:acme/mlgitops.git")
     run_git(copy, "tag", "v1.10.0")
     run_git(copy, "tag", "nightly")
     cookiecutter("t", "project_slug=one", home=home, cwd=tmp_path)

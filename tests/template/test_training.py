@@ -33,8 +33,8 @@ pytestmark = pytest.mark.slow
 RUN_STAGES = """
 import importlib, sys
 sys.path.insert(0, "src")
-for stage in sys.argv[2:]:
-    importlib.import_module(f"{sys.argv[1]}.{stage}").main()
+for stage in sys.argv[1:]:
+    importlib.import_module(stage).main()
 """
 
 
@@ -66,8 +66,8 @@ def run_tool(environment: Path, project: Path, *words: str) -> str:
 def train(environment: Path, project: Path) -> None:
     """Run every stage, in the order of dvc.yaml."""
     stages = yaml.safe_load((project / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    package = project.name.replace("-", "_")
-    run_tool(environment, project, "python", "-c", RUN_STAGES, package, *stages)
+    modules = [stage["cmd"].removeprefix("python -m ") for stage in stages.values()]
+    run_tool(environment, project, "python", "-c", RUN_STAGES, *modules)
 
 
 def find_golden_rows(project: Path) -> set[tuple[str, ...]]:

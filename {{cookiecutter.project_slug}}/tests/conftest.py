@@ -12,12 +12,14 @@ import pytest
 from {{ cookiecutter.__package_name }} import (
     contract,
     ingest,
-    paths,
     split,
-    tables,
     train,
 )
 from {{ cookiecutter.__package_name }}.params import Params, read_params
+from {{ cookiecutter.__package_name }}.plumbing import (
+    paths,
+    tables,
+)
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline

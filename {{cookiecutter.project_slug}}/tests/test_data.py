@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from {{ cookiecutter.__package_name }} import contract, ingest
-from {{ cookiecutter.__package_name }}.errors import StageError
 from {{ cookiecutter.__package_name }}.params import Params
+from {{ cookiecutter.__package_name }}.plumbing.errors import StageError
 
 
 def test_data_keeps_the_contract(table: pd.DataFrame, schema: Any) -> None:  # noqa: ANN401

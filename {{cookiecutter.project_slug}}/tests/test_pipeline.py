@@ -8,10 +8,10 @@ import msgspec
 import pytest
 import yaml
 
-from {{ cookiecutter.__package_name }} import paths
-from {{ cookiecutter.__package_name }}.errors import StageError
 from {{ cookiecutter.__package_name }}.estimators import make_model
 from {{ cookiecutter.__package_name }}.params import Params, parse_params
+from {{ cookiecutter.__package_name }}.plumbing import paths
+from {{ cookiecutter.__package_name }}.plumbing.errors import StageError
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "{{ cookiecutter.__package_name }}"
@@ -23,25 +23,51 @@ def read_stages() -> dict[str, Any]:
     return stages
 
 
-def find_imports(module: str) -> set[str]:
-    """Return the package's modules that a module imports, at once or through others."""
-    found, open_modules = set[str](), {module}
+def find_file(module: str) -> Path | None:
+    """Find the file of a module of the package, "" being the package itself."""
+    path = SOURCE.joinpath(*module.split(".")) if module else SOURCE
+    files = (path / "__init__.py", path.with_suffix(".py"))
+    return next((file for file in files if file.is_file()), None)
+
+
+def read_imports(module: str, file: Path) -> set[str]:
+    """Return the package's modules that the text of one module imports, by a relative name."""
+    parts = module.split(".") if module else []
+    within = parts if file.stem == "__init__" else parts[:-1]
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            above = within[: len(within) - node.level + 1]
+            named = ".".join([*above, *([node.module] if node.module else [])])
+            names = [f"{named}.{item.name}".removeprefix(".") for item in node.names]
+            found |= {name if find_file(name) else named for name in names}
+    return found
+
+
+def find_imports(module: str) -> set[Path]:
+    """Return the package's files that a module imports, at once or through others."""
+    found, open_modules = dict[str, Path](), {module}
     while open_modules:
         name = open_modules.pop()
-        found.add(name)
-        tree = ast.parse((SOURCE / f"{name}.py").read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.level == 1:
-                names = [node.module] if node.module else [item.name for item in node.names]
-                open_modules |= {n for n in names if (SOURCE / f"{n}.py").exists()} - found
-    return found
+        file = find_file(name)
+        assert file, name
+        found[name] = file
+        open_modules |= read_imports(name, file) - found.keys()
+    return set(found.values())
 
 
 @pytest.mark.parametrize("stage", list(read_stages()))
 def test_stage_depends_on_all_its_code(stage: str) -> None:
     """A change of any module that a stage imports makes the stage run again."""
-    needed = {f"src/{SOURCE.name}/{name}.py" for name in find_imports(stage)}
-    assert needed <= set(read_stages()[stage]["deps"])
+    body = read_stages()[stage]
+    module = body["cmd"].split()[-1].removeprefix(f"{SOURCE.name}.")
+    watched = [ROOT / path for path in body["deps"]]
+    missing = {
+        file.relative_to(ROOT).as_posix()
+        for file in find_imports(module)
+        if not any(file.is_relative_to(path) for path in watched)
+    }
+    assert not missing
 
 
 def test_parameters_of_the_stages_exist() -> None:

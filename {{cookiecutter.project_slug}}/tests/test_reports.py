@@ -9,16 +9,18 @@ import pandas as pd
 import pytest
 
 from {{ cookiecutter.__package_name }} import (
+    explain,
+    metrics,
+    scoring,
+)
+from {{ cookiecutter.__package_name }}.params import Params, Task
+from {{ cookiecutter.__package_name }}.plumbing import (
     card,
     curves,
     documents,
-    explain,
-    metrics,
     paths,
-    scoring,
     storing,
 )
-from {{ cookiecutter.__package_name }}.params import Params, Task
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline

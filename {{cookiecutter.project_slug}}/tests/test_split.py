@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from {{ cookiecutter.__package_name }} import split
-from {{ cookiecutter.__package_name }}.errors import StageError
 from {{ cookiecutter.__package_name }}.params import Params, Split
+from {{ cookiecutter.__package_name }}.plumbing.errors import StageError
 
 
 def rows(count: int, target: str) -> pd.DataFrame:

@@ -1,8 +1,8 @@
 """The pipeline of this project: one module a stage, in the order of dvc.yaml.
 
 ingest → validate → split → train → evaluate → explain → card; `serve` answers requests and
-`scoring` predicts a table. Stages read and write files at the paths of `paths`; what they
-compute stands in functions that take and return values, so tests need no pipeline.
+`scoring` predicts a table. Stages read and write files at the paths of `plumbing.paths`; what
+they compute stands in functions that take and return values, so tests need no pipeline.
 """
 
 import os

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import yaml
 
-from .errors import StageError
+from .plumbing.errors import StageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

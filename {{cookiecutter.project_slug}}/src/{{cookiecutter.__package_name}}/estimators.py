@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import StageError
+from .plumbing.errors import StageError
 
 if TYPE_CHECKING:
     import pandas as pd

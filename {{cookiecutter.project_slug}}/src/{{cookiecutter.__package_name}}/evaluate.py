@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import paths
 from .contract import find_text_columns, read_columns
-from .curves import trace_curves
-from .documents import write_json
-from .errors import run_stage
-from .golden import make_golden, make_rows, pick_rows
 from .metrics import measure, measure_slices
 from .params import read_params
+from .plumbing import paths
+from .plumbing.curves import trace_curves
+from .plumbing.documents import write_json
+from .plumbing.errors import run_stage
+from .plumbing.golden import make_golden, make_rows, pick_rows
+from .plumbing.storing import read_model, read_trusted_types
+from .plumbing.tables import read_table, write_table
 from .scoring import score_table
-from .storing import read_model, read_trusted_types
-from .tables import read_table, write_table
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import paths
 from .contract import find_text_columns, read_columns
-from .documents import write_json
-from .errors import run_stage
 from .estimators import select_features
 from .params import read_params
-from .storing import read_model, read_trusted_types
-from .tables import read_table
+from .plumbing import paths
+from .plumbing.documents import write_json
+from .plumbing.errors import run_stage
+from .plumbing.storing import read_model, read_trusted_types
+from .plumbing.tables import read_table
 
 if TYPE_CHECKING:
     import pandas as pd

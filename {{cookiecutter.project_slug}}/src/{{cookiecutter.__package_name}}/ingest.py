@@ -9,10 +9,10 @@ import hashlib
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from . import paths
-from .errors import StageError, run_stage
 from .params import read_params
-from .tables import ID, read_source, write_table
+from .plumbing import paths
+from .plumbing.errors import StageError, run_stage
+from .plumbing.tables import ID, read_source, write_table
 
 if TYPE_CHECKING:
     import pandas as pd

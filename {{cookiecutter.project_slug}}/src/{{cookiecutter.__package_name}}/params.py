@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 import yaml
 
-from .errors import StageError
+from .plumbing.errors import StageError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from . import paths
 from .contract import find_text_columns, read_columns
-from .errors import StageError, run_stage
 from .estimators import find_positive, select_features
 from .params import read_params
-from .storing import read_model, read_trusted_types
-from .tables import ID, read_table, write_table
+from .plumbing import paths
+from .plumbing.errors import StageError, run_stage
+from .plumbing.storing import read_model, read_trusted_types
+from .plumbing.tables import ID, read_table, write_table
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline

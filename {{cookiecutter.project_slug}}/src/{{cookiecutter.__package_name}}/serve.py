@@ -27,11 +27,12 @@ from kserve.protocol.rest.server import RESTServer
 from kserve.utils.utils import get_predict_response
 from starlette.responses import JSONResponse
 
-from . import MODEL_NAME, paths
+from . import MODEL_NAME
 from .contract import find_mistakes, read_schema, render_mistakes, select_columns
-from .errors import StageError, run_stage
+from .plumbing import paths
+from .plumbing.errors import StageError, run_stage
+from .plumbing.storing import read_model, read_trusted_types
 from .scoring import predict
-from .storing import read_model, read_trusted_types
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline

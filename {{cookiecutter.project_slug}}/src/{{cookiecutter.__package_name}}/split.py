@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from . import paths
-from .errors import StageError, run_stage
 from .params import read_params
-from .tables import ID, read_text_table, write_table
+from .plumbing import paths
+from .plumbing.errors import StageError, run_stage
+from .plumbing.tables import ID, read_text_table, write_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

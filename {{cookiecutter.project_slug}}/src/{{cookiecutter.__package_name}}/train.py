@@ -7,14 +7,14 @@ import importlib.metadata
 import sys
 from typing import TYPE_CHECKING, Any
 
-from . import paths
 from .contract import find_text_columns, read_columns
-from .documents import write_json
-from .errors import StageError, run_stage
 from .estimators import make_model, shape_features
 from .params import read_params
-from .storing import dump_model
-from .tables import read_table
+from .plumbing import paths
+from .plumbing.documents import write_json
+from .plumbing.errors import StageError, run_stage
+from .plumbing.storing import dump_model
+from .plumbing.tables import read_table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from . import paths
 from .contract import find_mistakes, find_text_columns, read_columns, read_schema, render_mistakes
-from .documents import write_json
-from .errors import StageError, run_stage
-from .tables import read_table
+from .plumbing import paths
+from .plumbing.documents import write_json
+from .plumbing.errors import StageError, run_stage
+from .plumbing.tables import read_table
 
 if TYPE_CHECKING:
     import pandas as pd

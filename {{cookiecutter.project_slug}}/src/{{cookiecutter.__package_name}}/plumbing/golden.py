@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ..estimators import find_shared_categories, read_columns, select_features
+from ..scoring import predict
 from .errors import StageError
-from .estimators import find_shared_categories, read_columns, select_features
-from .scoring import predict
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline

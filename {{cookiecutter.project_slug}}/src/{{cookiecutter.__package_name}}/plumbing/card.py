@@ -6,15 +6,16 @@ import csv
 import re
 from typing import TYPE_CHECKING, Any
 
-from . import MODEL_NAME, OWNER, PROJECT_NAME, paths
+from .. import MODEL_NAME, OWNER, PROJECT_NAME
+from ..params import read_params
+from . import paths
 from .documents import read_json
 from .errors import run_stage
-from .params import read_params
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from .params import Params
+    from ..params import Params
 
 #: Slices with fewer rows than this are marked: their figures say little.
 FEW_ROWS = 100

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics as sk
 
-from .metrics import SCORE_PREFIX, read_classes
+from ..metrics import SCORE_PREFIX, read_classes
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from .params import Task
+    from ..params import Task
 
 #: Points kept of a curve, rows kept of a scatter plot.
 POINTS = 200
