@@ -160,19 +160,29 @@ def test_synthetic_golden_rows_keep_the_contract(
     assert list(rows.columns) == list(model.feature_names_in_)
     assert contract.find_mistakes(rows, contract.select_columns(schema, list(rows.columns))) == []
     assert golden.make_golden(model, rows)["outputs"]
+{%- if not cookiecutter._dataset %}
 
 
 def test_prediction_moves_as_experts_expect(
     model: Pipeline, test_rows: pd.DataFrame, params: Params
 ) -> None:
-    """Longer flippers make a Gentoo more likely.
+    """{{ {'binary': 'Flights are late more often an hour of delays later.', 'regression': 'An advanced degree pays more than no degree, all else equal.', 'multiclass': 'Longer flippers make a Gentoo more likely.'}[cookiecutter.task] }}
 
     A column that is no feature any more changes nothing.
     """
+{%- if cookiecutter.task == 'binary' %}
+    name, answer = "recent_delay", "score"
+    low, high = test_rows, test_rows.assign(recent_delay=test_rows["recent_delay"] + 60)
+{%- elif cookiecutter.task == 'regression' %}
+    name, answer = "education", "prediction"
+    low, high = (test_rows.assign(education=level) for level in ("< HS Grad", "Advanced Degree"))
+{%- else %}
     name, answer = "flipper_length_mm", "score_Gentoo"
     low, high = (test_rows.assign(flipper_length_mm=length) for length in (190.0, 225.0))
+{%- endif %}
     change = scoring.predict(model, high)[answer] - scoring.predict(model, low)[answer]
     if name in params.features.names:
         assert change.mean() > 0
     else:
         assert (change == 0).all()
+{%- endif %}
