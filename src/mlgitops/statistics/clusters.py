@@ -31,8 +31,8 @@ class Clusters:
 
     def sum(self, values: Floats) -> Floats:
         """Return the sum over each group's clusters."""
-        found = np.bincount(self.owner, weights=values, minlength=self.groups)
-        return found.astype(np.float64, copy=False)
+        totals = np.bincount(self.owner, weights=values, minlength=self.groups)
+        return totals.astype(np.float64, copy=False)
 
     @property
     def count(self) -> Floats:

@@ -60,8 +60,10 @@ def read_together(
     pair: Pair, results: Mapping[_Key, Estimate | Undefined], confidence: float
 ) -> dict[_Key, Evidence]:
     """Return evidence for each of ``results``, with Holm's correction across all of them."""
-    found = {name: result for name, result in results.items() if isinstance(result, Estimate)}
-    levels = holm_confidence({name: one.interval for name, one in found.items()}, confidence)
+    estimates = {name: result for name, result in results.items() if isinstance(result, Estimate)}
+    levels = holm_confidence(
+        {name: result.interval for name, result in estimates.items()}, confidence
+    )
     return {
         name: _as_evidence(result, pair, levels.get(name, confidence))
         for name, result in results.items()
@@ -170,14 +172,14 @@ def _half_unit(stored: tuple[float, float]) -> float:
     return 0.5 * 10.0 ** -max(_count_decimals(value) for value in stored)
 
 
-def _tell_apart(one: float, other: float) -> tuple[str, str]:
+def _tell_apart(number: float, other: float) -> tuple[str, str]:
     """Render two numbers with as few digits as tell them apart.
 
     >>> _tell_apart(0.8, 0.85), _tell_apart(0.70001, 0.7)
     (('0.8', '0.85'), ('0.70001', '0.7'))
     """
-    texts = ((f"{one:.{digits}g}", f"{other:.{digits}g}") for digits in range(3, 17))
-    return next((pair for pair in texts if pair[0] != pair[1]), (repr(one), repr(other)))
+    texts = ((f"{number:.{digits}g}", f"{other:.{digits}g}") for digits in range(3, 17))
+    return next((pair for pair in texts if pair[0] != pair[1]), (repr(number), repr(other)))
 
 
 def _count_decimals(value: float) -> int:

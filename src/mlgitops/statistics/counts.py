@@ -60,18 +60,18 @@ def count_cells(coded: Coded) -> Cells:
     classes = len(coded.labels)
     dense = classes**3 <= _DENSE
     total = np.zeros(classes**3 if dense else 0, dtype=np.int64)
-    found: list[NDArray[np.unsignedinteger]] = []
+    coded_blocks: list[NDArray[np.unsignedinteger]] = []
     for start in range(0, len(coded.target), _BLOCK):
         codes = code_rows(coded, slice(start, start + _BLOCK))
         if dense:
             total += np.bincount(codes, minlength=len(total))
         else:
-            found.append(codes)
+            coded_blocks.append(codes)
     if dense:
         cells = np.flatnonzero(total)
         rows = total[cells]
     else:
-        cells, rows = np.unique(np.concatenate(found), return_counts=True)
+        cells, rows = np.unique(np.concatenate(coded_blocks), return_counts=True)
     return Cells(
         classes=classes,
         target=cells // classes**2,

@@ -76,8 +76,8 @@ def compute_psi(base: NDArray[np.int64], head: NDArray[np.int64]) -> float:
     >>> round(compute_psi(np.array([50, 50]), np.array([80, 20])), 3)
     0.416
     """
-    one, two = _shares(base), _shares(head)
-    return max(0.0, float(np.sum((two - one) * np.log(two / one))))
+    base_shares, head_shares = _shares(base), _shares(head)
+    return max(0.0, float(np.sum((head_shares - base_shares) * np.log(head_shares / base_shares))))
 
 
 def expect_psi(bins: int, base_rows: int, head_rows: int) -> tuple[float, float]:
@@ -104,14 +104,14 @@ def _conclude(base: NDArray[np.int64], head: NDArray[np.int64]) -> Drift:
 
 
 def _measure_numbers(base: Column, head: Column) -> Drift:
-    one, two = _finite(base), _finite(head)
-    if not one.size or not two.size:
+    base_values, head_values = _finite(base), _finite(head)
+    if not base_values.size or not head_values.size:
         return Drift(reason="no values on one side")
     few = base.levels is not None and len(base.levels) <= BINS
-    bins = _bin_few(one, two) if few else _bin_deciles(one, two)
-    found = _conclude(*bins)
-    shift = None if base.kind is ColumnKind.DATE else _shift_mean(one, two)
-    return Drift(psi=found.psi, expected=found.expected, reason=found.reason, mean_shift=shift)
+    bins = _bin_few(base_values, head_values) if few else _bin_deciles(base_values, head_values)
+    drift = _conclude(*bins)
+    shift = None if base.kind is ColumnKind.DATE else _shift_mean(base_values, head_values)
+    return Drift(psi=drift.psi, expected=drift.expected, reason=drift.reason, mean_shift=shift)
 
 
 def _finite(column: Column) -> NDArray[np.float64]:
@@ -123,14 +123,14 @@ def _bin_few(
     base: NDArray[np.float64], head: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Count each of the base's few numbers, and all others together."""
-    known = np.unique(base)
-    return _count_known(base, known), _count_known(head, known)
+    levels = np.unique(base)
+    return _count_known(base, levels), _count_known(head, levels)
 
 
-def _count_known(values: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray[np.int64]:
-    places = np.minimum(np.searchsorted(known, values), known.size - 1)
-    places = np.where(known[places] == values, places, known.size)
-    return np.bincount(places, minlength=known.size + 1)
+def _count_known(values: NDArray[np.float64], levels: NDArray[np.float64]) -> NDArray[np.int64]:
+    places = np.minimum(np.searchsorted(levels, values), levels.size - 1)
+    places = np.where(levels[places] == values, places, levels.size)
+    return np.bincount(places, minlength=levels.size + 1)
 
 
 def _bin_deciles(
@@ -155,18 +155,18 @@ def _shift_mean(base: NDArray[np.float64], head: NDArray[np.float64]) -> float |
 
 def _measure_levels(base: Column, head: Column) -> Drift:
     """Measure a column of categories over the levels of both sides."""
-    one, two = _count_levels(base), _count_levels(head)
-    union = sorted({*one, *two})
-    found = _conclude(
-        np.array([one.get(level, 0) for level in union], dtype=np.int64),
-        np.array([two.get(level, 0) for level in union], dtype=np.int64),
+    base_counts, head_counts = _count_levels(base), _count_levels(head)
+    union = sorted({*base_counts, *head_counts})
+    drift = _conclude(
+        np.array([base_counts.get(level, 0) for level in union], dtype=np.int64),
+        np.array([head_counts.get(level, 0) for level in union], dtype=np.int64),
     )
-    new, gone = _only_in(two, one, head), _only_in(one, two, base)
+    new, gone = _only_in(head_counts, base_counts, head), _only_in(base_counts, head_counts, base)
     named = len(new[:MAX_NAMED]) + len(gone[:MAX_NAMED])
     return Drift(
-        psi=found.psi,
-        expected=found.expected,
-        reason=found.reason,
+        psi=drift.psi,
+        expected=drift.expected,
+        reason=drift.reason,
         new_levels=tuple(new[:MAX_NAMED]),
         gone_levels=tuple(gone[:MAX_NAMED]),
         more_levels=len(new) + len(gone) - named,
@@ -174,8 +174,8 @@ def _measure_levels(base: Column, head: Column) -> Drift:
 
 
 def _count_levels(column: Column) -> dict[int, int]:
-    found, counts = np.unique(column.identity[~column.missing], return_counts=True)
-    return dict(zip(found.tolist(), counts.tolist(), strict=True))
+    levels, counts = np.unique(column.identity[~column.missing], return_counts=True)
+    return dict(zip(levels.tolist(), counts.tolist(), strict=True))
 
 
 def _only_in(counts: dict[int, int], others: dict[int, int], column: Column) -> list[str]:

@@ -65,8 +65,8 @@ def _reach_on_logits(value: float, error: float, quantile: float) -> tuple[float
     return value - low, high - value
 
 
-def _join(one: float, other: float, correlation: float) -> float:
-    return math.sqrt(max(one * one + other * other - 2 * correlation * one * other, 0.0))
+def _join(error: float, other: float, correlation: float) -> float:
+    return math.sqrt(max(error * error + other * other - 2 * correlation * error * other, 0.0))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

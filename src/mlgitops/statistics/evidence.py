@@ -100,12 +100,12 @@ class Comparison:
                 freedom=self.pair.rows - 1, method=_SCORE, warnings=warnings,
             )  # fmt: skip
         method = "jackknife of joint cells"
-        found = estimate(values, by_cell, weights=cells.rows, method=method, warnings=warnings)
-        found = replace(found, classes=steps)
+        result = estimate(values, by_cell, weights=cells.rows, method=method, warnings=warnings)
+        result = replace(result, classes=steps)
         if self.clusters is None:
-            return found
+            return result
         by_row = by_cell[np.searchsorted(cells.codes, counts.code_rows(self.pair.coded))]
-        return estimate_by_cluster(found, by_row, self.clusters)
+        return estimate_by_cluster(result, by_row, self.clusters)
 
     def _estimate_ranking(self, name: str) -> Estimate:
         target, base, head = self._scores
@@ -115,17 +115,17 @@ class Comparison:
             value, by_row = measure(self.pair.rankings[0])
             why = "both models give the same score to every test row"
             return self._identical(value, why, float(np.ptp(by_row)))
-        one, other = (measure(side) for side in self.pair.rankings)
-        values = one[0], other[0]
+        base_terms, head_terms = (measure(side) for side in self.pair.rankings)
+        values = base_terms[0], head_terms[0]
         warnings += ranking.warn_of_ceiling(values, target)
         if name == "roc_auc":
-            by_row, freedom = ranking.compare_auc(one, other, target)
+            by_row, freedom = ranking.compare_auc(base_terms, head_terms, target)
             method = "paired DeLong"
-            found = estimate(values, by_row, method=method, freedom=freedom, warnings=warnings)
-            return self._cluster(found, by_row)
-        delta, of_sides = ranking.compare_average_precision(one, other)
+            result = estimate(values, by_row, method=method, freedom=freedom, warnings=warnings)
+            return self._cluster(result, by_row)
+        delta, of_sides = ranking.compare_average_precision(base_terms, head_terms)
         by_row = of_sides[1] - of_sides[0]
-        found = estimate(
+        result = estimate(
             values,
             by_row,
             delta=delta,
@@ -134,25 +134,27 @@ class Comparison:
             warnings=warnings,
             sides=find_sides(*of_sides, self.clusters),
         )
-        return self._cluster(found, by_row)
+        return self._cluster(result, by_row)
 
     def _estimate_probabilities(self, name: str) -> Estimate:
-        one, other = (
+        base_losses, head_losses = (
             self._losses(name, scores, side)
             for scores, side in (
                 (self.pair.base_scores, "base"),
                 (self.pair.head_scores, "head"),
             )
         )
-        if np.array_equal(one, other):
+        if np.array_equal(base_losses, head_losses):
             why = "both models have the same loss on every test row"
-            return self._identical(float(one.mean()), why, float(np.ptp(one)) / len(one))
-        values, delta, by_row = losses.compare_means(one, other)
+            return self._identical(
+                float(base_losses.mean()), why, float(np.ptp(base_losses)) / len(base_losses)
+            )
+        values, delta, by_row = losses.compare_means(base_losses, head_losses)
         warnings = self._few_rows + self._few_of_class
         if name == "log_loss" and self._reaches_zero:
             warnings += (_UNBOUNDED,)
-        found = estimate(values, by_row, delta=delta, method="paired t", warnings=warnings)
-        return self._cluster(found, by_row)
+        result = estimate(values, by_row, delta=delta, method="paired t", warnings=warnings)
+        return self._cluster(result, by_row)
 
     @cached_property
     def _reaches_zero(self) -> bool:
@@ -192,8 +194,8 @@ class Comparison:
             _, _, alone = _compare_errors(name, target, target, base)
             return self._identical(values[0], why, float(np.ptp(alone)))
         method = _ERROR_METHODS.get(name, "paired t")
-        found = estimate(values, by_row, delta=delta, method=method, warnings=self._few_rows)
-        return self._cluster(found, by_row)
+        result = estimate(values, by_row, delta=delta, method=method, warnings=self._few_rows)
+        return self._cluster(result, by_row)
 
     def _identical(self, value: float, why: str, step: float) -> Estimate:
         """Return a difference of zero: the models can't be told apart on these rows.
@@ -208,10 +210,10 @@ class Comparison:
             method=f"{IDENTICAL}, rule of three",
         )  # fmt: skip
 
-    def _cluster(self, found: Estimate, by_row: Floats) -> Estimate:
+    def _cluster(self, result: Estimate, by_row: Floats) -> Estimate:
         if self.clusters is None:
-            return found
-        return estimate_by_cluster(found, by_row, self.clusters)
+            return result
+        return estimate_by_cluster(result, by_row, self.clusters)
 
     @cached_property
     def _few_rows(self) -> tuple[str, ...]:
@@ -251,10 +253,10 @@ class Comparison:
         """Return target and predictions as numbers, checked."""
         pair = self.pair
         named = ((pair.target, "target"), (pair.base, "base"), (pair.head, "head"))
-        for column, what in named:
+        for column, role in named:
             if column.dtype.kind == "S":
-                raise Undefined(f"the metric is of numbers, and {what} holds text")
-        target, base, head = (_check_finite(column.astype(float), what) for column, what in named)
+                raise Undefined(f"the metric is of numbers, and {role} holds text")
+        target, base, head = (_check_finite(column.astype(float), role) for column, role in named)
         return target, base, head
 
 
@@ -263,8 +265,8 @@ def _compare_errors(
 ) -> tuple[tuple[float, float], float | None, Floats]:
     """Return both values of a metric of errors, their difference if known, and contributions."""
     if name == "median_absolute_error":
-        one, other = losses.absolute(target, base), losses.absolute(target, head)
-        values, by_row = losses.compare_medians(one, other)
+        base_errors, head_errors = losses.absolute(target, base), losses.absolute(target, head)
+        values, by_row = losses.compare_medians(base_errors, head_errors)
         return values, None, by_row
     if name in {"rmse", "r2"}:
         squares = losses.squared(target, base), losses.squared(target, head)

@@ -71,35 +71,35 @@ def code_values(column: Column) -> Codes:
     if column.dtype.kind == "f":
         return np.unique(column, return_inverse=True)[1]
     keys = hash_texts(column if column.dtype.kind == "S" else column.astype(np.int64).view("S8"))
-    known = sort_distinct(keys[:_SAMPLE])
-    codes = _look_up(keys, known)
+    distinct = sort_distinct(keys[:_SAMPLE])
+    codes = _look_up(keys, distinct)
     if codes is None:
-        known, codes = np.unique(keys, return_inverse=True)
+        distinct, codes = np.unique(keys, return_inverse=True)
     if column.dtype.kind == "S" and column.itemsize > _FAITHFUL:
-        first = np.empty(len(known), dtype=np.intp)
+        first = np.empty(len(distinct), dtype=np.intp)
         first[codes] = np.arange(len(codes))
         if not np.array_equal(column[first][codes], column):  # two texts of one hash
             codes = np.unique(column, return_inverse=True)[1]
     return codes.astype(np.intp, copy=False)
 
 
-def _look_up(keys: NDArray[np.int64], known: NDArray[np.int64]) -> Codes | None:
-    """Return the place of each key in ``known``; None when there are others.
+def _look_up(keys: NDArray[np.int64], distinct: NDArray[np.int64]) -> Codes | None:
+    """Return the place of each key in ``distinct``; None when there are others.
 
     The upper bits of a hash are its place in a table, unless two known ones share them.
     """
-    places = _find_places(known)
+    places = _find_places(distinct)
     table = np.zeros(2**_PLACES, dtype=np.intp)
-    table[places] = np.arange(len(known))
-    spread = len(sort_distinct(places)) == len(known)
+    table[places] = np.arange(len(distinct))
+    spread = len(sort_distinct(places)) == len(distinct)
     codes = np.empty(len(keys), dtype=np.intp)
     for start in range(0, len(keys), _BLOCK):
         own = keys[start : start + _BLOCK]
-        found = table[_find_places(own)] if spread else np.searchsorted(known, own)
-        np.minimum(found, len(known) - 1, out=found)
-        if (known[found] != own).any():
+        ranks = table[_find_places(own)] if spread else np.searchsorted(distinct, own)
+        np.minimum(ranks, len(distinct) - 1, out=ranks)
+        if (distinct[ranks] != own).any():
             return None
-        codes[start : start + _BLOCK] = found
+        codes[start : start + _BLOCK] = ranks
     return codes
 
 

@@ -51,11 +51,11 @@ def name_label(label: object) -> str:
 def code_labels(target: Column, base: Column, head: Column) -> Coded:
     """Code the classes of target and predictions. Raises Undefined when these are no classes."""
     columns = align_columns((target, base, head))
-    for column, what in zip(columns, ("target", "base's prediction", "head's prediction"),
+    for column, role in zip(columns, ("target", "base's prediction", "head's prediction"),
                             strict=True):  # fmt: skip
         if column.dtype.kind == "f" and not np.isfinite(column).all():
             row = int(np.flatnonzero(~np.isfinite(column))[0]) + 1
-            raise Undefined(f"{what} is not a finite number in matched row {row:,}")
+            raise Undefined(f"{role} is not a finite number in matched row {row:,}")
     labels = _find_labels(columns)
     if len(labels) > MOST_CLASSES:
         raise Undefined(f"{len(labels):,} distinct values are numbers rather than classes")
@@ -81,12 +81,12 @@ def _find_labels(columns: list[Column]) -> Column:
 
 def _distinct(column: Column) -> Column:
     """Return the distinct values: peel off one after the other while they are few."""
-    found: list[object] = []
+    values: list[object] = []
     rest = column
-    while len(rest) and len(found) < _FEW:
-        found.append(rest[0])
+    while len(rest) and len(values) < _FEW:
+        values.append(rest[0])
         rest = rest[rest != rest[0]]
-    return np.unique(np.concatenate([np.asarray(found, dtype=column.dtype), rest]))
+    return np.unique(np.concatenate([np.asarray(values, dtype=column.dtype), rest]))
 
 
 def _code(column: Column, labels: Column) -> Codes:

@@ -221,7 +221,7 @@ def _place_in_groups(
     One sort serves all groups: by group, then by the place that the row's score has among all.
     """
     width, count = len(ranking.scores), len(groups.rows)
-    within = rank_scores(groups.codes * width + (ranking.place >> 1), positive)
+    within = rank_scores(groups.codes * width + (ranking.slot >> 1), positive)
     owner = within.scores // width
     shares, totals = [], []
     for rows in (within.positives, within.negatives):
@@ -297,9 +297,9 @@ def cross_clusters(groups: Groups, clusters: Codes) -> Cells:
         total = np.bincount(cells, minlength=count * width)
         present = np.flatnonzero(total)
         rows = total[present]
-        place = np.zeros(count * width, dtype=np.intp)
-        place[present] = np.arange(len(present))
-        codes = place[cells]
+        index = np.zeros(count * width, dtype=np.intp)
+        index[present] = np.arange(len(present))
+        codes = index[cells]
     return Cells(
         codes=codes,
         clusters=Clusters(owner=present // width, rows=rows.astype(np.float64), groups=count),
@@ -313,9 +313,9 @@ def find_covariance(linear: Linear, judged: Codes, clusters: Codes | None) -> Fl
         variance = linear.units.sum(linear.of_head * linear.of_head, count)
         covariance = np.diag(variance[judged])
     else:
-        place = np.full(count, -1)
-        place[judged] = np.arange(len(judged))
-        own = place[linear.units.group]
+        index = np.full(count, -1)
+        index[judged] = np.arange(len(judged))
+        own = index[linear.units.group]
         kept, width = own >= 0, int(clusters.max()) + 1
         cells = own[kept] * width + clusters[kept]
         sums = _sum_by(cells, linear.of_head[kept], len(judged) * width)

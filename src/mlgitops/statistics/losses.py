@@ -98,7 +98,7 @@ def _linearise_median(values: Floats) -> tuple[float, Floats]:
     high = min(rows - 1, math.ceil(rows / 2 + reach) - 1)
     middle = {rows // 2, (rows - 1) // 2}
     ordered = np.partition(values, sorted({low, high, *middle}))
-    median = float(np.mean([ordered[place] for place in sorted(middle)]))
+    median = float(np.mean([ordered[index] for index in sorted(middle)]))
     width = float(ordered[high] - ordered[low]) * rows / max(high - low, 1)  # 1 / density
     return median, np.where(values <= median, -0.5, 0.5) * (width / rows)
 

@@ -121,9 +121,9 @@ def _tell(
         (other, "with another target at base than at head"),
     )
     return tuple(
-        f"{count:,} test row{'s' * (count != 1)} {what} {'are' if count != 1 else 'is'} left out"
+        f"{count:,} test row{'s' * (count != 1)} {which} {'are' if count != 1 else 'is'} left out"
         " of the comparison."
-        for count, what in counts
+        for count, which in counts
         if count
     )
 
@@ -154,10 +154,10 @@ def _is_whole(ids: Column) -> bool:
 
 def _as_texts(base: Column, head: Column) -> tuple[Column, Column]:
     """Return ids as texts that are equal where the ids are."""
-    one, other = align_columns((base, head))
+    base_ids, head_ids = align_columns((base, head))
     return tuple(
         column if column.dtype.kind == "S" else align_columns((column, np.array([b""])))[0]
-        for column in (one, other)
+        for column in (base_ids, head_ids)
     )  # type: ignore[return-value]
 
 
@@ -250,10 +250,10 @@ def _take(rows: Rows | slice, selection: NDArray[np.intp] | NDArray[np.bool_]) -
     return every.astype(np.intp, copy=False) if isinstance(rows, slice) else rows[every]
 
 
-def _equal(one: Column, other: Column) -> NDArray[np.bool_]:
+def _equal(column: Column, other: Column) -> NDArray[np.bool_]:
     """Compare targets; NaN equals NaN here, so that it is told as what it is."""
-    one, other = align_columns((one, other))
-    same = np.asarray(one == other, dtype=bool)
-    if one.dtype.kind == "f" and other.dtype.kind == "f":
-        same |= np.isnan(one) & np.isnan(other)
+    column, other = align_columns((column, other))
+    same = np.asarray(column == other, dtype=bool)
+    if column.dtype.kind == "f" and other.dtype.kind == "f":
+        same |= np.isnan(column) & np.isnan(other)
     return same

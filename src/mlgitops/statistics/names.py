@@ -48,8 +48,8 @@ def find_estimator(metric: str) -> str | None:
     """
     name = metric.rpartition(".")[2]
     name = _ALIASES.get(name, name)
-    known = name in COUNTS or name in RANKINGS | PROBABILITIES | _ERRORS
-    return name if known or find_quantile(name) else None
+    supported = name in COUNTS or name in RANKINGS | PROBABILITIES | _ERRORS
+    return name if supported or find_quantile(name) else None
 
 
 def names_other_rows(metric: str) -> bool:
@@ -64,7 +64,7 @@ def names_other_rows(metric: str) -> bool:
 
 def find_quantile(name: str) -> float | None:
     """Return the quantile that a pinball loss is of: `pinball` 0.5, `pinball_90` 0.9."""
-    found = re.fullmatch(r"pinball(?:_(\d{1,2}))?", name)
-    if not found:
+    match = re.fullmatch(r"pinball(?:_(\d{1,2}))?", name)
+    if not match:
         return None
-    return int(found[1]) / 100 if found[1] else 0.5
+    return int(match[1]) / 100 if match[1] else 0.5

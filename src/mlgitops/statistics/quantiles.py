@@ -28,17 +28,17 @@ def student_quantile(probability: float, freedom: float) -> float:
     if freedom >= _EXPANDED_FROM:
         return _expand(normal, freedom)
     low, high = 0.0, math.inf  # Newton's steps, held in a bracket
-    found = max(normal, 1.0)
+    quantile = max(normal, 1.0)
     for _ in range(200):
-        excess = _upper_tail(found, freedom) - (1 - probability)
-        low, high = (found, high) if excess > 0 else (low, found)
-        after = found + excess / _density(found, freedom)
+        excess = _upper_tail(quantile, freedom) - (1 - probability)
+        low, high = (quantile, high) if excess > 0 else (low, quantile)
+        after = quantile + excess / _density(quantile, freedom)
         if not low <= after <= high:
-            after = (low + high) / 2 if high < math.inf else 2 * found
-        if abs(after - found) <= _CLOSE * found:
+            after = (low + high) / 2 if high < math.inf else 2 * quantile
+        if abs(after - quantile) <= _CLOSE * quantile:
             return after
-        found = after
-    return found
+        quantile = after
+    return quantile
 
 
 def _expand(z: float, freedom: float) -> float:

@@ -35,13 +35,13 @@ class Ranking:
     scores: Floats  # of each group, rising
     positives: Floats  # rows in each group
     negatives: Floats
-    place: NDArray[np.int32]  # of each row: 2 * its group, and 1 more where it is positive
+    slot: NDArray[np.int32]  # of each row: 2 * its group, and 1 more where it is positive
 
     def to_rows(self, positive: Floats, negative: Floats) -> Floats:
         """Spread values of the groups to rows: ``positive`` to positive rows, else the other."""
         values = np.empty(2 * len(self.scores))
         values[0::2], values[1::2] = negative, positive
-        return values[self.place]
+        return values[self.slot]
 
 
 def rank_scores(score: Floats | NDArray[np.integer], target: NDArray[np.bool_]) -> Ranking:
@@ -55,13 +55,13 @@ def rank_scores(score: Floats | NDArray[np.integer], target: NDArray[np.bool_]) 
     np.cumsum(begins, out=group[1:])
     group *= 2
     group += positive
-    place = np.empty_like(group)
-    place[order] = group
+    slot = np.empty_like(group)
+    slot[order] = group
     return Ranking(
         scores=ranked[ends],
         positives=positives,
         negatives=np.diff(ends, prepend=-1) - positives,
-        place=place,
+        slot=slot,
     )
 
 

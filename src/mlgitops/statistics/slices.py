@@ -127,15 +127,15 @@ class Slicer:
         if key not in self._linears:
             if ranked:
                 self._source.check_class(rule.metric)
-                found = linearise_ranking(
+                linear = linearise_ranking(
                     self._pair, groups, rule.min_rows, by_row=bool(self._cluster)
                 )
             else:
                 units, terms = self._source.find_terms(
                     rule.metric, groups.codes, len(groups.rows), by_row=bool(self._cluster)
                 )
-                found = linearise(units, terms, len(groups.rows))
-            self._linears[key] = found
+                linear = linearise(units, terms, len(groups.rows))
+            self._linears[key] = linear
         return self._linears[key]
 
     def _find_cells(self, by: tuple[str, ...], clusters: Codes) -> Cells:
@@ -181,20 +181,22 @@ def measure_slices(
     """
     slicer = Slicer(pair, cluster)
     measured = [_attempt(slicer, rule) for rule in rules]
-    found = [one for one in measured if isinstance(one, Measured)]
-    levels = iter(_find_levels(found, confidence))
+    evaluated = [result for result in measured if isinstance(result, Measured)]
+    levels = iter(_find_levels(evaluated, confidence))
     notices = [notice.rstrip(".") for notice in pair.notices]
     facts = []
-    for rule, one in zip(rules, measured, strict=True):
+    for rule, result in zip(rules, measured, strict=True):
         empty = SliceFacts(
             by=rule.by, metric=rule.metric, statistic=rule.statistic, min_rows=rule.min_rows
         )
-        if isinstance(one, Undefined):
-            facts.append(msgspec.structs.replace(empty, reason=str(one)[:500]))
+        if isinstance(result, Undefined):
+            facts.append(msgspec.structs.replace(empty, reason=str(result)[:500]))
         else:
-            told = _tell(one, empty, next(levels), confidence, with_base=with_base)
-            remark = "; ".join([*([told.remark] if told.remark else []), *notices])[:500]
-            facts.append(msgspec.structs.replace(told, remark=remark or None))
+            rule_facts = _tell(result, empty, next(levels), confidence, with_base=with_base)
+            remark = "; ".join([*([rule_facts.remark] if rule_facts.remark else []), *notices])[
+                :500
+            ]
+            facts.append(msgspec.structs.replace(rule_facts, remark=remark or None))
     return tuple(facts)
 
 
@@ -214,9 +216,9 @@ def _find_levels(measured: Sequence[Measured], confidence: float) -> list[dict[i
     """
     places = [
         (at, int(group))
-        for at, one in enumerate(measured)
-        for group in one.judged
-        if one.is_identical(group) or one.find_lack(group) is None
+        for at, result in enumerate(measured)
+        for group in result.judged
+        if result.is_identical(group) or result.find_lack(group) is None
     ]
     chances = np.array([_find_chance(measured[at], group) for at, group in places])
     levels = np.ones(len(places))
@@ -227,38 +229,38 @@ def _find_levels(measured: Sequence[Measured], confidence: float) -> list[dict[i
         settled = settled if settled.any() else left.copy()
         levels[settled] = 1 - share
         left &= ~settled
-    found: list[dict[int, float]] = [{} for _ in measured]
+    by_rule: list[dict[int, float]] = [{} for _ in measured]
     for (at, group), level in zip(places, levels.tolist(), strict=True):
-        found[at][group] = level
-    return found
+        by_rule[at][group] = level
+    return by_rule
 
 
-def _find_chance(one: Measured, group: int) -> float:
+def _find_chance(measured: Measured, group: int) -> float:
     """Return the two-sided p-value of "the group's delta is zero"."""
-    delta, chances = abs(float(one.delta[group])), []
+    delta, chances = abs(float(measured.delta[group])), []
     if not np.isfinite(delta):
         return 1.0
-    for error, freedom in _find_errors(one, group):
+    for error, freedom in _find_errors(measured, group):
         if not (error > 0 and np.isfinite(error)):
             return 1.0
         chances.append(2 * student_tail(delta / error, freedom))
     return max(chances, default=1.0)
 
 
-def _find_errors(one: Measured, group: int) -> list[tuple[float, float]]:
+def _find_errors(measured: Measured, group: int) -> list[tuple[float, float]]:
     """Return the standard errors of a group's delta, and the degrees of freedom of each.
 
     The first is of the difference as it is, and 0 where all rows that differ say the same; the
     second holds if there is no difference.
     """
-    variances = one.variances
+    variances = measured.variances
     error, null = (float(np.sqrt(part[group])) for part in (variances.delta, variances.null))
     plain = [(error, max(1.0, float(variances.freedom[group])))] if error > 0 else []
     return [*plain, (null, _MANY)]
 
 
 def _tell(
-    one: Measured,
+    measured: Measured,
     empty: SliceFacts,
     levels: Mapping[int, float],
     confidence: float,
@@ -267,18 +269,20 @@ def _tell(
 ) -> SliceFacts:
     """Fill in the facts of one rule."""
     base, head, interval, remark = None, None, None, None
-    statistic = one.rule.statistic
+    statistic = measured.rule.statistic
     if statistic is not None:
-        head = find_statistic(statistic, one.linear.head[one.judged].tolist())
+        head = find_statistic(statistic, measured.linear.head[measured.judged].tolist())
         base = (
-            find_statistic(statistic, one.linear.base[one.judged].tolist()) if with_base else None
+            find_statistic(statistic, measured.linear.base[measured.judged].tolist())
+            if with_base
+            else None
         )
         if head is None:
-            return msgspec.structs.replace(empty, reason=_say_undefined(one))
-        interval, remark = _bound(one, confidence)
-    order = _order_groups(one, levels, with_base=with_base)
+            return msgspec.structs.replace(empty, reason=_say_undefined(measured))
+        interval, remark = _bound(measured, confidence)
+    order = _order_groups(measured, levels, with_base=with_base)
     listed = [
-        _tell_group(one, group, levels.get(group), with_base=with_base)
+        _tell_group(measured, group, levels.get(group), with_base=with_base)
         for group in order[:MAX_SLICES].tolist()
     ]
     return msgspec.structs.replace(
@@ -288,73 +292,80 @@ def _tell(
         interval=interval,
         slices=tuple(listed),
         omitted=len(order) - len(listed),
-        small=int(np.count_nonzero(one.groups.rows < one.rule.min_rows)),
+        small=int(np.count_nonzero(measured.groups.rows < measured.rule.min_rows)),
         remark=remark,
     )
 
 
-def _say_undefined(one: Measured) -> str:
-    if len(one.judged) == 1:
-        return f"only one group has {one.rule.min_rows:,} rows, so there is none to compare it with"
-    return f"`{one.rule.metric}` is 0 in every group, so a ratio is not defined"
+def _say_undefined(measured: Measured) -> str:
+    if len(measured.judged) == 1:
+        few = f"only one group has {measured.rule.min_rows:,} rows"
+        return f"{few}, so there is none to compare it with"
+    return f"`{measured.rule.metric}` is 0 in every group, so a ratio is not defined"
 
 
-def _bound(one: Measured, confidence: float) -> tuple[Interval | None, str | None]:
+def _bound(measured: Measured, confidence: float) -> tuple[Interval | None, str | None]:
     """Return the interval of head's statistic, or why it has none or a rough one."""
-    judged, statistic = one.judged, one.rule.statistic
+    judged, statistic = measured.judged, measured.rule.statistic
     if statistic is None:
         return None, None
     if len(judged) > MOST_COMPARED:
         return None, f"no interval: there are more than {MOST_COMPARED} groups"
     with np.errstate(all="ignore"):
-        covariance = find_covariance(one.linear, judged, one.clusters)
-        freedom = max(1.0, float(one.variances.freedom[judged].min()))
-        found = bound_statistic(
-            statistic, one.linear.head[judged], covariance, freedom=freedom, confidence=confidence
+        covariance = find_covariance(measured.linear, judged, measured.clusters)
+        freedom = max(1.0, float(measured.variances.freedom[judged].min()))
+        bounds = bound_statistic(
+            statistic,
+            measured.linear.head[judged],
+            covariance,
+            freedom=freedom,
+            confidence=confidence,
         )
-    if found is None:
+    if bounds is None:
         return None, None
-    low, high = found
-    if one.linear.share:
+    low, high = bounds
+    if measured.linear.share:
         low, high = max(low, 0.0), min(high, 1.0)
     method = "all pairs, linearised" if len(judged) > 1 else "linearised"
     remark = None
-    if one.clusters is not None:
+    if measured.clusters is not None:
         method += ", by cluster"
-        count = int(one.clusters.max()) + 1
+        count = int(measured.clusters.max()) + 1
         if count < FEWEST_CLUSTERS:
             remark = f"only {count} clusters; {FEWEST_CLUSTERS} or more are needed"
     return Interval(low=low, high=high, confidence=confidence, method=method), remark
 
 
-def _order_groups(one: Measured, levels: Mapping[int, float], *, with_base: bool) -> Codes:
+def _order_groups(measured: Measured, levels: Mapping[int, float], *, with_base: bool) -> Codes:
     """Order the groups: what decides first, as only some are listed.
 
     Lowest and highest, then losses that count, then those that may be above the margin, then
     the largest.
     """
-    count = len(one.groups.rows)
+    count = len(measured.groups.rows)
     rank = np.full(count, 3)
     loss = np.zeros(count)
-    better = is_greater_better(one.rule.metric)
-    margin = one.rule.max_worsening
+    better = is_greater_better(measured.rule.metric)
+    margin = measured.rule.max_worsening
     if with_base and better is not None:
         for group, level in levels.items():
-            sure, possible = _find_losses(one, group, level, better=better)
+            sure, possible = _find_losses(measured, group, level, better=better)
             if sure > 0:
                 rank[group], loss[group] = 1, sure
             elif margin is not None and possible > margin:
                 rank[group], loss[group] = 2, possible
-    values = one.linear.head[one.judged]
-    rank[one.judged[[int(values.argmin()), int(values.argmax())]]] = 0
-    return np.lexsort((np.arange(count), -one.groups.rows, -loss, rank))
+    values = measured.linear.head[measured.judged]
+    rank[measured.judged[[int(values.argmin()), int(values.argmax())]]] = 0
+    return np.lexsort((np.arange(count), -measured.groups.rows, -loss, rank))
 
 
-def _find_losses(one: Measured, group: int, level: float, *, better: bool) -> tuple[float, float]:
+def _find_losses(
+    measured: Measured, group: int, level: float, *, better: bool
+) -> tuple[float, float]:
     """Return what a group lost, 0 if noise may explain it, and what it may have lost."""
-    delta = float(one.delta[group])
+    delta = float(measured.delta[group])
     loss = -delta if better else delta
-    interval = _interval(one, group, level)
+    interval = _interval(measured, group, level)
     if interval is None:  # head took it away: the plain numbers decide
         return max(loss, 0.0), loss
     ends = (interval.low, interval.high)
@@ -362,13 +373,15 @@ def _find_losses(one: Measured, group: int, level: float, *, better: bool) -> tu
     return loss if least > 0 else 0.0, most
 
 
-def _tell_group(one: Measured, group: int, level: float | None, *, with_base: bool) -> SliceResult:
-    base, head = (float(side[group]) for side in (one.linear.base, one.linear.head))
-    name, rows = one.groups.name(group), int(one.groups.rows[group])
-    enough = rows >= one.rule.min_rows
+def _tell_group(
+    measured: Measured, group: int, level: float | None, *, with_base: bool
+) -> SliceResult:
+    base, head = (float(side[group]) for side in (measured.linear.base, measured.linear.head))
+    name, rows = measured.groups.name(group), int(measured.groups.rows[group])
+    enough = rows >= measured.rule.min_rows
     if not np.isfinite(head):
-        few = f"fewer than {one.rule.min_rows:,} rows"
-        return SliceResult(group=name, rows=rows, reason=one.linear.absent if enough else few)
+        few = f"fewer than {measured.rule.min_rows:,} rows"
+        return SliceResult(group=name, rows=rows, reason=measured.linear.absent if enough else few)
     if not (with_base and np.isfinite(base)):
         reason = "base's value is not a finite number" if with_base else None
         return SliceResult(group=name, rows=rows, head=head, reason=reason)
@@ -378,25 +391,27 @@ def _tell_group(one: Measured, group: int, level: float | None, *, with_base: bo
         base=base,
         head=head,
         delta=head - base,
-        interval=_interval(one, group, level),
-        reason=one.find_lack(group) if enough and level is None else None,
+        interval=_interval(measured, group, level),
+        reason=measured.find_lack(group) if enough and level is None else None,
     )
 
 
-def _interval(one: Measured, group: int, level: float | None) -> Interval | None:
+def _interval(measured: Measured, group: int, level: float | None) -> Interval | None:
     """Return the interval of a compared group's delta; small groups have none.
 
     Nor has a group in which head counts no row where base counts enough.
     """
-    if level is None or not one.linear.given[group]:
+    if level is None or not measured.linear.given[group]:
         return None
-    delta = float(one.delta[group])
-    if one.is_identical(group):
+    delta = float(measured.delta[group])
+    if measured.is_identical(group):
         return Interval(low=delta, high=delta, confidence=level, method="identical")
-    reach = max(error * _quantile(level, freedom) for error, freedom in _find_errors(one, group))
+    reach = max(
+        error * _quantile(level, freedom) for error, freedom in _find_errors(measured, group)
+    )
     if not np.isfinite(reach):
         return None
-    method = "linearised, by cluster" if one.clusters is not None else "linearised"
+    method = "linearised, by cluster" if measured.clusters is not None else "linearised"
     return Interval(low=delta - reach, high=delta + reach, confidence=level, method=method)
 
 

@@ -41,14 +41,14 @@ class Units:
 
     def count(self, groups: int) -> Floats:
         """Return the number of rows of each group."""
-        found = np.bincount(self.group, weights=self.rows, minlength=groups)
-        return found.astype(np.float64, copy=False)
+        totals = np.bincount(self.group, weights=self.rows, minlength=groups)
+        return totals.astype(np.float64, copy=False)
 
     def sum(self, values: Floats, groups: int) -> Floats:
         """Return the sum of each group; all rows of a unit have its value."""
         weights = values if self.rows is None else self.rows * values
-        found = np.bincount(self.group, weights=weights, minlength=groups)
-        return found.astype(np.float64, copy=False)
+        totals = np.bincount(self.group, weights=weights, minlength=groups)
+        return totals.astype(np.float64, copy=False)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -131,23 +131,23 @@ class Source:
         return len(names) - 1
 
     def _error_terms(self, name: str) -> Terms:
-        target, base, head = (self._read_numbers(what) for what in ("target", "base", "head"))
-        one = _ERRORS[name]
+        target, base, head = (self._read_numbers(role) for role in ("target", "base", "head"))
+        error = _ERRORS[name]
         return Terms(
-            base=(one(target, base), None), head=(one(target, head), None), root=name == "rmse"
+            base=(error(target, base), None), head=(error(target, head), None), root=name == "rmse"
         )
 
-    def _read_numbers(self, what: str) -> Floats:
-        column = getattr(self.pair, what)
+    def _read_numbers(self, role: str) -> Floats:
+        column = getattr(self.pair, role)
         if column.dtype.kind == "S":
-            raise Undefined(f"the metric is of numbers, and {what} holds text")
-        return _check_finite(column.astype(np.float64), what)
+            raise Undefined(f"the metric is of numbers, and {role} holds text")
+        return _check_finite(column.astype(np.float64), role)
 
     def _score_terms(self, name: str, label: str | None) -> Terms:
         target = self.pair.coded.target == self._find_class(name, label)
         sides = []
-        for what in ("base", "head"):
-            score = self._find_score(what, label)
+        for side in ("base", "head"):
+            score = self._find_score(side, label)
             if name == "calibration":
                 sides.append(score - target)
             elif name == "brier":
@@ -156,17 +156,17 @@ class Source:
                 sides.append(losses.log_loss(np.where(target, score, 1 - score)))
         return Terms(base=(sides[0], None), head=(sides[1], None))
 
-    def _find_score(self, what: str, label: str | None) -> Floats:
-        scores = getattr(self.pair, f"{what}_scores")
+    def _find_score(self, side: str, label: str | None) -> Floats:
+        scores = getattr(self.pair, f"{side}_scores")
         name = label or ""
         if name not in scores and label is not None and "" in scores:
-            raise Undefined(f"{what} has one score for two classes: leave out `_{label[:80]}`")
+            raise Undefined(f"{side} has one score for two classes: leave out `_{label[:80]}`")
         if name not in scores:
             column = f"score_{label[:80]}" if label else "score"
-            raise Undefined(f"{what} has no column `{column}`")
-        score = _check_finite(scores[name], f"{what}'s score")
+            raise Undefined(f"{side} has no column `{column}`")
+        score = _check_finite(scores[name], f"{side}'s score")
         if score.min() < 0 or score.max() > 1:
-            raise Undefined(f"{what}'s scores leave the range from 0 to 1")
+            raise Undefined(f"{side}'s scores leave the range from 0 to 1")
         return score
 
 
@@ -233,8 +233,8 @@ def _as_floats(flags: Flags | Floats) -> Floats:
     return flags.astype(np.float64, copy=False)
 
 
-def _check_finite(values: Floats, what: str) -> Floats:
+def _check_finite(values: Floats, role: str) -> Floats:
     bad = len(values) - int(np.count_nonzero(np.isfinite(values)))
     if bad:
-        raise Undefined(f"{what} has {bad:,} value(s) that are not finite")
+        raise Undefined(f"{role} has {bad:,} value(s) that are not finite")
     return values
