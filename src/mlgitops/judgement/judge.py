@@ -161,17 +161,17 @@ def _judge_metric(
     name: str, rule: Rule, report: Report, *, budget: bool, inconclusive: OnInconclusive
 ) -> MetricVerdict:
     """Judge the metric that the policy calls ``name``."""
-    found = match_metric(name, (*report.metrics, *report.cost))
-    path = found[0].path if len(found) == 1 else None
+    matches = match_metric(name, (*report.metrics, *report.cost))
+    path = matches[0].path if len(matches) == 1 else None
     unproven = None
-    if len(found) != 1:
-        kind, reasons = Kind.INCOMPARABLE, [_not_one(found)]
-    elif found[0].stale is not None:
-        kind, reasons = Kind.INCOMPARABLE, [f"is stale: {found[0].stale}"[:500]]
-    elif _on_other_rows(found[0], report, budget=budget):
-        kind, reasons = Kind.INCOMPARABLE, [OTHER_ROWS, *_break_bounds(found[0], rule)]
+    if len(matches) != 1:
+        kind, reasons = Kind.INCOMPARABLE, [_not_one(matches)]
+    elif matches[0].stale is not None:
+        kind, reasons = Kind.INCOMPARABLE, [f"is stale: {matches[0].stale}"[:500]]
+    elif _on_other_rows(matches[0], report, budget=budget):
+        kind, reasons = Kind.INCOMPARABLE, [OTHER_ROWS, *_break_bounds(matches[0], rule)]
     else:
-        change = msgspec.structs.replace(found[0], evidence=None) if budget else found[0]
+        change = msgspec.structs.replace(matches[0], evidence=None) if budget else matches[0]
         kind = find_kind(change, rule)
         reasons = _find_reasons(change, rule, kind)
         is_lost = any(reason.startswith(_LOST) for reason in reasons)
@@ -214,15 +214,15 @@ def _find_unproven(
     return f"{text} ({ground or NO_PREDICTIONS})"[:_MAX_TEXT]
 
 
-def _not_one(found: list[MetricChange]) -> str:
-    if not found:
+def _not_one(matches: list[MetricChange]) -> str:
+    if not matches:
         return "is in no metrics file, neither at base nor at head"
-    gone = [change for change in found if is_gone(change)]
-    new = [change for change in found if change.head is not None]
+    gone = [change for change in matches if is_gone(change)]
+    new = [change for change in matches if change.head is not None]
     if gone and len(new) == 1 and new[0].base is None:
         where = f"from `{gone[0].path}` to `{new[0].path}`"
         return f"was moved {where}, and is compared with nothing: keep its path"[:500]
-    paths = " and ".join(f"`{change.path}`" for change in found[:3])
+    paths = " and ".join(f"`{change.path}`" for change in matches[:3])
     return f"is in several files, {paths}: write it as `path:name` in the policy"[:500]
 
 
@@ -295,8 +295,8 @@ def _sum_up(verdicts: tuple[MetricVerdict, ...], slices: tuple[SliceVerdict, ...
     unfair = [verdict for verdict in slices if verdict.verdict is Verdict.FAIL]
     if not verdicts and not slices:
         return Judgement(verdict=Verdict.SKIP)
-    failures = [f"`{found.name}` {reason}"[:500] for found in failing for reason in found.reasons]
-    failures += [reason for found in unfair for reason in found.reasons]
+    failures = [f"`{row.name}` {reason}"[:500] for row in failing for reason in row.reasons]
+    failures += [reason for row in unfair for reason in row.reasons]
     deciding = failing or ([] if unfair else list(verdicts))
     return Judgement(
         verdict=Verdict.FAIL if failures else Verdict.PASS,

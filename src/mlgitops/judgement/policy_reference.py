@@ -142,18 +142,18 @@ def encode_policy_schema() -> bytes:
     whole = schema["$defs"].pop("Policy")
     whole["required"] = ["version"]
     whole["properties"]["version"]["const"] = 1
-    found = {
+    document = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "policy.yaml of mlgitops",
         **whole,
         "$defs": schema["$defs"],
     }
-    return msgspec.json.format(msgspec.json.encode(found, order="sorted"), indent=2) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2) + b"\n"
 
 
 def _leave_out_null(described: dict[str, Any]) -> None:
     """Describe a key that may be left out, but not be left blank: `min_value:` is no limit."""
-    options = [one for one in described.get("anyOf", []) if one != {"type": "null"}]
+    options = [option for option in described.get("anyOf", []) if option != {"type": "null"}]
     if len(options) == 1 and described.get("default", 0) is None:
         del described["anyOf"], described["default"]
         described.update(options[0])
@@ -179,7 +179,7 @@ def _describe_type(described: Mapping[str, Any]) -> str:
 def _name_type(described: Mapping[str, Any]) -> str:
     reference = described.get("$ref", "").rpartition("/")[2]
     if reference == "Statistic":
-        return ", ".join(f"`{one}`" for one in Statistic)
+        return ", ".join(f"`{statistic}`" for statistic in Statistic)
     if reference == "OnInconclusive":
         return "`pass`, `fail`"
     if reference or described.get("type") == "object":
@@ -205,7 +205,7 @@ def _render_metrics() -> str:
     rows = [f"| `{name}` | {_MEANINGS[name]} | {_WAYS[way]} |" for name, way in DIRECTIONS.items()]
     by_class = ", ".join(f"`{name}`" for name in BY_CLASS)
     signed = " and ".join(f"`{name}`" for name in SIGNED)
-    statistics = [f"| `{one}` | {text} |" for one, text in _STATISTICS.items()]
+    statistics = [f"| `{statistic}` | {text} |" for statistic, text in _STATISTICS.items()]
     head = (
         "## Metrics of slices\n\n"
         "Names and meanings are scikit-learn's and fairlearn's. With two classes, the last of"

@@ -29,10 +29,12 @@ def judge_slices(
     rules: Iterable[SliceRule], facts: Iterable[SliceFacts], inconclusive: OnInconclusive
 ) -> tuple[SliceVerdict, ...]:
     """Judge every rule by the facts that were measured for it."""
-    found = {(fact.by, fact.metric, fact.statistic, fact.min_rows): fact for fact in facts}
+    facts_by_rule = {(fact.by, fact.metric, fact.statistic, fact.min_rows): fact for fact in facts}
     return tuple(
         _judge_rule(
-            rule, found.get((rule.by, rule.metric, rule.statistic, rule.min_rows)), inconclusive
+            rule,
+            facts_by_rule.get((rule.by, rule.metric, rule.statistic, rule.min_rows)),
+            inconclusive,
         )
         for rule in rules
     )
@@ -41,29 +43,29 @@ def judge_slices(
 def judged_slices(rule: SliceRule, fact: SliceFacts) -> list[SliceResult]:
     """List the groups that are judged: with enough rows, and a value."""
     return [
-        found for found in fact.slices if found.rows >= rule.min_rows and found.head is not None
+        result for result in fact.slices if result.rows >= rule.min_rows and result.head is not None
     ]
 
 
-def find_slice_kind(found: SliceResult, rule: SliceRule) -> Kind:
+def find_slice_kind(result: SliceResult, rule: SliceRule) -> Kind:
     """Say how a group's metric moved; without a better way, only whether it did."""
     better = is_greater_better(rule.metric)
-    if found.head is None or lacks_interval(found):
+    if result.head is None or lacks_interval(result):
         return Kind.INCOMPARABLE
-    if found.delta is None:
+    if result.delta is None:
         return Kind.ADDED
-    if better is None or (found.interval is None and not found.delta):
-        return Kind.CHANGED if found.delta else Kind.UNCHANGED
-    if found.interval is None:
-        return Kind.IMPROVED if (found.delta > 0) == better else Kind.WORSENED
+    if better is None or (result.interval is None and not result.delta):
+        return Kind.CHANGED if result.delta else Kind.UNCHANGED
+    if result.interval is None:
+        return Kind.IMPROVED if (result.delta > 0) == better else Kind.WORSENED
     from mlgitops.judgement.kinds import decide_kind
 
-    return decide_kind(found.interval, greater_is_better=better, margin=rule.max_worsening)
+    return decide_kind(result.interval, greater_is_better=better, margin=rule.max_worsening)
 
 
-def lacks_interval(found: SliceResult) -> bool:
+def lacks_interval(result: SliceResult) -> bool:
     """Tell whether a group has values, and too little is counted to tell a loss from noise."""
-    return found.head is not None and found.interval is None and found.reason is not None
+    return result.head is not None and result.interval is None and result.reason is not None
 
 
 def find_extremes(rule: SliceRule, fact: SliceFacts) -> tuple[SliceResult, SliceResult] | None:
@@ -71,8 +73,8 @@ def find_extremes(rule: SliceRule, fact: SliceFacts) -> tuple[SliceResult, Slice
     groups = judged_slices(rule, fact)
     if not groups:
         return None
-    low = min(groups, key=lambda found: found.head or 0.0)
-    high = max(groups, key=lambda found: found.head or 0.0)
+    low = min(groups, key=lambda result: result.head or 0.0)
+    high = max(groups, key=lambda result: result.head or 0.0)
     return (low, high) if find_worst(rule) else (high, low)
 
 
@@ -136,10 +138,10 @@ def _name_extremes(rule: SliceRule, fact: SliceFacts) -> str:
 
     Their values stand in the report's table, with the digits that the intervals support.
     """
-    found = find_extremes(rule, fact)
-    if found is None:
+    extremes = find_extremes(rule, fact)
+    if extremes is None:
         return ""
-    worst, best = found
+    worst, best = extremes
     if rule.statistic in (Statistic.MINIMUM, Statistic.MAXIMUM):
         return f"the worst is {name_group(worst.group)}"
     ends = ("lowest", "highest") if find_worst(rule) else ("highest", "lowest")
@@ -159,17 +161,17 @@ def _break_margin(
         return [(fact.slices[0].group if fact.slices else nowhere, text)]
     is_strict = inconclusive is OnInconclusive.FAIL
     lost = _find_withheld(rule, fact)
-    for found in judged_slices(rule, fact):
-        if found.delta is None:
+    for result in judged_slices(rule, fact):
+        if result.delta is None:
             continue  # base has no predictions yet, or no value of this group
-        loss = -found.delta if better else found.delta
-        if lost_too_much(found, rule):
-            text = f"{name_rule(rule)}: {name_group(found.group)} lost more than the {margin:.10g}"
-            lost.append((loss, found.group, f"{text} that a group may lose"))
-        elif is_strict and may_exceed(found, rule):
-            text = f"{name_rule(rule)}: {name_group(found.group)} may have lost more than"
-            why = found.reason if lacks_interval(found) else "noise hides it"
-            lost.append((loss, found.group, f"{text} {margin:.10g}: {why}"))
+        loss = -result.delta if better else result.delta
+        if lost_too_much(result, rule):
+            text = f"{name_rule(rule)}: {name_group(result.group)} lost more than the {margin:.10g}"
+            lost.append((loss, result.group, f"{text} that a group may lose"))
+        elif is_strict and may_exceed(result, rule):
+            text = f"{name_rule(rule)}: {name_group(result.group)} may have lost more than"
+            why = result.reason if lacks_interval(result) else "noise hides it"
+            lost.append((loss, result.group, f"{text} {margin:.10g}: {why}"))
     lost.sort(key=lambda item: -item[0])
     return [(group, text) for _, group, text in lost[:_MOST_NAMED]]
 
@@ -180,11 +182,11 @@ def _find_withheld(rule: SliceRule, fact: SliceFacts) -> list[tuple[float, tuple
     return [
         (
             math.inf,
-            found.group,
-            f"{name_rule(rule)}: {name_group(found.group)} {why}: {found.reason or 'not said'}",
+            result.group,
+            f"{name_rule(rule)}: {name_group(result.group)} {why}: {result.reason or 'not said'}",
         )
-        for found in fact.slices
-        if found.rows >= rule.min_rows and found.head is None and found.base is not None
+        for result in fact.slices
+        if result.rows >= rule.min_rows and result.head is None and result.base is not None
     ]
 
 
@@ -197,17 +199,17 @@ def exceeds(loss: float, margin: float, base: float | None, head: float | None) 
     return loss > margin + 4 * math.ulp(max(abs(base or 0.0), abs(head or 0.0)))
 
 
-def lost_too_much(found: SliceResult, rule: SliceRule) -> bool:
+def lost_too_much(result: SliceResult, rule: SliceRule) -> bool:
     """Tell whether a group lost more than it may, beyond noise where that was estimated."""
-    margin, delta = rule.max_worsening, found.delta
+    margin, delta = rule.max_worsening, result.delta
     if margin is None or delta is None:
         return False
     loss = -delta if is_greater_better(rule.metric) else delta
-    is_worse = find_slice_kind(found, rule) is Kind.WORSENED
-    return is_worse and exceeds(loss, margin, found.base, found.head)
+    is_worse = find_slice_kind(result, rule) is Kind.WORSENED
+    return is_worse and exceeds(loss, margin, result.base, result.head)
 
 
-def may_exceed(found: SliceResult, rule: SliceRule) -> bool:
+def may_exceed(result: SliceResult, rule: SliceRule) -> bool:
     """Tell whether a group may have lost more than it may, for all the interval says.
 
     Whatever the word for its change: a loss that is certain, and within the margin by the plain
@@ -216,8 +218,8 @@ def may_exceed(found: SliceResult, rule: SliceRule) -> bool:
     better = is_greater_better(rule.metric)
     if rule.max_worsening is None or better is None:
         return False
-    if found.interval is None:
-        return lacks_interval(found)
+    if result.interval is None:
+        return lacks_interval(result)
     from mlgitops.judgement.kinds import is_within
 
-    return not is_within(found.interval, greater_is_better=better, margin=rule.max_worsening)
+    return not is_within(result.interval, greater_is_better=better, margin=rule.max_worsening)
