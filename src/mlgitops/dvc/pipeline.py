@@ -214,11 +214,11 @@ def _declared_params(entries: Value, folder: str) -> dict[str, tuple[str, ...]]:
     for item in _list(entries):
         pairs: dict[str, Value] = item if isinstance(item, dict) else {"params.yaml": [item]}
         for path, keys in pairs.items():
-            place = join_path(folder, path) or path
+            inside = join_path(folder, path) or path
             listed = tuple(str(key) for key in _list(keys))
-            names[place] = (*names.get(place, ()), *listed)
+            names[inside] = (*names.get(inside, ()), *listed)
             if not listed:
-                whole.add(place)
+                whole.add(inside)
     return {path: () if path in whole else listed for path, listed in names.items()}
 
 
@@ -280,7 +280,7 @@ def _add_lock(
         deps = _locked(body.get("deps"), folder, name_input)
         pipeline.locks[full] = LockEntry(
             command=_join_command(body.get("cmd")),
-            deps={place: version.hash for place, version in deps.items()},
+            deps={dep: version.hash for dep, version in deps.items()},
             params=_lock_params(body.get("params"), folder),
             outs=_locked(body.get("outs"), folder, join_path),
             values=_lock_values(body.get("params"), folder),
@@ -296,24 +296,24 @@ def _is_exact(entries: Value) -> bool:
 def _locked(
     entries: Value, folder: str, name: Callable[[str, str], str | None]
 ) -> dict[str, DataVersion]:
-    found = {}
+    versions = {}
     for item in _list(entries):
         if isinstance(item, dict) and isinstance(item.get("path"), str):
-            place = name(folder, str(item["path"]))
-            if place is not None:
-                found[place] = read_version(item)
-    return found
+            path = name(folder, str(item["path"]))
+            if path is not None:
+                versions[path] = read_version(item)
+    return versions
 
 
 def _lock_params(entries: Value, folder: str) -> dict[str, str]:
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     if isinstance(entries, dict):
         for path, values in entries.items():
-            place = join_path(folder, path) or path
+            inside = join_path(folder, path) or path
             if isinstance(values, dict):
                 flat = flatten_params(values, path)
-                found.update({f"{place}:{name}": text for name, text in flat.items()})
-    return found
+                texts.update({f"{inside}:{name}": text for name, text in flat.items()})
+    return texts
 
 
 def _lock_values(entries: Value, folder: str) -> dict[str, dict[str, Value]]:
@@ -335,9 +335,9 @@ def _add_pointer(
     del read
     folder = posixpath.join(posixpath.dirname(path), str(document.get("wdir") or "."))
     for entry, version in parse_pointer(document):
-        place = join_path(folder, entry)
-        if place is not None:
-            pipeline.pointers[place] = version
+        tracked = join_path(folder, entry)
+        if tracked is not None:
+            pipeline.pointers[tracked] = version
 
 
 def _read_scope(entries: Value, folder: str, read: Read, pipeline: Pipeline) -> dict[str, Value]:
@@ -348,14 +348,14 @@ def _read_scope(entries: Value, folder: str, read: Read, pipeline: Pipeline) -> 
             _merge_scope(scope, entry)
             continue
         name, _, keys = str(entry).partition(":")
-        place = join_path(folder, name)
-        data = read(place) if place else None
-        if data is None or place is None:
+        path = join_path(folder, name)
+        data = read(path) if path else None
+        if data is None or path is None:
             continue
         try:
-            values = _parse_vars(data, place)
+            values = _parse_vars(data, path)
         except MlgitopsError as error:
-            pipeline.notices.append(f"`{place}` cannot be read: {error.what}."[:500])
+            pipeline.notices.append(f"`{path}` cannot be read: {error.what}."[:500])
             continue
         chosen = keys.split(",") if keys else list(values)
         _merge_scope(scope, {key: values[key] for key in chosen if key in values})
@@ -432,13 +432,13 @@ def _list(value: Value) -> list[Value]:
 
 def _put(files: set[str], folder: str, entry: str) -> bool:
     """Add a file unless it lies outside of the project, or its name is not known."""
-    place = join_path(folder, entry)
-    if place is None or "${" in place:
+    path = join_path(folder, entry)
+    if path is None or "${" in path:
         return False
-    files.add(place)
+    files.add(path)
     return True
 
 
 def _places(folder: str, entries: list[str]) -> tuple[str, ...]:
     joined = [join_path(folder, entry) for entry in entries]
-    return tuple(place for place in joined if place is not None)
+    return tuple(path for path in joined if path is not None)

@@ -150,7 +150,7 @@ def _expand_text(text: str, scope: dict[str, Value]) -> Value:
     whole = _REFERENCE.fullmatch(text)
     if whole:
         return _look_up(whole.group(1), scope)
-    filled = _REFERENCE.sub(lambda found: as_text(_look_up(found.group(1), scope)), text)
+    filled = _REFERENCE.sub(lambda match: as_text(_look_up(match.group(1), scope)), text)
     return filled.replace("\\${", "${")
 
 

@@ -70,11 +70,11 @@ def check_lock(
         raise MlgitopsError(
             f"its stages are not those of dvc.yaml: {', '.join(odd)[:200]}", where=LOCK
         )
-    made = {path: out for lock in pipeline.locks.values() for path, out in lock.outs.items()}
+    outs = {path: out for lock in pipeline.locks.values() for path, out in lock.outs.items()}
     for name, stage in pipeline.stages.items():
-        known = {**pipeline.pointers, **made}
-        _check_stage(stage, pipeline.locks[name], known, files, read)
-    return _sort(pipeline, made)
+        versions = {**pipeline.pointers, **outs}
+        _check_stage(stage, pipeline.locks[name], versions, files, read)
+    return _sort(pipeline, outs)
 
 
 def check_result_path(path: str) -> None:
@@ -132,7 +132,7 @@ def _check_entry(entry: Value) -> str:
 def _check_stage(
     stage: Stage,
     lock: LockEntry,
-    known: Mapping[str, DataVersion],
+    versions: Mapping[str, DataVersion],
     files: Mapping[str, str],
     read: Callable[[str], bytes | None],
 ) -> None:
@@ -141,9 +141,9 @@ def _check_stage(
         raise MlgitopsError("its command is not that of dvc.yaml", where=where)
     if set(lock.outs) != set(stage.outs) or set(lock.deps) != set(stage.deps):
         raise MlgitopsError("its inputs and outputs are not those of dvc.yaml", where=where)
-    for path, told in lock.deps.items():
-        actual = known[path].hash if path in known else _hash_in_git(path, files, read)
-        if told != actual:
+    for path, recorded in lock.deps.items():
+        actual = versions[path].hash if path in versions else _hash_in_git(path, files, read)
+        if recorded != actual:
             raise MlgitopsError(f"it was run with another {path} than the head's", where=where)
     for path, names in stage.params.items():
         data = read(path)
@@ -173,12 +173,12 @@ def _hash_in_git(
     return f"md5:{hash_directory(entries)}" if entries else None
 
 
-def _sort(pipeline: Pipeline, made: Mapping[str, DataVersion]) -> Claims:
+def _sort(pipeline: Pipeline, outs: Mapping[str, DataVersion]) -> Claims:
     kept = {path for stage in pipeline.stages.values() for path in stage.kept}
     for path in kept:
         check_result_path(path)
-    objects = {**pipeline.pointers, **{path: out for path, out in made.items() if path not in kept}}
+    objects = {**pipeline.pointers, **{path: out for path, out in outs.items() if path not in kept}}
     for path, version in objects.items():
         if not _OID.fullmatch(version.hash):
             raise MlgitopsError("its hash is not an md5 of DVC 3", where=path)
-    return Claims(objects=objects, results={path: made[path] for path in sorted(kept)})
+    return Claims(objects=objects, results={path: outs[path] for path in sorted(kept)})

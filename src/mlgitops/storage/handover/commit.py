@@ -23,10 +23,10 @@ _LISTED = "refs/heads/"
 class MovedError(MlgitopsError):
     """Somebody else moved the branch, so nothing was committed."""
 
-    def __init__(self, branch: str, *, expected: str, found: str) -> None:
+    def __init__(self, branch: str, *, expected: str, actual: str) -> None:
         """Name both commits."""
         super().__init__(
-            f"the branch moved on while this ran: origin holds {found[:12]}, not {expected[:12]}",
+            f"the branch moved on while this ran: origin holds {actual[:12]}, not {expected[:12]}",
             where=f"branch {branch}",
             hint="nothing was committed; the run of the newer commit publishes its own result",
         )
@@ -53,9 +53,9 @@ def write_tree(project: Path, head: str, results: Mapping[str, bytes], gone: lis
 def commit_tree(project: Path, head: str, tree: str, message: str) -> str:
     """Commit ``tree`` with ``head`` as its only parent; return the sha."""
     identity = {
-        f"GIT_{role}_{what}": value
+        f"GIT_{role}_{field}": value
         for role in ("AUTHOR", "COMMITTER")
-        for what, value in (("NAME", _NAME), ("EMAIL", _MAIL))
+        for field, value in (("NAME", _NAME), ("EMAIL", _MAIL))
     }
     words = ("commit-tree", tree, "-p", head, "-m", message)
     return run_git(project, *words, environment=identity).strip()
@@ -99,17 +99,17 @@ def push_commit(project: Path, branch: str, *, head: str, commit: str) -> str:
         run_git(project, "push", "--quiet", "--no-verify", lease, "origin", f"{commit}:{ref}")
     except MlgitopsError as error:
         failure = error
-    found = find_remote_ref(project, ref) or "nothing"
-    landed = found if found == commit else _find_same(project, found, head, commit)
+    tip = find_remote_ref(project, ref) or "nothing"
+    landed = tip if tip == commit else _find_same(project, tip, head, commit)
     if landed:
         return landed
-    if found == head:
+    if tip == head:
         raise MlgitopsError(
             failure.what if failure else "origin did not take the commit",
             where=f"branch {branch}",
             hint="the job needs `contents: write`, and the branch must accept pushes",
         )
-    raise MovedError(branch, expected=head, found=found)
+    raise MovedError(branch, expected=head, actual=tip)
 
 
 def find_tip(project: Path, branch: str, head: str) -> str:
@@ -186,15 +186,15 @@ def authorize(environ: MutableMapping[str, str]) -> None:
     environ[f"GIT_CONFIG_VALUE_{number}"] = f"AUTHORIZATION: basic {word}"
 
 
-def _find_same(project: Path, found: str, head: str, commit: str) -> str | None:
-    """Find what equals ``commit`` on the way from ``head`` to ``found`` of origin; None if none.
+def _find_same(project: Path, tip: str, head: str, commit: str) -> str | None:
+    """Find what equals ``commit`` on the way from ``head`` to ``tip`` of origin; None if none.
 
     It has the same parent, content and author; results of other projects may follow it.
     """
     try:
-        run_git(project, "fetch", "--quiet", "--no-tags", "origin", found)
-        words = ("rev-list", "--first-parent", "--reverse", f"{head}..{found}")
-        first = next(iter(run_git(project, *words).split()), found)
+        run_git(project, "fetch", "--quiet", "--no-tags", "origin", tip)
+        words = ("rev-list", "--first-parent", "--reverse", f"{head}..{tip}")
+        first = next(iter(run_git(project, *words).split()), tip)
         mine, theirs = (
             run_git(project, "show", "--no-patch", "--format=%P %T %ae", sha).strip()
             for sha in (commit, first)

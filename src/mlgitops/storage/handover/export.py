@@ -46,7 +46,7 @@ def export_handover(project: Path, target: Path) -> Exported:
         _copy(file, target / RESULTS / file.relative_to(project).as_posix()) for file in results
     )
     objects = dict(_find_new(project))
-    size += sum(_copy(file, target / place) for place, file in objects.items())
+    size += sum(_copy(file, target / location) for location, file in objects.items())
     return Exported(objects=len(objects), results=len(results), bytes=size)
 
 
@@ -63,7 +63,7 @@ def _kept_results(project: Path) -> Iterator[Path]:
 def _find_new(project: Path) -> Iterator[tuple[str, Path]]:
     """Yield place and file of each cached object that the storage does not hold."""
     cache = find_cache(project)
-    here = {one.oid: cache / one.location for one in _expand(project, cache)}
+    here = {stored.oid: cache / stored.location for stored in _expand(project, cache)}
     here = {oid: file for oid, file in here.items() if file.is_file()}
     kept = _find_stored(project, here)
     for oid in sorted(here.keys() - kept):

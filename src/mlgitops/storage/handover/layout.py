@@ -24,22 +24,22 @@ MAX_OBJECTS = 20_000
 MAX_TOTAL_BYTES = 2 * 1000**3
 
 
-def list_kept_files(place: Path) -> Iterator[Path]:
+def list_kept_files(path: Path) -> Iterator[Path]:
     """Yield the files of an output, sorted; nothing when it is absent.
 
     Raises :class:`MlgitopsError` on anything that is neither a plain file nor a folder.
     """
     try:
-        mode = place.lstat().st_mode
+        mode = path.lstat().st_mode
     except OSError:
         return
     if stat.S_ISREG(mode):
-        yield place
+        yield path
     elif stat.S_ISDIR(mode):
-        for name in sorted(child.name for child in place.iterdir()):
-            yield from list_kept_files(place / name)
+        for name in sorted(child.name for child in path.iterdir()):
+            yield from list_kept_files(path / name)
     else:
-        raise MlgitopsError("neither a file nor a folder", where=str(place))
+        raise MlgitopsError("neither a file nor a folder", where=str(path))
 
 
 def find_file(folder: Path, path: str) -> Path | None:
@@ -47,12 +47,12 @@ def find_file(folder: Path, path: str) -> Path | None:
 
     No link on the way is followed, so nothing outside of ``folder`` is ever read.
     """
-    place = folder
+    file = folder
     for segment in path.split("/"):
-        place = place / segment
-        if place.is_symlink():
+        file = file / segment
+        if file.is_symlink():
             raise MlgitopsError("a link where a file was expected", where=path)
-    return place if place.is_file() else None
+    return file if file.is_file() else None
 
 
 def read_capped(file: Path, limit: int, where: str) -> bytes:

@@ -33,11 +33,11 @@ def store_objects(handover: Path, store: Path, wanted: Mapping[str, DataVersion]
     for path, version in sorted(wanted.items()):
         oid = version.hash.removeprefix("md5:")
         for name, where in [*_list_members(handover, store, oid, path), (oid, path)]:
-            place = locate(name)
-            if place in needed:
+            location = locate(name)
+            if location in needed:
                 continue
-            needed[place] = _store_one(handover, store, name, where)
-            total += needed[place]
+            needed[location] = _store_one(handover, store, name, where)
+            total += needed[location]
             if len(needed) > MAX_OBJECTS or total > MAX_TOTAL_BYTES:
                 raise MlgitopsError(
                     f"over {MAX_OBJECTS:,} objects or {MAX_TOTAL_BYTES:,} bytes", where=path
@@ -52,8 +52,8 @@ def _list_members(handover: Path, store: Path, oid: str, path: str) -> list[tupl
     """Return (md5, path) of the files of a directory; nothing for a file."""
     if not oid.endswith(".dir"):
         return []
-    place = locate(oid)
-    manifest = find_file(store, place) or find_file(handover, place)
+    location = locate(oid)
+    manifest = find_file(store, location) or find_file(handover, location)
     if manifest is None:
         raise missing(path)
     data = read_capped(manifest, MAX_MANIFEST_BYTES, path)
@@ -64,8 +64,8 @@ def _list_members(handover: Path, store: Path, oid: str, path: str) -> list[tupl
 
 def _store_one(handover: Path, store: Path, oid: str, where: str) -> int:
     """Copy one object unless it is there; return its size in bytes."""
-    place = locate(oid)
-    present = find_file(store, place)
+    location = locate(oid)
+    present = find_file(store, location)
     if present is not None:
         if hash_file(present) == oid.removesuffix(".dir"):
             return present.stat().st_size
@@ -75,13 +75,13 @@ def _store_one(handover: Path, store: Path, oid: str, where: str) -> int:
 
 def copy_object(handover: Path, store: Path, oid: str, where: str, *, limit: int) -> int:
     """Copy one object of at most ``limit`` bytes into ``store``, hashed on the way."""
-    place = locate(oid)
-    source = find_file(handover, place)
+    location = locate(oid)
+    source = find_file(handover, location)
     if source is None:
         raise missing(where)
     if source.stat().st_size > limit:
         raise MlgitopsError(f"over {limit:,} bytes: too large for this storage", where=where)
-    target = store / place
+    target = store / location
     refuse_links(store, target)
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")

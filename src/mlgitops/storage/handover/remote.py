@@ -31,19 +31,19 @@ def store_remotely(
     handover: Path,
     wanted: Mapping[str, DataVersion],
     *,
-    known: frozenset[str],
+    of_base: frozenset[str],
     write: bool,
 ) -> tuple[int, int]:
     """Bring ``wanted`` (path → version) into the default remote, and prove it by listing it.
 
-    ``known`` are the names that the base's own lock has. Returns how many objects are needed,
+    ``of_base`` are the names that the base's own lock has. Returns how many objects are needed,
     and how many of them are new. Raises :class:`MlgitopsError` on the first that is missing or
     not what its name says, and when the storage does not hold all of them at the end.
     """
     members = _read_members(project, handover, wanted)
     needed = _list_needed(wanted, members)
     stored = list_stored(project, needed)
-    trusted = known.union(*(_names(members[name]) for name in known & members.keys()))
+    trusted = of_base.union(*(_names(members[name]) for name in of_base & members.keys()))
     _check_stored(project, {name: needed[name] for name in stored.keys() - trusted})
     lacking = {name: path for name, path in needed.items() if name not in stored}
     if lacking and not write:
@@ -136,14 +136,14 @@ def _send(project: Path, cache: Path, lacking: Mapping[str, str], members: _Memb
 
 def _prove(project: Path, needed: Mapping[str, str], sizes: Mapping[str, int]) -> None:
     """List the storage again: the exit code of a push is no proof that everything arrived."""
-    found = list_stored(project, needed)
+    listed = list_stored(project, needed)
     errors = [
         MlgitopsError(
-            "missing" if name not in found else f"{found[name]} bytes, not {sizes[name]}",
+            "missing" if name not in listed else f"{listed[name]} bytes, not {sizes[name]}",
             where=path,
         )
         for name, path in needed.items()
-        if found.get(name) != sizes[name]
+        if listed.get(name) != sizes[name]
     ]
     if errors:
         raise MistakesError("the storage is not complete:", errors[:20], hint="run the job again")

@@ -38,10 +38,10 @@ def store_claims(
     wanted: Mapping[str, DataVersion],
     console: Console,
     *,
-    known: frozenset[str],
+    of_base: frozenset[str],
     write: bool,
 ) -> Stored:
-    """Store every object of ``wanted`` (path → version) and prove it; ``known``: base's names.
+    """Store every object of ``wanted`` (path → version) and prove it; ``of_base``: base's names.
 
     Without ``write`` nothing is stored: all of them must be there. Raises
     :class:`MlgitopsError` when one is not, or is not what its name says.
@@ -61,7 +61,7 @@ def store_claims(
             hint="run `mlgitops train && mlgitops publish` there and push the lock",
         )
     with console.step(f"Verify objects and send new ones to {remote.url}"):
-        objects, added = store_remotely(project, handover, wanted, known=known, write=write)
+        objects, added = store_remotely(project, handover, wanted, of_base=of_base, write=write)
     return Stored(place=f"in {remote.url}", objects=objects, added=added)
 
 
@@ -85,8 +85,11 @@ def _store_in_branch(
             push_branch(project, worktree, console)
             prove_pushed(project, worktree)
     stored = list_tree(worktree, run_git(worktree, "rev-parse", "HEAD").strip())
-    missing = [place for place, size in needed.items() if stored.get(place) != size]
+    missing = [location for location, size in needed.items() if stored.get(location) != size]
     if missing:
-        errors = [MlgitopsError("missing, or of another size", where=one) for one in missing[:20]]
+        errors = [
+            MlgitopsError("missing, or of another size", where=location)
+            for location in missing[:20]
+        ]
         raise MistakesError("the storage is not complete:", errors)
     return len(needed), added

@@ -111,7 +111,7 @@ def take_handover(
             lock = _read_lock(handover)
             claims = check_lock(lock, folder.list_files(head), lambda path: folder.read(head, path))
             results = {LOCK: lock, **_read_results(handover, claims.results)}
-        known = _list_known(folder, base)
+        of_base = _list_known(folder, base)
         prefix = folder.prefix
         gone = _find_gone(folder.list_files(head), claims, results)
 
@@ -122,43 +122,47 @@ def take_handover(
     whole = write(head)
     if verify is not None:
         verify(commit_tree(project, head, whole, write_subject(head)))
-    made = find_tree(project, whole, prefix)
+    own_tree = find_tree(project, whole, prefix)
 
     def find_place() -> _Place:
         # An earlier attempt's record of another waiver may follow the head, too.
         onto = find_tip(project, branch, head) if prefix or trailers else head
-        found = find_tree(project, onto, prefix)
+        current_tree = find_tree(project, onto, prefix)
         # What follows the head may be anything but another state of this project.
-        if found not in (made, find_tree(project, head, prefix)):
-            raise MovedError(branch, expected=head, found=onto)
-        return _Place(onto=onto, tree=write(onto), current=found == made)
+        if current_tree not in (own_tree, find_tree(project, head, prefix)):
+            raise MovedError(branch, expected=head, actual=onto)
+        return _Place(onto=onto, tree=write(onto), current=current_tree == own_tree)
 
-    place = find_place()
-    if not commit and not place.current:
-        return Taken(outcome=STALE, sha=place.onto, results=len(results))
-    stored = store_claims(project, handover, claims.objects, console, known=known, write=commit)
+    target_place = find_place()
+    if not commit and not target_place.current:
+        return Taken(outcome=STALE, sha=target_place.onto, results=len(results))
+    stored = store_claims(project, handover, claims.objects, console, of_base=of_base, write=commit)
     counts = {"objects": stored.objects, "added": stored.added, "results": len(results)}
-    told = "\n".join(trailers)
-    recorded = any(told in one for one in read_waived(project, head, place.onto)) if told else True
-    if place.current and (recorded or not commit):
-        return Taken(outcome=CURRENT, sha=place.onto, **counts)
+    trailer = "\n".join(trailers)
+    recorded = (
+        any(trailer in text for text in read_waived(project, head, target_place.onto))
+        if trailer
+        else True
+    )
+    if target_place.current and (recorded or not commit):
+        return Taken(outcome=CURRENT, sha=target_place.onto, **counts)
     message = _write_message(head, len(results), stored, trailers)
     with console.step(f"Commit dvc.lock and {len(results) - 1} results to {branch}"):
-        sha = _push(project, branch, place, find_place, message)
+        sha = _push(project, branch, target_place, find_place, message)
     return Taken(outcome=COMMITTED, sha=sha, **counts)
 
 
 def _push(
-    project: Path, branch: str, place: _Place, find_place: Callable[[], _Place], message: str
+    project: Path, branch: str, start: _Place, find_place: Callable[[], _Place], message: str
 ) -> str:
-    """Commit at ``place``, and anew where the branch stands when other results came first."""
+    """Commit at ``start``, and anew where the branch stands when other results came first."""
     for _ in range(_TRIES):
-        made = commit_tree(project, place.onto, place.tree, message)
+        commit = commit_tree(project, start.onto, start.tree, message)
         try:
-            return push_commit(project, branch, head=place.onto, commit=made)
+            return push_commit(project, branch, head=start.onto, commit=commit)
         except MovedError:
-            before, place = place.onto, find_place()
-            if place.onto == before:
+            before, start = start.onto, find_place()
+            if start.onto == before:
                 raise
     raise MlgitopsError("the branch keeps moving; run the job again", where=f"branch {branch}")
 
@@ -174,24 +178,24 @@ def _read_lock(handover: Path) -> bytes:
 
 def _read_results(handover: Path, wanted: Mapping[str, DataVersion]) -> dict[str, bytes]:
     """Read the outputs that git keeps, each held against its hash in the lock."""
-    found: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
     for path, version in wanted.items():
-        place = handover / RESULTS / path
+        output = handover / RESULTS / path
         find_file(handover, f"{RESULTS}/{path}")  # refuses a link on the way
-        files = list(list_kept_files(place))
-        if len(files) + len(found) > MAX_RESULTS:
+        files = list(list_kept_files(output))
+        if len(files) + len(contents) > MAX_RESULTS:
             raise MlgitopsError(f"over {MAX_RESULTS:,} files for git to keep", where=path)
-        names = [file.relative_to(place).as_posix() for file in files]
+        names = [file.relative_to(output).as_posix() for file in files]
         entries = []
         for file, name in zip(files, names, strict=True):
             inside = path if name == "." else f"{path}/{name}"
             check_path(inside, LOCK)
-            found[inside] = read_capped(file, MAX_RESULT_BYTES, inside)
-            entries.append((name, hashlib.md5(found[inside], usedforsecurity=False).hexdigest()))
+            contents[inside] = read_capped(file, MAX_RESULT_BYTES, inside)
+            entries.append((name, hashlib.md5(contents[inside], usedforsecurity=False).hexdigest()))
         actual = entries[0][1] if names == ["."] else hash_directory(entries)
         if not entries or version.hash != f"md5:{actual}":
             raise MlgitopsError("missing, or not what the lock says", where=path)
-    return found
+    return contents
 
 
 def _find_gone(files: Mapping[str, str], claims: Claims, results: Mapping[str, bytes]) -> list[str]:
