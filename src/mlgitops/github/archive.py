@@ -91,7 +91,7 @@ def _find_gap(member: zipfile.ZipInfo, data: bytes) -> str | None:
 
 def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int, where: str) -> bytes:
     with archive.open(member) as file:
-        found = file.read(limit + 1)
-    if len(found) != member.file_size:
+        content = file.read(limit + 1)
+    if len(content) != member.file_size:
         raise MlgitopsError("its member's size is not the declared one", where=where)
-    return found
+    return content

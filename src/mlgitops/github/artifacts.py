@@ -45,10 +45,10 @@ def fetch_member(
     ``limit`` caps the file in bytes. Raises :class:`MlgitopsError` when the artifact is not
     exactly that, or its bytes are not those that the API's digest names.
     """
-    found = _list(client, repository, run_id, artifact)
-    if not found:
+    artifacts = _list(client, repository, run_id, artifact)
+    if not artifacts:
         return None
-    newest = max(found, key=lambda one: one.id)
+    newest = max(artifacts, key=lambda stored: stored.id)
     where = f"artifact {artifact!r} of run {run_id}"
     if newest.expired:
         raise MlgitopsError("it has expired", where=where, hint="run the workflow again")
@@ -69,8 +69,10 @@ def _list(client: GitHubClient, repository: str, run_id: int, name: str) -> list
     except msgspec.ValidationError as error:
         raise MlgitopsError(f"the artifacts are not what GitHub sends: {error}") from error
     return [
-        one
+        artifact
         for page in pages
-        for one in page.artifacts
-        if one.name == name and one.workflow_run is not None and one.workflow_run.id == run_id
+        for artifact in page.artifacts
+        if artifact.name == name
+        and artifact.workflow_run is not None
+        and artifact.workflow_run.id == run_id
     ]

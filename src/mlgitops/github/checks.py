@@ -128,10 +128,12 @@ def _give_way(
 ) -> None:
     """Let ``run``, which was posted a moment too late, say what the newer one says."""
     output = newer.get("output") or {}
-    told = {name: output.get(name) or "A newer run has reported" for name in ("title", "summary")}
+    newer_output = {
+        name: output.get(name) or "A newer run has reported" for name in ("title", "summary")
+    }
     client.patch(
         f"/repos/{repository}/check-runs/{run['id']}",
-        {"conclusion": newer.get("conclusion") or "action_required", "output": told},
+        {"conclusion": newer.get("conclusion") or "action_required", "output": newer_output},
     )
 
 
@@ -221,7 +223,7 @@ def _output(check: Check, annotations: Sequence[Annotation]) -> dict[str, object
     return {
         "title": check.title[:MAX_TITLE_CHARACTERS],
         "summary": check.summary[:MAX_SUMMARY_CHARACTERS],
-        "annotations": [msgspec.structs.asdict(one) for one in annotations],
+        "annotations": [msgspec.structs.asdict(annotation) for annotation in annotations],
     }
 
 

@@ -54,13 +54,13 @@ class GitHubError(MlgitopsError):
 
     def __init__(
         self,
-        what: str,
+        problem: str,
         *,
         status: int | None = None,
         where: str | None = None,
         hint: str | None = None,
     ) -> None:
-        super().__init__(what, where=where, hint=hint)
+        super().__init__(problem, where=where, hint=hint)
         self.status = status
 
 
@@ -155,32 +155,32 @@ class GitHubClient:
         GitHub answers with the address of another host, signed and short-lived; the token is
         not sent there. Raises :class:`GitHubError` when it is larger, or anything fails.
         """
-        url, place = f"{self._api_url}{path}", _place("GET", path)
+        url, request_line = f"{self._api_url}{path}", _place("GET", path)
         for attempt in range(1, MAX_TRIES + 1):
-            problem = GitHubError("no answer", where=place)
+            problem = GitHubError("no answer", where=request_line)
             wait: float | None = self._backoff(attempt)
             try:
                 answer = self._session.get(
                     url, headers=self._headers, timeout=_TIMEOUT, allow_redirects=False
                 )
                 if answer.is_redirect:
-                    return self._download_from(answer.headers["location"], place, limit)
-                problem = _explain(answer, "GET", place)
+                    return self._download_from(answer.headers["location"], request_line, limit)
+                problem = _explain(answer, "GET", request_line)
                 wait = self._find_wait(answer, attempt)
             except requests.RequestException as error:
-                problem = GitHubError(f"no answer: {_cause(error)}", where=place)
+                problem = GitHubError(f"no answer: {_cause(error)}", where=request_line)
             if wait is None or attempt == MAX_TRIES or self._waited + wait > MAX_WAITING:
                 raise problem
             self._waited += wait
             self._sleep(wait)
         raise AssertionError("the loop above returns or raises")
 
-    def _download_from(self, url: str, place: str, limit: int) -> bytes:
+    def _download_from(self, url: str, request_line: str, limit: int) -> bytes:
         """Read a signed address, without our token, in pieces."""
         secure = urlsplit(url).scheme == "https"
         if not secure and urlsplit(url)[:2] != urlsplit(self._api_url)[:2]:
-            raise GitHubError("the download is not encrypted; not followed", where=place)
-        found = b""
+            raise GitHubError("the download is not encrypted; not followed", where=request_line)
+        data = b""
         with self._session.get(
             url, headers={"User-Agent": "mlgitops"}, timeout=_TIMEOUT, stream=True,
             allow_redirects=False,
@@ -188,10 +188,10 @@ class GitHubClient:
             if not answer.ok or answer.is_redirect:
                 raise requests.RequestException(f"{answer.status_code} for the download")
             for piece in answer.iter_content(2**16):
-                found += piece
-                if len(found) > limit:
-                    raise GitHubError(f"the download has over {limit} bytes", where=place)
-        return found
+                data += piece
+                if len(data) > limit:
+                    raise GitHubError(f"the download has over {limit} bytes", where=request_line)
+        return data
 
     def query(self, url: str, text: str) -> Any:  # noqa: ANN401
         """Ask the GraphQL endpoint at ``url``: a read, so it is repeated like one."""
@@ -219,30 +219,30 @@ class GitHubClient:
         repeatable: bool | None = None,
     ) -> requests.Response:
         repeatable = method != "POST" if repeatable is None else repeatable
-        place = _place(method, url)
+        request_line = _place(method, url)
         for attempt in range(1, MAX_TRIES + 1):
             try:
                 response = self._request(method, url, params, body)
             except requests.RequestException as error:
-                problem = GitHubError(f"no answer: {_cause(error)}", where=place)
+                problem = GitHubError(f"no answer: {_cause(error)}", where=request_line)
                 wait = self._backoff(attempt)
             else:
                 if response.ok and not response.is_redirect:
                     return response
-                problem = _explain(response, method, place)
-                found = self._find_wait(response, attempt)
-                if found is None:
+                problem = _explain(response, method, request_line)
+                seconds = self._find_wait(response, attempt)
+                if seconds is None:
                     raise problem
-                wait = found
+                wait = seconds
             lost = problem.status is None or problem.status >= _SERVER_ERROR
             if lost and not repeatable:
-                raise LostAnswerError(problem.what, status=problem.status, where=place)
+                raise LostAnswerError(problem.what, status=problem.status, where=request_line)
             if attempt == MAX_TRIES or self._waited + wait > MAX_WAITING:
                 raise problem
             self._waited += wait
             self._sleep(wait)
             if not repeatable:  # it was not done, but much may have happened meanwhile
-                raise LostAnswerError(problem.what, status=problem.status, where=place)
+                raise LostAnswerError(problem.what, status=problem.status, where=request_line)
         raise AssertionError("the loop above returns or raises")
 
     def _request(
@@ -299,33 +299,33 @@ def _decode(response: requests.Response) -> Any:  # noqa: ANN401
     try:
         return response.json()
     except ValueError as error:
-        place = _place(str(response.request.method), str(response.url))
+        request_line = _place(str(response.request.method), str(response.url))
         raise GitHubError(
-            f"{response.status_code} and no JSON", status=response.status_code, where=place
+            f"{response.status_code} and no JSON", status=response.status_code, where=request_line
         ) from error
 
 
-def _explain(response: requests.Response, method: str, place: str) -> GitHubError:
+def _explain(response: requests.Response, method: str, request_line: str) -> GitHubError:
     """Turn a refusal into what happened and what to do."""
     status, message = response.status_code, _message(response)
-    what = f"{status} {message}".rstrip()
+    problem = f"{status} {message}".rstrip()
     if status in (_NOT_FOUND, _GONE):
-        return NotFoundError(what, status=status, where=place)
+        return NotFoundError(problem, status=status, where=request_line)
     if status == _UNAUTHORIZED:
         hint = "the token is missing, expired or mistyped; pass `github.token` to the action"
-        return GitHubError(what, status=status, where=place, hint=hint)
+        return GitHubError(problem, status=status, where=request_line, hint=hint)
     if status == _FORBIDDEN:
-        hint = _permission_hint(method, place, response.headers)
-        return GitHubError(what, status=status, where=place, hint=hint)
-    return GitHubError(what, status=status, where=place)
+        hint = _permission_hint(method, request_line, response.headers)
+        return GitHubError(problem, status=status, where=request_line, hint=hint)
+    return GitHubError(problem, status=status, where=request_line)
 
 
-def _permission_hint(method: str, place: str, headers: Mapping[str, str]) -> str:
-    found = next((scope for part, scope in _SCOPES.items() if f"/{part}" in place), None)
-    if found is None:
+def _permission_hint(method: str, request_line: str, headers: Mapping[str, str]) -> str:
+    needed = next((scope for part, scope in _SCOPES.items() if f"/{part}" in request_line), None)
+    if needed is None:
         return "the token may not do this"
-    reads = method == "GET" and found not in _NEVER_ONLY_READ
-    scope = found.replace("write", "read") if reads else found
+    reads = method == "GET" and needed not in _NEVER_ONLY_READ
+    scope = needed.replace("write", "read") if reads else needed
     accepted = headers.get("x-accepted-github-permissions")
     server = f" (the server accepts: {accepted})" if accepted else ""
     return (

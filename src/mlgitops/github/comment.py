@@ -115,7 +115,7 @@ class CommentPoster:
             ours = self._fetch_ours(marker.key)
             if not ours and not create:
                 return Posted(outcome=Outcome.OMITTED)
-            newest = max(ours, key=lambda one: one.marker.run, default=None)
+            newest = max(ours, key=lambda comment: comment.marker.run, default=None)
             newer = newest is not None and newest.marker.run > marker.run
             step = (
                 self._write(ours, newest.body, None)
@@ -173,17 +173,17 @@ class CommentPoster:
 
     def _fetch_ours(self, key: str) -> list[_Ours]:
         """Read every page and keep our comments of ``key``, lowest number first."""
-        found = []
+        ours = []
         for page in self._client.fetch_pages(self._list):
             for comment in _parse(page):
                 body = comment.body or ""
                 marker = find_marker(body)
                 author = comment.user.login.lower() if comment.user else None
                 if marker is not None and marker.key == key and author in self._logins:
-                    found.append(
+                    ours.append(
                         _Ours(id=comment.id, url=comment.html_url, body=body, marker=marker)
                     )
-        return sorted(found, key=lambda one: one.id)
+        return sorted(ours, key=lambda comment: comment.id)
 
 
 def fetch_login(client: GitHubClient, graphql_url: str | None) -> str | None:
@@ -204,13 +204,13 @@ def fetch_login(client: GitHubClient, graphql_url: str | None) -> str | None:
         return None
 
 
-def _list_logins(told: str) -> set[str]:
+def _list_logins(own_login: str) -> set[str]:
     """Return how REST may write the login that the server told us.
 
     It writes `[bot]` after an app's; GraphQL may leave it away. A person may have an app's
     name without it, so a login that was told with it is taken to the letter.
     """
-    login = told.lower()
+    login = own_login.lower()
     return {login} if login.endswith("[bot]") else {login, f"{login}[bot]"}
 
 

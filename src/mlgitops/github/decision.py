@@ -189,10 +189,10 @@ def _refuse(decision: Decision, contradictions: Sequence[str]) -> Decision | Non
     return None
 
 
-def refuse_contradictions(contradictions: Sequence[str], what: str) -> None:
+def refuse_contradictions(contradictions: Sequence[str], summary: str) -> None:
     """Refuse a report of which one word cannot be believed: then no other is, either.
 
-    ``what`` begins the message. Raises :class:`MlgitopsError` naming the contradictions.
+    ``summary`` begins the message. Raises :class:`MlgitopsError` naming the contradictions.
     """
     if not contradictions:
         return
@@ -201,7 +201,7 @@ def refuse_contradictions(contradictions: Sequence[str], what: str) -> None:
         named.append(f"and {len(contradictions) - len(named)} more")
     errors = [MlgitopsError(text[:_MAX_TEXT]) for text in named]
     raise MistakesError(
-        f"{what}, so nothing of it was judged:", errors, hint="run the workflow again"
+        f"{summary}, so nothing of it was judged:", errors, hint="run the workflow again"
     )
 
 
@@ -209,14 +209,14 @@ def check_identity(report: Report, event: Event, *, key: str) -> None:
     """Refuse a report of another project, or of other commits than the event's."""
     if report.key != key:
         raise MlgitopsError(f"the report is of project {report.key[:80]!r}, not {key!r}")
-    for name, told, expected in (
+    for name, stated, expected in (
         ("base", report.base.sha, {event.base_sha}),
         ("head", report.head.sha, {event.head_sha}),
     ):
-        if told not in expected:
+        if stated not in expected:
             wanted = " or ".join(sha[:12] for sha in sorted(expected))
             raise MlgitopsError(
-                f"the report's {name} is {(told or 'no commit')[:12]}, the event's is {wanted}",
+                f"the report's {name} is {(stated or 'no commit')[:12]}, the event's is {wanted}",
                 hint="the report belongs to another run; run the workflow again",
             )
 
@@ -332,13 +332,13 @@ def find_annotations(
         return ()
     lines: dict[Place, int] = {}
     parse_yaml(policy, where, lines=lines)
-    found = []
+    annotations = []
     for metric in judgement.metrics:
         if metric.verdict is not Verdict.FAIL:
             continue
         section = "budgets" if metric.budget else "metrics"
         line = lines.get((section, metric.name), 1)
-        found.append(
+        annotations.append(
             Annotation(
                 path=where,
                 start_line=line,
@@ -348,4 +348,4 @@ def find_annotations(
                 message="\n".join(metric.reasons) or metric.kind.value,
             )
         )
-    return tuple(found[:_MAX_ANNOTATIONS])
+    return tuple(annotations[:_MAX_ANNOTATIONS])

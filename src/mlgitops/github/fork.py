@@ -101,28 +101,30 @@ def parse_fork_run(data: bytes, run: Run, *, workflow: str) -> ForkRun:
         payload = msgspec.json.decode(data, type=_Payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise MlgitopsError(f"the event is not what GitHub sends: {error}") from error
-    found = payload.workflow_run
-    problem = _find_problem(found, payload.repository, run, workflow)
+    compared = payload.workflow_run
+    problem = _find_problem(compared, payload.repository, run, workflow)
     if problem:
-        raise MlgitopsError(problem, where=f"workflow run {found.id}")
-    if found.conclusion not in _CONCLUSIONS:
-        raise StaleRunError(f"it ended with {found.conclusion!r}", where=f"workflow run {found.id}")
-    if found.head_repository is None:
-        raise StaleRunError("the fork was deleted", where=f"workflow run {found.id}")
+        raise MlgitopsError(problem, where=f"workflow run {compared.id}")
+    if compared.conclusion not in _CONCLUSIONS:
+        raise StaleRunError(
+            f"it ended with {compared.conclusion!r}", where=f"workflow run {compared.id}"
+        )
+    if compared.head_repository is None:
+        raise StaleRunError("the fork was deleted", where=f"workflow run {compared.id}")
     return ForkRun(
         run=run,
         compared=ComparedRun(
-            id=found.id,
-            number=found.run_number,
-            attempt=found.run_attempt,
-            conclusion=found.conclusion,
+            id=compared.id,
+            number=compared.run_number,
+            attempt=compared.run_attempt,
+            conclusion=compared.conclusion,
         ),
         repository_id=payload.repository.id,
         default_branch=payload.repository.default_branch,
-        head_sha=found.head_sha,
-        head_branch=found.head_branch,
-        head_owner=found.head_repository.owner.login,
-        head_repository_id=found.head_repository.id,
+        head_sha=compared.head_sha,
+        head_branch=compared.head_branch,
+        head_owner=compared.head_repository.owner.login,
+        head_repository_id=compared.head_repository.id,
     )
 
 
@@ -166,14 +168,14 @@ def find_fork_event(fork: ForkRun, pulls: Iterable[Any]) -> Event:
 
 
 def _find_problem(
-    found: _WorkflowRun, repository: _Repository, run: Run, workflow: str
+    compared: _WorkflowRun, repository: _Repository, run: Run, workflow: str
 ) -> str | None:
     """Say why this run is not one that we report on."""
-    if found.event != "pull_request":
-        return f"it was started by {found.event[:40]!r}, not by a pull request"
-    if found.path != workflow:
-        return f"it is a run of {found.path[:100]!r}, not of {workflow!r}"
-    if repository.full_name != run.repository or found.repository.id != repository.id:
+    if compared.event != "pull_request":
+        return f"it was started by {compared.event[:40]!r}, not by a pull request"
+    if compared.path != workflow:
+        return f"it is a run of {compared.path[:100]!r}, not of {workflow!r}"
+    if repository.full_name != run.repository or compared.repository.id != repository.id:
         return "it is a run of another repository"
     return None
 

@@ -72,8 +72,8 @@ def format_command(
     >>> format_command("error", "50% lost\n::stop", title="a,b")
     '::error title=a%2Cb::50%25 lost%0A::stop'
     """
-    found = {"title": title, "file": file, "line": "" if line is None else str(line)}
-    properties = ",".join(f"{key}={_property(value)}" for key, value in found.items() if value)
+    given = {"title": title, "file": file, "line": "" if line is None else str(line)}
+    properties = ",".join(f"{key}={_property(value)}" for key, value in given.items() if value)
     return f"::{kind}{' ' if properties else ''}{properties}::{_data(message)}"
 
 

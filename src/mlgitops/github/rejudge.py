@@ -220,8 +220,8 @@ class Rejudger:
         texts: list[str] = []
         for page in self._client.fetch_pages(f"{self._path}/commits"):
             commits: list[_Commit] = _convert(page, list[_Commit])
-            for one in commits:
-                texts = [] if one.sha == run.head_sha else [*texts, one.commit.message]
+            for commit in commits:
+                texts = [] if commit.sha == run.head_sha else [*texts, commit.commit.message]
         results = all(text.startswith("Record what was trained at ") for text in texts)
         waived = any(f"Waived-sha: {run.head_sha}" in text.splitlines() for text in texts)
         return run if results and waived else None
@@ -234,10 +234,10 @@ class Rejudger:
         path = f"{self._actions}/workflows/{PurePosixPath(self._workflow).name}/runs"
         query = {"event": "pull_request", "branch": branch}
         for page in self._client.fetch_pages(path, query):
-            found: _Runs = _convert(page, _Runs)
-            own = [run for run in found.workflow_runs if self._is_own(run)]
+            runs: _Runs = _convert(page, _Runs)
+            own = [run for run in runs.workflow_runs if self._is_own(run)]
             if own:
-                return max(own, key=lambda one: one.run_number)
+                return max(own, key=lambda run: run.run_number)
         return None
 
     def _is_own(self, run: _Run) -> bool:
@@ -246,7 +246,7 @@ class Rejudger:
             return False
         if run.head_repository is None or run.head_repository.full_name != self._repository:
             return False
-        linked = {one.number for one in run.pull_requests or ()}
+        linked = {pull.number for pull in run.pull_requests or ()}
         return not linked or self._trigger.number in linked
 
     def _start(self, run: _Run) -> Rejudged:
@@ -281,11 +281,11 @@ class Rejudger:
         return now.status != _DONE or now.run_attempt > run.run_attempt
 
     def _fetch_jobs(self, run: _Run) -> list[_Job]:
-        found: list[_Job] = []
+        listed: list[_Job] = []
         for page in self._client.fetch_pages(f"{self._actions}/runs/{run.id}/jobs"):
             jobs: _Jobs = _convert(page, _Jobs)
-            found += jobs.jobs
-        return found
+            listed += jobs.jobs
+        return listed
 
     def _fetch(self, path: str, kind: Any) -> Any:  # noqa: ANN401
         return _convert(self._client.fetch(path), kind)

@@ -202,14 +202,14 @@ def settle(decision: Decision, event: Event, client: GitHubClient) -> Decision:
     """Add what is known of a waiver to ``decision``; a merge group has nobody to ask."""
     if event.number is None:
         return decision
-    found = fetch_waiving(
+    waiving = fetch_waiving(
         client,
         event.run.repository,
         event.number,
         event.head_sha,
         verdict=decision.verdict if decision.waivable else "forbidden",
     )
-    return msgspec.structs.replace(decision, waiving=found)
+    return msgspec.structs.replace(decision, waiving=waiving)
 
 
 def fetch_waiving(
@@ -249,11 +249,11 @@ def _fetch_pull(client: GitHubClient, repository: str, number: int) -> PullFacts
 
 def _fetch_claims(client: GitHubClient, path: str) -> list[IssueComment]:
     """Read every page; keep only what begins with the word, however many comments there are."""
-    found: list[IssueComment] = []
+    claims: list[IssueComment] = []
     for page in client.fetch_pages(path):
         comments: list[IssueComment] = _convert(page, list[IssueComment])
-        found += [comment for comment in comments if _FORM.match(comment.body or "")]
-    return found
+        claims += [comment for comment in comments if _FORM.match(comment.body or "")]
+    return claims
 
 
 def _fetch_turn(client: GitHubClient, path: str) -> datetime | None:
@@ -269,12 +269,12 @@ def _fetch_permission(client: GitHubClient, repository: str, user: User) -> str:
     """Return what ``user`` may do; an account that only took over the name may do nothing."""
     path = f"/repos/{repository}/collaborators/{user.login}/permission"
     try:
-        found: _Permission = _convert(client.fetch(path), _Permission)
+        permission: _Permission = _convert(client.fetch(path), _Permission)
     except NotFoundError:
         return "none"
-    if found.user is not None and found.user.id != user.id:
+    if permission.user is not None and permission.user.id != user.id:
         return "none"
-    return found.permission
+    return permission.permission
 
 
 def _convert(value: Any, kind: Any) -> Any:  # noqa: ANN401

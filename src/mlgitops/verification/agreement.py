@@ -34,12 +34,12 @@ _MAX_TEXT = 500
 def contradict_base(report: Report, policy: Policy, base: SideRecord) -> list[str]:
     """List what ``report`` says of base that base's commit does not."""
     anew = set(report.rescoring.paths) if report.rescoring else set()
-    told = {
+    stated = {
         (change.path, change.name): change.base_stored if change.path in anew else change.base
         for change in report.metrics
     }
     return [
-        *_compare_values(report, told, base, "base"),
+        *_compare_values(report, stated, base, "base"),
         *_find_left_out(report, policy, base, "base"),
         *_compare_test_data(report.base.test_data, base, "base"),
         *chain.from_iterable(_compare_cost(change, base) for change in report.cost),
@@ -50,9 +50,9 @@ def contradict_base(report: Report, policy: Policy, base: SideRecord) -> list[st
 
 def contradict_results(report: Report, policy: Policy, results: SideRecord) -> list[str]:
     """List what ``report`` says of the head that the commit with its results does not."""
-    told = {(change.path, change.name): change.head for change in report.metrics}
+    stated = {(change.path, change.name): change.head for change in report.metrics}
     return [
-        *_compare_values(report, told, results, "head"),
+        *_compare_values(report, stated, results, "head"),
         *_find_left_out(report, policy, results, "head"),
         *_compare_test_data(report.head.test_data, results, "head"),
         *_compare_size(report, results),
@@ -73,11 +73,11 @@ def contradict_head(report: Report, head: SideRecord, base: SideRecord | None) -
 
     A run of a branch that is behind its base may have used base's.
     """
-    told = report.head.test_data
+    stated = report.head.test_data
     allowed = {head.test_data, base.test_data if base else None}
-    if head.has_made_test_data or head.has_hidden_test_data or told in allowed:
+    if head.has_made_test_data or head.has_hidden_test_data or stated in allowed:
         return []
-    return [_differ("the test data at head", told, head.test_data)]
+    return [_differ("the test data at head", stated, head.test_data)]
 
 
 def contradict_likeness(report: Report, base: SideRecord, head: SideRecord) -> list[str]:
@@ -133,13 +133,13 @@ def add_notice(report: Report, text: str) -> Report:
 
 
 def _compare_values(
-    report: Report, told: dict[tuple[str, str], float | None], side: SideRecord, name: str
+    report: Report, stated: dict[tuple[str, str], float | None], side: SideRecord, name: str
 ) -> Iterator[str]:
     for change in report.metrics:
         if change.path in side.elsewhere:
             continue
         stored = side.metrics.get(change.path, MetricSet()).values.get(change.name)
-        value = told[change.path, change.name]
+        value = stated[change.path, change.name]
         if value != stored:
             yield _differ(f"{name_change(change)} at {name}", value, stored)
 
@@ -154,9 +154,9 @@ def _find_left_out(report: Report, policy: Policy, side: SideRecord, name: str) 
                 yield f"{_name(metric)} is in {_name(path)} at {name}, and the report leaves it out"
 
 
-def _compare_test_data(told: str | None, side: SideRecord, name: str) -> Iterator[str]:
-    if told != side.test_data and not side.has_hidden_test_data:
-        yield _differ(f"the test data at {name}", told, side.test_data)
+def _compare_test_data(stated: str | None, side: SideRecord, name: str) -> Iterator[str]:
+    if stated != side.test_data and not side.has_hidden_test_data:
+        yield _differ(f"the test data at {name}", stated, side.test_data)
 
 
 def _compare_cost(change: MetricChange, base: SideRecord) -> Iterator[str]:
@@ -266,8 +266,8 @@ def _is_at(change: MetricChange, side: SideRecord) -> bool:
     return change.path in side.elsewhere or change.head == stored
 
 
-def _differ(subject: str, told: object, stored: object) -> str:
-    texts = ["absent" if value is None else f"{value}" for value in (told, stored)]
+def _differ(subject: str, stated: object, stored: object) -> str:
+    texts = ["absent" if value is None else f"{value}" for value in (stated, stored)]
     return f"{subject} is {texts[0]} by the report and {texts[1]} in git"
 
 

@@ -187,7 +187,7 @@ def _summarise(side: SideFiles, base: SideFiles | None, policy: Policy) -> SideR
     path, predictions = policy.files.test_data, policy.files.predictions
     identity = side.find_hash(path) if path else None
     is_hidden = bool(path) and side.find_manifest(path or "") is not None
-    made = {out for stage in side.pipeline.stages.values() for out in stage.outs}
+    outs = {out for stage in side.pipeline.stages.values() for out in stage.outs}
     return SideRecord(
         sha=side.sha or "",
         pipeline=side.pipeline,
@@ -197,7 +197,7 @@ def _summarise(side: SideFiles, base: SideFiles | None, policy: Policy) -> SideR
         test_data=identity if identity and ":" in identity else None,
         has_hidden_test_data=is_hidden,
         test_data_md5=_hash_content(side, path, identity),
-        has_made_test_data=any(path == out or (path or "").startswith(f"{out}/") for out in made),
+        has_made_test_data=any(path == out or (path or "").startswith(f"{out}/") for out in outs),
         has_predictions=bool(predictions) and _has_file(side, predictions or ""),
         cost=measure_cost(side, policy),
     )
