@@ -154,7 +154,7 @@ class Contents:
         holder = self.find_holder(path)
         if holder is not None:
             return self._list_held(holder, path)
-        found: list[tuple[str, str]] = []
+        members: list[tuple[str, str]] = []
         for name in self._list_names(path):
             if name in self.kept:
                 inside = self._list_kept(name)
@@ -162,8 +162,8 @@ class Contents:
                     return None
             else:
                 inside = [("", self._hash_file(name, exact=exact))]
-            found += [(f"{name[len(path) + 1 :]}{rest}", oid) for rest, oid in inside]
-        return found
+            members += [(f"{name[len(path) + 1 :]}{rest}", oid) for rest, oid in inside]
+        return members
 
     def _list_names(self, path: str) -> list[str]:
         """List what is below a folder and DVC sees: on disk also what git does not."""
@@ -199,7 +199,7 @@ class Contents:
         holder = self.find_holder(path)
         entries = self._read_manifest(holder) if holder is not None else None
         name = path[len(holder or "") + 1 :]
-        return next((oid for known, oid in entries or () if known == name), None)
+        return next((oid for member, oid in entries or () if member == name), None)
 
     def _read_manifest(self, path: str) -> list[tuple[str, str]] | None:
         """Read which files a directory of DVC's holds; None when that is not on this disk."""

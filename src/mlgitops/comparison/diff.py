@@ -35,25 +35,29 @@ def diff_metrics(
     """
     changes = []
     for path in sorted({*base, *head}):
-        one, two = base.get(path, _EMPTY), head.get(path, _EMPTY)
-        names = {*one.values, *one.unusable, *two.values, *two.unusable}
-        changes += [_diff_metric(name, path, one, two) for name in sorted(names)]
+        base_set, head_set = base.get(path, _EMPTY), head.get(path, _EMPTY)
+        names = {*base_set.values, *base_set.unusable, *head_set.values, *head_set.unusable}
+        changes += [_diff_metric(name, path, base_set, head_set) for name in sorted(names)]
     return tuple(changes)
 
 
 def _diff_metric(name: str, path: str, base: MetricSet, head: MetricSet) -> MetricChange:
-    one, two = base.values.get(name), head.values.get(name)
+    base_value, head_value = base.values.get(name), head.values.get(name)
     reason = _find_reason(name, base, head)
-    delta = two - one if one is not None and two is not None and reason is None else None
+    delta = (
+        head_value - base_value
+        if base_value is not None and head_value is not None and reason is None
+        else None
+    )
     if delta is not None and not math.isfinite(delta):
         delta, reason = None, "the difference is too large a number"
     return MetricChange(
         name=name,
         path=path,
-        base=one,
-        head=two,
+        base=base_value,
+        head=head_value,
         delta=delta,
-        relative_delta=relate(delta, one),
+        relative_delta=relate(delta, base_value),
         reason=reason,
     )
 
@@ -61,11 +65,11 @@ def _diff_metric(name: str, path: str, base: MetricSet, head: MetricSet) -> Metr
 def _find_reason(name: str, base: MetricSet, head: MetricSet) -> str | None:
     """Say why the two values cannot be compared, if so."""
     reasons = []
-    for side, found in (("base", base), ("head", head)):
-        if name in found.unusable:
-            reasons.append(f"{side} {found.unusable[name]}")
-        elif found.problem and name not in found.values:
-            reasons.append(f"{side} {found.problem}")
+    for side, metrics in (("base", base), ("head", head)):
+        if name in metrics.unusable:
+            reasons.append(f"{side} {metrics.unusable[name]}")
+        elif metrics.problem and name not in metrics.values:
+            reasons.append(f"{side} {metrics.problem}")
     return " and ".join(reasons)[:_MAX_TEXT] or None
 
 
@@ -83,24 +87,27 @@ def diff_params(
     """List the parameters that differ, given as path → name → JSON text."""
     changes = []
     for path in sorted({*base, *head}):
-        one, two = base.get(path, {}), head.get(path, {})
+        base_params, head_params = base.get(path, {}), head.get(path, {})
         changes += [
             ParamChange(
-                path=path, name=_cut(name, _MAX_NAME), base=_text(one, name), head=_text(two, name)
+                path=path,
+                name=_cut(name, _MAX_NAME),
+                base=_text(base_params, name),
+                head=_text(head_params, name),
             )
-            for name in sorted({*one, *two})
-            if one.get(name) != two.get(name)
+            for name in sorted({*base_params, *head_params})
+            if base_params.get(name) != head_params.get(name)
         ]
     return tuple(changes)
 
 
 def diff_data(base: Pipeline, head: Pipeline, tracked: set[str]) -> tuple[DataChange, ...]:
     """List the DVC-tracked paths whose pointers differ; ``tracked`` by git are left out."""
-    one, two = _versions(base, tracked), _versions(head, tracked)
+    base_versions, head_versions = _versions(base, tracked), _versions(head, tracked)
     return tuple(
-        DataChange(path=path, base=one.get(path), head=two.get(path))
-        for path in sorted({*one, *two})
-        if _hash(one.get(path)) != _hash(two.get(path))
+        DataChange(path=path, base=base_versions.get(path), head=head_versions.get(path))
+        for path in sorted({*base_versions, *head_versions})
+        if _hash(base_versions.get(path)) != _hash(head_versions.get(path))
     )
 
 
@@ -133,9 +140,9 @@ def find_causes(base: LockEntry | None, head: LockEntry | None) -> list[str]:
     causes += [
         f"parameter `{name.rpartition(':')[2]}`" for name in _differing(base.params, head.params)
     ]
-    made = {path: version.hash for path, version in base.outs.items()}
+    outs = {path: version.hash for path, version in base.outs.items()}
     makes = {path: version.hash for path, version in head.outs.items()}
-    if not causes and made != makes:
+    if not causes and outs != makes:
         causes = ["other outputs from the same inputs"]
     return causes
 
@@ -157,10 +164,10 @@ def _differing(base: Mapping[str, str], head: Mapping[str, str]) -> list[str]:
 
 
 def _versions(pipeline: Pipeline, tracked: set[str]) -> dict[str, DataVersion]:
-    found = dict(pipeline.pointers)
+    versions = dict(pipeline.pointers)
     for lock in pipeline.locks.values():
-        found.update(lock.outs)
-    return {path: version for path, version in found.items() if path not in tracked}
+        versions.update(lock.outs)
+    return {path: version for path, version in versions.items() if path not in tracked}
 
 
 def _hash(version: DataVersion | None) -> str | None:

@@ -35,13 +35,13 @@ def add_evidence(
     report: Report, policy: Policy, base: SideFiles, head: SideFiles, console: Console
 ) -> Report:
     """Return ``report`` with what predictions can tell: evidence, charts, and slices."""
-    found = PredictionFiles(policy.files.predictions, base, head, console)
-    report = _add_noise(report, policy, found)
+    files = PredictionFiles(policy.files.predictions, base, head, console)
+    report = _add_noise(report, policy, files)
     if not policy.slices:
         return report
     from mlgitops.comparison.slices import measure_rules
 
-    return msgspec.structs.replace(report, slices=measure_rules(report, policy, found))
+    return msgspec.structs.replace(report, slices=measure_rules(report, policy, files))
 
 
 def _add_noise(report: Report, policy: Policy, files: PredictionFiles) -> Report:
@@ -53,12 +53,12 @@ def _add_noise(report: Report, policy: Policy, files: PredictionFiles) -> Report
     is_still = files.same and is_untouched(report)
     if is_still and all(change.delta == 0 for change in judged.values()):
         return report
-    found: dict[Place, Evidence] = {}
+    evidence: dict[Place, Evidence] = {}
     refused: dict[Place, str] = {}
     charts: tuple[Chart, ...] = ()
     problem = None
     try:
-        found, refused, charts = _compare(files, judged, others, policy)
+        evidence, refused, charts = _compare(files, judged, others, policy)
     except MlgitopsError as error:
         problem = error.what
         report = _with_notice(report, f"Noise was not estimated: {problem}")
@@ -67,13 +67,13 @@ def _add_noise(report: Report, policy: Policy, files: PredictionFiles) -> Report
             raise
         hint = "the package numpy is not installed (`mlgitops[statistics]`)"
         return _with_notice(report, f"Noise was not estimated: {hint}.")
-    without = {place: problem or found[place].reason for place in judged
-               if place not in refused and (problem or not found[place].interval)}  # fmt: skip
+    without = {metric: problem or evidence[metric].reason for metric in judged
+               if metric not in refused and (problem or not evidence[metric].interval)}  # fmt: skip
     refused |= _find_lost(without, policy, files)
     metrics = tuple(
         _refuse(change, refused[change.path, change.name])
         if (change.path, change.name) in refused
-        else _attach(change, found.get((change.path, change.name)))
+        else _attach(change, evidence.get((change.path, change.name)))
         for change in report.metrics
     )
     return msgspec.structs.replace(report, metrics=metrics, charts=charts)
@@ -95,9 +95,9 @@ def _find_lost(
     names = {name for _, name in without}
     lost = find_lost(base, files.find(files.head), names, policy.cluster)
     return {
-        place: f"base's predictions give it and head's do not: {reason or ''}"
-        for place, reason in without.items()
-        if place[1] in lost
+        metric: f"base's predictions give it and head's do not: {reason or ''}"
+        for metric, reason in without.items()
+        if metric[1] in lost
     }
 
 
@@ -141,22 +141,26 @@ def _compare(
     )
     from mlgitops.statistics.names import find_estimator
 
-    named = {place: place[1] for place in others if find_estimator(place[1])}
+    named = {metric: metric[1] for metric in others if find_estimator(metric[1])}
     gated = {change.name for change in judged.values()}
     results = estimate_metrics(pair, {*named.values(), *gated}, policy.cluster)
     checked = _check_judged(files, judged, results)
-    found = read_together(pair, checked, policy.confidence)
-    for place, name in named.items():
-        alone = read_alone(pair, results[name], others[place], policy.confidence)
+    evidence = read_together(pair, checked, policy.confidence)
+    for metric, name in named.items():
+        alone = read_alone(pair, results[name], others[metric], policy.confidence)
         if alone is not None:
-            found[place] = alone
-    refused = _find_hidden(judged, found, policy)
-    refused |= {place: str(one) for place, one in checked.items() if isinstance(one, Contradiction)}
-    return found, refused, draw_charts(pair)
+            evidence[metric] = alone
+    refused = _find_hidden(judged, evidence, policy)
+    refused |= {
+        metric: str(result)
+        for metric, result in checked.items()
+        if isinstance(result, Contradiction)
+    }
+    return evidence, refused, draw_charts(pair)
 
 
 def _find_hidden(
-    judged: Mapping[Place, MetricChange], found: Mapping[Place, Evidence], policy: Policy
+    judged: Mapping[Place, MetricChange], evidence: Mapping[Place, Evidence], policy: Policy
 ) -> dict[Place, str]:
     """Find the losses that rounding hides: the predictions are sure of one above the margin."""
     rules = {
@@ -165,13 +169,14 @@ def _find_hidden(
         for change in match_metric(name, judged.values())
     }
     hidden = {}
-    for place, change in judged.items():
-        told = msgspec.structs.replace(change, evidence=found.get(place))
-        gain, margin = find_gain(told, rules[place]), find_margin(rules[place], change.base or 0.0)
-        interval = told.evidence.interval if told.evidence else None
+    for metric, change in judged.items():
+        with_evidence = msgspec.structs.replace(change, evidence=evidence.get(metric))
+        gain = find_gain(with_evidence, rules[metric])
+        margin = find_margin(rules[metric], change.base or 0.0)
+        interval = with_evidence.evidence.interval if with_evidence.evidence else None
         is_left_out = interval is not None and leaves_out_change(change, interval)
         if is_left_out and gain is not None and margin is not None and gain[1] < -margin:
-            hidden[place] = (
+            hidden[metric] = (
                 f"the predictions show a loss of at least {-gain[1]:.4g}, which the metrics files"
                 " do not: write them with more digits"
             )
@@ -193,14 +198,14 @@ def _check_judged(
         names = {change.name for change in judged.values()}
         whole = estimate_metrics(match_predictions(base, base), names, None)
     return {
-        place: check_stored(
+        metric: check_stored(
             pair,
             results[change.name],
             whole[change.name],
             (change.base or 0.0, change.head or 0.0),
             on_other_rows=names_other_rows(change.name),
         )
-        for place, change in sorted(judged.items())
+        for metric, change in sorted(judged.items())
     }
 
 

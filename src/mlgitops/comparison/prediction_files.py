@@ -72,13 +72,13 @@ class PredictionFiles:
     def pair(self) -> Pair:
         """Match both sides' rows. Raises MlgitopsError when a side is not available."""
         if self._pair is None:
-            one, two = self.read(self.base), self.read(self.head)
-            if one is None or two is None:
-                side = "base" if one is None else "head"
+            base_rows, head_rows = self.read(self.base), self.read(self.head)
+            if base_rows is None or head_rows is None:
+                side = "base" if base_rows is None else "head"
                 raise MlgitopsError(f"`{self.path}` is not available at {side}.")
             from mlgitops.statistics.matching import match_predictions
 
-            self._pair = match_predictions(one, two)
+            self._pair = match_predictions(base_rows, head_rows)
         return self._pair
 
 
@@ -93,5 +93,5 @@ def _read(side: SideFiles, path: str) -> Predictions | None:
     if data is not None or version is None:
         return read_predictions(data or b"", where=where)
 
-    place = find_object(side.folder.place, version)
-    return read_predictions(place, where=where) if place else None
+    stored = find_object(side.folder.place, version)
+    return read_predictions(stored, where=where) if stored else None

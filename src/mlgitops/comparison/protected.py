@@ -59,7 +59,7 @@ def find_traces(sides: Iterable[SideFiles], paths: Collection[str]) -> set[str]:
     The files themselves, and where one is reached through links, these and what they lead to.
     """
     return {
-        place for side in sides for path in paths for place in side.folder.trace(side.sha, path)
+        traced for side in sides for path in paths for traced in side.folder.trace(side.sha, path)
     }
 
 
@@ -74,9 +74,9 @@ def find_measuring(pipeline: Pipeline, policy: Policy) -> dict[str, Stage]:
 
 
 def _measuring_code(pipeline: Pipeline, policy: Policy) -> set[str]:
-    made = {out for stage in pipeline.stages.values() for out in stage.outs}
+    outs = {out for stage in pipeline.stages.values() for out in stage.outs}
     deps = {dep for stage in find_measuring(pipeline, policy).values() for dep in stage.deps}
-    return deps - made - set(pipeline.pointers)
+    return deps - outs - set(pipeline.pointers)
 
 
 def _redefined(base: Pipeline, head: Pipeline, policy: Policy) -> set[str]:

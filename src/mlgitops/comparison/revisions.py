@@ -63,18 +63,19 @@ def compare(
     ``worktree``: head is what stands on disk. Raises :class:`MlgitopsError` when there is
     nothing to compare, or when head's files or the policy are malformed.
     """
-    one = SideFiles(name="base", sha=base.sha, folder=folder)
-    two = SideFiles(name="head", sha=None if worktree else head.sha, folder=folder)
+    base_side = SideFiles(name="base", sha=base.sha, folder=folder)
+    head_side = SideFiles(name="head", sha=None if worktree else head.sha, folder=folder)
     notices: list[str] = []
-    policy = _read_policy(one, two, policy_path, notices)
-    read_sides(one, two, console)
-    _check_found(one, two)
-    two.stale = find_stale(two, one)
-    known = policy or Policy()
-    if known.files.test_data:
-        _find_test_data(known.files.test_data, one, two, console)
-    report = _collect(one, two, known, policy_path)
-    tables, cost = compare_tables(one, two, known, console), compare_cost(one, two, known)
+    policy = _read_policy(base_side, head_side, policy_path, notices)
+    read_sides(base_side, head_side, console)
+    _check_found(base_side, head_side)
+    head_side.stale = find_stale(head_side, base_side)
+    applied = policy or Policy()
+    if applied.files.test_data:
+        _find_test_data(applied.files.test_data, base_side, head_side, console)
+    report = _collect(base_side, head_side, applied, policy_path)
+    tables = compare_tables(base_side, head_side, applied, console)
+    cost = compare_cost(base_side, head_side, applied)
     report = msgspec.structs.replace(
         report,
         key=key,
@@ -82,9 +83,15 @@ def compare(
         head=msgspec.structs.replace(head, test_data=report.head.test_data),
         tables=tables,
         cost=cost,
-        notices=_limit_notices([*notices, *two.stale.notices, *one.notices, *two.notices]),
+        notices=_limit_notices(
+            [*notices, *head_side.stale.notices, *base_side.notices, *head_side.notices]
+        ),
     )
-    return fit_report(_add_plots(_judge(report, policy, one, two, console), known, one, two))
+    return fit_report(
+        _add_plots(
+            _judge(report, policy, base_side, head_side, console), applied, base_side, head_side
+        )
+    )
 
 
 def _limit_notices(notices: list[str]) -> tuple[str, ...]:
@@ -112,7 +119,7 @@ def _check_found(base: SideFiles, head: SideFiles) -> None:
     """Refuse a comparison of nothing."""
     if base.metrics or head.metrics:
         sets = [*base.metrics.values(), *head.metrics.values()]
-        if any(found.values or found.unusable or found.problem for found in sets):
+        if any(metrics.values or metrics.unusable or metrics.problem for metrics in sets):
             return
         paths = ", ".join(sorted({*base.metrics, *head.metrics})[:5])
         hint = "run the pipeline and commit what it wrote: `mlgitops train`"
@@ -156,18 +163,18 @@ def _find_test_data(path: str, base: SideFiles, head: SideFiles, console: Consol
 
 def _identify(side: SideFiles, path: str) -> str | None:
     """Find the hash of a file's content; None when the side has no such file, or no hash of it."""
-    found = side.find_hash(path)
-    return found if found and ":" in found else None
+    digest = side.find_hash(path)
+    return digest if digest and ":" in digest else None
 
 
 def _align_hashes(path: str, *sides: tuple[SideFiles, str | None]) -> Iterator[str | None]:
     """Yield both sides' hashes of one file; of DVC's kind where only one side has it in git."""
     from hashlib import md5
 
-    kinds = {found.partition(":")[0] for _, found in sides if found}
-    for side, found in sides:
-        data = side.read(path) if found and found.startswith("git:") and len(kinds) > 1 else None
-        yield found if data is None else f"md5:{md5(data, usedforsecurity=False).hexdigest()}"
+    kinds = {digest.partition(":")[0] for _, digest in sides if digest}
+    for side, digest in sides:
+        data = side.read(path) if digest and digest.startswith("git:") and len(kinds) > 1 else None
+        yield digest if data is None else f"md5:{md5(data, usedforsecurity=False).hexdigest()}"
 
 
 def compare_hashes(base: str | None, head: str | None) -> TestData:

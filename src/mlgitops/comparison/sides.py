@@ -58,9 +58,9 @@ class SideFiles(Struct, kw_only=True):
 
         Raises :class:`MlgitopsError` for a link that leads out of the repository.
         """
-        place = self.folder.follow(self.sha, path)
-        kept = self.pipeline.find_version(place) or self.pipeline.find_folder(place)
-        return self.folder.read(self.sha, place if kept else path)  # no link: None, DVC keeps it
+        target = self.folder.follow(self.sha, path)
+        kept = self.pipeline.find_version(target) or self.pipeline.find_folder(target)
+        return self.folder.read(self.sha, target if kept else path)  # no link: None, DVC keeps it
 
     def read_anywhere(self, path: str) -> bytes | None:
         """Read a file from git, the work tree, or DVC's cache."""
@@ -79,23 +79,23 @@ class SideFiles(Struct, kw_only=True):
         of the folder where the manifest is not here: what it holds is not known, nor absent.
         Raises :class:`MlgitopsError` when the manifest is malformed.
         """
-        place = self.folder.follow(self.sha, path)
-        return self.pipeline.find_version(place) or self._find_member(place)
+        target = self.folder.follow(self.sha, path)
+        return self.pipeline.find_version(target) or self._find_member(target)
 
     def find_manifest(self, path: str) -> tuple[DataVersion, str] | None:
         """Find the folder whose manifest must be fetched to know ``path``, and the path in it."""
-        place = self.folder.follow(self.sha, path)
-        kept = self.pipeline.find_folder(place)
-        if kept is None or self.pipeline.find_version(place) or self.read(path) is not None:
+        target = self.folder.follow(self.sha, path)
+        kept = self.pipeline.find_folder(target)
+        if kept is None or self.pipeline.find_version(target) or self.read(path) is not None:
             return None
         folder, version = kept
         unread = is_folder(version) and self._read_members(version) is None
-        return (version, place[len(folder) + 1 :]) if unread else None
+        return (version, target[len(folder) + 1 :]) if unread else None
 
-    def _find_member(self, place: str) -> DataVersion | None:
+    def _find_member(self, path: str) -> DataVersion | None:
         """Find a file of a folder that DVC keeps as a whole; those that git keeps are git's."""
-        kept = self.pipeline.find_folder(place)
-        if kept is None or self.folder.find_blob(self.sha, place) is not None:
+        kept = self.pipeline.find_folder(path)
+        if kept is None or self.folder.find_blob(self.sha, path) is not None:
             return None
         folder, version = kept
         if not is_folder(version):
@@ -103,7 +103,7 @@ class SideFiles(Struct, kw_only=True):
         members = self._read_members(version)
         if members is None:
             return version
-        digest = members.get(place[len(folder) + 1 :])
+        digest = members.get(path[len(folder) + 1 :])
         return DataVersion(hash=f"md5:{digest}") if digest else None
 
     def _read_members(self, version: DataVersion) -> dict[str, str] | None:
@@ -158,8 +158,8 @@ def fetch_missing(
     In one go, or in two where one is in a folder that DVC keeps: first what the folder holds.
     """
     fetch_manifests_of(base, head, find, console)
-    found = [_find_missing(side, path) for side in (base, head) for path in find(side)]
-    missing = {version.hash: version for version in found if version is not None}
+    versions = [_find_missing(side, path) for side in (base, head) for path in find(side)]
+    missing = {version.hash: version for version in versions if version is not None}
     fetch = partial(fetch_objects, versions=missing.values())
     _try_fetch(base, head, console, len(missing), fetch)
 
@@ -168,8 +168,8 @@ def fetch_manifests_of(
     base: SideFiles, head: SideFiles, find: Callable[[SideFiles], set[str]], console: Console
 ) -> None:
     """Fetch what the folders hold that DVC keeps, and in which the named files are."""
-    found = [_find_unread(side, path) for side in (base, head) for path in sorted(find(side))]
-    members = {kept[0].hash: kept for kept in found if kept is not None}
+    unread = [_find_unread(side, path) for side in (base, head) for path in sorted(find(side))]
+    members = {kept[0].hash: kept for kept in unread if kept is not None}
     _try_fetch(base, head, console, len(members), partial(fetch_manifests, members=members))
 
 
@@ -244,14 +244,14 @@ def _read_metrics(side: SideFiles, path: str) -> MetricSet:
 
 
 def _read_params(side: SideFiles) -> dict[str, dict[str, str]]:
-    found = {}
+    params = {}
     for path in sorted({*side.pipeline.params, "params.yaml"}):
         try:
             data = side.read_anywhere(path)
             if data is not None:
-                found[path] = parse_params(data, path)
+                params[path] = parse_params(data, path)
             elif side.find_version(path) is not None:
                 side.notices.append(f"`{path}` at {side.name} is kept by DVC and not here.")
         except MlgitopsError as error:
             side.notices.append(f"`{path}` at {side.name} was not read: {error.what}."[:_MAX_TEXT])
-    return found
+    return params

@@ -131,9 +131,9 @@ class _Run:
         """Tell whether git had ``path`` at base; it is known not to be there now."""
         if self.base is None:
             return False
-        place = self.base.folder.locate(path)
+        full_path = self.base.folder.locate(path)
         files = self.base.folder.repository.list_files(self.base.sha)
-        return any(name == place or name.startswith(f"{place}/") for name in files)
+        return any(name == full_path or name.startswith(f"{full_path}/") for name in files)
 
     def _is_in_another_directory(self, path: str) -> bool:
         """Tell whether DVC keeps a directory around ``path`` that is not the one of base."""

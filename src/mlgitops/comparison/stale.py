@@ -37,7 +37,9 @@ class Staleness(msgspec.Struct, frozen=True, kw_only=True):
     def explain(self, path: str | None) -> str | None:
         """Say why the file at ``path`` is stale; None when it is not, as far as is known."""
         places = (path, *list_parents(path)) if path else ()
-        stage = next((self.outs[place] for place in places if place in self.outs), None)
+        stage = next(
+            (self.outs[path_above] for path_above in places if path_above in self.outs), None
+        )
         if stage is None:
             return None
         if self.reasons.get(stage) == LEFT:

@@ -42,7 +42,9 @@ def find_stale(
     reasons = dict(_find_reasons(side, base, contents, doubted=doubted))
     graph = _Graph(pipeline)
     first = {name: graph.find_first(name, reasons) for name in pipeline.stages}
-    outs = {out: found for out, name in graph.makers.items() if (found := first[name]) is not None}
+    outs = {
+        out: reason for out, name in graph.makers.items() if (reason := first[name]) is not None
+    }
     unread = _list_unread(pipeline)
     left = {path: name for path, name in _find_left(side, before, graph) if name not in unread}
     reasons |= {name: f"{_UNREAD} `${{{ref}}}`" for name, ref in unread.items()}
@@ -109,13 +111,13 @@ class _Graph:
     def find_first(self, name: str, reasons: dict[str, str]) -> str | None:
         """Find a stage with a reason among ``name`` and those it builds on, the deepest first."""
         seen: set[str] = set()
-        waiting, found = [name], None
+        waiting, deepest = [name], None
         while waiting:
             stage = waiting.pop()
             if stage in seen or stage not in self.stages:
                 continue
             seen.add(stage)
-            found = stage if stage in reasons else found
+            deepest = stage if stage in reasons else deepest
             for dep in (*self.stages[stage].deps, *self.stages[stage].params):
                 waiting += self.list_makers(dep)
-        return found
+        return deepest

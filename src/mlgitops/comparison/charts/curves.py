@@ -67,9 +67,9 @@ class _Line:
         self._versions[at] += 1
         self.kept[at] = False
         self.left -= 1
-        one, two = self._before[at], self._after[at]
-        self._after[one], self._before[two] = two, one
-        for near in (one, two):
+        before, after = self._before[at], self._after[at]
+        self._after[before], self._before[after] = after, before
+        for near in (before, after):
             if 0 < near < len(self._points) - 1:
                 # Not below the one just taken: a corner must not go in small bites.
                 self._sizes[near] = entry.size
@@ -110,7 +110,7 @@ def round_numbers(values: Iterable[float]) -> tuple[float, ...]:
     >>> round_numbers([1_000_000.1234567, 1_000_000.2])
     (1000000.1234567, 1000000.2)
     """
-    found = [float(value) for value in values]
-    span = max(found) - min(found) or abs(found[0]) or 1.0
+    numbers = [float(value) for value in values]
+    span = max(numbers) - min(numbers) or abs(numbers[0]) or 1.0
     decimals = min(300, _DIGITS - math.floor(math.log10(span)))
-    return tuple(round(value, decimals) + 0.0 for value in found)
+    return tuple(round(value, decimals) + 0.0 for value in numbers)

@@ -78,8 +78,8 @@ def read_plots(side: SideFiles) -> Iterator[Plot]:
         stages = document.get("stages")
         for stage in stages.values() if isinstance(stages, dict) else []:
             if isinstance(stage, dict):
-                place = posixpath.join(folder, str(stage.get("wdir") or "."))
-                yield from _read_entries(stage.get("plots"), place)
+                stage_folder = posixpath.join(folder, str(stage.get("wdir") or "."))
+                yield from _read_entries(stage.get("plots"), stage_folder)
 
 
 def _read_entries(entries: Value, folder: str) -> Iterator[Plot]:
@@ -130,15 +130,15 @@ def _as_text(value: Value, limit: int) -> str | None:
 
 def _draw(plot: Plot, base: SideFiles, head: SideFiles) -> Chart | None:
     """Draw one plot; None when no side has two points of it."""
-    found = {}
+    points_of = {}
     y_name = plot.y
     for side in (base, head):
         rows = _read_rows(side, plot.path)
         y_name = y_name or _last_column(rows)
         points = _find_points(rows, plot.x, y_name)
         if len(points) > 1:
-            found[side.name] = points
-    if not found or y_name is None:
+            points_of[side.name] = points
+    if not points_of or y_name is None:
         return None
     return Chart(
         name=plot.path,
@@ -146,7 +146,7 @@ def _draw(plot: Plot, base: SideFiles, head: SideFiles) -> Chart | None:
         title=(plot.title or f"{plot.path}: {y_name}")[-_TITLE:],
         x_label=(plot.x_label or plot.x or "step")[:_LABEL],
         y_label=(plot.y_label or y_name)[:_LABEL],
-        series=tuple(_make_series(name, points) for name, points in found.items()),
+        series=tuple(_make_series(name, points) for name, points in points_of.items()),
     )
 
 

@@ -44,7 +44,7 @@ def draw_scores(pair: Pair) -> Iterator[Chart]:
     if pair.positive.all() or not pair.positive.any():
         return
     names: tuple[SideName, SideName] = ("base", "head")
-    sides = [RankedSide(*one) for one in zip(names, pair.rankings, strict=True)]
+    sides = [RankedSide(*side) for side in zip(names, pair.rankings, strict=True)]
     yield Chart(
         name="roc",
         kind=ChartKind.LINE,

@@ -67,23 +67,23 @@ def measure_cost(side: SideFiles, policy: Policy) -> dict[str, tuple[float, str 
     Values are in the units of :data:`COST_NAMES`; what a side has no record of is left out.
     """
     record, model = _read_record(side), policy.files.model
-    found: dict[str, tuple[float, str | None]] = {}
+    costs: dict[str, tuple[float, str | None]] = {}
     stages = _valid_stages(side, record)
     maker = _find_maker(side, model)
     trained = stages.get(maker) if maker else None
     if trained is not None:
-        found["cost.training_seconds"] = (trained.seconds, trained.machine)
+        costs["cost.training_seconds"] = (trained.seconds, trained.machine)
         peaks = [stage.peak_memory_mb or 0.0 for stage in stages.values()]
         if trained.peak_memory_mb is not None:
-            found["cost.peak_memory_mb"] = (max(peaks), trained.machine)
+            costs["cost.peak_memory_mb"] = (max(peaks), trained.machine)
     version = side.find_version(model) if model else None
     if version is not None and version.size is not None:
-        found["cost.model_size_mb"] = (version.size / _MEGABYTE, None)
+        costs["cost.model_size_mb"] = (version.size / _MEGABYTE, None)
     latency = record.latency
     if latency is not None and version is not None and latency.model == version.hash:
-        found["cost.latency_ms"] = (latency.row_ms, latency.machine)
-        found["cost.batch_latency_ms"] = (latency.thousand_rows_ms, latency.machine)
-    return found
+        costs["cost.latency_ms"] = (latency.row_ms, latency.machine)
+        costs["cost.batch_latency_ms"] = (latency.thousand_rows_ms, latency.machine)
+    return costs
 
 
 def _valid_stages(side: SideFiles, record: CostRecord) -> dict[str, StageCost]:
@@ -104,12 +104,12 @@ def _find_maker(side: SideFiles, model: str | None) -> str | None:
 def _read_record(side: SideFiles) -> CostRecord:
     """Read a side's record; a run's own comes first, an odd one is told and not used."""
     places = [RUN_COST_FILE, COST_FILE] if side.sha is None else [COST_FILE]
-    for place in places:
-        data = side.read(place)
+    for path in places:
+        data = side.read(path)
         if data is None:
             continue
         try:
-            return parse_cost(data, place)
+            return parse_cost(data, path)
         except MlgitopsError as error:
-            side.notices.append(f"`{place}` at {side.name} was not used: {error.what}"[:_MAX_TEXT])
+            side.notices.append(f"`{path}` at {side.name} was not used: {error.what}"[:_MAX_TEXT])
     return CostRecord()

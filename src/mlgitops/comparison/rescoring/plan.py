@@ -66,24 +66,24 @@ def _find_stages(pipeline: Pipeline, test_data: str, predictions: str | None) ->
     waiting = [
         stage for stage in pipeline.stages.values() if stage.metrics or predictions in stage.outs
     ]
-    found: list[Stage] = []
+    ordered: list[Stage] = []
     reached = {test_data}
     while ready := [stage for stage in waiting if reached.intersection(stage.deps)]:
-        made = {out for stage in waiting for out in stage.outs}
-        first = [stage for stage in ready if not made.intersection(stage.deps)]
+        outs = {out for stage in waiting for out in stage.outs}
+        first = [stage for stage in ready if not outs.intersection(stage.deps)]
         for stage in first or ready[:1]:
-            found.append(stage)
+            ordered.append(stage)
             waiting.remove(stage)
             reached.update(stage.outs)
-    return found
+    return ordered
 
 
 def _find_objects(
     stages: list[Stage], pipeline: Pipeline, test_data: str, tracked: Collection[str]
 ) -> dict[str, DataVersion]:
     """Find what the stages need, and git does not have."""
-    made = {out for stage in stages for out in stage.outs}
-    needed = {dep for stage in stages for dep in stage.deps} - made - {test_data}
+    outs = {out for stage in stages for out in stage.outs}
+    needed = {dep for stage in stages for dep in stage.deps} - outs - {test_data}
     objects = {}
     for path in sorted(needed):
         if name_input("", path) != join_path("", path):
@@ -105,8 +105,8 @@ def count_seen(training: bytes, test: bytes) -> int | None:
     >>> count_seen(b"id,x\n1,a\n2,b\n", b"id,x\n2,b\n3,c\n")
     1
     """
-    one, two = training.splitlines(), test.splitlines()
-    if not one or not two or one[0] != two[0]:
+    training_lines, test_lines = training.splitlines(), test.splitlines()
+    if not training_lines or not test_lines or training_lines[0] != test_lines[0]:
         return None
-    known = set(one[1:])
-    return sum(row in known for row in two[1:])
+    training_rows = set(training_lines[1:])
+    return sum(row in training_rows for row in test_lines[1:])

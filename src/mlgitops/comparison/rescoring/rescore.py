@@ -61,8 +61,8 @@ def rescore(
 
 def _is_needed(report: Report, policy: Policy) -> bool:
     """Tell whether something that is judged has a value on both sides."""
-    found = [change for name in policy.metrics for change in match_metric(name, report.metrics)]
-    return bool(policy.slices) or any(change.delta is not None for change in found)
+    changes = [change for name in policy.metrics for change in match_metric(name, report.metrics)]
+    return bool(policy.slices) or any(change.delta is not None for change in changes)
 
 
 def _measure(
@@ -108,18 +108,20 @@ def _count_seen(training: set[str], base: SideFiles, test: bytes) -> int | None:
         except MlgitopsError:
             data = None
         counts.append(None if data is None else count_seen(data, test))
-    known = [count for count in counts if count is not None]
-    return max(known) if known else None
+    counted = [count for count in counts if count is not None]
+    return max(counted) if counted else None
 
 
 def _set_metrics(
     stored: dict[str, MetricSet], fresh: dict[str, MetricSet], head: dict[str, MetricSet]
 ) -> tuple[MetricChange, ...]:
     """Compare head with what base has on the same rows; what it had stored goes along."""
-    known = {path: stored.get(path, MetricSet()).values for path in fresh}
-    base = {path: _tell_lost(found, known[path]) for path, found in fresh.items()}
+    stored_values = {path: stored.get(path, MetricSet()).values for path in fresh}
+    base = {path: _tell_lost(metrics, stored_values[path]) for path, metrics in fresh.items()}
     return tuple(
-        msgspec.structs.replace(change, base_stored=known.get(change.path, {}).get(change.name))
+        msgspec.structs.replace(
+            change, base_stored=stored_values.get(change.path, {}).get(change.name)
+        )
         for change in diff_metrics({**stored, **base}, head)
     )
 

@@ -148,10 +148,10 @@ def _last_line(output: Path) -> str:
 
 
 def _read_metrics(project: Path, path: str) -> MetricSet:
-    place = _find_result(project, path)
-    if place.stat().st_size > _MAX_METRICS_BYTES:
+    file = _find_result(project, path)
+    if file.stat().st_size > _MAX_METRICS_BYTES:
         raise MlgitopsError(f"`{path}` is too large")
-    return parse_metrics(place.read_bytes(), path)
+    return parse_metrics(file.read_bytes(), path)
 
 
 def _read_predictions(plan: Plan, project: Path, path: str | None) -> Predictions | None:
@@ -164,21 +164,21 @@ def _read_predictions(plan: Plan, project: Path, path: str | None) -> Prediction
 
 def _read_plots(project: Path, paths: Iterable[str]) -> dict[str, bytes]:
     """Read the plot files that the stages wrote; one that they did not is left out."""
-    found = {}
+    plots = {}
     for path in paths:
-        place = project / path
-        if place.is_file() and place.stat().st_size <= MAX_PLOT_BYTES:
+        file = project / path
+        if file.is_file() and file.stat().st_size <= MAX_PLOT_BYTES:
             with suppress(MlgitopsError):
-                found[path] = _find_result(project, path).read_bytes()
-    return found
+                plots[path] = _find_result(project, path).read_bytes()
+    return plots
 
 
 def _find_result(project: Path, path: str) -> Path:
     """Find a file that a stage was to write; a link is none."""
-    place = project / path
-    if place.is_symlink() or not place.is_file() or not place.resolve().is_relative_to(project):
+    file = project / path
+    if file.is_symlink() or not file.is_file() or not file.resolve().is_relative_to(project):
         raise MlgitopsError(f"base's stages did not write `{path}`")
-    return place
+    return file
 
 
 def _write(project: Path, path: str, data: bytes) -> None:
@@ -187,8 +187,8 @@ def _write(project: Path, path: str, data: bytes) -> None:
     replace_file(project / path, data)
 
 
-def _remove(place: Path) -> None:
-    if place.is_dir() and not place.is_symlink():
-        shutil.rmtree(place)
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
     else:
-        place.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)

@@ -64,10 +64,10 @@ def find_tables(base: SideFiles, head: SideFiles, policy: Policy) -> list[str]:
     ]
 
 
-def find_key(base: SideFiles, head: SideFiles, one: Table, two: Table) -> str | None:
+def find_key(base: SideFiles, head: SideFiles, base_table: Table, head_table: Table) -> str | None:
     """Find the column that tells rows apart: `data.id` of the parameters, else `id`."""
     named = [_read_param(side, "data.id") for side in (head, base)]
-    both = set(one.columns) & set(two.columns)
+    both = set(base_table.columns) & set(head_table.columns)
     return next((name for name in (*named, "id") if name in both), None)
 
 
@@ -93,8 +93,8 @@ def _compare(path: str, base: SideFiles, head: SideFiles, console: Console) -> T
         with step:
             return _open_both(path, base, head)
     except MlgitopsError as error:
-        place = f" ({error.where})" if error.where else ""
-        return TableChange(path=path, reason=f"{error.what}{place}"[:_MAX_TEXT])
+        prefix = f" ({error.where})" if error.where else ""
+        return TableChange(path=path, reason=f"{error.what}{prefix}"[:_MAX_TEXT])
     except MemoryError:
         return TableChange(path=path, reason="the table does not fit into memory")
     except ImportError:
@@ -105,16 +105,18 @@ def _open_both(path: str, base: SideFiles, head: SideFiles) -> TableChange:
     load_numpy()
     from mlgitops.comparison.tables.diff import diff_tables
 
-    one, two = _read(path, base), _read(path, head)
-    if one is None or two is None:
-        only = "head" if one is None else "base"
+    base_table, head_table = _read(path, base), _read(path, head)
+    if base_table is None or head_table is None:
+        only = "head" if base_table is None else "base"
         return TableChange(
             path=path,
-            base_rows=one.rows if one else None,
-            head_rows=two.rows if two else None,
+            base_rows=base_table.rows if base_table else None,
+            head_rows=head_table.rows if head_table else None,
             remark=f"only {only} has this table",
         )
-    return diff_tables(one, two, key=find_key(base, head, one, two), path=path)
+    return diff_tables(
+        base_table, head_table, key=find_key(base, head, base_table, head_table), path=path
+    )
 
 
 def _read(path: str, side: SideFiles) -> Table | None:
@@ -135,12 +137,12 @@ def _find_source(path: str, side: SideFiles) -> Path | bytes | None:
     from mlgitops.dvc.objects import find_object
     from mlgitops.dvc.stored import hash_file
 
-    place = find_object(side.folder.place, version)
-    if place is not None:
-        exact = place.parent.parent.name == "md5"  # DVC before 3.0 changed line ends first
-        if exact and f"md5:{hash_file(place)}" != version.hash:
+    stored = find_object(side.folder.place, version)
+    if stored is not None:
+        exact = stored.parent.parent.name == "md5"  # DVC before 3.0 changed line ends first
+        if exact and f"md5:{hash_file(stored)}" != version.hash:
             raise MlgitopsError(f"the stored file of {side.name} is damaged: run `dvc pull`")
-        return place
+        return stored
     beside = side.folder.place / path
     if side.sha is None and beside.is_file() and f"md5:{hash_file(beside)}" == version.hash:
         return beside

@@ -108,10 +108,10 @@ def _diff_rows(
     """Count rows that stand only at head and only at base, over the shared columns."""
     if not shared:
         return head_rows, base_rows
-    one = _join_cells([bits[name][0] for name in shared])
-    two = _join_cells([bits[name][1] for name in shared])
-    before, before_counts = np.unique(one, return_counts=True)
-    after, after_counts = np.unique(two, return_counts=True)
+    base_hashes = _join_cells([bits[name][0] for name in shared])
+    head_hashes = _join_cells([bits[name][1] for name in shared])
+    before, before_counts = np.unique(base_hashes, return_counts=True)
+    after, after_counts = np.unique(head_hashes, return_counts=True)
     _, left, right = np.intersect1d(before, after, assume_unique=True, return_indices=True)
     kept = int(np.minimum(before_counts[left], after_counts[right]).sum())
     return head_rows - kept, base_rows - kept
@@ -132,8 +132,8 @@ def _diff_keyed(
     left, right = _match(*bits[key])
     differs = np.zeros(left.size, dtype=np.bool_)
     cells: dict[str, int | None] = {}
-    for name, (one, two) in bits.items():
-        different = one[left] != two[right]
+    for name, (base_cells, head_cells) in bits.items():
+        different = base_cells[left] != head_cells[right]
         cells[name] = int(different.sum())
         differs |= different
     added, removed = bits[key][1].size - right.size, bits[key][0].size - left.size
@@ -155,11 +155,11 @@ def _diff_columns(
     """List the columns that differ, most telling first; a key's values are names, no levels."""
     changes = []
     for name in sorted({*base.columns, *head.columns}):
-        one, two = base.columns.get(name), head.columns.get(name)
+        base_column, head_column = base.columns.get(name), head.columns.get(name)
         drift = Drift()
-        if one is not None and two is not None and name != key:
-            drift = measure_drift(one, two)
-        changes.append(_diff_column(name, one, two, drift, cells.get(name)))
+        if base_column is not None and head_column is not None and name != key:
+            drift = measure_drift(base_column, head_column)
+        changes.append(_diff_column(name, base_column, head_column, drift, cells.get(name)))
     return sorted((change for change in changes if is_telling(change)), key=_rank)
 
 
