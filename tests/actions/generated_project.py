@@ -11,6 +11,15 @@ from typing import Any
 
 from mini_project import git, shared_store
 
+#: The two lines of params.yaml that choose the estimator, and others in their place.
+ESTIMATOR = r"(?m)^  estimator: .*\n  settings: .*$"
+FOREST = """\
+  estimator: sklearn.ensemble.RandomForestClassifier
+  settings: {n_estimators: 100, min_samples_leaf: 2, max_features: sqrt}"""
+BOOSTING = """\
+  estimator: sklearn.ensemble.HistGradientBoostingClassifier
+  settings: {learning_rate: 0.05, max_iter: 150, max_leaf_nodes: 15, min_samples_leaf: 50}"""
+
 
 def _call(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the helper in ``folder``, with the environments that all tests share."""

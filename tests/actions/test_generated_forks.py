@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from actions.generated_project import make_baseline, run
+from actions.generated_project import BOOSTING, ESTIMATOR, make_baseline, run
 from actions.test_generated import COMPUTE, PUBLISH
 from mini_project import git
 
@@ -45,7 +45,7 @@ def test_a_fork_finds_the_summary_and_with_the_guides_file_the_comment(tmp_path:
     project = make_baseline(tmp_path, task="binary", storage="repo", branch="change")
     assert not (project / PATH).exists()
     params = (project / "params.yaml").read_text(encoding="utf-8")
-    changed = re.sub(r"(?m)^  estimator: \w+", "  estimator: hist_gradient_boosting", params)
+    changed = re.sub(ESTIMATOR, BOOSTING, params)
     assert changed != params
     (project / "params.yaml").write_text(changed, encoding="utf-8")
     git(project, "commit", "--quiet", "--all", "-m", "Boost")

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from actions.generated_project import read_posted, rehearse, run
+from actions.generated_project import ESTIMATOR, FOREST, read_posted, rehearse, run
 from mini_project import git
 from several_projects import PROJECTS, read_workflow
 
@@ -106,7 +106,7 @@ def list_changed(folder: Path, old: str, new: str) -> set[str]:
 def test_two_projects_have_a_comment_a_check_and_results_of_their_own(tmp_path: Path) -> None:
     """A change of one starts its comment alone; one of both adds two commits, and both checks."""
     folder = make_repository(tmp_path / "several")
-    edit(folder, "birds", r"^  estimator: \w+", "  estimator: random_forest")
+    edit(folder, "birds", ESTIMATOR, FOREST)
     changed = git(folder, "rev-parse", "HEAD")
     first = rehearse(folder, "--keep-result")
     check_all_ran(first)
@@ -116,8 +116,8 @@ def test_two_projects_have_a_comment_a_check_and_results_of_their_own(tmp_path: 
     for sha in (changed, first["published"]):
         assert list_checks(posted, sha) == dict.fromkeys(BOTH, "success")
 
-    edit(folder, "wages", r"^    alpha: .*", "    alpha: 3.0")
-    edit(folder, "birds", r"^    n_estimators: 100", "    n_estimators: 60")
+    edit(folder, "wages", r"\{alpha: 1\.0\}", "{alpha: 3.0}")
+    edit(folder, "birds", r"^(  settings: \{n_estimators): 100", r"\1: 60")
     changed = git(folder, "rev-parse", "HEAD")
     second = rehearse(folder, "--keep-result")
     check_all_ran(second)

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from actions.generated_project import make_baseline, rehearse, run
+from actions.generated_project import ESTIMATOR, FOREST, make_baseline, rehearse, run
 from actions.test_fork_rehearsal import make as make_fork
 from actions.test_generated import COMPUTE, PUBLISH, REPORT
 from cookiecutter.environment import StrictEnvironment
@@ -41,7 +41,7 @@ def test_a_fail_is_waived_published_and_ends_with_the_next_push(tmp_path: Path) 
     git(project, "commit", "--quiet", "--all", "-m", "Ask for perfection")
     git(project, "switch", "--quiet", "--force-create", "change", "main")
     params = (project / "params.yaml").read_text(encoding="utf-8")
-    changed = re.sub(r"(?m)^  estimator: \w+", "  estimator: random_forest", params)
+    changed = re.sub(ESTIMATOR, FOREST, params)
     assert changed != params
     (project / "params.yaml").write_text(changed, encoding="utf-8")
     git(project, "commit", "--quiet", "--all", "-m", "Grow a forest")

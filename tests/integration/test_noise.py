@@ -28,8 +28,13 @@ def run(folder: Path, *words: str) -> str:
     return done.stdout
 
 
+BOOSTING = """\
+  estimator: sklearn.ensemble.HistGradientBoostingClassifier
+  settings: {learning_rate: 0.05, max_iter: 150, max_leaf_nodes: 15, min_samples_leaf: 50}"""
+
+
 def edit_params(project: Path, pattern: str, text: str) -> None:
-    """Replace one line of params.yaml."""
+    """Replace one place of params.yaml."""
     path = project / "params.yaml"
     changed, count = re.subn(pattern, text, path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert count == 1
@@ -40,7 +45,7 @@ def test_another_seed_is_not_called_an_improvement(tmp_path: Path) -> None:
     """Boosted trees trained with another seed differ, and the verdict calls none of it real."""
     run(tmp_path, "new", "--no-input")
     project = tmp_path / "flight-delays"
-    edit_params(project, r"^  estimator: .*$", "  estimator: hist_gradient_boosting")
+    edit_params(project, r"^  estimator: .*\n  settings: .*$", BOOSTING)
     run(project, "setup", "--only", "pipeline,ci")
     run(project, "train")
     git(project, "add", "--all")

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from template.conftest import copy_template, run_git
+from template.conftest import (
+    ROOT,
+    TEMPLATE_PARTS,
+    copy_template,
+    list_template_files,
+    run_git,
+)
 
 SLUG = "{{cookiecutter.project_slug}}"
+
+#: The last commit whose projects chose an estimator by a short name, every module in one folder.
+BEFORE = "9ad20b6"
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +102,77 @@ def test_a_project_follows_its_template(source: Path, home: Path, tmp_path: Path
     assert added.returncode == 0, added.stderr
     changed = set(run_git(project, "status", "--porcelain").split()[1::2])
     assert changed == {".cruft.json", "README.md", ".github/workflows/report-on-forks.yml"}
+
+
+@pytest.fixture
+def older(tmp_path: Path) -> Path:
+    """Return a template repository that stands at the commit before the lighter project."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    has_it = subprocess.run(
+        ["git", "cat-file", "-e", f"{BEFORE}^{{commit}}"],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+    )
+    if has_it.returncode:
+        pytest.skip("this clone is shallow: the older template is not in it")
+    archive = subprocess.run(
+        ["git", "archive", BEFORE, *TEMPLATE_PARTS], cwd=ROOT, check=True, capture_output=True
+    )
+    subprocess.run(["tar", "-x"], cwd=folder, input=archive.stdout, check=True)
+    run_git(folder, "init", "--quiet", "--initial-branch", "main")
+    run_git(folder, "remote", "add", "origin", "git@github.com:acme/mlgitops.git")
+    commit_all(folder, "Older template")
+    return folder
+
+
+@pytest.mark.slow
+def test_an_edited_older_project_is_brought_up_or_told(
+    older: Path, home: Path, tmp_path: Path
+) -> None:
+    """A person's edits of the lines that changed are kept, or stand in a file that tells it."""
+    words = ("create", str(older), "--no-input", "--extra-context")
+    made = cruft(*words, json.dumps({"task": "multiclass"}), home=home, cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    project = tmp_path / "penguins"
+    run_git(project, "init", "--quiet", "--initial-branch", "main")
+    params, pipeline = project / "params.yaml", project / "dvc.yaml"
+    edit(params, "estimator: logistic_regression", "estimator: random_forest")
+    edit(params, "n_estimators: 100", "n_estimators: 70")
+    edit(pipeline, "desc: fit the model", "desc: fit our model")
+    own = project / "src" / "penguins" / "train.py"
+    edit(own, "Fourth stage:", "Our fourth stage:")
+    moved = own.with_name("card.py")
+    edit(moved, "Last stage:", "Our last stage:")
+    commit_all(project, "Our own choices")
+
+    for part in TEMPLATE_PARTS:
+        shutil.rmtree(older / part, ignore_errors=True)
+    for name in list_template_files(ROOT):
+        (older / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, older / name)
+    commit_all(older, "Lighter template")
+    updated = cruft("update", "--skip-apply-ask", home=home, cwd=project)
+    assert updated.returncode == 0, updated.stderr
+
+    plumbing = project / "src" / "penguins" / "plumbing"
+    assert (plumbing / "storing.py").is_file()
+    assert not (plumbing.parent / "storing.py").exists()
+    card = (plumbing / moved.name).read_text(encoding="utf-8")
+    assert "Our last" in card, "an edit moves with its file"
+    assert "from ..params import" in card
+    told = updated.stdout + updated.stderr + run_git(project, "status", "--porcelain")
+    for path, ours in ((params, "n_estimators: 70"), (pipeline, "our model"), (own, "Our fourth")):
+        text = path.read_text(encoding="utf-8")
+        assert ours in text, "what a person wrote is never lost"
+        mixed = "<<<<<<<" in text or path.with_name(f"{path.name}.rej").exists()
+        whole = not mixed and "plumbing" in text
+        assert whole or (mixed and path.name in told), told
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace a text that stands once in a file."""
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new), encoding="utf-8")

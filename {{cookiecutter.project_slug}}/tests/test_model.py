@@ -120,6 +120,16 @@ def test_type_that_is_not_trusted_is_refused(model: Pipeline) -> None:
         storing.load_model(storing.dump_model(model), [], name="model")
 
 
+def test_refused_types_are_proposed_line_by_line(model: Pipeline, tmp_path: Path) -> None:
+    """The lines that the refusal shows are a list with which the same file is read."""
+    data = storing.dump_model(model)
+    with pytest.raises(StageError, match="add these lines") as caught:
+        storing.load_model(data, [], name="model")
+    lines = str(caught.value).partition("of its own:\n")[2]
+    (tmp_path / "types.txt").write_text(lines, encoding="utf-8")
+    storing.load_model(data, storing.read_trusted_types(tmp_path / "types.txt"), name="model")
+
+
 def test_pickle_is_refused() -> None:
     """A file of another format is refused by its content."""
     with pytest.raises(StageError, match="not a model stored with skops"):

@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
+from sklearn.ensemble import RandomForestClassifier
 
+from {{ cookiecutter.__package_name }} import metrics
 from {{ cookiecutter.__package_name }}.estimators import make_model
 from {{ cookiecutter.__package_name }}.params import Params, parse_params
 from {{ cookiecutter.__package_name }}.plumbing import paths
@@ -104,13 +106,69 @@ def test_target_among_the_features_is_refused(params: Params) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "said"),
-    [({"estimator": "oracle"}, "'oracle' can't do"), ({"random_forest": {"x": 1}}, "no setting x")],
+    [
+        ({"estimator": "oracle"}, "there is no oracle"),
+        ({"estimator": "sklearn.ensemble.RandomForrest"}, "has no attribute"),
+        ({"estimator": "sklearn.base.clone"}, "is no class with fit"),
+        ({"estimator": "sklearn.mixture.GaussianMixture", "settings": {}}, "needs a (class|regr)"),
+        (
+            {"estimator": "sklearn.ensemble.VotingClassifier", "settings": {}},
+            "not made from settings alone",
+        ),
+        ({"settings": {"x": 1}}, "no setting x"),
+    ],
 )
 def test_estimator_that_does_not_exist_is_named(
     changes: dict[str, Any], said: str, params: Params
 ) -> None:
-    """An unknown estimator, or an unknown setting of one, is reported by name."""
-    settings = {"estimator": "random_forest", **changes}
-    wrong = msgspec.structs.replace(params, train=msgspec.structs.replace(params.train, **settings))
+    """A wrong estimator, or an unknown setting of one, is reported by name."""
+    wrong = msgspec.structs.replace(params, train=msgspec.structs.replace(params.train, **changes))
     with pytest.raises(StageError, match=said):
         make_model(wrong, [0, 1])
+
+
+def test_class_in_a_module_that_no_stage_watches_is_refused(
+    params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A class of one's own stands where an edit of it makes the train stage run again."""
+    monkeypatch.setattr(metrics, "Forest", RandomForestClassifier, raising=False)
+    path = f"{metrics.__name__}.Forest"
+    train = msgspec.structs.replace(params.train, estimator=path, settings={})
+    with pytest.raises(StageError, match=r"no stage of dvc\.yaml watches"):
+        make_model(msgspec.structs.replace(params, train=train), [0, 1])
+
+
+@pytest.mark.parametrize(("task", "kind"), [("binary", "Classifier"), ("regression", "Regressor")])
+def test_short_name_is_answered_with_the_lines_to_write(task: str, kind: str) -> None:
+    """The lines that the error shows are YAML, and keep the settings of the older form."""
+    old = {
+        "estimator": "random_forest",
+        "decision_boundary": 0.4,
+        "ridge": {"alpha": 2},
+        "random_forest": {"n_estimators": 7},
+    }
+    document = yaml.safe_load((ROOT / paths.PARAMS).read_text(encoding="utf-8"))
+    with pytest.raises(StageError, match="dotted path") as caught:
+        parse_params(yaml.safe_dump({**document, "task": task, "train": old}))
+    shown = yaml.safe_load(str(caught.value).partition("write\n\n")[2])
+    assert shown["train"] == {
+        "estimator": f"sklearn.ensemble.RandomForest{kind}",
+        "settings": {"n_estimators": 7},
+        "decision_boundary": 0.4,
+    }
+
+
+@pytest.mark.parametrize(
+    ("estimator", "reads_missing"),
+    [
+        ("sklearn.ensemble.HistGradientBoostingClassifier", True),
+        ("sklearn.linear_model.LogisticRegression", False),
+    ],
+)
+def test_numbers_are_left_alone_for_who_reads_missing_ones(
+    estimator: str, *, reads_missing: bool, params: Params
+) -> None:
+    """The class itself says whether missing numbers are filled in before it."""
+    train = msgspec.structs.replace(params.train, estimator=estimator, settings={})
+    model = make_model(msgspec.structs.replace(params, task="multiclass", train=train), [])
+    assert (model["columns"].transformers[0][1] == "passthrough") is reads_missing

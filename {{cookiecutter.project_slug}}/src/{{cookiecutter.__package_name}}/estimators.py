@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,22 +16,11 @@ if TYPE_CHECKING:
 
     from .params import Features, Params
 
-#: Name in params.yaml → class for classes, class for numbers (None: can't do that).
-ESTIMATORS = {
-    "logistic_regression": ("sklearn.linear_model.LogisticRegression", None),
-    "ridge": (None, "sklearn.linear_model.Ridge"),
-    "hist_gradient_boosting": (
-        "sklearn.ensemble.HistGradientBoostingClassifier",
-        "sklearn.ensemble.HistGradientBoostingRegressor",
-    ),
-    "random_forest": (
-        "sklearn.ensemble.RandomForestClassifier",
-        "sklearn.ensemble.RandomForestRegressor",
-    ),
-}
+#: What every class that is chosen must offer.
+_METHODS = ("fit", "predict", "get_params", "set_params")
 
-#: Estimators that read missing numbers themselves, and don't care for scale.
-_READS_MISSING = ("hist_gradient_boosting",)
+#: Where a class of one's own stands: dvc.yaml watches this module, and no other of them.
+_OWN = f"{__package__}.estimators"
 
 
 def make_model(params: Params, classes: list[Any]) -> Pipeline:
@@ -40,8 +30,10 @@ def make_model(params: Params, classes: list[Any]) -> Pipeline:
     when the estimator or one of its settings does not exist.
     """
     from sklearn.pipeline import Pipeline
+    from sklearn.utils import get_tags
 
     estimator = _make_estimator(params)
+    reads_missing = get_tags(estimator).input_tags.allow_nan
     if params.task == "binary":
         from sklearn.model_selection import FixedThresholdClassifier
 
@@ -51,29 +43,73 @@ def make_model(params: Params, classes: list[Any]) -> Pipeline:
             pos_label=find_positive(classes, params.data.positive),
             response_method="predict_proba",
         )
-    reads_missing = params.train.estimator in _READS_MISSING
     columns = _make_columns(params.features, reads_missing=reads_missing)
     return Pipeline([("columns", columns), ("estimator", estimator)])
 
 
 def _make_estimator(params: Params) -> Any:  # noqa: ANN401 - any scikit-learn estimator
-    name = params.train.estimator
-    position = int(params.task == "regression")
-    fitting = [key for key, classes in ESTIMATORS.items() if classes[position]]
-    if name not in fitting:
+    path, settings = params.train.estimator, dict(params.train.settings)
+    try:
+        estimator = _find_class(path)()
+    except TypeError as error:
         raise StageError(
-            f"train.estimator: {name!r} can't do {params.task}; choose {', '.join(fitting)}"
-        )
-    module, _, class_name = str(ESTIMATORS[name][position]).rpartition(".")
-    estimator = getattr(importlib.import_module(module), class_name)()
-    settings = {**getattr(params.train, name)}
+            f"train.estimator: {path} is not made from settings alone ({error}); write a class "
+            f"that makes it in estimators.py, and name it {_OWN}.<class>"
+        ) from None
     known = estimator.get_params()
-    if "random_state" in known:
-        settings.setdefault("random_state", params.seed)
     unknown = sorted(settings.keys() - known.keys())
     if unknown:
-        raise StageError(f"train.{name}: {class_name} has no setting {', '.join(unknown)}")
-    return estimator.set_params(**settings)
+        raise StageError(
+            f"train.settings: {path} has no setting {', '.join(unknown)}; "
+            f"it has {', '.join(sorted(known))}"
+        )
+    if "random_state" in known:
+        settings.setdefault("random_state", params.seed)
+    estimator.set_params(**settings)
+    _check_task(estimator, params)
+    return estimator
+
+
+def _find_class(path: str) -> Any:  # noqa: ANN401 - a class of any library
+    """Find the class at a dotted path, in a library or in this module."""
+    where, _, name = path.rpartition(".")
+    try:
+        module = importlib.import_module(where)
+        found = getattr(module, name)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise StageError(
+            f"train.estimator: there is no {path} ({error}); write the dotted path of a class, "
+            "such as sklearn.linear_model.Ridge; `requirements/pipeline.in` says what is installed"
+        ) from None
+    missing = [method for method in _METHODS if not callable(getattr(found, method, None))]
+    if not isinstance(found, type) or missing:
+        raise StageError(f"train.estimator: {path} is no class with {', '.join(_METHODS)}")
+    file = getattr(module, "__file__", None)
+    own = file is not None and Path(file).is_relative_to(Path(__file__).parents[1])
+    if own and module.__name__ != _OWN:
+        raise StageError(
+            f"train.estimator: no stage of dvc.yaml watches {where}; import the class in "
+            f"estimators.py, and name it {_OWN}.{name}"
+        )
+    return found
+
+
+def _check_task(estimator: Any, params: Params) -> None:  # noqa: ANN401 - any estimator
+    from sklearn.base import is_classifier, is_regressor
+
+    path, task = params.train.estimator, params.task
+    kind, fits = (
+        ("regressor", is_regressor(estimator))
+        if task == "regression"
+        else ("classifier", is_classifier(estimator))
+    )
+    if not fits:
+        raise StageError(f"train.estimator: task {task} needs a {kind}, and {path} is none")
+    if kind == "classifier" and not hasattr(estimator, "predict_proba"):
+        raise StageError(
+            f"train.estimator: {path} gives no probabilities as it is set; "
+            "choose another setting, or another class"
+        )
 
 
 def _make_columns(features: Features, *, reads_missing: bool) -> Any:  # noqa: ANN401 - untyped

@@ -17,6 +17,20 @@ Fraction = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Seed = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 
+#: Short names that older projects wrote → class for classes, class for numbers.
+_SHORT_NAMES = {
+    "logistic_regression": ("sklearn.linear_model.LogisticRegression", None),
+    "ridge": (None, "sklearn.linear_model.Ridge"),
+    "hist_gradient_boosting": (
+        "sklearn.ensemble.HistGradientBoostingClassifier",
+        "sklearn.ensemble.HistGradientBoostingRegressor",
+    ),
+    "random_forest": (
+        "sklearn.ensemble.RandomForestClassifier",
+        "sklearn.ensemble.RandomForestRegressor",
+    ),
+}
+
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A block of params.yaml; a key that is not listed is a mistake."""
@@ -53,14 +67,11 @@ class Split(_Section, frozen=True):
 
 
 class Train(_Section, frozen=True):
-    """The estimator and, in the block of its name, its settings."""
+    """The dotted path of the estimator's class, and its settings."""
 
     estimator: str
+    settings: dict[str, Any] = {}
     decision_boundary: Fraction | None = None
-    logistic_regression: dict[str, Any] = {}
-    ridge: dict[str, Any] = {}
-    hist_gradient_boosting: dict[str, Any] = {}
-    random_forest: dict[str, Any] = {}
 
 
 class Evaluate(_Section, frozen=True):
@@ -108,7 +119,9 @@ def parse_params(text: str) -> Params:
     of the wrong type, or settings that contradict each other.
     """
     try:
-        params = msgspec.convert(yaml.safe_load(text), Params)
+        content = yaml.safe_load(text)
+        refuse_short_names(content)
+        params = msgspec.convert(content, Params)
     except yaml.YAMLError as error:
         raise StageError(f"this is not YAML: {error}") from None
     except msgspec.ValidationError as error:
@@ -117,6 +130,33 @@ def parse_params(text: str) -> Params:
     if mistakes:
         raise StageError("; ".join(mistakes))
     return params
+
+
+def refuse_short_names(content: object) -> None:
+    """Raise :class:`StageError` with the lines to write where an estimator has no dotted path."""
+    train = content.get("train") if isinstance(content, dict) else None
+    if not isinstance(train, dict):
+        return
+    short = train.get("estimator")
+    blocks = sorted(train.keys() & _SHORT_NAMES.keys())
+    if short in _SHORT_NAMES:
+        regression = isinstance(content, dict) and content.get("task") == "regression"
+        path = _SHORT_NAMES[str(short)][int(regression)] or "the dotted path of another class"
+        new = {
+            "estimator": path,
+            "settings": train.get(short) or {},
+            "decision_boundary": train.get("decision_boundary"),
+        }
+        text = yaml.safe_dump({"train": new}, sort_keys=False, default_flow_style=None, width=1000)
+        raise StageError(
+            f"train.estimator: {short} is now named by the dotted path of its class; in place of "
+            f"the whole block `train:` write\n\n{text}"
+        )
+    if blocks:
+        raise StageError(
+            f"train.{blocks[0]}: the settings of the estimator stand in `settings:` of `train:`; "
+            f"remove {', '.join(blocks)}"
+        )
 
 
 def find_contradictions(params: Params) -> list[str]:

@@ -13,7 +13,12 @@ from .params import read_params
 from .plumbing import paths
 from .plumbing.documents import write_json
 from .plumbing.errors import StageError, run_stage
-from .plumbing.storing import dump_model
+from .plumbing.storing import (
+    dump_model,
+    find_unknown_types,
+    propose_types,
+    read_trusted_types,
+)
 from .plumbing.tables import read_table
 
 if TYPE_CHECKING:
@@ -35,6 +40,10 @@ def main() -> None:
     paths.MODEL.write_bytes(data)
     write_json(describe_model(model, data, params, rows=len(table)), paths.MODEL_FACTS)
     print(f"{params.train.estimator} on {len(table)} rows, {len(data)} bytes")
+    trusted = read_trusted_types(paths.TRUSTED_TYPES)
+    unknown = find_unknown_types(data, trusted, name=str(paths.MODEL))
+    if unknown:  # the next stage refuses the file, whatever is said here
+        print(propose_types(unknown, name=str(paths.MODEL)))
 
 
 def fit_model(table: pd.DataFrame, params: Params) -> Pipeline:

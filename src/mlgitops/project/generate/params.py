@@ -46,33 +46,30 @@ explain:
   max_rows: 2000 # test rows to permute; more is slower and steadier
 """
 
-_CLASSIFY = """\
-  estimator: logistic_regression # one of the blocks below
+_TRAIN = """\
+  estimator: {estimator} # any class of the kind of scikit-learn's
+  settings: {settings}
   decision_boundary: {boundary} # binary only: predict positive from this probability on
-  logistic_regression:
-    C: 1.0 # smaller is more regularised
-    max_iter: 1000
+  # others to try:
+  #   estimator: sklearn.ensemble.HistGradientBoosting{kind}
+  #   settings: {{learning_rate: 0.1, max_iter: 100, max_leaf_nodes: 15, min_samples_leaf: {leaf}}}
+  #   estimator: sklearn.ensemble.RandomForest{kind}
+  #   settings: {{n_estimators: 100, min_samples_leaf: {leaf}, max_features: {max_features}}}
 """
 
-_REGRESS = """\
-  estimator: ridge # one of the blocks below
-  decision_boundary: null # binary only: predict positive from this probability on
-  ridge:
-    alpha: 1.0 # larger is more regularised
-"""
+_CLASSIFY = {
+    "estimator": "sklearn.linear_model.LogisticRegression",
+    "settings": "{C: 1.0, max_iter: 1000} # of that class; smaller C is more regularised",
+    "kind": "Classifier",
+    "max_features": "sqrt",
+}
 
-_TREES = """\
-  hist_gradient_boosting:
-    learning_rate: 0.1
-    max_iter: 100
-    max_leaf_nodes: 15
-    min_samples_leaf: {leaf}
-    l2_regularization: 1.0
-  random_forest:
-    n_estimators: 100
-    min_samples_leaf: {leaf}
-    max_features: {max_features}
-"""
+_REGRESS = {
+    "estimator": "sklearn.linear_model.Ridge",
+    "settings": "{alpha: 1.0} # of that class; larger alpha is more regularised",
+    "kind": "Regressor",
+    "max_features": "0.5",
+}
 
 
 def render_params(facts: Facts, *, golden: str = "synthetic") -> str:
@@ -119,8 +116,7 @@ def _render_dates(facts: Facts) -> str:
 
 
 def _render_train(facts: Facts) -> str:
-    leaf = _scale(facts.rows, low=2, high=50)
-    if facts.task == "regression":
-        return _REGRESS + _TREES.format(leaf=leaf, max_features=0.5)
+    chosen = _REGRESS if facts.task == "regression" else _CLASSIFY
     boundary = 0.5 if facts.task == "binary" else None
-    return _CLASSIFY.format(boundary=flow(boundary)) + _TREES.format(leaf=leaf, max_features="sqrt")
+    leaf = _scale(facts.rows, low=2, high=50)
+    return _TRAIN.format(leaf=leaf, boundary=flow(boundary), **chosen)

@@ -34,7 +34,15 @@ class Change:
 GOOD = Change(
     branch="try-boosting",
     title="Fit boosted trees instead of a logistic regression",
-    edits={"  estimator: logistic_regression": "  estimator: hist_gradient_boosting"},
+    edits={
+        "  estimator: sklearn.linear_model.LogisticRegression": (
+            "  estimator: sklearn.ensemble.HistGradientBoostingClassifier"
+        ),
+        "  settings: {C: 1.0, max_iter: 1000} # of that class; smaller C is more regularised": (
+            "  settings: {learning_rate: 0.05, max_iter: 150, max_leaf_nodes: 15, "
+            "min_samples_leaf: 50, l2_regularization: 1.0}"
+        ),
+    },
     verdict="pass",
 )
 BAD = Change(

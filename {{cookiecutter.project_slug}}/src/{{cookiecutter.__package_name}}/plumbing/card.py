@@ -80,8 +80,8 @@ def render_data(params: Params, validation: dict[str, Any], model: dict[str, Any
 
 def render_model(params: Params, model: dict[str, Any]) -> str:
     """Return the estimator with its settings and inputs."""
-    settings = getattr(params.train, params.train.estimator)
-    listed = ", ".join(f"{name} {value}" for name, value in settings.items()) or "defaults"
+    settings = params.train.settings.items()
+    listed = ", ".join(f"{name} {value}" for name, value in settings) or "defaults"
     lines = [
         "## Model",
         "",

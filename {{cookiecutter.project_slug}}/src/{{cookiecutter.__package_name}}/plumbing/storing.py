@@ -92,18 +92,31 @@ def load_model(data: bytes, trusted: list[str], *, name: str) -> Pipeline:
     """Return the model in the bytes of a file; see :func:`read_model`."""
     import skops.io
 
+    unknown = find_unknown_types(data, trusted, name=name)
+    if unknown:
+        raise StageError(propose_types(unknown, name=name))
+    return skops.io.loads(data, trusted=trusted)
+
+
+def find_unknown_types(data: bytes, trusted: list[str], *, name: str) -> list[str]:
+    """Find the types in the bytes of a model file that neither skops nor we trust."""
+    import skops.io
+
     _check_size(data, name)
     try:
-        unknown = set(skops.io.get_untrusted_types(data=data)) - set(trusted)
+        return sorted(set(skops.io.get_untrusted_types(data=data)) - set(trusted))
     except Exception as error:  # skops raises many kinds for one cause: the file
         raise StageError(f"{name} is not a model stored with skops: {error}") from error
-    if unknown:
-        raise StageError(
-            f"{name} holds types that are not trusted: {', '.join(sorted(unknown))}.\n"
-            "If your own estimator needs them, add them to trusted_types.txt in a pull request "
-            "of its own."
-        )
-    return skops.io.loads(data, trusted=trusted)
+
+
+def propose_types(unknown: list[str], *, name: str) -> str:
+    """Return what to do about types that are not trusted, with the lines to write."""
+    lines = "".join(f"\n  {line}" for line in unknown)
+    return (
+        f"{name} holds types that are not trusted: {', '.join(unknown)}.\n"
+        "Review them; if your own estimator needs them, add these lines to trusted_types.txt in a "
+        f"pull request of its own:{lines}"
+    )
 
 
 def _check_size(data: bytes, name: str) -> None:
