@@ -1,9 +1,6 @@
-"""Short ways to make what the tests of the core need: changes, reports, repositories."""
+"""Short ways to make what the tests of the core need: changes and reports."""
 
 from __future__ import annotations
-
-import subprocess
-from typing import TYPE_CHECKING
 
 from mlgitops.judgement.judge import judge_report
 from mlgitops.judgement.policy import parse_policy
@@ -16,9 +13,6 @@ from mlgitops.model import (
     Side,
     TestData,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 BASE = "ba5e" * 10
 HEAD = "4ead" * 10
@@ -90,34 +84,3 @@ def make_report(
 def steady_changes() -> list[MetricChange]:
     """Make the changes of the metrics that a situation is not about."""
     return [make_change(name, base, head) for name, base, head in STEADY]
-
-
-class GitRepository:
-    """A real repository in a temporary folder, with commits made by a test."""
-
-    def __init__(self, root: Path) -> None:
-        root.mkdir(parents=True, exist_ok=True)
-        self.root = root
-        self.git("init", "--quiet", "--initial-branch=main")
-        for name, value in (("name", "A Tester"), ("email", "tester@example.org")):
-            self.git("config", f"user.{name}", value)
-        self.git("config", "commit.gpgsign", "false")
-
-    def git(self, *arguments: str) -> str:
-        """Run git and return what it printed."""
-        done = subprocess.run(
-            ["git", *arguments], cwd=self.root, check=True, capture_output=True, text=True
-        )
-        return done.stdout.strip()
-
-    def put(self, path: str, text: str | bytes) -> None:
-        """Write one file."""
-        place = self.root / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(text if isinstance(text, bytes) else text.encode())
-
-    def commit(self, message: str = "change") -> str:
-        """Commit everything and return the sha."""
-        self.git("add", "--all")
-        self.git("commit", "--quiet", "--allow-empty", "--message", message)
-        return self.git("rev-parse", "HEAD")

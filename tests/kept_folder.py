@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from builders import GitRepository
+from git_project import GitRepository
 
 if TYPE_CHECKING:
     from pathlib import Path

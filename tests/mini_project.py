@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
+
+from git_project import commit_files, git
 
 ROOT = Path(__file__).parents[1]
 REF = "0123456789abcdef0123456789abcdef01234567"
@@ -73,47 +74,18 @@ FILES = {
 }
 
 
-def git(folder: Path, *words: str) -> str:
-    """Run git as somebody who exists nowhere."""
-    identity = {
-        "GIT_AUTHOR_NAME": "t",
-        "GIT_AUTHOR_EMAIL": "t@localhost",
-        "GIT_COMMITTER_NAME": "t",
-        "GIT_COMMITTER_EMAIL": "t@localhost",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-    }
-    done = subprocess.run(
-        ["git", "-C", folder, *words],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={**os.environ, **identity},
-    )
-    return done.stdout.strip()
-
-
 def make_project(folder: Path, changes: dict[str, str] | None = None) -> Path:
     """Make the project on branch main, with ``changes`` (path to text) over its files."""
     folder.mkdir(parents=True)
-    git(folder, "init", "--quiet", "--initial-branch=main")
-    commit(folder, {**FILES, **(changes or {})}, "Start")
+    git(folder, "init", "--quiet")
+    commit_files(folder, {**FILES, **(changes or {})}, "Start")
     return folder
-
-
-def commit(folder: Path, changes: dict[str, str], message: str) -> str:
-    """Write files, commit them, and return the commit."""
-    for name, text in changes.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--allow-empty", "-m", message)
-    return git(folder, "rev-parse", "HEAD")
 
 
 def branch(folder: Path, name: str, changes: dict[str, str], message: str = "Change") -> str:
     """Make a branch off main with one commit."""
     git(folder, "switch", "--quiet", "--create", name, "main")
-    return commit(folder, changes, message)
+    return commit_files(folder, changes, message)
 
 
 def shared_store() -> Path:

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mini_project import git, shared_store
+from git_project import git
+from mini_project import shared_store
 
 #: The two lines of params.yaml that choose the estimator, and others in their place.
 ESTIMATOR = r"(?m)^  estimator: .*\n  settings: .*$"

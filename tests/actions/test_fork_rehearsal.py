@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cookiecutter.environment import StrictEnvironment
-from mini_project import REF, ROOT, WORKFLOW, branch, commit, git, make_project, shared_store
+from git_project import commit_files, git
+from mini_project import REF, ROOT, WORKFLOW, branch, make_project, shared_store
 from trust.archives import pack
 
 from mlgitops.console import Console
@@ -129,7 +130,7 @@ def test_with_it_the_comment_and_the_check_appear_and_are_updated(tmp_path: Path
     assert first["report_on_fork"]["workflow"] == PATH
     assert (first["comments"], first["created"], first["checks"]) == (1, True, ["success"])
     assert head in first["comment"].partition("\n")[0]
-    commit(project, {"params.yaml": "trees: 5\n"}, "Fewer")
+    commit_files(project, {"params.yaml": "trees: 5\n"}, "Fewer")
     second = run_json(project, 1)
     assert list_steps(second) == COMPUTE
     assert list_steps(second["report_on_fork"], "title") == RED
@@ -154,7 +155,7 @@ def test_the_base_says_whether_there_is_a_second_half(tmp_path: Path) -> None:
     removes = make(tmp_path / "removes", second=True)
     git(removes, "switch", "--quiet", "--create", "removes-it", "main")
     git(removes, "rm", "--quiet", PATH)
-    commit(removes, {"params.yaml": "trees: 20\n"}, "Remove it")
+    commit_files(removes, {"params.yaml": "trees: 20\n"}, "Remove it")
     found = run_json(removes, 0)
     assert list_steps(found["report_on_fork"], "title") == REPORT
     assert found["comments"] == 1
@@ -236,7 +237,7 @@ def test_a_forks_results_cannot_be_kept(tmp_path: Path) -> None:
 def test_two_workflows_that_report_are_refused(tmp_path: Path) -> None:
     """They would write over each other's comment; both are named."""
     project = make(tmp_path / "project", second=True)
-    commit(project, {".github/workflows/again.yml": render_second()}, "Again")
+    commit_files(project, {".github/workflows/again.yml": render_second()}, "Again")
     branch(project, "more-trees", {"params.yaml": "trees: 20\n"})
     done = run_command(project)
     assert done.returncode == 2

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from actions.generated_project import BOOSTING, ESTIMATOR, make_baseline, run
 from actions.test_generated import COMPUTE, PUBLISH
-from mini_project import git
+from git_project import git
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/report-on-forks.md"
 PATH = ".github/workflows/report-on-forks.yml"

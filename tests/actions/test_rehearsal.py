@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mini_project import FILES, WORKFLOW, branch, commit, git, make_project, shared_store
+from git_project import commit_files, git
+from mini_project import FILES, WORKFLOW, branch, make_project, shared_store
 
 STEPS_OF_A_PASS = {
     ("compute", "0", "success"),
@@ -77,7 +78,7 @@ def test_a_better_model_passes_and_the_second_rehearsal_updates_the_comment(
     assert (first["verdict"], first["comments"], first["created"]) == ("pass", 1, True)
     assert re.search(r"0\.10* → 0\.20* ", first["comment"])
     assert first["real_actions"] == ["acme/kit/actions/compare", "acme/kit/actions/report"]
-    commit(project, {"params.yaml": "trees: 30\n"}, "Even more")
+    commit_files(project, {"params.yaml": "trees: 30\n"}, "Even more")
     second = rehearse_json(project)
     assert (second["verdict"], second["comments"], second["created"]) == ("pass", 1, False)
     assert re.search(r"0\.10* → 0\.30* ", second["comment"])
@@ -219,7 +220,7 @@ def test_a_conflict_with_the_base_is_named(project: Path) -> None:
     """GitHub runs nothing while a pull request conflicts; neither do we."""
     branch(project, "mine", {"params.yaml": "trees: 20\n"})
     git(project, "switch", "--quiet", "main")
-    commit(project, {"params.yaml": "trees: 30\n"}, "Theirs")
+    commit_files(project, {"params.yaml": "trees: 30\n"}, "Theirs")
     git(project, "switch", "--quiet", "mine")
     done = rehearse(project)
     assert done.returncode == 2

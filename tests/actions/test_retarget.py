@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from actions.test_rehearsal import rehearse_json
-from mini_project import branch, git, make_project, shared_store
+from git_project import git
+from mini_project import branch, make_project, shared_store
 
 from mlgitops.console import Console
 from mlgitops.errors import MlgitopsError

@@ -8,8 +8,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from actions.generated_project import ESTIMATOR, FOREST, read_posted, rehearse, run
-from mini_project import git
+from actions.generated_project import read_posted, rehearse, run
+from git_project import git
 from several_projects import PROJECTS, read_workflow
 
 from mlgitops.github.marker import find_marker

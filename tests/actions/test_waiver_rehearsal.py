@@ -12,7 +12,8 @@ from actions.generated_project import ESTIMATOR, FOREST, make_baseline, rehearse
 from actions.test_fork_rehearsal import make as make_fork
 from actions.test_generated import COMPUTE, PUBLISH, REPORT
 from cookiecutter.environment import StrictEnvironment
-from mini_project import REF, ROOT, branch, git, make_project, shared_store
+from git_project import git
+from mini_project import REF, ROOT, branch, make_project, shared_store
 
 from mlgitops.console import Console
 from mlgitops.errors import MlgitopsError

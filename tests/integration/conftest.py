@@ -16,7 +16,7 @@ from mlgitops.verification.consistency import find_contradictions
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from builders import GitRepository
+    from git_project import GitRepository
 
     from mlgitops.model import Report
 

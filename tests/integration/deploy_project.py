@@ -11,7 +11,8 @@ import http.client
 import json
 from typing import TYPE_CHECKING, Any
 
-from integration.setup_project import commit, git, make_project, quiet
+from git_project import commit, git, write_files
+from integration.setup_project import make_project, quiet
 
 from mlgitops.project.toolkit import toolkit_root
 from mlgitops.project.training import run_pipeline
@@ -99,9 +100,7 @@ def make_deployable(folder: Path) -> Path:
         "requirements/serving.txt": read_pin(LOCKED_PACKAGE),
         "deploy/staging/model.yaml": wanted,
     }
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
+    write_files(folder, files)
     train_factor(folder, 2)
     return folder
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from integration.setup_project import clone, commit, git, make_origin, make_project, quiet
+from git_project import commit, git
+from integration.setup_project import clone, make_origin, make_project, quiet
 
 from mlgitops.project.training import run_pipeline
 from mlgitops.storage import prepare_storage, publish_objects

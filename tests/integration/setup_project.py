@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
-import subprocess
 from typing import TYPE_CHECKING
+
+from git_project import commit, git, write_files
 
 from mlgitops.console import Console
 
@@ -60,12 +60,6 @@ Path("reports/metrics.json").write_text(json.dumps({"total": sum(rows)}))
 """
 
 IGNORED = "/.dvc-storage/\n/.mlgitops/\n/.venv*\n__pycache__/\n/data/raw/table.csv\n"
-IDENTITY = {
-    "GIT_AUTHOR_NAME": "Author",
-    "GIT_AUTHOR_EMAIL": "author@example.org",
-    "GIT_COMMITTER_NAME": "Author",
-    "GIT_COMMITTER_EMAIL": "author@example.org",
-}
 
 
 def quiet() -> Console:
@@ -77,26 +71,6 @@ def shown(console: Console) -> str:
     """Return everything that a console of :func:`quiet` was told."""
     streams = (console.out, console.err)
     return "".join(stream.getvalue() for stream in streams if isinstance(stream, io.StringIO))
-
-
-def git(folder: Path, *words: str) -> str:
-    """Run git in ``folder`` and return what it printed."""
-    done = subprocess.run(
-        ["git", "-c", "init.defaultBranch=main", *words],
-        cwd=folder,
-        env={**os.environ, **IDENTITY},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return done.stdout.strip()
-
-
-def commit(project: Path, message: str) -> str:
-    """Commit everything and return the sha."""
-    git(project, "add", "--all")
-    git(project, "commit", "--quiet", "--allow-empty", "-m", message)
-    return git(project, "rev-parse", "HEAD")
 
 
 def make_project(
@@ -122,9 +96,7 @@ def make_project(
         "data/raw/table.csv": rows,
         "data/raw/table.csv.dvc": pointer,
     }
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
+    write_files(folder, files)
     git(folder, "init", "--quiet")
     commit(folder, "Start")
     return folder

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from integration.setup_project import clone, commit, git, make_project
+from git_project import commit, git
+from integration.setup_project import clone, make_project
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.rehearsal.repository import Change, bring_home, make_origin

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from integration.setup_project import commit, git, quiet
+from git_project import commit, git
+from integration.setup_project import quiet
 
 from mlgitops.cli import run
 from mlgitops.project.training import run_pipeline

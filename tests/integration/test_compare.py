@@ -9,8 +9,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from builders import GitRepository
 from dvc_project import DvcProject
+from git_project import GitRepository
 from integration.compared import kinds
 
 from mlgitops.commands.compare import find_announced

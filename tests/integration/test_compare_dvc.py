@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import GitRepository
+from git_project import GitRepository
 
 from mlgitops.comparison.diff import diff_metrics
 from mlgitops.comparison.sides import SideFiles, read_sides

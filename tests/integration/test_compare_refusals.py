@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from builders import GitRepository
+from git_project import GitRepository
 
 from mlgitops import cli
 

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from integration.setup_project import git, make_project, quiet
+from git_project import git
+from integration.setup_project import make_project, quiet
 from mini_project import shared_store
 
 from mlgitops.cli import run

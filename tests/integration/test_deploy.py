@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from git_project import git
 from integration.deploy_project import (
     edit,
     head,
@@ -23,7 +24,7 @@ from integration.deploy_project import (
     predict,
     train_factor,
 )
-from integration.setup_project import git, quiet
+from integration.setup_project import quiet
 from listeners import list_listeners, write_hex
 from mini_project import shared_store
 

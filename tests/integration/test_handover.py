@@ -10,8 +10,9 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from git_project import commit, git
 from integration.handover_scene import Scene
-from integration.setup_project import clone, commit, git, quiet
+from integration.setup_project import clone, quiet
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.project.training import run_pipeline

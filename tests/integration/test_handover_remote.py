@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fault_proxy import FaultProxy, pass_on, run_proxy
+from git_project import git
 from integration.handover_scene import Scene
-from integration.setup_project import clone, git, quiet
+from integration.setup_project import clone, quiet
 from storage_servers import Server, start
 
 from mlgitops.cli import run

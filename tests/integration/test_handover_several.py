@@ -7,7 +7,8 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from integration.setup_project import clone, commit, git, make_origin, make_project, quiet
+from git_project import commit, git
+from integration.setup_project import clone, make_origin, make_project, quiet
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.project.training import run_pipeline

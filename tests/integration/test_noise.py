@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from mini_project import git, shared_store
+from git_project import git
+from mini_project import shared_store
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from integration.setup_project import clone, commit, git, make_origin, make_project, quiet, shown
+from git_project import commit, git
+from integration.setup_project import clone, make_origin, make_project, quiet, shown
 
 from mlgitops.cli import run
 from mlgitops.dvc.stored import hash_file, locate, read_objects

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from git_project import git
 from integration.test_report import POLICY, SCORE, report, write_event, write_report
-from mini_project import branch, git, make_project
+from mini_project import branch, make_project
 from posting import BASE, HEAD, make_forge, own_comments
 
 from mlgitops.git.program import find_remote_ref

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from mini_project import branch, commit, git, make_project
+from git_project import commit_files, git
+from mini_project import branch, make_project
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.rehearsal.repository import (
@@ -34,7 +35,7 @@ def test_one_commit_gives_the_pull_request_its_title_and_body(project: Path) -> 
     change = read_change(project, base=None, head=None)
     assert (change.base[0], change.head[0]) == ("main", "more-trees")
     assert (change.title, change.body) == ("More trees", "Because.")
-    commit(project, {"x": "y"}, "Again")
+    commit_files(project, {"x": "y"}, "Again")
     assert read_change(project, base=None, head=None).title == "more trees"
 
 
@@ -47,7 +48,7 @@ def test_the_origin_holds_what_github_would_and_leaves_the_project_alone(
     git(project, "branch", "unrelated", "main")
     before = git(project, "for-each-ref"), git(project, "count-objects", "-v")
     git(project, "switch", "--quiet", "main")
-    theirs = commit(project, {"other.txt": "x\n"}, "Theirs")
+    theirs = commit_files(project, {"other.txt": "x\n"}, "Theirs")
     git(project, "switch", "--quiet", "more-trees")
     change = read_change(project, base=None, head=None)
     merge = make_origin(project, change, 7, tmp_path / "origin.git")
@@ -71,7 +72,7 @@ def test_the_origin_holds_what_github_would_and_leaves_the_project_alone(
     make_checkout(tmp_path / "origin.git", merge, tmp_path / "work")
     assert (tmp_path / "work" / "other.txt").is_file()
     assert (tmp_path / "work" / "params.yaml").read_text() == "trees: 20\n"
-    commit(tmp_path / "work", {"new": "x"}, "New objects go elsewhere")
+    commit_files(tmp_path / "work", {"new": "x"}, "New objects go elsewhere")
     git(tmp_path / "work", "push", "--quiet", "origin", "HEAD:refs/heads/pushed")
     assert "pushed" not in git(project, "for-each-ref")
     assert before[0].splitlines()[0] in git(project, "for-each-ref")

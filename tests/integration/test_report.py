@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from mini_project import branch, commit, git, make_project
+from git_project import commit_files, git
+from mini_project import branch, make_project
 from posting import BASE, BOT, HEAD, NEWER, REPOSITORY, make_body, make_forge, own_comments
 from trust.archives import pack
 
@@ -145,7 +146,7 @@ def test_a_published_result_carries_the_verdict(tmp_path: Path) -> None:
     project = make_project(tmp_path / "r", {"policy.yaml": POLICY, "metrics.json": SCORE})
     base = git(project, "rev-parse", "HEAD")
     head = branch(project, "change", {"params.yaml": "trees: 90\n"})
-    published = commit(project, {"metrics.json": '{"score": 0.9}'}, "Record")
+    published = commit_files(project, {"metrics.json": '{"score": 0.9}'}, "Record")
     git(project, "switch", "--quiet", "--detach", base)
     write_event(project / "event.json", {"base": base, "head": head})
     write_report(project, 0.9)
@@ -347,14 +348,10 @@ def make_fork_run(
 ) -> None:
     """Set the scene of a fork's run: our default branch, its event, its pull request 5."""
     (folder / "m.json").write_text(SCORE)
-    git = ("git", "-c", "user.name=Test", "-c", "user.email=test@example.org")
-    for words in (
-        ("init", "--quiet", "--initial-branch=main"),
-        ("add", "policy.yaml", "m.json"),
-        ("commit", "--quiet", "--message=Start"),
-    ):
-        subprocess.run([*git, *words], cwd=folder, check=True)
-    base = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=folder, text=True).strip()
+    git(folder, "init", "--quiet")
+    git(folder, "add", "policy.yaml", "m.json")
+    git(folder, "commit", "--quiet", "--message=Start")
+    base = git(folder, "rev-parse", "HEAD")
     (folder / "policy.yaml").write_text("version: 1\n")  # the default branch moved on
     ours = {
         "id": find_repository_id(REPOSITORY),

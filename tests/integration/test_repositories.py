@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from builders import GitRepository
+from git_project import GitRepository
 from integration.compared import kinds
 
 if TYPE_CHECKING:

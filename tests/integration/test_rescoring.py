@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from builders import GitRepository
+from git_project import GitRepository
 
 from mlgitops.cli import run
 from mlgitops.comparison.rescoring.plan import plan_rescoring

@@ -10,7 +10,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from integration.setup_project import clone, commit, git, make_origin, make_project, quiet, shown
+from git_project import commit, git
+from integration.setup_project import clone, make_origin, make_project, quiet, shown
 
 from mlgitops.cli import run
 from mlgitops.environments import FOLDERS, ensure_environment, find_python

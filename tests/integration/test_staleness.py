@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from builders import GitRepository
+from git_project import GitRepository
 
 from mlgitops.cli import run
 from mlgitops.comparison.sides import SideFiles, read_sides

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from builders import GitRepository
+from git_project import GitRepository
 
 from mlgitops.comparison.sides import SideFiles, read_sides
 from mlgitops.comparison.staleness import find_stale

@@ -7,7 +7,8 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from integration.setup_project import clone, commit, git, make_origin, make_project, quiet, shown
+from git_project import commit, git
+from integration.setup_project import clone, make_origin, make_project, quiet, shown
 
 from mlgitops.cli import run
 from mlgitops.errors import MlgitopsError

@@ -7,8 +7,8 @@ import pickle
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from builders import GitRepository
 from dvc_project import DVC_YAML, DvcProject
+from git_project import GitRepository
 
 from mlgitops.cli import run
 

@@ -10,8 +10,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from git_project import git
 from integration.handover_scene import Scene
-from integration.setup_project import git
 from posting import REPOSITORY
 
 from mlgitops.model import WAIVER_LABEL

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
+from git_project import git
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,19 +24,12 @@ class Generate(Protocol):
         """Return the project's folder."""
 
 
-def run_git(folder: Path, *words: str) -> str:
-    """Run git as someone with a name, and return what it prints."""
-    identity = ("-c", "user.name=Tester", "-c", "user.email=tester@example.org")
-    done = subprocess.run(
-        ["git", *identity, *words], cwd=folder, capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()
-
-
 def list_template_files(root: Path) -> Sequence[str]:
     """Return the template's files as git sees them: kept, or new and not ignored."""
+    # Not by `git` of git_project: what a person's own settings ignore is not the template's.
     words = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--")
-    names = run_git(root, *words, *TEMPLATE_PARTS).split("\0")
+    printed = subprocess.check_output(["git", *words, *TEMPLATE_PARTS], cwd=root, text=True)
+    names = printed.split("\0")
     return sorted({name for name in names if name and (root / name).is_file()})
 
 
@@ -45,11 +39,11 @@ def copy_template(target: Path) -> Path:
         copy = target / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, copy)
-    run_git(target, "init", "--quiet", "--initial-branch", "main")
-    run_git(target, "add", "--all", "--force")
-    run_git(target, "commit", "--quiet", "--message", "Template")
-    run_git(target, "tag", "v1.2.3")
-    run_git(target, "remote", "add", "origin", "git@github.com:acme/mlgitops.git")
+    git(target, "init", "--quiet")
+    git(target, "add", "--all", "--force")
+    git(target, "commit", "--quiet", "--message", "Template")
+    git(target, "tag", "v1.2.3")
+    git(target, "remote", "add", "origin", "git@github.com:acme/mlgitops.git")
     return target
 
 

@@ -11,7 +11,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
-from template.conftest import ROOT, run_git
+from git_project import git
+from template.conftest import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +58,7 @@ def test_git_that_does_not_know_the_person(template: Path, tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     assert "git config --global user.email" in done.stdout
     project = tmp_path / "flight-delays"
-    assert run_git(project, "log", "--format=%an") == "mlgitops"
+    assert git(project, "log", "--format=%an") == "mlgitops"
     config = (project / ".git" / "config").read_text(encoding="utf-8")
     assert "[user]" not in config
     assert not (home / ".gitconfig").exists()
@@ -77,21 +78,21 @@ def test_git_that_is_missing(template: Path, home: Path, tmp_path: Path) -> None
 
 def test_a_folder_inside_another_repository(template: Path, home: Path, tmp_path: Path) -> None:
     """No repository within a repository: the person decides."""
-    run_git(tmp_path, "init", "--quiet")
+    git(tmp_path, "init", "--quiet")
     done = cookiecutter(template, home=home, cwd=tmp_path)
     assert "lies inside the git repository" in done.stdout
     assert not (tmp_path / "flight-delays" / ".git").exists()
-    assert run_git(tmp_path, "status", "--porcelain").splitlines()[-1] == "?? flight-delays/"
+    assert git(tmp_path, "status", "--porcelain").splitlines()[-1] == "?? flight-delays/"
 
 
 def test_a_folder_that_another_repository_ignores(
     template: Path, home: Path, tmp_path: Path
 ) -> None:
     """What the outer repository does not look at gets its own history."""
-    run_git(tmp_path, "init", "--quiet")
+    git(tmp_path, "init", "--quiet")
     (tmp_path / ".gitignore").write_text("/flight-delays/\n", encoding="utf-8")
     cookiecutter(template, home=home, cwd=tmp_path)
-    assert run_git(tmp_path / "flight-delays", "rev-list", "--count", "HEAD") == "1"
+    assert git(tmp_path / "flight-delays", "rev-list", "--count", "HEAD") == "1"
 
 
 def test_settings_that_would_stop_a_commit(template: Path, tmp_path: Path) -> None:
@@ -109,15 +110,15 @@ def test_settings_that_would_stop_a_commit(template: Path, tmp_path: Path) -> No
     )
     other = tmp_path / "other"
     other.mkdir()
-    run_git(other, "init", "--quiet")
+    git(other, "init", "--quiet")
     done = cookiecutter(template, home=home, cwd=tmp_path, GIT_DIR=str(other / ".git"))
     assert done.returncode == 0, done.stderr
     project = tmp_path / "flight-delays"
-    assert run_git(project, "log", "--format=%an %s") == (
+    assert git(project, "log", "--format=%an %s") == (
         "Tester Start Flight Delays from the mlgitops template"
     )
-    assert run_git(project, "rev-parse", "--abbrev-ref", "HEAD") == "main"
-    assert run_git(other, "rev-list", "--all", "--count") == "0"
+    assert git(project, "rev-parse", "--abbrev-ref", "HEAD") == "main"
+    assert git(other, "rev-list", "--all", "--count") == "0"
 
 
 @pytest.mark.parametrize(
@@ -147,14 +148,14 @@ def test_the_repository_in_an_address(url: str, repository: str) -> None:
 def clone(template: Path, target: Path) -> Path:
     """Return a copy of the template's repository without a remote."""
     shutil.copytree(template, target)
-    run_git(target, "remote", "remove", "origin")
+    git(target, "remote", "remove", "origin")
     return target
 
 
 def test_a_template_without_remote(template: Path, home: Path, tmp_path: Path) -> None:
     """The commit is known, the address is not: the person is told what to replace."""
     done = cookiecutter(clone(template, tmp_path / "t"), home=home, cwd=tmp_path)
-    sha = run_git(template, "rev-parse", "HEAD")
+    sha = git(template, "rev-parse", "HEAD")
     assert read_uses(tmp_path / "flight-delays") == {f"{UNKNOWN}@{sha} # v1.2.3"}
     assert "The address of the actions is not known" in done.stdout
 
@@ -164,9 +165,9 @@ def test_a_template_whose_only_remote_has_another_name(
 ) -> None:
     """One remote is enough, whatever it is called; its password stays where it is."""
     copy = clone(template, tmp_path / "t")
-    run_git(copy, "remote", "add", "upstream", "https://me:secret@github.com/acme/fork.git")
+    git(copy, "remote", "add", "upstream", "https://me:secret@github.com/acme/fork.git")
     done = cookiecutter("t", home=home, cwd=tmp_path)  # a relative folder is found too
-    sha = run_git(template, "rev-parse", "HEAD")
+    sha = git(template, "rev-parse", "HEAD")
     assert read_uses(tmp_path / "flight-delays") == {f"acme/fork@{sha} # v1.2.3"}
     assert "secret" not in done.stdout + done.stderr
 
@@ -174,21 +175,21 @@ def test_a_template_whose_only_remote_has_another_name(
 def test_a_template_between_tags(template: Path, home: Path, tmp_path: Path) -> None:
     """The highest of several version tags is the comment; an untagged commit has none."""
     copy = clone(template, tmp_path / "t")
-    run_git(copy, "remote", "add", "origin", "git@github.com:acme/mlgitops.git")
-    run_git(copy, "tag", "v1.10.0")
-    run_git(copy, "tag", "nightly")
+    git(copy, "remote", "add", "origin", "git@github.com:acme/mlgitops.git")
+    git(copy, "tag", "v1.10.0")
+    git(copy, "tag", "nightly")
     cookiecutter("t", "project_slug=one", home=home, cwd=tmp_path)
-    run_git(copy, "commit", "--quiet", "--allow-empty", "--message", "Later")
+    git(copy, "commit", "--quiet", "--allow-empty", "--message", "Later")
     cookiecutter("t", "project_slug=two", home=home, cwd=tmp_path)
-    tagged, later = (run_git(copy, "rev-parse", rev) for rev in ("HEAD~1", "HEAD"))
+    tagged, later = (git(copy, "rev-parse", rev) for rev in ("HEAD~1", "HEAD"))
     assert read_uses(tmp_path / "one") == {f"acme/mlgitops@{tagged} # v1.10.0"}
     assert read_uses(tmp_path / "two") == {f"acme/mlgitops@{later}"}
 
 
 def test_a_template_that_is_no_repository(template: Path, home: Path, tmp_path: Path) -> None:
     """A plain copy inside somebody's repository does not take that repository for its own."""
-    run_git(tmp_path, "init", "--quiet")
-    run_git(tmp_path, "remote", "add", "origin", "git@github.com:somebody/else.git")
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "remote", "add", "origin", "git@github.com:somebody/else.git")
     shutil.copytree(template, tmp_path / "t", ignore=shutil.ignore_patterns(".git"))
     out = tmp_path / "out"
     cookiecutter(tmp_path / "t", "--output-dir", str(out), home=home, cwd=tmp_path)

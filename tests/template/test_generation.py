@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 from cookiecutter.environment import StrictEnvironment
-from template.conftest import ROOT, list_template_files, run_git
+from git_project import git
+from template.conftest import ROOT, list_template_files
 
 from mlgitops.cli import run
 from mlgitops.project.generate.answers import complete_answers, read_questions
@@ -153,10 +154,10 @@ def test_every_file_can_be_read(project: Path) -> None:
 
 def test_the_first_commit_is_the_template(project: Path) -> None:
     """One commit on main holds every file that is not DVC's, and nothing is left to commit."""
-    assert run_git(project, "rev-parse", "--abbrev-ref", "HEAD") == "main"
-    assert run_git(project, "rev-list", "--count", "HEAD") == "1"
-    assert run_git(project, "status", "--porcelain") == ""
-    kept = run_git(project, "ls-files").splitlines()
+    assert git(project, "rev-parse", "--abbrev-ref", "HEAD") == "main"
+    assert git(project, "rev-list", "--count", "HEAD") == "1"
+    assert git(project, "status", "--porcelain") == ""
+    kept = git(project, "ls-files").splitlines()
     assert sorted([*kept, "data/raw/table.csv"]) == list_files(project)
 
 
@@ -176,7 +177,7 @@ def test_the_pointer_names_the_table(project: Path) -> None:
 
 def test_the_toolkit_is_that_of_the_template(project: Path, template: Path) -> None:
     """Every `uses` of ours names the template's repository, its commit and its tag."""
-    sha = run_git(template, "rev-parse", "HEAD")
+    sha = git(template, "rev-parse", "HEAD")
     for path in sorted((project / ".github" / "workflows").iterdir()):
         ours = [line for line in path.read_text("utf-8").splitlines() if "acme/mlgitops" in line]
         assert ours
@@ -271,7 +272,7 @@ def test_the_new_command_gives_what_cookiecutter_gives(
     two = tmp_path / "two" / one.name
     assert list_files(one) == list_files(two)
     assert all((one / name).read_bytes() == (two / name).read_bytes() for name in list_files(one))
-    trees = {run_git(folder, "rev-parse", "HEAD^{tree}") for folder in (one, two)}
+    trees = {git(folder, "rev-parse", "HEAD^{tree}") for folder in (one, two)}
     assert len(trees) == 1
     assert "make setup" in capfd.readouterr().err
 

@@ -9,7 +9,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from mini_project import commit, git
+from git_project import commit_files, git
 
 from mlgitops.cli import run
 
@@ -97,15 +97,15 @@ class Recorded:
         self.root = root
         root.mkdir(parents=True)
         git(root, "init", "--quiet", "--initial-branch=main")
-        self.base = commit(root, {**FILES, **write_results(10, 0.5, 1_000_000)}, "Start")
+        self.base = commit_files(root, {**FILES, **write_results(10, 0.5, 1_000_000)}, "Start")
         git(root, "switch", "--quiet", "--create", "change")
-        self.head = commit(root, {f"{PREFIX}params.yaml": "trees: 60\n"}, "More trees")
+        self.head = commit_files(root, {f"{PREFIX}params.yaml": "trees: 60\n"}, "More trees")
         self.results = self.record(write_results(60, 0.625))
 
     def record(self, changes: dict[str, str], *, onto: str | None = None) -> str:
         """Commit ``changes`` on top of the head as a run's results are committed."""
         git(self.root, "switch", "--quiet", "--detach", onto or self.head)
-        commit(self.root, changes, f"Record what was trained at {self.head[:12]}")
+        commit_files(self.root, changes, f"Record what was trained at {self.head[:12]}")
         git(self.root, "commit", "--quiet", "--amend", "--no-edit", f"--author={BOT}")
         return git(self.root, "rev-parse", "HEAD")
 
@@ -171,5 +171,5 @@ class Recorded:
         git(self.root, "rm", "--quiet", f"{PREFIX}data/test.csv")
         changes = {"params.yaml": "trees: 60\n", "data/test.csv.dvc": pointer}
         placed = {PREFIX + name: text for name, text in changes.items()}
-        self.head = commit(self.root, placed, "Move")
+        self.head = commit_files(self.root, placed, "Move")
         self.results = self.record(write_results(60, 0.625))

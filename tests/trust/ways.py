@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from typing import TYPE_CHECKING
+
+from git_project import commit, git
 
 from mlgitops import cli
 from mlgitops.errors import EXIT_PASS, EXIT_UNDECIDED, MlgitopsError
@@ -40,13 +41,8 @@ def make_project(folder: Path) -> None:
         (folder / name).write_text(text)
     pull = {"number": 1, "base": {"sha": BASE}, "head": {"sha": HEAD}}
     (folder / "event.json").write_text(json.dumps({"pull_request": pull}))
-    git = ("git", "-c", "user.name=Test", "-c", "user.email=test@example.org")
-    for words in (
-        ("init", "--quiet", "--initial-branch=main"),
-        ("add", "."),
-        ("commit", "--quiet", "--message=Start"),
-    ):
-        subprocess.run([*git, *words], cwd=folder, check=True)
+    git(folder, "init", "--quiet")
+    commit(folder, "Start")
 
 
 def report(folder: Path, data: bytes) -> int:

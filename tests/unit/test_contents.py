@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from builders import GitRepository
+from git_project import GitRepository
 from hypothesis import given
 from hypothesis import strategies as st
 

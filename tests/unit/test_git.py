@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from builders import GitRepository
+from git_project import GitRepository, git
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.links import LinkError, Trail
@@ -114,14 +113,8 @@ REFUSED = {
 def link(made: GitRepository, links: dict[str, str]) -> str:
     """Commit links, those that no disk takes too, and return the commit."""
     for path, text in links.items():
-        blob = subprocess.run(
-            ["git", "hash-object", "-w", "--stdin"],
-            cwd=made.root,
-            input=text.encode(),
-            check=True,
-            capture_output=True,
-        )
-        entry = f"120000,{blob.stdout.decode().strip()},{path}"
+        blob = git(made.root, "hash-object", "-w", "--stdin", stdin=text)
+        entry = f"120000,{blob},{path}"
         made.git("update-index", "--add", "--cacheinfo", entry)
     made.git("commit", "--quiet", "--message", "links")
     made.git("reset", "--quiet", "--hard")

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from git_project import git, write_files
 
 from scripts.mutants import CATALOGUE, ROOT, CatalogueError, main, read_catalogue
 
@@ -44,11 +45,9 @@ def make_repository(folder: Path, *entries: dict[str, object]) -> Path:
         "[[mutant]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in entry.items())
         for entry in entries
     )
-    for name, text in {**FILES, f"{CATALOGUE}/rule.toml": catalogue}.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    for words in (["init", "--quiet"], ["add", "."]):
-        subprocess.run(["git", *words], cwd=folder, check=True)
+    write_files(folder, {**FILES, f"{CATALOGUE}/rule.toml": catalogue})
+    git(folder, "init", "--quiet")
+    git(folder, "add", ".")
     return folder
 
 

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Self
 
 import pytest
-from builders import GitRepository
+from git_project import GitRepository
 
 from mlgitops.comparison.charts.plots import draw_plots, parse_rows, read_plots
 from mlgitops.comparison.sides import SideFiles

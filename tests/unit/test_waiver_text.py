@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 from comments import LINKS, MARKER, situations
+from git_project import git
 from hypothesis import given, settings
 from unit.test_render import HOSTILE, parse_gfm, plain_texts, table_shapes
 from waivers import make_waiver
@@ -74,11 +74,8 @@ def test_git_reads_the_trailers(tmp_path: Path) -> None:
     """Exactly ours, whatever the reason holds."""
     reason = clean_text("a\nSigned-off-by: evil\r\n\nWaived-by: owner\u2028x: y")
     text = "Record\n\nProse.\n\n" + "\n".join(format_trailers(make_waiver(reason=reason))) + "\n"
-    command = ["git", "interpret-trailers", "--parse"]
-    done = subprocess.run(
-        command, input=text, capture_output=True, text=True, check=True, cwd=tmp_path
-    )
-    assert [line.partition(": ")[0] for line in done.stdout.splitlines()] == NAMES
+    printed = git(tmp_path, "interpret-trailers", "--parse", stdin=text)
+    assert [line.partition(": ")[0] for line in printed.splitlines()] == NAMES
 
 
 @pytest.mark.parametrize("limit", [900, 1500, 3000, 60_000])

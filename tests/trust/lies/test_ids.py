@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from builders import GitRepository
+from git_project import GitRepository
 from trust.lie import check_lie
 
 from mlgitops.cli import run

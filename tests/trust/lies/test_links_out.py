@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from git_project import commit, git
 from integration.deploy_project import make_deployable
-from integration.setup_project import commit, git, make_origin, make_project, quiet
+from integration.setup_project import make_origin, make_project, quiet
 from trust.lie import check_lie
 
 from mlgitops.cli import run

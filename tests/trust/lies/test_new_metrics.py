@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from mini_project import commit, git
+from git_project import commit_files, git
 from trust.lie import check_lie
 from trust.recorded import PREFIX, Recorded
 
@@ -74,9 +74,9 @@ def record(root: Path, base: dict[str, str], head: dict[str, str]) -> Recorded:
     made = Recorded.__new__(Recorded)
     made.root = root
     files = {"policy.yaml": POLICY, **base}
-    made.base = commit(root, {PREFIX + name: text for name, text in files.items()}, "Start")
+    made.base = commit_files(root, {PREFIX + name: text for name, text in files.items()}, "Start")
     git(root, "switch", "--quiet", "--create", "change")
-    made.head = commit(root, {PREFIX + name: text for name, text in head.items()}, "Change")
+    made.head = commit_files(root, {PREFIX + name: text for name, text in head.items()}, "Change")
     return made
 
 
@@ -140,9 +140,9 @@ def test_an_edit_behind_the_policys_link_is_announced(
     git(made.root, "switch", "--quiet", "main")
     place.unlink()
     place.symlink_to("team.yaml")
-    made.base = commit(made.root, {}, "Share the policy")
+    made.base = commit_files(made.root, {}, "Share the policy")
     git(made.root, "switch", "--quiet", "--create", "looser")
-    made.head = commit(made.root, {f"{PREFIX}team.yaml": "version: 1\n"}, "Loosen it")
+    made.head = commit_files(made.root, {f"{PREFIX}team.yaml": "version: 1\n"}, "Loosen it")
     metric = {**NEW, "base": 0.5, "head": 0.5, "delta": 0.0}
     report = write_report(made, [metric])
     _, text = made.judge(report, monkeypatch, capsys)

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from mini_project import commit, git
+from git_project import commit_files, git
 from trust.lie import check_lie
 from trust.recorded import FILES, PREFIX, Recorded
 
@@ -44,7 +44,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
 def _write_head(recorded: Recorded, changes: dict[str, str], onto: str) -> dict[str, Any]:
     """Commit a change, and return a report of it that names no protected file."""
     git(recorded.root, "switch", "--quiet", "--detach", onto)
-    head = commit(recorded.root, changes, "Change")
+    head = commit_files(recorded.root, changes, "Change")
     report = recorded.write_report()
     return {**report, "head": {**report["head"], "sha": head}}
 
@@ -102,7 +102,7 @@ def test_what_base_changed_meanwhile_is_no_edit_of_the_change(
 ) -> None:
     """A branch that is behind its base edits what it edits, since they parted."""
     git(recorded.root, "switch", "--quiet", "--detach", recorded.base)
-    base = commit(recorded.root, {f"{PREFIX}train.py": "print('faster')\n"}, "Meanwhile")
+    base = commit_files(recorded.root, {f"{PREFIX}train.py": "print('faster')\n"}, "Meanwhile")
     report = recorded.write_report()
     report["base"]["sha"] = base
     text = recorded.judge(report, monkeypatch, capsys)[1]

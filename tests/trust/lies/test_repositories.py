@@ -11,7 +11,7 @@ import shutil
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
-from builders import GitRepository
+from git_project import GitRepository
 from kept_folder import KeptFolder, digest, metrics
 from trust.lie import check_lie
 

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from mini_project import git
+from git_project import git
 from trust.lie import check_lie
 from trust.recorded import FILES, PREFIX, Recorded, write_results
 

@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from builders import GitRepository
+from git_project import GitRepository
 from trust.lie import check_lie
 
 from mlgitops.cli import run

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from builders import GitRepository
+from git_project import GitRepository
 from trust.lie import check_lie
 
 from mlgitops.cli import run

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from builders import GitRepository
+from git_project import GitRepository
 
 from mlgitops.git.links import LinkError
 from mlgitops.github.inputs import list_policy_paths, read_checkout

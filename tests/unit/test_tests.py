@@ -1,0 +1,40 @@
+"""The suite's own page and order: what tests/README.md names, where tests stand, who runs git."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+PAGE = (TESTS / "README.md").read_text("utf-8")
+#: These run git: the one module for it, and a reading by the settings of the person who tests.
+RUN_GIT = {"git_project.py", "template/conftest.py"}
+
+
+def list_modules(pattern: str) -> set[str]:
+    """List the modules below tests/ whose name matches, as paths from there."""
+    return {path.relative_to(TESTS).as_posix() for path in TESTS.rglob(pattern)}
+
+
+def test_the_page_names_every_module_that_is_no_test() -> None:
+    """Whoever writes a test finds each scene there, and none that is gone."""
+    helpers = list_modules("*.py") - list_modules("test_*.py")
+    linked = set(re.findall(r"\]\(([^)#]+\.py)\)", PAGE))
+    assert helpers == linked
+    assert len(helpers) > 20
+
+
+def test_the_page_names_every_folder_of_tests() -> None:
+    """A folder below tests/ in which modules stand has its row."""
+    folders = {name.partition("/")[0] for name in list_modules("*/**/*.py")}
+    rows = set(re.findall(r"^\| \[(\w+)\]\(", PAGE, re.MULTILINE))
+    assert folders <= rows
+
+
+def test_one_module_runs_git() -> None:
+    """No test has a git helper of its own: one author, nobody's settings."""
+    call = re.compile(r"""[\[(]["']git["'],""")
+    callers = {
+        name for name in list_modules("*.py") if call.search((TESTS / name).read_text("utf-8"))
+    }
+    assert callers == RUN_GIT
