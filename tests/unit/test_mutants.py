@@ -51,6 +51,7 @@ def make_repository(folder: Path, *entries: dict[str, object]) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_what_a_test_notices_is_killed_and_the_rest_survives(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
