@@ -9,7 +9,14 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from actions.generated_project import make_baseline, read_posted, rehearse, train_and_commit
+from actions.generated_project import (
+    ESTIMATOR,
+    FOREST,
+    make_baseline,
+    read_posted,
+    rehearse,
+    train_and_commit,
+)
 from git_project import git
 
 if TYPE_CHECKING:

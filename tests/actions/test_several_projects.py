@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from actions.generated_project import read_posted, rehearse, run
+from actions.generated_project import ESTIMATOR, FOREST, read_posted, rehearse, run
 from git_project import git
 from several_projects import PROJECTS, read_workflow
 

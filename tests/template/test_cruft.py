@@ -11,7 +11,12 @@ from pathlib import Path
 
 import pytest
 from git_project import commit, git
-from template.conftest import copy_template
+from template.conftest import (
+    ROOT,
+    TEMPLATE_PARTS,
+    copy_template,
+    list_template_files,
+)
 
 SLUG = "{{cookiecutter.project_slug}}"
 
@@ -109,9 +114,9 @@ def older(tmp_path: Path) -> Path:
         ["git", "archive", BEFORE, *TEMPLATE_PARTS], cwd=ROOT, check=True, capture_output=True
     )
     subprocess.run(["tar", "-x"], cwd=folder, input=archive.stdout, check=True)
-    run_git(folder, "init", "--quiet", "--initial-branch", "main")
-    run_git(folder, "remote", "add", "origin", "git@github.com:acme/mlgitops.git")
-    commit_all(folder, "Older template")
+    git(folder, "init", "--quiet")
+    git(folder, "remote", "add", "origin", "git@github.com:acme/mlgitops.git")
+    commit(folder, "Older template")
     return folder
 
 
@@ -124,7 +129,7 @@ def test_an_edited_older_project_is_brought_up_or_told(
     made = cruft(*words, json.dumps({"task": "multiclass"}), home=home, cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     project = tmp_path / "penguins"
-    run_git(project, "init", "--quiet", "--initial-branch", "main")
+    git(project, "init", "--quiet")
     params, pipeline = project / "params.yaml", project / "dvc.yaml"
     edit(params, "estimator: logistic_regression", "estimator: random_forest")
     edit(params, "n_estimators: 100", "n_estimators: 70")
@@ -133,14 +138,14 @@ def test_an_edited_older_project_is_brought_up_or_told(
     edit(own, "Fourth stage:", "Our fourth stage:")
     moved = own.with_name("card.py")
     edit(moved, "Last stage:", "Our last stage:")
-    commit_all(project, "Our own choices")
+    commit(project, "Our own choices")
 
     for part in TEMPLATE_PARTS:
         shutil.rmtree(older / part, ignore_errors=True)
     for name in list_template_files(ROOT):
         (older / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, older / name)
-    commit_all(older, "Lighter template")
+    commit(older, "Lighter template")
     updated = cruft("update", "--skip-apply-ask", home=home, cwd=project)
     assert updated.returncode == 0, updated.stderr
 
@@ -150,7 +155,7 @@ def test_an_edited_older_project_is_brought_up_or_told(
     card = (plumbing / moved.name).read_text(encoding="utf-8")
     assert "Our last" in card, "an edit moves with its file"
     assert "from ..params import" in card
-    told = updated.stdout + updated.stderr + run_git(project, "status", "--porcelain")
+    told = updated.stdout + updated.stderr + git(project, "status", "--porcelain")
     for path, ours in ((params, "n_estimators: 70"), (pipeline, "our model"), (own, "Our fourth")):
         text = path.read_text(encoding="utf-8")
         assert ours in text, "what a person wrote is never lost"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
 PAGE = (TESTS / "README.md").read_text("utf-8")
-#: These run git: the one module for it, and a reading by the settings of the person who tests.
-RUN_GIT = {"git_project.py", "template/conftest.py"}
+#: These run git: the one module for it, and two that read this repository itself, by its settings.
+RUN_GIT = {"git_project.py", "template/conftest.py", "template/test_cruft.py"}
 
 
 def list_modules(pattern: str) -> set[str]:
@@ -29,6 +29,14 @@ def test_the_page_names_every_folder_of_tests() -> None:
     folders = {name.partition("/")[0] for name in list_modules("*/**/*.py")}
     rows = set(re.findall(r"^\| \[(\w+)\]\(", PAGE, re.MULTILINE))
     assert folders <= rows
+
+
+def test_the_folders_of_unit_are_rooms() -> None:
+    """Whoever changes a room finds its tests in the folder of its name."""
+    folders = {path.parent.name for path in (TESTS / "unit").glob("*/test_*.py")}
+    rooms = {path.parent.name for path in (TESTS.parent / "src/mlgitops").glob("*/__init__.py")}
+    assert folders <= rooms
+    assert len(folders) > 10
 
 
 def test_one_module_runs_git() -> None:

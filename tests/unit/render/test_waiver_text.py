@@ -9,7 +9,7 @@ import pytest
 from comments import LINKS, MARKER, situations
 from git_project import git
 from hypothesis import given, settings
-from unit.test_render import HOSTILE, parse_gfm, plain_texts, table_shapes
+from unit.render.test_render import HOSTILE, parse_gfm, plain_texts, table_shapes
 from waivers import make_waiver
 
 from mlgitops.github.waiver import MAX_REASON

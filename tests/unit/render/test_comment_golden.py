@@ -11,7 +11,7 @@ from waivers import WAIVINGS
 
 from mlgitops.render.markdown import render_comment
 
-GOLDEN = Path(__file__).parent.parent / "golden"
+GOLDEN = Path(__file__).parents[2] / "golden"
 SITUATIONS = situations()
 
 

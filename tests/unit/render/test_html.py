@@ -37,7 +37,7 @@ from mlgitops.render.svg import choose_ticks, draw_chart
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parents[2] / "golden"
 SITUATIONS = situations()
 #: Everything that the page may hold; an image, script, link or form is not among them.
 TAGS = frozenset(

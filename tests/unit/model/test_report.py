@@ -27,7 +27,7 @@ from mlgitops.model.wire import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SCHEMA = Path(__file__).parents[2] / "docs" / "reference" / "report.schema.json"
+SCHEMA = Path(__file__).parents[3] / "docs" / "reference" / "report.schema.json"
 SITUATIONS = situations()
 
 

@@ -19,7 +19,7 @@ from npm_packages import BIN, install_packages
 from mlgitops.model import Chart, ChartKind, Series
 from mlgitops.render.mermaid import MOST_BARS, plain_label, render_chart, render_mermaid
 
-SOURCE = Path(__file__).parents[1] / "golden" / "mermaid"
+SOURCE = Path(__file__).parents[2] / "golden" / "mermaid"
 VERSIONS = {"mermaid-10", "mermaid-11-4", "mermaid-11", "mermaid-12"}
 CHARTS = [chart for charts in chart_situations().values() for chart in charts]
 FLAT = Chart(

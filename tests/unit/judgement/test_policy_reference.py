@@ -12,7 +12,7 @@ import yaml
 from mlgitops.judgement.policy import parse_policy
 from mlgitops.judgement.policy_reference import encode_policy_schema, render_policy_page
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 POLICIES = sorted(ROOT.glob("{{cookiecutter.project_slug}}/data/bundled/*/policy.yaml"))
 SCHEMA = json.loads(encode_policy_schema())
 
