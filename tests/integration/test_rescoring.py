@@ -114,8 +114,13 @@ class ThresholdProject(GitRepository):
             },
             "evaluate": {
                 "cmd": f"{sys.executable} evaluate.py",
-                "deps": [entry("model/model.json"), entry("data/test.csv")],
-                "outs": [entry("reports/predictions.csv")],
+                "deps": [
+                    entry(path) for path in ("evaluate.py", "model/model.json", "data/test.csv")
+                ],
+                "outs": [
+                    entry(f"reports/{name}")
+                    for name in ("predictions.csv", "metrics.json", "right.csv")
+                ],
             },
         }
         self.put("dvc.lock", json.dumps({"schema": "2.0", "stages": stages}))
@@ -193,6 +198,7 @@ def test_the_code_that_measures_base_is_that_of_base(
     """Head's evaluation may fit head's models only; it has no part in base's value."""
     project.measure(threshold=50, test=make_table(0, 440))
     project.put("evaluate.py", "raise SystemExit('this is head')\n")
+    project.lock()
     code, report = compare(project, capsys)
     assert report.rescoring.reason is None
     assert report.metrics[0].base == 1.0
