@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-#: Of a normal distribution: what lies beyond on one side in one case of forty.
-TWO_ERRORS = 1.96
+_CHANCE = 0.05  # that a table of rates which keep a limit is said not to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +50,46 @@ def scale_runs(runs: int, share: float) -> int:
 def monte_carlo_error(rate: float, runs: int) -> float:
     """Return the standard error of a rate from 0 to 1 that was counted in ``runs``."""
     return math.sqrt(rate * (1 - rate) / runs)
+
+
+def find_excess(
+    counts: Mapping[str, tuple[int, int]], most: float, chance: float = _CHANCE
+) -> list[str]:
+    """Return the names whose rates lie above ``most`` by more than the luck of so many draws.
+
+    ``counts``: of how many runs it happened, and how many runs there were. Each has the exact
+    binomial chance of so many or more at ``most``; Holm's steps hold them all together, whether
+    or not they are of the same draws.
+    """
+    from scipy import stats
+
+    chances = {
+        name: float(stats.binom.sf(count - 1, runs, most)) for name, (count, runs) in counts.items()
+    }
+    above: list[str] = []
+    for name in sorted(chances, key=lambda name: chances[name]):
+        if chances[name] > chance / (len(chances) - len(above)):
+            break
+        above.append(name)
+    return above
+
+
+def tell_excess(counts: Mapping[str, tuple[int, int]], most: float) -> str:
+    """Say which of all rates lie above ``most`` by more than chance."""
+    above = [
+        f"{name} ({100 * counts[name][0] / counts[name][1]:.1f} %)"
+        for name in find_excess(counts, most)
+    ]
+    return (
+        f"Of {len(counts):,} rates, those above {100 * most:g} % by more than chance (binomial,"
+        f" with Holm's steps over all of them, at 5 %): **{'; '.join(above) or 'none'}**."
+    )
+
+
+def show_rate(count: int, runs: int) -> str:
+    """Render a rate in percent with its Monte Carlo error."""
+    rate = count / runs
+    return f"{100 * rate:.1f} ± {100 * monte_carlo_error(rate, runs):.1f}" if count else "0"
 
 
 def render_section(

@@ -31,8 +31,8 @@ CONFIDENCE = 0.95
 #: Where the percentile bootstrap is run beside our method, for comparison.
 BOOTSTRAP_SIZES = (200, 500, 1_000)
 BOOTSTRAP_METRICS = ("accuracy", "recall", "f1", "mcc")
-_CHUNK = 500  # runs that one task does
-_RUNS = 2_500  # of each scenario at each size
+_CHUNK = 250  # runs that one task does
+_RUNS = 500  # of each scenario at each size
 
 SCENARIOS: tuple[Scenario, ...] = (
     Binary(name="binary, balanced", prevalence=0.5, base=1.6, head=1.9, shared=0.7),

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.coverage.design import Design, render_section, scale_runs
+from benchmarks.coverage.design import (
+    Design,
+    render_section,
+    scale_runs,
+    show_rate,
+    tell_excess,
+)
 from benchmarks.simulation import make_pair
 from mlgitops.judgement.slices import judge_slices, lacks_interval
 from mlgitops.model import OnInconclusive, SliceRule, Verdict
@@ -146,7 +152,8 @@ def _list_tasks(share: float) -> list[tuple[Groups, int]]:
 
 
 def _render(tasks: list[tuple[Groups, int]], results: list[Cell]) -> str:
-    rows = []
+    rows: list[list[str]] = []
+    counts: dict[str, tuple[int, int]] = {}
     for (draws, _), cell in zip(tasks, results, strict=True):
         rates = {
             name: 100 * tally.fails / (cell.runs - tally.absent)
@@ -159,22 +166,32 @@ def _render(tasks: list[tuple[Groups, int]], results: list[Cell]) -> str:
         }
         tops = [f"{name} {rate:.0f} %" for name, rate in silent.items() if rate >= 1]
         clusters = f"about {draws.cluster_rows} rows" if draws.cluster_rows else "-"
+        given = {
+            name: (tally.fails, cell.runs - tally.absent)
+            for name, tally in cell.metrics.items()
+            if name in rates
+        }
+        counts |= {
+            f"{name}, {draws.name}, clusters {clusters}, {draws.shared:.0%} common": count
+            for name, count in given.items()
+        }
         rows.append([
             draws.name, clusters, f"{draws.shared:.0%}", ", ".join(tops) or "-",
-            f"{sum(rates.values()) / len(rates):.1f} %", f"{rates[most]:.1f} % ({most})",
+            f"{sum(rates.values()) / len(rates):.1f}",
+            f"{show_rate(*given[most])} ({most})" if rates[most] else "0",
         ])  # fmt: skip
     runs = tasks[0][1]
     text = (
         "Two models that are equally good in every group, and a rule that lets no group lose"
         f" anything: how often it fails, in {runs:,} runs for each metric that a loss may be judged"
         " by (`true_positive_rate` and the false rates fail with recall and `true_negative_rate`)."
-        " At most 5 % is promised; one Monte Carlo standard error there is"
-        f" {100 * math.sqrt(0.05 * 0.95 / runs):.1f} points. A run in which no group has a value"
-        " (no positive row) is left out."
+        " In percent: the mean of all metrics, and the largest with its Monte Carlo error. At most"
+        " 5 % is promised. A run in which no group has a value (no positive row) is left out."
     )
     head = ["groups", "clusters", "common noise", "groups not judged", "fails, mean", "the most"]
     title = "Pure noise in slices"
-    return "\n".join(render_section(title, text, head, rows, texts=4))
+    table = render_section(title, text, head, rows, texts=4)
+    return "\n".join([*table, "", tell_excess(counts, 1 - CONFIDENCE)])
 
 
 DESIGN = Design(order=8, list_tasks=_list_tasks, run_task=run_task, render=_render)

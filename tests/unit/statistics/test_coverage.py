@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from benchmarks.cell_bootstrap import bootstrap_interval
-from benchmarks.coverage.design import find_designs
+from benchmarks.coverage.design import find_designs, find_excess, tell_excess
 from benchmarks.coverage.intervals import SCENARIOS, run_chunk
 from benchmarks.coverage_study import OUTPUT, join_page, split_page
-from benchmarks.simulation import Binary, confusion_values
+from benchmarks.simulation import Binary, Multiclass, confusion_values
 from mlgitops.statistics.counts import count_cells
 from mlgitops.statistics.evidence import Comparison
 
@@ -77,6 +77,35 @@ def test_the_multinomial_bootstrap_of_cells_gives_the_same_interval() -> None:
     for name, (low, high) in drawn.items():
         ours = Comparison(pair).estimate(name).interval(0.95)
         assert ours == pytest.approx((low, high), abs=0.05 * (high - low)), name
+
+
+def test_the_truth_of_nearly_equal_models_is_nearly_zero() -> None:
+    """What is drawn to find a truth is common to both models, so a loss of nothing is nothing."""
+    raised = (1.8, 1.7, 1.6)
+    scenario = Multiclass(
+        name="three classes", prevalence=(0.6, 0.3, 0.1), base=raised,
+        head=(1.8, 1.7, 1.6 + 1e-9), shared=0.8,
+    )  # fmt: skip
+    truth = scenario.truth()
+    assert abs(truth["log_loss"]) < 1e-8
+    assert abs(truth["brier"]) < 1e-8
+
+
+def test_the_largest_of_many_rates_is_no_excess() -> None:
+    """A rate that one of a hundred reaches by chance is none alone; a higher one is named."""
+    counts = {f"rate {number}": (25, 1_000) for number in range(100)}
+    assert not find_excess({**counts, "high": (40, 1_000)}, 0.025)
+    assert find_excess({"high": (40, 1_000)}, 0.025) == ["high"]
+    assert find_excess({**counts, "high": (50, 1_000)}, 0.025) == ["high"]
+    assert tell_excess({**counts, "high": (50, 1_000)}, 0.025).endswith("**high (5.0 %)**.")
+    assert tell_excess(counts, 0.025).endswith("**none**.")
+
+
+def test_excess_steps_down_as_holm_does() -> None:
+    """What is settled takes no further part: the next rate has one competitor less."""
+    chances = {"first": (60, 1_000), "second": (37, 1_000)}  # the second alone: 0.0135
+    assert find_excess(chances, 0.025, chance=0.02) == ["first", "second"]
+    assert find_excess({"other": (25, 1_000), "second": (37, 1_000)}, 0.025, chance=0.02) == []
 
 
 def test_the_page_is_of_the_designs_and_keeps_what_is_not_run_again() -> None:
