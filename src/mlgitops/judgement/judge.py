@@ -10,7 +10,8 @@ whether the policy allows it:
   whether that passes is the policy's `inconclusive`. Without an interval the plain numbers
   decide and the report says so; with `inconclusive: fail` they are no proof, and a metric that
   predictions could have given fails;
-* a budget is what is spent, not an estimate from test rows: its plain numbers decide;
+* a budget is what is spent, not an estimate from test rows: its plain numbers decide. A cost
+  that base measured on another kind of machine is unproven against its margin;
 * a judged metric with a margin that is in head alone passes as new only where base does not
   declare its file and has nothing that it could have been;
 * a judged metric that is removed, missing, incomparable or stale (the pipeline did not make
@@ -171,15 +172,18 @@ def _judge_metric(
     elif _on_other_rows(matches[0], report, budget=budget):
         kind, reasons = Kind.INCOMPARABLE, [OTHER_ROWS, *_break_bounds(matches[0], rule)]
     else:
+        is_strict = inconclusive is OnInconclusive.FAIL
         change = msgspec.structs.replace(matches[0], evidence=None) if budget else matches[0]
+        if change in report.cost:
+            unproven = _doubt_cost(change, rule)
+            change = msgspec.structs.replace(change, base_missing=None)
         kind = find_kind(change, rule)
         reasons = _find_reasons(change, rule, kind)
         is_lost = any(reason.startswith(_LOST) for reason in reasons)
-        if not (budget or is_lost or kind in _WITHOUT_MARGIN):
-            is_strict = inconclusive is OnInconclusive.FAIL
+        if not (budget or is_lost or kind in _WITHOUT_MARGIN or unproven):
             unproven = _find_unproven(change, rule, report, is_strict=is_strict)
-            # No rows and no predictions could prove a metric that has no method.
-            reasons += [unproven] if is_strict and unproven not in (None, NO_METHOD) else []
+        # No rows and no predictions could prove a metric that has no method.
+        reasons += [unproven] if is_strict and unproven not in (None, NO_METHOD) else []
     return MetricVerdict(
         name=name,
         path=path,
@@ -256,6 +260,13 @@ def _doubt_newness(change: MetricChange, rule: Rule) -> list[str]:
     if change.base is not None or change.base_missing is None or not _margin_text(rule):
         return []
     return [f"is new, and {change.base_missing}: what it lost is not known"[:500]]
+
+
+def _doubt_cost(change: MetricChange, rule: Rule) -> str | None:
+    """Say why a cost is not held against base's, which was measured elsewhere; None if it is."""
+    if change.base is not None or not (change.base_missing and _margin_text(rule)):
+        return None
+    return f"is not held to its margin of {_margin_text(rule)}: {change.base_missing}"[:_MAX_TEXT]
 
 
 def _break_bounds(change: MetricChange, rule: Rule) -> list[str]:

@@ -100,12 +100,11 @@ def list_claims(report: Report, policy: Policy, record: Record) -> list[str]:
         for name in (*policy.metrics, *policy.budgets)
         for change in match_metric(name, report.metrics)
     ]
-    if not judged:
-        return []
     return [
-        *_claim_base(report, judged, record),
-        *_claim_head(report, judged, record),
+        *(_claim_base(report, judged, record) if judged else ()),
+        *(_claim_head(report, judged, record) if judged else ()),
         *_claim_noise(report, policy, record),
+        *_claim_cost(report, policy),
     ]
 
 
@@ -194,6 +193,10 @@ def _find_not_new(report: Report, base: SideRecord) -> Iterator[str]:
         reason = absences.explain(change)
         if reason is not None and change.reason is None and change.base_missing is None:
             yield f"{name_change(change)} is new by the report, and {reason}"
+    for change in report.cost:
+        is_new = change.base is None and change.base_missing is None and change.head is not None
+        if is_new and change.name in base.cost:
+            yield f"{name_change(change)} is new by the report, and base has it"
 
 
 def _find_unmarked(report: Report, results: SideRecord) -> Iterator[str]:
@@ -236,6 +239,19 @@ def _claim_head(report: Report, judged: list[MetricChange], record: Record) -> I
         yield f"{names} at head, as no commit holds the run's results"
     if side.has_made_test_data and report.head.test_data not in (None, side.test_data):
         yield "the test data at head, which the run made"
+
+
+def _claim_cost(report: Report, policy: Policy) -> Iterator[str]:
+    """Name the judged costs that only whoever measured them can tell: time and memory."""
+    names = [
+        name_change(change)
+        for name in (*policy.budgets, *policy.metrics)
+        for change in match_metric(name, report.cost)
+        if change.name != _SIZE
+    ]
+    if names:
+        more = " and others" if len(names) > _MOST_NAMED else ""
+        yield f"{', '.join(names[:_MOST_NAMED])}{more} at head, as the run measured them"
 
 
 def _claim_noise(report: Report, policy: Policy, record: Record) -> Iterator[str]:

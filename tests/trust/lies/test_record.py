@@ -12,7 +12,7 @@ from trust.recorded import TEST_DATA, Recorded, write_results
 
 from mlgitops.dvc.metrics import MetricSet
 from mlgitops.model import Evidence, MetricChange, Policy, Report, Rule, Side, TestData
-from mlgitops.verification.agreement import list_claims
+from mlgitops.verification.agreement import contradict_base, list_claims
 from mlgitops.verification.record import Record, SideRecord
 
 if TYPE_CHECKING:
@@ -311,3 +311,30 @@ def test_a_change_without_an_interval_is_said_where_base_has_predictions(
         return
     reason = "that noise could not be estimated for `test.accuracy`"
     check_lie(record_property, b"no interval", reason=reason, text=" ".join(claims))
+
+
+def _write_cost(base_missing: str | None) -> Report:
+    change = MetricChange(
+        name="cost.training_seconds", path="reports/cost.json", head=9.0, base_missing=base_missing
+    )
+    return Report(
+        schema=1,
+        key="model",
+        base=Side(sha="a" * 40),
+        head=Side(sha="b" * 40),
+        test_data=TestData.UNKNOWN,
+        cost=(change,),
+    )
+
+
+def test_a_cost_that_base_has_is_not_new(record_property: Callable[[str, object], None]) -> None:
+    """Base's may be of another kind of machine, which must be said: its margin is then open."""
+    base = SideRecord(sha="c" * 40, cost={"cost.training_seconds": (3.0, "Linux, 4 CPUs")})
+    policy = Policy(budgets={"cost.training_seconds": Rule(max_relative_worsening=0.5)})
+    reason = "`cost.training_seconds` is new by the report, and base has it"
+    found = contradict_base(_write_cost(None), policy, base)
+    check_lie(record_property, b"a new cost", reason=reason, text=" ".join(found))
+    honest = _write_cost("base's was measured on another kind of machine")
+    assert contradict_base(honest, policy, base) == []
+    claims = list_claims(honest, policy, Record(base=base, results=base))
+    assert claims == ["`cost.training_seconds` at head, as the run measured them"]

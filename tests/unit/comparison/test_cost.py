@@ -12,7 +12,13 @@ from builders import make_report
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlgitops.comparison.cost.changes import COST_NAMES, NOT_MEASURED, OTHER_MACHINE, compare_cost
+from mlgitops.comparison.cost.changes import (
+    BASE_APART,
+    COST_NAMES,
+    NOT_MEASURED,
+    OTHER_MACHINE,
+    compare_cost,
+)
 from mlgitops.comparison.cost.record import (
     COST_FILE,
     RUN_COST_FILE,
@@ -29,7 +35,7 @@ from mlgitops.dvc.pipeline import LockEntry, Pipeline
 from mlgitops.errors import MlgitopsError
 from mlgitops.judgement.judge import judge_report
 from mlgitops.judgement.policy import parse_policy
-from mlgitops.model import DataVersion, Files, MetricChange, Policy, Verdict
+from mlgitops.model import DataVersion, Files, MetricChange, OnInconclusive, Policy, Verdict
 from mlgitops.project.cost.latency import find_scoring, measure_latency
 from mlgitops.project.cost.measure import record_cost
 
@@ -207,6 +213,19 @@ def test_budgets_judge_costs(
     assert judged is not None
     assert [item.verdict.value for item in judged.metrics] == verdicts.split()
     assert (judged.verdict is Verdict.FAIL) is ("fail" in verdicts)
+
+
+@pytest.mark.parametrize(("inconclusive", "verdict"), [("pass", "pass"), ("fail", "fail")])
+def test_a_cost_of_another_machine_is_not_proven(inconclusive: str, verdict: str) -> None:
+    """A margin that nothing was held against is never a plain pass; a bound alone has none."""
+    policy = msgspec.structs.replace(BUDGETS, inconclusive=OnInconclusive(inconclusive))
+    cost = compare_cost(side(record(2, machine="other")), side(record(4)), policy)
+    judged = judge_report(msgspec.structs.replace(make_report(), cost=cost), policy).judgement
+    assert judged is not None
+    time, latency = judged.metrics
+    assert time.unproven == f"is not held to its margin of 50%: {BASE_APART}"
+    assert (time.verdict.value, latency.verdict.value) == (verdict, "pass")
+    assert latency.unproven is None
 
 
 def test_unmeasured_budget_fails_with_what_to_do() -> None:

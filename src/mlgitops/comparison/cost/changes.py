@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from mlgitops.comparison.cost.record import (
     COST_FILE,
     RUN_COST_FILE,
@@ -38,6 +40,7 @@ NOT_MEASURED = "was not measured: run `mlgitops train --force` and commit `repor
 OTHER_MACHINE = (
     "Time and memory at base were measured on another kind of machine and are not compared."
 )
+BASE_APART = "base's was measured on another kind of machine"
 _MAX_TEXT = 500
 _MEGABYTE = 1e6
 
@@ -51,13 +54,18 @@ def compare_cost(base: SideFiles, head: SideFiles, policy: Policy) -> tuple[Metr
         head.notices.append(OTHER_MACHINE)
     judged = {*policy.metrics, *policy.budgets}
     missing = {name: NOT_MEASURED for name in COST_NAMES if name in judged and name not in after}
-    return diff_metrics(
+    changes = diff_metrics(
         {COST_FILE: MetricSet(values={name: before[name][0] for name in same})},
         {
             COST_FILE: MetricSet(
                 values={name: value for name, (value, _) in after.items()}, unusable=missing
             )
         },
+    )
+    apart = {name for name in both if name not in same}
+    return tuple(
+        msgspec.structs.replace(change, base_missing=BASE_APART) if change.name in apart else change
+        for change in changes
     )
 
 
