@@ -81,6 +81,7 @@ def report(
     with Server(forge) as server:
         environ = {
             "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),  # the copy in which mutants run
             "HOME": str(folder),
             "GITHUB_ACTIONS": "true",
             "GITHUB_REPOSITORY": REPOSITORY,
