@@ -244,7 +244,7 @@ def _report(metric: str, **group: object) -> dict[str, Any]:
     """Return a report whose second group is ``group``."""
     first, second = (
         {"group": [name], "rows": 400, "base": 0.875, "head": 0.25, "delta": -0.625, **more}
-        for name, more in (("north", {"head": 0.875, "delta": 0.0}), ("south", group))
+        for name, more in (("north", {"rows": 600, "head": 0.875, "delta": 0.0}), ("south", group))
     )
     first["interval"] = {"low": 0, "high": 0, "confidence": 0.975, "method": "identical"}
     kept = {key: value for key, value in second.items() if value is not None}
