@@ -31,7 +31,8 @@ def run(folder: Path, *words: str) -> str:
 
 BOOSTING = """\
   estimator: sklearn.ensemble.HistGradientBoostingClassifier
-  settings: {learning_rate: 0.05, max_iter: 150, max_leaf_nodes: 15, min_samples_leaf: 50}"""
+  settings: {learning_rate: 0.05, max_iter: 150, max_leaf_nodes: 15, min_samples_leaf: 50,
+    l2_regularization: 1.0}"""
 
 
 def edit_params(project: Path, pattern: str, text: str) -> None:
