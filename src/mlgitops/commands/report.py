@@ -188,16 +188,16 @@ def _find_recorded(
 
     if decision.exit_code == EXIT_PASS:
         return ""
-    told = str(args.waived or "")
+    ended = str(args.waived or "")
     asks = bool(os.environ.get("GITHUB_TOKEN")) and not args.dry_run
     if not asks or event.number is None or event.from_fork or not event.head_branch:
-        return told
+        return ended
     authorize(os.environ)
     try:
         return find_recorded(args.directory.absolute(), event.head_branch, event.head_sha)
     except MlgitopsError as error:
         _warn(f"whether results were committed to the branch is not known: {error}", console)
-        return told
+        return ended
 
 
 def _find_obstacle(event: Event, args: argparse.Namespace) -> Obstacle | None:

@@ -41,8 +41,8 @@ def find_newer_policy(client: GitHubClient, event: Event, paths: Sequence[str]) 
     """
     if event.number is None:
         return None
-    found = (_find_change(client, event, path) for path in paths)
-    return next((obstacle for obstacle in found if obstacle is not None), None)
+    changes = (_find_change(client, event, path) for path in paths)
+    return next((obstacle for obstacle in changes if obstacle is not None), None)
 
 
 def _find_change(client: GitHubClient, event: Event, path: str) -> Obstacle | None:
