@@ -81,7 +81,8 @@ def test_the_page_is_written_whole(project: DvcProject, tmp_path: Path) -> None:
 def test_a_page_that_cannot_be_written_is_said(
     project: DvcProject, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A folder that is not there is a message and exit code 2."""
+    """A folder that cannot be made is a message and exit code 2."""
+    (tmp_path / "nowhere").write_text("a file stands here\n")
     place = tmp_path / "nowhere" / "a.html"
     assert run(["compare", "--directory", str(project.root), "--html", str(place)]) == 2
     assert "cannot be written" in capsys.readouterr().err
