@@ -143,12 +143,12 @@ def head(project: Path) -> str:
     return git(project, "rev-parse", "HEAD")
 
 
-def predict(port: int) -> float:
+def predict(port: int, connection: http.client.HTTPConnection | None = None) -> float:
     """Ask for the prediction of 1.0, which is the factor of the model in service."""
     body: dict[str, Any] = {
         "inputs": [{"name": "x", "shape": [1], "datatype": "FP64", "data": [1.0]}]
     }
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+    connection = connection or http.client.HTTPConnection("127.0.0.1", port, timeout=600)
     try:
         connection.request("POST", "/v2/models/demo/infer", body=json.dumps(body))
         response = connection.getresponse()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import http.server
 import itertools
 import json
@@ -139,6 +140,30 @@ def test_no_request_is_lost_while_switching(project: Path, port: int) -> None:
     client.join()
     assert set(answers) == {2, 3}
     assert answers == sorted(answers)
+
+
+def test_a_request_that_comes_late_on_an_old_connection_is_answered(
+    project: Path, port: int
+) -> None:
+    """Who connected before the switch and asks after it still gets an answer."""
+    deploy_environment(project, "staging", quiet())
+    train_factor(project, 3)
+    state = Place(project, "staging")
+    before = state.read_current()
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+    client.connect()
+    answers: list[float] = []
+
+    def ask() -> None:
+        while state.read_current() == before:
+            time.sleep(0.01)
+        answers.append(predict(port, client))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    deploy_environment(project, "staging", quiet())
+    thread.join()
+    assert answers == [2]
 
 
 def test_rollback_by_revert_brings_the_very_same_model_back(project: Path, port: int) -> None:

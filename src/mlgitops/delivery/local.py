@@ -23,6 +23,7 @@ from mlgitops.delivery.processes import (
     is_running,
     start_detached,
     stop_process,
+    wait_until_drained,
 )
 from mlgitops.delivery.protocol import (
     CheckFailedError,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
 READY_SECONDS = 90.0
 _ROUTER_SECONDS = 60.0
+_DRAIN_SECONDS = 10.0  # for requests on their way; an idle client may stay connected for hours
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +160,8 @@ def _reconcile(
         with console.step(f"Switch {_url(public_port)} over"):
             _switch(state, current, candidate)
     state.complete_record()
+    if current and current.server != candidate.server:
+        _drain(current, console)
     _stop_others(state, candidate)
     prune_releases(state.releases, release)
     previous = current.sha256 if current else None
@@ -220,6 +224,16 @@ def _switch(state: Place, current: Current | None, candidate: Current) -> None:
         if current is None or current.public_port != candidate.public_port:
             stop_process(state.router_lock(candidate.public_port))
         raise
+
+
+def _drain(previous: Current, console: Console) -> None:
+    """Let ``previous`` answer who is connected to it; the router sends nobody else there.
+
+    The golden prediction went through the router after the switch, and the router connects in
+    the same step in which it reads the state. So whoever it sent to ``previous`` is connected.
+    """
+    with console.step("Let the old server finish"):
+        wait_until_drained(previous.port, _DRAIN_SECONDS)
 
 
 def _ensure_router(state: Place, port: int) -> None:

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING
 from mlgitops.errors import MlgitopsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 HOST = "127.0.0.1"
 _TERM_SECONDS = 15.0
 _KILL_SECONDS = 5.0
 _POLL_SECONDS = 0.02
-_LISTENING = "0A"  # the state LISTEN in /proc/net/tcp
+_ESTABLISHED, _LISTENING = "01", "0A"  # states in /proc/net/tcp, see proc(5)
 # The shell starts the program in the background and ends at once. The program then has no
 # parent here that would have to wait for it, so it leaves no zombie process when it ends. The
 # shell also writes the process id, which is on disk even if mlgitops is killed right after.
@@ -84,6 +84,20 @@ def stop_process(lock: Path) -> None:
     lock.unlink(missing_ok=True)
 
 
+def wait_until_drained(port: int, seconds: float) -> bool:
+    """Wait until no client is connected to ``port``; False when one still is after ``seconds``.
+
+    A connection counts from the moment the kernel takes it, so one that the server has not
+    seen yet counts too. Where /proc does not say, nobody is connected.
+    """
+    end = time.monotonic() + seconds
+    while any(_read_sockets(port, _ESTABLISHED)):
+        if time.monotonic() > end:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
+
+
 def find_free_port() -> int:
     """Return a port that nothing listens on at this moment."""
     with socket.socket() as probe:
@@ -105,24 +119,23 @@ def is_port_free(port: int) -> bool:
 
 def find_listener(port: int) -> str | None:
     """Find what listens on ``port``, as "process 123 (name)"; None where /proc does not say."""
-    inodes = _listening_inodes(port)
+    sockets = {f"socket:[{inode}]" for inode in _read_sockets(port, _LISTENING)}
     for link in Path("/proc").glob("[0-9]*/fd/*"):
         with suppress(OSError):  # it ended meanwhile, or it is another person's
-            if str(link.readlink()) in inodes:
+            if str(link.readlink()) in sockets:
                 process = link.parent.parent
                 return f"process {process.name} ({(process / 'comm').read_text().strip()})"
     return None
 
 
-def _listening_inodes(port: int) -> set[str]:
-    sockets = set()
+def _read_sockets(port: int, state: str) -> Iterator[str]:
+    """Yield the inode of each socket of this machine that has ``port`` and is in ``state``."""
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with suppress(OSError):
             for line in Path(table).read_text(encoding="ascii").splitlines()[1:]:
                 fields = line.split()
-                if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
-                    sockets.add(f"socket:[{fields[9]}]")
-    return sockets
+                if fields[3] == state and int(fields[1].rpartition(":")[2], 16) == port:
+                    yield fields[9]
 
 
 def _read_pid(lock: Path) -> int:
