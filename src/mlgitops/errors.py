@@ -13,6 +13,19 @@ EXIT_FAIL = 1
 EXIT_UNDECIDED = 2
 
 
+def show_bytes(text: str) -> str:
+    r"""Write the bytes of a file name that is not UTF-8 as `\xe7`; other text stays as it is.
+
+    Python holds such a byte as half a surrogate pair (PEP 383), which no file can be written with.
+
+    >>> show_bytes("fran\udce7ais.csv")
+    'fran\\xe7ais.csv'
+    """
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 class MlgitopsError(Exception):
     """A situation that ends the command with exit code 2 and one clear message.
 
@@ -21,9 +34,9 @@ class MlgitopsError(Exception):
     """
 
     def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
-        super().__init__(what)
-        self.what = what
-        self.where = where
+        super().__init__(show_bytes(what))
+        self.what = show_bytes(what)
+        self.where = None if where is None else show_bytes(where)
         self.hint = hint
 
     def __str__(self) -> str:

@@ -21,11 +21,13 @@ def run_program(
     env: Mapping[str, str] | None = None,
     timeout: float | None = None,
     hint: str | None = None,
+    errors: str = "replace",
 ) -> str:
     """Run ``command`` and return its standard output; nothing is read from the terminal.
 
-    ``timeout`` is in seconds. Raises :class:`MlgitopsError` with the last lines the
-    program printed when it cannot be started, runs out of time, or exits non-zero.
+    ``timeout`` is in seconds; ``errors`` says what becomes of bytes that are not UTF-8. Raises
+    :class:`MlgitopsError` with the last lines the program printed when it cannot be started,
+    runs out of time, or exits non-zero.
     """
     words = [str(word) for word in command]
     try:
@@ -39,7 +41,7 @@ def run_program(
             capture_output=True,
             text=True,
             encoding="utf-8",
-            errors="replace",
+            errors=errors,
         )
     except FileNotFoundError as error:
         raise MlgitopsError(f"`{words[0]}` is not installed or not on PATH", hint=hint) from error

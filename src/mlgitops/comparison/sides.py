@@ -23,7 +23,7 @@ from mlgitops.dvc.objects import (
 )
 from mlgitops.dvc.params import parse_params
 from mlgitops.dvc.pipeline import Pipeline, read_pipeline
-from mlgitops.errors import MlgitopsError
+from mlgitops.errors import MlgitopsError, show_bytes
 from mlgitops.model import DataVersion
 
 if TYPE_CHECKING:
@@ -141,12 +141,14 @@ def read_sides(base: SideFiles, head: SideFiles, console: Console) -> None:
 def read_recorded(side: SideFiles, paths: Iterable[str] = ()) -> None:
     """Read a side at a revision from what is here: nothing is fetched, and dvc does not run.
 
-    ``paths`` are further metrics files to look for. Raises :class:`MlgitopsError` when its
-    pipeline is malformed.
+    ``paths`` are further metrics files to look for, as a report names them. Raises
+    :class:`MlgitopsError` when its pipeline is malformed.
     """
-    side.pipeline = read_pipeline(side.folder.list_files(side.sha), side.read)
+    files = side.folder.list_files(side.sha)
+    side.pipeline = read_pipeline(files, side.read)
     side.params = _read_params(side)
-    wanted = sorted({*side.pipeline.metrics, *paths})
+    named = {show_bytes(path): path for path in files}
+    wanted = sorted({*side.pipeline.metrics, *(named.get(path, path) for path in paths)})
     side.metrics = {path: _read_metrics(side, path) for path in wanted}
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct, field
 
+from mlgitops.dvc.ignore import IgnoreRules
 from mlgitops.dvc.params import flatten_params, parse_values
 from mlgitops.dvc.pointers import parse_pointer, read_version
 from mlgitops.dvc.templating import Budget, UnresolvedError, as_text, expand, expand_stages
@@ -18,7 +19,7 @@ from mlgitops.errors import MlgitopsError
 from mlgitops.parsing import Value, parse_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from mlgitops.model import DataVersion
 
@@ -103,15 +104,30 @@ def read_pipeline(files: dict[str, str], read: Read) -> Pipeline:
     Raises :class:`MlgitopsError` when one of them is malformed.
     """
     pipeline = Pipeline()
-    for path in sorted(files, key=lambda path: (not path.endswith("dvc.yaml"), path)):
+    for path in list_dvc_files(files, read):
         name = posixpath.basename(path)
         if name == "dvc.yaml":
             _read_file(path, read, pipeline, _add_definition)
         elif name == "dvc.lock":
             _read_file(path, read, pipeline, _add_lock)
-        elif name.endswith(".dvc") and name != ".dvc":
+        else:
             _read_file(path, read, pipeline, _add_pointer)
     return pipeline
+
+
+def list_dvc_files(files: Collection[str], read: Read) -> list[str]:
+    """List the dvc.yaml, dvc.lock and .dvc files among ``files``, definitions first.
+
+    What .dvcignore leaves out is not read, as DVC does not read it either.
+    """
+    ignored = IgnoreRules(files, read)
+    named = [path for path in files if _is_dvc_file(posixpath.basename(path))]
+    seen = [path for path in named if not ignored.leaves_out(path)]
+    return sorted(seen, key=lambda path: (not path.endswith("dvc.yaml"), path))
+
+
+def _is_dvc_file(name: str) -> bool:
+    return name in ("dvc.yaml", "dvc.lock") or (name.endswith(".dvc") and name != ".dvc")
 
 
 def _read_file(

@@ -25,12 +25,16 @@ def inherit_variables() -> dict[str, str]:
 def run_git(
     folder: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None
 ) -> str:
-    """Run git in ``folder`` and return what it printed; no hook runs, no prompt waits."""
+    """Run git in ``folder`` and return what it printed; no hook runs, no prompt waits.
+
+    Bytes that are not UTF-8 come as Python names files, so that such a name leads to its file.
+    """
     fixed = ["-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false"]
     fixed += ["-c", "core.autocrlf=false", "-c", "core.quotePath=false"]
     variables = {"GIT_TERMINAL_PROMPT": "0", **inherit_variables(), **(environment or {})}
     try:
-        return run_program(["git", "-C", folder, *fixed, *arguments], env=variables)
+        words = ["git", "-C", folder, *fixed, *arguments]
+        return run_program(words, env=variables, errors="surrogateescape")
     except MlgitopsError as error:
         if "not a git repository" in error.what:
             hint = "run it inside one, or make one: `git init`"

@@ -7,11 +7,11 @@ write to it, so reading trusts nothing. No I/O.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
-from mlgitops.errors import MlgitopsError
+from mlgitops.errors import MlgitopsError, show_bytes
 from mlgitops.model import Report
 from mlgitops.model.slice_metrics import find_statistic
 from mlgitops.parsing import parse_json
@@ -26,6 +26,7 @@ MAX_REPORT_BYTES = 2**20
 _WHERE = "report.json"
 #: Groups of a rule that are always listed, where there are as many.
 FEWEST_SLICES = 5  # the lowest, the highest, and as many as a failure names
+_Shown = TypeVar("_Shown")
 _ENCODER = msgspec.json.Encoder(order="sorted")
 
 
@@ -55,13 +56,47 @@ def fit_report(report: Report) -> Report:
     moved. The numbers of rows left out stand in ``report.omitted``.
     """
     for keep in (5_000, 2_000, 1_000, 500, 200, 50):
-        smaller = _keep_rows(report, keep)
+        smaller = _make_encodable(_keep_rows(report, keep))
         if len(encode_report(smaller)) <= MAX_REPORT_BYTES:
             return smaller
     raise MlgitopsError(
         "the judged metrics alone do not fit into a report of 1 MiB",
         hint="judge fewer metrics in policy.yaml",
     )
+
+
+def show_names(value: _Shown) -> _Shown:
+    r"""Return ``value`` with the bytes of names that are not UTF-8 written out, as in `\xe7`.
+
+    Any structure of the kinds that a report and the facts of git are made of.
+    """
+    if isinstance(value, str):
+        return cast("_Shown", _show_text(value))
+    if isinstance(value, dict):
+        shown = {show_names(key): show_names(item) for key, item in value.items()}
+        return cast("_Shown", shown)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return cast("_Shown", type(value)(map(show_names, value)))
+    if isinstance(value, msgspec.Struct):
+        fields = {name: getattr(value, name) for name in value.__struct_fields__}
+        changed = {name: shown for name, old in fields.items() if (shown := show_names(old)) != old}
+        return cast("_Shown", msgspec.structs.replace(value, **changed)) if changed else value
+    return value
+
+
+def _make_encodable(report: Report) -> Report:
+    """Write names out where one cannot be encoded: this takes five times as long as encoding."""
+    try:
+        _ENCODER.encode(report)
+    except UnicodeEncodeError:
+        return show_names(report)
+    return report
+
+
+def _show_text(text: str) -> str:
+    """Write bytes out, in no more characters than the field may have: a name has 200."""
+    shown = show_bytes(text)
+    return text if shown == text else shown[: max(len(text), 200)]
 
 
 def report_schema() -> dict[str, Any]:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from mlgitops.comparison.cost.changes import COST_NAMES
 from mlgitops.dvc.configuration import CONFIG, check_config, check_tracked
 from mlgitops.dvc.metrics import parse_metrics
-from mlgitops.dvc.pipeline import Pipeline, join_path, read_pipeline
+from mlgitops.dvc.pipeline import Pipeline, join_path, list_dvc_files, read_pipeline
 from mlgitops.errors import MistakesError, MlgitopsError
 from mlgitops.hints import nearest_name
 from mlgitops.judgement.policy import parse_policy
@@ -97,11 +97,7 @@ def _read_lines(folder: Folder) -> dict[Place, int]:
 def _check_pipeline(folder: Folder, findings: Findings) -> Pipeline:
     """Read each DVC file on its own, so that one broken file does not hide the others."""
     files = folder.list_files(None)
-    paths = [
-        path
-        for path in sorted(files)
-        if path.rpartition("/")[2] in ("dvc.yaml", "dvc.lock") or path.endswith(".dvc")
-    ]
+    paths = sorted(list_dvc_files(files, lambda name: folder.read(None, name)))
     sound = {}
     for path in paths:
         try:

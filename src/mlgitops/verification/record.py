@@ -18,9 +18,10 @@ from mlgitops.comparison.stale import Staleness
 from mlgitops.comparison.staleness import find_stale
 from mlgitops.dvc.metrics import MetricSet  # noqa: TC001 - msgspec reads it while running
 from mlgitops.dvc.pipeline import Pipeline
-from mlgitops.errors import MlgitopsError
+from mlgitops.errors import MlgitopsError, show_bytes
 from mlgitops.git.program import find_revision, run_git
 from mlgitops.git.repository import Folder, Repository
+from mlgitops.model.wire import show_names
 from mlgitops.storage.handover.commit import authorize
 from mlgitops.storage.handover.results import list_foreign
 
@@ -129,7 +130,7 @@ class _Reader:
             protected = tuple(listed[:MAX_PROTECTED])
         foreign = self._find_foreign()
         traces = find_traces(self.sides.values(), {policy_path})
-        return Record(
+        record = Record(
             **self.records,
             foreign=foreign,
             protected=protected,
@@ -138,6 +139,10 @@ class _Reader:
             problems=self.problems,
             missing=frozenset(self.missing),
         )
+        sides = self.sides.values()
+        names = (path for side in sides for path in side.folder.list_files(side.sha))
+        odd = any(path != show_bytes(path) for path in names)
+        return show_names(record) if odd else record  # named as the report names them
 
     def _find_foreign(self) -> tuple[str, ...]:
         """List what the results bring beside results; they must stand on the head's commit."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 
+from mlgitops.dvc.pipeline import list_dvc_files
 from mlgitops.errors import MlgitopsError
 from mlgitops.model import MAX_DRAWN, Chart, ChartKind, Series
 from mlgitops.parsing import Value, decode_text, parse_json, parse_yaml
@@ -66,7 +67,7 @@ def draw_plots(base: SideFiles, head: SideFiles, drawn: Collection[str]) -> tupl
 
 def read_plots(side: SideFiles) -> Iterator[Plot]:
     """Yield the lines that every dvc.yaml of a side declares, at its top and in its stages."""
-    for path in sorted(side.folder.list_files(side.sha)):
+    for path in list_dvc_files(side.folder.list_files(side.sha), side.read):
         if posixpath.basename(path) != "dvc.yaml":
             continue
         data = side.read(path)
