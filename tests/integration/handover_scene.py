@@ -10,7 +10,7 @@ from integration.setup_project import clone, make_origin, make_project, quiet
 
 from mlgitops.project.training import run_pipeline
 from mlgitops.storage import prepare_storage, publish_objects
-from mlgitops.storage.handover import Taken, export_handover, take_handover
+from mlgitops.storage.handover import HandoverRequest, Taken, export_handover, take_handover
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,13 +59,15 @@ class Scene:
     def take(self, job: Path, *, commit: bool = True) -> Taken:
         """Take the handover in ``job``."""
         return take_handover(
-            job,
-            self.handover,
-            base=self.base,
-            head=self.head,
-            branch="change",
-            commit=commit,
-            console=quiet(),
+            HandoverRequest(
+                project=job,
+                handover=self.handover,
+                base=self.base,
+                head=self.head,
+                branch="change",
+                commit=commit,
+            ),
+            quiet(),
         )
 
     def refs(self) -> str:

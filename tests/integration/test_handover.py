@@ -17,7 +17,7 @@ from integration.setup_project import clone, quiet
 from mlgitops.errors import MlgitopsError
 from mlgitops.project.training import run_pipeline
 from mlgitops.storage import prepare_storage
-from mlgitops.storage.handover import Taken, take_handover
+from mlgitops.storage.handover import HandoverRequest, Taken, take_handover
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -290,13 +290,15 @@ def test_a_name_that_is_no_branch_is_refused(scene: Scene, branch: str) -> None:
     """Neither the storage nor an option can be committed to."""
     with pytest.raises(MlgitopsError, match=r"results are not committed there|not a branch: "):
         take_handover(
-            scene.open_job(),
-            scene.handover,
-            base=scene.base,
-            head=scene.head,
-            branch=branch,
-            commit=True,
-            console=quiet(),
+            HandoverRequest(
+                project=scene.open_job(),
+                handover=scene.handover,
+                base=scene.base,
+                head=scene.head,
+                branch=branch,
+                commit=True,
+            ),
+            quiet(),
         )
 
 

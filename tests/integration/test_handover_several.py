@@ -13,7 +13,7 @@ from integration.setup_project import clone, make_origin, make_project, quiet
 from mlgitops.errors import MlgitopsError
 from mlgitops.project.training import run_pipeline
 from mlgitops.storage import prepare_storage, publish_objects
-from mlgitops.storage.handover import Taken, export_handover, take_handover
+from mlgitops.storage.handover import HandoverRequest, Taken, export_handover, take_handover
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,13 +61,15 @@ class Scene:
         """Take the handover of one project in a fresh checkout of the base."""
         checkout = clone(self.origin, self.folder / job)
         return take_handover(
-            checkout / name,
-            self.find_handover(name),
-            base=self.base,
-            head=self.head,
-            branch="change",
-            commit=commit,
-            console=quiet(),
+            HandoverRequest(
+                project=checkout / name,
+                handover=self.find_handover(name),
+                base=self.base,
+                head=self.head,
+                branch="change",
+                commit=commit,
+            ),
+            quiet(),
         )
 
     def find_tip(self) -> str:

@@ -118,7 +118,7 @@ def _export(args: argparse.Namespace, console: Console) -> int:
 def _import(args: argparse.Namespace, console: Console) -> int:
     from mlgitops.github.event import read_event
     from mlgitops.render.waiver import format_trailers
-    from mlgitops.storage.handover import take_handover
+    from mlgitops.storage.handover import HandoverRequest, take_handover
     from mlgitops.storage.handover.commit import authorize, find_waived
 
     named = args.event or os.environ.get("GITHUB_EVENT_PATH")
@@ -138,15 +138,17 @@ def _import(args: argparse.Namespace, console: Console) -> int:
         _finish(args, console, text, sha="", outcome="withheld", waived=earlier)
         return EXIT_PASS
     taken = take_handover(
-        project,
-        args.handover.absolute(),
-        base=event.base_sha,
-        head=event.head_sha,
-        branch=event.head_branch,
-        commit=args.mode == "commit",
-        console=console,
-        trailers=format_trailers(decision.waiver) if decision.waiver else (),
-        verify=lambda sha: _verify(decision, args, sha),
+        HandoverRequest(
+            project=project,
+            handover=args.handover.absolute(),
+            base=event.base_sha,
+            head=event.head_sha,
+            branch=event.head_branch,
+            commit=args.mode == "commit",
+            trailers=format_trailers(decision.waiver) if decision.waiver else (),
+            verify=lambda sha: _verify(decision, args, sha),
+        ),
+        console,
     )
     text = _describe(taken, event)
     _finish(args, console, text, sha=taken.sha, outcome=taken.outcome)

@@ -12,7 +12,7 @@ from trust.recorded import FILES, PREFIX, Recorded, write_results
 
 from mlgitops.console import Console
 from mlgitops.errors import MlgitopsError
-from mlgitops.storage.handover import take_handover
+from mlgitops.storage.handover import HandoverRequest, take_handover
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,14 +56,16 @@ def _take(recorded: Recorded, folder: Path, tip: str) -> str:
         place.write_text(text)
     with pytest.raises(MlgitopsError, match="what no run writes") as refusal:
         take_handover(
-            job / PREFIX,
-            handover,
-            base=recorded.base,
-            head=recorded.head,
-            branch="change",
-            commit=True,
-            console=Console(quiet=True),
-            trailers=("Waived-by: somebody",),
+            HandoverRequest(
+                project=job / PREFIX,
+                handover=handover,
+                base=recorded.base,
+                head=recorded.head,
+                branch="change",
+                commit=True,
+                trailers=("Waived-by: somebody",),
+            ),
+            Console(quiet=True),
         )
     assert git(origin, "rev-parse", "change") == tip
     return str(refusal.value)

@@ -54,12 +54,21 @@ _TRIES = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Place:
-    """Where results are to be committed: a tip of the branch, and its tree with them."""
+class HandoverRequest:
+    """What a publishing job wants done with a handover, and by which commits it was judged."""
 
-    onto: str
-    tree: str
-    current: bool  # the tip holds them already
+    project: Path  # in a checkout of origin
+    handover: Path  # the folder that the run left
+    base: str
+    head: str
+    branch: str  # of origin, which gets the results
+    commit: bool  # False: write nothing, only say whether `head` is up to date
+    #: Lines that end the commit's message. With them there always is a commit, if only an empty
+    #: one, because it is the record of a waiver.
+    trailers: Sequence[str] = ()
+    #: Gets a commit, on no branch, that holds the results on top of `head`, before anything is
+    #: stored, and raises when they are not what was judged.
+    verify: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,96 +82,145 @@ class Taken:
     results: int = 0  # files that git keeps
 
 
-def take_handover(
-    project: Path,
-    handover: Path,
-    *,
-    base: str,
-    head: str,
-    branch: str,
-    commit: bool,
-    console: Console,
-    trailers: Sequence[str] = (),
-    verify: Callable[[str], None] | None = None,
-) -> Taken:
-    """Check all of ``handover``, store it, and commit its results to ``branch`` of origin.
+@dataclass(frozen=True, kw_only=True)
+class _Results:
+    """The results of a run that agree with the head's dvc.yaml, and how git keeps them."""
+
+    head: str  # full name of the commit that was judged
+    prefix: str  # of the project in its repository: empty, or with a slash at its end
+    files: Mapping[str, bytes]  # path in the project to contents, dvc.lock among them
+    gone: Sequence[str]  # files of the head that the run did not make again
+    claims: Claims
+    of_base: frozenset[str]  # names of the objects that the base has
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Target:
+    """A tip of the branch on which results are to be committed, and its tree with them."""
+
+    onto: str
+    tree: str
+    current: bool  # the tip holds them already
+
+
+def take_handover(request: HandoverRequest, console: Console) -> Taken:
+    """Check all of a handover, store it, and commit its results to the branch of origin.
 
     Where several projects share the repository, the results of others may have been committed
-    to ``head`` meanwhile: then these are added to them.
-    With ``commit`` false nothing is written: the outcome says whether ``head`` is up to date.
-    ``trailers`` end the commit's message, one line each; with them there always is a commit,
-    if only an empty one, because it is the record of a waiver.
-    ``verify`` gets a commit, on no branch, that holds the results on top of ``head``, before
-    anything is stored, and raises when they are not what was judged.
+    to the head meanwhile: then these are added to them.
     Raises :class:`MlgitopsError` when anything is not as the head's dvc.yaml says, the base is
     not an ancestor of the head, or the branch moved on.
     """
-    check_branch(project, branch)
+    project = request.project
+    check_branch(project, request.branch)
+    results = _check_results(request, console)
+    own_tree = _verify_tree(request, results)
+    target = _find_target(request, results, own_tree)
+    if not request.commit and not target.current:
+        return Taken(outcome=STALE, sha=target.onto, results=len(results.files))
+    stored = store_claims(
+        project,
+        request.handover,
+        results.claims.objects,
+        console,
+        of_base=results.of_base,
+        write=request.commit,
+    )
+    outcome, sha = CURRENT, target.onto
+    is_recorded = not request.trailers or _is_recorded(request, results.head, target.onto)
+    if not target.current or (request.commit and not is_recorded):
+        message = _write_message(results.head, len(results.files), stored, request.trailers)
+        outputs = len(results.files) - 1
+        with console.step(f"Commit dvc.lock and {outputs} results to {request.branch}"):
+            outcome, sha = COMMITTED, _push(request, results, own_tree, target, message)
+    return Taken(
+        outcome=outcome,
+        sha=sha,
+        objects=stored.objects,
+        added=stored.added,
+        results=len(results.files),
+    )
+
+
+def _check_results(request: HandoverRequest, console: Console) -> _Results:
+    """Hold the lock and the files of a handover against the head's dvc.yaml."""
+    project = request.project
     with Repository(project) as repository:
-        base, head = repository.resolve(base), repository.resolve(head)
+        base, head = repository.resolve(request.base), repository.resolve(request.head)
         if repository.merge_base(base, head) != base:
             raise MlgitopsError(
                 "the base has commits that the branch lacks, and the run used both",
-                where=f"branch {branch}",
+                where=f"branch {request.branch}",
                 hint="merge the base into the branch (`git merge`) and push; nothing was stored",
             )
         folder = Folder(repository, project.resolve())
         with console.step("Hold the results against the pull request's commit"):
-            lock = _read_lock(handover)
+            lock = _read_lock(request.handover)
             claims = check_lock(lock, folder.list_files(head), lambda path: folder.read(head, path))
-            results = {LOCK: lock, **_read_results(handover, claims.results)}
-        of_base = _list_known(folder, base)
-        prefix = folder.prefix
-        gone = _find_gone(folder.list_files(head), claims, results)
+            files = {LOCK: lock, **_read_results(request.handover, claims.results)}
+        return _Results(
+            head=head,
+            prefix=folder.prefix,
+            files=files,
+            gone=_find_gone(folder.list_files(head), claims, files),
+            claims=claims,
+            of_base=_list_objects(folder, base),
+        )
 
-    def write(onto: str) -> str:
-        files = {prefix + path: data for path, data in results.items()}
-        return write_tree(project, onto, files, [prefix + path for path in gone])
 
-    whole = write(head)
-    if verify is not None:
-        verify(commit_tree(project, head, whole, write_subject(head)))
-    own_tree = find_tree(project, whole, prefix)
+def _verify_tree(request: HandoverRequest, results: _Results) -> str | None:
+    """Let the request verify the results on top of the head; return the project's tree there."""
+    project, head = request.project, results.head
+    tree = _write_onto(project, results, head)
+    if request.verify is not None:
+        request.verify(commit_tree(project, head, tree, write_subject(head)))
+    return find_tree(project, tree, results.prefix)
 
-    def find_place() -> _Place:
-        # An earlier attempt's record of another waiver may follow the head, too.
-        onto = find_tip(project, branch, head) if prefix or trailers else head
-        current_tree = find_tree(project, onto, prefix)
-        # What follows the head may be anything but another state of this project.
-        if current_tree not in (own_tree, find_tree(project, head, prefix)):
-            raise MovedError(branch, expected=head, actual=onto)
-        return _Place(onto=onto, tree=write(onto), current=current_tree == own_tree)
 
-    target_place = find_place()
-    if not commit and not target_place.current:
-        return Taken(outcome=STALE, sha=target_place.onto, results=len(results))
-    stored = store_claims(project, handover, claims.objects, console, of_base=of_base, write=commit)
-    counts = {"objects": stored.objects, "added": stored.added, "results": len(results)}
-    trailer = "\n".join(trailers)
-    recorded = (
-        any(trailer in text for text in read_waived(project, head, target_place.onto))
-        if trailer
-        else True
-    )
-    if target_place.current and (recorded or not commit):
-        return Taken(outcome=CURRENT, sha=target_place.onto, **counts)
-    message = _write_message(head, len(results), stored, trailers)
-    with console.step(f"Commit dvc.lock and {len(results) - 1} results to {branch}"):
-        sha = _push(project, branch, target_place, find_place, message)
-    return Taken(outcome=COMMITTED, sha=sha, **counts)
+def _write_onto(project: Path, results: _Results, onto: str) -> str:
+    """Write the tree of the commit ``onto`` with the results put in."""
+    files = {results.prefix + path: data for path, data in results.files.items()}
+    return write_tree(project, onto, files, [results.prefix + path for path in results.gone])
+
+
+def _find_target(request: HandoverRequest, results: _Results, own_tree: str | None) -> _Target:
+    """Find where the branch stands, and write its tree with the results; ``own_tree`` in it.
+
+    Raises :class:`MovedError` when its project is neither as at the head nor has the results.
+    """
+    project, head, prefix = request.project, results.head, results.prefix
+    # An earlier attempt's record of another waiver may follow the head, too.
+    onto = find_tip(project, request.branch, head) if prefix or request.trailers else head
+    current_tree = find_tree(project, onto, prefix)
+    # Other projects' commits may follow the head; one that changes this project may not.
+    if current_tree not in (own_tree, find_tree(project, head, prefix)):
+        raise MovedError(request.branch, expected=head, actual=onto)
+    tree = _write_onto(project, results, onto)
+    return _Target(onto=onto, tree=tree, current=current_tree == own_tree)
+
+
+def _is_recorded(request: HandoverRequest, head: str, tip: str) -> bool:
+    """Say whether a commit after ``head``, up to ``tip``, has the request's trailers."""
+    trailer = "\n".join(request.trailers)
+    return any(trailer in text for text in read_waived(request.project, head, tip))
 
 
 def _push(
-    project: Path, branch: str, start: _Place, find_place: Callable[[], _Place], message: str
+    request: HandoverRequest,
+    results: _Results,
+    own_tree: str | None,
+    target: _Target,
+    message: str,
 ) -> str:
-    """Commit at ``start``, and anew where the branch stands when other results came first."""
+    """Commit at ``target``, and anew where the branch stands when other results came first."""
+    project, branch = request.project, request.branch
     for _ in range(_TRIES):
-        commit = commit_tree(project, start.onto, start.tree, message)
+        commit = commit_tree(project, target.onto, target.tree, message)
         try:
-            return push_commit(project, branch, head=start.onto, commit=commit)
+            return push_commit(project, branch, head=target.onto, commit=commit)
         except MovedError:
-            before, start = start.onto, find_place()
-            if start.onto == before:
+            before, target = target.onto, _find_target(request, results, own_tree)
+            if target.onto == before:
                 raise
     raise MlgitopsError("the branch keeps moving; run the job again", where=f"branch {branch}")
 
@@ -204,7 +262,7 @@ def _find_gone(files: Mapping[str, str], claims: Claims, results: Mapping[str, b
     return [path for path in sorted(files) if path.startswith(inside) and path not in results]
 
 
-def _list_known(folder: Folder, sha: str) -> frozenset[str]:
+def _list_objects(folder: Folder, sha: str) -> frozenset[str]:
     """Return the names of the objects that a reviewed revision's lock and .dvc files have."""
     pipeline = read_pipeline(folder.list_files(sha), lambda path: folder.read(sha, path))
     versions = [out for lock in pipeline.locks.values() for out in lock.outs.values()]
