@@ -40,11 +40,12 @@ test: $(READY) ## everything: linters, types, and every test
 quick: $(READY) ## the tests that take seconds
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
 
-lint: $(READY) ## ruff, mypy, and the rule of imports
+lint: $(READY) ## ruff, mypy, the rule of imports, and the figures of the code
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python scripts/code_figures.py
 
 format: $(READY) ## let ruff format and fix
 	$(BIN)/ruff format

@@ -40,6 +40,13 @@ exit code: 0 pass or waived, 1 fail, 2 could not decide, or there is nothing to 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.epilog = EXAMPLES
+    _add_inputs(parser)
+    _add_results(parser)
+    _add_posting(parser)
+
+
+def _add_inputs(parser: argparse.ArgumentParser) -> None:
+    """Declare what is judged, and by which policy."""
     parser.add_argument(
         "--report", default="report.json", metavar="PATH", help="default: %(default)s"
     )
@@ -63,6 +70,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
     )
+
+
+def _add_results(parser: argparse.ArgumentParser) -> None:
+    """Declare what the other jobs of the run say of themselves."""
     parser.add_argument(
         "--waived",
         metavar="SHA",
@@ -95,6 +106,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="whether the workflow has a job that publishes, and an identity for it: then "
         "`--publishing` is due (default: %(default)s)",
     )
+
+
+def _add_posting(parser: argparse.ArgumentParser) -> None:
+    """Declare what is posted, and what is printed."""
     parser.add_argument(
         "--branch",
         default="",
