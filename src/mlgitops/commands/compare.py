@@ -25,7 +25,8 @@ examples:
   mlgitops compare --format markdown        the comment, as a pull request would show it
 
 The difference is judged by the policy.yaml at base. It writes report.json only when asked
-to (--output); nothing is posted.
+to (--output); nothing is posted. Tables fit the window; in a pipe they have as many columns as
+the variable COLUMNS says, else 120.
 
 exit codes: 0 pass, 1 the verdict is fail, 2 could not decide
 """

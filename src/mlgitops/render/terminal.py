@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections import Counter
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from mlgitops.model import Kind, StageState, Verdict
 from mlgitops.render.changes import COLUMN_HEAD, COST_HEAD, column_cells, cost_cells, describe_table
-from mlgitops.render.escape import clean_text
+from mlgitops.render.escape import MAX_SHOWN, clean_text
 from mlgitops.render.facts import (
     describe_other,
     explain_others,
@@ -24,48 +27,53 @@ from mlgitops.render.facts import (
 from mlgitops.render.numbers import DASH, render_seconds
 from mlgitops.render.rescoring import describe_rescoring
 from mlgitops.render.slices import SLICE_HEAD, describe_gap, gap_rows, hidden_slices, slice_rows
+from mlgitops.render.terminal_table import TerminalTable, lay_out, wrap_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from rich.console import Console as RichConsole
-    from rich.table import Table
 
     from mlgitops.console import Console
     from mlgitops.model import Report
     from mlgitops.render.facts import Row
 
-_WIDTH = 120  # where there is no window, such as a log
+_WIDTH = 120  # where there is no window, such as a log, and COLUMNS names none
 _MOST_ROWS = 40
+_MOST_CAUSES = 5
 _COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.SKIP: "yellow"}
 _QUIET = (StageState.UNCHANGED, StageState.SKIPPED)
 
 
 def render_terminal(report: Report, console: Console) -> None:
-    """Print ``report`` to the console's results."""
+    """Print ``report`` to the console's results.
+
+    As wide as the window; where there is none, as wide as the variable COLUMNS says, else 120.
+    """
     from rich.console import Console as RichConsole
 
-    width = None if console.out.isatty() else _WIDTH
+    width = None if console.out.isatty() else find_width(os.environ)
     screen = RichConsole(file=console.out, width=width, highlight=False, markup=False, emoji=False)
     _print_answer(report, screen)
     _print_judged(judged_rows(report), screen)
     _print_slices(report, screen)
     _print_others(report, screen)
-    _print_table(
-        "Parameters",
-        ["", "base", "head"],
-        [[param.name, param.base or DASH, param.head or DASH] for param in report.params],
-        screen,
-    )
-    _print_table(
-        "Data",
-        ["", "base", "head"],
-        [[item.path, render_version(item.base), render_version(item.head)] for item in report.data],
-        screen,
-    )
+    _print_params(report, screen)
+    data = [
+        [item.path, render_version(item.base), render_version(item.head)] for item in report.data
+    ]
+    _print_listed("Data", ["", "base", "head"], data, screen)
     _print_tables(report, screen)
-    _print_table("Cost", ["", *map(str.lower, COST_HEAD[1:])], cost_cells(report), screen)
+    cost_head = ["", *map(str.lower, COST_HEAD[1:])]
+    _print_listed("Cost", cost_head, cost_cells(report), screen, wraps={3, 4})
     _print_stages(report, screen)
+
+
+def find_width(environ: Mapping[str, str]) -> int:
+    """Find the columns to fill where there is no window."""
+    text = environ.get("COLUMNS", "")
+    is_number = text.isascii() and text.isdigit() and len(text) < 6  # noqa: PLR2004 - digits
+    return (int(text) if is_number else 0) or _WIDTH
 
 
 def _print_answer(report: Report, screen: RichConsole) -> None:
@@ -75,19 +83,20 @@ def _print_answer(report: Report, screen: RichConsole) -> None:
     colour = _COLOURS[Verdict.SKIP if is_doubtful else verdict]
     screen.print(headline(report), style=f"bold {colour}")
     dirty = " with changes on disk" if report.head.dirty else ""
-    screen.print(f"base {base} → head {head}{dirty}, {test_data_text(report)}", style="dim")
+    _print_prose(f"base {base} → head {head}{dirty}, {test_data_text(report)}", screen, style="dim")
     failures = report.judgement.failures if report.judgement else ()
     for failure in failures:
-        screen.print(f"  ✗ {_plain(failure)}", style="red")
+        _print_prose(f"✗ {_plain(failure)}", screen, style="red", indent=2)
     if verdict is Verdict.PASS:
-        screen.print(f"  {_plain(passing_text(report))}")
+        _print_prose(_plain(passing_text(report)), screen, indent=2)
     if report.protected:
         files = ", ".join(clean_text(path) for path in report.protected[:5])
         rest = max(0, len(report.protected) - 5) + report.omitted.protected
         more = f" and {rest:,} more" if rest else ""
-        screen.print(f"  ! this change edits what judges it: {files}{more}", style="yellow")
+        text = f"! this change edits what judges it: {files}{more}"
+        _print_prose(text, screen, style="yellow", indent=2)
     for notice in [*report.notices, *describe_rescoring(report), *noise_notices(report)]:
-        screen.print(f"  ! {_plain(notice)}", style="yellow")
+        _print_prose(f"! {_plain(notice)}", screen, style="yellow", indent=2)
 
 
 def _print_judged(rows: Sequence[Row], screen: RichConsole) -> None:
@@ -95,14 +104,17 @@ def _print_judged(rows: Sequence[Row], screen: RichConsole) -> None:
         return
     with_interval = any(row.interval for row in rows)
     head = ["judged", "base", "head", "change", *(["interval"] if with_interval else [])]
-    table = _table([*head, "limit", "result"])
+    cells = []
     for row in rows:
         interval = [row.interval or DASH] if with_interval else []
         result = f"{_sign(row.verdict, is_proven=not row.is_doubtful)} {row.result}"
-        cells = [row.base, row.head, row.delta, *interval, "; ".join(row.limits) or DASH, result]
-        table.add_row(*_cells([row.name, *cells]), style=_row_style(row))
+        numbers = [row.base, row.head, row.delta, *interval]
+        cells.append([row.name, *numbers, "; ".join(row.limits) or DASH, result])
+    wraps = {len(head), len(head) + 1}
     screen.print()
-    screen.print(table)
+    _print_table(
+        [*head, "limit", "result"], cells, screen, wraps=wraps, styles=map(_row_style, rows)
+    )
 
 
 def _row_style(row: Row) -> str | None:
@@ -122,13 +134,12 @@ def _print_slices(report: Report, screen: RichConsole) -> None:
     for row in gap_rows(report):
         sign = _sign(row.verdict, is_proven=not row.unproven)
         style = "red" if row.verdict is Verdict.FAIL else "bold"
-        screen.print(f"\n{sign} {_plain(f'{row.name}: {describe_gap(row)}')}", style=style)
+        screen.print()
+        _print_prose(f"{sign} {_plain(f'{row.name}: {describe_gap(row)}')}", screen, style=style)
         cells = slice_rows(row)
         if cells:
-            table = _table([name.lower() for name in SLICE_HEAD])
-            for row_cells in cells:
-                table.add_row(*_cells(map(_plain, row_cells)))
-            screen.print(table)
+            shown = [list(map(_plain, row_cells)) for row_cells in cells]
+            _print_table(list(map(str.lower, SLICE_HEAD)), shown, screen, wraps={6})
         if hidden_slices(row):
             screen.print(f"{hidden_slices(row)} more slices not shown", style="dim")
 
@@ -137,21 +148,29 @@ def _print_others(report: Report, screen: RichConsole) -> None:
     rows = other_rows(report)
     moved = [row for row in rows if row.kind is not Kind.UNCHANGED]
     total = len(rows) + report.omitted.metrics
+    if not total:
+        return
     with_interval = any(row.interval for row in moved[:_MOST_ROWS])
     cells = [
         [
-            *(row.name, row.base, row.head, row.delta),
+            *(row.name, row.path or "", row.base, row.head, row.delta),
             *([row.interval or DASH] if with_interval else []),
             describe_other(row),
         ]
         for row in moved
     ]
-    if total:
-        title = f"Other metrics, {len(moved)} of {total} changed"
-        head = ["", "base", "head", "change", *(["interval"] if with_interval else []), ""]
-        _print_table(title, head, cells, screen)
-        if with_interval:
-            screen.print(explain_others(moved[:_MOST_ROWS]), style="dim")
+    title = f"Other metrics, {len(moved)} of {total} changed"
+    head = ["", "file", "base", "head", "change", *(["interval"] if with_interval else []), ""]
+    _print_filed(title, head, cells, screen, wraps={len(head) - 1})
+    if with_interval:
+        _print_prose(explain_others(moved[:_MOST_ROWS]), screen, style="dim")
+
+
+def _print_params(report: Report, screen: RichConsole) -> None:
+    rows = [
+        [param.name, param.path, param.base or DASH, param.head or DASH] for param in report.params
+    ]
+    _print_filed("Parameters", ["", "file", "base", "head"], rows, screen, wraps={2, 3})
 
 
 def _print_tables(report: Report, screen: RichConsole) -> None:
@@ -159,12 +178,12 @@ def _print_tables(report: Report, screen: RichConsole) -> None:
     for change in report.tables:
         remark = f" ({change.remark})" if change.remark else ""
         rows = [list(map(_plain, column_cells(column))) for column in change.columns]
-        screen.print(f"\n{_plain(describe_table(change) + remark)}", style="bold")
+        screen.print()
+        _print_prose(_plain(describe_table(change) + remark), screen, style="bold")
         if rows:
-            table = _table([name.lower() for name in COLUMN_HEAD])
-            for row in rows[:_MOST_ROWS]:
-                table.add_row(*_cells(row))
-            screen.print(table)
+            head = list(map(str.lower, COLUMN_HEAD))
+            _print_table(head, rows[:_MOST_ROWS], screen, wraps={1, 6})
+            _print_hidden(len(rows) - _MOST_ROWS, screen)
 
 
 def _print_stages(report: Report, screen: RichConsole) -> None:
@@ -173,40 +192,88 @@ def _print_stages(report: Report, screen: RichConsole) -> None:
             stage.name,
             stage.state.value,
             "" if stage.seconds is None else render_seconds(stage.seconds),
-            _plain(", ".join(stage.causes[:5])),
+            _plain(_list_causes(stage.causes)),
         ]
         for stage in report.stages
         if stage.state not in _QUIET
     ]
-    _print_table("Stages", ["", "state", "time", "because of"], rows, screen)
+    _print_listed("Stages", ["", "state", "time", "because of"], rows, screen, wraps={3})
+
+
+def _list_causes(causes: Sequence[str]) -> str:
+    more = len(causes) - _MOST_CAUSES
+    return ", ".join(causes[:_MOST_CAUSES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _print_filed(
+    title: str,
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    screen: RichConsole,
+    *,
+    wraps: Collection[int] = (),
+) -> None:
+    """Print rows whose second column is the file of the name: shown where a name repeats."""
+    names = Counter(row[0] for row in rows)
+    if any(count > 1 for count in names.values()):
+        _print_listed(title, head, rows, screen, wraps=wraps, labels=2)
+        return
+    head, *rows = ([row[0], *row[2:]] for row in (head, *rows))
+    _print_listed(title, head, rows, screen, wraps={column - 1 for column in wraps})
+
+
+def _print_listed(
+    title: str,
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    screen: RichConsole,
+    *,
+    wraps: Collection[int] = (),
+    labels: int = 1,
+) -> None:
+    """Print the first rows of a table under a title; nothing when it has none."""
+    if not rows:
+        return
+    screen.print()
+    _print_prose(title, screen, style="bold")
+    _print_table(head, rows[:_MOST_ROWS], screen, wraps=wraps, labels=labels)
+    _print_hidden(len(rows) - _MOST_ROWS, screen)
+
+
+def _print_hidden(count: int, screen: RichConsole) -> None:
+    if count > 0:
+        screen.print(f"{count} more; all of them: --json", style="dim")
 
 
 def _print_table(
-    title: str, head: Sequence[str], rows: Sequence[Sequence[str]], screen: RichConsole
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    screen: RichConsole,
+    *,
+    wraps: Collection[int] = (),
+    labels: int = 1,
+    styles: Iterable[str | None] = (),
 ) -> None:
-    """Print a table under a title; nothing when it has no rows."""
-    if not rows:
-        return
-    table = _table(head)
-    for row in rows[:_MOST_ROWS]:
-        table.add_row(*_cells(row))
-    screen.print(f"\n{title}", style="bold")
-    screen.print(table)
-    if len(rows) > _MOST_ROWS:
-        screen.print(f"{len(rows) - _MOST_ROWS} more; all of them: --json", style="dim")
+    """Print a table in the form that fits; ``styles`` are those of the rows, in their order."""
+    cleaned = [
+        [clean_text(cell, limit=MAX_SHOWN if at < labels else 100) for at, cell in enumerate(row)]
+        for row in rows
+    ]
+    table = TerminalTable(head=head, rows=cleaned, labels=labels, wraps=frozenset(wraps))
+    layout = lay_out(table, screen.width)
+    blocks = [(layout.head, "dim"), *zip_longest(layout.rows, styles)]
+    for lines, style in blocks:
+        for line in lines:
+            screen.print(line, style=style, soft_wrap=True)
 
 
-def _table(head: Sequence[str]) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for at, name in enumerate(head):
-        table.add_column(name, overflow="fold", no_wrap=0 < at < 4)  # noqa: PLR2004 - numbers
-    return table
-
-
-def _cells(row: Iterable[str]) -> list[str]:
-    return [clean_text(cell, limit=100) for cell in row]
+def _print_prose(
+    text: str, screen: RichConsole, *, style: str | None = None, indent: int = 0
+) -> None:
+    """Print a sentence; the lines on which it goes on stand two columns further in."""
+    first, *others = wrap_text(text, max(screen.width - indent - 2, 1))
+    for line in [first, *(f"  {line}" for line in others)]:
+        screen.print(" " * indent + line, style=style, soft_wrap=True)
 
 
 def _plain(text: str) -> str:
