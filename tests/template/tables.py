@@ -106,7 +106,7 @@ def make_dated() -> Example:
         {"row", "date", "year", "remark"},
         (
             "'yes' counts as positive",
-            "'date' is a date",
+            "Split by time: the test rows are the latest by 'date'",
             "'year' is no feature: it is the same in every row",
             "'remark' is no feature: it alone gives 'delayed' away",
             "it is called 'row' now",

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from template.test_table_decisions import day, make_table
+
 COMMAND = Path(sys.executable).with_name("mlgitops")
 
 
@@ -48,6 +50,30 @@ def test_what_was_not_said_is_asked(home: Path, tmp_path: Path) -> None:
     assert "[7/9] Post the verdict on pull requests from forks too" in screen
     assert (project / ".github" / "workflows" / "report-on-forks.yml").is_file()
     assert "task: multiclass" in (project / "params.yaml").read_text(encoding="utf-8")
+
+
+def test_what_a_table_leaves_open_is_asked(home: Path, tmp_path: Path) -> None:
+    """Enter splits by time, `n` does not, and neither is asked where a flag says it."""
+    (tmp_path / "calls.csv").write_text(make_table({"day": day}), encoding="utf-8")
+    table = ("--data", "calls.csv", "--target", "y", "--owner", "octocat")
+    question = (
+        "By 'day', the rows run from 2019-12-30 to 2020-04-27, and the latest 30% would be the "
+        "test. Does the model predict later rows than it learned from? [y/n] (y)"
+    )
+    for typed, method in ((b"\n", "time"), (b"n\n", "hash")):
+        code, screen = talk(
+            typed + b"\n" * 20, *table, "--slug", f"by-{method}", home=home, cwd=tmp_path
+        )
+        assert code == 0, screen
+        assert question in " ".join(screen.split())
+        assert f"method: {method} #" in (tmp_path / f"by-{method}" / "params.yaml").read_text(
+            "utf-8"
+        )
+    code, screen = talk(
+        b"\n" * 20, *table, "--split", "hash", "--slug", "given", home=home, cwd=tmp_path
+    )
+    assert code == 0, screen
+    assert "predict later rows" not in " ".join(screen.split())
 
 
 def test_a_bad_answer_and_an_early_end_leave_nothing(home: Path, tmp_path: Path) -> None:

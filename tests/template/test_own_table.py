@@ -101,7 +101,8 @@ def test_the_contract_holds_types_ranges_and_values(tmp_path: Path) -> None:
     assert columns["delayed"] == {"dtype": "str", "isin": ["no", "yes"]}
     text = (tmp_path / "set" / "params.yaml").read_text(encoding="utf-8")
     assert "  #   year: it is the same in every row\n" in text
-    assert "# for a forecast: method: time, column: date" in text
+    assert "\n  method: time # " in text
+    assert "\n  column: date # " in text
 
 
 def rows(count: int, *columns: Callable[[int], object], header: str) -> str:
@@ -347,4 +348,4 @@ def test_no_row_of_ones_own_table_goes_into_git_unless_asked(
 def test_golden_describes_a_table_of_ones_own(capsys: pytest.CaptureFixture[str]) -> None:
     """The bundled data is public: its params.yaml says `real`, and is edited there."""
     assert run(["new", "--no-input", "--golden", "synthetic"]) == 2
-    assert "--golden describe a table of your own" in capsys.readouterr().err
+    assert "--golden: this describes a table of your own" in capsys.readouterr().err

@@ -96,18 +96,25 @@ def read_rows(project: Path) -> set[tuple[str, ...]]:
 
 @pytest.mark.parametrize("make", EXAMPLES.values(), ids=EXAMPLES)
 def test_a_model_from_a_table_of_ones_own(
-    make: Callable[[], Example], environment: Path, home: Path, tmp_path: Path
+    make: Callable[[], Example],
+    environment: Path,
+    home: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """The inferred files fit the pipeline: it validates, trains, and beats the first policy."""
     example = make()
     source = tmp_path / "table.csv"
     source.write_text(example.text, encoding="utf-8", newline="")
-    words = ["new", "--no-input", "--data", str(source), "--target", example.target]
+    words = ["new", "--no-input", "--json", "--data", str(source), "--target", example.target]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(home))
         assert run([*words, "--slug", "own-table", "--directory", str(tmp_path)]) == 0
     project = tmp_path / "own-table"
     train(environment, project)
+    decided = json.loads(capfd.readouterr().out)["inferred"]["split"]
+    with (project / "data/split/test.csv").open(encoding="utf-8", newline="") as file:
+        assert len(list(csv.reader(file))) - 1 == decided["test_rows"]
     validation = json.loads((project / "reports" / "validation.json").read_text("utf-8"))
     assert validation["passed"] is True
     measured = json.loads((project / "reports" / "metrics.json").read_text("utf-8"))["test"]

@@ -17,6 +17,7 @@ from {{ cookiecutter.__package_name }} import (
 )
 from {{ cookiecutter.__package_name }}.params import Params, read_params
 from {{ cookiecutter.__package_name }}.plumbing import (
+    cells,
     paths,
     tables,
 )
@@ -36,7 +37,8 @@ def params() -> Params:
 @pytest.fixture(scope="session")
 def text_table(params: Params) -> pd.DataFrame:
     """Return the raw table with ids, every cell as text."""
-    return ingest.prepare(tables.read_source(ROOT / paths.RAW), params.data)
+    rules = cells.read_rules(ROOT / paths.CONTRACT)
+    return ingest.prepare(tables.read_source(ROOT / paths.RAW), params.data, rules)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -8,6 +9,7 @@ import pytest
 
 from {{ cookiecutter.__package_name }} import contract, ingest
 from {{ cookiecutter.__package_name }}.params import Params
+from {{ cookiecutter.__package_name }}.plumbing import cells
 from {{ cookiecutter.__package_name }}.plumbing.errors import StageError
 
 
@@ -83,6 +85,64 @@ def test_unusable_tables_are_refused(columns: list[str], said: str, params: Para
     rows = pd.DataFrame({name: ["1"] for name in columns})
     with pytest.raises(StageError, match=said):
         ingest.prepare(rows, params.data)
+
+
+def test_cells_are_read_by_the_rules_of_the_contract() -> None:
+    """Numbers and dates get one form, what does not fit its rule stays, and days are made."""
+    rows = pd.DataFrame(
+        {
+            "price": ["€1.234,50", "-", " 12 ", "much"],
+            "land": ["NA", "DE", "", "?"],
+            "seen": ["31.12.2020 9:05", "1.1.2021 10:00", "", "soon"],
+        }
+    )
+    rules = {
+        "price": cells.Rule(missing=["-"], remove="€", thousands=".", decimal=","),
+        "land": cells.Rule(keep=["NA"], missing=["?"]),
+        "seen": cells.Rule(format="%d.%m.%Y %H:%M"),
+        "day": cells.Rule(date_of=["seen"]),
+    }
+    read = cells.apply_rules(rows, rules)
+    assert read["price"].tolist() == ["1234.50", "", "12", "much"]
+    assert read["land"].tolist() == ["NA", "DE", "", ""]
+    assert read["seen"].tolist() == ["2020-12-31 09:05:00", "2021-01-01 10:00:00", "", "soon"]
+    assert read["day"].tolist() == ["2020-12-31", "2021-01-01", "", "soon"]
+    with pytest.raises(StageError, match="there is no column lost"):
+        cells.apply_rules(rows, {"lost": cells.Rule(missing=["-"])})
+    with pytest.raises(StageError, match="there is a column land already"):
+        cells.apply_rules(rows, {"land": cells.Rule(date_of=["seen"])})
+
+
+@pytest.mark.parametrize(
+    ("rule", "days"),
+    [
+        ({"date_of": ["a"], "epoch": "s"}, ["2020-01-01", ""]),
+        ({"date_of": ["b"], "format": "%Y%m%d"}, ["2020-01-31", "2020-02-01"]),
+        ({"date_of": ["c", "d"]}, ["2020-01", "2020-12"]),
+    ],
+)
+def test_days_are_made_of_numbers(rule: dict[str, Any], days: list[str]) -> None:
+    """Seconds since 1970, 20200131, and parts in columns of their own become ISO 8601."""
+    rows = pd.DataFrame(
+        {
+            "a": ["1577836800", ""],
+            "b": ["20200131", "20200201"],
+            "c": ["2020", "2020.0"],
+            "d": ["1", "12"],
+        }
+    )
+    made = cells.apply_rules(rows, {"day": msgspec.convert(rule, cells.Rule)})
+    assert made["day"].tolist() == days
+
+
+@pytest.mark.parametrize(
+    "text", ["metadata: {ingest: {a: {decimals: ','}}}", "metadata: {ingest: [a]}", "metadata: 3"]
+)
+def test_rules_that_cannot_be_read_are_refused(text: str, tmp_path: Path) -> None:
+    """A misspelt rule is named, not left out."""
+    (tmp_path / "contract.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(StageError, match="metadata: ingest:"):
+        cells.read_rules(tmp_path / "contract.yaml")
 
 
 def test_own_id_is_not_replaced(params: Params) -> None:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from mlgitops.errors import EXIT_PASS, MlgitopsError
 from mlgitops.project.generate.answers import (
+    ask_yes_no,
     check_answers,
     check_given,
     complete_answers,
     read_questions,
 )
+from mlgitops.project.generate.choices import Choices
 from mlgitops.project.generate.project import check_target, find_toolkit_source, generate_project
 from mlgitops.project.toolkit import toolkit_root
 
@@ -78,6 +80,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="rows in reports/golden.json, which git keeps: made from the contract, or of the "
         "table (default: synthetic)",
     )
+    data.add_argument(
+        "--split",
+        choices=("time", "hash", "group"),
+        help="how the test rows are chosen: the latest, at random, or whole groups (default: by "
+        "time where a column says when a row was, else by groups where one names them)",
+    )
+    data.add_argument(
+        "--split-column", metavar="COLUMN", help="the column that --split time or group reads"
+    )
     parser.add_argument("--json", action="store_true", help="print where and what as JSON")
 
 
@@ -87,8 +98,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
     given = check_given(read_questions(template), _read_given(args))
     if args.data is not None:
         return _run_with_data(args, console, template, given)
-    if args.target or args.id or args.golden:
-        problem = "--target, --id and --golden describe a table of your own"
+    flags = {"target": args.target, "id": args.id, "golden": args.golden, "split": args.split}
+    flags |= {"split-column": args.split_column}
+    if any(flags.values()):
+        named = ", ".join(f"--{flag}" for flag, value in flags.items() if value)
+        problem = f"{named}: this describes a table of your own"
         raise MlgitopsError(problem, hint="name it with --data")
     answers = _answer(args, console, template, given)
     project = generate_project(template, answers, directory=args.directory, dataset=None)
@@ -107,7 +121,8 @@ def _run_with_data(
     with console.step(f"Read {args.data.name}"):
         table = read_table(args.data)
         task = str(given["task"]) if "task" in given else None
-        table, facts = infer_table(table, target=args.target, key=args.id, task=task)
+    choices = _read_choices(args)
+    table, facts = infer_table(table, target=args.target, key=args.id, task=task, choices=choices)
     for note in facts.notes:
         console.say(f"  - {note}")
     given = {**given, "task": facts.task}
@@ -120,6 +135,18 @@ def _run_with_data(
     return _finish(args, console, project, {"answers": answers, "inferred": facts.as_dict()})
 
 
+def _read_choices(args: argparse.Namespace) -> Choices:
+    """Return what the flags decide, with a way to ask for the rest where somebody is there."""
+    if args.split_column is not None and args.split not in ("time", "group"):
+        raise MlgitopsError("--split-column needs --split time or --split group")
+    given = {"split": args.split, "split_column": args.split_column}
+    return Choices(ask=ask_yes_no, **given) if _is_asking(args) else Choices(**given)
+
+
+def _is_asking(args: argparse.Namespace) -> bool:
+    return not args.no_input and sys.stdin.isatty()
+
+
 def _answer(
     args: argparse.Namespace,
     console: Console,
@@ -128,7 +155,7 @@ def _answer(
     **defaults: Answer,
 ) -> dict[str, Answer]:
     """Return checked answers to every question, and make sure that the folder is free."""
-    ask = not args.no_input and sys.stdin.isatty()
+    ask = _is_asking(args)
     if not ask and not args.no_input:
         console.say("No terminal to ask at: taking the defaults.")
     defaults = {**find_toolkit_source(template), **defaults}

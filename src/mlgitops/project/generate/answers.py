@@ -120,6 +120,11 @@ def _ask(name: str, offer: Answer | list[str], prompts: Mapping[str, Any], count
         raise MlgitopsError("the input ended before every question was answered") from error
 
 
+def ask_yes_no(question: str, default: bool) -> bool:
+    """Ask at the terminal; Enter takes the default."""
+    return bool(_ask("answer", default, {"answer": question}, "  "))
+
+
 def check_answers(template: Path, answers: Mapping[str, Answer]) -> None:
     """Raise :class:`MistakesError` with every reason that the template's own hook gives."""
     script = template / "hooks" / "pre_gen_project.py"

@@ -11,11 +11,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mlgitops.errors import MlgitopsError
+from mlgitops.project.generate.choices import Choices
 from mlgitops.project.generate.columns import Column, Kind, describe_column
 from mlgitops.project.generate.leaks import find_leak
+from mlgitops.project.generate.moments import find_incomplete
+from mlgitops.project.generate.split import Rows, choose_split
 from mlgitops.project.generate.table import MIN_ROWS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mlgitops.project.generate.split import Split
     from mlgitops.project.generate.table import Table
 
 #: Whole numbers with up to so many values are taken for classes, others for quantities.
@@ -60,6 +66,8 @@ class Facts:
     dates: tuple[str, ...]
     slices: tuple[str, ...]  # columns whose groups are compared
     rows: int
+    split: Split
+    rules: Mapping[str, dict[str, Any]]  # column → how the ingest stage reads or makes it
     notes: tuple[str, ...]  # what the person should know, one sentence each
 
     @property
@@ -89,20 +97,28 @@ class Facts:
             "left_out": self.left_out,
             "dates": list(self.dates),
             "slices": list(self.slices),
+            "split": self.split.as_dict(),
+            "cells": dict(self.rules),
             "notes": list(self.notes),
         }
 
 
 def infer_table(
-    table: Table, *, target: str, key: str | None = None, task: str | None = None
+    table: Table,
+    *,
+    target: str,
+    key: str | None = None,
+    task: str | None = None,
+    choices: Choices | None = None,
 ) -> tuple[Table, Facts]:
     """Return the table as the project will keep it, and what it is about.
 
-    Rows without a target are left out. Raises :class:`MlgitopsError` when a named column
-    does not exist, the target is constant or missing, or nothing is left to learn from.
+    Rows without a target are left out. Without ``choices`` every default is taken. Raises
+    :class:`MlgitopsError` when a named column does not exist, the target is constant or missing,
+    the chosen split is not possible, or nothing is left to learn from.
     """
-    for name in (target, *([key] if key else [])):
-        _check_column(table, name)
+    choices = choices or Choices()
+    _check_columns(table, (target, key, choices.split_column, *choices.keep))
     table, notes = _drop_unlabelled(table, target)
     columns = {name: describe_column(name, cells) for name, cells in table.columns.items()}
     target_column = columns.pop(target)
@@ -110,13 +126,15 @@ def infer_table(
     if key:
         _check_key(columns, key, target)
     chosen = key or _find_key(columns, table)
-    if chosen is None and MADE_KEY in table.columns:
-        raise MlgitopsError(
-            f"there is a column {MADE_KEY!r} that does not name each row",
-            where=table.name,
-            hint="give it another name in the file: ids of that name will be made",
-        )
-    left_out = _find_left_out(columns, target_column, chosen, table, task)
+    rows = Rows(
+        table=table,
+        columns=columns,
+        target=target_column,
+        key=chosen,
+        classes=task != "regression",
+    )
+    split = choose_split(rows, choices)
+    left_out = split.left_out | _find_left_out(columns, target_column, chosen, table, task)
     numeric, categorical = _find_features(columns, left_out)
     if not numeric and not categorical:
         raise MlgitopsError(
@@ -137,14 +155,20 @@ def infer_table(
         dates=tuple(name for name, column in columns.items() if column.kind is Kind.DATE),
         slices=_find_slices(columns, categorical),
         rows=table.rows,
+        split=split,
+        rules=table.rules | split.rules,
         notes=(),
     )
-    return table, replace(facts, notes=(*table.notes, *notes, why, *_explain(facts)))
+    return table, replace(facts, notes=(*table.notes, *notes, why, *split.why, *_explain(facts)))
 
 
-def _check_column(table: Table, name: str) -> None:
-    if name in table.columns:
-        return
+def _check_columns(table: Table, names: Sequence[str | None]) -> None:
+    for name in names:
+        if name is not None and name not in table.columns:
+            _refuse_column(table, name)
+
+
+def _refuse_column(table: Table, name: str) -> None:
     near = difflib.get_close_matches(name, table.columns, n=1, cutoff=0.5)
     near = near or [column for column in table.columns if column.lower() == name.lower()]
     listed = ", ".join(list(table.columns)[:20])
@@ -167,12 +191,8 @@ def _drop_unlabelled(table: Table, target: str) -> tuple[Table, list[str]]:
             where=table.name,
             hint=f"{MIN_ROWS} rows with a target are the least",
         )
-    columns = {
-        name: [cell for cell, kept in zip(cells, keep, strict=True) if kept]
-        for name, cells in table.columns.items()
-    }
     note = f"{missing} rows without a value of {target!r} were left out."
-    return replace(table, columns=columns), [note]
+    return table.keep_rows(keep), [note]
 
 
 def _find_task(target: Column, asked: str | None) -> tuple[str, str]:
@@ -236,6 +256,12 @@ def _find_key(columns: dict[str, Column], table: Table) -> str | None:
         plain = column.kind is Kind.TEXT or (column.kind is Kind.NUMBER and column.whole)
         if unique and plain and _KEY_NAME.fullmatch(name):
             return name
+    if MADE_KEY in table.columns:
+        raise MlgitopsError(
+            f"there is a column {MADE_KEY!r} that does not name each row",
+            where=table.name,
+            hint="give it another name in the file: ids of that name will be made",
+        )
     return None
 
 
@@ -262,7 +288,7 @@ def _find_reason(column: Column) -> str | None:
     if column.distinct == 1 and not column.missing:
         return "it is the same in every row"
     if column.kind is Kind.DATE:
-        return "it is a date: split by it, or make features of it in the ingest stage"
+        return "it is a date: make features of it in the ingest stage, if any"
     unique = column.distinct == column.filled
     whole = column.kind is Kind.NUMBER and column.whole
     if unique and whole and _KEY_NAME.fullmatch(column.name):
@@ -307,8 +333,9 @@ def _explain(facts: Facts) -> list[str]:
     if facts.key is None:
         notes.append("No column names the rows: ids will be made from each row's content.")
     notes += [
-        f"{name!r} is a date: for a forecast, split by it (params.yaml, split)."
-        for name in facts.dates
+        f"{name!r} is missing in {facts.columns[name].missing} rows, so the rows cannot be split "
+        "by it."
+        for name in find_incomplete(facts.columns)
     ]
     sensitive = [name for name in facts.columns if _SENSITIVE.fullmatch(name)]
     notes += [

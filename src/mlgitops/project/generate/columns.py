@@ -9,12 +9,11 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 #: More different texts than this are not categories that one lists.
 MAX_LEVELS = 500
@@ -22,11 +21,13 @@ MAX_LEVELS = 500
 #: Up to so many levels, a new one is a mistake in the data and not just a new value.
 MAX_CLOSED_LEVELS = 30
 
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+#: A number as Python and CSV files write it.
+NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_NUMBER = re.compile(NUMBER)
 _LEADING_ZERO = re.compile(r"[+-]?0\d")  # a code, such as a postcode: a number would lose the zero
 
 #: How dates are written, with the pattern that the contract will hold them to. All of these
-#: sort as text in the order of time; other ways of writing a date stay text.
+#: sort as text in the order of time.
 DATE_FORMATS = {
     "%Y-%m-%d": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
     "%Y-%m-%d %H:%M": r"^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}$",
@@ -35,6 +36,33 @@ DATE_FORMATS = {
     "%Y-%m-%dT%H:%M:%SZ": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$",
     "%Y/%m/%d": r"^[0-9]{4}/[0-9]{2}/[0-9]{2}$",
     "%Y-%m": r"^[0-9]{4}-[0-9]{2}$",
+    "ISO8601": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?"
+    r"(Z|[+-][0-9]{2}:?[0-9]{2})?$",
+}
+
+#: Other ways; the ingest stage turns them into those above. Day before month where both fit.
+_CLOCKS = {"": "", " %H:%M": r" \d{1,2}:\d{2}", " %H:%M:%S": r" \d{1,2}:\d{2}:\d{2}"}
+_CLOCKS[" %I:%M %p"] = r" \d{1,2}:\d{2} ?[AaPp][Mm]"
+_DAYS = {
+    "%d.%m.%Y": r"\d{1,2}\.\d{1,2}\.\d{4}",
+    "%m/%d/%Y": r"\d{1,2}/\d{1,2}/\d{4}",
+    "%d/%m/%Y": r"\d{1,2}/\d{1,2}/\d{4}",
+    "%d-%m-%Y": r"\d{1,2}-\d{1,2}-\d{4}",
+    "%m-%d-%Y": r"\d{1,2}-\d{1,2}-\d{4}",
+    "%d.%m.%y": r"\d{1,2}\.\d{1,2}\.\d{2}",
+    "%m/%d/%y": r"\d{1,2}/\d{1,2}/\d{2}",
+    "%d/%m/%y": r"\d{1,2}/\d{1,2}/\d{2}",
+    "%Y.%m.%d": r"\d{4}\.\d{2}\.\d{2}",
+    "%d %b %Y": r"\d{1,2} [A-Za-z]{3} \d{4}",
+    "%d-%b-%Y": r"\d{1,2}-[A-Za-z]{3}-\d{4}",
+    "%b %d, %Y": r"[A-Za-z]{3} \d{1,2}, \d{4}",
+    "%d %B %Y": r"\d{1,2} [A-Za-z]+ \d{4}",
+    "%B %d, %Y": r"[A-Za-z]+ \d{1,2}, \d{4}",
+}
+_FOREIGN_FORMATS = {
+    day + clock: re.compile(form + time)
+    for day, form in _DAYS.items()
+    for clock, time in _CLOCKS.items()
 }
 
 
@@ -108,18 +136,31 @@ def _are_numbers(values: dict[str, int]) -> bool:
     )
 
 
-def find_date_format(values: dict[str, int]) -> str | None:
-    """Return the one way in which every value is written as a date, or None."""
+def find_date_format(values: Collection[str]) -> str | None:
+    """Return the one way of ISO 8601 in which every value is written as a date, or None."""
     for written, pattern in DATE_FORMATS.items():
         form = re.compile(pattern)
-        if all(form.fullmatch(value) and _is_date(value, written) for value in values):
+        if all(form.fullmatch(value) for value in values) and _are_dates(values, written):
             return written
     return None
 
 
-def _is_date(value: str, written: str) -> bool:
-    try:
-        datetime.strptime(value, written)  # noqa: DTZ007 - only whether the day exists counts
-    except ValueError:
-        return False
-    return True
+def find_foreign_format(values: Collection[str]) -> str | None:
+    """Return the one other way in which every value is written as a date, or None."""
+    return next(
+        (
+            written
+            for written, form in _FOREIGN_FORMATS.items()
+            if all(form.fullmatch(value) for value in values) and _are_dates(values, written)
+        ),
+        None,
+    )
+
+
+def _are_dates(values: Collection[str], written: str) -> bool:
+    """Tell whether every day and time exists."""
+    import pandas as pd
+
+    utc = written == "ISO8601"
+    moments = pd.to_datetime(list(values), format=written, errors="coerce", utc=utc)
+    return bool(moments.notna().all())

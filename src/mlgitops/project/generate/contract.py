@@ -31,8 +31,19 @@ _INTRODUCTION = """\
 schema_type: dataframe
 strict: true # a column that is not listed here is a mistake
 coerce: false
-columns:
+{metadata}columns:
 """
+
+_METADATA = """\
+metadata:
+  # How the ingest stage reads the cells of a column; the columns below say what must come out.
+  #   missing, keep       texts that stand for a missing value here; that do elsewhere, not here
+  #   remove, thousands, decimal  signs around, within and of numbers, such as '€', '.' and ','
+  #   format              of dates, as strptime names it: they become 2020-12-31
+  #   date_of             the column is made: the day of a date and time, or of year, month, day
+  #   epoch               date_of reads seconds (s) or milliseconds (ms) since 1970
+  ingest:
+{rules}"""
 
 _MADE_KEY = """\
   id: # made by the ingest stage from the row's content
@@ -44,13 +55,28 @@ _MADE_KEY = """\
 
 def render_contract(facts: Facts) -> str:
     """Return the contract of every column, in the table's order, the target last."""
-    text = _INTRODUCTION.format(rows=facts.rows, name=flow(facts.name), levels=MAX_CLOSED_LEVELS)
+    text = _INTRODUCTION.format(
+        rows=facts.rows,
+        name=flow(facts.name),
+        levels=MAX_CLOSED_LEVELS,
+        metadata=_render_rules(facts),
+    )
     if facts.key is None:
         text += _MADE_KEY
+    for name, rule in facts.split.rules.items():
+        pattern = DATE_FORMATS["%Y-%m" if len(rule["date_of"]) == len("ym") else "%Y-%m-%d"]
+        rules = {"dtype": "str", "str_matches": pattern}
+        text += _render_column(name, rules, note="made by the ingest stage; no feature")
     for column in facts.columns.values():
         rules = _describe_key() if column.name == facts.key else describe(column)
         text += _render_column(column.name, rules)
     return text + _render_column(facts.target.name, describe_target(facts), note="the target")
+
+
+def _render_rules(facts: Facts) -> str:
+    """Return the block that the ingest stage reads, or nothing where every cell is plain."""
+    lines = [f"    {flow(name)}: {flow(rule)}\n" for name, rule in facts.rules.items()]
+    return _METADATA.format(rules="".join(lines)) if lines else ""
 
 
 def _render_column(name: str, rules: dict[str, Any], note: str = "") -> str:

@@ -28,17 +28,17 @@ features: # what the model sees; columns of contract.yaml
   categorical: {categorical}
   min_category_rows: {rare} # rarer categories share one indicator, as do those never seen
 {left_out}
-split:
-  method: hash # time: the latest rows are the test; hash: chosen by id; group: by whole groups
-  column: null # what time or group reads; null for hash{dates}
+split:{why}
+  method: {method} # time: the latest rows are the test; hash: chosen by id; group: by whole groups
+  column: {column} # what time or group reads; null for hash
   test_fraction: 0.3
-  seed: 0 # hash and group; another seed is another test set
+  seed: {seed} # hash and group; another seed is another test set
 
 train:
 {train}
 evaluate:
   slices: {slices} # metrics are also written for each value of these columns
-  cluster: null # rows with the same value here are not independent; null: all are
+  cluster: {cluster} # rows with the same value here are not independent; null: all are
   golden: {golden} # rows in reports/golden.json, which git keeps: synthetic, or real ones
 
 explain:
@@ -87,7 +87,11 @@ def render_params(facts: Facts, *, golden: str = "synthetic") -> str:
         categorical=flow(list(facts.categorical)),
         rare=_scale(facts.rows, low=5, high=20),
         left_out=_render_left_out(facts),
-        dates=_render_dates(facts),
+        why="".join(f"\n  # {sentence}" for sentence in facts.split.why),
+        method=facts.split.method,
+        column=flow(facts.split.column),
+        seed=facts.split.seed,
+        cluster=flow(facts.split.cluster),
         train=_render_train(facts),
         golden=golden,
         slices=flow(list(facts.slices)),
@@ -105,13 +109,6 @@ def _render_left_out(facts: Facts) -> str:
     lines = [f"  #   {flow(name)}: {reason}" for name, reason in facts.left_out.items()]
     return (
         "\n".join(["  # Left out; move one into a list above if you know better:", *lines]) + "\n"
-    )
-
-
-def _render_dates(facts: Facts) -> str:
-    """Offer the split by time where there is a date to split by."""
-    return "".join(
-        f"\n  # for a forecast: method: time, column: {flow(name)}" for name in facts.dates
     )
 
 

@@ -22,7 +22,7 @@ _TEXT = """\
 # Raise the bounds once you know what your first models reach.
 version: 1
 confidence: 0.95 # of the intervals
-files:
+{cluster}files:
   test_data: data/split/test.csv
   predictions: reports/predictions.csv
   model: model/model.skops
@@ -59,9 +59,16 @@ def render_policy(facts: Facts) -> str:
     dummy, metrics = render[facts.task](facts)
     return _TEXT.format(
         dummy=dummy,
+        cluster=_render_cluster(facts.split.cluster),
         metrics=metrics,
         slices=_slices(facts),
     )
+
+
+def _render_cluster(column: str | None) -> str:
+    """Return the line that lets intervals count days or groups, where rows share one."""
+    why = "rows of one value are not independent: intervals count values, not rows"
+    return f"cluster: {flow(column)} # {why}\n" if column is not None else ""
 
 
 def _slices(facts: Facts) -> str:

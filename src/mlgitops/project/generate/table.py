@@ -10,12 +10,15 @@ import csv
 import io
 import re
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from itertools import compress
+from typing import TYPE_CHECKING, Any
 
 from mlgitops.errors import MlgitopsError
+from mlgitops.project.generate.cells import read_cells
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 #: Fewer rows than this leave too little to train on and to test with.
@@ -38,11 +41,6 @@ _FORMATS = {
     b"SQLite format 3": "a SQLite database",
     b"%PDF": "a PDF",
 }
-#: Written for a missing value by spreadsheets, databases and R; in the project it is empty.
-_MISSING = {"NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null"}
-
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+(?:,\d+)?")
-_THOUSANDS = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d{1,3})(?:\.\d+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,13 +48,23 @@ class Table:
     """A checked table: column → its cells as text, an empty one where a value is missing."""
 
     name: str  # of the file
-    columns: dict[str, list[str]]
+    columns: dict[str, list[str]]  # as the ingest stage will read them
+    raw: dict[str, list[str]]  # as they were written, without blanks around them
+    rules: dict[str, dict[str, Any]]  # column → how the ingest stage reads it (contract.yaml)
     notes: tuple[str, ...]  # what was changed on the way, one sentence each
 
     @property
     def rows(self) -> int:
         """Return the number of rows."""
         return len(next(iter(self.columns.values())))
+
+    def keep_rows(self, keep: Sequence[bool]) -> Table:
+        """Return the table of those rows alone."""
+        columns, raw = (
+            {name: list(compress(cells, keep)) for name, cells in side.items()}
+            for side in (self.columns, self.raw)
+        )
+        return replace(self, columns=columns, raw=raw)
 
 
 def read_table(path: Path) -> Table:
@@ -77,19 +85,29 @@ def read_table(path: Path) -> Table:
         )
     if separator != ",":
         notes.append(f"The file was separated by {_SEPARATORS[separator]}; commas do it now.")
-    columns: dict[str, list[str]] = {}
-    for name, cells in zip(names, zip(*rows, strict=True), strict=True):
-        columns[name], changes = _tidy_cells(name, [cell.strip() for cell in cells], separator)
-        notes += changes
-    return Table(name=path.name, columns=columns, notes=tuple(notes))
+    raw = {
+        name: [cell.strip() for cell in cells]
+        for name, cells in zip(names, zip(*rows, strict=True), strict=True)
+    }
+    readings = {name: read_cells(name, cells, separator) for name, cells in raw.items()}
+    return Table(
+        name=path.name,
+        columns={name: reading.cells for name, reading in readings.items()},
+        raw=raw,
+        rules={name: reading.rule for name, reading in readings.items() if reading.rule},
+        notes=(*notes, *(note for reading in readings.values() for note in reading.notes)),
+    )
 
 
 def write_table(table: Table, path: Path) -> None:
-    """Write the table as the project keeps it: UTF-8, commas, lines ended by LF."""
+    """Write the table as the project keeps it: UTF-8, commas, lines ended by LF.
+
+    The cells are as they came: the next delivery is written in the same way.
+    """
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(table.columns)
-        writer.writerows(zip(*table.columns.values(), strict=True))
+        writer.writerow(table.raw)
+        writer.writerows(zip(*table.raw.values(), strict=True))
 
 
 def name_project(path: Path) -> str:
@@ -174,24 +192,3 @@ def _check_header(header: list[str], path: Path) -> tuple[list[str], list[str]]:
         listed = ", ".join(repr(name) for name in twice)
         raise MlgitopsError(f"several columns are called {listed}", where=where)
     return names, notes
-
-
-def _tidy_cells(name: str, cells: list[str], separator: str) -> tuple[list[str], list[str]]:
-    """Return the cells with missing values empty and numbers in one form, and what changed."""
-    notes = []
-    marks = sorted(_MISSING.intersection(cells))
-    if marks:
-        cells = ["" if cell in _MISSING else cell for cell in cells]
-        notes.append(f"{name!r}: {', '.join(marks)} was taken to mean a missing value.")
-    filled = [cell for cell in cells if cell]
-    if not any("," in cell for cell in filled):
-        return cells, notes
-    grouped = all(_THOUSANDS.fullmatch(cell) for cell in filled)
-    decimal = all(_DECIMAL_COMMA.fullmatch(cell) for cell in filled)
-    if grouped and not (decimal and separator == ";"):  # "1,234" is read as its country does
-        notes.append(f"{name!r}: commas between thousands were taken out.")
-        cells = [cell.replace(",", "") for cell in cells]
-    elif decimal:
-        notes.append(f"{name!r}: decimal commas were turned into points.")
-        cells = [cell.replace(",", ".") for cell in cells]
-    return cells, notes

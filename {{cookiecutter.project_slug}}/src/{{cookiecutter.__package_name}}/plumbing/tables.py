@@ -28,11 +28,8 @@ def read_table(path: Path, text_columns: Collection[str]) -> pd.DataFrame:
 
 
 def read_source(path: Path) -> pd.DataFrame:
-    """Return a table from elsewhere as text: NA, NaN, null and their like become missing.
-
-    The markers are those of `pandas.read_csv`.
-    """
-    return _read(path, dtype=str)
+    """Return a table from elsewhere as text; what its cells mean, the ingest stage decides."""
+    return read_text_table(path)
 
 
 def _read(path: Path, **options: object) -> pd.DataFrame:

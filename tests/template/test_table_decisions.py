@@ -1,0 +1,303 @@
+"""What `mlgitops new --data` decides about small tables, each of them odd in one way."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.project.generate.choices import Choices
+from mlgitops.project.generate.column_types import Facts, infer_table
+from mlgitops.project.generate.dataset import write_dataset
+from mlgitops.project.generate.table import read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Columns = dict[str, Callable[[int], object]]  # a column's name → its cell in a row
+
+#: Rows of a table of which each day has five.
+ROWS = 600
+
+
+def scatter(at: int, prime: int = 7919) -> float:
+    """Return a number between 0 and 1 without order."""
+    return at * prime % 1009 / 1009
+
+
+def label(at: int) -> int:
+    """Return a class that depends on ``x`` and on more than it."""
+    return int(scatter(at) + scatter(at, 6007) > 1)
+
+
+def day(at: int) -> date:
+    """Return the day of a row: five rows a day, from 30 December 2019 on."""
+    return date(2019, 12, 30) + timedelta(days=at // 5)
+
+
+def make_table(columns: Columns, count: int = ROWS, separator: str = ",") -> str:
+    """Return a CSV file with ``x``, these columns and the target ``y``."""
+    every: Columns = {"x": lambda at: round(scatter(at), 3), **columns}
+    every.setdefault("y", label)
+    stream = io.StringIO()
+    writer = csv.writer(stream, delimiter=separator, lineterminator="\n")
+    writer.writerow(every)
+    writer.writerows([[cell(at) for cell in every.values()] for at in range(count)])
+    return stream.getvalue()
+
+
+class Case(NamedTuple):
+    """Columns beside ``x`` and ``y``, and what is expected of them."""
+
+    columns: Columns
+    split: tuple[str, str | None] = ("hash", None)  # method and column
+    cluster: str | None = None
+    features: frozenset[str] | set[str] = frozenset()  # beside x
+    says: tuple[str, ...] = ()  # parts of sentences
+    choices: Choices = Choices()
+    rule: dict[str, dict[str, Any]] | None = None
+    separator: str = ","
+    task: str | None = None
+    rows: int = ROWS
+
+
+LATEST = "the test rows are the latest by"
+
+DATED = {
+    "ISO date": Case({"day": day}, ("time", "day"), "day", says=(f"{LATEST} 'day'",)),
+    "ISO date and time": Case(
+        {"seen": lambda at: f"{day(at)} {at % 24:02d}:30"},
+        ("time", "date"),
+        "date",
+        rule={"date": {"date_of": ["seen"]}},
+    ),
+    "ISO with zone": Case(
+        {"seen_at": lambda at: f"{day(at)}T{at % 24:02d}:30:00+01:00"},
+        ("time", "date"),
+        "date",
+        rule={"date": {"date_of": ["seen_at"]}},
+    ),
+    "31.12.2020": Case(
+        {"Datum": lambda at: f"{day(at):%d.%m.%Y}"},
+        ("time", "Datum"),
+        "Datum",
+        rule={"Datum": {"format": "%d.%m.%Y"}},
+    ),
+    "12/31/2020": Case(
+        {"day": lambda at: f"{day(at):%m/%d/%Y}"},
+        ("time", "day"),
+        "day",
+        rule={"day": {"format": "%m/%d/%Y"}},
+    ),
+    "31/12/2020": Case(
+        {"day": lambda at: f"{day(at):%d/%m/%Y}"},
+        ("time", "day"),
+        "day",
+        rule={"day": {"format": "%d/%m/%Y"}},
+    ),
+    "12/31/2020 1:05 PM": Case(
+        {"time": lambda at: f"{day(at):%m/%d/%Y} {at % 12 + 1}:05 PM"},
+        ("time", "date"),
+        "date",
+        rule={"time": {"format": "%m/%d/%Y %I:%M %p"}, "date": {"date_of": ["time"]}},
+    ),
+    "31 Dec 2020": Case(
+        {"day": lambda at: f"{day(at):%d %b %Y}"},
+        ("time", "day"),
+        "day",
+        rule={"day": {"format": "%d %b %Y"}},
+    ),
+    "20201231": Case(
+        {"order_date": lambda at: f"{day(at):%Y%m%d}"},
+        ("time", "date"),
+        "date",
+        rule={"date": {"date_of": ["order_date"], "format": "%Y%m%d"}},
+    ),
+    "seconds since 1970": Case(
+        {"ts": lambda at: 1_577_664_000 + at // 5 * 86_400 + at},
+        ("time", "date"),
+        "date",
+        rule={"date": {"date_of": ["ts"], "epoch": "s"}},
+    ),
+    "milliseconds since 1970": Case(
+        {"created": lambda at: (1_577_664_000 + at // 5 * 86_400) * 1000 + at},
+        ("time", "date"),
+        "date",
+        rule={"date": {"date_of": ["created"], "epoch": "ms"}},
+    ),
+    "year, month and day": Case(
+        {
+            "year": lambda at: day(at).year,
+            "month": lambda at: day(at).month,
+            "day": lambda at: day(at).day,
+        },
+        ("time", "date"),
+        "date",
+        {"day", "year"},
+        says=(f"{LATEST} 'year', 'month' and 'day'",),
+        rule={"date": {"date_of": ["year", "month", "day"]}},
+    ),
+    "year and month": Case(
+        {"yr": lambda at: 2000 + at // 60, "mon": lambda at: at // 5 % 12 + 1},
+        ("time", "date"),
+        "date",
+        {"mon"},
+        says=("'yr' is no feature: it says when the row was",),
+        rule={"date": {"date_of": ["yr", "mon"]}},
+    ),
+    "a column is called date": Case(
+        {"date": lambda at: "abc"[at % 3], "seen": lambda at: f"{day(at)} 12:00"},
+        ("time", "row_date"),
+        "row_date",
+        {"date"},
+        rule={"row_date": {"date_of": ["seen"]}},
+    ),
+    "one row a day": Case(
+        {"day": lambda at: date(2019, 12, 30) + timedelta(days=at)}, ("time", "day"), None
+    ),
+    "few days": Case(
+        {"day": lambda at: date(2020, 1, 1) + timedelta(days=at // 60)},
+        ("time", "day"),
+        None,
+        says=("too few to count by", "may be too narrow"),
+    ),
+    "dates of birth": Case(
+        {"date_of_birth": lambda at: date(1950, 1, 1) + timedelta(days=at * 37)},
+        says=("'date_of_birth' is no feature: it is a date",),
+    ),
+    "a date is missing": Case(
+        {"day": lambda at: day(at) if at != 7 else ""},
+        says=("'day' is missing in 1 rows, so the rows cannot be split by it",),
+    ),
+    "a day that does not exist": Case(
+        {"day": lambda at: f"2020-02-{at % 30 + 1:02d}"}, features={"day"}
+    ),
+    "a class that came late": Case(
+        {"day": day, "y": lambda at: 2 if at > 500 and at % 2 else label(at)},
+        says=("not split by 'day', because then 'y' is '2' in test rows only",),
+    ),
+    "time is not wanted": Case({"day": day}, choices=Choices(split="hash")),
+    "the question is answered with no": Case(
+        {"day": day}, choices=Choices(ask=lambda _question, _default: False)
+    ),
+    "years alone, when asked": Case(
+        {"year": lambda at: 2001 + at // 30},
+        ("time", "year"),
+        None,
+        choices=Choices(split="time"),
+    ),
+    "years alone": Case({"year": lambda at: 2001 + at // 30}, features={"year"}),
+    "an order that was named": Case(
+        {"step": lambda at: at // 4},
+        ("time", "step"),
+        "step",
+        choices=Choices(split="time", split_column="step"),
+    ),
+}
+
+GROUPED = {
+    "patients": Case(
+        {"patient_id": lambda at: 1000 + at % 120},
+        ("group", "patient_id"),
+        "patient_id",
+        says=("all rows of one 'patient_id' are on one side", "'patient_id' is no feature"),
+    ),
+    "customers in camel case": Case(
+        {"customerId": lambda at: f"c{at % 120}"}, ("group", "customerId"), "customerId"
+    ),
+    "tail numbers and days": Case(
+        {"tailnum": lambda at: f"N{at % 90}", "day": day},
+        ("time", "day"),
+        "day",
+        {"tailnum"},
+    ),
+    "customers and one row a day": Case(
+        {
+            "customer": lambda at: f"c{at % 90}",
+            "day": lambda at: date(2019, 12, 30) + timedelta(days=at),
+        },
+        ("time", "day"),
+        "customer",
+    ),
+    "few customers": Case({"customer": lambda at: f"c{at % 9}"}, features={"customer"}),
+    "a group that was named": Case(
+        {"shop": lambda at: f"s{at % 60}"},
+        ("group", "shop"),
+        "shop",
+        choices=Choices(split="group", split_column="shop"),
+    ),
+    "groups are not wanted": Case(
+        {"patient": lambda at: f"p{at % 120}"},
+        ("hash", None),
+        "patient",
+        {"patient"},
+        choices=Choices(ask=lambda _question, _default: False),
+    ),
+}
+
+CASES = {**DATED, **GROUPED}
+
+
+def decide(case: Case, folder: Path) -> Facts:
+    """Write the table, read it as `new` does, and write the data-set folder."""
+    source = folder / "table.csv"
+    source.write_text(make_table(case.columns, case.rows, case.separator), encoding="utf-8")
+    table, facts = infer_table(read_table(source), target="y", task=case.task, choices=case.choices)
+    (folder / "set").mkdir()
+    write_dataset(folder / "set", table, facts)
+    return facts
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_what_is_decided_about_a_table(case: Case, tmp_path: Path) -> None:
+    """Split, cluster, features, rules for cells, and the sentences about them."""
+    facts = decide(case, tmp_path)
+    assert (facts.split.method, facts.split.column) == case.split
+    assert facts.split.cluster == case.cluster
+    assert {*facts.numeric, *facts.categorical} == {"x", *case.features}, facts.notes
+    assert dict(facts.rules) == (case.rule or {})
+    for part in case.says:
+        assert any(part in note for note in facts.notes), (part, facts.notes)
+    share = facts.split.test_rows / facts.rows
+    assert 0.2 < share < 0.4
+
+
+REFUSED = {
+    "no time": ({}, Choices(split="time"), "no column says of every row when it was"),
+    "text is no time": (
+        {"c": lambda at: "abc"[at % 3]},
+        Choices(split="time", split_column="c"),
+        "'c' does not say of every row when it was",
+    ),
+    "no groups": ({}, Choices(split="group"), "no column names whom or what"),
+    "the target as group": (
+        {},
+        Choices(split="group", split_column="y"),
+        "there is no column 'y' to group by",
+    ),
+    "a class that came late": (
+        {"day": day, "y": lambda at: 2 if at > 500 and at % 2 else label(at)},
+        Choices(split="time"),
+        "cannot be split by 'day': 'y' is '2' in test rows only",
+    ),
+    "one group": (
+        {"shop": lambda _: "s"},
+        Choices(split="group", split_column="shop"),
+        "no split into train and test rows is possible: one side has no rows",
+    ),
+}
+
+
+@pytest.mark.parametrize(("columns", "choices", "reason"), REFUSED.values(), ids=REFUSED)
+def test_a_split_that_is_not_possible_is_refused(
+    columns: Columns, choices: Choices, reason: str, tmp_path: Path
+) -> None:
+    """What was asked for is done or refused, never replaced."""
+    with pytest.raises(MlgitopsError, match=reason):
+        decide(Case(columns, choices=choices), tmp_path)
+    assert not (tmp_path / "set").exists()
