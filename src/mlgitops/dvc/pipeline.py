@@ -200,7 +200,7 @@ def _add_stage(
     metrics = [entry for entry, _ in _entries(body.get("metrics"))]
     plots = [entry for entry, _ in _entries(body.get("plots"))]
     outs = [entry for entry, _ in _entries(body.get("outs"))]
-    for entry in metrics:
+    for entry in [*metrics, *_list_summaries(body.get("live"))]:
         _put_metric(pipeline, path, folder, entry)
     for entry in plots:
         _put(pipeline.plots, folder, entry)
@@ -347,13 +347,19 @@ def _add_pointer(
     pipeline: Pipeline,
     read: Read,
 ) -> None:
-    """Take what a .dvc file points at."""
+    """Take what a .dvc file points at; of a stage of DVC 0 also its metrics and parameters."""
     del read
     folder = posixpath.join(posixpath.dirname(path), str(document.get("wdir") or "."))
     for entry, version in parse_pointer(document):
         tracked = join_path(folder, entry)
         if tracked is not None:
             pipeline.pointers[tracked] = version
+    for item in _list(document.get("outs")):
+        if isinstance(item, dict) and item.get("metric"):
+            _put_metric(pipeline, path, folder, str(item.get("path")))
+    for item in _list(document.get("deps")):
+        if isinstance(item, dict) and "params" in item:
+            _put(pipeline.params, folder, str(item.get("path")))
 
 
 def _read_scope(entries: Value, folder: str, read: Read, pipeline: Pipeline) -> dict[str, Value]:
@@ -373,6 +379,7 @@ def _read_scope(entries: Value, folder: str, read: Read, pipeline: Pipeline) -> 
         except MlgitopsError as error:
             pipeline.notices.append(f"`{path}` cannot be read: {error.what}."[:500])
             continue
+        pipeline.params.add(path)  # its values make commands and paths
         chosen = keys.split(",") if keys else list(values)
         _merge_scope(scope, {key: values[key] for key in chosen if key in values})
     return scope
@@ -429,6 +436,16 @@ def _entries(value: Value) -> Iterator[tuple[str, Value]]:
             yield from item.items()
         elif isinstance(item, tuple):
             yield item
+
+
+def _list_summaries(live: Value) -> Iterator[str]:
+    """Yield the metrics files that the section `live` of DVC 2 stands for: `logs.json` for logs.
+
+    Source: https://github.com/treeverse/dvc/blob/2.58.2/dvc/output.py
+    """
+    for path, options in _entries(live):
+        if not (isinstance(options, dict) and options.get("summary") is False):
+            yield f"{path}.json"
 
 
 def _param_files(value: Value) -> Iterator[tuple[str, Value]]:

@@ -46,6 +46,45 @@ plots: [{p2.csv: {x: a}}]
     assert (stage.deps, stage.outs) == (("sub/d",), ("sub/deep/o", "sub/deep/m.json"))
 
 
+def test_metrics_of_dvc_0_are_flags_of_outputs() -> None:
+    """A stage of DVC 0 is a .dvc file: its metrics are flagged, its parameters are in `deps`."""
+    pipeline = read(
+        sub__evaluate_dvc=(
+            "cmd: x\nwdir: ..\ndeps: [{path: q.yaml, params: {lr: 1}}, {path: model.pkl}]\n"
+            "outs: [{path: auc.metric, md5: '0f', metric: true}, {path: o, md5: '1f'},"
+            " {path: m.json, metric: {type: json, xpath: auc}}, {path: n.json, metric: false}]"
+        )
+    )
+    assert pipeline.metrics == {"auc.metric", "m.json"}
+    assert pipeline.params == {"q.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("live", "metrics"),
+    [
+        ("logs", {"logs.json"}),
+        ("{logs: {html: true}}", {"logs.json"}),
+        ("{logs: {summary: true}, run/x: {summary: false}}", {"logs.json"}),
+    ],
+)
+def test_the_summary_of_live_is_a_metric(live: str, metrics: set[str]) -> None:
+    """`live` of DVC 2 wrote its last numbers beside its folder, unless it was told not to."""
+    pipeline = read(sub__dvc_yaml=f"stages: {{a: {{cmd: x, live: {live}}}}}")
+    assert pipeline.metrics == {f"sub/{path}" for path in metrics}
+
+
+def test_what_templates_take_their_values_from_is_parameters() -> None:
+    """The files of `vars`, and the params.yaml beside a dvc.yaml."""
+    pipeline = read(
+        q_yaml="a: 1",
+        sub__params_yaml="b: 1",
+        own_yaml="c: 1",
+        dvc_yaml="vars: [q.yaml, lost.yaml, {d: 1}]\nstages: {a: {cmd: x, vars: [own.yaml:c]}}",
+        sub__dvc_yaml="metrics: [m.json]",
+    )
+    assert pipeline.params == {"q.yaml", "own.yaml", "sub/params.yaml"}
+
+
 def test_locks_and_pointers_give_versions() -> None:
     """What dvc.lock and .dvc files record, with paths from the repository's root."""
     found = read(
