@@ -39,15 +39,16 @@ class Shape(NamedTuple):
     build: Build
     folder: str = "."  # the project's, in the repository
     differences: tuple[Difference, ...] = ()
+    dvc: str = "The same"  # what the page says of DVC where no number differs
     notices: tuple[str, ...] = ()  # what the report says of what it could not read
     refusal: str | None = None  # what compare says instead of a report
 
 
 SHAPES: dict[str, Shape] = {}
 
-DVC_REFUSES = "DVC 3 refuses this form and shows nothing, with exit code 0"
-TEXT = "DVC keeps text; ours is named, as unusable"
-WHOLE_FILE = "DVC shows the parameters that a stage names; every one of a file may matter, so ours"
+DVC_REFUSES = "Refuses this form: shows nothing, with exit code 0"
+TEXT = "Shows text; here it is named as unusable"
+WHOLE_FILE = "Shows the keys that a stage names; here every key of the file, as any may matter"
 
 
 def shape(title: str, read: str, **options: Any) -> Callable[[Build], Build]:  # noqa: ANN401
@@ -337,7 +338,7 @@ def toml_files(project: GitRepository, step: int, dvc: DvcProgram) -> None:
 @shape(
     "A bare number",
     "the number, under the name of its file",
-    differences=(Difference("DVC shows a bare 0 as absent; it is a number", ("n.json:n",)),),
+    differences=(Difference("Shows a bare 0 as absent; here it is a number", ("n.json:n",)),),
 )
 def bare_number(project: GitRepository, step: int, dvc: DvcProgram) -> None:
     """Write metrics of one number each, in files of any suffix."""
@@ -352,6 +353,7 @@ def bare_number(project: GitRepository, step: int, dvc: DvcProgram) -> None:
 @shape(
     "Cached metrics that are not available",
     "that they are not here; never “no change”",
+    dvc="Shows nothing, with exit code 0",
     notices=("`cached.json` at base is kept by DVC and is not available here",),
 )
 def not_available(project: GitRepository, step: int, dvc: DvcProgram) -> None:
@@ -433,7 +435,7 @@ def subdir(project: GitRepository, step: int, dvc: DvcProgram) -> None:
     "at the root, both",
     differences=(
         Difference(
-            "DVC leaves out the project below; a change of it is a change all the same",
+            "Leaves out the project below; here its changes are shown too",
             ("demo/scores.json:*",),
         ),
     ),
@@ -469,13 +471,25 @@ def templates(project: GitRepository, step: int, dvc: DvcProgram) -> None:
     )
 
 
+@shape("A template folder in `.dvcignore`", "only what DVC sees")
+def ignored_template(project: GitRepository, step: int, dvc: DvcProgram) -> None:
+    """Leave aside the dvc.yaml of a cookiecutter, which is no pipeline."""
+    del dvc
+    start(project)
+    project.put(".dvcignore", "template/\n")
+    project.put("template/dvc.yaml", "stages: {train: {cmd: x, metrics: ['m.json']}}\n")
+    put_json(project, "template/m.json", {"no": step})
+    put_json(project, "metrics.json", score(step))
+    project.put("dvc.yaml", "metrics: [metrics.json]\n")
+
+
 @shape(
     "Names of `classification_report`",
     "names with spaces and digits, as they stand; text and lists named as unusable",
     differences=(
         Difference(TEXT, ("report.json:model",)),
-        Difference("DVC leaves out lists and nulls; ours are named, as unusable", ("*:confusion",)),
-        Difference("DVC takes true for 1; ours is named, as unusable", ("*:converged",)),
+        Difference("Leaves out lists and nulls; here they are named as unusable", ("*:confusion",)),
+        Difference("Takes true for 1; here it is named as unusable", ("*:converged",)),
     ),
 )
 def reports(project: GitRepository, step: int, dvc: DvcProgram) -> None:
@@ -513,7 +527,12 @@ def arriving(project: GitRepository, step: int, dvc: DvcProgram) -> None:
         project.put("data.dvc", "outs:\n- md5: d41d8cd98f00b204e9800998ecf8427e\n  path: data\n")
 
 
-@shape("No DVC at all", "nothing", refusal="there is no dvc.yaml, neither at base nor at head")
+@shape(
+    "No DVC at all",
+    "nothing",
+    dvc="Refused",
+    refusal="there is no dvc.yaml, neither at base nor at head",
+)
 def no_dvc(project: GitRepository, step: int, dvc: DvcProgram) -> None:
     """Write a file of numbers, and nothing that says what they are."""
     del dvc

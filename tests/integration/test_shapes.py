@@ -142,4 +142,4 @@ def test_the_page_lists_every_shape() -> None:
 
 def describe(shape: Shape) -> str:
     """Say on which numbers the two differ."""
-    return "; ".join(difference.reason for difference in shape.differences) or "the same"
+    return ". ".join(difference.reason for difference in shape.differences) or shape.dvc
