@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -182,19 +181,15 @@ def test_a_sparse_checkout_is_compared_whole(tmp_path: Path, compare: Any) -> No
 
 def run_hook(made: GitRepository, folder: Path) -> str:
     """Commit in ``folder`` with a hook that compares in a folder below; return what it printed."""
-    hook = made.root / ".git/hooks/pre-commit"
+    hook, printed = made.root / ".git/hooks/pre-commit", made.root.parent / "printed"
     program = Path(sys.executable).parent / "mlgitops"
-    hook.write_text(f"#!/bin/sh\ncd sub && exec {program} compare --json\n")
+    hook.write_text(f"#!/bin/sh\ncd sub && exec {program} compare --json >{printed} 2>&1\n")
     hook.chmod(0o755)
     (folder / "sub").mkdir()
     (folder / "sub/file").write_text("x\n")
     git(folder, "add", "--all")
-    environ = {key: text for key, text in os.environ.items() if not key.startswith("GIT_")}
-    words = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "-qm", "x"]
-    done = subprocess.run(
-        words, cwd=folder, env=environ, capture_output=True, text=True, check=True
-    )
-    return done.stdout or done.stderr
+    git(folder, "commit", "--quiet", "--message", "x")
+    return printed.read_text()
 
 
 @pytest.mark.parametrize("linked", [False, True])
