@@ -75,6 +75,43 @@ def test_a_metric_that_only_heads_predictions_contradict_fails(
     assert reason in found.report["judgement"]["failures"][0]
 
 
+def make_classes(wrong: tuple[int, int]) -> bytes:
+    """Return predictions of 200 rows a class, so many of which are wrong."""
+    rows = [
+        f"{label * 200 + at},{label},{label ^ (at < wrong[label])}"
+        for label in (0, 1)
+        for at in range(200)
+    ]
+    return "\n".join(["id,target,prediction", *rows, ""]).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "code"),
+    [
+        ("0.recall", (0.9, 0.91), 0),
+        ("1.recall", (0.9, 0.89), 0),
+        ("macro avg.recall", (0.9, 0.9), 0),
+        ("0.recall", (0.9, 0.92), 1),
+        ("1.recall", (0.9, 0.91), 1),
+        ("macro avg.recall", (0.9, 0.91), 1),
+    ],
+)
+def test_a_line_of_a_classification_report_is_held_against_its_class(
+    project: DvcProject,
+    compare: Any,  # noqa: ANN401
+    name: str,
+    values: tuple[float, float],
+    code: int,
+) -> None:
+    """Class 0 gains what class 1 loses: what each line says is true of its own class alone."""
+    base, head = make_classes((20, 20)), make_classes((18, 22))
+    put_both(project, (values[0], base), (values[1], head), name, 0.05)
+    found = compare(project, "--json")
+    assert found.code == code
+    evidence = found.report["metrics"][0]["evidence"]
+    assert bool(evidence and evidence["interval"]) is (code == 0)
+
+
 @pytest.mark.parametrize(
     ("base", "head", "reason"),
     [

@@ -8,57 +8,87 @@ here and only when both sides have predictions.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from mlgitops.comparison.pairing import Pairing
 from mlgitops.comparison.prediction_files import PredictionFiles
 from mlgitops.errors import MlgitopsError
 from mlgitops.judgement.judge import find_gain, find_margin, is_untouched, match_metric
 from mlgitops.model import Evidence
 from mlgitops.statistics.intervals import leaves_out_change
+from mlgitops.statistics.names import find_estimator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Sequence
 
     from mlgitops.comparison.sides import SideFiles
     from mlgitops.console import Console
-    from mlgitops.model import Chart, MetricChange, Policy, Report
-    from mlgitops.statistics.estimate import Estimate, Undefined
-
-    Place = tuple[str, str]  # a metric's file and name
+    from mlgitops.model import Chart, MetricChange, Policy, Report, Rule
+    from mlgitops.statistics.stored import Predicted, Stored
 
 _MAX_TEXT = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Metric:
+    """One metric that both sides have, and what the predictions say of it."""
+
+    position: int  # in the report
+    change: MetricChange
+    rule: Rule | None  # None: no rule judges it, and it is read alone
+    evidence: Evidence | None = None
+    refusal: str | None = None  # why the predictions do not bear the metric out
+
+    @property
+    def stored(self) -> Stored:
+        """Return what both metrics files state."""
+        from mlgitops.statistics.stored import Stored
+
+        base, head = self.change.base or 0.0, self.change.head or 0.0
+        return Stored(name=self.change.name, base=base, head=head)
+
+    @property
+    def lacks_interval(self) -> bool:
+        """Tell whether it is judged, not refused, and plain numbers would decide."""
+        has_interval = self.evidence is not None and self.evidence.interval is not None
+        return self.rule is not None and self.refusal is None and not has_interval
+
+    def conclude(self) -> MetricChange:
+        """Return the metric as the report has it."""
+        if self.refusal is not None:
+            return _refuse(self.change, self.refusal)
+        return _attach(self.change, self.evidence)
 
 
 def add_evidence(
     report: Report, policy: Policy, base: SideFiles, head: SideFiles, console: Console
 ) -> Report:
     """Return ``report`` with what predictions can tell: evidence, charts, and slices."""
-    files = PredictionFiles(policy.files.predictions, base, head, console)
-    report = _add_noise(report, policy, files)
+    pairing = Pairing(PredictionFiles(policy.files.predictions, base, head, console))
+    report = _add_noise(report, policy, pairing)
     if not policy.slices:
         return report
     from mlgitops.comparison.slices import measure_rules
 
-    return msgspec.structs.replace(report, slices=measure_rules(report, policy, files))
+    return msgspec.structs.replace(report, slices=measure_rules(report, policy, pairing))
 
 
-def _add_noise(report: Report, policy: Policy, files: PredictionFiles) -> Report:
+def _add_noise(report: Report, policy: Policy, pairing: Pairing) -> Report:
     """Add evidence for the metrics that both sides have, and charts."""
-    judged = _find_judged(report, policy)
-    others = _find_others(report, policy)
-    if files.path is None or not (judged or others) or not files.on_same_rows(report):
+    metrics = list(_list_metrics(report, policy))
+    files = pairing.files
+    if files.path is None or not metrics or not files.on_same_rows(report):
         return report
     is_still = files.same and is_untouched(report)
-    if is_still and all(change.delta == 0 for change in judged.values()):
+    if is_still and all(metric.change.delta == 0 for metric in metrics if metric.rule):
         return report
-    evidence: dict[Place, Evidence] = {}
-    refused: dict[Place, str] = {}
     charts: tuple[Chart, ...] = ()
     problem = None
     try:
-        evidence, refused, charts = _compare(files, judged, others, policy)
+        metrics, charts = _measure(pairing, metrics, policy)
     except MlgitopsError as error:
         problem = error.what
         report = _with_notice(report, f"Noise was not estimated: {problem}")
@@ -67,146 +97,110 @@ def _add_noise(report: Report, policy: Policy, files: PredictionFiles) -> Report
             raise
         hint = "the package numpy is not installed (`mlgitops[statistics]`)"
         return _with_notice(report, f"Noise was not estimated: {hint}.")
-    without = {metric: problem or evidence[metric].reason for metric in judged
-               if metric not in refused and (problem or not evidence[metric].interval)}  # fmt: skip
-    refused |= _find_lost(without, policy, files)
-    metrics = tuple(
-        _refuse(change, refused[change.path, change.name])
-        if (change.path, change.name) in refused
-        else _attach(change, evidence.get((change.path, change.name)))
-        for change in report.metrics
-    )
-    return msgspec.structs.replace(report, metrics=metrics, charts=charts)
+    changes = list(report.metrics)
+    for metric in _refuse_lost(metrics, problem, policy, files):
+        changes[metric.position] = metric.conclude()
+    return msgspec.structs.replace(report, metrics=tuple(changes), charts=charts)
 
 
-def _find_lost(
-    without: Mapping[Place, str | None], policy: Policy, files: PredictionFiles
-) -> dict[Place, str]:
-    """Find the judged metrics whose interval the change took away, with the reason.
+def _list_metrics(report: Report, policy: Policy) -> Iterator[_Metric]:
+    """List the metrics that both sides have: those that are judged, and all that have a method."""
+    rules = _find_rules(report, policy)
+    gates = {*policy.metrics, *policy.budgets}
+    for position, change in enumerate(report.metrics):
+        if change.base is None or change.head is None or change.stale:
+            continue
+        rule = rules.get(position)
+        is_judged = not gates.isdisjoint((change.name, f"{change.path}:{change.name}"))
+        if (rule and change.delta is not None) or not is_judged:
+            yield _Metric(position=position, change=change, rule=rule)
+
+
+def _find_rules(report: Report, policy: Policy) -> dict[int, Rule]:
+    """Return the rule of each metric that one judges, by its position in the report."""
+    positions = {id(change): position for position, change in enumerate(report.metrics)}
+    matches = ((match_metric(name, report.metrics), rule) for name, rule in policy.metrics.items())
+    return {positions[id(changes[0])]: rule for changes, rule in matches if len(changes) == 1}
+
+
+def _measure(
+    pairing: Pairing, metrics: Sequence[_Metric], policy: Policy
+) -> tuple[list[_Metric], tuple[Chart, ...]]:
+    """Return the metrics with their evidence or refusal, and charts."""
+    pair = pairing.pair  # before numpy is loaded, which is of no use without predictions
+    from mlgitops.comparison.charts.draw import draw_charts
+    from mlgitops.statistics.stored import Predicted
+
+    base, _ = pairing.files.read_both()
+    predicted = Predicted(pair, base, policy.cluster)
+    judged = [metric for metric in metrics if metric.rule]
+    measured = [
+        *_measure_judged(judged, predicted, policy),
+        *(
+            replace(metric, evidence=predicted.read_alone(metric.stored, policy.confidence))
+            for metric in metrics
+            if not metric.rule and find_estimator(metric.change.name)
+        ),
+    ]
+    return measured, draw_charts(pair)
+
+
+def _measure_judged(
+    metrics: Sequence[_Metric], predicted: Predicted, policy: Policy
+) -> Iterator[_Metric]:
+    """Measure the judged metrics, whose intervals share one error rate."""
+    from mlgitops.statistics.compare import read_together
+    from mlgitops.statistics.stored import Contradiction
+
+    results = [predicted.check(metric.stored) for metric in metrics]
+    evidence = read_together(predicted.pair, dict(enumerate(results)), policy.confidence)
+    for at, (metric, result) in enumerate(zip(metrics, results, strict=True)):
+        measured = replace(metric, evidence=evidence[at])
+        refusal = str(result) if isinstance(result, Contradiction) else _find_hidden(measured)
+        yield replace(measured, refusal=refusal)
+
+
+def _find_hidden(metric: _Metric) -> str | None:
+    """Find the loss that rounding hides: the predictions are sure of one above the margin."""
+    rule, interval = metric.rule, metric.evidence.interval if metric.evidence else None
+    if rule is None or interval is None:
+        return None
+    change = msgspec.structs.replace(metric.change, evidence=metric.evidence)
+    gain = find_gain(change, rule)
+    margin = find_margin(rule, change.base or 0.0)
+    is_left_out = leaves_out_change(change, interval)
+    if is_left_out and gain is not None and margin is not None and gain[1] < -margin:
+        return (
+            f"the predictions show a loss of at least {-gain[1]:.4g}, which the metrics files"
+            " do not: write them with more digits"
+        )
+    return None
+
+
+def _refuse_lost(
+    metrics: Sequence[_Metric], problem: str | None, policy: Policy, files: PredictionFiles
+) -> Iterator[_Metric]:
+    """Refuse the judged metrics whose interval the change took away, with the reason.
 
     Base's predictions give them and head's do not: broken, gone, or of other rows. Plain numbers
-    must not decide then, or leaving predictions out would loosen the judgement.
+    must not decide then, or leaving predictions out would loosen the judgement. ``problem``: why
+    nothing was measured, if so.
     """
+    without = [metric for metric in metrics if metric.lacks_interval]
+    lost: set[str] = set()
     base = files.find(files.base) if without else None
-    if base is None:
-        return {}
-    from mlgitops.statistics.compare import find_lost
+    if base is not None:
+        from mlgitops.statistics.stored import find_lost
 
-    names = {name for _, name in without}
-    lost = find_lost(base, files.find(files.head), names, policy.cluster)
-    return {
-        metric: f"base's predictions give it and head's do not: {reason or ''}"
-        for metric, reason in without.items()
-        if metric[1] in lost
-    }
-
-
-def _find_judged(report: Report, policy: Policy) -> dict[Place, MetricChange]:
-    """Find the judged metrics that have a value on both sides."""
-    judged = {}
-    for name in policy.metrics:
-        changes = match_metric(name, report.metrics)
-        if len(changes) == 1 and changes[0].delta is not None and not changes[0].stale:
-            judged[changes[0].path, changes[0].name] = changes[0]
-    return judged
-
-
-def _find_others(report: Report, policy: Policy) -> dict[Place, tuple[float, float]]:
-    """Find the values at base and head of all metrics that are not judged, and both have."""
-    judged = {*policy.metrics, *policy.budgets}
-    return {
-        (change.path, change.name): (change.base, change.head)
-        for change in report.metrics
-        if change.base is not None
-        and change.head is not None
-        and not change.stale
-        and not judged & {change.name, f"{change.path}:{change.name}"}
-    }
-
-
-def _compare(
-    files: PredictionFiles,
-    judged: Mapping[Place, MetricChange],
-    others: Mapping[Place, tuple[float, float]],
-    policy: Policy,
-) -> tuple[dict[Place, Evidence], dict[Place, str], tuple[Chart, ...]]:
-    """Return evidence, the judged metrics that head's predictions contradict, and charts."""
-    pair = files.pair()  # before numpy is loaded, which is of no use without predictions
-    from mlgitops.comparison.charts.draw import draw_charts
-    from mlgitops.statistics.compare import (
-        Contradiction,
-        estimate_metrics,
-        read_alone,
-        read_together,
-    )
-    from mlgitops.statistics.names import find_estimator
-
-    named = {metric: metric[1] for metric in others if find_estimator(metric[1])}
-    gated = {change.name for change in judged.values()}
-    results = estimate_metrics(pair, {*named.values(), *gated}, policy.cluster)
-    checked = _check_judged(files, judged, results)
-    evidence = read_together(pair, checked, policy.confidence)
-    for metric, name in named.items():
-        alone = read_alone(pair, results[name], others[metric], policy.confidence)
-        if alone is not None:
-            evidence[metric] = alone
-    refused = _find_hidden(judged, evidence, policy)
-    refused |= {
-        metric: str(result)
-        for metric, result in checked.items()
-        if isinstance(result, Contradiction)
-    }
-    return evidence, refused, draw_charts(pair)
-
-
-def _find_hidden(
-    judged: Mapping[Place, MetricChange], evidence: Mapping[Place, Evidence], policy: Policy
-) -> dict[Place, str]:
-    """Find the losses that rounding hides: the predictions are sure of one above the margin."""
-    rules = {
-        (change.path, change.name): rule
-        for name, rule in policy.metrics.items()
-        for change in match_metric(name, judged.values())
-    }
-    hidden = {}
-    for metric, change in judged.items():
-        with_evidence = msgspec.structs.replace(change, evidence=evidence.get(metric))
-        gain = find_gain(with_evidence, rules[metric])
-        margin = find_margin(rules[metric], change.base or 0.0)
-        interval = with_evidence.evidence.interval if with_evidence.evidence else None
-        is_left_out = interval is not None and leaves_out_change(change, interval)
-        if is_left_out and gain is not None and margin is not None and gain[1] < -margin:
-            hidden[metric] = (
-                f"the predictions show a loss of at least {-gain[1]:.4g}, which the metrics files"
-                " do not: write them with more digits"
-            )
-    return hidden
-
-
-def _check_judged(
-    files: PredictionFiles,
-    judged: Mapping[Place, MetricChange],
-    results: Mapping[str, Estimate | Undefined],
-) -> dict[Place, Estimate | Undefined]:
-    """Keep the estimates of judged metrics that are of what the metrics files state."""
-    from mlgitops.statistics.compare import check_stored, estimate_metrics
-    from mlgitops.statistics.matching import match_predictions
-    from mlgitops.statistics.names import names_other_rows
-
-    pair, base, whole = files.pair(), files.read(files.base), results
-    if pair.lost and base is not None:
-        names = {change.name for change in judged.values()}
-        whole = estimate_metrics(match_predictions(base, base), names, None)
-    return {
-        metric: check_stored(
-            pair,
-            results[change.name],
-            whole[change.name],
-            (change.base or 0.0, change.head or 0.0),
-            on_other_rows=names_other_rows(change.name),
-        )
-        for metric, change in sorted(judged.items())
-    }
+        stored = [metric.stored for metric in without]
+        lost = find_lost(base, files.find(files.head), stored, policy.cluster)
+    for metric in metrics:
+        if metric.lacks_interval and metric.change.name in lost:
+            reason = problem or (metric.evidence.reason if metric.evidence else None) or ""
+            text = f"base's predictions give it and head's do not: {reason}"
+            yield replace(metric, refusal=text)
+        else:
+            yield metric
 
 
 def _attach(change: MetricChange, evidence: Evidence | None) -> MetricChange:

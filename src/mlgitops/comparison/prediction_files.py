@@ -1,4 +1,4 @@
-"""Both sides' predictions: fetched, read and matched when they are first asked for."""
+"""Both sides' predictions: fetched and read when they are first asked for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from mlgitops.comparison.sides import SideFiles
     from mlgitops.console import Console
     from mlgitops.model import Report
-    from mlgitops.statistics.matching import Pair
     from mlgitops.tables.predictions import Predictions
 
 
@@ -27,7 +26,6 @@ class PredictionFiles:
         self._console = console
         self._fetched = False
         self._read: dict[str, Predictions | None] = {}
-        self._pair: Pair | None = None
 
     @property
     def same(self) -> bool:
@@ -69,17 +67,13 @@ class PredictionFiles:
         path = self.path or ""
         return side.find_version(path) is not None or side.read(path) is not None
 
-    def pair(self) -> Pair:
-        """Match both sides' rows. Raises MlgitopsError when a side is not available."""
-        if self._pair is None:
-            base_rows, head_rows = self.read(self.base), self.read(self.head)
-            if base_rows is None or head_rows is None:
-                side = "base" if base_rows is None else "head"
-                raise MlgitopsError(f"`{self.path}` is not available at {side}.")
-            from mlgitops.statistics.matching import match_predictions
-
-            self._pair = match_predictions(base_rows, head_rows)
-        return self._pair
+    def read_both(self) -> tuple[Predictions, Predictions]:
+        """Read base's and head's. Raises MlgitopsError when a side is not available."""
+        base, head = self.read(self.base), self.read(self.head)
+        if base is None or head is None:
+            side = "base" if base is None else "head"
+            raise MlgitopsError(f"`{self.path}` is not available at {side}.")
+        return base, head
 
 
 def _read(side: SideFiles, path: str) -> Predictions | None:

@@ -1,7 +1,7 @@
 """The seam between slices and the report: predictions and slice rules to facts.
 
-Reads predictions through :class:`mlgitops.comparison.prediction_files.PredictionFiles`. A
-rule that cannot be evaluated is in the result with its reason; the judge lets it fail.
+Reads predictions through :class:`mlgitops.comparison.pairing.Pairing`. A rule that cannot be
+evaluated is in the result with its reason; the judge lets it fail.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from mlgitops.errors import MlgitopsError
 from mlgitops.model import SliceFacts
 
 if TYPE_CHECKING:
-    from mlgitops.comparison.prediction_files import PredictionFiles
+    from mlgitops.comparison.pairing import Pairing
     from mlgitops.model import Policy, Report, SliceRule
     from mlgitops.statistics.matching import Pair
 
@@ -22,12 +22,12 @@ _MAX_TEXT = 500
 OTHER_ROWS = "the test data is not the same as at base"
 
 
-def measure_rules(report: Report, policy: Policy, files: PredictionFiles) -> tuple[SliceFacts, ...]:
+def measure_rules(report: Report, policy: Policy, pairing: Pairing) -> tuple[SliceFacts, ...]:
     """Measure every slice rule of ``policy`` on head's predictions, beside base's."""
-    if files.path is None:
+    if pairing.files.path is None:
         return _all_fail(policy, "the policy names no `files.predictions`")
     try:
-        return _measure(report, policy, files)
+        return _measure(report, policy, pairing)
     except MlgitopsError as error:
         return _all_fail(policy, error.what)
     except ImportError as error:
@@ -36,15 +36,16 @@ def measure_rules(report: Report, policy: Policy, files: PredictionFiles) -> tup
         return _all_fail(policy, "the package numpy is not installed (`mlgitops[statistics]`)")
 
 
-def _measure(report: Report, policy: Policy, files: PredictionFiles) -> tuple[SliceFacts, ...]:
-    from mlgitops.statistics.compare import describe_lost
+def _measure(report: Report, policy: Policy, pairing: Pairing) -> tuple[SliceFacts, ...]:
     from mlgitops.statistics.matching import match_predictions
     from mlgitops.statistics.slices import measure_slices
+    from mlgitops.statistics.stored import describe_lost
 
+    files = pairing.files
     head = files.read(files.head)
     if head is None:
         return _all_fail(policy, f"`{files.path}` is not available at head")
-    pair, problem = _find_pair(report, files)
+    pair, problem = _find_pair(report, pairing)
     if pair is not None and pair.lost:
         return _all_fail(policy, describe_lost(pair))
     facts = measure_slices(
@@ -60,14 +61,15 @@ def _measure(report: Report, policy: Policy, files: PredictionFiles) -> tuple[Sl
     )
 
 
-def _find_pair(report: Report, files: PredictionFiles) -> tuple[Pair | None, str | None]:
+def _find_pair(report: Report, pairing: Pairing) -> tuple[Pair | None, str | None]:
     """Return both sides' matched rows, or the reason why base cannot be set beside head."""
+    files = pairing.files
     if not files.exists(files.base):
         return None, None  # the first ones: there is nothing to lose yet
     if not files.on_same_rows(report):
         return None, OTHER_ROWS
     try:
-        pair = files.pair()
+        pair = pairing.pair
     except MlgitopsError as error:
         return None, error.what.rstrip(".")[:_MAX_TEXT]
     return (pair, None) if pair.rows else (None, "base and head share no test rows")

@@ -9,6 +9,7 @@ by cell (Efron & Tibshirani 1993, An Introduction to the Bootstrap, ch. 11).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,6 +55,11 @@ class Cells:
         """Return the number of rows that the two models class differently."""
         return int(self.rows[self.base != self.head].sum())
 
+    @cached_property
+    def sides(self) -> tuple[Side, Side]:
+        """Return base's and head's sums."""
+        return sum_side(self, self.base), sum_side(self, self.head)
+
 
 def count_cells(coded: Coded) -> Cells:
     """Count the joint cells in blocks, so that memory does not grow with the rows."""
@@ -83,6 +89,27 @@ def count_cells(coded: Coded) -> Cells:
         # scikit-learn's `pos_label=1`: F1 of all-zero targets is 0.
         has_positive=classes > 1 or coded.names[0] in _CALLED_POSITIVE,
     )
+
+
+def single_out(cells: Cells, label: int) -> tuple[Cells, NDArray[np.intp]]:
+    """Count one class against all others.
+
+    Returns the joint cells of the two, the class last, and which of them each of ``cells`` is in.
+    """
+    target, base, head = (
+        (side == label).astype(np.int64) for side in (cells.target, cells.base, cells.head)
+    )
+    codes, parts = np.unique((target * 2 + base) * 2 + head, return_inverse=True)
+    single = Cells(
+        classes=2,
+        target=codes // 4,
+        base=codes // 2 % 2,
+        head=codes % 2,
+        rows=np.bincount(parts, weights=cells.rows).astype(np.float64, copy=False),
+        codes=codes,
+        has_positive=True,
+    )
+    return single, parts
 
 
 def code_rows(coded: Coded, part: slice = slice(None)) -> NDArray[np.unsignedinteger]:

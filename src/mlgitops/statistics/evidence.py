@@ -21,15 +21,24 @@ from mlgitops.statistics.estimate import (
     estimate_by_cluster,
     find_sides,
 )
+from mlgitops.statistics.groups import code_values
 from mlgitops.statistics.intervals import FEWEST_ROWS, IDENTICAL
-from mlgitops.statistics.names import PROBABILITIES, RANKINGS, find_estimator, find_quantile
+from mlgitops.statistics.names import (
+    COUNTS,
+    PROBABILITIES,
+    RANKINGS,
+    find_estimator,
+    find_quantile,
+    read_name,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
     from mlgitops.statistics.matching import Pair
+    from mlgitops.statistics.names import Definition, Reading
 
     Floats = NDArray[np.float64]
 
@@ -37,6 +46,7 @@ _UNBOUNDED = (
     "scores of exactly 0 or 1 make the log loss nearly unbounded: one more such row that is wrong"
     " could outweigh the rest"
 )
+_TO_EVERY_ROW = "the same class to every test row"
 _SCORE = "score interval of paired shares"
 _ERROR_METHODS = {
     "rmse": "jackknife of rows",
@@ -49,48 +59,92 @@ _LOSSES = {"mae": losses.absolute, "mse": losses.squared}
 class Comparison:
     """A pair of predictions, and what its metrics share."""
 
-    def __init__(self, pair: Pair, clusters: NDArray[np.intp] | None = None) -> None:
+    def __init__(self, pair: Pair, cluster: NDArray[np.intp] | str | None = None) -> None:
+        """``cluster``: the cluster of each row as a code, or the column that says it."""
         self.pair = pair
-        self.clusters = clusters
-        self._found: dict[str, Estimate | Undefined] = {}
+        self._cluster_by = cluster
+        self._results: dict[Definition, Estimate | Undefined] = {}
+
+    @cached_property
+    def clusters(self) -> NDArray[np.intp] | None:
+        """Return the cluster of each row as a code; raises Undefined without its column."""
+        if not isinstance(self._cluster_by, str):
+            return self._cluster_by
+        column = self.pair.columns.get(self._cluster_by)
+        if column is None:
+            raise Undefined(
+                f"the predictions have no column {self._cluster_by!r} to cluster by"[:200]
+            )
+        return code_values(column)
+
+    def read_name(self, metric: str) -> Reading:
+        """Return what a metric's name may stand for, given base's classes."""
+        is_of_classes = find_estimator(metric) in COUNTS | RANKINGS | PROBABILITIES
+        return read_name(metric, self._classes if is_of_classes else ())
 
     def attempt(self, metric: str) -> Estimate | Undefined:
         """Return what :meth:`estimate` does, or the reason why that cannot be."""
-        name = find_estimator(metric) or ""
-        if name not in self._found:
+        reading = self.read_name(metric)
+        if not reading.definitions:
+            return Undefined("no method is known for a metric of this name")
+        return self.measure(reading.definitions[0])
+
+    def measure(self, definition: Definition) -> Estimate | Undefined:
+        """Estimate the difference in one definition of a metric, or say why that cannot be."""
+        if definition not in self._results:
             try:
-                self._found[name] = self.estimate(metric)
+                self._results[definition] = self._estimate(*definition)
             except Undefined as reason:
-                self._found[name] = reason
-        return self._found[name]
+                self._results[definition] = reason
+        return self._results[definition]
 
     def estimate(self, metric: str) -> Estimate:
-        """Estimate the difference in ``metric``; raises Undefined with the reason."""
-        name = find_estimator(metric)
-        if name is None:
-            raise Undefined("no method is known for a metric of this name")
-        return self._estimate(name)
+        """Estimate the difference in ``metric`` as it is usually defined.
 
-    def _estimate(self, name: str) -> Estimate:
-        if self.pair.rows < 2:  # noqa: PLR2004 - one row has no spread
-            raise Undefined(f"{self.pair.rows} matched test row(s): at least two are needed")
+        Raises Undefined with the reason.
+        """
+        result = self.attempt(metric)
+        if isinstance(result, Undefined):
+            raise result
+        return result
+
+    def _estimate(self, name: str, label: str | None) -> Estimate:
+        rows = self.pair.rows if self.clusters is None else len(self.clusters)
+        if rows < 2:  # noqa: PLR2004 - one row has no spread
+            raise Undefined(f"{rows} matched test row(s): at least two are needed")
         with np.errstate(all="ignore"):  # what overflows is refused as not finite
+            if label is not None:
+                return self._estimate_class(name, label)
             if name in counts.METRICS:
-                return self._estimate_counts(name)
+                return self._estimate_counts(name, self._cells, lambda: self._cell_of_row)
             if name in RANKINGS:
                 return self._estimate_ranking(name)
             if name in PROBABILITIES:
                 return self._estimate_probabilities(name)
             return self._estimate_errors(name)
 
-    def _estimate_counts(self, name: str) -> Estimate:
-        cells = self._cells
-        base, head = self._sides
+    def _estimate_class(self, name: str, label: str) -> Estimate:
+        """Estimate a metric of one class, which counts as positive against all others."""
+        names = self.pair.coded.names
+        if label not in names:
+            raise Undefined(f"no class is named `{label[:80]}`")
+        cells, parts = counts.single_out(self._cells, names.index(label))
+        return self._estimate_counts(name, cells, lambda: parts[self._cell_of_row])
+
+    def _estimate_counts(
+        self, name: str, cells: counts.Cells, find_cells: Callable[[], NDArray[np.intp]]
+    ) -> Estimate:
+        """Estimate a metric of ``cells``; ``find_cells`` gives the cell of each row."""
+        base, head = cells.sides
         values, by_cell = counts.jackknife_counts(cells, base, head, name)
         steps = counts.find_steps(cells, base, head, name)
         if not cells.disagreements:
-            why = "both models give the same class to every test row"
-            return self._identical(values[0], why, max(step for step, _ in steps))
+            which = "the same class to every test row"
+            if cells is not self._cells:
+                which = "this class to the same test rows"
+            return self._identical(
+                values[0], f"both models give {which}", max(step for step, _ in steps)
+            )
         shares = counts.find_shares(cells, name) if self.clusters is None else ()
         warnings = counts.find_warnings(cells, name, is_score=bool(shares))
         if shares:
@@ -104,8 +158,11 @@ class Comparison:
         result = replace(result, classes=steps)
         if self.clusters is None:
             return result
-        by_row = by_cell[np.searchsorted(cells.codes, counts.code_rows(self.pair.coded))]
-        return estimate_by_cluster(result, by_row, self.clusters)
+        return estimate_by_cluster(result, by_cell[find_cells()], self.clusters)
+
+    @cached_property
+    def _cell_of_row(self) -> NDArray[np.intp]:
+        return np.searchsorted(self._cells.codes, counts.code_rows(self.pair.coded))
 
     def _estimate_ranking(self, name: str) -> Estimate:
         target, base, head = self._scores
@@ -235,9 +292,18 @@ class Comparison:
         return counts.count_cells(self.pair.coded)
 
     @cached_property
-    def _sides(self) -> tuple[counts.Side, counts.Side]:
-        cells = self._cells
-        return counts.sum_side(cells, cells.base), counts.sum_side(cells, cells.head)
+    def _classes(self) -> frozenset[str]:
+        """Return the classes of the target and of base's predictions: head chooses none."""
+        try:
+            coded = self.pair.coded
+        except Undefined:
+            return frozenset()
+        occurs = np.zeros(len(coded.names), dtype=bool)
+        for codes in (coded.target, coded.base):
+            occurs[np.flatnonzero(np.bincount(codes))] = True
+        return frozenset(
+            name for name, is_there in zip(coded.names, occurs, strict=True) if is_there
+        )
 
     @cached_property
     def _scores(self) -> tuple[NDArray[np.bool_], Floats, Floats]:

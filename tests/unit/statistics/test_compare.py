@@ -10,9 +10,9 @@ from scipy.special import expit, logit
 
 from mlgitops.model import Rule
 from mlgitops.statistics import compare_predictions, match_predictions
-from mlgitops.statistics.compare import read_alone
 from mlgitops.statistics.estimate import Estimate, Sides, Undefined
 from mlgitops.statistics.evidence import Comparison
+from mlgitops.statistics.stored import Predicted, Stored
 from mlgitops.tables.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -103,6 +103,11 @@ def test_every_row_twice_keeps_the_difference_and_halves_the_variance(
         assert one.error == pytest.approx(twice[name].error * 2**0.5, rel=0.12)
 
 
+def store(name: str, values: tuple[float, float]) -> Stored:
+    """Return what the metrics files of both sides say."""
+    return Stored(name=name, base=values[0], head=values[1])
+
+
 def error_of(comparison: Comparison, name: str) -> float:
     """Return the error of the difference; a difference without any spread has none."""
     try:
@@ -163,9 +168,10 @@ def test_a_metric_is_read_alone_where_the_predictions_give_its_values(
     is_read: bool,
 ) -> None:
     """Without a correction, and only with the values that its file states, rounding aside."""
-    pair = match_predictions(*make_binary(2000))
+    base, head = make_binary(2000)
+    pair = match_predictions(base, head)
     estimate = Comparison(pair).estimate(metric)
-    found = read_alone(pair, estimate, change(*estimate.values), 0.95)
+    found = Predicted(pair, base, None).read_alone(store(metric, change(*estimate.values)), 0.95)
     assert (found is not None) == is_read
     if found is not None and found.interval is not None:
         assert (found.interval.low, found.interval.high) == estimate.interval(0.95)
@@ -182,14 +188,16 @@ def test_models_that_answer_alike_have_the_value_of_their_answers(
     between = Comparison(match_predictions(base, other)).estimate(metric)
     found = comparison.estimate(metric)
     assert found.values == pytest.approx((between.values[0], between.values[0]), rel=1e-12)
-    assert read_alone(comparison.pair, found, (0.123, 0.123), 0.95) is None
+    predicted = Predicted(comparison.pair, base, None)
+    assert predicted.read_alone(store(metric, (0.123, 0.123)), 0.95) is None
 
 
 def test_what_cannot_be_estimated_is_not_read_alone(make_binary: MakeBinary) -> None:
     """A metric without a method, or without its columns, has no evidence of its own."""
-    pair = match_predictions(*make_binary(300))
+    base, head = make_binary(300)
+    predicted = Predicted(match_predictions(base, head), base, None)
     for name in ("gini", "pinball_900"):
-        assert read_alone(pair, Comparison(pair).attempt(name), (0.5, 0.6), 0.95) is None
+        assert predicted.read_alone(store(name, (0.5, 0.6)), 0.95) is None
 
 
 def test_equal_input_gives_equal_output(make_binary: MakeBinary) -> None:

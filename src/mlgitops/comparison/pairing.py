@@ -1,0 +1,25 @@
+"""Both sides' predictions, matched by id: once, for metrics, charts and slices alike."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlgitops.comparison.prediction_files import PredictionFiles
+    from mlgitops.statistics.matching import Pair
+
+
+class Pairing:
+    """The matched rows of both sides' prediction files."""
+
+    def __init__(self, files: PredictionFiles) -> None:
+        self.files = files
+
+    @cached_property
+    def pair(self) -> Pair:
+        """Return the matched rows. Raises MlgitopsError when a side is not available."""
+        base, head = self.files.read_both()  # before numpy is loaded, of no use without them
+        from mlgitops.statistics.matching import match_predictions
+
+        return match_predictions(base, head)
