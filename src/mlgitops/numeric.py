@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
 _THREADS = "OPENBLAS_NUM_THREADS"
@@ -39,9 +40,19 @@ def sort_distinct(values: ArrayLike) -> NDArray[Any]:
     >>> sort_distinct([3, 1, 3]).tolist()
     [1, 3]
     """
+    return count_distinct(values)[0]
+
+
+def count_distinct(values: ArrayLike) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return the distinct values, sorted, and how often each stands there; none is NaN.
+
+    >>> [part.tolist() for part in count_distinct([3, 1, 3])]
+    [[1, 3], [1, 2]]
+    """
     import numpy as np
 
     ranked = np.sort(np.asarray(values), axis=None)
     first = np.ones(len(ranked), dtype=bool)
     first[1:] = ranked[1:] != ranked[:-1]
-    return ranked[first]
+    starts = np.flatnonzero(first)
+    return ranked[starts], np.diff(starts, append=len(ranked))

@@ -16,6 +16,7 @@ import numpy as np
 from msgspec import Struct
 
 from mlgitops.model import SHIFTED
+from mlgitops.numeric import count_distinct, sort_distinct
 from mlgitops.tables.table import ColumnKind
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def _bin_few(
     base: NDArray[np.float64], head: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Count each of the base's few numbers, and all others together."""
-    levels = np.unique(base)
+    levels = sort_distinct(base)
     return _count_known(base, levels), _count_known(head, levels)
 
 
@@ -137,12 +138,14 @@ def _bin_deciles(
     base: NDArray[np.float64], head: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Count rows between the base's deciles; those that fall together make one edge."""
-    edges = np.unique(np.quantile(base, np.arange(1, BINS) / BINS, method="lower"))
-    size = edges.size + 1
-    return (
-        np.bincount(np.searchsorted(edges, base), minlength=size),
-        np.bincount(np.searchsorted(edges, head), minlength=size),
-    )
+    edges = sort_distinct(np.quantile(base, np.arange(1, BINS) / BINS, method="lower"))
+    return count_between(base, edges), count_between(head, edges)
+
+
+def count_between(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Count the values up to each edge and above the one before, and those above the last."""
+    above = np.array([values.size, *(np.count_nonzero(values > edge) for edge in edges), 0])
+    return np.asarray(above[:-1] - above[1:])
 
 
 def _shift_mean(base: NDArray[np.float64], head: NDArray[np.float64]) -> float | None:
@@ -174,7 +177,7 @@ def _measure_levels(base: Column, head: Column) -> Drift:
 
 
 def _count_levels(column: Column) -> dict[int, int]:
-    levels, counts = np.unique(column.identity[~column.missing], return_counts=True)
+    levels, counts = count_distinct(column.identity[~column.missing])
     return dict(zip(levels.tolist(), counts.tolist(), strict=True))
 
 

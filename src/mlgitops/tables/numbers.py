@@ -6,19 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlgitops.tables.digits import parse_plain
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Chars = NDArray[np.uint8]
     Floats = NDArray[np.float64]
 
-_ZERO, _PLUS, _MINUS, _DOT = 48, 43, 45, 46
-#: A whole number of so many digits is exact in a float, and so is its quotient by 10^15:
-#: the one rounding that is left is the division's, as in a correct decimal conversion.
-#: Source: Clinger 1990, How to read floating point numbers accurately, section 3.
-_EXACT_DIGITS = 15
-_LONGEST = 24
-_POWERS = 10.0 ** np.arange(_EXACT_DIGITS + 2)
+_ZERO, _PLUS, _MINUS = 48, 43, 45
 _ALLOWED = np.isin(np.arange(256), np.frombuffer(b"\x000123456789+-.eE inf", dtype=np.uint8))
 
 #: What may follow the day: a time, such as T06:30:00.5+02:00 or a blank and 06:30Z.
@@ -30,12 +26,12 @@ def parse_numbers(
 ) -> Floats | None:
     """Return the cells as floats, NaN where missing; None when one is no number.
 
-    ``chars`` is rows x width, zero behind each cell's end. A number is what Python's `float`
-    reads, without underscores; a leading zero as in a postcode makes a text.
+    ``chars`` is rows x width, a multiple of 8, and zero behind each cell's end. A number is what
+    Python's `float` reads, without underscores; a leading zero as in a postcode makes a text.
     """
-    values, plain = _parse_plain(chars, lengths)
     if _has_leading_zero(chars, missing):
         return None
+    values, plain = parse_plain(chars.view("<u8").astype(np.uint64, copy=False), lengths)
     rest = ~plain & ~missing
     if rest.any():
         odd = _parse_odd(chars[rest], lengths[rest])
@@ -69,30 +65,6 @@ def parse_days(
         return None
     days[rest] = dates.astype(np.int64)
     return days
-
-
-def _parse_plain(chars: Chars, lengths: NDArray[np.int64]) -> tuple[Floats, NDArray[np.bool_]]:
-    """Read cells such as -12.5; return the values, and which cells are of that form."""
-    rows, width = len(lengths), min(int(lengths.max(initial=0)), chars.shape[1], _LONGEST)
-    mantissa = np.zeros(rows, dtype=np.int64)
-    digits, decimals = np.zeros(rows, dtype=np.uint8), np.zeros(rows, dtype=np.uint8)
-    dotted, odd = np.zeros(rows, dtype=np.bool_), lengths > _LONGEST
-    for at in range(width):
-        char = np.ascontiguousarray(chars[:, at])
-        digit = char - np.uint8(_ZERO)
-        is_digit, is_dot = digit <= 9, char == _DOT  # noqa: PLR2004
-        np.multiply(mantissa, 10, out=mantissa, where=is_digit)
-        np.add(mantissa, digit, out=mantissa, where=is_digit)
-        digits += is_digit
-        decimals += is_digit & dotted
-        odd |= is_dot & dotted
-        dotted |= is_dot
-        ordinary = is_digit | is_dot | (char == 0)
-        odd |= ~(ordinary | (char == _MINUS) | (char == _PLUS)) if at == 0 else ~ordinary
-    plain = ~odd & (digits > 0) & (digits <= _EXACT_DIGITS)
-    values = mantissa / _POWERS[np.minimum(decimals, _EXACT_DIGITS)]
-    values[chars[:, 0] == _MINUS] *= -1
-    return values + 0.0, plain  # no negative zero
 
 
 def _has_leading_zero(chars: Chars, missing: NDArray[np.bool_]) -> bool:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mlgitops.comparison.tables.diff import MAX_LISTED, diff_tables
-from mlgitops.statistics.drift import compute_psi, expect_psi, measure_drift
+from mlgitops.statistics.drift import compute_psi, count_between, expect_psi, measure_drift
 from mlgitops.tables.table import Table, read_table
 
 if TYPE_CHECKING:
@@ -192,6 +192,35 @@ def test_counts_add_up(one: list[tuple[str, ...]], two: list[tuple[str, ...]]) -
         assert change.added is not None
         assert change.removed is not None
         assert len(one) - change.removed + change.added == len(two)
+
+
+KEYED = st.dictionaries(st.sampled_from("abcdefgh"), st.tuples(*[st.sampled_from("xyz")] * 2))
+
+
+@given(KEYED, KEYED, st.randoms(use_true_random=False))
+def test_keyed_rows_are_those_of_a_dictionary(
+    base: dict[str, tuple[str, str]], head: dict[str, tuple[str, str]], dice: random.Random
+) -> None:
+    """Wherever a key stands at head, its row is compared with the one of that key at base."""
+    rows = [[(key, *cells) for key, cells in side.items()] for side in (base, head)]
+    dice.shuffle(rows[1])
+    names = ("id", "first", "second")
+    change = diff_tables(table(rows[0], names), table(rows[1], names), key="id")
+    assert (change.added, change.removed) == (len(head.keys() - base), len(base.keys() - head))
+    both = base.keys() & head.keys()
+    assert change.changed == sum(base[key] != head[key] for key in both)
+    for position, name in enumerate(names[1:]):
+        edited = sum(base[key][position] != head[key][position] for key in both)
+        cells = [shown.changed_rows for shown in change.columns if shown.name == name]
+        assert edited == (cells[0] if cells else 0)
+
+
+@given(st.lists(st.integers(-3, 3)), st.lists(st.integers(-3, 3), unique=True))
+def test_rows_between_edges_are_those_of_a_search(values: list[int], edges: list[int]) -> None:
+    """A value that is an edge belongs to the bin below it."""
+    numbers, ranked = np.array(values, dtype=float), np.array(sorted(edges), dtype=float)
+    expected = np.bincount(np.searchsorted(ranked, numbers), minlength=len(edges) + 1)
+    assert count_between(numbers, ranked).tolist() == expected.tolist()
 
 
 def drift_of(base: Sequence[object], head: Sequence[object]) -> Drift:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.tables import blocks
+from mlgitops.tables import blocks, columns
+from mlgitops.tables.digits import parse_plain
 from mlgitops.tables.numbers import parse_days, parse_numbers
 from mlgitops.tables.table import Table, read_table
 
@@ -109,6 +111,59 @@ def test_plain_decimals_are_read_exactly(values: list[object]) -> None:
     """The array route for plain decimals rounds as Python's own does."""
     cells = [f"{value:f}" for value in values]
     assert numbers(*cells) == [float(cell) for cell in cells]
+
+
+DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)\Z")
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.from_regex(r"\A[+-]?[0-9]{0,16}\.?[0-9]{0,9}\Z"),
+            st.text("0123456789.+-e ", max_size=18),
+        ),
+        min_size=1,
+        max_size=30,
+    )
+)
+def test_plain_decimals_are_told_from_all_else(cells: list[str]) -> None:
+    """Up to fifteen digits with a sign and a dot are read as Python does; others are not read."""
+    width = 8 * max(1, -(-max(map(len, cells)) // 8))
+    padded = b"".join(cell.encode().ljust(width, b"\0") for cell in cells)
+    words = np.frombuffer(padded, dtype="<u8").reshape(len(cells), -1)
+    values, plain = parse_plain(words, np.array([len(cell) for cell in cells]))
+    digits = [sum(sign.isdigit() for sign in cell) for cell in cells]
+    assert plain.tolist() == [
+        bool(DECIMAL.match(cell)) and count <= 15 and len(cell) <= 16
+        for cell, count in zip(cells, digits, strict=True)
+    ]
+    read = [cell for cell, is_plain in zip(cells, plain, strict=True) if is_plain]
+    assert values[plain].tolist() == [float(cell) for cell in read]
+
+
+@pytest.mark.parametrize("slots", [1, 4, 2**16])
+@given(rows=st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 5), max_size=60))
+def test_equal_cells_are_found_however_they_clash(slots: int, rows: list[int]) -> None:
+    """Each row is led to the one row that stands for its identity, with slots for few and many."""
+    identity = np.array(rows, dtype=np.uint64)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "_SLOTS", slots)
+        distinct = columns.find_distinct(identity)
+    assert distinct is not None
+    chosen, codes = distinct
+    assert sorted(identity[chosen].tolist()) == sorted(set(rows))
+    assert identity[chosen][codes].tolist() == rows
+
+
+@pytest.mark.parametrize(("different", "kept"), [(1_000, True), (1_001, False)])
+@pytest.mark.parametrize("repeated", [1, 4])
+def test_levels_are_kept_up_to_a_thousand(different: int, kept: bool, repeated: int) -> None:
+    """A thousand different texts are categories, however many marks of a missing value besides."""
+    cells = [*(f"t{at}" for at in range(different)), *columns.MISSING, ""] * repeated
+    column = read_table("".join(f"{cell},1\n" for cell in ["x", *cells]).encode()).columns["x"]
+    assert (column.levels is not None) is kept
+    assert len(column.levels or range(different)) == different
+    assert int(column.missing.sum()) == 10 * repeated
 
 
 def test_longest_cells_are_told_apart() -> None:

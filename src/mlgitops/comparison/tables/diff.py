@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlgitops.model import SHIFTED, ColumnChange, TableChange
+from mlgitops.numeric import count_distinct
 from mlgitops.statistics.drift import Drift, measure_drift
 from mlgitops.tables.columns import mix, salt
 from mlgitops.tables.table import ColumnKind
@@ -94,12 +95,16 @@ def _same_bits(base: Column, head: Column) -> tuple[Bits, Bits]:
 
 def _own_bits(column: Column) -> Bits:
     if column.kind is ColumnKind.NUMBER and column.values is not None:
-        return np.where(column.missing, _NO_VALUE, column.values.view(np.uint64))
+        return _mark_missing(column.values.view(np.uint64), column)
     return _text_bits(column)
 
 
 def _text_bits(column: Column) -> Bits:
-    return np.where(column.missing, _NO_VALUE, column.identity)
+    return _mark_missing(column.identity, column)
+
+
+def _mark_missing(bits: Bits, column: Column) -> Bits:
+    return np.where(column.missing, _NO_VALUE, bits) if column.missing.any() else bits
 
 
 def _diff_rows(
@@ -110,8 +115,8 @@ def _diff_rows(
         return head_rows, base_rows
     base_hashes = _join_cells([bits[name][0] for name in shared])
     head_hashes = _join_cells([bits[name][1] for name in shared])
-    before, before_counts = np.unique(base_hashes, return_counts=True)
-    after, after_counts = np.unique(head_hashes, return_counts=True)
+    before, before_counts = count_distinct(base_hashes)
+    after, after_counts = count_distinct(head_hashes)
     _, left, right = np.intersect1d(before, after, assume_unique=True, return_indices=True)
     kept = int(np.minimum(before_counts[left], after_counts[right]).sum())
     return head_rows - kept, base_rows - kept
@@ -129,24 +134,39 @@ def _diff_keyed(
     bits: dict[str, tuple[Bits, Bits]], key: str
 ) -> tuple[int, int, int, dict[str, int | None]]:
     """Count rows by key: added, removed, changed; and in which columns they changed."""
-    left, right = _match(*bits[key])
-    differs = np.zeros(left.size, dtype=np.bool_)
+    base_keys, head_keys = bits[key]
+    beside = _match_beside(base_keys, head_keys)
+    left, right = _match_apart(base_keys, head_keys, beside)
+    differs, differs_apart = np.zeros(beside.size, np.bool_), np.zeros(left.size, np.bool_)
     cells: dict[str, int | None] = {}
     for name, (base_cells, head_cells) in bits.items():
-        different = base_cells[left] != head_cells[right]
-        cells[name] = int(different.sum())
+        different = base_cells[: beside.size] != head_cells[: beside.size]
+        different &= beside
+        apart = base_cells[left] != head_cells[right]
+        cells[name] = int(np.count_nonzero(different)) + int(np.count_nonzero(apart))
         differs |= different
-    added, removed = bits[key][1].size - right.size, bits[key][0].size - left.size
-    return added, removed, int(differs.sum()), cells
+        differs_apart |= apart
+    matched = int(np.count_nonzero(beside)) + left.size
+    changed = int(np.count_nonzero(differs)) + int(np.count_nonzero(differs_apart))
+    return head_keys.size - matched, base_keys.size - matched, changed, cells
 
 
-def _match(base: Bits, head: Bits) -> tuple[Places, Places]:
-    """Return the places of equal keys; each key stands at most once on a side."""
-    if np.array_equal(base, head):
-        places = np.arange(base.size)
-        return places, places
-    _, left, right = np.intersect1d(base, head, assume_unique=True, return_indices=True)
-    return left, right
+def _match_beside(base: Bits, head: Bits) -> NDArray[np.bool_]:
+    """Tell where both sides have the same key in the same row, as most rows of an edit do."""
+    shorter = min(base.size, head.size)
+    return np.asarray(base[:shorter] == head[:shorter])
+
+
+def _match_apart(base: Bits, head: Bits, beside: NDArray[np.bool_]) -> tuple[Places, Places]:
+    """Return the rows of equal keys that stand in different rows; no key repeats on a side."""
+    base_rows, head_rows = (
+        np.concatenate([np.flatnonzero(~beside), np.arange(beside.size, keys.size)])
+        for keys in (base, head)
+    )
+    _, left, right = np.intersect1d(
+        base[base_rows], head[head_rows], assume_unique=True, return_indices=True
+    )
+    return base_rows[left], head_rows[right]
 
 
 def _diff_columns(
