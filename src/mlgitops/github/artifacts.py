@@ -7,33 +7,14 @@ and another posts, for pull requests from forks.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Annotated
-
-import msgspec
-from msgspec import Meta
+from typing import TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.github.archive import MAX_PACKED_BYTES, read_only_member
+from mlgitops.github.payloads import Artifact, ArtifactPage, parse_answer
 
 if TYPE_CHECKING:
     from mlgitops.github.client import GitHubClient
-
-
-class _Run(msgspec.Struct, frozen=True):
-    id: int
-
-
-class _Artifact(msgspec.Struct, frozen=True):
-    id: Annotated[int, Meta(gt=0, lt=2**53)]
-    name: str
-    size_in_bytes: Annotated[int, Meta(ge=0)]
-    expired: bool
-    workflow_run: _Run | None = None
-    digest: str | None = None
-
-
-class _Page(msgspec.Struct, frozen=True):
-    artifacts: list[_Artifact]
 
 
 def fetch_member(
@@ -61,13 +42,13 @@ def fetch_member(
     return read_only_member(data, member, limit=limit)
 
 
-def _list(client: GitHubClient, repository: str, run_id: int, name: str) -> list[_Artifact]:
+def _list(client: GitHubClient, repository: str, run_id: int, name: str) -> list[Artifact]:
     """List the artifacts called ``name`` of that run, whatever else the server sends."""
     path = f"/repos/{repository}/actions/runs/{run_id}/artifacts"
-    try:
-        pages = [msgspec.convert(page, _Page) for page in client.fetch_pages(path, {"name": name})]
-    except msgspec.ValidationError as error:
-        raise MlgitopsError(f"the artifacts are not what GitHub sends: {error}") from error
+    pages = [
+        parse_answer(page, ArtifactPage, "the artifacts are")
+        for page in client.fetch_pages(path, {"name": name})
+    ]
     return [
         artifact
         for page in pages

@@ -6,11 +6,12 @@ The check stands on the pull request's head: one on the merge commit is not show
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from mlgitops.github.client import GitHubError, LostAnswerError, NotFoundError
+from mlgitops.github.payloads import CheckOutput, CheckPage, CheckRun, Status, parse_answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -103,7 +104,7 @@ def post_check(client: GitHubClient, repository: str, check: Check) -> str:
     if newer:
         _give_way(client, repository, run, newer)
         raise _refuse_older(check)
-    return str(run.get("html_url") or check.details_url)
+    return run.html_url or check.details_url
 
 
 def _refuse_older(check: Check) -> SupersededError:
@@ -113,45 +114,37 @@ def _refuse_older(check: Check) -> SupersededError:
     )
 
 
-def _find_newer(client: GitHubClient, repository: str, check: Check) -> dict[str, Any] | None:
+def _find_newer(client: GitHubClient, repository: str, check: Check) -> CheckRun | None:
     """Find the newest run's check of this name on the commit, when it is not ours."""
     newest, order = None, check.run.order
     for run in _fetch_runs(client, repository, check):
-        other = parse_order(run.get("external_id"))
+        other = parse_order(run.external_id)
         if other is not None and other > order:
             newest, order = run, other
     return newest
 
 
-def _give_way(
-    client: GitHubClient, repository: str, run: dict[str, Any], newer: dict[str, Any]
-) -> None:
+def _give_way(client: GitHubClient, repository: str, run: CheckRun, newer: CheckRun) -> None:
     """Let ``run``, which was posted a moment too late, say what the newer one says."""
-    output = newer.get("output") or {}
-    newer_output = {
-        name: output.get(name) or "A newer run has reported" for name in ("title", "summary")
-    }
+    output, text = newer.output or CheckOutput(), "A newer run has reported"
+    newer_output = {"title": output.title or text, "summary": output.summary or text}
     client.patch(
-        f"/repos/{repository}/check-runs/{run['id']}",
-        {"conclusion": newer.get("conclusion") or "action_required", "output": newer_output},
+        f"/repos/{repository}/check-runs/{run.id}",
+        {"conclusion": newer.conclusion or "action_required", "output": newer_output},
     )
 
 
-def _post_run(client: GitHubClient, repository: str, check: Check) -> dict[str, Any]:
+def _post_run(client: GitHubClient, repository: str, check: Check) -> CheckRun:
     chunks = list(_chunks(check.annotations))
     run = _put_run(client, repository, check, chunks[0])
-    if not isinstance(run, dict) or "id" not in run:
-        raise GitHubError("the answer to the check is not what GitHub sends")
     for chunk in chunks[1:]:
-        client.patch(
-            f"/repos/{repository}/check-runs/{run['id']}", {"output": _output(check, chunk)}
-        )
+        client.patch(f"/repos/{repository}/check-runs/{run.id}", {"output": _output(check, chunk)})
     return run
 
 
 def _put_run(
     client: GitHubClient, repository: str, check: Check, first: Sequence[Annotation]
-) -> Any:  # noqa: ANN401
+) -> CheckRun:
     """Create the check run, or complete the one that an unheard answer left behind."""
     body: dict[str, object] = {
         "name": check.name,
@@ -163,26 +156,23 @@ def _put_run(
     }
     for _ in range(_TRIES):
         try:
-            return client.post(
-                f"/repos/{repository}/check-runs", {**body, "head_sha": check.head_sha}
-            )
+            path = f"/repos/{repository}/check-runs"
+            answer = client.post(path, {**body, "head_sha": check.head_sha})
+            return parse_answer(answer, CheckRun, "the answer to the check is")
         except LostAnswerError as error:
             lost = error
             client.pause(1, 2)
             for run in _fetch_runs(client, repository, check):
-                if run.get("external_id") == str(check.run):
+                if run.external_id == str(check.run):
                     return run
     raise lost
 
 
-def _fetch_runs(client: GitHubClient, repository: str, check: Check) -> Iterator[dict[str, Any]]:
+def _fetch_runs(client: GitHubClient, repository: str, check: Check) -> Iterator[CheckRun]:
     """Fetch every check of this name on the commit, whichever run it is of."""
     path = f"/repos/{repository}/commits/{check.head_sha}/check-runs"
     for page in client.fetch_pages(path, {"check_name": check.name, "filter": "all"}):
-        runs = page.get("check_runs") if isinstance(page, dict) else None
-        if not isinstance(runs, list) or not all(isinstance(run, dict) for run in runs):
-            raise GitHubError("the list of checks is not what GitHub sends")
-        yield from runs
+        yield from parse_answer(page, CheckPage, "the list of checks is").check_runs
 
 
 def _post_status(client: GitHubClient, repository: str, check: Check) -> str:
@@ -207,10 +197,9 @@ def _has_newer_status(client: GitHubClient, repository: str, check: Check) -> bo
     path = f"/repos/{repository}/commits/{check.head_sha}/statuses"
     orders = []
     for page in client.fetch_pages(path):
-        if not isinstance(page, list) or not all(isinstance(status, dict) for status in page):
-            raise GitHubError("the list of statuses is not what GitHub sends")
-        own = [status for status in page if status.get("context") == check.name]
-        orders += [_parse_page(status.get("target_url")) for status in own]
+        statuses = parse_answer(page, list[Status], "the list of statuses is")
+        own = [status for status in statuses if status.context == check.name]
+        orders += [_parse_page(status.target_url) for status in own]
     return max(orders, default=(0, 0)) > check.run.poster
 
 

@@ -9,13 +9,13 @@ or a lost answer are all the same case: the next look mends it.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Meta
 
 from mlgitops.github.client import GitHubError, LostAnswerError, NotFoundError
 from mlgitops.github.marker import Marker, find_marker
+from mlgitops.github.payloads import Comment, Pull, parse_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,17 +43,6 @@ class Outcome(StrEnum):
     STALE = "stale"  # the pull request has moved on to another commit or base
     SUPERSEDED = "superseded"  # a newer run has reported
     OMITTED = "omitted"  # there is none, and nothing worth one
-
-
-class _User(msgspec.Struct, frozen=True):
-    login: str
-
-
-class _Comment(msgspec.Struct, frozen=True):
-    id: Annotated[int, Meta(gt=0)]
-    html_url: str = ""
-    user: _User | None = None
-    body: str | None = ""
 
 
 class Posted(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,7 +142,7 @@ class CommentPoster:
         """
         path = f"{self._one}/{comment.id}"
         try:
-            (now,) = _parse([self._client.fetch(path)])
+            now = parse_answer(self._client.fetch(path), Comment, "the comment is")
             if now.body == comment.body:
                 self._client.patch(path, {"body": body}, repeatable=False)
         except NotFoundError:
@@ -165,17 +154,14 @@ class CommentPoster:
 
     def _fetch_sides(self) -> tuple[str, str]:
         """Fetch the pull request's newest commit, and the branch that it goes into now."""
-        try:
-            pull = self._client.fetch(self._pull)
-            return str(pull["head"]["sha"]), str(pull["base"]["ref"])
-        except (KeyError, TypeError) as error:
-            raise GitHubError("the pull request is not what GitHub sends") from error
+        pull = parse_answer(self._client.fetch(self._pull), Pull, "the pull request is")
+        return pull.head.sha, pull.base.ref
 
     def _fetch_ours(self, key: str) -> list[_Ours]:
         """Read every page and keep our comments of ``key``, lowest number first."""
         ours = []
         for page in self._client.fetch_pages(self._list):
-            for comment in _parse(page):
+            for comment in parse_answer(page, list[Comment], "the list of comments is"):
                 body = comment.body or ""
                 marker = find_marker(body)
                 author = comment.user.login.lower() if comment.user else None
@@ -212,10 +198,3 @@ def _list_logins(own_login: str) -> set[str]:
     """
     login = own_login.lower()
     return {login} if login.endswith("[bot]") else {login, f"{login}[bot]"}
-
-
-def _parse(page: Any) -> list[_Comment]:  # noqa: ANN401
-    try:
-        return msgspec.convert(page, list[_Comment])
-    except msgspec.ValidationError as error:
-        raise GitHubError(f"the list of comments is not what GitHub sends: {error}") from error

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from mlgitops.errors import MlgitopsError
+from mlgitops.github.payloads import Id, PullEvent, parse_event_payload
 from mlgitops.model import Links, Sha
 
 if TYPE_CHECKING:
@@ -29,44 +30,6 @@ _REPOSITORY = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9._-]+$(?!\n)", max_length=200)
 ]
 _URL = Annotated[str, Meta(pattern=r"^https?://[^\s]+$(?!\n)", max_length=500)]
-Branch = Annotated[str, Meta(max_length=300)]
-_Positive = Annotated[int, Meta(gt=0, lt=2**53)]
-
-
-class _Loose(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of a payload; GitHub adds fields at will, so unknown ones are ignored."""
-
-
-class _Named(_Loose, frozen=True):
-    full_name: str
-
-
-class _Home(_Loose, frozen=True):
-    default_branch: Branch = ""
-
-
-class _Commit(_Loose, frozen=True):
-    sha: Sha
-    ref: Branch = ""
-    repo: _Named | None = None  # null when the fork was deleted
-
-
-class _Pull(_Loose, frozen=True):
-    number: _Positive
-    base: _Commit
-    head: _Commit
-
-
-class _MergeGroup(_Loose, frozen=True):
-    base_sha: Sha
-    head_sha: Sha
-    base_ref: Branch = ""  # refs/heads/...
-
-
-class _Payload(_Loose, frozen=True):
-    repository: _Home = _Home()
-    pull_request: _Pull | None = None
-    merge_group: _MergeGroup | None = None
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,9 +39,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     server_url: _URL
     api_url: _URL
     graphql_url: _URL | None
-    run_id: _Positive
-    run_number: _Positive  # grows within one workflow
-    run_attempt: _Positive  # starts at 1, grows when a run is started again
+    run_id: Id
+    run_number: Id  # grows within one workflow
+    run_attempt: Id  # starts at 1, grows when a run is started again
     workflow_sha: Sha | None = None  # GITHUB_SHA: on a pull request, its merge commit
 
     @property
@@ -167,12 +130,9 @@ def parse_run(environ: Mapping[str, str]) -> Run:
 def parse_event(data: bytes, run: Run) -> Event:
     """Read the payload of a ``pull_request`` or ``merge_group`` event.
 
-    Raises :class:`MlgitopsError` when it is neither, or not what GitHub sends.
+    Raises :class:`MlgitopsError` when it is neither, or has not the form that GitHub describes.
     """
-    try:
-        payload = msgspec.json.decode(data, type=_Payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise MlgitopsError(f"the event is not what GitHub sends: {error}") from error
+    payload = parse_event_payload(data, PullEvent)
     if payload.pull_request is not None:
         pull = payload.pull_request
         source = pull.head.repo.full_name if pull.head.repo else None

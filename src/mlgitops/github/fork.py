@@ -7,70 +7,22 @@ exactly one. Reads the API; posts nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Meta
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.github.event import Branch, ComparedRun, Event, Run
-from mlgitops.model import Sha  # noqa: TC001 - msgspec reads it while running
+from mlgitops.github.event import ComparedRun, Event, Run
+from mlgitops.github.payloads import NumberedPull, RunEvent, parse_answer, parse_event_payload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mlgitops.github.client import GitHubClient
+    from mlgitops.github.payloads import EventRun, Repository
 
-
-_Id = Annotated[int, Meta(gt=0, lt=2**53)]
 #: A cancelled or skipped run has no report; a failed one may well have, and must be heard.
 _CONCLUSIONS = ("success", "failure")
-
-
-class _Loose(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of a payload; GitHub adds fields at will, so unknown ones are ignored."""
-
-
-class _Owner(_Loose, frozen=True):
-    login: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*(\[bot\])?$(?!\n)")]
-
-
-class _Repository(_Loose, frozen=True):
-    id: _Id
-    full_name: str
-    owner: _Owner
-    default_branch: Branch = ""
-
-
-class _WorkflowRun(_Loose, frozen=True):
-    id: _Id
-    event: str
-    path: str
-    run_number: _Id
-    run_attempt: _Id
-    conclusion: str | None
-    head_sha: Sha
-    head_branch: Annotated[str, Meta(min_length=1, max_length=300)]
-    head_repository: _Repository | None  # null when the fork was deleted
-    repository: _Repository
-
-
-class _Payload(_Loose, frozen=True):
-    workflow_run: _WorkflowRun
-    repository: _Repository
-
-
-class _Side(_Loose, frozen=True):
-    sha: Sha
-    ref: str
-    repo: _Repository | None
-
-
-class _Pull(_Loose, frozen=True):
-    number: _Id
-    state: str
-    base: _Side
-    head: _Side
 
 
 class StaleRunError(MlgitopsError):
@@ -97,10 +49,7 @@ def parse_fork_run(data: bytes, run: Run, *, workflow: str) -> ForkRun:
     copied, a path on the default branch cannot. Raises :class:`MlgitopsError` when the run
     is not one that we report on.
     """
-    try:
-        payload = msgspec.json.decode(data, type=_Payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise MlgitopsError(f"the event is not what GitHub sends: {error}") from error
+    payload = parse_event_payload(data, RunEvent)
     compared = payload.workflow_run
     problem = _find_problem(compared, payload.repository, run, workflow)
     if problem:
@@ -142,10 +91,7 @@ def find_fork_event(fork: ForkRun, pulls: Iterable[Any]) -> Event:
     Raises :class:`StaleRunError` when there is none, and :class:`MlgitopsError` when there
     are several: one head may be proposed to two bases, and a guess could be wrong.
     """
-    try:
-        parsed = msgspec.convert(list(pulls), list[_Pull])
-    except msgspec.ValidationError as error:
-        raise MlgitopsError(f"the pull requests are not what GitHub sends: {error}") from error
+    parsed = parse_answer(list(pulls), list[NumberedPull], "the pull requests are")
     matching = [pull for pull in parsed if _belongs(pull, fork)]
     where = f"workflow run {fork.compared.id}"
     if not matching:
@@ -168,7 +114,7 @@ def find_fork_event(fork: ForkRun, pulls: Iterable[Any]) -> Event:
 
 
 def _find_problem(
-    compared: _WorkflowRun, repository: _Repository, run: Run, workflow: str
+    compared: EventRun, repository: Repository, run: Run, workflow: str
 ) -> str | None:
     """Say why this run is not one that we report on."""
     if compared.event != "pull_request":
@@ -180,7 +126,7 @@ def _find_problem(
     return None
 
 
-def _belongs(pull: _Pull, fork: ForkRun) -> bool:
+def _belongs(pull: NumberedPull, fork: ForkRun) -> bool:
     return (
         pull.state == "open"
         and pull.head.sha == fork.head_sha

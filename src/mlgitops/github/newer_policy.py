@@ -6,14 +6,11 @@ its policy may have been replaced since. Reads the API; what cannot be asked is 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
-
-import msgspec
-from msgspec import Meta
+from typing import TYPE_CHECKING
 
 from mlgitops.github.client import GitHubError
 from mlgitops.github.jobs import Obstacle
-from mlgitops.model import Sha  # noqa: TC001 - msgspec reads it while running
+from mlgitops.github.payloads import CommitName, parse_answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,13 +19,6 @@ if TYPE_CHECKING:
     from mlgitops.github.event import Event
 
 _BRANCHES = "refs/heads/"
-
-
-class _Commit(msgspec.Struct, frozen=True):
-    sha: Sha
-
-
-_Commits = Annotated[list[_Commit], Meta(max_length=100)]
 
 
 def find_newer_policy(client: GitHubClient, event: Event, paths: Sequence[str]) -> Obstacle | None:
@@ -73,11 +63,8 @@ def fetch_last_change(client: GitHubClient, repository: str, rev: str, path: str
     if not rev:
         raise GitHubError("the event does not name its base branch")
     query = {"sha": rev, "path": path, "per_page": "1"}
-    answer: Any = client.fetch(f"/repos/{repository}/commits", query)
-    try:
-        commits = msgspec.convert(answer, _Commits)
-    except msgspec.ValidationError as error:
-        raise GitHubError(f"the list of commits is not what GitHub sends: {error}") from error
+    answer = client.fetch(f"/repos/{repository}/commits", query)
+    commits = parse_answer(answer, list[CommitName], "the list of commits is")
     return commits[0].sha if commits else None
 
 

@@ -9,12 +9,23 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.github.client import GitHubError, LostAnswerError
+from mlgitops.github.payloads import (
+    Commit,
+    Job,
+    JobPage,
+    LabelEvent,
+    Pull,
+    Run,
+    RunPage,
+    parse_answer,
+    parse_event_payload,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,70 +40,6 @@ _DONE = "completed"
 _SKIPPED = "skipped"
 _NOT_STARTED = ("queued", "waiting", "requested", "pending")
 _FORBIDDEN = 403
-
-
-class _Loose(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of a payload or an answer; GitHub adds fields at will: unknown ones are ignored."""
-
-
-class _Numbered(_Loose, frozen=True):
-    number: int
-
-
-class _Payload(_Loose, frozen=True):
-    action: str = ""
-    pull_request: _Numbered | None = None
-
-
-class _Repository(_Loose, frozen=True):
-    full_name: str
-
-
-class _Side(_Loose, frozen=True):
-    ref: str
-    sha: str
-    repo: _Repository | None = None
-
-
-class _Pull(_Loose, frozen=True):
-    state: str
-    head: _Side
-
-
-class _Message(_Loose, frozen=True):
-    message: str
-
-
-class _Commit(_Loose, frozen=True):
-    sha: str
-    commit: _Message
-
-
-class _Run(_Loose, frozen=True, kw_only=True):
-    id: int
-    run_number: int
-    run_attempt: int = 1
-    status: str | None
-    conclusion: str | None
-    head_sha: str
-    html_url: str
-    head_repository: _Repository | None = None
-    pull_requests: tuple[_Numbered, ...] | None = None
-
-
-class _Runs(_Loose, frozen=True):
-    workflow_runs: tuple[_Run, ...]
-
-
-class _Job(_Loose, frozen=True):
-    id: int
-    name: str
-    status: str
-    conclusion: str | None
-
-
-class _Jobs(_Loose, frozen=True):
-    jobs: tuple[_Job, ...]
 
 
 class Trigger(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,10 +70,7 @@ def parse_trigger(data: bytes) -> Trigger:
 
     Raises :class:`MlgitopsError` when it names none.
     """
-    try:
-        payload = msgspec.json.decode(data, type=_Payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise MlgitopsError(f"the event is not what GitHub sends: {error}") from error
+    payload = parse_event_payload(data, LabelEvent)
     if payload.pull_request is None:
         raise MlgitopsError(
             "the event names no pull request",
@@ -164,7 +108,7 @@ class Rejudger:
 
         Raises :class:`GitHubError` when the API does not let us.
         """
-        pull: _Pull = self._fetch(self._path, _Pull)
+        pull = parse_answer(self._client.fetch(self._path), Pull)
         if pull.state != "open":
             return Rejudged(outcome=Outcome.NOTHING, text="the pull request is not open")
         if pull.head.repo is None or pull.head.repo.full_name != self._repository:
@@ -183,7 +127,7 @@ class Rejudger:
             return Rejudged(outcome=Outcome.UNCHANGED, text=text)
         return self._start(run)
 
-    def _await_judging(self, pull: _Pull) -> tuple[_Run | None, bool]:
+    def _await_judging(self, pull: Pull) -> tuple[Run | None, bool]:
         """Find the run, and whether it was waited for: it is when it is judging right now."""
         for look in range(MAX_LOOKS):
             run = self._find_run(pull)
@@ -197,7 +141,7 @@ class Rejudger:
             hint=f"when it has ended, start its job {self._jobs[0]} again by hand",
         )
 
-    def _has_yet_to_judge(self, run: _Run) -> bool:
+    def _has_yet_to_judge(self, run: Run) -> bool:
         """Tell whether ``run`` is going to judge, and has not begun.
 
         One whose jobs are all left out, for an event that changes nothing that is judged, is
@@ -207,7 +151,7 @@ class Rejudger:
         judging = [job for job in jobs if job.name in self._jobs]
         return bool(jobs) and all(job.status in _NOT_STARTED for job in judging)
 
-    def _find_run(self, pull: _Pull) -> _Run | None:
+    def _find_run(self, pull: Pull) -> Run | None:
         """Find the newest run for the pull request, if it judged what its branch holds now.
 
         That is the newest commit; or one below it, when our own publishing added nothing but
@@ -219,14 +163,13 @@ class Rejudger:
             return run
         texts: list[str] = []
         for page in self._client.fetch_pages(f"{self._path}/commits"):
-            commits: list[_Commit] = _convert(page, list[_Commit])
-            for commit in commits:
+            for commit in parse_answer(page, list[Commit]):
                 texts = [] if commit.sha == run.head_sha else [*texts, commit.commit.message]
         results = all(text.startswith("Record what was trained at ") for text in texts)
         waived = any(f"Waived-sha: {run.head_sha}" in text.splitlines() for text in texts)
         return run if results and waived else None
 
-    def _find_newest(self, branch: str) -> _Run | None:
+    def _find_newest(self, branch: str) -> Run | None:
         """Read pages, newest runs first, until one has a run of ours: a fork's come between.
 
         So do runs of which every job was left out: an edit of the title starts one.
@@ -234,13 +177,13 @@ class Rejudger:
         path = f"{self._actions}/workflows/{PurePosixPath(self._workflow).name}/runs"
         query = {"event": "pull_request", "branch": branch}
         for page in self._client.fetch_pages(path, query):
-            runs: _Runs = _convert(page, _Runs)
+            runs = parse_answer(page, RunPage)
             own = [run for run in runs.workflow_runs if self._is_own(run)]
             if own:
                 return max(own, key=lambda run: run.run_number)
         return None
 
-    def _is_own(self, run: _Run) -> bool:
+    def _is_own(self, run: Run) -> bool:
         """Tell whether ``run`` judges this pull request, and not a fork's branch."""
         if run.conclusion == _SKIPPED:
             return False
@@ -249,7 +192,7 @@ class Rejudger:
         linked = {pull.number for pull in run.pull_requests or ()}
         return not linked or self._trigger.number in linked
 
-    def _start(self, run: _Run) -> Rejudged:
+    def _start(self, run: Run) -> Rejudged:
         jobs = {job.name: job for job in self._fetch_jobs(run) if job.conclusion != _SKIPPED}
         job = next((jobs[name] for name in self._jobs if name in jobs), None)
         if job is None:
@@ -275,24 +218,13 @@ class Rejudger:
                 return started
         raise lost
 
-    def _is_going(self, run: _Run) -> bool:
+    def _is_going(self, run: Run) -> bool:
         """Tell whether ``run`` has been started again since we looked at it."""
-        now: _Run = self._fetch(f"{self._actions}/runs/{run.id}", _Run)
+        now = parse_answer(self._client.fetch(f"{self._actions}/runs/{run.id}"), Run)
         return now.status != _DONE or now.run_attempt > run.run_attempt
 
-    def _fetch_jobs(self, run: _Run) -> list[_Job]:
-        listed: list[_Job] = []
+    def _fetch_jobs(self, run: Run) -> list[Job]:
+        listed: list[Job] = []
         for page in self._client.fetch_pages(f"{self._actions}/runs/{run.id}/jobs"):
-            jobs: _Jobs = _convert(page, _Jobs)
-            listed += jobs.jobs
+            listed += parse_answer(page, JobPage).jobs
         return listed
-
-    def _fetch(self, path: str, kind: Any) -> Any:  # noqa: ANN401
-        return _convert(self._client.fetch(path), kind)
-
-
-def _convert(value: Any, kind: Any) -> Any:  # noqa: ANN401
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        raise GitHubError(f"the answer is not what GitHub sends: {error}") from error

@@ -11,22 +11,29 @@ Whatever is missing, and any failure to ask, leaves the verdict as it is.
 from __future__ import annotations
 
 import re
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Meta
 
 from mlgitops.github.client import GitHubError, NotFoundError
+from mlgitops.github.payloads import (
+    IssueComment,
+    IssueEvent,
+    Permission,
+    PullFacts,
+    parse_answer,
+)
 from mlgitops.model import WAIVER_LABEL, Waiver, Waiving
 from mlgitops.render.escape import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from datetime import datetime
 
     from mlgitops.github.client import GitHubClient
     from mlgitops.github.decision import Decision
     from mlgitops.github.event import Event
+    from mlgitops.github.payloads import User
 
 #: Longest reason, in characters.
 MAX_REASON = 500
@@ -40,7 +47,6 @@ _SHA = re.compile(r"\s*(?P<sha>[0-9a-f]{40}(?:[0-9a-f]{24})?)(?::|(?=\s)|$)", re
 #: By a person, or by GitHub when the branch was deleted:
 #: https://docs.github.com/en/rest/using-the-rest-api/issue-event-types
 _TURNS = ("base_ref_changed", "automatic_base_change_succeeded")
-_LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SHORT = 7
 _NOTHING = {
     "pass": f"nothing fails, so the label `{WAIVER_LABEL}` changes nothing",
@@ -48,64 +54,6 @@ _NOTHING = {
     "forbidden": "the policy at base forbids waivers",
     "undecided": "nothing is known of this change, and only what fails can be waived",
 }
-
-_Id = Annotated[int, Meta(gt=0, lt=2**53)]
-_Moment = Annotated[datetime, Meta(tz=True)]
-
-
-class _Loose(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of an answer; GitHub adds fields at will, so unknown ones are ignored."""
-
-
-class User(_Loose, frozen=True):
-    """An account: a person's, or a program's."""
-
-    id: _Id
-    login: str
-    type: str = "User"
-
-    @property
-    def is_person(self) -> bool:
-        """Tell whether this is a person's account, with a name that fits into an address."""
-        return self.type == "User" and _LOGIN.fullmatch(self.login) is not None
-
-
-class IssueComment(_Loose, frozen=True):
-    """A comment on the pull request, as the API lists it."""
-
-    id: _Id
-    html_url: str
-    created_at: _Moment
-    updated_at: _Moment
-    user: User | None = None  # null: the account is gone
-    body: str | None = ""
-    performed_via_github_app: Any = None  # an app wrote it in the person's name
-
-
-class _IssueEvent(_Loose, frozen=True):
-    event: str
-    created_at: _Moment
-
-
-class _Label(_Loose, frozen=True):
-    name: str
-
-
-class PullFacts(_Loose, frozen=True):
-    """What the pull request itself says."""
-
-    user: User | None = None
-    labels: tuple[_Label, ...] = ()
-
-    @property
-    def is_labelled(self) -> bool:
-        """Tell whether the label is set; GitHub does not tell labels apart by case."""
-        return any(label.name.lower() == WAIVER_LABEL for label in self.labels)
-
-
-class _Permission(_Loose, frozen=True):
-    permission: str
-    user: User | None = None
 
 
 def find_waiver(
@@ -243,15 +191,14 @@ def fetch_waiving(
 
 def _fetch_pull(client: GitHubClient, repository: str, number: int) -> PullFacts:
     """Fetch the pull request's author and labels as they are now."""
-    facts: PullFacts = _convert(client.fetch(f"/repos/{repository}/pulls/{number}"), PullFacts)
-    return facts
+    return parse_answer(client.fetch(f"/repos/{repository}/pulls/{number}"), PullFacts)
 
 
 def _fetch_claims(client: GitHubClient, path: str) -> list[IssueComment]:
     """Read every page; keep only what begins with the word, however many comments there are."""
     claims: list[IssueComment] = []
     for page in client.fetch_pages(path):
-        comments: list[IssueComment] = _convert(page, list[IssueComment])
+        comments = parse_answer(page, list[IssueComment])
         claims += [comment for comment in comments if _FORM.match(comment.body or "")]
     return claims
 
@@ -260,7 +207,7 @@ def _fetch_turn(client: GitHubClient, path: str) -> datetime | None:
     """Fetch when the pull request last got another base branch; None when it never did."""
     moments: list[datetime] = []
     for page in client.fetch_pages(path):
-        events: list[_IssueEvent] = _convert(page, list[_IssueEvent])
+        events = parse_answer(page, list[IssueEvent])
         moments += [event.created_at for event in events if event.event in _TURNS]
     return max(moments, default=None)
 
@@ -269,16 +216,9 @@ def _fetch_permission(client: GitHubClient, repository: str, user: User) -> str:
     """Return what ``user`` may do; an account that only took over the name may do nothing."""
     path = f"/repos/{repository}/collaborators/{user.login}/permission"
     try:
-        permission: _Permission = _convert(client.fetch(path), _Permission)
+        permission = parse_answer(client.fetch(path), Permission)
     except NotFoundError:
         return "none"
     if permission.user is not None and permission.user.id != user.id:
         return "none"
     return permission.permission
-
-
-def _convert(value: Any, kind: Any) -> Any:  # noqa: ANN401
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        raise GitHubError(f"the answer is not what GitHub sends: {error}") from error

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from posting import BOT, HEAD, NEWER, make_body
 
-from mlgitops.github.waiver import MAX_ASKED, IssueComment, PullFacts, User, find_waiver
+from mlgitops.github.payloads import IssueComment, PullFacts, User
+from mlgitops.github.waiver import MAX_ASKED, find_waiver
 
 if TYPE_CHECKING:
     from mlgitops.model import Waiving
