@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -35,6 +35,8 @@ _PER_PAGE = 100
 
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _GONE, _TOO_MANY = 401, 403, 404, 410, 429
 _SERVER_ERROR = 500
+
+_Answer = TypeVar("_Answer")
 
 #: What a request of ours needs, by the last fixed part of its path.
 _SCOPES = {
@@ -70,6 +72,14 @@ class NotFoundError(GitHubError):
 
 class LostAnswerError(GitHubError):
     """A write may or may not have been carried out: look before you repeat it."""
+
+
+class _RefusedError(Exception):
+    """The server answered, and it is not what was asked for."""
+
+    def __init__(self, response: requests.Response) -> None:
+        super().__init__(response.status_code)
+        self.response = response
 
 
 @contextmanager
@@ -156,24 +166,16 @@ class GitHubClient:
         not sent there. Raises :class:`GitHubError` when it is larger, or anything fails.
         """
         url, request_line = f"{self._api_url}{path}", _place("GET", path)
-        for attempt in range(1, MAX_TRIES + 1):
-            problem = GitHubError("no answer", where=request_line)
-            wait: float | None = self._backoff(attempt)
-            try:
-                answer = self._session.get(
-                    url, headers=self._headers, timeout=_TIMEOUT, allow_redirects=False
-                )
-                if answer.is_redirect:
-                    return self._download_from(answer.headers["location"], request_line, limit)
-                problem = _explain(answer, "GET", request_line)
-                wait = self._find_wait(answer, attempt)
-            except requests.RequestException as error:
-                problem = GitHubError(f"no answer: {_cause(error)}", where=request_line)
-            if wait is None or attempt == MAX_TRIES or self._waited + wait > MAX_WAITING:
-                raise problem
-            self._waited += wait
-            self._sleep(wait)
-        raise AssertionError("the loop above returns or raises")
+
+        def ask() -> bytes:
+            answer = self._session.get(
+                url, headers=self._headers, timeout=_TIMEOUT, allow_redirects=False
+            )
+            if not answer.is_redirect:
+                raise _RefusedError(answer)
+            return self._download_from(answer.headers["location"], request_line, limit)
+
+        return self._repeat(ask, "GET", request_line, repeatable=True)
 
     def _download_from(self, url: str, request_line: str, limit: int) -> bytes:
         """Read a signed address, without our token, in pieces."""
@@ -219,21 +221,36 @@ class GitHubClient:
         repeatable: bool | None = None,
     ) -> requests.Response:
         repeatable = method != "POST" if repeatable is None else repeatable
-        request_line = _place(method, url)
+
+        def ask() -> requests.Response:
+            response = self._request(method, url, params, body)
+            if not response.ok or response.is_redirect:
+                raise _RefusedError(response)
+            return response
+
+        return self._repeat(ask, method, _place(method, url), repeatable=repeatable)
+
+    def _repeat(
+        self, ask: Callable[[], _Answer], method: str, request_line: str, *, repeatable: bool
+    ) -> _Answer:
+        """Return what ``ask`` returns, once it does; the one loop in which requests are repeated.
+
+        What it raises, :class:`_RefusedError` or requests' own errors, is waited out as GitHub
+        asks for, within what is left of :data:`MAX_WAITING`. No library's loop knows that budget
+        and GitHub's limits, and what must not be repeated blindly.
+        """
         for attempt in range(1, MAX_TRIES + 1):
+            wait: float | None
             try:
-                response = self._request(method, url, params, body)
+                return ask()
+            except _RefusedError as refusal:
+                problem = _explain(refusal.response, method, request_line)
+                wait = self._find_wait(refusal.response, attempt)
             except requests.RequestException as error:
                 problem = GitHubError(f"no answer: {_cause(error)}", where=request_line)
                 wait = self._backoff(attempt)
-            else:
-                if response.ok and not response.is_redirect:
-                    return response
-                problem = _explain(response, method, request_line)
-                seconds = self._find_wait(response, attempt)
-                if seconds is None:
-                    raise problem
-                wait = seconds
+            if wait is None:
+                raise problem
             lost = problem.status is None or problem.status >= _SERVER_ERROR
             if lost and not repeatable:
                 raise LostAnswerError(problem.what, status=problem.status, where=request_line)
