@@ -1,12 +1,44 @@
-"""Settings of the whole suite."""
+"""Settings of the whole suite, and the scenes that all folders and workers share."""
 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import settings
+from integration.handover_scene import Scene, make_scene
+from integration.setup_project import copy_trained, make_trained
+from shared import make_once
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # No deadline: a busy machine is not a failure. In CI the same examples each time, so that a
 # run can be repeated; here new ones, so that properties go on being tried.
 settings.register_profile("suite", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("suite")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Try what is slow first, so that no worker ends with a long test while the other waits."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture(scope="session")
+def trained_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the project of two stages, trained and committed; only to be copied."""
+    return make_once(tmp_path_factory, "trained_project", make_trained)
+
+
+@pytest.fixture
+def two_stages(trained_project: Path, tmp_path: Path) -> Path:
+    """Return a copy of the trained project of two stages, below the test's own folder."""
+    return copy_trained(trained_project, tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def handed_over(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """Return origin, branch and handover of a run; only to be copied."""
+    return Scene(make_once(tmp_path_factory, "handed_over", make_scene))

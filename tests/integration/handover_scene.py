@@ -6,7 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from git_project import commit, git
-from integration.setup_project import clone, make_origin, make_project, quiet
+from integration.setup_project import clone, make_origin, make_trained, quiet
 
 from mlgitops.project.training import run_pipeline
 from mlgitops.storage import prepare_storage, publish_objects
@@ -17,31 +17,36 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def make_scene(folder: Path, settings: Mapping[str, str] | None = None) -> None:
+    """Train and publish main, change a parameter on a branch, train that, and hand it over.
+
+    ``settings`` of the remote, its url among them; by default it is in the repository.
+    """
+    project = make_trained(folder / "project", **(settings or {}))
+    origin = make_origin(project, folder / "origin.git")
+    publish_objects(project, quiet())
+    git(project, "switch", "--quiet", "--create", "change")
+    (project / "params.yaml").write_text("factor: 3\n")
+    commit(project, "Triple")
+    git(project, "push", "--quiet", "origin", "change")
+    compute = clone(origin, folder / "compute")
+    git(compute, "switch", "--quiet", "change")
+    prepare_storage(compute, quiet())
+    run_pipeline(compute, quiet(), base=git(origin, "rev-parse", "main"))
+    export_handover(compute, folder / "handover")
+
+
 class Scene:
     """Origin, a pull request's branch `change`, and the handover of its run."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
-        """Train and publish main, change a parameter on a branch, and train that.
-
-        ``settings`` of the remote, its url among them; by default it is in the repository.
-        """
-        project = make_project(folder / "project", **(settings or {}))
-        prepare_storage(project, quiet())
-        run_pipeline(project, quiet())
-        self.base = commit(project, "Train")
-        self.origin = make_origin(project, folder / "origin.git")
-        publish_objects(project, quiet())
-        git(project, "switch", "--quiet", "--create", "change")
-        (project / "params.yaml").write_text("factor: 3\n")
-        self.head = commit(project, "Triple")
-        git(project, "push", "--quiet", "origin", "change")
-        self.compute = clone(self.origin, folder / "compute")
-        git(self.compute, "switch", "--quiet", "change")
-        prepare_storage(self.compute, quiet())
-        run_pipeline(self.compute, quiet(), base=self.base)
-        self.handover = folder / "handover"
-        export_handover(self.compute, self.handover)
+    def __init__(self, folder: Path) -> None:
+        """Find what :func:`make_scene` left in ``folder``."""
         self.folder = folder
+        self.origin = folder / "origin.git"
+        self.compute = folder / "compute"
+        self.handover = folder / "handover"
+        self.base = git(self.origin, "rev-parse", "main")
+        self.head = git(self.origin, "rev-parse", "change")
 
     def copy(self, folder: Path) -> Scene:
         """Return a scene with an origin and a handover of its own below ``folder``."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 from typing import TYPE_CHECKING
 
 from git_project import commit, git, write_files
 
 from mlgitops.console import Console
+from mlgitops.project.training import run_pipeline
+from mlgitops.storage import prepare_storage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,6 +102,22 @@ def make_project(
     write_files(folder, files)
     git(folder, "init", "--quiet")
     commit(folder, "Start")
+    return folder
+
+
+def make_trained(folder: Path, **settings: str) -> Path:
+    """Make the project as :func:`make_project` does, train it, and commit that."""
+    project = make_project(folder, **settings)
+    prepare_storage(project, quiet())
+    run_pipeline(project, quiet())
+    commit(project, "Train")
+    return project
+
+
+def copy_trained(trained: Path, folder: Path) -> Path:
+    """Copy a trained project with its cache; the copy has a storage of its own."""
+    shutil.copytree(trained, folder, symlinks=True)
+    prepare_storage(folder, quiet())
     return folder
 
 

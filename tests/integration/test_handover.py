@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from git_project import commit, git
-from integration.handover_scene import Scene
 from integration.setup_project import clone, quiet
 
 from mlgitops.errors import MlgitopsError
@@ -23,17 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    """Make the scene once."""
-    return Scene(tmp_path_factory.mktemp("scene"))
+    from integration.handover_scene import Scene
 
 
 @pytest.fixture
-def scene(pristine: Scene, tmp_path: Path) -> Scene:
+def scene(handed_over: Scene, tmp_path: Path) -> Scene:
     """Return a copy of the scene with an origin and a handover of its own."""
-    return pristine.copy(tmp_path)
+    return handed_over.copy(tmp_path)
 
 
 def test_the_result_is_stored_and_committed(scene: Scene) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fault_proxy import FaultProxy, pass_on, run_proxy
 from git_project import git
-from integration.handover_scene import Scene
+from integration.handover_scene import Scene, make_scene
 from integration.setup_project import clone, quiet
 from storage_servers import Server, start
 
@@ -68,7 +68,8 @@ def make(kind: str, folder: Path, stack: ExitStack, patch: pytest.MonkeyPatch) -
     settings = dict(server.settings)
     if proxy is not None:
         settings["endpointurl"] = f"http://127.0.0.1:{proxy.port}"
-    return Remote(Scene(folder / "scene", settings), server, proxy)
+    make_scene(folder / "scene", settings)
+    return Remote(Scene(folder / "scene"), server, proxy)
 
 
 @pytest.fixture(scope="module", params=["s3", "ssh"])

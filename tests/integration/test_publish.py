@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from git_project import commit, git
-from integration.setup_project import clone, make_origin, make_project, quiet, shown
+from integration.setup_project import clone, make_origin, make_project, make_trained, quiet, shown
 
 from mlgitops.cli import run
 from mlgitops.dvc.stored import hash_file, locate, read_objects
@@ -35,34 +35,30 @@ def stored(repository: Path) -> set[str]:
     return set(listed)
 
 
-def test_everything_the_lock_names_arrives(tmp_path: Path) -> None:
+def test_everything_the_lock_names_arrives(two_stages: Path, tmp_path: Path) -> None:
     """Raw data, stage outputs and the members of a directory are in the branch of origin."""
-    project = trained(make_project(tmp_path / "project"))
-    origin = make_origin(project, tmp_path / "origin.git")
-    published = publish_objects(project, quiet())
+    origin = make_origin(two_stages, tmp_path / "origin.git")
+    published = publish_objects(two_stages, quiet())
     # raw table, double.csv, the manifest of parts/, and its three files
     assert published.objects == 6
     assert (published.added, published.pushed) == (6, True)
-    named = {item.location for item in read_objects(project)}
+    named = {item.location for item in read_objects(two_stages)}
     assert named < stored(origin)
-    assert not any("metrics.json" in item.path for item in read_objects(project))
+    assert not any("metrics.json" in item.path for item in read_objects(two_stages))
 
 
-def test_publishing_again_adds_nothing(tmp_path: Path) -> None:
+def test_publishing_again_adds_nothing(two_stages: Path) -> None:
     """A second publication finds everything in place and makes no commit."""
-    project = trained(make_project(tmp_path / "project"))
-    publish_objects(project, quiet())
-    before = git(project, "rev-parse", "dvc-storage")
-    assert publish_objects(project, quiet()).added == 0
-    assert git(project, "rev-parse", "dvc-storage") == before
+    publish_objects(two_stages, quiet())
+    before = git(two_stages, "rev-parse", "dvc-storage")
+    assert publish_objects(two_stages, quiet()).added == 0
+    assert git(two_stages, "rev-parse", "dvc-storage") == before
 
 
 @pytest.mark.slow
-def test_two_racing_publishes_both_land(tmp_path: Path) -> None:
+def test_two_racing_publishes_both_land(two_stages: Path, tmp_path: Path) -> None:
     """Two clones publish different models at once; both sets of objects are in origin."""
-    project = trained(make_project(tmp_path / "project"))
-    commit(project, "Train")
-    origin = make_origin(project, tmp_path / "origin.git")
+    origin = make_origin(two_stages, tmp_path / "origin.git")
     clones = [clone(origin, tmp_path / f"clone{number}") for number in (1, 2)]
     for number, other in enumerate(clones):
         git(other, "config", "user.email", "author@example.org")
@@ -88,28 +84,26 @@ def test_two_racing_publishes_both_land(tmp_path: Path) -> None:
         assert {item.location for item in read_objects(other)} <= stored(origin)
 
 
-def test_changed_object_is_refused(tmp_path: Path) -> None:
+def test_changed_object_is_refused(two_stages: Path, tmp_path: Path) -> None:
     """An object edited in the storage folder stops the publication, and origin is as before."""
-    project = trained(make_project(tmp_path / "project"))
-    origin = make_origin(project, tmp_path / "origin.git")
-    publish_objects(project, quiet())
+    origin = make_origin(two_stages, tmp_path / "origin.git")
+    publish_objects(two_stages, quiet())
     before = git(origin, "rev-parse", "dvc-storage")
-    victim = next(path for path in (project / ".dvc-storage/files").rglob("*") if path.is_file())
+    victim = next(path for path in (two_stages / ".dvc-storage/files").rglob("*") if path.is_file())
     victim.chmod(0o644)
     victim.write_bytes(b"!" * victim.stat().st_size)
-    (project / "params.yaml").write_text("factor: 9\n")
-    run_pipeline(project, quiet())
+    (two_stages / "params.yaml").write_text("factor: 9\n")
+    run_pipeline(two_stages, quiet())
     with pytest.raises(MlgitopsError, match="1 stored objects were changed or removed"):
-        publish_objects(project, quiet())
+        publish_objects(two_stages, quiet())
     assert git(origin, "rev-parse", "dvc-storage") == before
 
 
-def test_origin_that_rewrote_an_object_is_refused(tmp_path: Path) -> None:
+def test_origin_that_rewrote_an_object_is_refused(two_stages: Path, tmp_path: Path) -> None:
     """A branch whose newer commit changes an object is not taken over."""
-    project = trained(make_project(tmp_path / "project"))
-    origin = make_origin(project, tmp_path / "origin.git")
-    publish_objects(project, quiet())
-    before = git(project, "rev-parse", "dvc-storage")
+    origin = make_origin(two_stages, tmp_path / "origin.git")
+    publish_objects(two_stages, quiet())
+    before = git(two_stages, "rev-parse", "dvc-storage")
     other = tmp_path / "other"
     git(origin, "clone", "--quiet", "--branch", "dvc-storage", str(origin), str(other))
     victim = next(path for path in (other / "files").rglob("*") if path.is_file())
@@ -117,41 +111,38 @@ def test_origin_that_rewrote_an_object_is_refused(tmp_path: Path) -> None:
     commit(other, "Rewrite")
     git(other, "push", "--quiet", "origin", "dvc-storage")
     with pytest.raises(MlgitopsError, match="1 stored objects were changed or removed"):
-        publish_objects(project, quiet())
-    assert git(project, "rev-parse", "dvc-storage") == before
+        publish_objects(two_stages, quiet())
+    assert git(two_stages, "rev-parse", "dvc-storage") == before
 
 
-def test_half_written_object_of_an_interrupted_push_is_sent_again(tmp_path: Path) -> None:
+def test_half_written_object_of_an_interrupted_push_is_sent_again(two_stages: Path) -> None:
     """A new object with other content than its name is dropped and copied once more."""
-    project = trained(make_project(tmp_path / "project"))
-    item = read_objects(project)[0]
-    half = project / ".dvc-storage" / item.location
+    item = read_objects(two_stages)[0]
+    half = two_stages / ".dvc-storage" / item.location
     half.parent.mkdir(parents=True)
     half.write_bytes(b"")
-    publish_objects(project, quiet())
+    publish_objects(two_stages, quiet())
     assert hash_file(half) == item.oid
 
 
-def test_damaged_cache_is_never_published(tmp_path: Path) -> None:
+def test_damaged_cache_is_never_published(two_stages: Path) -> None:
     """When the cache itself holds wrong bytes, nothing is committed and exit code is 2."""
-    project = trained(make_project(tmp_path / "project"))
-    before = git(project, "rev-parse", "dvc-storage")
-    item = next(item for item in read_objects(project) if item.path == "data/double.csv")
-    cached = project / ".dvc/cache" / item.location
+    before = git(two_stages, "rev-parse", "dvc-storage")
+    item = next(item for item in read_objects(two_stages) if item.path == "data/double.csv")
+    cached = two_stages / ".dvc/cache" / item.location
     cached.chmod(0o644)
     cached.write_bytes(b"7\n7\n7\n")
-    assert run(["publish", "--directory", str(project)]) == 2
-    assert git(project, "rev-parse", "dvc-storage") == before
-    assert not (project / ".dvc-storage" / item.location).exists()
+    assert run(["publish", "--directory", str(two_stages)]) == 2
+    assert git(two_stages, "rev-parse", "dvc-storage") == before
+    assert not (two_stages / ".dvc-storage" / item.location).exists()
 
 
-def test_missing_object_is_never_called_complete(tmp_path: Path) -> None:
+def test_missing_object_is_never_called_complete(two_stages: Path) -> None:
     """An output that is neither in the cache nor in the storage is named."""
-    project = trained(make_project(tmp_path / "project"))
-    item = next(item for item in read_objects(project) if item.path == "data/double.csv")
-    (project / ".dvc/cache" / item.location).unlink()
+    item = next(item for item in read_objects(two_stages) if item.path == "data/double.csv")
+    (two_stages / ".dvc/cache" / item.location).unlink()
     with pytest.raises(MlgitopsError, match=r"data/double\.csv: missing"):
-        publish_objects(project, quiet())
+        publish_objects(two_stages, quiet())
 
 
 @pytest.mark.parametrize(
@@ -185,7 +176,7 @@ def test_large_files_warn_then_are_refused(tmp_path: Path, size: int, outcome: s
 
 def test_local_folder_as_storage(tmp_path: Path) -> None:
     """With the storage kind `local` the objects stand in that folder, proved by listing it."""
-    project = trained(make_project(tmp_path / "project", url="../../store"))
+    project = make_trained(tmp_path / "project", url="../../store")
     published = publish_objects(project, quiet())
     assert published.objects == 6
     for item in read_objects(project):
@@ -193,10 +184,9 @@ def test_local_folder_as_storage(tmp_path: Path) -> None:
     assert str(tmp_path / "store") in (project / ".dvc/config.local").read_text()
 
 
-def test_json_says_what_was_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_says_what_was_done(two_stages: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`--json` gives the number of objects and whether they left this machine."""
-    project = trained(make_project(tmp_path / "project"))
-    assert run(["publish", "--directory", str(project), "--json"]) == 0
+    assert run(["publish", "--directory", str(two_stages), "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed == {"added": 6, "objects": 6, "pushed": False, "remote": "storage"}
 
@@ -213,8 +203,7 @@ def test_project_without_a_remote_is_refused(
 
 def test_a_storage_moves_in_two_steps(tmp_path: Path) -> None:
     """As docs, Choose the storage, Move it: first a second remote, then that as the default."""
-    project = trained(make_project(tmp_path / "project", url=str(tmp_path / "old")))
-    commit(project, "Train")
+    project = make_trained(tmp_path / "project", url=str(tmp_path / "old"))
     origin = make_origin(project, tmp_path / "origin.git")
     publish_objects(project, quiet())
     dvc = Path(sys.executable).parent / "dvc"

@@ -25,14 +25,12 @@ def train(project: Path, *, base: str | None = None) -> dict[str, str]:
     return {stage.name: stage.state for stage in run_pipeline(project, quiet(), base=base)}
 
 
-def clone_trained(folder: Path) -> Path:
-    """Train a project and publish it; return a fresh clone, without data and cache."""
-    project = make_project(folder / "project")
-    train(project)
-    commit(project, "Train")
-    origin = make_origin(project, folder / "origin.git")
-    publish_objects(project, quiet())
-    return clone(origin, folder / "clone")
+@pytest.fixture
+def fresh_clone(two_stages: Path, tmp_path: Path) -> Path:
+    """Return a clone of a trained and published project, without data and cache."""
+    origin = make_origin(two_stages, tmp_path / "origin.git")
+    publish_objects(two_stages, quiet())
+    return clone(origin, tmp_path / "clone")
 
 
 def test_stages_run_once_then_only_what_changed(tmp_path: Path) -> None:
@@ -45,54 +43,46 @@ def test_stages_run_once_then_only_what_changed(tmp_path: Path) -> None:
     assert train(project) == {"double": "skipped", "total": "ran"}
 
 
-def test_outputs_come_back_after_a_checkout(tmp_path: Path) -> None:
+def test_outputs_come_back_after_a_checkout(two_stages: Path) -> None:
     """Another revision's outputs are restored, not made again, and hold that revision's data."""
-    project = make_project(tmp_path / "project")
-    train(project)
-    first = commit(project, "Train")
-    (project / "params.yaml").write_text("factor: 3\n")
-    train(project)
-    commit(project, "Train with 3")
-    git(project, "checkout", "--quiet", first)
-    assert train(project) == {"double": "restored", "total": "restored"}
-    assert (project / "data/double.csv").read_text() == "2\n4\n6\n"
+    first = git(two_stages, "rev-parse", "HEAD")
+    (two_stages / "params.yaml").write_text("factor: 3\n")
+    train(two_stages)
+    commit(two_stages, "Train with 3")
+    git(two_stages, "checkout", "--quiet", first)
+    assert train(two_stages) == {"double": "restored", "total": "restored"}
+    assert (two_stages / "data/double.csv").read_text() == "2\n4\n6\n"
 
 
-def test_fresh_clone_fetches_from_the_storage(tmp_path: Path) -> None:
+def test_fresh_clone_fetches_from_the_storage(fresh_clone: Path) -> None:
     """A clone with no data and no cache restores every output from the storage branch."""
-    other = clone_trained(tmp_path)
-    assert train(other) == {"double": "restored", "total": "restored"}
-    assert sorted(path.name for path in (other / "parts").iterdir()) == ["2.txt", "4.txt", "6.txt"]
+    assert train(fresh_clone) == {"double": "restored", "total": "restored"}
+    parts = sorted(path.name for path in (fresh_clone / "parts").iterdir())
+    assert parts == ["2.txt", "4.txt", "6.txt"]
 
 
-def test_from_base_a_claimed_lock_entry_is_not_believed(tmp_path: Path) -> None:
+def test_from_base_a_claimed_lock_entry_is_not_believed(two_stages: Path) -> None:
     """With --base an edited stage runs although the pull request's lock says it is up to date."""
-    project = make_project(tmp_path / "project")
-    train(project)
-    base = commit(project, "Train")
-    (project / "params.yaml").write_text("factor: 3\n")
-    train(project)
-    commit(project, "Train with 3")
-    assert train(project) == {"double": "skipped", "total": "skipped"}
-    assert train(project, base=base) == {"double": "ran", "total": "ran"}
+    base = git(two_stages, "rev-parse", "HEAD")
+    (two_stages / "params.yaml").write_text("factor: 3\n")
+    train(two_stages)
+    commit(two_stages, "Train with 3")
+    assert train(two_stages) == {"double": "skipped", "total": "skipped"}
+    assert train(two_stages, base=base) == {"double": "ran", "total": "ran"}
 
 
-def test_from_base_unchanged_stages_need_no_data(tmp_path: Path) -> None:
+def test_from_base_unchanged_stages_need_no_data(fresh_clone: Path) -> None:
     """With --base a clone without data skips what did not change and fetches only inputs."""
-    other = clone_trained(tmp_path)
-    source = other / "src/demo/total.py"
+    source = fresh_clone / "src/demo/total.py"
     source.write_text(source.read_text() + "# a comment\n")
-    assert train(other, base="HEAD") == {"double": "restored", "total": "ran"}
-    assert not (other / "data/raw/table.csv").exists()
+    assert train(fresh_clone, base="HEAD") == {"double": "restored", "total": "ran"}
+    assert not (fresh_clone / "data/raw/table.csv").exists()
 
 
-def test_base_without_a_lock_runs_everything(tmp_path: Path) -> None:
+def test_base_without_a_lock_runs_everything(two_stages: Path) -> None:
     """A base that has no dvc.lock vouches for nothing."""
-    project = make_project(tmp_path / "project")
-    base = git(project, "rev-parse", "HEAD")
-    train(project)
-    commit(project, "Train")
-    assert train(project, base=base) == {"double": "ran", "total": "ran"}
+    base = git(two_stages, "rev-parse", "HEAD^")
+    assert train(two_stages, base=base) == {"double": "ran", "total": "ran"}
 
 
 def test_the_storage_is_the_bases(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from git_project import git
-from integration.handover_scene import Scene
 from posting import REPOSITORY
 
 from mlgitops.model import WAIVER_LABEL
@@ -21,16 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from integration.handover_scene import Scene
+
 POLICY = "version: 1\nmetrics:\n  total: {greater_is_better: %s, max_worsening: 0.01}\n"
 REASON = (
     "Needed\nCo-authored-by: evil <e@example.org>\n\nWaived-by: owner @octocat fixes #1 [skip ci]"
 )
-
-
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    """Make the scene once."""
-    return Scene(tmp_path_factory.mktemp("scene"))
 
 
 class Pullrequest:
@@ -131,9 +126,9 @@ class Pullrequest:
 
 
 @pytest.fixture
-def pull(pristine: Scene, tmp_path: Path) -> Iterator[Pullrequest]:
+def pull(handed_over: Scene, tmp_path: Path) -> Iterator[Pullrequest]:
     """Return the pull request with an origin of its own."""
-    made = Pullrequest(pristine, tmp_path)
+    made = Pullrequest(handed_over, tmp_path)
     with made.server:
         yield made
 
@@ -206,7 +201,7 @@ def test_a_waived_verdict_is_not_put_on_what_publish_only_found(pull: Pullreques
 
 
 def test_a_waiver_is_recorded_although_there_is_nothing_else_to_commit(
-    pull: Pullrequest, pristine: Scene
+    pull: Pullrequest, handed_over: Scene
 ) -> None:
     """The branch holds its results already: an empty commit carries the waiver."""
     pull.prepare(passes=True)
@@ -222,7 +217,7 @@ def test_a_waiver_is_recorded_although_there_is_nothing_else_to_commit(
     assert trees[0] == trees[1]
     assert git(pull.origin, "rev-parse", f"{made}^") == head
     assert read_trailers(pull, made)["Waived-sha"] == head
-    assert pristine.head != head
+    assert handed_over.head != head
 
 
 def test_an_origin_that_does_not_answer_is_not_taken_for_nothing_committed(

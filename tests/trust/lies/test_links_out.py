@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from git_project import commit, git
 from integration.deploy_project import make_deployable
-from integration.setup_project import make_origin, make_project, quiet
+from integration.setup_project import copy_trained, make_origin, quiet
 from trust.lie import check_lie
 
 from mlgitops.cli import run
@@ -26,16 +26,12 @@ LINK = "this is a link, and nothing is written through it"
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published(trained_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a trained and published project and its origin."""
     folder = tmp_path_factory.mktemp("published")
-    project = make_project(folder / "project")
-    prepare_storage(project, quiet())
-    run_pipeline(project, quiet())
+    project = copy_trained(trained_project, folder / "project")
     make_origin(project, folder / "origin.git")
     publish_objects(project, quiet())
-    commit(project, "Train")
-    git(project, "push", "--quiet", "origin", "main")
     return folder
 
 
