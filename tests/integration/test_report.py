@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from forked import run_forked
 from git_project import commit_files, git
 from mini_project import branch, make_project
 from posting import BASE, BOT, HEAD, NEWER, REPOSITORY, make_body, make_forge, own_comments
@@ -98,12 +99,10 @@ def report(
             "GITHUB_TOKEN": token,
         }
         ended = ("--computing", "success", "--publishing", "success")
-        return subprocess.run(
-            [sys.executable, "-m", "mlgitops", "report", "--directory", folder, *ended, *options],
-            check=False,
-            capture_output=True,
-            text=True,
-            env={name: value for name, value in environ.items() if value},
+        return run_forked(
+            ["report", "--directory", folder, *ended, *options],
+            folder=folder,
+            environ={name: value for name, value in environ.items() if value},
         )
 
 

@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import io
-import multiprocessing
 import os
 import resource
 import sys
 import traceback
 from typing import TYPE_CHECKING, NamedTuple
 
+from forked import CONTEXT
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
     from pathlib import Path
 
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(
-    ["mlgitops.cli", "mlgitops.commands.compare", "mlgitops.commands.report", "trust.ways"]
-)
 #: Seconds after which a case is taken for one that never ends, however slow the machine.
 _PATIENCE = 600
 _KINDS = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
@@ -40,8 +37,8 @@ class Ending(NamedTuple):
 
 def run_measured(way: Callable[[Path, bytes], int], folder: Path, data: bytes) -> Ending:
     """Run ``way(folder, data)`` in a process of its own."""
-    receiver, sender = _CONTEXT.Pipe(duplex=False)
-    process = _CONTEXT.Process(target=_work, args=(sender, way, folder, data))
+    receiver, sender = CONTEXT.Pipe(duplex=False)
+    process = CONTEXT.Process(target=_work, args=(sender, way, folder, data))
     process.start()
     sender.close()
     found = receiver.recv() if receiver.poll(_PATIENCE) else None
