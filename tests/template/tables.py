@@ -47,8 +47,8 @@ def make_european() -> Example:
         "species",
         "multiclass",
         numeric,
-        {"island", "sex"},
-        set(),
+        {"island"},
+        {"sex"},
         ("separated by semicolons", "'bill_length_mm': decimal commas"),
     )
 
@@ -80,8 +80,8 @@ def make_number_classes() -> Example:
         "Species Code",
         "multiclass",
         {"bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g", "year"},
-        {"sex"},
-        {"PenguinID"},
+        set(),
+        {"PenguinID", "sex"},
         ("3 different whole numbers", "'PenguinID' is no feature: it names the row"),
     )
 
@@ -129,10 +129,10 @@ def make_awkward() -> Example:
         write_csv([names[name] for name in header], rows),
         "löhne | €",
         "regression",
-        {"year", "{{ age }}"},
-        {"État: \"civil\" # 'x'", "race", "education", "jobclass", "health", "no"},
-        set(),
-        ("different decimal numbers: the task is regression", "'race' may be a protected"),
+        {"year"},
+        {"État: \"civil\" # 'x'", "education", "jobclass", "health", "no"},
+        {"race", "{{ age }}"},
+        ("different decimal numbers: the task is regression", "may be a protected attribute (age)"),
     )
 
 

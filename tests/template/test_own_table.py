@@ -234,8 +234,8 @@ def test_the_task_follows_from_the_target(
 @pytest.mark.parametrize(
     ("column", "task_of", "reason"),
     [
-        (lambda at: number(at) ** 3, number, "orders the rows as 'y' does"),
-        (lambda at: -number(at), number, "orders the rows as 'y' does"),
+        (lambda at: number(at) ** 3, number, "alone gives 'y' away"),
+        (lambda at: -number(at), number, "alone gives 'y' away"),
         (lambda at: f"c{number(at)}", number, "alone gives 'y' away"),
         (lambda at: number(at) % 2 * 50 + at % 7, lambda at: number(at) % 2, "alone gives"),
         (lambda at: "xyz"[number(at) % 3], lambda at: number(at) % 3, "alone gives 'y' away"),

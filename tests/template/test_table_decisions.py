@@ -64,6 +64,7 @@ class Case(NamedTuple):
     separator: str = ","
     task: str | None = None
     rows: int = ROWS
+    slices: tuple[str, ...] | None = None
 
 
 LATEST = "the test rows are the latest by"
@@ -240,7 +241,131 @@ GROUPED = {
     ),
 }
 
-CASES = {**DATED, **GROUPED}
+
+def late(at: int) -> float:
+    """Return a number that says much of the target, as the delay at departure does."""
+    return round(scatter(at) + scatter(at, 6007) + scatter(at, 31) / 2, 3)
+
+
+def early(at: int) -> float:
+    """Return a number that says something of the target."""
+    return round(scatter(at) + scatter(at, 6007) + 3 * scatter(at, 31), 3)
+
+
+LEAKS = {
+    "the target itself": Case(
+        {"copy": lambda at: "ny"[label(at)]},
+        says=("'copy' is no feature: it alone gives 'y' away",),
+    ),
+    "written when it was over": Case(
+        {"refund": lambda at: at % 7 + 1 if label(at) else ""},
+        says=("'refund' is no feature: it alone gives 'y' away",),
+    ),
+    "it says much": Case(
+        {"late": late},
+        says=("'late' is no feature: it alone reaches a ROC AUC of 0.9", "move it to the features"),
+    ),
+    "it says much and is wanted": Case(
+        {"late": late}, features={"late"}, choices=Choices(keep=("late",))
+    ),
+    "it says much and is known": Case(
+        {"late": late},
+        features={"late"},
+        choices=Choices(ask=lambda question, default: "known" in question or default),
+    ),
+    "it says something": Case(
+        {"early": early},
+        features={"early"},
+        says=("'early' alone reaches a ROC AUC of 0.7", "is it known in time? It is kept"),
+    ),
+    "the target itself, and wanted": Case(
+        {"copy": lambda at: "ny"[label(at)]}, features={"copy"}, choices=Choices(keep=("copy",))
+    ),
+    "a number that says much of a number": Case(
+        {
+            "then": lambda at: round(scatter(at, 31) * 100 + scatter(at, 6007) * 40),
+            "y": lambda at: round(scatter(at, 31) * 100 + scatter(at) * 20, 2),
+        },
+        says=("'then' is no feature: it alone reaches an R2 of 0.8",),
+    ),
+    "many categories say nothing": Case(
+        {"c": lambda at: f"c{at * 7 % 113}"}, features={"c"}, says=("the task is binary",)
+    ),
+}
+
+PROTECTED = {
+    "full names": Case(
+        {
+            "race": lambda at: "abc"[at % 3],
+            "gender": lambda at: "fm"[at % 2],
+            "marital_status": lambda at: "sm"[at // 2 % 2],
+            "age": lambda at: 20 + at % 50,
+            "nationality": lambda at: "xyz"[at // 3 % 3],
+            "religion": lambda at: "pq"[at // 5 % 2],
+            "disability": lambda at: "yn"[at // 7 % 2],
+            "pregnant": lambda at: at // 11 % 2,
+        },
+        slices=("race", "gender", "marital_status", "nationality"),
+        says=("'age' is no feature: it may be a protected attribute (age)",),
+    ),
+    "the mortgage table": Case(
+        {
+            "black": lambda at: at % 2,
+            "hispan": lambda at: at // 2 % 2,
+            "male": lambda at: at // 3 % 2 if at % 41 else "",
+            "married": lambda at: at // 5 % 2,
+            "loanamt": lambda at: at % 97,
+        },
+        features={"loanamt"},
+        slices=("black", "hispan", "married"),
+        says=("'male' is no feature: it may be a protected attribute (sex or gender)",),
+    ),
+    "short and one-hot names": Case(
+        {
+            "maritl": lambda at: "abc"[at % 3],
+            "SexCode": lambda at: at // 3 % 2,
+            "race_asian": lambda at: at // 5 % 2,
+            "ethn": lambda at: "uvw"[at // 7 % 3],
+            "ageGroup": lambda at: "uvw"[at // 11 % 3],
+        },
+        slices=("maritl", "SexCode", "race_asian", "ethn"),
+    ),
+    "decided otherwise": Case(
+        {"sex": lambda at: "fm"[at % 2], "age": lambda at: 20 + at % 50},
+        features={"sex"},
+        slices=("sex",),
+        says=("'sex' may be a protected attribute (sex or gender), and the model sees it",),
+        choices=Choices(keep=("sex",)),
+    ),
+    "answered with yes": Case(
+        {"sex": lambda at: "fm"[at % 2], "age": lambda at: 20 + at % 50},
+        features={"sex", "age"},
+        slices=("sex",),
+        choices=Choices(ask=lambda _question, _default: True),
+    ),
+    "names that only look alike": Case(
+        {
+            "wage": lambda at: at % 83,
+            "house_age": lambda at: at % 71,
+            "racetrack": lambda at: "abc"[at % 3],
+            "essex": lambda at: at % 13,
+            "white": lambda at: at % 31,
+            "package": lambda at: "pq"[at // 5 % 2],
+        },
+        features={"wage", "house_age", "racetrack", "essex", "white", "package"},
+        slices=("racetrack", "package"),
+    ),
+    "proxies": Case(
+        {"postcode": lambda at: f"0{at % 40:04d}", "first_name": lambda at: f"n{at % 60}"},
+        features={"postcode", "first_name"},
+        says=(
+            "'postcode' may stand in for a protected attribute",
+            "'first_name' may stand in for a protected attribute",
+        ),
+    ),
+}
+
+CASES = {**DATED, **GROUPED, **LEAKS, **PROTECTED}
 
 
 def decide(case: Case, folder: Path) -> Facts:
@@ -260,6 +385,7 @@ def test_what_is_decided_about_a_table(case: Case, tmp_path: Path) -> None:
     assert (facts.split.method, facts.split.column) == case.split
     assert facts.split.cluster == case.cluster
     assert {*facts.numeric, *facts.categorical} == {"x", *case.features}, facts.notes
+    assert case.slices is None or facts.slices == case.slices
     assert dict(facts.rules) == (case.rule or {})
     for part in case.says:
         assert any(part in note for note in facts.notes), (part, facts.notes)
@@ -268,6 +394,17 @@ def test_what_is_decided_about_a_table(case: Case, tmp_path: Path) -> None:
 
 
 REFUSED = {
+    "the target is to be kept": ({}, Choices(keep=("y",)), "'y' is the target"),
+    "what is to be kept is constant": (
+        {"c": lambda _: 1},
+        Choices(keep=("c",)),
+        "'c' cannot be kept as a feature: it is the same in every row",
+    ),
+    "what is to be kept is not there": (
+        {},
+        Choices(keep=("xs",)),
+        "there is no column 'xs'",
+    ),
     "no time": ({}, Choices(split="time"), "no column says of every row when it was"),
     "text is no time": (
         {"c": lambda at: "abc"[at % 3]},

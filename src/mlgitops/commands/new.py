@@ -17,7 +17,7 @@ from mlgitops.project.generate.answers import (
     complete_answers,
     read_questions,
 )
-from mlgitops.project.generate.choices import Choices
+from mlgitops.project.generate.choices import Choices, take_default
 from mlgitops.project.generate.project import check_target, find_toolkit_source, generate_project
 from mlgitops.project.toolkit import toolkit_root
 
@@ -89,6 +89,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--split-column", metavar="COLUMN", help="the column that --split time or group reads"
     )
+    data.add_argument(
+        "--keep",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="a feature, though it says much of the target or may be a protected attribute",
+    )
     parser.add_argument("--json", action="store_true", help="print where and what as JSON")
 
 
@@ -99,7 +106,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.data is not None:
         return _run_with_data(args, console, template, given)
     flags = {"target": args.target, "id": args.id, "golden": args.golden, "split": args.split}
-    flags |= {"split-column": args.split_column}
+    flags |= {"split-column": args.split_column, "keep": args.keep}
     if any(flags.values()):
         named = ", ".join(f"--{flag}" for flag, value in flags.items() if value)
         problem = f"{named}: this describes a table of your own"
@@ -139,8 +146,12 @@ def _read_choices(args: argparse.Namespace) -> Choices:
     """Return what the flags decide, with a way to ask for the rest where somebody is there."""
     if args.split_column is not None and args.split not in ("time", "group"):
         raise MlgitopsError("--split-column needs --split time or --split group")
-    given = {"split": args.split, "split_column": args.split_column}
-    return Choices(ask=ask_yes_no, **given) if _is_asking(args) else Choices(**given)
+    return Choices(
+        split=args.split,
+        split_column=args.split_column,
+        keep=tuple(args.keep),
+        ask=ask_yes_no if _is_asking(args) else take_default,
+    )
 
 
 def _is_asking(args: argparse.Namespace) -> bool:

@@ -6,14 +6,13 @@ In: a checked table and the target's name. Out: :class:`Facts`. No I/O.
 from __future__ import annotations
 
 import difflib
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.project.generate.choices import Choices
 from mlgitops.project.generate.columns import Column, Kind, describe_column
-from mlgitops.project.generate.leaks import find_leak
+from mlgitops.project.generate.features import KEY_NAME, choose_features
 from mlgitops.project.generate.moments import find_incomplete
 from mlgitops.project.generate.split import Rows, choose_split
 from mlgitops.project.generate.table import MIN_ROWS
@@ -35,19 +34,7 @@ MIN_CLASS_ROWS = 5
 #: The column that the ingest stage makes where no column names the rows.
 MADE_KEY = "id"
 
-#: Columns of predictions.csv: a slice of such a name would be there twice.
-_RESERVED = {MADE_KEY, "target", "prediction", "score"}
-
-#: A group with fewer rows than this says nothing about the model.
-MIN_SLICE_ROWS = 50
-_SLICE_LEVELS = range(2, 11)
-
-_KEY_NAME = re.compile(r"(?i)(?:^|.*[ _.-])(?:id|key|uuid|guid|index|row|number|no|nr)|.*Id|.*ID")
 _YES = {"1", "1.0", "yes", "y", "true", "t", "positive", "pos", "ja", "oui", "si", "sí"}
-_SENSITIVE = re.compile(
-    r"(?i)(?:^|.*[ _.-])(?:sex|gender|race|ethnicity|ethnic|nationality|religion|disability)"
-    r"(?:[ _.-].*|$)"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,14 +121,7 @@ def infer_table(
         classes=task != "regression",
     )
     split = choose_split(rows, choices)
-    left_out = split.left_out | _find_left_out(columns, target_column, chosen, table, task)
-    numeric, categorical = _find_features(columns, left_out)
-    if not numeric and not categorical:
-        raise MlgitopsError(
-            "no column is left to learn from",
-            where=table.name,
-            hint="; ".join(f"{name}: {why}" for name, why in left_out.items()),
-        )
+    features = choose_features(rows, split, choices, task)
     facts = Facts(
         name=table.name,
         task=task,
@@ -149,17 +129,18 @@ def infer_table(
         positive=_find_positive(target_column) if task == "binary" else None,
         key=chosen,
         columns=columns,
-        numeric=numeric,
-        categorical=categorical,
-        left_out=left_out,
+        numeric=features.numeric,
+        categorical=features.categorical,
+        left_out=features.left_out,
         dates=tuple(name for name, column in columns.items() if column.kind is Kind.DATE),
-        slices=_find_slices(columns, categorical),
+        slices=features.slices,
         rows=table.rows,
         split=split,
         rules=table.rules | split.rules,
         notes=(),
     )
-    return table, replace(facts, notes=(*table.notes, *notes, why, *split.why, *_explain(facts)))
+    said = (*table.notes, *notes, why, *split.why, *_explain(facts), *features.notes)
+    return table, replace(facts, notes=said)
 
 
 def _check_columns(table: Table, names: Sequence[str | None]) -> None:
@@ -254,7 +235,7 @@ def _find_key(columns: dict[str, Column], table: Table) -> str | None:
     for name, column in columns.items():
         unique = not column.missing and column.distinct == table.rows
         plain = column.kind is Kind.TEXT or (column.kind is Kind.NUMBER and column.whole)
-        if unique and plain and _KEY_NAME.fullmatch(name):
+        if unique and plain and KEY_NAME.fullmatch(name):
             return name
     if MADE_KEY in table.columns:
         raise MlgitopsError(
@@ -265,64 +246,10 @@ def _find_key(columns: dict[str, Column], table: Table) -> str | None:
     return None
 
 
-def _find_left_out(
-    columns: dict[str, Column], target: Column, key: str | None, table: Table, task: str
-) -> dict[str, str]:
-    """Return column → why the model should not see it."""
-    reasons: dict[str, str] = {}
-    for name, column in columns.items():
-        reason = (
-            "it names the row"
-            if name == key
-            else _find_reason(column)
-            or find_leak(table.columns[name], column, table.columns[target.name], target, task)
-        )
-        if reason:
-            reasons[name] = reason
-    return reasons
-
-
-def _find_reason(column: Column) -> str | None:
-    if column.kind is Kind.EMPTY:
-        return "it has no value at all"
-    if column.distinct == 1 and not column.missing:
-        return "it is the same in every row"
-    if column.kind is Kind.DATE:
-        return "it is a date: make features of it in the ingest stage, if any"
-    unique = column.distinct == column.filled
-    whole = column.kind is Kind.NUMBER and column.whole
-    if unique and whole and _KEY_NAME.fullmatch(column.name):
-        return "it is another for every row, as an identifier is"
-    if column.kind is Kind.TEXT:
-        return f"it is text with {column.distinct} different values: too many to be categories"
-    return None
-
-
-def _find_features(
-    columns: dict[str, Column], left_out: dict[str, str]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    used = [column for name, column in columns.items() if name not in left_out]
-    numeric = tuple(column.name for column in used if column.kind is Kind.NUMBER)
-    categorical = tuple(column.name for column in used if column.kind is Kind.CATEGORY)
-    return numeric, categorical
-
-
 def _find_positive(target: Column) -> str:
     """Return the value that says yes, else the rarer one."""
     said = [value for value in target.counts if value.lower() in _YES]
     return said[0] if len(said) == 1 else list(target.counts)[-1]
-
-
-def _find_slices(columns: dict[str, Column], categorical: tuple[str, ...]) -> tuple[str, ...]:
-    """Return up to two columns with groups large enough to compare, sensitive ones first."""
-    fit = [
-        name
-        for name in categorical
-        if name not in _RESERVED
-        and columns[name].distinct in _SLICE_LEVELS
-        and sorted(columns[name].counts.values())[-2] >= MIN_SLICE_ROWS
-    ]
-    return tuple(sorted(fit, key=lambda name: not _SENSITIVE.fullmatch(name))[:2])
 
 
 def _explain(facts: Facts) -> list[str]:
@@ -336,11 +263,5 @@ def _explain(facts: Facts) -> list[str]:
         f"{name!r} is missing in {facts.columns[name].missing} rows, so the rows cannot be split "
         "by it."
         for name in find_incomplete(facts.columns)
-    ]
-    sensitive = [name for name in facts.columns if _SENSITIVE.fullmatch(name)]
-    notes += [
-        f"{name!r} may be a protected attribute: decide whether it should be a feature."
-        for name in sensitive
-        if name not in facts.left_out
     ]
     return notes

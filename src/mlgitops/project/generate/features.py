@@ -1,0 +1,192 @@
+"""What may the model see? Every column that is no feature has a reason, and a way back.
+
+Pure but for the questions: columns, split and choices in, :class:`Features` out.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.project.generate.columns import Column, Kind
+from mlgitops.project.generate.leaks import Grade, find_leak
+from mlgitops.project.generate.protected import find_attribute, is_proxy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from mlgitops.project.generate.choices import Choices
+    from mlgitops.project.generate.split import Rows, Split
+
+#: Names of columns that name a row.
+KEY_NAME = re.compile(r"(?i)(?:^|.*[ _.-])(?:id|key|uuid|guid|index|row|number|no|nr)|.*Id|.*ID")
+
+#: Columns of predictions.csv: a slice of such a name would be there twice.
+_RESERVED = {"id", "target", "prediction", "score"}
+
+#: A group with fewer rows than this says nothing about the model.
+MIN_SLICE_ROWS = 50
+_SLICE_LEVELS = range(2, 11)
+_MOST_SLICES = 2
+_MOST_PROTECTED_SLICES = 4
+_TWO = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """What the model sees, what not, and by what groups it is measured."""
+
+    numeric: tuple[str, ...]
+    categorical: tuple[str, ...]
+    left_out: dict[str, str]  # column → why it is no feature
+    slices: tuple[str, ...]  # columns whose groups are compared
+    notes: tuple[str, ...]  # what the person should know, one sentence each
+
+
+def choose_features(rows: Rows, split: Split, choices: Choices, task: str) -> Features:
+    """Return the features; what speaks against a column leaves it out unless it is to be kept.
+
+    Raises :class:`MlgitopsError` when a column to keep cannot be one, or when none is left.
+    """
+    reasons = {name: _find_reason(column, rows.key) for name, column in rows.columns.items()}
+    left_out = {name: reason for name, reason in reasons.items() if reason}
+    _check_kept(left_out, choices, rows)
+    protected = {
+        name: attribute
+        for name, column in rows.columns.items()
+        if name not in left_out and (attribute := find_attribute(column))
+    }
+    possible = [name for name in rows.columns if name not in left_out]
+    suspects, notes = _judge_leaks(rows, possible, choices, task)
+    doubts = _ask_protected(protected, choices) | split.left_out | suspects
+    left_out |= {name: reason for name, reason in doubts.items() if name not in choices.keep}
+    used = [column for name, column in rows.columns.items() if name not in left_out]
+    if not used:
+        raise MlgitopsError(
+            "no column is left to learn from",
+            where=rows.table.name,
+            hint="; ".join(f"{name}: {why}" for name, why in left_out.items()),
+        )
+    return Features(
+        numeric=tuple(column.name for column in used if column.kind is Kind.NUMBER),
+        categorical=tuple(column.name for column in used if column.kind is Kind.CATEGORY),
+        left_out={name: left_out[name] for name in rows.columns if name in left_out},
+        slices=_find_slices(rows.columns, protected, used),
+        notes=(*notes, *_explain_protected(protected, used), *_explain_proxies(used)),
+    )
+
+
+def _find_reason(column: Column, key: str | None) -> str | None:
+    """Return why the column can be no feature as it is, or None."""
+    if column.name == key:
+        return "it names the row"
+    if column.kind is Kind.EMPTY:
+        return "it has no value at all"
+    if column.distinct == 1 and not column.missing:
+        return "it is the same in every row"
+    if column.kind is Kind.DATE:
+        return "it is a date: make features of it in the ingest stage, if any"
+    if column.kind is Kind.TEXT:
+        return f"it is text with {column.distinct} different values: too many to be categories"
+    unique = column.distinct == column.filled and column.kind is Kind.NUMBER and column.whole
+    named = unique and KEY_NAME.fullmatch(column.name)
+    return "it is another for every row, as an identifier is" if named else None
+
+
+def _check_kept(left_out: Mapping[str, str], choices: Choices, rows: Rows) -> None:
+    for name in choices.keep:
+        if name == rows.target.name:
+            raise MlgitopsError(f"{name!r} is the target: it cannot be a feature, too")
+        if name in left_out:
+            raise MlgitopsError(
+                f"{name!r} cannot be kept as a feature: {left_out[name]}", where=rows.table.name
+            )
+
+
+def _judge_leaks(
+    rows: Rows, names: Iterable[str], choices: Choices, task: str
+) -> tuple[dict[str, str], list[str]]:
+    """Return the columns that say too much of the target → why, and what to say of others."""
+    cells, target = rows.table.columns, rows.target.name
+    suspects: dict[str, str] = {}
+    notes: list[str] = []
+    for name in names:
+        leak = find_leak(cells[name], rows.columns[name], cells[target], rows.target, task)
+        if name in choices.keep or leak.grade is Grade.NONE:
+            continue
+        if leak.grade is Grade.LEFT_OUT:
+            suspects[name] = (
+                f"it alone gives {target!r} away, as if it had been written down afterwards"
+            )
+        elif leak.grade is Grade.MENTIONED:
+            notes.append(f"{name!r} alone reaches {leak.reach}: is it known in time? It is kept.")
+        elif not choices.ask(_ask_leak(name, leak.reach), False):
+            suspects[name] = (
+                f"it alone reaches {leak.reach}, which is much: move it to the features (--keep) "
+                "if it is known when the prediction is made"
+            )
+    return suspects, notes
+
+
+def _ask_leak(name: str, reach: str) -> str:
+    return f"{name!r} alone reaches {reach}. Is it known when the prediction is made?"
+
+
+def _ask_protected(protected: Mapping[str, str], choices: Choices) -> dict[str, str]:
+    """Return the protected attributes that are kept from the model → why."""
+    asked = {name: attribute for name, attribute in protected.items() if name not in choices.keep}
+    if not asked:
+        return {}
+    listed = ", ".join(f"{name!r} ({attribute})" for name, attribute in asked.items())
+    question = f"{listed} may be protected attributes of people. May the model decide by them?"
+    if choices.ask(question, False):
+        return {}
+    return {
+        name: f"it may be a protected attribute ({attribute}), which the model does not see by "
+        "default"
+        for name, attribute in asked.items()
+    }
+
+
+def _find_slices(
+    columns: Mapping[str, Column], protected: Mapping[str, str], used: Iterable[Column]
+) -> tuple[str, ...]:
+    """Return columns with groups large enough to compare: protected ones, else up to two others."""
+    fit = [name for name in protected if _has_groups(columns[name])][:_MOST_PROTECTED_SLICES]
+    others = [
+        column.name
+        for column in used
+        if column.kind is Kind.CATEGORY and column.name not in protected and _has_groups(column)
+    ]
+    return (*fit, *others[: max(0, _MOST_SLICES - len(fit))])
+
+
+def _has_groups(column: Column) -> bool:
+    """Tell whether the column has a few groups of which two at least are large."""
+    few = column.distinct in _SLICE_LEVELS
+    if column.kind is Kind.NUMBER:
+        few = column.distinct == _TWO and not column.missing
+    return (
+        few
+        and column.kind in (Kind.CATEGORY, Kind.NUMBER)
+        and column.name not in _RESERVED
+        and sorted(column.counts.values())[-2] >= MIN_SLICE_ROWS
+    )
+
+
+def _explain_protected(protected: Mapping[str, str], used: Iterable[Column]) -> list[str]:
+    seen = [column.name for column in used if column.name in protected]
+    return [
+        f"{name!r} may be a protected attribute ({protected[name]}), and the model sees it."
+        for name in seen
+    ]
+
+
+def _explain_proxies(used: Iterable[Column]) -> list[str]:
+    return [
+        f"{column.name!r} may stand in for a protected attribute (a proxy): it is kept, decide."
+        for column in used
+        if is_proxy(column)
+    ]
