@@ -7,6 +7,7 @@ loaded; at most the first megabyte is looked at. No I/O: the bytes are given.
 from __future__ import annotations
 
 import bz2
+import codecs
 import lzma
 import pickletools
 import zipfile
@@ -15,14 +16,18 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 #: How much of a file decides, in bytes, also after decompression.
 LOOK = 2**20
 _NUMPY = b"\x93NUMPY"
 _MEMBERS = (".pkl", ".pickle", ".joblib", ".p")
-_CALLS = frozenset({"GLOBAL", "STACK_GLOBAL", "INST", "REDUCE", "OBJ", "NEWOBJ", "BUILD"})
-_EVIDENCE = 2  # opcodes in a row that are no coincidence in a file without a protocol mark
+_NAMES = frozenset({"GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4"})
+_CALLS = frozenset({"INST", "REDUCE", "OBJ", "NEWOBJ", "NEWOBJ_EX", "BUILD"})
+_PUTS = frozenset({"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"})
+_GETS = frozenset({"GET", "BINGET", "LONG_BINGET"})
+_MARK = pickletools.markobject
+_EVIDENCE = 2  # opcodes that may stand in a row by coincidence
 
 
 def find_pickle(data: bytes) -> str | None:
@@ -55,16 +60,77 @@ def _is_pickle(data: bytes) -> bool:
 
 
 def _is_old_pickle(data: bytes) -> bool:
-    """Tell whether a file without a protocol mark is a whole pickle that makes an object."""
-    names = set()
-    try:
-        for opcode, _, position in pickletools.genops(data):
-            names.add(opcode.name)
-            if opcode.name == "STOP":
-                return position is not None and bool(names & (_CALLS | {"PUT", "BINPUT"}))
-    except Exception:  # noqa: BLE001 - any error means: these are not opcodes
-        return len(data) == LOOK and bool(names & _CALLS)
+    """Tell whether a file without a protocol mark calls something, or is a whole pickle.
+
+    Nearly every letter is an opcode, so a text may begin like a pickle (`import os` names a class).
+    Only what `pickle` would run counts: it stops where the stack lacks what an opcode takes.
+    """
+    names: set[str] = set()
+    for count, name in enumerate(_follow(data), start=1):
+        names.add(name)
+        is_of_class = not names.isdisjoint(_NAMES)
+        if name in _CALLS and is_of_class and (count > _EVIDENCE or not _is_text(data)):
+            return True
+        if name == "STOP":
+            return not names.isdisjoint(_PUTS | _CALLS) or (is_of_class and not _is_text(data))
     return False
+
+
+def _follow(data: bytes) -> Iterator[str]:
+    """Yield the name of each opcode up to the first that `pickle` would refuse."""
+    stack: list[object] = []
+    memo: set[object] = set()
+    try:
+        for opcode, argument, _ in pickletools.genops(data):
+            if not (_names_class(opcode.name, argument) and _step(opcode, argument, stack, memo)):
+                return
+            yield opcode.name
+    except Exception:  # noqa: BLE001 - any error means: these are not opcodes
+        return
+
+
+def _names_class(opcode: str, argument: object) -> bool:
+    """Tell whether a class that is named by lines of text, if so, is named as Python does."""
+    if opcode not in ("GLOBAL", "INST"):
+        return True
+    module, _, name = str(argument).partition(" ")
+    return all(part.isidentifier() for part in (*module.split("."), *name.split(".")))
+
+
+def _step(
+    opcode: pickletools.OpcodeInfo, argument: object, stack: list[object], memo: set[object]
+) -> bool:
+    """Take from the stack and put there what an opcode does; False when it cannot.
+
+    As `pickletools.dis` does, which cannot say how far it came.
+    """
+    before = opcode.stack_before
+    if opcode.name in _PUTS:
+        memo.add(len(memo) if opcode.name == "MEMOIZE" else argument)
+        return bool(stack) and stack[-1] is not _MARK
+    if opcode.name in _GETS and argument not in memo:
+        return False
+    if _MARK in before:
+        if not _pop_to_mark(stack):
+            return False
+        before = before[: before.index(_MARK)]
+    bottom = len(stack) - len(before)
+    if bottom < 0 or (_MARK in stack[bottom:] and opcode.name != "POP"):
+        return False
+    del stack[bottom:]
+    stack.extend(opcode.stack_after)
+    return True
+
+
+def _pop_to_mark(stack: list[object]) -> bool:
+    """Take what lies on the last mark, and the mark; False when there is none."""
+    return any(stack.pop() is _MARK for _ in range(len(stack)))
+
+
+def _is_text(data: bytes) -> bool:
+    """Tell whether the bytes are text, but for a character that may be cut at their end."""
+    text = codecs.getincrementaldecoder("utf-8")("replace").decode(data)
+    return "\ufffd" not in text and not any(c < " " and c not in "\t\n\r\f" for c in text)
 
 
 def _count_opcodes(data: bytes) -> int:

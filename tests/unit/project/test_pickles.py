@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import importlib
 import io
 import lzma
+import os
 import pickle
+import re
 import zipfile
 import zlib
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
 
 from mlgitops.project.pickles import find_pickle
 
@@ -78,6 +83,13 @@ def test_what_hides_a_pickle_is_found(data: bytes, kind: str) -> None:
         b"x\x9c broken",
         b"BZh broken",
         b"PAR1" + bytes(100),
+        b"import os\n# quiet\n.",
+        b"(import os)\n# quiet\n.",
+        b"(include\nutil\n# quiet\n",
+        b"cat\ndog\n.\n",
+        b"NNR\n",
+        b"(NtR.",
+        b"(" * 2**12 + b"1" * 2**12,
     ],
 )
 def test_other_files_are_not_taken_for_pickles(data: bytes) -> None:
@@ -89,3 +101,85 @@ def test_other_files_are_not_taken_for_pickles(data: bytes) -> None:
 def test_any_bytes_are_looked_at_without_an_error(data: bytes) -> None:
     """No content makes the look fail."""
     find_pickle(data)
+
+
+#: Beginnings of lines that are opcodes of old pickles, and what may follow in a source.
+_WORDS = st.sampled_from(
+    ["import os", "if x:", "class A", "from a import b", "(", ")", "[", "]", "}", "N", "#", ".",
+     "cat", "dog", "p0", "g0", "I1", "F1.5", "S'a'", "V a", "t", "R", "b", "o", "0", "1", "# quiet"]
+)  # fmt: skip
+
+
+@given(st.lists(_WORDS, max_size=12))
+def test_a_text_is_a_pickle_only_where_pickle_would_call_what_it_names(lines: list[str]) -> None:
+    """However much a source looks like opcodes, a class that it names has a name of Python's.
+
+    Without one nothing is called, and only a whole pickle with a memo is one.
+    """
+    text = "\n".join(lines)
+    if find_pickle(text.encode()) is not None:
+        assert "p0" in lines or re.search(r"(?m)(^|\W)[ci]\w+$", text)
+        assert "." in text or "R" in lines or "b" in lines or "o" in lines or "i" in text
+
+
+@pytest.mark.parametrize("folder", ["", "json", "email", "unittest", "xml/etree"])
+def test_no_source_of_python_is_a_pickle(folder: str) -> None:
+    """Real sources are none: the standard library's."""
+    sources = list((Path(os.__file__).parent / folder).glob("*.py"))
+    assert len(sources) > 3
+    assert [path.name for path in sources if find_pickle(path.read_bytes())] == []
+
+
+class Model:
+    """What is pickled with a class of its own, with and without a state."""
+
+    def __init__(self, state: object = None) -> None:
+        self.state = state
+
+
+_PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
+_VALUES = st.recursive(
+    _PLAIN,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(_VALUES, st.integers(0, pickle.HIGHEST_PROTOCOL), st.sampled_from(["C", "Python"]))
+def test_a_pickle_that_makes_an_object_is_found(value: object, protocol: int, maker: str) -> None:
+    """Whatever is in it, of every protocol, plain, compressed, cut or with more behind it."""
+    target = io.BytesIO()
+    pickler = pickle.Pickler if maker == "C" else pickle._Pickler
+    pickler(target, protocol).dump([Model(value), VALUE])
+    data = target.getvalue()
+    assert find_pickle(data) == "a pickle"
+    assert find_pickle(data[:-1]) == "a pickle"
+    assert find_pickle(data + b"\n# quiet\n") == "a pickle"
+    assert find_pickle(gzip.compress(data, mtime=0)) == "a pickle compressed with gzip"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"cos\nsystem\n(S'ls'\ntR.",
+        b"cos\nsystem\n(S'ls'\ntR# and then a text",
+        b"(S'ls'\nios\nsystem\n",
+        b"(cos\nsystem\nS'ls'\no",
+        b"(ios\nfork\n.",
+        b"(ios\nfork\n\xff",
+        b"\x8c\x02os\x8c\x06system\x93\x8c\x02ls\x85R.",
+        b"N0cos\nsystem\n(S'ls'\ntR.",
+    ],
+)
+def test_what_is_written_by_hand_to_call_is_found(data: bytes) -> None:
+    """A call needs no protocol mark, no memo and no end."""
+    assert find_pickle(data) == "a pickle"
+
+
+@pytest.mark.parametrize("compress", [0, "zlib", "gzip", "bz2", "xz", "lzma"])
+def test_what_joblib_writes_is_found(compress: int | str, tmp_path: Path) -> None:
+    """A model with an array is found, whatever it is compressed with."""
+    path = tmp_path / "model"
+    joblib = importlib.import_module("joblib")
+    joblib.dump({"model": LogisticRegression(), "weights": np.arange(9.0)}, path, compress=compress)
+    assert "a pickle" in (find_pickle(path.read_bytes()) or "")
