@@ -33,6 +33,9 @@ MAX_DEPTH = 32
 #: Values in one file, an alias counted as all that it stands for.
 MAX_NODES = 1_000_000
 
+#: How a file begins that Git LFS has put in another's place.
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
 #: Where a value stands in a document: mapping keys and list positions.
 Place = tuple[str | int, ...]
 #: What a document holds.
@@ -41,6 +44,7 @@ Value: TypeAlias = "dict[str, Value] | list[Value] | str | int | float | bool | 
 
 def decode_text(data: bytes, where: str, *, limit: int = MAX_BYTES) -> str:
     """Decode UTF-8 within the size limit; raises :class:`MlgitopsError` otherwise."""
+    refuse_pointer(data, where)
     if len(data) > limit:
         raise MlgitopsError(f"{len(data):,} bytes are more than the {limit:,} we read", where=where)
     try:
@@ -49,6 +53,18 @@ def decode_text(data: bytes, where: str, *, limit: int = MAX_BYTES) -> str:
         raise MlgitopsError(
             f"not UTF-8 text (byte {error.start})", where=where, hint="save the file as UTF-8"
         ) from error
+
+
+def refuse_pointer(data: bytes, where: str) -> None:
+    """Raise :class:`MlgitopsError` for the text that Git LFS leaves in a large file's place.
+
+    Source: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
+    """
+    if data.startswith(_LFS_POINTER):
+        hint = "keep it in git itself, or with DVC: what LFS keeps is not read"
+        raise MlgitopsError(
+            "only a pointer of Git LFS, not the file itself", where=where, hint=hint
+        )
 
 
 def parse_json(data: bytes, where: str, *, limit: int = MAX_BYTES) -> Value:

@@ -26,9 +26,10 @@ def _consistent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hold every report that `compare` makes here against itself: an honest one is consistent."""
     judge = comparison._judge
 
-    def check(report: Report, policy: Policy | None, *rest: Any) -> Report:  # noqa: ANN401
+    def check(report: Report, policy: Any, *rest: Any) -> Report:  # noqa: ANN401
         judged = judge(report, policy, *rest)
-        assert find_contradictions(judged, policy or Policy()) == []
+        applied = policy if isinstance(policy, Policy) else Policy()
+        assert find_contradictions(judged, applied) == []
         return judged
 
     monkeypatch.setattr(comparison, "_judge", check)

@@ -108,7 +108,6 @@ def test_linked_files_of_dvc_are_read(tmp_path: Path, compare: Any, path: str) -
         ("policy.yaml", "../policy.yaml", "policy.yaml: this link leads out of the repository"),
         ("dvc.yaml", ".git/config", "dvc.yaml: this link leads into git's own files"),
         ("dvc.lock", "nowhere", "dvc.lock: this link leads to nothing that is there"),
-        ("m.json", "../m.json", "m.json: this link leads out of the repository"),
     ],
 )
 def test_a_link_out_at_head_is_refused(
@@ -121,7 +120,6 @@ def test_a_link_out_at_head_is_refused(
     """Nothing is judged, with exit code 2 and the reason, on disk and at a revision alike."""
     made = make(tmp_path / "p")
     (tmp_path / "policy.yaml").write_text("version: 1\n")
-    (tmp_path / "m.json").write_text('{"accuracy": 0.95}')
     if path == "policy.yaml":
         (made.root / path).unlink()
     made.commit()
@@ -132,6 +130,26 @@ def test_a_link_out_at_head_is_refused(
     assert (on_disk.code, committed.code) == (2, 2)
     assert reason in on_disk.err
     assert reason in committed.err
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_metrics_behind_a_link_out_at_head_fail(
+    tmp_path: Path,
+    compare: Any,  # noqa: ANN401
+    *,
+    committed: bool,
+) -> None:
+    """What stands outside is not read: the judged metric fails, on disk and at a revision."""
+    made = make(tmp_path / "p")
+    (tmp_path / "m.json").write_text('{"accuracy": 0.95}')
+    made.commit()
+    link(made, "m.json", "../m.json")
+    if committed:
+        made.commit()
+    found = compare(made, "--json", *(("--base", "HEAD~1", "--head", "HEAD") if committed else ()))
+    assert found.code == 1
+    (failure,) = found.report["judgement"]["failures"]
+    assert "head cannot be read: this link leads out of the repository" in failure
 
 
 def test_a_link_out_at_base_is_no_absence(tmp_path: Path, compare: Any) -> None:  # noqa: ANN401

@@ -46,6 +46,7 @@ NO_POLICY = (
     "`metrics: {test.accuracy: {greater_is_better: true, max_worsening: 0.01}}` below `version: 1`."
 )
 _MAX_NOTICES = 50
+_MAX_MISTAKES = 20
 
 
 def compare(
@@ -61,7 +62,8 @@ def compare(
     """Compare two sides of a project and judge the difference by the policy at base.
 
     ``worktree``: head is what stands on disk. Raises :class:`MlgitopsError` when there is
-    nothing to compare, or when head's files or the policy are malformed.
+    nothing to compare, or when head's pipeline is malformed. Where base's policy is, the facts
+    are in the report, and the verdict is undecided.
     """
     base_side = SideFiles(name="base", sha=base.sha, folder=folder)
     head_side = SideFiles(name="head", sha=None if worktree else head.sha, folder=folder)
@@ -70,7 +72,7 @@ def compare(
     read_sides(base_side, head_side, console)
     _check_found(base_side, head_side)
     head_side.stale = find_stale(head_side, base_side)
-    applied = policy or Policy()
+    applied = policy if isinstance(policy, Policy) else Policy()
     if applied.files.test_data:
         _find_test_data(applied.files.test_data, base_side, head_side, console)
     report = _collect(base_side, head_side, applied, policy_path)
@@ -100,11 +102,19 @@ def _limit_notices(notices: list[str]) -> tuple[str, ...]:
     return (*notices[:_MAX_NOTICES], *more)
 
 
-def _read_policy(base: SideFiles, head: SideFiles, path: str, notices: list[str]) -> Policy | None:
-    """Read the policy at base; head's when base has none; None when there is none."""
-    data = base.read(path)
-    if data is not None:
-        return parse_policy(data, where=f"{path} at base")
+def _read_policy(
+    base: SideFiles, head: SideFiles, path: str, notices: list[str]
+) -> Policy | MlgitopsError | None:
+    """Read the policy at base; head's when base has none; None when there is none.
+
+    An error stands for one at base that cannot be read: head's must not judge in its place.
+    """
+    try:
+        data = base.read(path)
+        if data is not None:
+            return parse_policy(data, where=f"{path} at base")
+    except MlgitopsError as error:
+        return error
     data = head.read(path)
     if data is None:
         if path != POLICY:
@@ -144,7 +154,10 @@ def _collect(base: SideFiles, head: SideFiles, policy: Policy, policy_path: str)
         key="model",
         base=Side(sha=base.sha, test_data=before),
         head=Side(sha=head.sha, test_data=after),
-        test_data=compare_hashes(*_align_hashes(path or "", (base, before), (head, after))),
+        test_data=compare_hashes(
+            *_align_hashes(path or "", (base, before), (head, after)),
+            is_hidden=bool(path) and base.find_broken(path or "") is not None,
+        ),
         metrics=diff_metrics(base.metrics, head.metrics),
         params=diff_params(base.params, head.params),
         data=diff_data(base.pipeline, head.pipeline, tracked),
@@ -177,26 +190,30 @@ def _align_hashes(path: str, *sides: tuple[SideFiles, str | None]) -> Iterator[s
         yield digest if data is None else f"md5:{md5(data, usedforsecurity=False).hexdigest()}"
 
 
-def compare_hashes(base: str | None, head: str | None) -> TestData:
+def compare_hashes(base: str | None, head: str | None, *, is_hidden: bool = False) -> TestData:
     """Tell from two content hashes whether the test data is the same.
 
-    What base has and head has not, or by another kind of hash, is not known to be the same.
+    What base has and head has not, or by another kind of hash, is not known to be the same; nor
+    is what base may have where it cannot be read (``is_hidden``).
 
     >>> compare_hashes("md5:0a", "md5:0b"), compare_hashes("md5:0a", None)
     (<TestData.CHANGED: 'changed'>, <TestData.CHANGED: 'changed'>)
     """
     if base is None:
-        return TestData.UNKNOWN
+        return TestData.CHANGED if is_hidden else TestData.UNKNOWN
     return TestData.SAME if base == head else TestData.CHANGED
 
 
 def _judge(
-    report: Report, policy: Policy | None, base: SideFiles, head: SideFiles, console: Console
+    report: Report,
+    policy: Policy | MlgitopsError | None,
+    base: SideFiles,
+    head: SideFiles,
+    console: Console,
 ) -> Report:
-    if policy is None:
-        return msgspec.structs.replace(
-            _mark_stale(report, None, head), judgement=Judgement(verdict=Verdict.SKIP)
-        )
+    if not isinstance(policy, Policy):
+        judgement = _refuse(policy) if policy else Judgement(verdict=Verdict.SKIP)
+        return msgspec.structs.replace(_mark_stale(report, None, head), judgement=judgement)
     from mlgitops.comparison.evidence import add_evidence
 
     if report.test_data is TestData.CHANGED:
@@ -207,6 +224,12 @@ def _judge(
     report = msgspec.structs.replace(report, metrics=absences.mark(report.metrics))
     report = _mark_stale(report, policy.files.model, head)
     return judge_report(add_evidence(report, policy, base, head, console), policy)
+
+
+def _refuse(error: MlgitopsError) -> Judgement:
+    """Decide nothing, for the mistakes in the policy at base: its first lines say which."""
+    lines = [line.strip(" -")[:500] for line in str(error).splitlines()]
+    return Judgement(verdict=Verdict.UNDECIDED, failures=tuple(lines[:_MAX_MISTAKES]))
 
 
 def _mark_stale(report: Report, model: str | None, head: SideFiles) -> Report:

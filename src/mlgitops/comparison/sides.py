@@ -5,6 +5,7 @@ Reads git, disk and DVC's cache; runs dvc only for cached metrics that are nowhe
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -27,13 +28,16 @@ from mlgitops.errors import MlgitopsError, show_bytes
 from mlgitops.model import DataVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from mlgitops.console import Console
     from mlgitops.git.repository import Folder
     from mlgitops.tables.predictions import Predictions
 
 _MAX_TEXT = 500
+_MAX_NAME = 150
+#: What a metrics file is called in a folder of metrics; other files there are plots and pictures.
+_METRICS_SUFFIXES = (".json", ".yaml", ".yml", ".toml")
 
 
 class SideFiles(Struct, kw_only=True):
@@ -89,7 +93,7 @@ class SideFiles(Struct, kw_only=True):
         if kept is None or self.pipeline.find_version(target) or self.read(path) is not None:
             return None
         folder, version = kept
-        unread = is_folder(version) and self._read_members(version) is None
+        unread = is_folder(version) and self.list_members(version) is None
         return (version, target[len(folder) + 1 :]) if unread else None
 
     def _find_member(self, path: str) -> DataVersion | None:
@@ -100,19 +104,30 @@ class SideFiles(Struct, kw_only=True):
         folder, version = kept
         if not is_folder(version):
             return DataVersion(hash="unknown")
-        members = self._read_members(version)
+        members = self.list_members(version)
         if members is None:
             return version
         digest = members.get(path[len(folder) + 1 :])
         return DataVersion(hash=f"md5:{digest}") if digest else None
 
-    def _read_members(self, version: DataVersion) -> dict[str, str] | None:
+    def list_members(self, version: DataVersion) -> dict[str, str] | None:
+        """Read what a folder that DVC keeps holds, path → md5; None when that is not here."""
         if version.hash not in self.members:
             members = read_manifest(self.folder.place, version)
             if members is None:
                 return None
             self.members[version.hash] = members
         return self.members[version.hash]
+
+    def find_broken(self, path: str) -> str | None:
+        """Name the file of DVC that may keep ``path`` and cannot be read.
+
+        None where the side has ``path``, and where all that DVC keeps there is known.
+        """
+        broken = next(iter(self.pipeline.broken), None)
+        if broken is None or self.find_hash(path) is not None or self.read(path) is not None:
+            return None
+        return f"`{broken[:_MAX_NAME]}`"
 
     def find_hash(self, path: str) -> str | None:
         """Find the identity of a file's content: DVC's hash, or git's blob id."""
@@ -124,17 +139,18 @@ class SideFiles(Struct, kw_only=True):
 
 
 def read_sides(base: SideFiles, head: SideFiles, console: Console) -> None:
-    """Read both sides. Head's files must be sound; what is wrong at base is told, not raised."""
+    """Read both sides. Head's pipeline must be sound; what is wrong at base is told, not raised.
+
+    A metrics file that cannot be read, on either side, is a problem of its own metrics.
+    """
     for side in (base, head):
-        files = side.folder.list_files(side.sha)
-        side.pipeline = read_pipeline(files, side.read)
+        _read_pipeline(side)
         side.notices += side.pipeline.notices
     declared = {*_find_declared(base), *_find_declared(head)}
     fetch_missing(base, head, lambda _: declared, console)
     for side in (base, head):
         side.params = _read_params(side)
-        declared = side.pipeline.metrics
-        side.metrics = {path: _read_metrics(side, path) for path in sorted(declared)}
+        side.metrics = {path: _read_metrics(side, path) for path in sorted(list_metrics(side))}
     _add_undeclared(base, head)
 
 
@@ -142,14 +158,46 @@ def read_recorded(side: SideFiles, paths: Iterable[str] = ()) -> None:
     """Read a side at a revision from what is here: nothing is fetched, and dvc does not run.
 
     ``paths`` are further metrics files to look for, as a report names them. Raises
-    :class:`MlgitopsError` when its pipeline is malformed.
+    :class:`MlgitopsError` when its pipeline is malformed, and it is not base.
     """
-    files = side.folder.list_files(side.sha)
-    side.pipeline = read_pipeline(files, side.read)
+    _read_pipeline(side)
     side.params = _read_params(side)
-    named = {show_bytes(path): path for path in files}
-    wanted = sorted({*side.pipeline.metrics, *(named.get(path, path) for path in paths)})
+    named = {show_bytes(path): path for path in side.folder.list_files(side.sha)}
+    wanted = sorted({*list_metrics(side), *(named.get(path, path) for path in paths)})
     side.metrics = {path: _read_metrics(side, path) for path in wanted}
+
+
+def _read_pipeline(side: SideFiles) -> None:
+    """Read a side's pipeline; of base's, files that cannot be read are told."""
+    files = side.folder.list_files(side.sha)
+    side.pipeline = read_pipeline(files, side.read, lenient=side.name == "base")
+    side.notices += [
+        f"`{path[:_MAX_NAME]}` at {side.name} cannot be read, so what it says is not known:"
+        f" {problem}."[:_MAX_TEXT]
+        for path, problem in side.pipeline.broken.items()
+    ]
+
+
+def list_metrics(side: SideFiles) -> set[str]:
+    """List the metrics files that dvc.yaml declares; of a folder, as DVC does, those in it."""
+    listed: set[str] = set()
+    for path in side.pipeline.metrics:
+        members = [name for name in _list_members(side, path) if name.endswith(_METRICS_SUFFIXES)]
+        listed.update(members or [path])
+    return listed
+
+
+def _list_members(side: SideFiles, path: str) -> Iterator[str]:
+    """Yield the files below ``path``, if it is a folder that git or DVC keeps."""
+    if side.folder.has_folder(side.sha, path):
+        for name in side.folder.list_files(side.sha):
+            if name.startswith(f"{path}/"):
+                yield name
+    version = side.pipeline.find_version(path)
+    if version is not None and is_folder(version):
+        with suppress(MlgitopsError):  # whoever reads the folder is told
+            for name in side.list_members(version) or ():
+                yield f"{path}/{name}"
 
 
 def fetch_missing(
@@ -213,7 +261,7 @@ def _find_missing(side: SideFiles, path: str) -> DataVersion | None:
 
 
 def _find_declared(side: SideFiles) -> set[str]:
-    return {*side.pipeline.metrics, *side.pipeline.params}
+    return {*list_metrics(side), *side.pipeline.params}
 
 
 def _add_undeclared(base: SideFiles, head: SideFiles) -> None:
@@ -225,7 +273,7 @@ def _add_undeclared(base: SideFiles, head: SideFiles) -> None:
 
 
 def _read_metrics(side: SideFiles, path: str) -> MetricSet:
-    """Read one metrics file; absent is empty, unreadable at base is a problem with a reason."""
+    """Read one metrics file; absent is empty, unreadable is a problem with a reason."""
     if PurePosixPath(path).suffix.lower() == ".dvc":
         return MetricSet()
     try:
@@ -233,9 +281,7 @@ def _read_metrics(side: SideFiles, path: str) -> MetricSet:
         if data is not None:
             return parse_metrics(data, path)
     except MlgitopsError as error:
-        if side.name == "head":
-            raise
-        side.notices.append(f"`{path}` at base cannot be read: {error.what}."[:_MAX_TEXT])
+        side.notices.append(f"`{path}` at {side.name} cannot be read: {error.what}."[:_MAX_TEXT])
         return MetricSet(problem=f"cannot be read: {error.what}"[:_MAX_TEXT])
     if side.find_version(path) is None:
         return MetricSet()

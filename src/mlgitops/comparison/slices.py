@@ -65,7 +65,9 @@ def _find_pair(report: Report, pairing: Pairing) -> tuple[Pair | None, str | Non
     """Return both sides' matched rows, or the reason why base cannot be set beside head."""
     files = pairing.files
     if not files.exists(files.base):
-        return None, None  # the first ones: there is nothing to lose yet
+        broken = files.base.find_broken(files.path or "")
+        # Without a reason they are the first ones: there is nothing to lose yet.
+        return None, f"{broken} could not be read at base" if broken else None
     if not files.on_same_rows(report):
         return None, OTHER_ROWS
     try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from mlgitops.dvc.hashes import hash_bytes
 from mlgitops.dvc.params import diff_run, parse_values
 from mlgitops.errors import MlgitopsError
 
@@ -22,6 +23,7 @@ _MOST = 3
 _MAX_REASON = 250
 #: Outputs outside git that are read on disk hold at most so many bytes: metrics and predictions,
 #: not models.
+_LINE_ENDS = " (the same text with other line ends: `* text=auto eol=lf` in .gitattributes)"
 _MAX_OUTPUT = 64 * 2**20
 
 
@@ -117,15 +119,24 @@ class _Run:
         now = self.contents.find_standing(path, exact=self.lock.exact, limit=_MAX_OUTPUT)
         expected = self.lock.outs[path].hash
         if now is not None and expected.startswith("md5:") and now != expected:
-            self.found.other.append(f"`{path}`")
+            self.found.other.append(f"`{path}`{self._explain(path, expected)}")
         elif now is None and path in self.stage.kept and self._is_gone(path):
             self.found.other.append(f"`{path}`, which is not there any more")
 
     def _explain(self, path: str, expected: str) -> str:
-        """Name the usual cause where a folder of code never is what DVC saw."""
+        """Name the usual cause where a folder of code never is what DVC saw, or a text is not."""
         if expected.endswith(".dir") and self.contents.stands(path):
             return " (what git does not keep of it, such as `__pycache__`, belongs in .dvcignore)"
-        return ""
+        return _LINE_ENDS if self._differs_by_line_ends(path, expected) else ""
+
+    def _differs_by_line_ends(self, path: str, expected: str) -> bool:
+        """Tell whether the run had the same text with Windows' or Unix's line ends."""
+        try:
+            unix = (self.side.read(path) or b"").replace(b"\r\n", b"\n")
+        except MlgitopsError:
+            return False
+        texts = (unix, unix.replace(b"\n", b"\r\n"))
+        return expected in {f"md5:{hash_bytes(text)}" for text in texts}
 
     def _is_gone(self, path: str) -> bool:
         """Tell whether git had ``path`` at base; it is known not to be there now."""

@@ -6,12 +6,14 @@ reason, and the files that are stale because of one. Reads git or disk through `
 
 from __future__ import annotations
 
+import posixpath
 from typing import TYPE_CHECKING
 
 from mlgitops.comparison.contents import Contents
 from mlgitops.comparison.stage_run import compare_run
 from mlgitops.comparison.stale import LEFT, Staleness
 from mlgitops.dvc.pipeline import Pipeline
+from mlgitops.errors import MlgitopsError
 from mlgitops.git.paths import list_parents
 
 if TYPE_CHECKING:
@@ -59,16 +61,36 @@ def _find_reasons(
     """Yield the stages to run again, each with its reason."""
     pipeline = side.pipeline
     before = base.pipeline if base is not None else Pipeline()
+    has_run = base is not None and _has_run(base)
     for name, stage in pipeline.stages.items():
         lock = pipeline.locks.get(name)
         at_base = before.stages.get(name)
-        frozen = stage.frozen and (at_base is None or at_base.frozen)
+        is_new = at_base is None and stage.file not in before.broken
+        frozen = stage.frozen and (is_new or (at_base is not None and at_base.frozen))
         if lock is not None:
             run = compare_run(side, base, stage, contents, frozen=frozen)
             if run.differs(doubted=doubted):
                 yield name, run.write()
-        elif (pipeline.locks or before.locks) and not frozen:
+        elif (pipeline.locks or has_run) and not frozen:
             yield name, "is not in dvc.lock, so it was not run"
+
+
+def _has_run(base: SideFiles) -> bool:
+    """Tell whether base records a run; a record that cannot be read may, unless it is bare.
+
+    Every run in a lock, or in a .dvc file of DVC before 1.0, has its command, as `cmd`.
+    """
+    if base.pipeline.locks:
+        return True
+    for path in base.pipeline.broken:
+        if posixpath.basename(path) != "dvc.yaml":
+            try:
+                data = base.read(path) or b""
+            except MlgitopsError:
+                return True
+            if b"cmd" in data:
+                return True
+    return False
 
 
 def _list_unread(pipeline: Pipeline) -> dict[str, str]:
@@ -85,10 +107,14 @@ def _list_unread(pipeline: Pipeline) -> dict[str, str]:
 def _find_left(side: SideFiles, before: Pipeline, graph: _Graph) -> Iterator[tuple[str, str]]:
     """Yield metrics that a stage made at base and no stage makes here, each with that stage."""
     makers = {out: name for name, stage in before.stages.items() for out in stage.outs}
+    if any(posixpath.basename(path) == "dvc.yaml" for path in before.broken):
+        # What made them is not known from their definition: the lock says what did.
+        makers |= {out: name for name, lock in before.locks.items() for out in lock.outs}
     files = side.folder.list_files(side.sha)
     for path in side.pipeline.metrics:
         maker = next((makers[at] for at in (path, *list_parents(path)) if at in makers), None)
-        if maker is not None and path in files and not graph.list_makers(path):
+        stands = path in files or side.folder.has_folder(side.sha, path)
+        if maker is not None and stands and not graph.list_makers(path):
             yield path, maker
 
 

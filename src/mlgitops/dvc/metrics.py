@@ -85,24 +85,18 @@ def _flatten(document: dict[str, Value] | list[Value], path: str) -> MetricSet:
             begin = f"{prefix}." if prefix else ""
             stack.extend((f"{begin}{key}", item) for key, item in node.items())
             continue
-        _check_name(prefix, path)
-        if prefix in values or prefix in unusable:
-            values.pop(prefix, None)
-            unusable[prefix] = "is written twice, once with dots and once nested"
-            continue
-        number, reason = check_number(node)
-        if reason is None:
-            values[prefix] = number
+        if not prefix.strip("."):
+            raise MlgitopsError("a metric has an empty name", where=path)
+        name, (number, reason) = prefix, check_number(node)
+        if len(prefix) > MAX_NAME:
+            name, reason = f"{prefix[: MAX_NAME - 1]}…", f"has a name of over {MAX_NAME} characters"
+        if name in values or name in unusable:
+            values.pop(name, None)
+            unusable[name] = "is written twice, once with dots and once nested"
+        elif reason is None:
+            values[name] = number
         else:
-            unusable[prefix] = reason
+            unusable[name] = reason
         if len(values) + len(unusable) > MAX_METRICS:
             raise MlgitopsError(f"over {MAX_METRICS:,} metrics", where=path)
     return MetricSet(values=values, unusable=unusable)
-
-
-def _check_name(name: str, path: str) -> None:
-    if not name.strip("."):
-        raise MlgitopsError("a metric has an empty name", where=path)
-    if len(name) > MAX_NAME:
-        problem = f"a metric's name has over {MAX_NAME} characters: {name[:60]}…"
-        raise MlgitopsError(problem, where=path)

@@ -73,6 +73,8 @@ class Pipeline(Struct, kw_only=True):
     notices: list[str] = []
     #: What could not be read, so that its metrics are not known: "stage `x` of `dvc.yaml`".
     unread: list[str] = []
+    #: Files of DVC that could not be read at all, with the reason; filled when that is allowed.
+    broken: dict[str, str] = {}
     budget: Budget = field(default_factory=Budget)  # what its stages may still come to
     recorded: dict[str, DataVersion] | None = None  # of all locks and pointers, once asked for
 
@@ -98,20 +100,21 @@ class Pipeline(Struct, kw_only=True):
         return self.recorded
 
 
-def read_pipeline(files: dict[str, str], read: Read) -> Pipeline:
+def read_pipeline(files: dict[str, str], read: Read, *, lenient: bool = False) -> Pipeline:
     """Read every dvc.yaml, dvc.lock and .dvc file among ``files`` (path → blob id).
 
-    Raises :class:`MlgitopsError` when one of them is malformed.
+    Raises :class:`MlgitopsError` when one of them is malformed. When ``lenient``, those are named
+    in :attr:`Pipeline.broken` instead, and the others are read.
     """
     pipeline = Pipeline()
     for path in list_dvc_files(files, read):
-        name = posixpath.basename(path)
-        if name == "dvc.yaml":
-            _read_file(path, read, pipeline, _add_definition)
-        elif name == "dvc.lock":
-            _read_file(path, read, pipeline, _add_lock)
-        else:
-            _read_file(path, read, pipeline, _add_pointer)
+        try:
+            _read_file(path, read, pipeline, _find_adder(posixpath.basename(path)))
+        except MlgitopsError as error:
+            if not lenient:
+                raise
+            pipeline.broken[path] = error.what
+            pipeline.unread.append(f"`{path[:80]}`")
     return pipeline
 
 
@@ -130,11 +133,21 @@ def _is_dvc_file(name: str) -> bool:
     return name in ("dvc.yaml", "dvc.lock") or (name.endswith(".dvc") and name != ".dvc")
 
 
+def _find_adder(name: str) -> Add:
+    """Find what takes a file of DVC with this name."""
+    if name == "dvc.yaml":
+        return _add_definition
+    return _add_lock if name == "dvc.lock" else _add_pointer
+
+
+Add: TypeAlias = "Callable[[dict[str, Value], str, Pipeline, Read], None]"
+
+
 def _read_file(
     path: str,
     read: Read,
     pipeline: Pipeline,
-    add: Callable[[dict[str, Value], str, Pipeline, Read], None],
+    add: Add,
 ) -> None:
     data = read(path)
     if data is None:

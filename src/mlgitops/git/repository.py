@@ -312,6 +312,10 @@ class Folder:
         """Read one file of the folder, links followed; None when it is not there."""
         return self.repository.read(sha, self.locate(path))
 
+    def has_folder(self, sha: str | None, path: str) -> bool:
+        """Tell whether git sees something below ``path``, named from the folder."""
+        return self.repository.tree(sha).is_folder(self.locate(path))
+
     def find_blob(self, sha: str | None, path: str) -> str | None:
         """Find the id of the content at ``path``, links followed."""
         return self.repository.find_blob(sha, self.locate(path))

@@ -62,6 +62,8 @@ class Absences:
         stored = self._metrics.get(change.path, MetricSet())
         if stored != MetricSet():
             return f"base's {_quote(change.path)} does not have it"
+        if self._pipeline.broken:
+            return f"{_quote(next(iter(self._pipeline.broken)))} could not be read at base"
         if self._is_declared(change.path):
             never = "" if self._pipeline.locks else ": was its pipeline never run?"
             return f"base declares {_quote(change.path)} and does not hold it{never}"
@@ -74,7 +76,7 @@ class Absences:
         if path in pipeline.metrics or pipeline.find_version(path) or pipeline.find_folder(path):
             return True
         outs = {out for stage in pipeline.stages.values() for out in stage.outs}
-        return any(path == out or path.startswith(f"{out}/") for out in outs)
+        return any(path == out or path.startswith(f"{out}/") for out in outs | pipeline.metrics)
 
 
 def is_gone(change: MetricChange) -> bool:

@@ -21,7 +21,7 @@ class Detail(IntEnum):
     VERDICT = 4  # the verdict and where to read more
 
 
-MARKS = {Verdict.PASS: "✅", Verdict.FAIL: "❌", Verdict.SKIP: ""}
+MARKS = {Verdict.PASS: "✅", Verdict.FAIL: "❌", Verdict.SKIP: "", Verdict.UNDECIDED: "⚠️"}
 UNPROVEN = "⚠️"  # it passes, and a loss above the margin is not ruled out
 
 

@@ -134,6 +134,8 @@ def headline(report: Report) -> str:
     verdict = report.judgement.verdict if report.judgement else Verdict.SKIP
     if verdict is Verdict.FAIL:
         return "❌ Must not merge"
+    if verdict is Verdict.UNDECIDED:
+        return "⚠️ Could not decide"
     if verdict is Verdict.SKIP:
         return "⚪ Not judged"
     if unproven_rows(report):

@@ -216,7 +216,7 @@ def _count(number: int, word: str) -> str:
 def _find_tone(report: Report) -> str:
     verdict = report.judgement.verdict if report.judgement else Verdict.SKIP
     is_doubtful = verdict is Verdict.PASS and not is_plain_pass(report)
-    return "warn" if is_doubtful else verdict.value
+    return "warn" if is_doubtful or verdict is Verdict.UNDECIDED else verdict.value
 
 
 def _describe_deciding(report: Report) -> tuple[str, str] | None:

@@ -93,6 +93,8 @@ def _verdict_line(report: Report, waiver: Waiver | None) -> str:
     sliced = describe_deciding_slice(report)
     if sliced:
         return f"{title}: {escape_prose(' '.join(sliced))}"
+    if report.judgement is not None and report.judgement.verdict is Verdict.UNDECIDED:
+        return f"{title}: the policy at base cannot be read"
     if report.judgement is None or not (report.judgement.metrics or report.judgement.slices):
         return f"{title}: no policy names a metric to judge"
     row = find_deciding(report)
@@ -121,13 +123,14 @@ def _why_lines(report: Report, detail: Detail) -> list[str]:
     if judgement.verdict is Verdict.PASS:
         return [escape_prose(passing_text(report))]
     failures = [escape_prose(failure) for failure in judgement.failures]
+    title = "Fails" if judgement.verdict is Verdict.FAIL else "Undecided"
     if len(failures) == 1:
-        return [f"**Fails:** {failures[0]}."]
+        return [f"**{title}:** {failures[0]}."]
     shown = failures[: 1 if detail is Detail.VERDICT else _MOST_FAILURES]
     more = len(failures) - len(shown)
     lines = [f"- {failure}" for failure in shown]
     lines += [f"- and {more} more"] if more else []
-    return ["**Fails:**\n\n" + "\n".join(lines)]
+    return [f"**{title}:**\n\n" + "\n".join(lines)]
 
 
 def _warnings(report: Report) -> list[str]:

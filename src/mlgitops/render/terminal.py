@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 _WIDTH = 120  # where there is no window, such as a log, and COLUMNS names none
 _MOST_ROWS = 40
 _MOST_CAUSES = 5
-_COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.SKIP: "yellow"}
+_COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red"}
+_OPEN = "yellow"  # neither
 _QUIET = (StageState.UNCHANGED, StageState.SKIPPED)
 
 
@@ -80,7 +81,7 @@ def _print_answer(report: Report, screen: RichConsole) -> None:
     verdict = report.judgement.verdict if report.judgement else Verdict.SKIP
     base, head = render_side(report.base), render_side(report.head)
     is_doubtful = verdict is Verdict.PASS and not is_plain_pass(report)
-    colour = _COLOURS[Verdict.SKIP if is_doubtful else verdict]
+    colour = _OPEN if is_doubtful else _COLOURS.get(verdict, _OPEN)
     screen.print(headline(report), style=f"bold {colour}")
     dirty = " with changes on disk" if report.head.dirty else ""
     _print_prose(f"base {base} → head {head}{dirty}, {test_data_text(report)}", screen, style="dim")
@@ -119,7 +120,7 @@ def _print_judged(rows: Sequence[Row], screen: RichConsole) -> None:
 
 def _row_style(row: Row) -> str | None:
     if row.is_doubtful:
-        return _COLOURS[Verdict.SKIP]
+        return _OPEN
     return "red" if row.verdict is Verdict.FAIL else None
 
 

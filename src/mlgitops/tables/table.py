@@ -42,6 +42,7 @@ _FORMATS = {
     b"\x1f\x8b": "a gzip archive",
     b"SQLite format 3": "a SQLite database",
     b"%PDF": "a PDF",
+    b"version https://git-lfs.github.com/spec/": "a pointer of Git LFS",
 }
 
 
@@ -131,7 +132,7 @@ def _split(blocks: Iterator[bytes], separator: int, columns: int, where: str) ->
 
 
 def _check_file(stream: BinaryIO, where: str) -> None:
-    start = stream.read(16)
+    start = stream.read(64)
     size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
     for mark, form in _FORMATS.items():

@@ -42,6 +42,7 @@ def contradict_base(report: Report, policy: Policy, base: SideRecord) -> list[st
         *_compare_values(report, stated, base, "base"),
         *_find_left_out(report, policy, base, "base"),
         *_compare_test_data(report.base.test_data, base, "base"),
+        *_compare_unread(report, base),
         *chain.from_iterable(_compare_cost(change, base) for change in report.cost),
         *_find_lost_base(report, base),
         *_find_not_new(report, base),
@@ -158,6 +159,18 @@ def _compare_test_data(stated: str | None, side: SideRecord, name: str) -> Itera
         yield _differ(f"the test data at {name}", stated, side.test_data)
 
 
+def _compare_unread(report: Report, base: SideRecord) -> Iterator[str]:
+    """Hold what is said of the test data against whether base's could be read at all."""
+    if report.base.test_data is not None or base.has_hidden_test_data:
+        return
+    expected = TestData.CHANGED if base.has_unread_test_data else TestData.UNKNOWN
+    if report.test_data is not expected:
+        yield (
+            f"it calls the test data {report.test_data}, and by git it is {expected}: what base"
+            f" had {'cannot be read' if base.has_unread_test_data else 'is nowhere'}"
+        )
+
+
 def _compare_cost(change: MetricChange, base: SideRecord) -> Iterator[str]:
     """Hold a cost at base against base's own record; one of another machine may be left out."""
     stored, machine = base.cost.get(change.name, (None, None))
@@ -197,6 +210,9 @@ def _find_not_new(report: Report, base: SideRecord) -> Iterator[str]:
         is_new = change.base is None and change.base_missing is None and change.head is not None
         if is_new and change.name in base.cost:
             yield f"{name_change(change)} is new by the report, and base has it"
+        elif is_new and base.pipeline.broken:
+            broken = _name(next(iter(base.pipeline.broken)))
+            yield f"{name_change(change)} is new by the report, and base's {broken} is not read"
 
 
 def _find_unmarked(report: Report, results: SideRecord) -> Iterator[str]:

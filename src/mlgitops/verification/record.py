@@ -43,6 +43,7 @@ class SideRecord(Struct, frozen=True, kw_only=True):
     test_data: str | None = None  # identity of its content
     has_hidden_test_data: bool = False  # in a folder of DVC's, of which only the whole is known
     test_data_md5: str | None = None  # DVC's hash of it, where git keeps it too
+    has_unread_test_data: bool = False  # what keeps it cannot be read
     has_made_test_data: bool = False  # a stage writes it, so that a run may change it
     has_predictions: bool = False
     cost: dict[str, tuple[float, str | None]] = {}  # name → value, and kind of machine
@@ -202,6 +203,7 @@ def _summarise(side: SideFiles, base: SideFiles | None, policy: Policy) -> SideR
         test_data=identity if identity and ":" in identity else None,
         has_hidden_test_data=is_hidden,
         test_data_md5=_hash_content(side, path, identity),
+        has_unread_test_data=bool(path) and side.find_broken(path or "") is not None,
         has_made_test_data=any(path == out or (path or "").startswith(f"{out}/") for out in outs),
         has_predictions=bool(predictions) and _has_file(side, predictions or ""),
         cost=measure_cost(side, policy),
@@ -230,7 +232,10 @@ def _is_elsewhere(side: SideFiles, path: str) -> bool:
 
 
 def _has_file(side: SideFiles, path: str) -> bool:
-    return side.find_version(path) is not None or side.read(path) is not None
+    """Tell whether a side has ``path``, or may have it where that cannot be read."""
+    if side.find_version(path) is not None or side.read(path) is not None:
+        return True
+    return side.find_broken(path) is not None
 
 
 def _say(error: MlgitopsError) -> str:

@@ -59,6 +59,16 @@ LIES: dict[str, tuple[dict[str, str], list[dict[str, Any]], str]] = {
         [NEW, ELSEWHERE],
         "`score` is new by the report, and base has it in `old.json`, which this change takes",
     ),
+    "base's lock cannot be read": (
+        {"dvc.yaml": CACHED, "dvc.lock": "<<<<<<< ours\n"},
+        [NEW],
+        "`score` is new by the report, and `dvc.lock` could not be read at base",
+    ),
+    "base's pipeline cannot be read": (
+        {"dvc.yaml": "<<<<<<< ours\n"},
+        [NEW],
+        "`score` is new by the report, and `dvc.yaml` could not be read at base",
+    ),
     "base's pipeline cannot be read in full": (
         {"dvc.yaml": "stages: {train: {cmd: x, metrics: ['${set}.json']}}\n"},
         [NEW],
@@ -102,6 +112,86 @@ def test_a_metric_is_not_new_by_the_reports_word(
     assert code == 2
     payload = json.dumps([base, metrics]).encode()
     check_lie(record_property, payload, reason=reason, text=text)
+
+
+#: What a report tells where base's lock or pointer is broken → policy, what is in it, the reason.
+BROKEN: dict[str, tuple[str, dict[str, Any], str]] = {
+    "the test data is merely unknown": (
+        POLICY + "files: {test_data: test.csv}\n",
+        {"metrics": [{**NEW, "base": 0.1, "delta": 0.0}]},
+        "it calls the test data unknown, and by git it is changed: what base had cannot be read",
+    ),
+    "the model is the first": (
+        POLICY + "files: {model: model.bin}\nbudgets: {cost.model_size_mb: {max_worsening: 1}}\n",
+        {
+            "metrics": [{**NEW, "base": 0.1, "delta": 0.0}],
+            "cost": [{"name": "cost.model_size_mb", "path": "reports/cost.json", "head": 9.0}],
+        },
+        "`cost.model_size_mb` is new by the report, and base's `dvc.lock` is not read",
+    ),
+    "the predictions are the first": (
+        POLICY
+        + "files: {predictions: p.csv}\n"
+        + "slices: [{by: [g], metric: accuracy, max_worsening: 0.1}]\n",
+        {
+            "metrics": [{**NEW, "base": 0.1, "delta": 0.0}],
+            "slices": [
+                {
+                    "by": ["g"],
+                    "metric": "accuracy",
+                    "min_rows": 1,
+                    "slices": [{"group": ["a"], "rows": 9, "head": 0.9}],
+                }
+            ],
+        },
+        "`accuracy` by `g` has no values at base, which has predictions",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_base_cannot_tell_is_not_the_reports_to_tell(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
+    name: str,
+) -> None:
+    """Base's lock is broken: a report that leaves out what that hides is refused."""
+    policy, told, reason = BROKEN[name]
+    base = {
+        "policy.yaml": policy,
+        "dvc.yaml": CACHED.replace("metrics: [metrics.json]", "cmd2: y"),
+        "dvc.lock": "<<<<<<< ours\n",
+        "metrics.json": '{"score": 0.1}',
+    }
+    made = record(tmp_path / "model", base, {"train.py": ""})
+    report = {**write_report(made, []), **told}
+    code, text = made.judge(report, monkeypatch, capsys)
+    assert code == 2
+    check_lie(record_property, json.dumps([policy, told]).encode(), reason=reason, text=text)
+
+
+def test_test_data_that_base_never_had_is_not_changed(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Nothing at base is broken: a report that measures base anew, and lower, is refused."""
+    base = {
+        "policy.yaml": POLICY + "files: {test_data: test.csv}\n",
+        "dvc.yaml": CACHED,
+        "metrics.json": '{"score": 0.9}',
+    }
+    made = record(tmp_path / "model", base, {"train.py": ""})
+    metric = {**NEW, "base": 0.1, "delta": 0.0, "base_stored": 0.9, "relative_delta": 0.0}
+    report = write_report(made, [metric])
+    report |= {"test_data": "changed", "rescoring": {"paths": ["metrics.json"], "rows": 9}}
+    code, text = made.judge(report, monkeypatch, capsys)
+    assert code == 2
+    reason = "it calls the test data changed, and by git it is unknown: what base had is nowhere"
+    check_lie(record_property, json.dumps(metric).encode(), reason=reason, text=text)
 
 
 def test_a_new_metric_is_new(

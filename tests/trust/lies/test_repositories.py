@@ -27,6 +27,8 @@ GOOD, BAD = '{"accuracy": 0.9}', '{"accuracy": 0.4}'
 LOST = "accuracy` lost more than the 0.05 that it may lose"
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 17\n"
 TEXT = "x" * 10_000
+CONFLICT = "<<<<<<< ours\ncmd: a\n=======\ncmd: b\n>>>>>>> theirs\n"
+TESTED = f"{POLICY.format('accuracy')}files: {{test_data: test.csv}}\n"
 
 
 class Link(str):
@@ -43,10 +45,10 @@ START: Files = {
 }
 
 
-def lock(text: str) -> str:
-    """Return the lock of a run that wrote ``text`` as its metrics."""
+def lock(text: str, more: str = "") -> str:
+    """Return the lock of a run that wrote ``text`` as its metrics, with ``more`` of its entry."""
     out = f"{{path: m.json, hash: md5, md5: {digest(text.encode())}, size: {len(text)}}}"
-    return f"schema: '2.0'\nstages:\n  ev: {{cmd: python ev.py, outs: [{out}]}}\n"
+    return f"schema: '2.0'\nstages:\n  ev: {{cmd: python ev.py, {more} outs: [{out}]}}\n"
 
 
 def foreach(count: int, command: str = "python ev.py") -> str:
@@ -82,7 +84,7 @@ LIES: dict[str, tuple[Files, Files, str]] = {
     "the metrics are on a shared disk": (
         {},
         {"m.json": Link("/mnt/runs/m.json")},
-        "m.json: this link is absolute: it leads to another place on every machine",
+        "head cannot be read: this link is absolute: it leads to another place on every machine",
     ),
     "base's metrics were beside the repository": (
         {"m.json": Link("../m.json")},
@@ -183,7 +185,70 @@ LIES: dict[str, tuple[Files, Files, str]] = {
     "base's metrics are in Git LFS": (
         {"m.json": LFS},
         {"m.json": BAD},
-        "base cannot be read: not JSON",
+        "base cannot be read: only a pointer of Git LFS, not the file itself",
+    ),
+    "head's metrics are in Git LFS": (
+        {},
+        {"m.json": LFS},
+        "head cannot be read: only a pointer of Git LFS, not the file itself",
+    ),
+    "head was committed with a conflict": (
+        {},
+        {"m.json": f"<<<<<<< ours\n{GOOD}\n=======\n{BAD}\n>>>>>>> theirs\n"},
+        "head cannot be read: not JSON",
+    ),
+    "a metric is new in a file that cannot be read": (
+        {"policy.yaml": POLICY.format("recall")},
+        {"m.json": '{"recall": 0.4, "recall": 0.9}'},
+        "`recall` is in no metrics file",
+    ),
+    # What base's pipeline says cannot be read, and the change mends it.
+    "base's lock has a conflict, and the metrics are kept by DVC": (
+        {"m.json": None, ".gitignore": "/m.json\n", "dvc.lock": CONFLICT},
+        {"m.json": BAD, "dvc.lock": lock(BAD), ".gitignore": None},
+        "is new, and `dvc.lock` could not be read at base: what it lost is not known",
+    ),
+    "base's lock has a conflict, and the change has none": (
+        {"dvc.lock": CONFLICT},
+        {"dvc.lock": "schema: '2.0'\nstages: {}\n", "m.json": '{"accuracy": 0.99}'},
+        "is stale: stage `ev` has to run again",
+    ),
+    "base's pipeline has a conflict, and the change freezes its stage": (
+        {
+            "dvc.yaml": CONFLICT,
+            "dvc.lock": lock(GOOD, "deps: [{path: a.py, hash: md5, md5: %s}]," % ("0" * 32)),
+            "a.py": "1",
+        },
+        {
+            "dvc.yaml": "stages: {ev: {cmd: python ev.py, frozen: true, deps: [a.py],"
+            " metrics: [{m.json: {cache: false}}]}}\n",
+            "a.py": "2",
+        },
+        "is stale: stage `ev` has to run again",
+    ),
+    "base's pipeline has a conflict, and the change takes its stage away": (
+        {"dvc.yaml": CONFLICT, "dvc.lock": lock(GOOD)},
+        {"dvc.yaml": "metrics: [m.json]\n", "m.json": '{"accuracy": 0.99}'},
+        "is stale: stage `ev` made it, and no stage makes it any more",
+    ),
+    "base's pointer has a conflict, and the change exchanges the test data": (
+        {"policy.yaml": TESTED, "test.csv.dvc": CONFLICT},
+        {"test.csv.dvc": f"outs: [{{path: test.csv, hash: md5, md5: {'1' * 32}}}]\n"},
+        "was measured on other test data",
+    ),
+    "a folder of metrics": (
+        {"m.json": None, "dvc.yaml": STAGE.format("out"), "out/a.json": GOOD},
+        {"out/a.json": BAD},
+        LOST,
+    ),
+    "the stage that wrote a folder of metrics is taken away": (
+        {
+            "m.json": None,
+            "dvc.yaml": STAGE.format("out"),
+            "out/a.json": GOOD,
+        },
+        {"dvc.yaml": "metrics: [out]\n", "out/a.json": '{"accuracy": 0.99}'},
+        "is stale: stage `ev` made it, and no stage makes it any more",
     ),
     "base was committed with a conflict": (
         {"m.json": f"<<<<<<< ours\n{GOOD}\n=======\n{BAD}\n>>>>>>> theirs\n"},

@@ -41,7 +41,7 @@ OTHER_MACHINE = (
     "Time and memory at base were measured on another kind of machine and are not compared."
 )
 BASE_APART = "base's was measured on another kind of machine"
-_MAX_TEXT = 500
+_MAX_TEXT, _MAX_NAME = 500, 150
 _MEGABYTE = 1e6
 
 
@@ -62,9 +62,13 @@ def compare_cost(base: SideFiles, head: SideFiles, policy: Policy) -> tuple[Metr
             )
         },
     )
-    apart = {name for name in both if name not in same}
+    missing_at_base = {name: BASE_APART for name in both if name not in same}
+    broken = next(iter(base.pipeline.broken), None)
+    if broken is not None:
+        reason = f"`{broken[:_MAX_NAME]}` could not be read at base"
+        missing_at_base |= {name: reason for name in after if name not in before}
     return tuple(
-        msgspec.structs.replace(change, base_missing=BASE_APART) if change.name in apart else change
+        msgspec.structs.replace(change, base_missing=missing_at_base.get(change.name))
         for change in changes
     )
 

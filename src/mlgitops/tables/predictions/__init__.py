@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.numeric import load_numpy
+from mlgitops.parsing import refuse_pointer
 from mlgitops.tables.predictions.checks import MAX_BYTES, REQUIRED, is_number, quote_text
 from mlgitops.tables.predictions.csv_table import read_csv
 
@@ -54,7 +55,9 @@ def read_predictions(source: Path | bytes, *, where: str | None = None) -> Predi
     where = where or (str(source) if isinstance(source, Path) else "predictions")
     try:
         with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as stream:
-            parquet = stream.read(4) == b"PAR1"
+            start = stream.read(64)
+            refuse_pointer(start, where)
+            parquet = start.startswith(b"PAR1")
             size = stream.seek(0, io.SEEK_END)
             stream.seek(0)
             if size > MAX_BYTES:
