@@ -51,11 +51,17 @@ TEXT = "Shows text; here it is named as unusable"
 WHOLE_FILE = "Shows the keys that a stage names; here every key of the file, as any may matter"
 
 
-def shape(title: str, read: str, **options: Any) -> Callable[[Build], Build]:  # noqa: ANN401
+def shape(
+    title: str,
+    read: str,
+    *,
+    into: dict[str, Shape] = SHAPES,
+    **options: Any,  # noqa: ANN401
+) -> Callable[[Build], Build]:
     """Enter a function that writes the files of step 0 (base) or 1 (head)."""
 
     def enter(build: Build) -> Build:
-        SHAPES[build.__name__] = Shape(title, read, build, **options)
+        into[build.__name__] = Shape(title, read, build, **options)
         return build
 
     return enter

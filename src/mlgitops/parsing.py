@@ -185,7 +185,7 @@ def _too_many(where: str) -> MlgitopsError:
     return MlgitopsError(f"over {MAX_NODES:,} values", where=where)
 
 
-_INTEGER = re.compile(r"[-+]?[0-9][0-9_]*|0o[0-7]+|0x[0-9a-fA-F]+")
+_INTEGER = re.compile(r"[-+]?[0-9][0-9_]*|0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, Value] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -200,7 +200,7 @@ _WORDS: dict[str, Value] = {
 def resolve_plain(text: str) -> Value:
     """Give an unquoted YAML scalar its value by the core schema of YAML 1.2.
 
-    Digits may be parted by `_`, as in DVC's own reader.
+    Digits may be parted by `_`, and `0b` begins a binary number, as in DVC's own reader.
     Source: https://yaml.org/spec/1.2.2/#103-core-schema
 
     >>> [resolve_plain(text) for text in ("1e-3", "0x1F", "1_000", "yes", "~")]
@@ -211,8 +211,8 @@ def resolve_plain(text: str) -> Value:
     if text[0] in "+-.0123456789":
         if _INTEGER.fullmatch(text):
             try:
-                return int(text.replace("_", ""), 0 if text[:2] in ("0o", "0x") else 10)
-            except ValueError:  # over 4,300 digits
+                return int(text.replace("_", ""), 0 if text[:2] in ("0b", "0o", "0x") else 10)
+            except ValueError:  # over 4,300 digits, or none
                 return text
         if _FLOAT.fullmatch(text):
             return float(text.replace("_", ""))

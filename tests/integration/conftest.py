@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from dvc_program import DvcProgram, start_dvc
 from dvc_project import DvcProject
 from integration.compared import Outcome
 
@@ -14,6 +15,7 @@ from mlgitops.model import Policy
 from mlgitops.verification.consistency import find_contradictions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from git_project import GitRepository
@@ -45,6 +47,13 @@ def compare(capsys: pytest.CaptureFixture[str]) -> Any:  # noqa: ANN401 - a func
         return Outcome(code, captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def dvc() -> Iterator[DvcProgram]:
+    """Start the real dvc, once for all that ask it."""
+    with start_dvc() as program:
+        yield program
 
 
 @pytest.fixture
