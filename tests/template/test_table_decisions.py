@@ -13,13 +13,14 @@ from mlgitops.errors import MlgitopsError
 from mlgitops.project.generate.choices import Choices
 from mlgitops.project.generate.column_types import Facts, infer_table
 from mlgitops.project.generate.dataset import write_dataset
-from mlgitops.project.generate.table import read_table
+from mlgitops.project.generate.table import read_table, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    Columns = dict[str, Callable[[int], object]]  # a column's name → its cell in a row
+    Cell = Callable[[int], object]  # a row's place → the cell there
+    Columns = dict[str, Cell]  # a column's name → its cells
 
 #: Rows of a table of which each day has five.
 ROWS = 600
@@ -365,7 +366,94 @@ PROTECTED = {
     ),
 }
 
-CASES = {**DATED, **GROUPED, **LEAKS, **PROTECTED}
+
+def some(mark: str, every: int = 15, write: Callable[[int], object] | None = None) -> Cell:
+    """Return a column of numbers in which every fifteenth cell holds the mark."""
+    return lambda at: mark if at % every == 0 else (write or (lambda row: row * 7 % 83))(at)
+
+
+CELLS = {
+    "question marks": Case(
+        {"n": some("?")},
+        features={"n"},
+        rule={"n": {"missing": ["?"]}},
+        says=("'n': 560 of 600 are numbers; '?' in 40: taken as missing",),
+    ),
+    "infinities and dashes": Case(
+        {"n": lambda at: {0: "inf", 1: "-inf", 2: "-"}.get(at % 40, at * 7 % 83)},
+        features={"n"},
+        rule={"n": {"missing": ["-", "-inf", "inf"]}},
+        says=("'-' in 15, '-inf' in 15, 'inf' in 15",),
+    ),
+    "n/a": Case({"n": some("n/a")}, features={"n"}, says=("n/a was taken to mean a missing",)),
+    "errors of a spreadsheet": Case(
+        {"n": some("#DIV/0!")}, features={"n"}, rule={"n": {"missing": ["#DIV/0!"]}}
+    ),
+    "a few words": Case(
+        {"n": some("see file", 60)}, features={"n"}, rule={"n": {"missing": ["see file"]}}
+    ),
+    "many words": Case({"n": some("see file", 4)}, features={"n"}, says=("binary",)),
+    "percent": Case(
+        {"n": lambda at: f"{at * 7 % 83 / 10}%"},
+        features={"n"},
+        rule={"n": {"remove": "%"}},
+        says=("'n': % beside numbers is left out: 12.3% is 12.3",),
+    ),
+    "euros and thousands": Case(
+        {"n": some("-", 15, lambda at: f"€{at * 7919 % 10007 + 1000:,}.50")},
+        features={"n"},
+        rule={"n": {"remove": "€", "thousands": ",", "missing": ["-"]}},
+        says=("'n': € beside numbers is left out", "commas between thousands are left out"),
+    ),
+    "points between thousands": Case(
+        {"n": lambda at: f"{at * 7919 % 10007 + 1000:,}".replace(",", ".") + ",5 €"},
+        features={"n"},
+        rule={"n": {"remove": "€", "thousands": ".", "decimal": ","}},
+    ),
+    "blanks between thousands": Case(
+        {"n": lambda at: f"{at * 7919 % 10007 + 1000:,}".replace(",", " ")},
+        features={"n"},
+        rule={"n": {"thousands": " "}},
+    ),
+    "decimal commas and a question mark": Case(
+        {"n": some("?", 15, lambda at: f"{at * 7 % 83},5")},
+        features={"n"},
+        rule={"n": {"decimal": ",", "missing": ["?"]}},
+        separator=";",
+        says=("separated by semicolons", "decimal commas are read as points"),
+    ),
+    "a category that is not known": Case(
+        {"c": lambda at: "?" if at % 9 == 0 else "abc"[at % 3]},
+        features={"c"},
+        rule={"c": {"missing": ["?"]}},
+        says=("'c': '?' in 67 rows was taken to mean a missing value",),
+    ),
+    "a dash is a value": Case({"c": lambda at: "+-"[at % 2]}, features={"c"}),
+    "None is a category": Case(
+        {"c": lambda at: ("None", "Gravel", "Paved")[at % 3]},
+        features={"c"},
+        rule={"c": {"keep": ["None"]}},
+        says=("'c': None was taken for a value of its own",),
+    ),
+    "Namibia": Case(
+        {"land": lambda at: ("NA", "DE", "FR", "IT", "ES", "SE")[at % 6]},
+        features={"land"},
+        rule={"land": {"keep": ["NA"]}},
+        says=("NA is one of them (as Namibia's is)",),
+    ),
+    "Namibia is to be predicted": Case(
+        {"y": lambda at: ("NA", "DE", "FR", "IT", "ES", "SE")[int(scatter(at) * 3) * 2 + at % 2]},
+        rule={"y": {"keep": ["NA"]}},
+        says=("'y' has 6 different values: the task is multiclass",),
+    ),
+    "postcodes stay as they are": Case({"zip": lambda at: f"0{at % 30 + 1000}"}, features={"zip"}),
+    "years as names": Case(
+        {str(year): lambda at, year=year: at * year % 97 for year in (2019, 2020)},  # type: ignore[misc]
+        features={"2019", "2020"},
+    ),
+}
+
+CASES = {**DATED, **GROUPED, **LEAKS, **PROTECTED, **CELLS}
 
 
 def decide(case: Case, folder: Path) -> Facts:
@@ -391,6 +479,16 @@ def test_what_is_decided_about_a_table(case: Case, tmp_path: Path) -> None:
         assert any(part in note for note in facts.notes), (part, facts.notes)
     share = facts.split.test_rows / facts.rows
     assert 0.2 < share < 0.4
+
+
+def test_utf_16_is_read(tmp_path: Path) -> None:
+    """Excel's "Unicode text" is UTF-16 with tabs: read, and kept as UTF-8."""
+    source = tmp_path / "table.csv"
+    source.write_text(make_table({"größe": day}, separator="\t"), encoding="utf-16")
+    table, facts = infer_table(read_table(source), target="y")
+    assert facts.split.column == "größe"
+    write_table(table, tmp_path / "kept.csv")
+    assert (tmp_path / "kept.csv").read_text(encoding="utf-8").startswith("x,größe,y\n")
 
 
 REFUSED = {

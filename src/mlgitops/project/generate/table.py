@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.project.generate.cells import read_cells
+from mlgitops.project.generate.columns import NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,10 @@ MAX_CELL = 100_000
 
 #: A longer name is no name of a column.
 MAX_NAME = 100
+
+#: Marks of the byte order at the start of a file, as Excel's "Unicode text" has it.
+_UTF_16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+_HALF = 2
 
 _EXPORT = "export the table as CSV, UTF-8, with a header line"
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -70,8 +75,8 @@ class Table:
 def read_table(path: Path) -> Table:
     """Read a CSV file with a header line, and bring its cells into one form.
 
-    Raises :class:`MlgitopsError` for what is missing, no CSV, not UTF-8, ragged, too short,
-    or has columns without a name or of the same name.
+    Raises :class:`MlgitopsError` for what is missing, no CSV, neither UTF-8 nor marked as UTF-16,
+    ragged, too short, without a header, or with columns without a name or of the same name.
     """
     text = _read_text(path)
     separator = _find_separator(text)
@@ -83,6 +88,7 @@ def read_table(path: Path) -> Table:
             where=str(path),
             hint=f"{MIN_ROWS} are the least",
         )
+    _check_is_header(header, rows, path)
     if separator != ",":
         notes.append(f"The file was separated by {_SEPARATORS[separator]}; commas do it now.")
     raw = {
@@ -129,8 +135,14 @@ def _read_text(path: Path) -> str:
     for start, form in _FORMATS.items():
         if data.startswith(start):
             raise MlgitopsError(f"this is {form}, not a CSV file", where=str(path), hint=_EXPORT)
+    for mark, encoding in _UTF_16.items():
+        if data.startswith(mark):
+            return _decode_utf16(data, encoding, path)
     if b"\0" in data:
-        raise MlgitopsError("this is a binary file, not a CSV file", where=str(path), hint=_EXPORT)
+        wide = data[:1000].count(b"\0") * _HALF >= len(data[:1000]) - 1
+        problem = "UTF-16 without a mark of its byte order" if wide else "a binary file"
+        hint = f"convert it: iconv -f UTF-16LE -t UTF-8 {path.name} > utf8.csv" if wide else _EXPORT
+        raise MlgitopsError(f"this is {problem}, not a CSV file", where=str(path), hint=hint)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -143,6 +155,15 @@ def _read_text(path: Path) -> str:
     if not text.strip():
         raise MlgitopsError("the file is empty", where=str(path), hint=_EXPORT)
     return text
+
+
+def _decode_utf16(data: bytes, encoding: str, path: Path) -> str:
+    try:
+        return data[2:].decode(encoding)
+    except UnicodeDecodeError as error:
+        raise MlgitopsError(
+            "the file says that it is UTF-16, and is not", where=str(path), hint=_EXPORT
+        ) from error
 
 
 def _find_separator(text: str) -> str:
@@ -170,6 +191,33 @@ def _parse_rows(text: str, separator: str, path: Path) -> list[list[str]]:
             f"this is no line of a CSV file: {error}", where=f"{path}:{reader.line_num}"
         ) from error
     return rows
+
+
+def _check_is_header(header: list[str], rows: list[list[str]], path: Path) -> None:
+    """Refuse a first line that is a row like the others: the names would be values.
+
+    Numbers stand in it above numbers, and one has decimals, or a text stands below it again. Years
+    as names of columns are names.
+    """
+    columns = list(zip(*rows, strict=True))
+    pairs = list(zip((cell.strip() for cell in header), columns, strict=True))
+    numeric = [pair for pair in pairs if all(_is_number(cell) for cell in pair[1] if cell.strip())]
+    if not numeric or not all(_is_number(name) for name, _ in numeric):
+        return
+    texts = [pair for pair in pairs if pair not in numeric]
+    again = any(name in cells for name, cells in texts if name)
+    decimal = any(not re.fullmatch(r"\d+", name) for name, _ in numeric)
+    if again or (decimal and not texts):
+        names = ",".join(f"name{number}" for number in range(1, len(header) + 1))
+        raise MlgitopsError(
+            f"the first line is a row, not a header: {', '.join(header)[:80]}",
+            where=f"{path}:1",
+            hint=f"put a line with the columns' names above it, such as {names[:80]}",
+        )
+
+
+def _is_number(cell: str) -> bool:
+    return re.fullmatch(NUMBER, cell.strip()) is not None
 
 
 def _check_header(header: list[str], path: Path) -> tuple[list[str], list[str]]:
