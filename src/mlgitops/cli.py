@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from mlgitops import __version__
 from mlgitops.console import Console
 from mlgitops.errors import EXIT_UNDECIDED, MlgitopsError
+from mlgitops.hints import find_extra
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,13 +90,13 @@ def run(argv: Sequence[str]) -> int:
     Nothing escapes: Python's own exit code for a traceback, 1, would read as "fail".
     """
     verb = next((word for word in argv if word in VERBS), None)
-    parser = build_parser(verb, alone=verb is not None and argv[0] == verb)
-    args = parser.parse_args(argv)
-    if args.verb is None:
-        parser.print_help()
-        return EXIT_UNDECIDED
     console = Console()
     try:
+        parser = build_parser(verb, alone=verb is not None and argv[0] == verb)
+        args = parser.parse_args(argv)
+        if args.verb is None:
+            parser.print_help()
+            return EXIT_UNDECIDED
         return load_command(args.verb).run(args, console)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - see explain
         explain(error, console)
@@ -114,6 +115,9 @@ def explain(error: BaseException, console: Console) -> None:
         case OSError():  # a full disk, a folder that may not be written
             where = str(error.filename) if error.filename else None
             console.error(MlgitopsError(error.strerror or str(error), where=where))
+        case ModuleNotFoundError(name=str(module)) if extra := find_extra(module):
+            problem = f"the package {module.partition('.')[0]} is not installed"
+            console.error(MlgitopsError(problem, hint=f"`pip install 'mlgitops[{extra}]'`"))
         case _:
             import traceback
 
