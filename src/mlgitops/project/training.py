@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import time
 from collections import deque
 from dataclasses import asdict, dataclass, field
@@ -14,6 +13,7 @@ from mlgitops.dvc.command import dvc_command, explain_failure, project_environme
 from mlgitops.dvc.stored import read_yaml
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import find_revision, run_git
+from mlgitops.process import stream_program
 from mlgitops.project.cost.measure import record_cost
 from mlgitops.project.cost.memory import MemorySampler
 from mlgitops.storage.sources import cache_sources
@@ -162,25 +162,11 @@ def _repro(project: Path, console: Console, arguments: tuple[str, ...]) -> _Prog
     progress = _Progress(console=console)
     command = [*map(str, dvc_command(project)), *arguments]
     environment = project_environment(project) | {"PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        command,
-        cwd=project,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-    ) as process:
-        try:
-            with log.open("w", encoding="utf-8") as file, MemorySampler(process.pid) as memory:
-                progress.memory = memory
-                _follow(process.stdout or (), file, progress)
-            code = process.wait()
-        except BaseException:
-            process.terminate()
-            raise
+    with stream_program(command, cwd=project, env=environment, own_session=False) as program:
+        with log.open("w", encoding="utf-8") as file, MemorySampler(program.pid) as memory:
+            progress.memory = memory
+            _follow(program.read_lines(), file, progress)
+        code = program.wait()
     if code != 0:
         if progress.is_live():
             console.say("\r\x1b[K")

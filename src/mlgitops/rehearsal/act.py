@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from mlgitops.errors import MlgitopsError
+from mlgitops.process import stream_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -131,24 +130,10 @@ def run_act(plan: Plan, *, log: Path, watcher: Watcher) -> Run:
     act = find_act()
     run = Run()
     with log.open("w", encoding="utf-8") as sink:
-        process = subprocess.Popen(
-            build_command(act, plan),
-            cwd=plan.workspace,
-            env=build_environment(plan),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=True,
-        )
-        try:
-            if process.stdout is not None:
-                _follow(process.stdout, run, sink.write, watcher)
-            process.wait()
-        finally:
-            _stop(process)
+        command, environment = build_command(act, plan), build_environment(plan)
+        with stream_program(command, cwd=plan.workspace, env=environment) as program:
+            _follow(program.read_lines(), run, sink.write, watcher)
+            program.wait()
     if not run.jobs and not run.steps:
         raise MlgitopsError(f"act could not run the workflow:\n{read_tail(log)}", where=str(log))
     return run
@@ -217,16 +202,3 @@ def _parse(line: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return entry if isinstance(entry, dict) else None
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    """End act and what it started, when we are interrupted; nothing is left running."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-    if process.stdout is not None:
-        process.stdout.close()

@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import signal
-import subprocess
 import tempfile
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -23,6 +21,7 @@ from mlgitops.dvc.metrics import MetricSet, parse_metrics
 from mlgitops.environments import FOLDERS, clean_environment
 from mlgitops.errors import MlgitopsError
 from mlgitops.parsing import parse_json
+from mlgitops.process import stream_program
 from mlgitops.writing import refuse_links, replace_file
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 #: What each of base's measuring stages may take, in seconds.
 TIMEOUT = 1800.0
 _MAX_METRICS_BYTES = 2**26
-_TAIL = 4000  # bytes of what a failing command printed
+_TAIL = 4000  # characters of the last line that a command printed
 
 
 class Rescored(Struct, kw_only=True):
@@ -62,7 +61,7 @@ def run_plan(
         _lay_out(plan, base, test_data, project)
         environment = _make_environment(base.folder.place, project)
         for stage in plan.stages:
-            _run_stage(stage, project, environment, top / "output", timeout)
+            _run_stage(stage, project, environment, top, timeout)
         metrics = {path: _read_metrics(project, path) for path in sorted(plan.metrics)}
         return Rescored(
             metrics=metrics,
@@ -109,42 +108,26 @@ def _make_environment(project: Path, copy: Path) -> dict[str, str]:
 
 
 def _run_stage(
-    stage: Stage, project: Path, environment: dict[str, str], output: Path, timeout: float
+    stage: Stage, project: Path, environment: dict[str, str], top: Path, timeout: float
 ) -> None:
     """Run one stage's command as DVC does, in a shell; whatever it started ends with it."""
     folder = project / stage.folder
     folder.mkdir(parents=True, exist_ok=True)
     for out in stage.outs:
         (project / out).parent.mkdir(parents=True, exist_ok=True)
-    with output.open("wb") as file:
-        process = subprocess.Popen(
-            ["/bin/sh", "-e", "-c", stage.command],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            code = process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise MlgitopsError(f"stage `{stage.name}` took over {timeout:g} s") from None
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    command = ["/bin/sh", "-e", "-c", stage.command]
+    last = ""
+    try:
+        with stream_program(command, cwd=folder, env=environment, timeout=timeout) as program:
+            for line in program.read_lines():
+                last = line.strip()[-_TAIL:] or last
+            code = program.wait()
+    except TimeoutError:
+        raise MlgitopsError(f"stage `{stage.name}` took over {timeout:g} s") from None
     if code != 0:
-        raise MlgitopsError(f"stage `{stage.name}` failed: {_last_line(output)}")
-
-
-def _last_line(output: Path) -> str:
-    """Return the last words of a program, without the folder that it ran in."""
-    with output.open("rb") as file:
-        file.seek(max(0, output.stat().st_size - _TAIL))
-        text = file.read().decode("utf-8", "replace")
-    lines = [line.strip() for line in text.replace(f"{output.parent}/tree/", "").splitlines()]
-    return next((line for line in reversed(lines) if line), "it printed nothing")[:250]
+        # Without the folder that it ran in, which is gone when this is read.
+        last = last.replace(f"{top}/tree/", "") or "it printed nothing"
+        raise MlgitopsError(f"stage `{stage.name}` failed: {last[:250]}")
 
 
 def _read_metrics(project: Path, path: str) -> MetricSet:
