@@ -11,7 +11,7 @@ from integration.setup_project import make_project, quiet
 from mini_project import shared_store
 
 from mlgitops.cli import run
-from mlgitops.delivery import read_status
+from mlgitops.delivery import LocalTarget
 from mlgitops.delivery.release import hash_sha256
 from mlgitops.delivery.state import Place
 from mlgitops.errors import MlgitopsError
@@ -45,7 +45,7 @@ def test_demo_goes_round_the_whole_loop(
     (entry,) = Place(project, "staging").read_record()
     assert (entry.sha256, entry.commit) == (described["sha256"], git(project, "rev-parse", "HEAD"))
     assert 0 < demo["prediction"]["outputs"]["score"] < 1
-    assert not read_status(project, "staging").serving  # --stop-server
+    assert not LocalTarget(project, quiet()).read_status("staging").serving  # --stop-server
 
 
 @pytest.mark.parametrize(

@@ -30,12 +30,7 @@ from listeners import list_listeners, write_hex
 from mini_project import shared_store
 
 from mlgitops.cli import run
-from mlgitops.delivery import (
-    CheckFailedError,
-    deploy_environment,
-    read_status,
-    stop_environment,
-)
+from mlgitops.delivery import CheckFailedError, LocalTarget
 from mlgitops.delivery.golden import find_difference, read_golden
 from mlgitops.delivery.processes import find_free_port, is_running
 from mlgitops.delivery.state import Place
@@ -70,7 +65,7 @@ def project(
     prepare_storage(made, quiet())
     edit(made, "deploy/staging/model.yaml", "port: 8081", f"port: {port}")
     yield made
-    stop_environment(made, "staging")
+    LocalTarget(made, quiet()).stop("staging")
 
 
 def processes(project: Path) -> list[str]:
@@ -81,7 +76,7 @@ def processes(project: Path) -> list[str]:
 
 def test_first_deployment_serves(project: Path, port: int) -> None:
     """The model answers at the port that the environment names, and the record says so."""
-    outcome = deploy_environment(project, "staging", quiet())
+    outcome = LocalTarget(project, quiet()).deploy("staging")
     assert predict(port) == 2
     assert (outcome.changed, outcome.previous) == (True, None)
     (entry,) = Place(project, "staging").read_record()
@@ -91,7 +86,7 @@ def test_first_deployment_serves(project: Path, port: int) -> None:
 
 def test_only_this_machine_can_ask(project: Path, port: int) -> None:
     """Server and router listen on the loopback address alone, the router at the public port."""
-    deploy_environment(project, "staging", quiet())
+    LocalTarget(project, quiet()).deploy("staging")
     listeners: set[str] = set()
     for lock in Place(project, "staging").servers.glob("*.lock"):
         listeners |= list_listeners(int(lock.read_text("ascii")))
@@ -103,19 +98,19 @@ def test_only_this_machine_can_ask(project: Path, port: int) -> None:
 
 def test_same_digest_is_a_no_op(project: Path) -> None:
     """Deploying what is in service starts nothing and says so."""
-    deploy_environment(project, "staging", quiet())
+    LocalTarget(project, quiet()).deploy("staging")
     before = processes(project)
-    assert not deploy_environment(project, "staging", quiet()).changed
+    assert not LocalTarget(project, quiet()).deploy("staging").changed
     assert processes(project) == before
     assert len(Place(project, "staging").read_record()) == 1
 
 
 def test_next_model_replaces_the_old_one(project: Path, port: int) -> None:
     """After the switch the new model answers, the old server is gone, the record has both."""
-    deploy_environment(project, "staging", quiet())
+    LocalTarget(project, quiet()).deploy("staging")
     old = model_digest(project)
     train_factor(project, 3)
-    outcome = deploy_environment(project, "staging", quiet())
+    outcome = LocalTarget(project, quiet()).deploy("staging")
     assert predict(port) == 3
     assert outcome.previous == old
     assert len(processes(project)) == 2
@@ -124,7 +119,7 @@ def test_next_model_replaces_the_old_one(project: Path, port: int) -> None:
 
 def test_no_request_is_lost_while_switching(project: Path, port: int) -> None:
     """Clients that ask without pause during a switch get an answer of one model or the other."""
-    deploy_environment(project, "staging", quiet())
+    LocalTarget(project, quiet()).deploy("staging")
     train_factor(project, 3)
     answers: list[float] = []
     done = threading.Event()
@@ -135,7 +130,7 @@ def test_no_request_is_lost_while_switching(project: Path, port: int) -> None:
 
     client = threading.Thread(target=ask)
     client.start()
-    deploy_environment(project, "staging", quiet())
+    LocalTarget(project, quiet()).deploy("staging")
     done.set()
     client.join()
     assert set(answers) == {2, 3}
@@ -146,7 +141,7 @@ def test_a_request_that_comes_late_on_an_old_connection_is_answered(
     project: Path, port: int
 ) -> None:
     """Who connected before the switch and asks after it still gets an answer."""
-    deploy_environment(project, "staging", quiet())
+    LocalTarget(project, quiet()).deploy("staging")
     train_factor(project, 3)
     state = Place(project, "staging")
     before = state.read_current()
@@ -161,18 +156,18 @@ def test_a_request_that_comes_late_on_an_old_connection_is_answered(
 
     thread = threading.Thread(target=ask)
     thread.start()
-    deploy_environment(project, "staging", quiet())
+    LocalTarget(project, quiet()).deploy("staging")
     thread.join()
     assert answers == [2]
 
 
 def test_rollback_by_revert_brings_the_very_same_model_back(project: Path, port: int) -> None:
     """Reverting the commit and deploying serves the old digest, as a new entry."""
-    deploy_environment(project, "staging", quiet())
+    LocalTarget(project, quiet()).deploy("staging")
     train_factor(project, 3)
-    deploy_environment(project, "staging", quiet())
+    LocalTarget(project, quiet()).deploy("staging")
     git(project, "revert", "--no-edit", "HEAD")
-    deploy_environment(project, "staging", quiet())
+    LocalTarget(project, quiet()).deploy("staging")
     assert predict(port) == 2
     first, _, third = Place(project, "staging").read_record()
     assert (third.seq, third.sha256) == (3, first.sha256)
@@ -180,11 +175,11 @@ def test_rollback_by_revert_brings_the_very_same_model_back(project: Path, port:
 
 def test_failed_golden_check_keeps_the_old_server(project: Path, port: int) -> None:
     """A server that computes something else is a fail, exit code 1, and the old one serves."""
-    deploy_environment(project, "staging", quiet())
+    LocalTarget(project, quiet()).deploy("staging")
     before = processes(project)
     edit(project, "src/demo/serve.py", "BIAS = 0.0", "BIAS = 0.5")
     with pytest.raises(CheckFailedError, match="golden prediction differs"):
-        deploy_environment(project, "staging", quiet())
+        LocalTarget(project, quiet()).deploy("staging")
     assert run(["deploy", "staging", "--directory", str(project)]) == 1
     assert predict(port) == 2
     assert processes(project) == before
@@ -193,11 +188,11 @@ def test_failed_golden_check_keeps_the_old_server(project: Path, port: int) -> N
 
 def test_server_that_ends_at_start_keeps_the_old_one(project: Path, port: int) -> None:
     """The end of a broken server's log is shown, and nothing of it keeps running."""
-    deploy_environment(project, "staging", quiet())
+    LocalTarget(project, quiet()).deploy("staging")
     before = processes(project)
     edit(project, "src/demo/serve.py", "BIAS = 0.0", 'raise SystemExit("no weights")')
     with pytest.raises(CheckFailedError, match="no weights"):
-        deploy_environment(project, "staging", quiet())
+        LocalTarget(project, quiet()).deploy("staging")
     assert predict(port) == 2
     assert processes(project) == before
 
@@ -206,9 +201,9 @@ def test_failed_first_deployment_leaves_nothing(project: Path, port: int) -> Non
     """When there was nothing before, a failure leaves no process and no state."""
     edit(project, "src/demo/serve.py", "BIAS = 0.0", "BIAS = 0.5")
     with pytest.raises(CheckFailedError, match="golden prediction"):
-        deploy_environment(project, "staging", quiet())
+        LocalTarget(project, quiet()).deploy("staging")
     assert processes(project) == []
-    assert not read_status(project, "staging").serving
+    assert not LocalTarget(project, quiet()).read_status("staging").serving
     with pytest.raises(OSError, match="refused"):
         predict(port)
 
@@ -216,14 +211,14 @@ def test_failed_first_deployment_leaves_nothing(project: Path, port: int) -> Non
 @pytest.mark.parametrize("victim", ["server", "router"])
 def test_killed_process_is_replaced(project: Path, port: int, victim: str) -> None:
     """After kill -9 of the server or the router, the next deployment serves again."""
-    deploy_environment(project, "staging", quiet())
+    LocalTarget(project, quiet()).deploy("staging")
     place = Place(project, "staging")
     locks = [lock for lock in place.servers.glob("*.lock") if "router" in lock.name]
     if victim == "server":
         locks = [lock for lock in place.servers.glob("*.lock") if "router" not in lock.name]
     os.kill(int(locks[0].read_text()), signal.SIGKILL)
-    assert not read_status(project, "staging").serving
-    assert deploy_environment(project, "staging", quiet()).changed
+    assert not LocalTarget(project, quiet()).read_status("staging").serving
+    assert LocalTarget(project, quiet()).deploy("staging").changed
     assert predict(port) == 2
     assert len(processes(project)) == 2
 
@@ -261,7 +256,7 @@ def test_model_that_is_not_what_the_commit_says_is_refused(project: Path) -> Non
     """A model.json that does not belong to the model of dvc.lock is found out by hashing."""
     edit(project, "model/model.json", model_digest(project), "1" * 64)
     with pytest.raises(MlgitopsError, match="the model's sha256 is"):
-        deploy_environment(project, "staging", quiet())
+        LocalTarget(project, quiet()).deploy("staging")
     assert list(Place(project, "staging").releases.iterdir()) == []
 
 
@@ -271,8 +266,8 @@ def test_pinned_revision_is_deployed(project: Path, port: int) -> None:
     train_factor(project, 3)
     edit(project, "deploy/staging/model.yaml", "revision: null", f'revision: "{first}"')
     edit(project, "deploy/staging/model.yaml", "sha256: null", f'sha256: "{digest}"')
-    outcome = deploy_environment(project, "staging", quiet())
-    assert (outcome.commit, outcome.sha256) == (first, digest)
+    outcome = LocalTarget(project, quiet()).deploy("staging")
+    assert (outcome.deployed.commit, outcome.deployed.sha256) == (first, digest)
     assert predict(port) == 2
 
 
@@ -281,7 +276,7 @@ def test_model_comes_from_the_storage_when_the_cache_is_empty(project: Path, por
     for file in (project / ".dvc/cache/files").rglob("*"):
         if file.is_file():
             file.unlink()
-    deploy_environment(project, "staging", quiet())
+    LocalTarget(project, quiet()).deploy("staging")
     assert predict(port) == 2
 
 
@@ -292,15 +287,15 @@ def test_damaged_object_is_refused(project: Path) -> None:
             file.chmod(0o644)
             file.write_bytes(b'{"factor": 9}')
     with pytest.raises(MlgitopsError, match="the model's md5 is"):
-        deploy_environment(project, "staging", quiet())
+        LocalTarget(project, quiet()).deploy("staging")
     assert processes(project) == []
 
 
 def test_other_port_moves_the_environment(project: Path, port: int) -> None:
     """With another --port the model moves there and the old port is released."""
-    deploy_environment(project, "staging", quiet())
+    LocalTarget(project, quiet()).deploy("staging")
     other = find_free_port()
-    assert deploy_environment(project, "staging", quiet(), port=other).changed
+    assert LocalTarget(project, quiet()).deploy("staging", port=other).changed
     assert predict(other) == 2
     with pytest.raises(OSError, match="refused"):
         predict(port)
@@ -313,7 +308,7 @@ def test_all_mistakes_of_the_file_are_named(project: Path) -> None:
     )
     git(project, "commit", "--quiet", "--all", "-m", "Break")
     with pytest.raises(MlgitopsError, match="the wanted state cannot be read:") as caught:
-        deploy_environment(project, "staging", quiet())
+        LocalTarget(project, quiet()).deploy("staging")
     for key in ("model", "revision", "sha256", "port", "image"):
         assert f"`{key}`" in str(caught.value)
 
@@ -322,8 +317,8 @@ def test_unknown_environment_is_refused(project: Path) -> None:
     """A name that is no environment is refused, with those that exist where it could be one."""
     for name in ("nowhere", "../../etc", "", "-x", "a/b"):
         with pytest.raises(MlgitopsError, match="staging"):
-            deploy_environment(project, name, quiet())
-    assert not stop_environment(project, "nowhere")
+            LocalTarget(project, quiet()).deploy(name)
+    assert not LocalTarget(project, quiet()).stop("nowhere")
     assert not (project / ".mlgitops/deploy").exists()
 
 
@@ -386,7 +381,7 @@ def test_status_and_stop(project: Path, port: int, capsys: pytest.CaptureFixture
 @pytest.mark.slow
 def test_killed_at_any_moment_a_complete_model_serves(project: Path, port: int) -> None:
     """Deployments are killed at moments spread over their run: the old or the new model serves."""
-    deploy_environment(project, "staging", quiet())
+    LocalTarget(project, quiet()).deploy("staging")
     train_factor(project, 3)
     command = [sys.executable, "-m", "mlgitops", "deploy", "staging", "--directory", str(project)]
     factor = 3
@@ -398,7 +393,7 @@ def test_killed_at_any_moment_a_complete_model_serves(project: Path, port: int) 
             work.kill()
         assert predict(port) in (2, 3)
         if step % 4 == 3:  # let one through, then go for the other model
-            deploy_environment(project, "staging", quiet())
+            LocalTarget(project, quiet()).deploy("staging")
             assert predict(port) == factor
             assert len(processes(project)) == 2
             factor = 5 - factor
@@ -413,7 +408,7 @@ def test_deployments_at_once_end_with_the_newest(project: Path, port: int) -> No
     """Several deployments started together leave one server, of the newest commit."""
     train_factor(project, 3)
     work = [
-        threading.Thread(target=deploy_environment, args=(project, "staging", quiet()))
+        threading.Thread(target=LocalTarget(project, quiet()).deploy, args=("staging",))
         for _ in range(3)
     ]
     for thread in work:

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlgitops.delivery import (
-    CheckFailedError,
-    deploy_environment,
-    read_status,
-    stop_environment,
-)
+from mlgitops.delivery import CheckFailedError, LocalTarget
 from mlgitops.errors import EXIT_FAIL, EXIT_PASS
 
 if TYPE_CHECKING:
     from mlgitops.console import Console
-    from mlgitops.delivery.local import Outcome, Status
+    from mlgitops.delivery import Outcome, Status, Target
 
 _EPILOG = """\
 Reads deploy/ENV/model.yaml at the commit, fetches the model by its digest and verifies it,
@@ -63,23 +57,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Deploy, or show, or stop."""
+    target: Target = LocalTarget(args.directory, console)
     if args.stop:
-        stopped = stop_environment(args.directory, args.environment)
+        stopped = target.stop(args.environment)
         console.result(f"{args.environment}: {'stopped' if stopped else 'nothing was running'}")
         return EXIT_PASS
     if args.status:
-        status = read_status(args.directory, args.environment)
-        console.result(json.dumps(asdict(status), indent=2) if args.json else _describe(status))
+        status = target.read_status(args.environment)
+        console.result(encode_status(status) if args.json else _describe(status))
         return EXIT_PASS if status.serving else EXIT_FAIL
     try:
-        outcome = deploy_environment(
-            args.directory, args.environment, console, revision=args.revision, port=args.port
-        )
+        outcome = target.deploy(args.environment, revision=args.revision, port=args.port)
     except CheckFailedError as error:
         console.error(error)
         return EXIT_FAIL
-    console.result(json.dumps(asdict(outcome), indent=2) if args.json else _tell(outcome))
+    console.result(encode_outcome(outcome) if args.json else _tell(outcome))
     return EXIT_PASS
+
+
+def encode_outcome(outcome: Outcome) -> str:
+    """Write what a deployment did as JSON, all in one level."""
+    deployed = outcome.deployed
+    document = {
+        "environment": outcome.environment,
+        "model": deployed.model,
+        "sha256": deployed.sha256,
+        "commit": deployed.commit,
+        "previous": outcome.previous,
+        "changed": outcome.changed,
+        "url": deployed.url,
+        "logs": outcome.logs,
+    }
+    return json.dumps(document, indent=2)
+
+
+def encode_status(status: Status) -> str:
+    """Write what an environment serves as JSON, all in one level; null where nothing is."""
+    document: dict[str, object] = {"environment": status.environment, "serving": status.serving}
+    for name in ("model", "sha256", "commit", "since", "url"):
+        document[name] = getattr(status.deployed, name) if status.deployed else None
+    return json.dumps(document, indent=2)
 
 
 def _parse_port(text: str) -> int:
@@ -89,16 +106,18 @@ def _parse_port(text: str) -> int:
 
 
 def _tell(outcome: Outcome) -> str:
-    model = f"{outcome.model} {outcome.sha256[:12]}"
+    deployed = outcome.deployed
+    model = f"{deployed.model} {deployed.sha256[:12]}"
     if not outcome.changed:
-        return f"{outcome.environment}: {model} is in service already, at {outcome.url}"
+        return f"{outcome.environment}: {model} is in service already, at {deployed.url}"
     before = f" (before: {outcome.previous[:12]})" if outcome.previous else ""
-    return f"{outcome.environment}: {model} is in service at {outcome.url}{before}"
+    return f"{outcome.environment}: {model} is in service at {deployed.url}{before}"
 
 
 def _describe(status: Status) -> str:
-    if status.sha256 is None:
+    deployed = status.deployed
+    if deployed is None:
         return f"{status.environment}: nothing is deployed"
     state = "in service" if status.serving else "NOT answering"
-    model = f"{status.model} {status.sha256[:12]} of commit {(status.commit or '')[:12]}"
-    return f"{status.environment}: {model}, {state} at {status.url} since {status.since}"
+    model = f"{deployed.model} {deployed.sha256[:12]} of commit {deployed.commit[:12]}"
+    return f"{status.environment}: {model}, {state} at {deployed.url} since {deployed.since}"

@@ -2,16 +2,12 @@
 
 What is wanted stands in git (`wanted`); a release is that model with its code, verified
 (`release`); a server runs it beside the present one (`server`, `protocol`); one file says
-which server answers the public port (`state`, `router`); `local` is the order of the steps.
+which server answers the public port (`state`, `router`); `local` is the order of the steps on
+this host, one `target` of those that may come.
 """
 
-from mlgitops.delivery.local import Outcome, deploy_environment, read_status, stop_environment
+from mlgitops.delivery.local import LocalTarget
 from mlgitops.delivery.protocol import CheckFailedError
+from mlgitops.delivery.target import Deployed, Outcome, Status, Target
 
-__all__ = [
-    "CheckFailedError",
-    "Outcome",
-    "deploy_environment",
-    "read_status",
-    "stop_environment",
-]
+__all__ = ["CheckFailedError", "Deployed", "LocalTarget", "Outcome", "Status", "Target"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +39,8 @@ from mlgitops.delivery.release import (
     make_release,
     prune_releases,
 )
-from mlgitops.delivery.state import Current, Place, utc_now
+from mlgitops.delivery.state import Current, Place, utc_now, write_url
+from mlgitops.delivery.target import Deployed, Outcome, Status
 from mlgitops.delivery.wanted import read_wanted
 from mlgitops.environments import clean_environment, locked, make_environment
 from mlgitops.errors import MlgitopsError
@@ -56,91 +56,56 @@ _ROUTER_SECONDS = 60.0
 _DRAIN_SECONDS = 10.0  # for requests on their way; an idle client may stay connected for hours
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What a deployment did."""
+class LocalTarget:
+    """The target `local`: servers of a project on this host, a public port for each environment."""
 
-    environment: str
-    model: str
-    sha256: str
-    commit: str
-    previous: str | None  # sha256 of the model before, None when there was none
-    changed: bool  # False: this very release was in service already
-    url: str
-    logs: str  # log of the server
+    def __init__(self, project: Path, console: Console) -> None:
+        self._project = project.resolve()
+        self._console = console
 
+    def deploy(
+        self, environment: str, *, revision: str = "HEAD", port: int | None = None
+    ) -> Outcome:
+        """Make ``environment`` serve what its file wants at ``revision``: :class:`Target` says how.
 
-@dataclass(frozen=True, kw_only=True)
-class Status:
-    """What an environment serves at this moment."""
+        ``port`` replaces the public port that the file names.
+        """
+        project, console = self._project, self._console
+        state = Place(project, environment)
+        with Repository(project) as repository:
+            prefix = _find_prefix(project, repository)
+            # Read twice: before anything is written, to refuse early, and again once other runs
+            # have ended, because the revision may name a newer commit by then.
+            read_wanted(repository, prefix, environment, repository.resolve(revision))
+            with locked(state.lock):
+                wanted = read_wanted(repository, prefix, environment, repository.resolve(revision))
+                state.complete_record()
+                public_port = port or wanted.port
+                _check_port(state, public_port)
+                release = make_release(
+                    project, repository, prefix, wanted, releases=state.releases, console=console
+                )
+                return _reconcile(project, state, release, public_port, console)
 
-    environment: str
-    serving: bool  # it answers through the public port
-    model: str | None = None
-    sha256: str | None = None
-    commit: str | None = None
-    since: str | None = None
-    url: str | None = None
+    def read_status(self, environment: str) -> Status:
+        """Return what ``environment`` serves, asked through its public port."""
+        current = Place(self._project, environment).read_current()
+        if current is None:
+            return Status(environment=environment, serving=False)
+        serving = is_ready(current.public_port, current.deployed.model)
+        return Status(environment=environment, serving=serving, deployed=current.deployed)
 
-
-def deploy_environment(
-    project: Path,
-    environment: str,
-    console: Console,
-    *,
-    revision: str = "HEAD",
-    port: int | None = None,
-) -> Outcome:
-    """Make ``environment`` serve what its file wants at ``revision``.
-
-    Raises :class:`CheckFailedError` when the model failed a check and :class:`MlgitopsError`
-    when it could not be tried; either way what served before still serves.
-    """
-    project = project.resolve()
-    state = Place(project, environment)
-    with Repository(project) as repository:
-        prefix = _find_prefix(project, repository)
-        # Read twice: before anything is written, to refuse early, and again once other runs
-        # have ended, because the revision may name a newer commit by then.
-        read_wanted(repository, prefix, environment, repository.resolve(revision))
+    def stop(self, environment: str) -> bool:
+        """End every process of ``environment``; return whether there was one."""
+        state = Place(self._project, environment)
+        if not state.folder.is_dir():
+            return False
         with locked(state.lock):
-            wanted = read_wanted(repository, prefix, environment, repository.resolve(revision))
-            state.complete_record()
-            public_port = port or wanted.port
-            _check_port(state, public_port)
-            release = make_release(
-                project, repository, prefix, wanted, releases=state.releases, console=console
-            )
-            return _reconcile(project, state, release, public_port, console)
-
-
-def read_status(project: Path, environment: str) -> Status:
-    """Return what ``environment`` serves, asked through its public port."""
-    current = Place(project.resolve(), environment).read_current()
-    if current is None:
-        return Status(environment=environment, serving=False)
-    return Status(
-        environment=environment,
-        serving=is_ready(current.public_port, current.model),
-        model=current.model,
-        sha256=current.sha256,
-        commit=current.commit,
-        since=current.since,
-        url=_url(current.public_port),
-    )
-
-
-def stop_environment(project: Path, environment: str) -> bool:
-    """End every process of ``environment``; return whether there was one."""
-    state = Place(project.resolve(), environment)
-    if not state.folder.is_dir():
-        return False
-    with locked(state.lock):
-        running = [lock for lock in sorted(state.servers.glob("*.lock")) if is_running(lock)]
-        state.write_current(None)
-        for lock in running:
-            stop_process(lock)
-        return bool(running)
+            running = [lock for lock in sorted(state.servers.glob("*.lock")) if is_running(lock)]
+            state.write_current(None)
+            for lock in running:
+                stop_process(lock)
+            return bool(running)
 
 
 def _reconcile(
@@ -149,22 +114,25 @@ def _reconcile(
     """Switch to ``release`` unless it is in service, in good health, at that port."""
     current = state.read_current()
     _stop_others(state, current)
-    same = current and (current.release, current.public_port) == (release.name, public_port)
-    if current and same and is_ready(public_port, current.model):
-        return _outcome(state, current, previous=current.sha256, changed=False)
+    same = current and (current.deployed.release, current.public_port) == (
+        release.name,
+        public_port,
+    )
+    if current and same and is_ready(public_port, current.deployed.model):
+        return _outcome(state, current, previous=current.deployed.sha256, changed=False)
     candidate = _start_candidate(project, state, release, public_port, console)
     with _stopped_on_failure(state, candidate):
         golden = read_golden(release.folder / GOLDEN)
         with console.step("Golden prediction"):
-            check_golden(candidate.port, candidate.model, golden)
-        with console.step(f"Switch {_url(public_port)} over"):
+            check_golden(candidate.port, candidate.deployed.model, golden)
+        with console.step(f"Switch {candidate.deployed.url} over"):
             _switch(state, current, candidate)
     state.complete_record()
     if current and current.server != candidate.server:
         _drain(current, console)
     _stop_others(state, candidate)
     prune_releases(state.releases, release)
-    previous = current.sha256 if current else None
+    previous = current.deployed.sha256 if current else None
     return _outcome(state, candidate, previous=previous, changed=True)
 
 
@@ -175,18 +143,16 @@ def _start_candidate(
     lock = release.folder / SERVING_LOCK
     environment = make_environment(project, "serving", lock, console)
     port = find_free_port()
-    since = utc_now()
     server = f"{release.name}-{port}"
-    candidate = Current(
+    deployed = Deployed(
         release=release.name,
         model=release.model,
         sha256=release.sha256,
         commit=release.commit,
-        port=port,
-        public_port=public_port,
-        server=server,
-        since=since,
+        since=utc_now(),
+        url=write_url(public_port),
     )
+    candidate = Current(deployed=deployed, port=port, public_port=public_port, server=server)
     command: list[str | Path] = [
         environment / "bin" / "python",
         "-m",
@@ -217,8 +183,8 @@ def _switch(state: Place, current: Current | None, candidate: Current) -> None:
     state.write_current(candidate)
     try:
         _ensure_router(state, candidate.public_port)
-        golden = read_golden(state.releases / candidate.release / GOLDEN)
-        check_golden(candidate.public_port, candidate.model, golden)
+        golden = read_golden(state.releases / candidate.deployed.release / GOLDEN)
+        check_golden(candidate.public_port, candidate.deployed.model, golden)
     except BaseException:
         state.write_current(current)
         if current is None or current.public_port != candidate.public_port:
@@ -250,7 +216,7 @@ def _ensure_router(state: Place, port: int) -> None:
     ]
     start_detached(command, lock=lock, log=log, cwd=state.folder, env=clean_environment())
     current = state.read_current()
-    model = current.model if current else ""
+    model = current.deployed.model if current else ""
     try:
         wait_until_ready(port, model, lock, log, seconds=_ROUTER_SECONDS)
     except CheckFailedError as error:  # not the model's fault: we could not try it
@@ -296,19 +262,12 @@ def _log(state: Place, current: Current) -> Path:
     return state.logs / f"{current.server}.log"
 
 
-def _url(port: int) -> str:
-    return f"http://{HOST}:{port}"
-
-
 def _outcome(state: Place, current: Current, *, previous: str | None, changed: bool) -> Outcome:
     return Outcome(
         environment=state.environment,
-        model=current.model,
-        sha256=current.sha256,
-        commit=current.commit,
+        deployed=current.deployed,
         previous=previous,
         changed=changed,
-        url=_url(current.public_port),
         logs=str(_log(state, current)),
     )
 

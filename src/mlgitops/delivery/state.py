@@ -7,8 +7,10 @@ import os
 import re
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mlgitops.delivery.processes import HOST
+from mlgitops.delivery.target import Deployed
 from mlgitops.errors import MlgitopsError
 
 if TYPE_CHECKING:
@@ -22,14 +24,10 @@ _NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,62}$")
 class Current:
     """The server that answers the public port; the router reads ``port`` of it."""
 
-    release: str
-    model: str
-    sha256: str
-    commit: str
+    deployed: Deployed
     port: int  # where the server itself listens
     public_port: int
     server: str  # name of its lock in servers/
-    since: str  # UTC, ISO 8601
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +79,7 @@ class Place:
         if not self.current.is_file():
             return None
         try:
-            return Current(**json.loads(self.current.read_bytes()))
+            return _parse_current(json.loads(self.current.read_bytes()))
         except (ValueError, TypeError) as error:
             raise MlgitopsError(
                 "the state of this environment cannot be read",
@@ -96,7 +94,7 @@ class Place:
             return
         temporary = self.current.with_suffix(".new")
         with temporary.open("w", encoding="utf-8") as file:
-            json.dump(asdict(current), file, indent=2, sort_keys=True)
+            json.dump(_flatten_current(current), file, indent=2, sort_keys=True)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(self.current)
@@ -113,16 +111,19 @@ class Place:
         """Append an entry for what is in service, unless the last one says so already."""
         current, entries = self.read_current(), self.read_record()
         last = entries[-1] if entries else None
-        if current is None or (last and (last.sha256, last.at) == (current.sha256, current.since)):
+        if current is None:
+            return
+        deployed = current.deployed
+        if last and (last.sha256, last.at) == (deployed.sha256, deployed.since):
             return
         entry = Entry(
             seq=last.seq + 1 if last else 1,
             environment=self.environment,
-            model=current.model,
-            sha256=current.sha256,
-            commit=current.commit,
+            model=deployed.model,
+            sha256=deployed.sha256,
+            commit=deployed.commit,
             previous=last.sha256 if last else None,
-            at=current.since,
+            at=deployed.since,
         )
         self._append(json.dumps(asdict(entry), sort_keys=True))
 
@@ -132,6 +133,29 @@ class Place:
             file.write(f"{line}\n".encode())
             file.flush()
             os.fsync(file.fileno())
+
+
+def write_url(public_port: int) -> str:
+    """Return the address at which an environment answers."""
+    return f"http://{HOST}:{public_port}"
+
+
+def _flatten_current(current: Current) -> dict[str, Any]:
+    """Return what the file says: all in one level, without the address, which is its port's."""
+    content = {**asdict(current.deployed), **asdict(current)}
+    del content["deployed"], content["url"]
+    return content
+
+
+def _parse_current(content: Any) -> Current:  # noqa: ANN401 - raw JSON
+    """Read the file's content; raises TypeError when it has not the fields of one."""
+    if not isinstance(content, dict):
+        raise TypeError(content)
+    own = {name: content.pop(name, None) for name in ("port", "public_port", "server")}
+    if None in own.values():
+        raise TypeError(own)
+    url = write_url(own["public_port"])
+    return Current(deployed=Deployed(**content, url=url), **own)
 
 
 def _drop_cut_line(descriptor: int) -> None:

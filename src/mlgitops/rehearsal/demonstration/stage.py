@@ -10,7 +10,7 @@ import time
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
-from mlgitops.delivery import stop_environment
+from mlgitops.delivery import LocalTarget
 from mlgitops.environments import STORE_VARIABLE
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import identity_options, run_git
@@ -94,10 +94,10 @@ def claim_folder(folder: Path) -> None:
     (folder / ".gitignore").write_text("*\n", encoding="utf-8")
 
 
-def stop_servers(project: Path) -> None:
+def stop_servers(project: Path, console: Console) -> None:
     """End what an earlier demo left serving."""
     for environment in sorted((project / ".mlgitops" / "deploy").glob("*")):
-        stop_environment(project, environment.name)
+        LocalTarget(project, console).stop(environment.name)
 
 
 def edit_params(project: Path, edits: Mapping[str, str], console: Console) -> None:

@@ -82,7 +82,7 @@ def tell(folder: Path, console: Console, *, stop_server: bool) -> Demo:
     _merge(stage, project, GOOD)
     url, prediction = _deploy(stage, project)
     if stop_server:
-        stop_servers(project)
+        stop_servers(project, console)
     return Demo(
         project=str(project),
         seconds=stage.seconds,
@@ -102,7 +102,7 @@ def _generate(stage: Stage) -> Path:
     """Generate the default project in place of the one that an earlier demo left."""
     with stage.chapter("Generate a project: will a flight from New York be late?"):
         project = stage.folder / "flight-delays"
-        stop_servers(project)
+        stop_servers(project, stage.console)
         shutil.rmtree(project, ignore_errors=True)
         words = ("new", "--no-input", "--json", "--directory", str(stage.folder))
         answer = json.loads(stage.run(*words, cwd=stage.folder))
