@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from typing import TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
@@ -15,29 +16,66 @@ if TYPE_CHECKING:
 
 # Set while a git hook runs; they would send our commands to the caller's repository.
 _LOCAL_VARIABLES = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR"}
+#: Reading takes no lock, is not led to other objects, and is answered in English.
+_READING = {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C"}
 
 
-def inherit_variables() -> dict[str, str]:
+def _inherit_variables() -> dict[str, str]:
     """Return this process's variables without those that name another repository to git."""
     return {name: value for name, value in os.environ.items() if name not in _LOCAL_VARIABLES}
 
 
+def ask_git(
+    folder: Path, *arguments: str, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run git in ``folder`` to read; return its exit code and the bytes that it printed.
+
+    Raises FileNotFoundError when there is no such folder, or no git.
+    """
+    return subprocess.run(
+        ["git", *arguments],
+        cwd=folder,
+        env={**_inherit_variables(), **_READING, **(environment or {})},
+        check=False,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+    )
+
+
+def open_git(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start git in ``folder`` to read; it is asked through its pipes until the caller ends it."""
+    return subprocess.Popen(
+        ["git", *arguments],
+        cwd=folder,
+        env={**_inherit_variables(), **_READING},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+
+
 def run_git(
-    folder: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None
+    folder: Path,
+    *arguments: str | Path,
+    environment: Mapping[str, str] | None = None,
+    hint: str | None = None,
+    errors: str = "surrogateescape",
 ) -> str:
     """Run git in ``folder`` and return what it printed; no hook runs, no prompt waits.
 
-    Bytes that are not UTF-8 come as Python names files, so that such a name leads to its file.
+    Bytes that are not UTF-8 come as Python names files, so that such a name leads to its file;
+    with ``errors="replace"`` they come as text to show. Raises :class:`MlgitopsError` with
+    ``hint`` when git ends with another code than 0.
     """
     fixed = ["-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false"]
     fixed += ["-c", "core.autocrlf=false", "-c", "core.quotePath=false"]
-    variables = {"GIT_TERMINAL_PROMPT": "0", **inherit_variables(), **(environment or {})}
+    variables = {"GIT_TERMINAL_PROMPT": "0", **_inherit_variables(), **(environment or {})}
     try:
         words = ["git", "-C", folder, *fixed, *arguments]
-        return run_program(words, env=variables, errors="surrogateescape")
+        return run_program(words, env=variables, hint=hint, errors=errors)
     except MlgitopsError as error:
         if "not a git repository" in error.what:
-            hint = "run it inside one, or make one: `git init`"
+            hint = hint or "run it inside one, or make one: `git init`"
             raise MlgitopsError("not a git repository", where=str(folder), hint=hint) from error
         error.what = error.what.replace(f"{' '.join(fixed)} ", "")
         raise

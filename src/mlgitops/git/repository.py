@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import os
 import posixpath
-import subprocess
 from contextlib import suppress
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.links import refuse_link
-from mlgitops.git.program import inherit_variables
+from mlgitops.git.program import ask_git, open_git
 from mlgitops.git.tree import Tree
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterable, Mapping
     from pathlib import Path
     from typing import Self
@@ -30,7 +30,6 @@ _DEFAULTS = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 _SHA256_DIGITS = 64  # of an object id, in repositories made with --object-format=sha256
 #: What to do about a commit that a shallow clone may lack.
 UNSHALLOW = "fetch the whole history: `git fetch --unshallow`, or `fetch-depth: 0` for checkout"
-_UNCHANGED_ENV = {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C"}
 
 
 class Repository:
@@ -254,14 +253,7 @@ class Repository:
     def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
         """Return the ends of git's object reader, which is started when first needed."""
         if self._reader is None:
-            self._reader = subprocess.Popen(
-                ["git", "cat-file", "--batch"],
-                cwd=self.root,
-                env={**inherit_variables(), **_UNCHANGED_ENV},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
+            self._reader = open_git(self.root, "cat-file", "--batch")
         source, sink = self._reader.stdout, self._reader.stdin
         if source is None or sink is None:  # both were asked for above
             raise MlgitopsError("git gives no output")
@@ -270,14 +262,7 @@ class Repository:
     def _run(
         self, *arguments: str, env: Mapping[str, str] = MappingProxyType({})
     ) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            ["git", *arguments],
-            cwd=self.root,
-            env={**inherit_variables(), **_UNCHANGED_ENV, **env},
-            check=False,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-        )
+        return ask_git(self.root, *arguments, environment=env)
 
     def _hint_for(self, rev: str) -> str:
         """Say what to do about an unknown revision."""
@@ -339,14 +324,7 @@ class Folder:
 def _find_root(start: Path) -> Path:
     """Find the top of the work tree around ``start``."""
     try:
-        done = subprocess.run(
-            ["git", "rev-parse", "--show-toplevel"],
-            cwd=start,
-            env=inherit_variables(),
-            check=False,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-        )
+        done = ask_git(start, "rev-parse", "--show-toplevel")
     except FileNotFoundError as error:
         problem = "no such folder" if not start.is_dir() else "git is not installed or not on PATH"
         raise MlgitopsError(problem, where=str(start)) from error

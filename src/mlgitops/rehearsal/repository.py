@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.process import run_program
+from mlgitops.git.program import run_git
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -276,4 +276,4 @@ def _try(root: Path, *words: str) -> str:
 
 
 def _git(folder: Path, *words: str, hint: str | None = None) -> str:
-    return run_program(["git", "-C", folder, *words], hint=hint)
+    return run_git(folder, *words, hint=hint, errors="replace")
