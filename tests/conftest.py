@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ def two_stages(trained_project: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def handed_over(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+def handed_over(trained_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """Return origin, branch and handover of a run; only to be copied."""
-    return Scene(make_once(tmp_path_factory, "handed_over", make_scene))
+    make = functools.partial(make_scene, trained=trained_project)
+    return Scene(make_once(tmp_path_factory, "handed_over", make))

@@ -6,7 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from git_project import commit, git
-from integration.setup_project import clone, make_origin, make_trained, quiet
+from integration.setup_project import clone, copy_trained, make_origin, quiet
 
 from mlgitops.project.training import run_pipeline
 from mlgitops.storage import prepare_storage, publish_objects
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def make_scene(folder: Path, settings: Mapping[str, str] | None = None) -> None:
-    """Train and publish main, change a parameter on a branch, train that, and hand it over.
+def make_scene(folder: Path, trained: Path, settings: Mapping[str, str] | None = None) -> None:
+    """Publish a trained main, change a parameter on a branch, train that, and hand it over.
 
     ``settings`` of the remote, its url among them; by default it is in the repository.
     """
-    project = make_trained(folder / "project", **(settings or {}))
+    project = copy_trained(trained, folder / "project", **(settings or {}))
     origin = make_origin(project, folder / "origin.git")
     publish_objects(project, quiet())
     git(project, "switch", "--quiet", "--create", "change")

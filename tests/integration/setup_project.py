@@ -7,7 +7,7 @@ import io
 import shutil
 from typing import TYPE_CHECKING
 
-from git_project import commit, git, write_files
+from git_project import commit, commit_files, git, write_files
 
 from mlgitops.console import Console
 from mlgitops.project.training import run_pipeline
@@ -76,6 +76,12 @@ def shown(console: Console) -> str:
     return "".join(stream.getvalue() for stream in streams if isinstance(stream, io.StringIO))
 
 
+def write_config(url: str, **settings: str) -> str:
+    """Return a configuration of DVC with one remote."""
+    lines = (f"    {key} = {value}\n" for key, value in settings.items())
+    return CONFIG.format(url=url) + "".join(lines)
+
+
 def make_project(
     folder: Path, *, url: str = "../.dvc-storage", rows: str = "1\n2\n3\n", **settings: str
 ) -> Path:
@@ -86,8 +92,7 @@ def make_project(
     digest = hashlib.md5(rows.encode(), usedforsecurity=False).hexdigest()
     pointer = f"outs:\n- md5: {digest}\n  size: {len(rows)}\n  hash: md5\n  path: table.csv\n"
     files = {
-        ".dvc/config": CONFIG.format(url=url)
-        + "".join(f"    {key} = {value}\n" for key, value in settings.items()),
+        ".dvc/config": write_config(url, **settings),
         ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n",
         ".dvcignore": "/.dvc-storage\n",
         ".gitignore": IGNORED,
@@ -114,9 +119,18 @@ def make_trained(folder: Path, **settings: str) -> Path:
     return project
 
 
-def copy_trained(trained: Path, folder: Path) -> Path:
-    """Copy a trained project with its cache; the copy has a storage of its own."""
+def copy_trained(trained: Path, folder: Path, **settings: str) -> Path:
+    """Copy a trained project with its cache; the copy has a storage of its own.
+
+    ``settings`` of its remote, its url among them, replace those of the project.
+    """
     shutil.copytree(trained, folder, symlinks=True)
+    if settings:  # nothing of the storage in the repository is left
+        (folder / ".dvc/config.local").unlink()
+        shutil.rmtree(folder / ".dvc-storage")
+        shutil.rmtree(folder / ".git/worktrees")
+        git(folder, "branch", "--quiet", "--delete", "--force", "dvc-storage")
+        commit_files(folder, {".dvc/config": write_config(**settings)}, "Store elsewhere")
     prepare_storage(folder, quiet())
     return folder
 

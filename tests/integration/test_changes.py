@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from git_project import commit, git
 from integration.setup_project import quiet
+from real_dvc import add_data, push_data
 
 from mlgitops.cli import run
 from mlgitops.project.training import run_pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-DVC = Path(sys.executable).parent / "dvc"
 TABLE = "data/raw/flights.csv"
 HEADER = "id,carrier,distance,late"
 ROWS = [f"f{at},{'AA' if at % 3 else 'UA'},{100 + at % 50},{at % 2}" for at in range(600)]
@@ -53,17 +51,12 @@ FILES = {
 }
 
 
-def dvc(project: Path, *words: str) -> None:
-    """Run the real DVC."""
-    subprocess.run([DVC, *words], cwd=project, check=True, capture_output=True)
-
-
 def put_table(project: Path, rows: Sequence[str], header: str = HEADER) -> None:
     """Replace the raw table and its pointer, as a person would."""
     place = project / TABLE
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
-    dvc(project, "add", "--quiet", TABLE)
+    add_data(project, TABLE)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +71,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     put_table(folder, ROWS)
     run_pipeline(folder, quiet())
     commit(folder, "Train")
-    dvc(folder, "push", "--quiet")
+    push_data(folder)
     edited = [*ROWS[5:], "n1,WN,7,0", "n2,WN,8,1"]
     edited[0] = edited[0].replace("AA", "DL").replace("UA", "DL")
     edited[7] = f"{edited[7].rpartition(',')[0]},yes"
@@ -86,7 +79,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     put_table(folder, edited)
     run_pipeline(folder, quiet())
     commit(folder, "Train on other rows")
-    dvc(folder, "push", "--quiet")
+    push_data(folder)
     return folder
 
 
@@ -214,7 +207,7 @@ def test_broken_table_is_a_reason(
     shutil.copytree(project, other, symlinks=True)
     (other / TABLE).unlink()
     (other / TABLE).write_text(text)
-    dvc(other, "add", "--quiet", TABLE)
+    add_data(other, TABLE)
     (table,) = compare(other, capsys)["tables"]
     assert reason in table["reason"]
     assert "(head)" in table["reason"]

@@ -50,17 +50,20 @@ class Remote:
         for place in places:
             (self.server.root / place).unlink()
 
-    def fails(self, name: str, match: str) -> None:
-        """Take the handover, which must end with this message and without a commit."""
+    def fails(self, name: str, match: str) -> str:
+        """Take the handover, which must end with this message and without a commit; return all."""
         before = self.scene.refs()
         with pytest.raises(MlgitopsError, match=re.escape(match)) as caught:
             self.scene.take(self.scene.open_job(name))
         assert "complete, " not in str(caught.value)
         assert self.scene.refs() == before
+        return str(caught.value)
 
 
-def make(kind: str, folder: Path, stack: ExitStack, patch: pytest.MonkeyPatch) -> Remote:
-    """Start the server of a kind, sign in, and make the scene on it."""
+def make(
+    kind: str, folder: Path, trained: Path, stack: ExitStack, patch: pytest.MonkeyPatch
+) -> Remote:
+    """Start the server of a kind, sign in, and make the scene of a trained project on it."""
     server = start(kind, folder / "server", stack)
     for name, value in server.environment.items():
         patch.setenv(name, value)
@@ -68,17 +71,18 @@ def make(kind: str, folder: Path, stack: ExitStack, patch: pytest.MonkeyPatch) -
     settings = dict(server.settings)
     if proxy is not None:
         settings["endpointurl"] = f"http://127.0.0.1:{proxy.port}"
-    make_scene(folder / "scene", settings)
+    make_scene(folder / "scene", trained, settings)
     return Remote(Scene(folder / "scene"), server, proxy)
 
 
 @pytest.fixture(scope="module", params=["s3", "ssh"])
 def pristine(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, trained_project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Remote]:
     """Make the scene once for each kind of storage that keeps its objects on this disk."""
     with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
-        yield make(request.param, tmp_path_factory.mktemp(request.param), stack, patch)
+        folder = tmp_path_factory.mktemp(request.param)
+        yield make(request.param, folder, trained_project, stack, patch)
 
 
 @pytest.fixture
@@ -107,10 +111,12 @@ def pull(clone_: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["gcs", "azure"])
-def test_an_emulated_storage_takes_results(tmp_path: Path, kind: str) -> None:
+def test_an_emulated_storage_takes_results(
+    trained_project: Path, tmp_path: Path, kind: str
+) -> None:
     """What the emulator of a cloud lets through: stored, proved, committed, and pulled again."""
     with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
-        scene = make(kind, tmp_path, stack, patch).scene
+        scene = make(kind, tmp_path, trained_project, stack, patch).scene
         taken = scene.take(scene.open_job())
         assert (taken.outcome, taken.added) == ("committed", 4)
         fresh = clone(scene.origin, tmp_path / "fresh")
@@ -232,20 +238,24 @@ def test_an_identity_that_may_only_read_publishes_nothing(remote: Remote) -> Non
 
 
 @pytest.mark.parametrize("how", ["flipped", "cut", "empty"])
-def test_a_damaged_object_is_said_and_left_alone(remote: Remote, how: str) -> None:
-    """What somebody else put under a new object's name is read back: damaged, exit code 2."""
+def test_each_damaged_object_is_said_and_left_alone(remote: Remote, how: str) -> None:
+    """What somebody else put under new objects' names is read back: each is named, exit code 2."""
     root = remote.server.root
     assert root is not None
-    new = [file for file in (remote.scene.handover / "files").rglob("*") if file.is_file()]
-    for number, file in enumerate(sorted(new)):
-        place = root / file.relative_to(remote.scene.handover)
-        data = file.read_bytes()
-        wrong = {"flipped": b"!" + data[1:], "cut": data[:-1] or b"!!", "empty": b""}[how]
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(wrong)
-        remote.fails(f"job-{number}", "the storage is damaged, and nothing is written over")
-        assert place.read_bytes() == wrong
-        place.unlink()
+    damaged = {}
+    for file in (remote.scene.handover / "files").rglob("*"):
+        if file.is_file():
+            data = file.read_bytes()
+            wrong = {"flipped": b"!" + data[1:], "cut": data[:-1] or b"!!", "empty": b""}[how]
+            damaged[file.relative_to(remote.scene.handover).as_posix()] = wrong
+    for place, wrong in damaged.items():
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        (root / place).write_bytes(wrong)
+    text = remote.fails("job", "the storage is damaged, and nothing is written over")
+    assert len(damaged) == 4
+    for place, wrong in damaged.items():
+        assert f"other content at {place}" in text
+        assert (root / place).read_bytes() == wrong
 
 
 def test_a_damaged_object_of_the_base_is_said(remote: Remote) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from git_project import GitRepository
+from real_dvc import add_data, find_changed, freeze_stage, reproduce
 
 from mlgitops.cli import run
 from mlgitops.comparison.sides import SideFiles, read_sides
@@ -20,6 +17,7 @@ from mlgitops.git.repository import Folder, Repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from mlgitops.comparison.stale import Staleness
 
@@ -62,29 +60,15 @@ FILES = {
 }
 
 
-def dvc(root: Path, *arguments: str) -> str:
-    """Run the real DVC."""
-    bins = Path(sys.executable).parent
-    done = subprocess.run(
-        [bins / "dvc", *arguments],
-        cwd=root,
-        check=True,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "DVC_NO_ANALYTICS": "1", "PATH": f"{bins}:{os.environ['PATH']}"},
-    )
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run the pipeline once, for real, and commit what it wrote."""
     project = GitRepository(tmp_path_factory.mktemp("trained"))
     for path, text in FILES.items():
         project.put(path, text)
-    dvc(project.root, "add", "raw.csv")
-    dvc(project.root, "repro")
-    dvc(project.root, "freeze", "explain")
+    add_data(project.root, "raw.csv")
+    reproduce(project.root)
+    freeze_stage(project.root, "explain")
     project.commit("train")
     return project.root
 
@@ -111,13 +95,13 @@ def read_head(root: Path) -> Staleness:
 def new_data(project: GitRepository) -> None:
     """Add a row, as a person would: the file, then its pointer."""
     project.put("raw.csv", "id\n1\n2\n")
-    dvc(project.root, "add", "raw.csv")
+    add_data(project.root, "raw.csv")
 
 
 def half_a_run(project: GitRepository) -> None:
     """Train, and stop before the model is measured."""
     project.put("train.py", "open('model.bin', 'w').write('other')\n")
-    dvc(project.root, "repro", "train")
+    reproduce(project.root, "train")
 
 
 def renew_metrics(project: GitRepository) -> None:
@@ -184,7 +168,7 @@ def test_what_is_stale_is_what_dvc_would_run_again(project: GitRepository, what:
     change(project)
     found = read_head(project.root)
     assert set(found.reasons) == stages
-    assert set(json.loads(dvc(project.root, "status", "--json"))) - {"raw.csv.dvc"} == stages
+    assert set(find_changed(project.root)) - {"raw.csv.dvc"} == stages
     assert ("m.json" in found.outs) == spoiled
     assert "explained.txt" not in found.outs
 
@@ -213,6 +197,6 @@ def test_a_run_mends_it(project: GitRepository, capsys: pytest.CaptureFixture[st
     """After the pipeline has run, the same change passes."""
     edit("params.yaml", "depth: 3", "depth: 4")(project)
     assert run(["compare", "--directory", str(project.root)]) == 1
-    dvc(project.root, "repro")
+    reproduce(project.root)
     assert run(["compare", "--directory", str(project.root)]) == 0
     assert capsys.readouterr().out.count("is stale") == 1

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from git_project import GitRepository
+from real_dvc import add_data, find_changed, reproduce
 
 from mlgitops.comparison.sides import SideFiles, read_sides
 from mlgitops.comparison.staleness import find_stale
@@ -20,6 +17,7 @@ from mlgitops.git.repository import Folder, Repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     Edit = Callable[[GitRepository], None]
 
@@ -167,17 +165,6 @@ FILES = {
 }
 
 
-def run_dvc(root: Path, *arguments: str) -> None:
-    """Run the real DVC."""
-    subprocess.run(
-        [Path(sys.executable).parent / "dvc", *arguments],
-        cwd=root,
-        check=True,
-        capture_output=True,
-        env={**os.environ, "DVC_NO_ANALYTICS": "1"},
-    )
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run every stage once, for real, and commit what was written."""
@@ -187,8 +174,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project.put("data/a.csv", "id\n1\n")
     project.put("data/b.csv", "id\n2\n")
     project.put("mixed/big.csv", "id\n3\n")
-    run_dvc(project.root, "add", "data", "mixed/big.csv")
-    run_dvc(project.root, "repro", "--all-pipelines")
+    add_data(project.root, "data", "mixed/big.csv")
+    reproduce(project.root)
     freeze = edit("dvc.yaml", "    deps: [still.in]\n", "    deps: [still.in]\n    frozen: true\n")
     freeze(project)
     project.commit("train")
@@ -226,12 +213,12 @@ def both(*edits: Edit) -> Edit:
     return call
 
 
-def add_data(path: str, text: str, target: str) -> Edit:
+def put_data(path: str, text: str, target: str) -> Edit:
     """Write data and let DVC take it."""
 
     def call(project: GitRepository) -> None:
         project.put(path, text)
-        run_dvc(project.root, "add", target)
+        add_data(project.root, target)
 
     return call
 
@@ -363,7 +350,7 @@ EDITS: dict[str, Edit] = {
     "a pattern turned round": write(".dvcignore", "*.tmp\n__pycache__/\n!note.tmp\n"),
     "a file renamed in a folder": both(remove("code/a.py"), write("code/z.py", "1\n")),
     "git's file in a mixed folder": write("mixed/kept.txt", "other\n"),
-    "DVC's file in a mixed folder": add_data("mixed/big.csv", "id\n9\n", "mixed/big.csv"),
+    "DVC's file in a mixed folder": put_data("mixed/big.csv", "id\n9\n", "mixed/big.csv"),
     "a dependency": write("a.txt", "other\n"),
     "a dependency deleted": remove("b.txt"),
     "its line ends": write("a.txt", "a\r\n"),
@@ -376,16 +363,16 @@ EDITS: dict[str, Edit] = {
     "a plot added by hand": write("plots/q.csv", "x\n"),
     "metrics deleted": remove("m.json"),
     # Data
-    "data": add_data("data/a.csv", "id\n9\n", "data"),
-    "data beside what is read": add_data("data/b.csv", "id\n9\n", "data"),
-    "data added": add_data("data/c.csv", "id\n9\n", "data"),
+    "data": put_data("data/a.csv", "id\n9\n", "data"),
+    "data beside what is read": put_data("data/b.csv", "id\n9\n", "data"),
+    "data added": put_data("data/c.csv", "id\n9\n", "data"),
     "half a run": both(
-        write("a.txt", "other\n"), lambda project: run_dvc(project.root, "repro", "-s", "two")
+        write("a.txt", "other\n"), lambda project: reproduce(project.root, "two", single=True)
     ),
     "half a run of a folder": both(
         write("two.in", "x"),
         edit("dvc.yaml", "cp two.txt made/one.txt", "cp in.txt made/one.txt"),
-        lambda project: run_dvc(project.root, "repro", "-s", "chain"),
+        lambda project: reproduce(project.root, "chain", single=True),
     ),
     # The lock
     "a stage taken out of the lock": change_lock(lambda stages: stages.pop("group") and None),
@@ -404,14 +391,10 @@ EDITS: dict[str, Edit] = {
 }  # fmt: skip
 
 
-def ask_dvc(root: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Ask the real DVC, in this process, which stages changed."""
-    from dvc.repo import Repo
-
-    monkeypatch.chdir(root)
-    with Repo(str(root)) as repo:
-        answer: dict[str, list[Any]] = repo.status()
-    stages = {name: causes for name, causes in answer.items() if not name.endswith(".dvc")}
+def ask_dvc(root: Path) -> set[str]:
+    """Ask the real DVC which stages changed."""
+    changed = find_changed(root).items()
+    stages = {name: causes for name, causes in changed if not name.endswith(".dvc")}
     return {name for name, causes in stages.items() if not all(map(is_no_difference, causes))}
 
 
@@ -437,15 +420,13 @@ def ask_us(root: Path, head: str | None) -> set[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EDITS)
-def test_the_stages_to_run_again_are_those_of_dvc(
-    trained: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_stages_to_run_again_are_those_of_dvc(trained: Path, tmp_path: Path, name: str) -> None:
     """After each edit, in the work tree and as a commit."""
     shutil.copytree(trained, tmp_path / "project", symlinks=True)
     project = GitRepository(tmp_path / "project")
     project.git("tag", "start")
     EDITS[name](project)
-    theirs = ask_dvc(project.root, monkeypatch)
+    theirs = ask_dvc(project.root)
     assert ask_us(project.root, None) == theirs
     project.git("add", "--all")
     project.git("commit", "--allow-empty", "--message", name)

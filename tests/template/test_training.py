@@ -50,7 +50,12 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run_tool(environment: Path, project: Path, *words: str) -> str:
     """Run a program of the pipeline environment in the project; its output when it fails."""
-    env = {"PATH": f"{environment / 'bin'}:{os.environ['PATH']}", "HOME": str(project.parent)}
+    env = {
+        "PATH": f"{environment / 'bin'}:{os.environ['PATH']}",
+        "HOME": str(project.parent),
+        # What mypy learns of the environment's packages serves every project of this run.
+        "MYPY_CACHE_DIR": str(project.parents[1] / "mypy_cache"),
+    }
     done = subprocess.run(
         [str(environment / "bin" / words[0]), *words[1:]],
         cwd=project,
