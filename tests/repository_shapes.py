@@ -297,6 +297,39 @@ def tracked_folder(project: GitRepository, step: int, dvc: DvcProgram) -> None:
     dvc.run(project.root, "repro", "-q")
 
 
+@shape("`metrics:` names a folder in git", "every file of the folder")
+def metrics_folder(project: GitRepository, step: int, dvc: DvcProgram) -> None:
+    """Keep a folder of reports in git, a new one in the second commit."""
+    if step == 0:
+        dvc.run(project.root, "init", "-q")
+    measured(project, step)
+    project.put(
+        "dvc.yaml",
+        "stages:\n  evaluate:\n    cmd: mkdir -p reports/deep && cp measured.json "
+        "reports/deep/a.json && cp measured.json reports/b.json\n    deps: [measured.json]\n"
+        "    metrics:\n    - reports: {cache: false}\n",
+    )
+    if step:
+        text = (project.root / "dvc.yaml").read_text().replace("reports/b", "reports/c")
+        project.put("dvc.yaml", text)
+    dvc.run(project.root, "repro", "-q")
+
+
+@shape("`metrics:` names a folder in the cache", "every file of the folder")
+def metrics_folder_cached(project: GitRepository, step: int, dvc: DvcProgram) -> None:
+    """Keep such a folder in the cache."""
+    if step == 0:
+        dvc.run(project.root, "init", "-q")
+    measured(project, step)
+    project.put(
+        "dvc.yaml",
+        "stages:\n  evaluate:\n    cmd: mkdir -p reports/deep && cp measured.json "
+        "reports/deep/a.json && cp measured.json reports/b.json\n    deps: [measured.json]\n"
+        "    metrics:\n    - reports\n",
+    )
+    dvc.run(project.root, "repro", "-q")
+
+
 @shape(
     "YAML metrics and parameters in several files",
     "every value of each file",
