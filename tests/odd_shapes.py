@@ -6,11 +6,12 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING
 
+from git_project import GitRepository
 from repository_shapes import Difference, Shape, entry, put_json, score, shape, start
 
 if TYPE_CHECKING:
     from dvc_program import DvcProgram
-    from git_project import GitRepository
+
 
 ODD: dict[str, Shape] = {}
 odd = partial(shape, into=ODD)
@@ -260,3 +261,63 @@ def undeclared(project: GitRepository, step: int, dvc: DvcProgram) -> None:
         (project.root / "dvc.yaml").unlink()
     else:
         project.put("dvc.yaml", "metrics: [metrics.json]\n")
+
+
+@odd(
+    "Files that hold no metrics",
+    "why, of each; the numbers of the others",
+    notices=(
+        "`log.csv` at head cannot be read: holds no metrics",
+        "`twice.json` at head cannot be read: the key 'acc' stands there twice",
+        "`latin.json` at head cannot be read: not UTF-8 text",
+        "`lines.json` at head cannot be read: not JSON: Extra data",
+        "`top.json` at head cannot be read: the top level is a list",
+        "`empty.json` at head cannot be read: the file is empty",
+        "`merge.yaml` at head cannot be read: holds a conflict of a merge",
+    ),
+    differences=(
+        Difference("Shows the text of a table", ("log.csv:*",)),
+        Difference("Takes the last of two values of one name", ("twice.json:*",)),
+    ),
+)
+def no_metrics(project: GitRepository, step: int, dvc: DvcProgram) -> None:
+    """Declare files of other kinds, and broken ones, beside one that is sound."""
+    del dvc
+    start(project)
+    put_json(project, "sound.json", score(step))
+    files: dict[str, str | bytes] = {
+        "log.csv": f"epoch,loss\n0,0.{step}\n",
+        "twice.json": f'{{"acc": 1, "acc": {step}}}',
+        "latin.json": f'{{"précision": {step}}}'.encode("latin-1"),
+        "lines.json": f'{{"acc": 1}}\n{{"acc": {step}}}\n',
+        "top.json": f'[{{"acc": {step}}}]',
+        "empty.json": "",
+        "merge.yaml": f"<<<<<<< HEAD\nacc: 1\n=======\nacc: {step}\n>>>>>>> topic\n",
+    }
+    for path, content in files.items():
+        project.put(path, content)
+    put_json(project, "dvc.yaml", {"metrics": ["sound.json", *files]})
+
+
+@odd(
+    "Metrics in a submodule, or nowhere",
+    "that they are not there",
+    dvc="Shows nothing of them, with exit code 0",
+    notices=(
+        "`sub/m.json` is in the submodule `sub`: what a submodule holds is not read",
+        "Neither side has the metrics that dvc.yaml declares in `typo.json`, `typos.json`",
+    ),
+)
+def elsewhere(project: GitRepository, step: int, dvc: DvcProgram) -> None:
+    """Declare what another repository holds, and a file that no one wrote."""
+    del dvc
+    start(project)
+    put_json(project, "metrics.json", score(step))
+    project.put("dvc.yaml", "metrics: [metrics.json, sub/m.json, typo.json, typos.json]\n")
+    inner = GitRepository(project.root.parent / "elsewhere-inner")
+    put_json(inner, "m.json", score(step))
+    inner.commit()
+    allow = ("-c", "protocol.file.allow=always", "submodule", "--quiet")
+    if step == 0:
+        project.git(*allow, "add", str(inner.root), "sub")
+    project.git(*allow, "update", "--remote")

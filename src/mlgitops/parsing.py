@@ -45,6 +45,7 @@ Value: TypeAlias = "dict[str, Value] | list[Value] | str | int | float | bool | 
 def decode_text(data: bytes, where: str, *, limit: int = MAX_BYTES) -> str:
     """Decode UTF-8 within the size limit; raises :class:`MlgitopsError` otherwise."""
     refuse_pointer(data, where)
+    _refuse_conflict(data, where)
     if len(data) > limit:
         raise MlgitopsError(f"{len(data):,} bytes are more than the {limit:,} we read", where=where)
     try:
@@ -65,6 +66,19 @@ def refuse_pointer(data: bytes, where: str) -> None:
         raise MlgitopsError(
             "only a pointer of Git LFS, not the file itself", where=where, hint=hint
         )
+
+
+def _refuse_conflict(data: bytes, where: str) -> None:
+    """Raise :class:`MlgitopsError` for a file in which git left both sides of a conflict.
+
+    Source: https://git-scm.com/docs/git-merge#_how_conflicts_are_presented
+    """
+    lines = b"\n" + data
+    start = lines.find(b"\n<<<<<<< ")
+    if start >= 0 and lines.find(b"\n>>>>>>> ", start) >= 0:
+        line = data.count(b"\n", 0, start) + 1
+        hint = "resolve it and commit the file"
+        raise MlgitopsError("holds a conflict of a merge", where=f"{where}:{line}", hint=hint)
 
 
 def parse_json(data: bytes, where: str, *, limit: int = MAX_BYTES) -> Value:

@@ -134,3 +134,16 @@ def test_a_new_metric_is_added(tmp_path: Path, compare: Any, *, policy_first: bo
     made.put("m.json", '{"accuracy": 0.4}')
     found = compare(made, "--json")
     assert (found.code, kinds(found.report)) == (0, {"accuracy": "added"})
+
+
+def test_metrics_that_neither_side_has_are_named(tmp_path: Path, compare: Any) -> None:  # noqa: ANN401
+    """A name with a typo is not lost behind the metrics that are there."""
+    made = GitRepository(tmp_path / "p")
+    names = ["m.json", "a.json", "b.json", "c.json", "d.json", "empty.json"]
+    made.put("dvc.yaml", json.dumps({"metrics": names}))
+    made.put("m.json", '{"accuracy": 0.9}')
+    made.put("empty.json", "{}")
+    made.commit()
+    notices = compare(made, "--json").report["notices"]
+    expected = "Neither side has the metrics that dvc.yaml declares in `a.json`, `b.json`, `c.json`"
+    assert f"{expected} and 1 more." in notices

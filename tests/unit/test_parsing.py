@@ -122,6 +122,8 @@ _BOMB = b"a: &a [x,x,x,x,x,x,x,x,x,x]\n" + b"".join(
         (b"<<: 1", "`<<` takes a mapping"),
         (b"a: 1\n---\nb: 1", "more than one document"),
         (_BOMB, "values"),
+        (b"a: 1\n<<<<<<< HEAD\nb: 1\n=======\n>>>>>>> x\n", "f:2: holds a conflict of a merge"),
+        (b"<<<<<<< HEAD\n1\n=======\n2\n>>>>>>> x\n", "f:1: holds a conflict of a merge"),
     ],
 )
 def test_yaml_that_is_broken_or_clever_is_refused(data: bytes, what: str) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _MAX_TEXT = 500
 _MAX_NAME = 150
+_FEW = 3  # names in a sentence
 #: What a metrics file is called in a folder of metrics; other files there are plots and pictures.
 _METRICS_SUFFIXES = (".json", ".yaml", ".yml", ".toml")
 
@@ -152,6 +153,29 @@ def read_sides(base: SideFiles, head: SideFiles, console: Console) -> None:
         side.params = _read_params(side)
         side.metrics = {path: _read_metrics(side, path) for path in sorted(list_metrics(side))}
     _add_undeclared(base, head)
+    head.notices += _name_missing(base, head)
+
+
+def _name_missing(base: SideFiles, head: SideFiles) -> Iterator[str]:
+    """Say which metrics files are declared and on neither side, so that none of them is lost."""
+    missing = [
+        path
+        for path, metrics in head.metrics.items()
+        if metrics == base.metrics.get(path, metrics) == MetricSet()
+        and all(side.find_hash(path) is None for side in (base, head))
+    ]
+    modules = {path: head.folder.find_module(head.sha, path) for path in missing}
+    for path, module in modules.items():
+        if module is not None:
+            yield (
+                f"`{path[:_MAX_NAME]}` is in the submodule `{module[:_MAX_NAME]}`: what a submodule"
+                " holds is not read."
+            )
+    others = [path for path in missing if modules[path] is None]
+    if others:
+        named = ", ".join(f"`{path[:_MAX_NAME]}`" for path in others[:_FEW])
+        more = f" and {len(others) - _FEW} more" if len(others) > _FEW else ""
+        yield f"Neither side has the metrics that dvc.yaml declares in {named}{more}."[:_MAX_TEXT]
 
 
 def read_recorded(side: SideFiles, paths: Iterable[str] = ()) -> None:

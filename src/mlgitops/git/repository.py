@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.links import refuse_link
+from mlgitops.git.paths import list_parents
 from mlgitops.git.program import ask_git, open_git
 from mlgitops.git.tree import Tree
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES = 2 * 2**30
 _FILE_MODES = (b"100644", b"100755")  # submodules are not files
 _LINK_MODE = b"120000"
+_MODULE_MODE = b"160000"
 _DEFAULTS = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 _SHA256_DIGITS = 64  # of an object id, in repositories made with --object-format=sha256
 #: What to do about a commit that a shallow clone may lack.
@@ -195,7 +197,7 @@ class Repository:
 
     def _read_tree(self, sha: str) -> Tree:
         done = self._run("ls-tree", "-r", "-z", "--full-tree", sha)
-        files, links = {}, {}
+        files, links, modules = {}, {}, set()
         for entry in done.stdout.split(b"\0"):
             if entry:
                 fields, _, path = entry.partition(b"\t")
@@ -204,7 +206,9 @@ class Repository:
                     files[os.fsdecode(path)] = blob.decode()
                 elif mode == _LINK_MODE:
                     links[os.fsdecode(path)] = os.fsdecode(self._read_blob(blob.decode()))
-        return Tree(files, links)
+                elif mode == _MODULE_MODE:
+                    modules.add(os.fsdecode(path))
+        return Tree(files, links, frozenset(modules))
 
     def _work_tree(self) -> Tree:
         """Take HEAD's entries and correct what `git status` says is different."""
@@ -219,7 +223,7 @@ class Repository:
                 links[path] = os.fspath(file.readlink())
             elif file.is_file():
                 files[path] = _blob_id(file.read_bytes(), sha256=len(head or "") == _SHA256_DIGITS)
-        return Tree(files, links)
+        return Tree(files, links, tree.modules)
 
     def _read_status(self) -> dict[str, bool]:
         """List paths that differ from HEAD → whether git tracks them."""
@@ -304,6 +308,11 @@ class Folder:
     def find_blob(self, sha: str | None, path: str) -> str | None:
         """Find the id of the content at ``path``, links followed."""
         return self.repository.find_blob(sha, self.locate(path))
+
+    def find_module(self, sha: str | None, path: str) -> str | None:
+        """Find the submodule that holds ``path``, named from the repository's root."""
+        modules = self.repository.tree(sha).modules
+        return next((above for above in list_parents(self.locate(path)) if above in modules), None)
 
     def follow(self, sha: str | None, path: str) -> str:
         """Return the path of the file itself, named from the folder, which it may leave."""

@@ -17,10 +17,19 @@ _LINK = "link:"  # before a link's text, where a file has its blob's id
 class Tree:
     """The entries of one tree; paths are relative to the root of the repository."""
 
-    def __init__(self, files: dict[str, str], links: dict[str, str]) -> None:
-        """Take ``files``, path → blob id, and ``links``, path → the text of the link."""
+    def __init__(
+        self,
+        files: dict[str, str],
+        links: dict[str, str],
+        modules: frozenset[str] = frozenset(),
+    ) -> None:
+        """Take ``files``, path → blob id, and ``links``, path → the text of the link.
+
+        ``modules`` are the folders of submodules, whose files are another repository's.
+        """
         self.files = files
         self.links = links
+        self.modules = modules
 
     @cached_property
     def entries(self) -> dict[str, str]:
