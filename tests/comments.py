@@ -22,6 +22,7 @@ from mlgitops.model import (
     Report,
     Rescoring,
     Rule,
+    Sampling,
     StageChange,
     StageState,
     TableChange,
@@ -181,10 +182,14 @@ def situations() -> dict[str, Report]:
             ),
         ),
         "equivalent": make_report(
-            make_change(_AUC, 0.73112, 0.7313, interval=(-0.0021, 0.0025)), policy=watch
+            make_change(_AUC, 0.73112, 0.7313, interval=(-0.0021, 0.0025)),
+            policy=watch,
+            sampling=Sampling(method="time", column="date", cluster="date"),
         ),
         "inconclusive_within_margin": make_report(
-            make_change(_AUC, 0.73112, 0.7342, interval=(-0.0021, 0.0083)), policy=watch
+            make_change(_AUC, 0.73112, 0.7342, interval=(-0.0021, 0.0083)),
+            policy=watch,
+            sampling=Sampling(method="group", column="patient", cluster="patient"),
         ),
         "inconclusive_beyond_margin": make_report(
             make_change(_AUC, 0.73112, 0.725, interval=(-0.0151, 0.0031)), policy=watch
@@ -196,6 +201,7 @@ def situations() -> dict[str, Report]:
             make_change(_AUC, 0.73112, 0.73112),
             make_change("test.log_loss", 0.44, 0.44),
             make_change("model.size_mb", 12.5, 12.5),
+            sampling=Sampling(method="hash"),
         ),
         "data_changed": make_report(
             make_change(_AUC, 0.70123, 0.73112, interval=(0.0213, 0.0391)),

@@ -13,6 +13,7 @@ import msgspec
 from mlgitops.comparison.cost.changes import compare_cost
 from mlgitops.comparison.diff import diff_data, diff_metrics, diff_params, diff_stages
 from mlgitops.comparison.protected import MAX_PROTECTED, find_measuring, find_protected, find_traces
+from mlgitops.comparison.sampling import find_sampling
 from mlgitops.comparison.sides import SideFiles, fetch_manifests_of, read_sides
 from mlgitops.comparison.staleness import find_stale
 from mlgitops.comparison.tables.changes import compare_tables
@@ -158,6 +159,7 @@ def _collect(base: SideFiles, head: SideFiles, policy: Policy, policy_path: str)
             *_align_hashes(path or "", (base, before), (head, after)),
             is_hidden=bool(path) and base.find_broken(path or "") is not None,
         ),
+        sampling=find_sampling(head.params, policy),
         metrics=diff_metrics(base.metrics, head.metrics),
         params=diff_params(base.params, head.params),
         data=diff_data(base.pipeline, head.pipeline, tracked),

@@ -32,6 +32,7 @@ from mlgitops.verification.agreement import (
     contradict_likeness,
     contradict_results,
     correct_protected,
+    correct_sampling,
     list_claims,
 )
 from mlgitops.verification.consistency import find_contradictions
@@ -153,9 +154,8 @@ def check_record(decision: Decision, record: Record) -> Decision:
         contradictions += contradict_base(report, rules, record.base)
     if record.head is not None and record.results is None:
         contradictions += contradict_head(report, record.head, record.base)
-    return _refuse(decision, contradictions) or msgspec.structs.replace(
-        decision, report=correct_protected(report, record)
-    )
+    corrected = correct_sampling(correct_protected(report, record), record)
+    return _refuse(decision, contradictions) or msgspec.structs.replace(decision, report=corrected)
 
 
 def check_results(decision: Decision, record: Record) -> Decision:

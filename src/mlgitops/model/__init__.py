@@ -24,7 +24,7 @@ from mlgitops.model.facts import (
 from mlgitops.model.fields import Count, Name, Path_, Seconds, Sha, Share, Struct, Text
 from mlgitops.model.judgement import Judgement, Kind, MetricVerdict, SliceVerdict, Verdict
 from mlgitops.model.policy import Files, OnInconclusive, Policy, Rule, SliceRule, Statistic, Waivers
-from mlgitops.model.report import DEFAULT_KEY, REPORT_SCHEMA, Links, Omitted, Report
+from mlgitops.model.report import DEFAULT_KEY, REPORT_SCHEMA, Links, Omitted, Report, Sampling
 from mlgitops.model.slices import MAX_SLICE_RULES, MAX_SLICES, Group, SliceFacts, SliceResult
 from mlgitops.model.tables import SHIFTED, SHIFTED_FAR, ColumnChange, TableChange
 from mlgitops.model.waiver import WAIVER_LABEL, Waiver, Waiving
@@ -62,6 +62,7 @@ __all__ = [
     "Report",
     "Rescoring",
     "Rule",
+    "Sampling",
     "Seconds",
     "Series",
     "Sha",

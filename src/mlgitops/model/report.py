@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -16,7 +16,7 @@ from mlgitops.model.facts import (
     StageChange,
     TestData,
 )
-from mlgitops.model.fields import Count, Path_, Struct, Text
+from mlgitops.model.fields import Count, Name, Path_, Struct, Text
 from mlgitops.model.judgement import Judgement
 from mlgitops.model.slices import MAX_SLICE_RULES, SliceFacts
 from mlgitops.model.tables import TableChange
@@ -37,6 +37,14 @@ class Omitted(Struct, frozen=True, kw_only=True):
     protected: Count = 0
 
 
+class Sampling(Struct, frozen=True, kw_only=True):
+    """How head's test rows were chosen, as its `split` says, and what is one unit of noise."""
+
+    method: Literal["time", "hash", "group"] | None = None  # None: params.yaml does not say
+    column: Name | None = None  # what time or group reads
+    cluster: Name | None = None  # the policy's: rows of equal value count once
+
+
 class Links(Struct, frozen=True, kw_only=True):
     """Where a reader finds more; http(s) addresses."""
 
@@ -52,6 +60,7 @@ class Report(Struct, frozen=True, kw_only=True):
     base: Side
     head: Side
     test_data: TestData
+    sampling: Sampling = Sampling()  # of head's test rows
     rescoring: Rescoring | None = None  # tried when the test data changed
     metrics: tuple[MetricChange, ...] = ()
     params: tuple[ParamChange, ...] = ()

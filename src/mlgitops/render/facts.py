@@ -188,6 +188,25 @@ def test_data_text(report: Report) -> str:
     }[report.test_data]
 
 
+def sampling_text(report: Report) -> str:
+    """Say how the test rows were chosen, what intervals count, and what both assume."""
+    sampling = report.sampling
+    column = f"`{sampling.column}`"
+    chosen, assumed = {
+        "time": (f"the latest by {column}", "rows to come are like the latest ones"),
+        "group": (f"whole groups of {column}, at random", "new groups are like these"),
+        "hash": ("drawn at random, by id", "the model meets rows like these, of the same time"),
+        None: ("how they were chosen is not said", "the model meets rows like these"),
+    }[sampling.method]
+    if sampling.cluster is not None:
+        return (
+            f"Test rows: {chosen} · intervals count each `{sampling.cluster}` once · "
+            f"assumed: {assumed}"
+        )
+    assumed = f"rows are independent, and {assumed}"
+    return f"Test rows: {chosen} · intervals count rows · assumed: {assumed}"
+
+
 test_data_text.__test__ = False  # type: ignore[attr-defined]
 
 

@@ -20,6 +20,7 @@ from mlgitops.render.facts import (
     noise_notices,
     passing_text,
     render_side,
+    sampling_text,
     shared_confidence,
     test_data_text,
 )
@@ -73,6 +74,7 @@ def render_report(
     blocks = [
         _verdict_line(report, waiving.waiver if waiving else None),
         _sides_line(report, links),
+        escape_prose(sampling_text(report)) if detail < Detail.VERDICT else "",
         *describe_waiving(waiving),
         *_why_lines(report, detail),
     ]

@@ -16,7 +16,7 @@ from mlgitops.dvc.metrics import MetricSet
 from mlgitops.judgement.absence import Absences
 from mlgitops.judgement.judge import find_margin, match_metric
 from mlgitops.judgement.slices import name_rule
-from mlgitops.model import TestData
+from mlgitops.model import Sampling, TestData
 from mlgitops.statistics.names import find_estimator
 from mlgitops.verification.consistency import name_change
 
@@ -125,6 +125,12 @@ def correct_protected(report: Report, record: Record) -> Report:
         f" its own word: {reason}."
     )
     return add_notice(report, text)
+
+
+def correct_sampling(report: Report, record: Record) -> Report:
+    """Return ``report`` with what git says of how head's test rows were chosen, if it says it."""
+    sampling = record.head.sampling if record.head is not None else Sampling()
+    return msgspec.structs.replace(report, sampling=sampling)
 
 
 def add_notice(report: Report, text: str) -> Report:

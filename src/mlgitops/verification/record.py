@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from mlgitops.comparison.cost.changes import measure_cost
 from mlgitops.comparison.protected import MAX_PROTECTED, find_protected, find_traces
+from mlgitops.comparison.sampling import find_sampling
 from mlgitops.comparison.sides import SideFiles, read_recorded
 from mlgitops.comparison.stale import Staleness
 from mlgitops.comparison.staleness import find_stale
@@ -21,6 +22,7 @@ from mlgitops.dvc.pipeline import Pipeline
 from mlgitops.errors import MlgitopsError, show_bytes
 from mlgitops.git.program import find_revision, run_git
 from mlgitops.git.repository import Folder, Repository
+from mlgitops.model import Sampling
 from mlgitops.model.wire import show_names
 from mlgitops.storage.handover.commit import authorize
 from mlgitops.storage.handover.results import list_foreign
@@ -47,6 +49,7 @@ class SideRecord(Struct, frozen=True, kw_only=True):
     has_made_test_data: bool = False  # a stage writes it, so that a run may change it
     has_predictions: bool = False
     cost: dict[str, tuple[float, str | None]] = {}  # name → value, and kind of machine
+    sampling: Sampling = Sampling()  # how its test rows were chosen
 
 
 class Record(Struct, frozen=True, kw_only=True):
@@ -207,6 +210,7 @@ def _summarise(side: SideFiles, base: SideFiles | None, policy: Policy) -> SideR
         has_made_test_data=any(path == out or (path or "").startswith(f"{out}/") for out in outs),
         has_predictions=bool(predictions) and _has_file(side, predictions or ""),
         cost=measure_cost(side, policy),
+        sampling=find_sampling(side.params, policy),
     )
 
 

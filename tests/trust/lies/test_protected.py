@@ -82,6 +82,32 @@ def test_an_edit_that_only_the_report_knows_is_not_said(
     check_lie(record_property, json.dumps(report).encode(), reason=reason, text=text)
 
 
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("split: {method: hash}", "drawn at random, by id"),
+        ("split: {method: group, column: house}", "whole groups of `house`, at random"),
+        ("split: {method: none}", "how they were chosen is not said"),
+    ],
+)
+def test_a_split_that_only_the_report_knows_is_not_said(
+    recorded: Recorded,
+    case: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Rows that were drawn at random are not called the latest."""
+    split, said = case
+    path = f"{PREFIX}params.yaml"
+    report = _write_head(recorded, {path: f"trees: 60\n{split}\n"}, recorded.head)
+    report |= {"sampling": {"method": "time", "column": "date", "cluster": "date"}}
+    _, text = recorded.judge(report, monkeypatch, capsys)
+    assert "the latest by" not in text
+    reason = f"Test rows: {said} · intervals count rows"
+    check_lie(record_property, json.dumps(report).encode(), reason=reason, text=text)
+
+
 def test_a_crowd_of_files_hides_no_edit_of_the_evaluation(
     recorded: Recorded,
     monkeypatch: pytest.MonkeyPatch,
