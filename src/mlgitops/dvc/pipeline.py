@@ -12,21 +12,19 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec import Struct, field
 
 from mlgitops.dvc.ignore import IgnoreRules
-from mlgitops.dvc.params import flatten_params, parse_values
+from mlgitops.dvc.params import flatten_params
+from mlgitops.dvc.paths import join_path, name_input, stage_name
 from mlgitops.dvc.pointers import parse_pointer, read_version
-from mlgitops.dvc.templating import Budget, UnresolvedError, as_text, expand, expand_stages
+from mlgitops.dvc.scope import DEFAULT, Scope, Variables
+from mlgitops.dvc.templating import Budget, UnresolvedError, as_text, expand, list_stages
 from mlgitops.errors import MlgitopsError
 from mlgitops.parsing import Value, parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
+    from mlgitops.dvc.scope import Read
     from mlgitops.model import DataVersion
-
-#: Longest path we follow, in characters.
-MAX_PATH = 500
-
-Read: TypeAlias = "Callable[[str], bytes | None]"
 
 
 class Stage(Struct, frozen=True, kw_only=True):
@@ -169,7 +167,9 @@ def _add_definition(
     """Take what a dvc.yaml declares."""
     folder = posixpath.dirname(path)
     pipeline.budget.where = path
-    scope = _read_scope(document.get("vars"), folder, read, pipeline)
+    variables = Variables(read, pipeline.notices, pipeline.params)
+    scope = Scope(path)
+    variables.load(scope, [DEFAULT, *_list(document.get("vars"))], folder)
     stages = document.get("stages") or {}
     if not isinstance(stages, dict):
         raise MlgitopsError("`stages` must be a mapping", where=path)
@@ -179,10 +179,10 @@ def _add_definition(
             raise MlgitopsError(f"stage {name[:80]!r} must be a mapping", where=path)
         templated = options and "${" in str(body)
         try:
-            own = _read_own_scope(body, folder, read, pipeline, scope)
-            for full, stage in expand_stages(name, body, own, pipeline.budget):
-                if not isinstance(stage, dict):
+            for full, inner, names in list_stages(name, body, scope.values, pipeline.budget):
+                if not isinstance(inner, dict):
                     raise MlgitopsError(f"stage {full[:80]!r} must be a mapping", where=path)
+                stage = _fill_in(inner, scope.extend(names), folder, variables, pipeline.budget)
                 _add_stage(full, stage, path, pipeline, templated=templated)
         except UnresolvedError as error:
             pipeline.unread.append(f"stage `{name[:80]}` of `{path}`")
@@ -190,11 +190,24 @@ def _add_definition(
             pipeline.notices.append(
                 f"`{path}`: stage `{name}` was not read, `${{{error}}}` is not known."
             )
-    for entry, _ in _entries(_try_expand(document.get("metrics"), scope, pipeline.budget)):
+    for entry, _ in _entries(_try_expand(document.get("metrics"), scope.values, pipeline.budget)):
         _put_metric(pipeline, path, folder, entry)
     for kind, files in (("params", pipeline.params), ("plots", pipeline.plots)):
-        for entry, _ in _entries(_try_expand(document.get(kind), scope, pipeline.budget)):
+        for entry, _ in _entries(_try_expand(document.get(kind), scope.values, pipeline.budget)):
             _put(files, folder, entry)
+
+
+def _fill_in(
+    body: dict[str, Value], scope: Scope, folder: str, variables: Variables, budget: Budget
+) -> dict[str, Value]:
+    """Fill in the templates of one stage, by ``scope`` and by `vars` of its own."""
+    entries = _list(body.get("vars"))
+    if entries:
+        wdir = expand(body.get("wdir") or ".", scope.values, budget)
+        variables.load(scope, entries, posixpath.join(folder, as_text(wdir)))
+    rest: Value = {key: value for key, value in body.items() if key != "vars"}
+    stage = expand(rest, scope.values, budget)
+    return stage if isinstance(stage, dict) else {}
 
 
 def _put_metric(pipeline: Pipeline, path: str, folder: str, entry: str) -> None:
@@ -241,7 +254,7 @@ def _declared_params(entries: Value, folder: str) -> dict[str, tuple[str, ...]]:
     names: dict[str, tuple[str, ...]] = {}
     whole = set()
     for item in _list(entries):
-        pairs: dict[str, Value] = item if isinstance(item, dict) else {"params.yaml": [item]}
+        pairs: dict[str, Value] = item if isinstance(item, dict) else {DEFAULT: [item]}
         for path, keys in pairs.items():
             inside = join_path(folder, path) or path
             listed = tuple(str(key) for key in _list(keys))
@@ -261,32 +274,6 @@ def _find_kept(body: dict[str, Value]) -> Iterator[str]:
         for path, options in _entries(body.get(kind)):
             if isinstance(options, dict) and options.get("cache") is False:
                 yield path
-
-
-def stage_name(name: str, path: str) -> str:
-    """Name a stage as DVC does: bare at the root, with its dvc.yaml below it.
-
-    >>> stage_name("train", "dvc.yaml"), stage_name("train", "a/dvc.yaml")
-    ('train', 'a/dvc.yaml:train')
-    """
-    folder = posixpath.dirname(path)
-    return f"{folder}/dvc.yaml:{name}" if folder else name
-
-
-def join_path(folder: str, path: str) -> str | None:
-    """Join and normalise; None when it leads out of the repository."""
-    joined = posixpath.normpath(posixpath.join(folder, path))
-    outside = joined.startswith(("/", "../")) or joined == ".." or "://" in path
-    return None if outside or len(joined) > MAX_PATH else joined
-
-
-def name_input(folder: str, path: str) -> str:
-    """Name a dependency from the project's root, or as it is written where that leads nowhere.
-
-    >>> name_input("a", "b.csv"), name_input("a", "../../c.py"), name_input("a", "s3://d/e")
-    ('a/b.csv', '../c.py', 's3://d/e')
-    """
-    return path if "://" in path else posixpath.normpath(posixpath.join(folder, path))
 
 
 def _add_lock(
@@ -375,63 +362,6 @@ def _add_pointer(
             _put(pipeline.params, folder, str(item.get("path")))
 
 
-def _read_scope(entries: Value, folder: str, read: Read, pipeline: Pipeline) -> dict[str, Value]:
-    """Collect what `${...}` may name: params.yaml, then what `vars` adds."""
-    scope: dict[str, Value] = {}
-    for entry in ["params.yaml", *_list(entries)]:
-        if isinstance(entry, dict):
-            _merge_scope(scope, entry)
-            continue
-        name, _, keys = str(entry).partition(":")
-        path = join_path(folder, name)
-        data = read(path) if path else None
-        if data is None or path is None:
-            continue
-        try:
-            values = _parse_vars(data, path)
-        except MlgitopsError as error:
-            pipeline.notices.append(f"`{path}` cannot be read: {error.what}."[:500])
-            continue
-        pipeline.params.add(path)  # its values make commands and paths
-        chosen = keys.split(",") if keys else list(values)
-        _merge_scope(scope, {key: values[key] for key in chosen if key in values})
-    return scope
-
-
-def _merge_scope(scope: dict[str, Value], added: dict[str, Value]) -> None:
-    """Add values, mappings within mappings, as DVC merges `vars`; neither is changed inside."""
-    for key, value in added.items():
-        before = scope.get(key)
-        if isinstance(before, dict) and isinstance(value, dict):
-            merged = dict(before)
-            _merge_scope(merged, value)
-            scope[key] = merged
-        else:
-            scope[key] = value
-
-
-def _read_own_scope(
-    body: dict[str, Value], folder: str, read: Read, pipeline: Pipeline, scope: dict[str, Value]
-) -> dict[str, Value]:
-    """Add the `vars` of one stage, or of a `foreach`'s `do`, to what all stages may name."""
-    inner = body.get("do")
-    definition = inner if isinstance(inner, dict) else body
-    entries = definition.get("vars")
-    if not entries:
-        return scope
-    own, wdir = dict(scope), expand(definition.get("wdir") or ".", scope, pipeline.budget)
-    _merge_scope(own, _read_scope(entries, posixpath.join(folder, str(wdir)), read, pipeline))
-    return own
-
-
-def _parse_vars(data: bytes, path: str) -> dict[str, Value]:
-    suffix = posixpath.splitext(path)[1].lower()
-    if suffix in (".json", ".toml", ".py"):
-        return parse_values(data, path)
-    values = parse_yaml(data, path)
-    return values if isinstance(values, dict) else {}
-
-
 def _try_expand(value: Value, scope: dict[str, Value], budget: Budget) -> Value:
     try:
         return expand(value, scope, budget)
@@ -465,7 +395,7 @@ def _param_files(value: Value) -> Iterator[tuple[str, Value]]:
     """Yield the files of a stage's `params`: a bare name means params.yaml."""
     for item in _list(value):
         if isinstance(item, str):
-            yield "params.yaml", None
+            yield DEFAULT, None
         elif isinstance(item, dict):
             yield from item.items()
 

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 MAX_STAGES = 20_000
 MAX_VALUES = 2_000_000
 MAX_TEXT = 2**26
-_REFERENCE = re.compile(r"(?<!\\)\$\{\s*([^}\n]+?)\s*\}")
-_STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
+_REFERENCE = re.compile(r"(?<!\\)\$\{([^}\n]*)\}")
 
 
 class UnresolvedError(LookupError):
@@ -88,70 +87,97 @@ def expand(value: Value, scope: dict[str, Value], budget: Budget | None = None) 
     return value
 
 
-def expand_stages(
+def list_stages(
     name: str, body: dict[str, Value], scope: dict[str, Value], budget: Budget | None = None
-) -> Iterator[tuple[str, Value]]:
+) -> Iterator[tuple[str, Value, dict[str, Value]]]:
     """Yield the stages that ``body`` stands for: one, or one per item of foreach or matrix.
 
+    Each with its definition, in which nothing is filled in yet, and the names it has for itself.
     Raises :class:`MlgitopsError` when they come to more than ``budget`` has left.
     """
     budget = budget or Budget()
     if "foreach" in body:
-        expanding = _expand_foreach(name, body, scope, budget)
+        expanding = _list_foreach(name, body, scope, budget)
     elif "matrix" in body:
-        expanding = _expand_matrix(name, body, scope, budget)
+        expanding = _list_matrix(name, body, scope, budget)
     else:
-        expanding = iter([(name, body, scope)])
+        expanding = iter([(name, body, {})])
     for label, inner, names in expanding:
         budget.take_stage()
-        yield label, expand(inner, names, budget)
+        yield label, inner, names
 
 
-def _expand_foreach(
+def _list_foreach(
     name: str, body: dict[str, Value], scope: dict[str, Value], budget: Budget
 ) -> Iterator[tuple[str, Value, dict[str, Value]]]:
     items = expand(body["foreach"], scope, budget)
     if isinstance(items, dict):
         pairs = [(key, {"key": key, "item": item}) for key, item in items.items()]
     elif isinstance(items, list):
-        pairs = [(_label(item, at), {"item": item}) for at, item in enumerate(items)]
+        labelled = _label_items(items, body["foreach"])
+        pairs = [(label, {"item": item}) for label, item in labelled.items()]
     else:
         raise UnresolvedError(str(body["foreach"])[:100])
     for label, extra in pairs:
-        yield f"{name}@{label}", body.get("do"), {**scope, **extra}
+        yield f"{name}@{label}", body.get("do"), extra
 
 
-def _expand_matrix(
+def _label_items(items: list[Value], written: Value) -> dict[str, Value]:
+    """Name the stages of a list after its items, or by their places where one is no scalar."""
+    if any(isinstance(item, (dict, list)) for item in items):
+        return {str(at): item for at, item in enumerate(items)}
+    return {_label(item, written, at): item for at, item in enumerate(items)}
+
+
+def _label(item: Value, written: Value, at: int) -> str:
+    """Name a stage after the item at place ``at`` of what is ``written`` as its list.
+
+    DVC writes `true` after the word itself, and `True` after a reference to it.
+    """
+    own = written[at] if isinstance(written, list) else None
+    return as_text(item) if isinstance(own, bool) else str(item)
+
+
+def _list_matrix(
     name: str, body: dict[str, Value], scope: dict[str, Value], budget: Budget
 ) -> Iterator[tuple[str, Value, dict[str, Value]]]:
-    axes = expand(body["matrix"], scope, budget)
+    written = body["matrix"]
+    axes = expand(written, scope, budget)
     if not isinstance(axes, dict) or not all(isinstance(axis, list) for axis in axes.values()):
-        raise UnresolvedError(str(body["matrix"])[:100])
+        raise UnresolvedError(str(written)[:100])
     rest = {key: value for key, value in body.items() if key != "matrix"}
     labelled = [
-        [(_label(item, f"{key}{at}"), item) for at, item in enumerate(axis)]
+        [(_label_axis(item, written, key, at), item) for at, item in enumerate(axis)]
         for key, axis in axes.items()
         if isinstance(axis, list)
     ]
     for combination in itertools.product(*labelled):
         item = dict(zip(axes, (value for _, value in combination), strict=True))
         label = "-".join(text for text, _ in combination)
-        yield f"{name}@{label}", rest, {**scope, "item": item, "key": label}
+        yield f"{name}@{label}", rest, {"item": item, "key": label}
 
 
-def _label(item: Value, other: object) -> str:
-    """Name a stage after its item; mappings and lists by their place."""
+def _label_axis(item: Value, written: Value, key: str, at: int) -> str:
+    """Name an item of one axis of a matrix: mappings and lists by their place."""
     if isinstance(item, (dict, list)):
-        return str(other)
-    return str(item).lower() if isinstance(item, bool) else str(item)
+        return f"{key}{at}"
+    return _label(item, written.get(key) if isinstance(written, dict) else None, at)
 
 
 def _expand_text(text: str, scope: dict[str, Value]) -> Value:
     whole = _REFERENCE.fullmatch(text)
     if whole:
         return _look_up(whole.group(1), scope)
-    filled = _REFERENCE.sub(lambda match: as_text(_look_up(match.group(1), scope)), text)
+    filled = _REFERENCE.sub(lambda match: _look_up_text(match.group(1), scope), text)
     return filled.replace("\\${", "${")
+
+
+def _look_up_text(reference: str, scope: dict[str, Value]) -> str:
+    """Look up what stands within a text: DVC puts no list there."""
+    value = _look_up(reference, scope)
+    if isinstance(value, list):
+        raise UnresolvedError(reference.strip()[:100])
+    return as_text(value)
 
 
 def as_text(value: Value) -> str:
@@ -185,16 +211,17 @@ def _quote(value: Value) -> str:
 
 
 def _look_up(reference: str, scope: dict[str, Value]) -> Value:
+    """Walk from name to name; `a[0]` is `a.0`, and a list counts from its end below zero."""
     node: Value = scope
-    for key, position in _STEP.findall(reference):
-        if isinstance(node, dict) and key in node:
-            node = node[key]
-        elif isinstance(node, list) and _is_position(position or key, node):
-            node = node[int(position or key)]
-        else:
-            raise UnresolvedError(reference[:100])
+    for step in reference.replace("[", ".").replace("]", "").split("."):
+        try:
+            if isinstance(node, dict):
+                node = node[step.strip()]
+                continue
+            if isinstance(node, list):
+                node = node[int(step)]
+                continue
+        except (LookupError, ValueError):
+            pass
+        raise UnresolvedError(reference.strip()[:100])
     return node
-
-
-def _is_position(text: str, items: list[Value]) -> bool:
-    return text.isdecimal() and int(text) < len(items)

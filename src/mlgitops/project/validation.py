@@ -14,7 +14,8 @@ from msgspec import Struct
 from mlgitops.comparison.cost.changes import COST_NAMES
 from mlgitops.dvc.configuration import CONFIG, check_config, check_tracked
 from mlgitops.dvc.metrics import parse_metrics
-from mlgitops.dvc.pipeline import Pipeline, join_path, list_dvc_files, read_pipeline
+from mlgitops.dvc.paths import join_path
+from mlgitops.dvc.pipeline import Pipeline, list_dvc_files, read_pipeline
 from mlgitops.errors import MistakesError, MlgitopsError
 from mlgitops.hints import nearest_name
 from mlgitops.judgement.policy import parse_policy

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mlgitops.dvc.pipeline import Pipeline, join_path, read_pipeline
+from mlgitops.dvc.paths import join_path
+from mlgitops.dvc.pipeline import Pipeline, read_pipeline
 from mlgitops.dvc.templating import MAX_STAGES, UnresolvedError, expand
 from mlgitops.errors import MlgitopsError
 from mlgitops.model import DataVersion
@@ -258,10 +259,85 @@ def test_metrics_that_are_not_read_are_told(text: str, unread: str) -> None:
     assert "was not read" in found.notices[0]
 
 
+@pytest.mark.parametrize(
+    ("stages", "labels"),
+    [
+        ("{foreach: [true, 1.0, x], do: {cmd: x}}", ["true", "1.0", "x"]),
+        ("{foreach: '${flags}', do: {cmd: x}}", ["True", "False"]),  # as DVC writes them
+        ("{foreach: [a, {b: 1}], do: {cmd: x}}", ["0", "1"]),
+        ("{foreach: [a, a], do: {cmd: x}}", ["a"]),
+        (
+            "{matrix: {a: [[1], true], b: ['${flags.0}', z]}, cmd: x}",
+            ["a0-True", "a0-z", "true-True", "true-z"],
+        ),
+    ],
+)
+def test_a_group_names_its_stages_as_dvc_does(stages: str, labels: list[str]) -> None:
+    """After the items, or their places where one of them is no scalar."""
+    pipeline = read(params_yaml="flags: [true, false]", dvc_yaml=f"stages: {{g: {stages}}}")
+    assert list(pipeline.stages) == [f"g@{label}" for label in labels]
+
+
+def test_each_stage_of_a_group_has_variables_of_its_own() -> None:
+    """The folder that they are read from may depend on the item; params.yaml there is no `vars`."""
+    pipeline = read(
+        a__v_yaml="size: 1",
+        b__v_yaml="size: 2",
+        a__params_yaml="only: there",
+        dvc_yaml="""
+stages:
+  g: {foreach: [a, b], do: {wdir: "${item}", vars: [v.yaml], cmd: "x ${size}"}}
+  h: {wdir: a, vars: [{own: 1}], cmd: "x ${only}"}
+""",
+    )
+    assert {name: stage.command for name, stage in pipeline.stages.items()} == {
+        "g@a": "x 1",
+        "g@b": "x 2",
+    }
+    assert pipeline.notices == ["`dvc.yaml`: stage `h` was not read, `${only}` is not known."]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("vars: [{lr: 2}]", "`vars` sets `lr`, which has a value already"),
+        ("vars: [{net: {depth: 2}}]", "`vars` sets `net.depth`, which has a value already"),
+        ("vars: [{net: 2}]", "`vars` sets `net`, which has a value already"),
+        ("vars: ['params.yaml:lr']", "`vars` loads 'params.yaml', some of which is loaded"),
+        ("vars: ['more.yaml:a', 'more.yaml:a']", "`vars` loads 'more.yaml', some of which"),
+        ("stages: {s: {vars: [{lr: 2}], cmd: x}}", "`vars` sets `lr`, which has a value"),
+        (
+            "stages: {s: {foreach: [a], do: {vars: [{item: 2}], cmd: x}}}",
+            "`vars` sets `item`, which `foreach` and `matrix` set",
+        ),
+    ],
+)
+def test_a_name_has_one_value(text: str, reason: str) -> None:
+    """Two values for one name are refused, as DVC refuses them: neither is the right one."""
+    with pytest.raises(MlgitopsError, match=f"^dvc.yaml: {reason}"):
+        read(params_yaml="{lr: 1, net: {depth: 1}}", more_yaml="{a: 1, b: 2}", dvc_yaml=text)
+
+
+def test_mappings_of_variables_are_merged() -> None:
+    """Deep within, and a whole file may be named again."""
+    pipeline = read(
+        params_yaml="net: {depth: {min: 1}}",
+        more_yaml="{a: 1, b: 2}",
+        dvc_yaml="""
+vars: [{net: {depth: {max: 2}}}, params.yaml, "more.yaml:a", "more.yaml:b"]
+stages: {s: {cmd: "x ${net.depth.min} ${net[depth][max]} ${a} ${ b }"}}
+""",
+    )
+    assert pipeline.stages["s"].command == "x 1 2 1 2"
+
+
 def test_references_reach_into_lists() -> None:
     """A reference walks mappings and lists, and a whole one keeps its type."""
     scope = {"a": [{"b": [1, 2]}]}
     assert expand("${a[0].b[1]}", scope) == 2  # type: ignore[arg-type]
     assert expand("x${ a[0].b[1] }", scope) == "x2"  # type: ignore[arg-type]
+    assert expand("${a.0.b.-1}", scope) == 2  # type: ignore[arg-type]
+    with pytest.raises(UnresolvedError, match=r"^a\.0\.b$"):
+        expand("x${a.0.b}", scope)  # type: ignore[arg-type]
     with pytest.raises(UnresolvedError, match=r"a\[7\]"):
         expand("${a[7]}", scope)  # type: ignore[arg-type]

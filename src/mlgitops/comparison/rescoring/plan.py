@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from mlgitops.dvc.pipeline import Stage, join_path, name_input
+from mlgitops.dvc.paths import join_path, name_input
 from mlgitops.errors import MlgitopsError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from mlgitops.dvc.pipeline import Pipeline
+    from mlgitops.dvc.pipeline import Pipeline, Stage
     from mlgitops.model import DataVersion, Files
 
 
