@@ -91,9 +91,12 @@ def test_metrics_in_a_folder_whose_name_is_not_utf_8_are_judged(
         (m["path"], m["delta"]) for m in outcome.report["metrics"]
     ]
     made.put(f"{LATIN}/n.json", "{")
+    outcome = compare(made, "--json")
+    assert any(rf"{SHOWN}/n.json" in notice for notice in outcome.report["notices"])
+    made.put(f"{LATIN}/dvc.yaml", "- no mapping")
     outcome = compare(made)
     assert outcome.code == 2
-    assert rf"{SHOWN}/n.json" in outcome.err
+    assert rf"{SHOWN}/dvc.yaml: the top level must be a mapping" in outcome.err
     assert "Traceback" not in outcome.err
 
 
