@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from dvc_project import DvcProject
 from hypothesis import settings
 from integration.handover_scene import Scene, make_scene
 from integration.setup_project import copy_trained, make_trained
@@ -25,6 +26,20 @@ settings.load_profile("suite")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Try what is slow first, so that no worker ends with a long test while the other waits."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture(scope="session")
+def started_project(tmp_path_factory: pytest.TempPathFactory) -> DvcProject:
+    """Return a `DvcProject` with one commit on main; only to be copied."""
+    started = DvcProject(tmp_path_factory.mktemp("started") / "project")
+    started.commit("start")
+    return started
+
+
+@pytest.fixture
+def project(started_project: DvcProject, tmp_path: Path) -> DvcProject:
+    """Return a `DvcProject` with one commit on main, below the test's own folder."""
+    return started_project.copy(tmp_path / "project")
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
-from typing import TYPE_CHECKING
+import shutil
+from typing import TYPE_CHECKING, Self
 
 from git_project import GitRepository
 
@@ -51,6 +53,13 @@ class DvcProject(GitRepository):
         self.put(".dvc/.gitignore", "/cache\n/tmp\n/config.local\n")
         self.put(".dvc/config", "[core]\n    analytics = false\n")
         self.train(accuracy=0.8)
+
+    def copy(self, root: Path) -> Self:
+        """Return a project of the same files and commits at ``root``."""
+        shutil.copytree(self.root, root, symlinks=True)
+        other = copy.copy(self)
+        other.root, other.objects = root, dict(self.objects)
+        return other
 
     def train(
         self,

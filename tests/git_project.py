@@ -17,6 +17,14 @@ _ENVIRON = {
     "GIT_COMMITTER_EMAIL": "author@example.org",
     "GIT_CONFIG_GLOBAL": os.devnull,
 }
+#: What runs in a repository without our environment commits as a person too.
+_SETTINGS = """\
+[user]
+\tname = A Tester
+\temail = tester@example.org
+[commit]
+\tgpgsign = false
+"""
 
 
 def git(folder: Path, *words: str, stdin: str | None = None) -> str:
@@ -59,11 +67,9 @@ class GitRepository:
     def __init__(self, root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
         self.root = root
-        self.git("init", "--quiet")
-        # What runs in it without our environment commits as a person too.
-        for name, value in (("name", "A Tester"), ("email", "tester@example.org")):
-            self.git("config", f"user.{name}", value)
-        self.git("config", "commit.gpgsign", "false")
+        self.git("init", "--quiet", "--template=")  # without the samples of hooks
+        with (root / ".git" / "config").open("a", encoding="utf-8") as file:
+            file.write(_SETTINGS)
 
     def git(self, *words: str) -> str:
         """Run git and return what it printed."""

@@ -1,4 +1,4 @@
-"""A project to compare, and the command."""
+"""The command that compares, and its reports held against themselves."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from dvc_program import DvcProgram, start_dvc
-from dvc_project import DvcProject
 from integration.compared import Outcome
 
 from mlgitops.cli import run
@@ -16,7 +15,6 @@ from mlgitops.verification.consistency import find_contradictions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from git_project import GitRepository
 
@@ -54,11 +52,3 @@ def dvc() -> Iterator[DvcProgram]:
     """Start the real dvc, once for all that ask it."""
     with start_dvc() as program:
         yield program
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> DvcProject:
-    """Make a project with one commit on main."""
-    made = DvcProject(tmp_path / "project")
-    made.commit("start")
-    return made

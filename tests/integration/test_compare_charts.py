@@ -29,17 +29,16 @@ def write_curve(project: DvcProject, start: float) -> None:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> DvcProject:
-    """Make a project whose head predicts otherwise than base and learned faster."""
-    made = DvcProject(tmp_path / "project")
-    made.put("dvc.yaml", DVC_YAML + PLOTS)
-    write_curve(made, 2.0)
-    made.train(accuracy=0.8, predictions=make_predictions(rows=1_000, errors=200))
-    made.fill(made.root / ".dvc" / "cache")
-    made.commit("start")
-    made.train(accuracy=0.85, predictions=make_predictions(rows=1_000, errors=150))
-    write_curve(made, 1.5)
-    return made
+def project(project: DvcProject) -> DvcProject:
+    """Let head predict otherwise than base, and learn faster."""
+    project.put("dvc.yaml", DVC_YAML + PLOTS)
+    write_curve(project, 2.0)
+    project.train(accuracy=0.8, predictions=make_predictions(rows=1_000, errors=200))
+    project.fill(project.root / ".dvc" / "cache")
+    project.commit("draw")
+    project.train(accuracy=0.85, predictions=make_predictions(rows=1_000, errors=150))
+    write_curve(project, 1.5)
+    return project
 
 
 def test_the_report_holds_the_charts(project: DvcProject, tmp_path: Path) -> None:

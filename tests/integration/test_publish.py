@@ -201,6 +201,7 @@ def test_project_without_a_remote_is_refused(
     assert "dvc remote add --default" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_storage_moves_in_two_steps(tmp_path: Path) -> None:
     """As docs, Choose the storage, Move it: first a second remote, then that as the default."""
     project = make_trained(tmp_path / "project", url=str(tmp_path / "old"))

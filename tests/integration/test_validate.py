@@ -17,11 +17,10 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> DvcProject:
-    """Make a project whose pipeline declares all that its policy names."""
-    project = DvcProject(tmp_path / "project")
+def project(project: DvcProject) -> DvcProject:
+    """Let the project's pipeline declare all that its policy names."""
     project.put("dvc.yaml", DVC_YAML)
-    project.commit("start")
+    project.commit("declare")
     return project
 
 

@@ -85,7 +85,7 @@ def write_lock(project: Path, *lines: str) -> bytes:
     return text.replace(str(project.parent), "").encode()
 
 
-@pytest.fixture(params=INSTALLERS)
+@pytest.fixture(params=["uv", pytest.param("pip", marks=pytest.mark.slow)])
 def installer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Install with uv, then with the pip of a Python that has no uv beside it."""
     name: str = request.param
