@@ -275,9 +275,10 @@ def main() -> None:
     notes = [start_history(project, answers)]
     if toolkit.repository == UNKNOWN_TOOLKIT or toolkit.ref == UNKNOWN_REF:
         notes.append(
-            "The address of the actions is not known: in .github/workflows, replace\n"
+            "Before you push to GitHub: the workflows name the actions as\n"
             f"  {toolkit.repository}/actions/...@{toolkit.ref}\n"
-            "by your copy of the toolkit and its commit. `mlgitops validate` checks it."
+            "Write the address of your copy of the toolkit there, and its commit; until then\n"
+            "`mlgitops validate` warns. On this machine all works as it is."
         )
     if not is_rendered_for_comparison(project, answers):
         print_next_steps(project, [note for note in notes if note])

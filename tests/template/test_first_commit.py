@@ -157,7 +157,7 @@ def test_a_template_without_remote(template: Path, home: Path, tmp_path: Path) -
     done = cookiecutter(clone(template, tmp_path / "t"), home=home, cwd=tmp_path)
     sha = git(template, "rev-parse", "HEAD")
     assert read_uses(tmp_path / "flight-delays") == {f"{UNKNOWN}@{sha} # v1.2.3"}
-    assert "The address of the actions is not known" in done.stdout
+    assert "Before you push to GitHub: the workflows name the actions as" in done.stdout
 
 
 def test_a_template_whose_only_remote_has_another_name(

@@ -213,14 +213,10 @@ def _show(rehearsal: Rehearsal, how: str | None, console: Console) -> None:
     if (how or ("terminal" if sys.stdout.isatty() else "comment")) == "comment":
         console.result("\n".join(bodies))
         return
-    from rich.console import Console as Terminal
-    from rich.markdown import Markdown
-
-    from mlgitops.github.marker import find_marker
+    from mlgitops.rehearsal.screen import show_comment
 
     for body in bodies:
-        text = body.partition("\n")[2] if find_marker(body) else body  # it is for machines
-        Terminal(file=console.out).print(Markdown(text))
+        show_comment(body, console.out)
 
 
 def find_shown(rehearsal: Rehearsal) -> list[str]:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
+from mlgitops.github.marker import find_marker
+from mlgitops.render.terminal import find_width
+
 if TYPE_CHECKING:
+    from typing import IO
+
     from mlgitops.console import Console
     from mlgitops.rehearsal.act import StepResult
 
@@ -50,3 +56,16 @@ class Screen:
         if self._live and self._running:
             self._console.err.write(self._running)
             self._console.err.flush()
+
+
+def show_comment(comment: str, stream: IO[str]) -> None:
+    """Write a comment's Markdown to ``stream`` as text for people, its tables as tables.
+
+    As wide as the window; where there is none, as wide as the variable COLUMNS says, else 120.
+    """
+    from rich.console import Console as Terminal
+    from rich.markdown import Markdown
+
+    text = comment.partition("\n")[2] if find_marker(comment) else comment  # it is for machines
+    width = None if stream.isatty() else find_width(os.environ)
+    Terminal(file=stream, width=width).print(Markdown(text))

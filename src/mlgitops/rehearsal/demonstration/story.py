@@ -11,6 +11,7 @@ from mlgitops.delivery.processes import find_free_port, is_port_free
 from mlgitops.delivery.protocol import fetch_answer
 from mlgitops.errors import MlgitopsError
 from mlgitops.rehearsal.demonstration.stage import Stage, claim_folder, edit_params, stop_servers
+from mlgitops.rehearsal.screen import show_comment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,7 +107,9 @@ def _generate(stage: Stage) -> Path:
         shutil.rmtree(project, ignore_errors=True)
         words = ("new", "--no-input", "--json", "--directory", str(stage.folder))
         answer = json.loads(stage.run(*words, cwd=stage.folder))
-    with stage.chapter("Install its locked environments (once; the next demo finds them)"):
+    with stage.chapter(
+        "Install its locked environments (a gigabyte, once; the next demo finds them)"
+    ):
         stage.run("setup", cwd=project)
     return type(project)(answer["project"])
 
@@ -210,7 +213,6 @@ def _comment_file(folder: Path, branch: str) -> Path:
 
 def _show(console: Console, comment: str) -> None:
     """Show the comment's visible part: what stands above the folded details."""
-    visible = comment.partition("<details")[0]
-    for line in visible.splitlines():
-        if line.strip() and not line.startswith("<!--"):
-            console.say(f"   │ {line}")
+    if not console.quiet:
+        console.err.write("\n")
+        show_comment(comment.partition("<details")[0], console.err)
