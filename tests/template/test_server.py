@@ -50,11 +50,27 @@ def environments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def project(
     environments: dict[str, Path], generate: Generate, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """Return a project with a trained model."""
+    """Return a project with a trained model that reads a True/False column too."""
     project = generate(tmp_path_factory.mktemp("served"), task="multiclass")
+    add_boolean(project)
     for stage in STAGES:
         run_module(environments["pipeline"], project, stage)
     return project
+
+
+def add_boolean(project: Path) -> None:
+    """Add a column `tagged` of True and False, as CSV writes them, and let the model read it."""
+    raw = project / "data" / "raw" / "table.csv"
+    header, *rows = raw.read_text("utf-8").splitlines()
+    tagged = [f"{row},{bool(at % 3)}" for at, row in enumerate(rows)]
+    raw.write_text("\n".join([f"{header},tagged", *tagged, ""]), "utf-8")
+    rules = "  tagged:\n    dtype: str\n    isin: ['False', 'True']\n"
+    with (project / "contract.yaml").open("a", encoding="utf-8") as contract:
+        contract.write(rules)
+    params = project / "params.yaml"
+    text = params.read_text("utf-8")
+    assert text.count("categorical: [sex]") == 1
+    params.write_text(text.replace("categorical: [sex]", "categorical: [sex, tagged]"), "utf-8")
 
 
 def run_module(environment: Path, project: Path, name: str) -> None:
@@ -240,6 +256,41 @@ def test_rows_as_objects_are_answered(
     assert labels == golden["outputs"][0]["data"][:2]
     broken = {"instances": [1, 2]}
     assert send(connection, "POST", "/v1/models/birds:predict", broken)[0] == 400
+
+
+def test_true_means_the_same_in_json_as_in_csv(
+    connection: http.client.HTTPConnection, golden: Request
+) -> None:
+    """JSON's true is answered as the text True is, in either version of the protocol."""
+    request = copy.deepcopy(golden["request"])
+    texts = column(request, "tagged")["data"]
+    assert set(texts) == {"True", "False"}
+    status, expected = send(connection, "POST", "/v2/models/birds/infer", request)
+    assert status == 200, expected
+    values = [text == "True" for text in texts]
+    column(request, "tagged").update(datatype="BOOL", data=values)
+    status, answer = send(connection, "POST", "/v2/models/birds/infer", request)
+    assert status == 200, answer
+    assert json.loads(answer)["outputs"] == json.loads(expected)["outputs"]
+    answers = []
+    for cells in (texts, values):
+        column(request, "tagged")["data"] = cells
+        rows = [
+            {tensor["name"]: tensor["data"][at] for tensor in request["inputs"]}
+            for at in range(len(cells))
+        ]
+        answers.append(send(connection, "POST", "/v1/models/birds:predict", {"instances": rows}))
+    assert answers[0] == answers[1]
+    assert answers[0][0] == 200, answers
+
+
+def test_true_is_no_sex(connection: http.client.HTTPConnection, golden: Request) -> None:
+    """Where the contract has no text for it, true breaks the contract, and the reason names it."""
+    inputs = golden["request"]["inputs"]
+    row = {tensor["name"]: tensor["data"][0] for tensor in inputs} | {"sex": True}
+    status, answer = send(connection, "POST", "/v1/models/birds:predict", {"instances": [row]})
+    assert status == 400, answer
+    assert "column sex" in json.loads(answer)["error"]
 
 
 def test_health_and_metrics_are_there(connection: http.client.HTTPConnection) -> None:

@@ -67,6 +67,37 @@ def select_columns(schema: Any, names: Sequence[str]) -> Any:  # noqa: ANN401 - 
     return schema.remove_columns([name for name in schema.columns if name not in names])
 
 
+def spell_booleans(table: pd.DataFrame, schema: Any) -> pd.DataFrame:  # noqa: ANN401 - as above
+    """Return the table with true and false as the contract writes them, such as `True`.
+
+    A CSV file has texts for them and JSON has values of its own: both then mean the same. What the
+    contract spells in no way, or in two, stays as it is.
+    """
+    spelled = {}
+    for name, column in schema.columns.items():
+        texts = _find_spellings(column)
+        if texts and name in table and table[name].map(lambda cell: isinstance(cell, bool)).any():
+            spelled[name] = table[name].map(
+                lambda cell, texts=texts: texts.get(cell, cell) if isinstance(cell, bool) else cell
+            )
+    return table.assign(**spelled)
+
+
+def _find_spellings(column: Any) -> dict[bool, str]:  # noqa: ANN401 - pandera has no types
+    """Return the text that stands for true, and for false, among those that a column allows."""
+    allowed = [
+        str(value)
+        for check in column.checks
+        if check.name == "isin"
+        for value in check.statistics["allowed_values"]
+    ]
+    spellings = {
+        value: [text for text in allowed if text.lower() == str(value).lower()]
+        for value in (True, False)
+    }
+    return {value: texts[0] for value, texts in spellings.items() if len(texts) == 1}
+
+
 def find_mistakes(table: pd.DataFrame, schema: Any) -> list[Mistake]:  # noqa: ANN401 - as above
     """Return every value of the table that breaks the contract, by row and column."""
     from pandera.errors import SchemaErrors

@@ -28,7 +28,13 @@ from kserve.utils.utils import get_predict_response
 from starlette.responses import JSONResponse
 
 from . import MODEL_NAME
-from .contract import find_mistakes, read_schema, render_mistakes, select_columns
+from .contract import (
+    find_mistakes,
+    read_schema,
+    render_mistakes,
+    select_columns,
+    spell_booleans,
+)
 from .plumbing import paths
 from .plumbing.errors import StageError, run_stage
 from .plumbing.storing import read_model, read_trusted_types
@@ -67,7 +73,7 @@ class ContractModel(Model):
     ) -> Any:  # noqa: ANN401 - KServe's response
         """Return prediction and scores for each row; raise InvalidInput on anything else."""
         try:
-            table = read_payload(payload)
+            table = spell_booleans(read_payload(payload), self.schema)
             self._check(table)
             answer = predict(self.model, table)
         except InvalidInput:
