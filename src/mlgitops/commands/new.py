@@ -17,13 +17,13 @@ from mlgitops.project.generate.answers import (
     complete_answers,
     read_questions,
 )
-from mlgitops.project.generate.choices import Choices, take_default
 from mlgitops.project.generate.project import check_target, find_toolkit_source, generate_project
 from mlgitops.project.toolkit import toolkit_root
 
 if TYPE_CHECKING:
     from mlgitops.console import Console
     from mlgitops.project.generate.answers import Answer
+    from mlgitops.project.generate.choices import Choices
 
 _EPILOG = """\
 Asks what it must know, writes the project, and makes its first commit. The same as
@@ -144,6 +144,8 @@ def _run_with_data(
 
 def _read_choices(args: argparse.Namespace) -> Choices:
     """Return what the flags decide, with a way to ask for the rest where somebody is there."""
+    from mlgitops.project.generate.choices import Choices, take_default
+
     if args.split_column is not None and args.split not in ("time", "group"):
         raise MlgitopsError("--split-column needs --split time or --split group")
     return Choices(
