@@ -8,7 +8,6 @@ here and only when both sides have predictions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -32,8 +31,7 @@ if TYPE_CHECKING:
 _MAX_TEXT = 500
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Metric:
+class _Metric(msgspec.Struct, frozen=True, kw_only=True):
     """One metric that both sides have, and what the predictions say of it."""
 
     position: int  # in the report
@@ -137,7 +135,9 @@ def _measure(
     measured = [
         *_measure_judged(judged, predicted, policy),
         *(
-            replace(metric, evidence=predicted.read_alone(metric.stored, policy.confidence))
+            msgspec.structs.replace(
+                metric, evidence=predicted.read_alone(metric.stored, policy.confidence)
+            )
             for metric in metrics
             if not metric.rule and find_estimator(metric.change.name)
         ),
@@ -155,9 +155,9 @@ def _measure_judged(
     results = [predicted.check(metric.stored) for metric in metrics]
     evidence = read_together(predicted.pair, dict(enumerate(results)), policy.confidence)
     for at, (metric, result) in enumerate(zip(metrics, results, strict=True)):
-        measured = replace(metric, evidence=evidence[at])
+        measured = msgspec.structs.replace(metric, evidence=evidence[at])
         refusal = str(result) if isinstance(result, Contradiction) else _find_hidden(measured)
-        yield replace(measured, refusal=refusal)
+        yield msgspec.structs.replace(measured, refusal=refusal)
 
 
 def _find_hidden(metric: _Metric) -> str | None:
@@ -198,7 +198,7 @@ def _refuse_lost(
         if metric.lacks_interval and metric.change.name in lost:
             reason = problem or (metric.evidence.reason if metric.evidence else None) or ""
             text = f"base's predictions give it and head's do not: {reason}"
-            yield replace(metric, refusal=text)
+            yield msgspec.structs.replace(metric, refusal=text)
         else:
             yield metric
 
