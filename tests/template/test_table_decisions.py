@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+import yaml
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.project.generate.choices import Choices
@@ -479,6 +481,55 @@ def test_what_is_decided_about_a_table(case: Case, tmp_path: Path) -> None:
         assert any(part in note for note in facts.notes), (part, facts.notes)
     share = facts.split.test_rows / facts.rows
     assert 0.2 < share < 0.4
+
+
+POLICIES = {
+    "a rare class that came late": (
+        {"day": day, "y": lambda at: int(at % 50 == 0 or (at > 450 and at % 9 == 0))},
+        ("fewer than 20 rows of '1' (", "hardly tell"),
+    ),
+    "a class of a few rows": (
+        {"y": lambda at: "abcd"[min(at * 7919 % 1009 // 40, 3)] if at % 60 else "e"},
+        ("fewer than 5 rows of ", "'e' ("),
+    ),
+    "balanced": ({}, ()),
+    "counts": (
+        {"y": lambda at: int(scatter(at) * 5 + scatter(at, 6007) * 4)},
+        ("If they are counts or ratings, --task regression keeps their order",),
+    ),
+}
+
+
+@pytest.mark.parametrize(("columns", "says"), POLICIES.values(), ids=POLICIES)
+def test_the_first_policy_can_be_met(
+    columns: Columns, says: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Its bound on the log loss is near that of a constant on these very test rows."""
+    facts = decide(Case(columns), tmp_path)
+    cells = read_table(tmp_path / "table.csv").columns["y"]
+    sides = [
+        [cell for cell, test in zip(cells, facts.split.is_test, strict=True) if test is side]
+        for side in (False, True)
+    ]
+    losses = [-math.log(sides[0].count(cell) / len(sides[0])) for cell in sides[1]]
+    constant = sum(losses) / len(losses)
+    policy = yaml.safe_load((tmp_path / "set" / "policy.yaml").read_text(encoding="utf-8"))
+    limit = policy["metrics"]["test.log_loss"]["max_value"]
+    assert 0.97 * constant < limit < 1.03 * constant
+    if facts.task == "binary":
+        rare = min(sides[1].count(cell) for cell in "01") < 20
+        assert (limit > constant) is rare
+        assert policy["metrics"]["test.roc_auc"]["min_value"] == (0.5 if rare else 0.55)
+    for part in says:
+        assert any(part in note for note in facts.notes), (part, facts.notes)
+    assert bool(says) or not any("hardly tell" in note for note in facts.notes)
+
+
+def test_too_many_classes_say_what_to_do(tmp_path: Path) -> None:
+    """98 classes are joined, or a coarser column is predicted."""
+    with pytest.raises(MlgitopsError, match="98 values; classes can be 3 to 50") as error:
+        decide(Case({"y": lambda at: f"c{at % 98}"}), tmp_path)
+    assert "join rare values into one" in str(error.value)
 
 
 def test_utf_16_is_read(tmp_path: Path) -> None:

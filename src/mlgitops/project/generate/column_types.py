@@ -31,6 +31,10 @@ _TWO = 2  # classes of a binary target
 #: A class with fewer rows than this cannot be on both sides of a split.
 MIN_CLASS_ROWS = 5
 
+#: With fewer test rows of either class, or of one of several, noise hides what a change does.
+FEW_POSITIVES = 20
+FEW_OF_A_CLASS = 5
+
 #: The column that the ingest stage makes where no column names the rows.
 MADE_KEY = "id"
 
@@ -54,6 +58,7 @@ class Facts:
     slices: tuple[str, ...]  # columns whose groups are compared
     rows: int
     split: Split
+    sides: tuple[Mapping[str, int], Mapping[str, int]]  # target → rows, of train and of test
     rules: Mapping[str, dict[str, Any]]  # column → how the ingest stage reads or makes it
     notes: tuple[str, ...]  # what the person should know, one sentence each
 
@@ -136,11 +141,12 @@ def infer_table(
         slices=features.slices,
         rows=table.rows,
         split=split,
+        sides=rows.count_sides(split.is_test),
         rules=table.rules | split.rules,
         notes=(),
     )
     said = (*table.notes, *notes, why, *split.why, *_explain(facts), *features.notes)
-    return table, replace(facts, notes=said)
+    return table, replace(facts, notes=(*said, *_explain_rare(facts)))
 
 
 def _check_columns(table: Table, names: Sequence[str | None]) -> None:
@@ -187,7 +193,13 @@ def _find_task(target: Column, asked: str | None) -> tuple[str, str]:
     if task == "binary" and values != _TWO:
         raise MlgitopsError(f"{name!r} has {values} values, a binary target two")
     if task == "multiclass" and not _TWO < values <= MAX_CLASSES:
-        raise MlgitopsError(f"{name!r} has {values} values; classes can be 3 to {MAX_CLASSES}")
+        raise MlgitopsError(
+            f"{name!r} has {values} values; classes can be 3 to {MAX_CLASSES}",
+            hint="if it is an amount, say --task regression"
+            if number
+            else "join rare values into "
+            "one, such as 'other', or predict a coarser column (a group of them)",
+        )
     if task == "regression" and not number:
         raise MlgitopsError(f"{name!r} is not a number, so it cannot be a regression's target")
     if task != "regression":
@@ -195,6 +207,8 @@ def _find_task(target: Column, asked: str | None) -> tuple[str, str]:
     kind = "whole" if target.whole else "decimal"
     seen = f"{values} different {kind} numbers" if number else f"{values} different values"
     change = "" if asked else " Use --task to say otherwise."
+    if number and task == "multiclass" and not asked:
+        change = " If they are counts or ratings, --task regression keeps their order."
     return task, f"{name!r} has {seen}: the task is {task}.{change}"
 
 
@@ -250,6 +264,20 @@ def _find_positive(target: Column) -> str:
     """Return the value that says yes, else the rarer one."""
     said = [value for value in target.counts if value.lower() in _YES]
     return said[0] if len(said) == 1 else list(target.counts)[-1]
+
+
+def _explain_rare(facts: Facts) -> list[str]:
+    """Return a warning where the test has too few rows of a class to judge by."""
+    least = FEW_POSITIVES if facts.task == "binary" else FEW_OF_A_CLASS
+    rare = {name: facts.sides[1].get(name, 0) for name in facts.target.counts}
+    few = [f"{name!r} ({rows})" for name, rows in rare.items() if rows < least]
+    if facts.task == "regression" or not few:
+        return []
+    note = (
+        f"The test has fewer than {least} rows of {', '.join(few[:5])}: a verdict will hardly tell"
+    )
+    advice = "More of them help most; so does the mean over several splits (split.seed)."
+    return [f"{note} a better model from a worse one. {advice}"]
 
 
 def _explain(facts: Facts) -> list[str]:

@@ -85,11 +85,16 @@ class Rows:
     key: str | None
     classes: bool  # whether the target is one of several classes
 
-    def find_flaw(self, is_test: Sequence[bool]) -> str | None:
-        """Return why the model could not be measured on these test rows, or None."""
+    def count_sides(self, is_test: Sequence[bool]) -> tuple[Counter[str], Counter[str]]:
+        """Return the target's values → rows, of the train and of the test rows."""
         sides: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
         for cell, test in zip(self.table.columns[self.target.name], is_test, strict=True):
             sides[test][cell] += 1
+        return sides
+
+    def find_flaw(self, is_test: Sequence[bool]) -> str | None:
+        """Return why the model could not be measured on these test rows, or None."""
+        sides = self.count_sides(is_test)
         if not sides[0] or not sides[1]:
             return "one side has no rows"
         if not self.classes:
