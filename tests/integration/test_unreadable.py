@@ -83,8 +83,8 @@ def test_a_broken_policy_at_base_shows_the_facts_and_decides_nothing(
     assert found.code == 2
     assert found.report["judgement"]["verdict"] == "undecided"
     assert found.report["metrics"][0]["delta"] == 0
-    assert "nothing was judged, for the policy at base cannot be read" in found.err
-    assert "policy.yaml at base:4: not YAML" in found.err
+    assert "nothing was judged:" in found.err
+    assert "policy.yaml at base:3: holds a conflict of a merge" in found.err
     assert "**⚠️ Could not decide**" in compare(made, "--format", "markdown").out
     assert "Could not decide" in compare(made).out
 
@@ -197,3 +197,46 @@ def test_margins_do_not_vanish_with_bases_lock(tmp_path: Path, compare: Any) -> 
     assert judgement["metrics"][0]["unproven"] == (
         "is not held to its margin of 10%: `dvc.lock` could not be read at base"
     )
+
+
+def test_a_change_without_metrics_shows_its_facts(tmp_path: Path, compare: Any) -> None:  # noqa: ANN401
+    """The pointers and parameters that changed, and the two lines that would declare metrics."""
+    made = GitRepository(tmp_path / "p")
+    made.put("raw.csv.dvc", SOUND["raw.csv.dvc"])
+    made.put("params.yaml", "rate: 1\n")
+    made.commit()
+    made.put("raw.csv.dvc", SOUND["raw.csv.dvc"].replace("0" * 32, "1" * 32))
+    made.put("params.yaml", "rate: 2\n")
+    found = compare(made, "--json")
+    assert found.code == 0
+    assert found.report["judgement"]["verdict"] == "skip"
+    assert [item["path"] for item in found.report["data"]] == ["raw.csv"]
+    assert [item["name"] for item in found.report["params"]] == ["rate"]
+    assert "`metrics:` and `  - metrics.json`" in " ".join(found.report["notices"])
+    assert "There is no metric to judge." in compare(made).out
+    made.put("policy.yaml", POLICY)
+    judged = compare(made, "--json")
+    assert judged.code == 1
+    assert "is in no metrics file" in judged.report["judgement"]["failures"][0]
+
+
+def test_no_verdict_has_its_own_reason(tmp_path: Path, compare: Any) -> None:  # noqa: ANN401
+    """The same on both sides, nothing that can be read, and nothing that is judged."""
+    made = make(tmp_path / "p", **{"policy.yaml": "version: 1\n"})
+    made.put("policy.yaml", "version: 1\n")
+    made.put("m.json", json.dumps({"accuracy": 0.9, "loss": float("nan"), "log": None}))
+    made.put("dvc.lock", "schema: '2.0'\nstages: {}\n")
+    made.put("dvc.yaml", "metrics: [m.json]\n")
+    made.commit()
+    same = compare(made, "--base", "HEAD", "--head", "HEAD")
+    assert same.code == 0
+    assert "Base and head are the same in all that is compared." in same.out
+    assert "Other metrics, 0 of 3 changed, 2 not comparable" in same.out
+    made.put("m.json", '{"accuracy": 0.4}')
+    assert "No policy names a metric to judge." in compare(made).out
+    made.put("m.json", "{")
+    made.commit()
+    unread = compare(made, "--base", "HEAD")
+    assert unread.code == 2
+    assert "`m.json` at head cannot be read: not JSON" in unread.err
+    assert "Could not decide" in unread.out

@@ -46,6 +46,10 @@ NO_POLICY = (
     "There is no `policy.yaml`, so nothing was judged. Say what a model must satisfy, such as "
     "`metrics: {test.accuracy: {greater_is_better: true, max_worsening: 0.01}}` below `version: 1`."
 )
+NO_METRICS = (
+    "No dvc.yaml declares a metric, so none was compared. Two lines at the end of one would, for"
+    " the file that your pipeline writes: `metrics:` and `  - metrics.json`."
+)
 _MAX_NOTICES = 50
 _MAX_MISTAKES = 20
 
@@ -127,19 +131,42 @@ def _read_policy(
 
 
 def _check_found(base: SideFiles, head: SideFiles) -> None:
-    """Refuse a comparison of nothing."""
+    """Refuse a comparison where neither side has what its pipeline declares, or a pipeline."""
     if base.metrics or head.metrics:
-        sets = [*base.metrics.values(), *head.metrics.values()]
-        if any(metrics.values or metrics.unusable or metrics.problem for metrics in sets):
+        if _holds_metrics(base, head):
             return
         paths = ", ".join(sorted({*base.metrics, *head.metrics})[:5])
         hint = "run the pipeline and commit what it wrote: `mlgitops train`"
         raise MlgitopsError("the metrics files are on neither side", where=paths[:200], hint=hint)
-    if head.pipeline.stages or base.pipeline.stages:
-        hint = "name a metrics file below `metrics:` of a stage in dvc.yaml"
-        raise MlgitopsError("dvc.yaml declares no metrics", hint=hint)
-    hint = "`mlgitops new` makes a project that has one"
-    raise MlgitopsError("there is no dvc.yaml, neither at base nor at head", hint=hint)
+    if not any(_uses_dvc(side) for side in (base, head)):
+        hint = "`mlgitops new` makes a project that has one"
+        raise MlgitopsError("there is no dvc.yaml, neither at base nor at head", hint=hint)
+    head.notices.append(NO_METRICS)
+
+
+def _holds_metrics(*sides: SideFiles) -> bool:
+    """Tell whether a side has a metrics file at all, be it one that cannot be read."""
+    sets = [metrics for side in sides for metrics in side.metrics.values()]
+    return any(metrics.values or metrics.unusable or metrics.problem for metrics in sets)
+
+
+def _uses_dvc(side: SideFiles) -> bool:
+    """Tell whether a side has a pipeline, or data that DVC keeps."""
+    pipeline = side.pipeline
+    return bool(pipeline.stages or pipeline.locks or pipeline.pointers or pipeline.broken)
+
+
+def _find_unread(base: SideFiles, head: SideFiles) -> list[str]:
+    """Say why no metrics file could be read; nothing where one was, or none is declared."""
+    sides = (base, head)
+    if any(metrics.values for side in sides for metrics in side.metrics.values()):
+        return []
+    return [
+        f"`{path}` at {side.name} {metrics.problem}"[:500]
+        for side in sides
+        for path, metrics in side.metrics.items()
+        if metrics.problem
+    ]
 
 
 def _collect(base: SideFiles, head: SideFiles, policy: Policy, policy_path: str) -> Report:
@@ -214,7 +241,8 @@ def _judge(
     console: Console,
 ) -> Report:
     if not isinstance(policy, Policy):
-        judgement = _refuse(policy) if policy else Judgement(verdict=Verdict.SKIP)
+        reasons = str(policy).splitlines() if policy else _find_unread(base, head)
+        judgement = _leave_open(reasons) if reasons else Judgement(verdict=Verdict.SKIP)
         return msgspec.structs.replace(_mark_stale(report, None, head), judgement=judgement)
     from mlgitops.comparison.evidence import add_evidence
 
@@ -225,13 +253,17 @@ def _judge(
     absences = Absences(report.metrics, base.pipeline, base.metrics)
     report = msgspec.structs.replace(report, metrics=absences.mark(report.metrics))
     report = _mark_stale(report, policy.files.model, head)
-    return judge_report(add_evidence(report, policy, base, head, console), policy)
+    judged = judge_report(add_evidence(report, policy, base, head, console), policy)
+    skipped = judged.judgement is None or judged.judgement.verdict is Verdict.SKIP
+    if skipped and (unread := _find_unread(base, head)):
+        return msgspec.structs.replace(judged, judgement=_leave_open(unread))
+    return judged
 
 
-def _refuse(error: MlgitopsError) -> Judgement:
-    """Decide nothing, for the mistakes in the policy at base: its first lines say which."""
-    lines = [line.strip(" -")[:500] for line in str(error).splitlines()]
-    return Judgement(verdict=Verdict.UNDECIDED, failures=tuple(lines[:_MAX_MISTAKES]))
+def _leave_open(reasons: list[str]) -> Judgement:
+    """Decide nothing, for the policy at base or every metrics file cannot be read."""
+    lines = tuple(line.strip(" -")[:500] for line in reasons[:_MAX_MISTAKES])
+    return Judgement(verdict=Verdict.UNDECIDED, failures=lines)
 
 
 def _mark_stale(report: Report, model: str | None, head: SideFiles) -> Report:

@@ -168,7 +168,8 @@ def _judge_metric(
     if len(matches) != 1:
         kind, reasons = Kind.INCOMPARABLE, [_not_one(matches)]
     elif matches[0].stale is not None:
-        kind, reasons = Kind.INCOMPARABLE, [f"is stale: {matches[0].stale}"[:500]]
+        broken = _break_limits(matches[0], rule, report, budget=budget)
+        kind, reasons = Kind.INCOMPARABLE, [f"is stale: {matches[0].stale}"[:500], *broken]
     elif _on_other_rows(matches[0], report, budget=budget):
         kind, reasons = Kind.INCOMPARABLE, [OTHER_ROWS, *_break_bounds(matches[0], rule)]
     else:
@@ -194,6 +195,13 @@ def _judge_metric(
         reasons=tuple(reasons),
         unproven=unproven,
     )
+
+
+def _break_limits(change: MetricChange, rule: Rule, report: Report, *, budget: bool) -> list[str]:
+    """Say every limit that the stored values break, though they are of an older run."""
+    if _on_other_rows(change, report, budget=budget):
+        return [OTHER_ROWS, *_break_bounds(change, rule)]
+    return [*_break_margin(change, rule, _sign_kind(change, rule)), *_break_bounds(change, rule)]
 
 
 def _find_unproven(

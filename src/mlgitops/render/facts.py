@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from mlgitops.judgement.judge import find_kind, find_margin
+from mlgitops.judgement.judge import find_kind, find_margin, is_untouched
 from mlgitops.model import Kind, TestData, Verdict
 from mlgitops.render.numbers import (
     DASH,
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 
 #: What a change is called that passes though a loss above the margin is not ruled out.
 NOT_PROVEN = "not proven safe"
+#: How a value is marked that the pipeline did not make from what stands beside it.
+OLDER_RUN = "of an older run"
+#: Kinds of a metric that is the same on both sides, a number or not.
+_AT_REST = (Kind.UNCHANGED, Kind.INCOMPARABLE)
 _SHORT = 7
 _MOST_NAMES = 5
 
@@ -69,7 +73,7 @@ class Row(Struct, frozen=True, kw_only=True):
     def result(self) -> str:
         """Say in one or two words how it went."""
         if self.stale:
-            return "stale"
+            return f"stale, {OLDER_RUN}"
         if self.unproven is not None:
             return f"{self.kind.value}, {NOT_PROVEN}"
         if self.kind is Kind.WORSENED and self.verdict is Verdict.PASS and not self.budget:
@@ -106,10 +110,29 @@ def other_rows(report: Report) -> list[Row]:
     ]
 
 
+def moved_rows(rows: list[Row]) -> list[Row]:
+    """List the metrics that are not told to be unchanged: moved, or not comparable."""
+    return [row for row in rows if row.kind is not Kind.UNCHANGED]
+
+
+def count_moved(rows: list[Row], *, of: int | None = None) -> str:
+    """Say how many metrics changed; those that cannot be compared are not among them.
+
+    Such as "6 changed", or "0 of 27 changed, 6 not comparable".
+    """
+    moved = moved_rows(rows)
+    unknown = sum(row.kind is Kind.INCOMPARABLE for row in moved)
+    more = f", {unknown:,} not comparable" if unknown else ""
+    total = "" if of is None else f" of {of}"
+    return f"{len(moved) - unknown:,}{total} changed{more}"
+
+
 def describe_other(row: Row) -> str:
     """Say how a metric moved that the policy does not judge; never that it is better or worse."""
     if row.reasons:
         return f"{row.kind.value}: {row.reasons[0]}"
+    if row.stale:
+        return OLDER_RUN
     if row.kind is Kind.UNCHANGED:
         return ""
     return row.chance or row.kind.value
@@ -144,6 +167,15 @@ def headline(report: Report) -> str:
     if slices:
         return f"⚠️ May merge, {NOT_PROVEN} in {slices:,} {'slice' if slices == 1 else 'slices'}"
     return "✅ May merge"
+
+
+def explain_skip(report: Report) -> str:
+    """Say why a report has no verdict: nothing to judge by, and nothing that differs or counts."""
+    if not report.metrics and not report.omitted.metrics:
+        return "there is no metric to judge"
+    if is_untouched(report) and all(find_kind(change) in _AT_REST for change in report.metrics):
+        return "base and head are the same in all that is compared"
+    return "no policy names a metric to judge"
 
 
 def is_plain_pass(report: Report) -> bool:
@@ -320,7 +352,7 @@ def _judged_row(verdict: MetricVerdict, change: MetricChange | None) -> Row:
         path=verdict.path,
         base=render_number(base, decimals),
         head=render_number(head, decimals),
-        delta=render_delta(change.delta if change and not change.stale else None, decimals),
+        delta=render_delta(change.delta if change else None, decimals),
         interval=_render_interval(interval, decimals) if interval else None,
         confidence=_render_confidence(interval) if interval else None,
         limits=limit_texts(rule),
@@ -365,6 +397,7 @@ def _plain_row(change: MetricChange) -> Row:
         limits=(),
         kind=find_kind(change),
         verdict=Verdict.SKIP,
+        stale=change.stale is not None,
         reasons=reasons,
         chance=_describe_chance(interval) if interval else None,
     )

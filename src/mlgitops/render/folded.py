@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlgitops.model import Kind, StageState, Verdict
+from mlgitops.model import StageState, Verdict
 from mlgitops.render.blocks import (
     MARKS,
     UNPROVEN,
@@ -28,9 +28,11 @@ from mlgitops.render.changes import (
 )
 from mlgitops.render.escape import escape_code, escape_prose
 from mlgitops.render.facts import (
+    count_moved,
     describe_other,
     explain_others,
     interval_cells,
+    moved_rows,
     other_rows,
     render_version,
     shared_confidence,
@@ -104,10 +106,10 @@ def _charts(report: Report, detail: Detail) -> list[str]:
 
 def _other_metrics(report: Report, detail: Detail) -> list[str]:
     rows = other_rows(report)
-    moved = [row for row in rows if row.kind is not Kind.UNCHANGED]
+    moved = moved_rows(rows)
     shown = (rows if detail is Detail.FULL else moved)[:_MOST_ROWS]
     total = len(rows) + report.omitted.metrics
-    title = f"{render_count(total, 'other metric')}, {len(moved)} changed"
+    title = f"{render_count(total, 'other metric')}, {count_moved(rows)}"
     if not total:
         return []
     if detail >= Detail.JUDGED or not shown:

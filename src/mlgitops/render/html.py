@@ -22,7 +22,7 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from mlgitops import __version__
-from mlgitops.model import ChartKind, Kind, StageState, Verdict
+from mlgitops.model import ChartKind, StageState, Verdict
 from mlgitops.render.blocks import MARKS, UNPROVEN
 from mlgitops.render.changes import (
     COLUMN_HEAD,
@@ -35,8 +35,10 @@ from mlgitops.render.changes import (
 )
 from mlgitops.render.escape import clean_text, escape_address
 from mlgitops.render.facts import (
+    count_moved,
     describe_other,
     explain_others,
+    explain_skip,
     headline,
     is_plain_pass,
     judged_rows,
@@ -142,7 +144,7 @@ def render_html(report: Report, *, links: Links) -> str:
         others_in_files=len({row.path for row in others}) > 1,
         params_in_files=len({param.path for param in report.params}) > 1,
         others_total=len(others) + report.omitted.metrics,
-        others_moved=sum(row.kind is not Kind.UNCHANGED for row in others),
+        others_moved=count_moved(others),
         methods=_list_methods(report),
         most=MOST_ROWS,
         quiet=_QUIET,
@@ -231,7 +233,7 @@ def _describe_deciding(report: Report) -> tuple[str, str] | None:
 def _list_reasons(report: Report) -> list[str]:
     judgement = report.judgement
     if judgement is None or judgement.verdict is Verdict.SKIP:
-        return []
+        return [explain_skip(report).capitalize() + "."]
     if judgement.verdict is Verdict.PASS:
         return [passing_text(report)]
     return list(judgement.failures)

@@ -14,6 +14,7 @@ from mlgitops.render.blocks import MARKS, UNPROVEN, Detail, count_hidden, render
 from mlgitops.render.changes import describe_table
 from mlgitops.render.escape import escape_address, escape_code, escape_prose
 from mlgitops.render.facts import (
+    explain_skip,
     headline,
     interval_cells,
     judged_rows,
@@ -96,9 +97,9 @@ def _verdict_line(report: Report, waiver: Waiver | None) -> str:
     if sliced:
         return f"{title}: {escape_prose(' '.join(sliced))}"
     if report.judgement is not None and report.judgement.verdict is Verdict.UNDECIDED:
-        return f"{title}: the policy at base cannot be read"
+        return title
     if report.judgement is None or not (report.judgement.metrics or report.judgement.slices):
-        return f"{title}: no policy names a metric to judge"
+        return f"{title}: {explain_skip(report)}"
     row = find_deciding(report)
     sentence = f"{escape_code(row.name)} {escape_prose(describe_row(row))}" if row else ""
     return f"{title}: {sentence.strip()}" if row else title

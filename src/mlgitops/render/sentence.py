@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlgitops.model import Kind, Verdict
-from mlgitops.render.facts import find_row, unproven_rows
+from mlgitops.render.facts import OLDER_RUN, find_row, unproven_rows
 from mlgitops.render.numbers import DASH
 
 if TYPE_CHECKING:
@@ -36,8 +36,10 @@ def describe_row(row: Row) -> str:
     if row.base == row.head == DASH:
         return row.reasons[0] if row.reasons else ""
     moved = f"{row.base} → {row.head}"
+    if row.stale:
+        return f"{moved} ({row.delta}, {OLDER_RUN}), which is stale"
     if row.kind is Kind.INCOMPARABLE:
-        return f"{moved}, which {'is stale' if row.stale else 'cannot be compared'}"
+        return f"{moved}, which cannot be compared"
     interval = [f"{row.confidence} interval {row.interval}"] if row.interval else []
     change = row.delta if row.kind is not Kind.UNCHANGED else "unchanged"
     parts = ", ".join([change, *interval])

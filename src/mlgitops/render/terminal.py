@@ -8,15 +8,18 @@ from collections import Counter
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from mlgitops.model import Kind, StageState, Verdict
+from mlgitops.model import StageState, Verdict
 from mlgitops.render.changes import COLUMN_HEAD, COST_HEAD, column_cells, cost_cells, describe_table
 from mlgitops.render.escape import MAX_SHOWN, clean_text
 from mlgitops.render.facts import (
+    count_moved,
     describe_other,
     explain_others,
+    explain_skip,
     headline,
     is_plain_pass,
     judged_rows,
+    moved_rows,
     noise_notices,
     other_rows,
     passing_text,
@@ -90,6 +93,8 @@ def _print_answer(report: Report, screen: RichConsole) -> None:
         _print_prose(f"✗ {_plain(failure)}", screen, style="red", indent=2)
     if verdict is Verdict.PASS:
         _print_prose(_plain(passing_text(report)), screen, indent=2)
+    if verdict is Verdict.SKIP:
+        _print_prose(f"{explain_skip(report).capitalize()}.", screen, indent=2)
     if report.protected:
         files = ", ".join(clean_text(path) for path in report.protected[:5])
         rest = max(0, len(report.protected) - 5) + report.omitted.protected
@@ -147,7 +152,7 @@ def _print_slices(report: Report, screen: RichConsole) -> None:
 
 def _print_others(report: Report, screen: RichConsole) -> None:
     rows = other_rows(report)
-    moved = [row for row in rows if row.kind is not Kind.UNCHANGED]
+    moved = moved_rows(rows)
     total = len(rows) + report.omitted.metrics
     if not total:
         return
@@ -160,7 +165,7 @@ def _print_others(report: Report, screen: RichConsole) -> None:
         ]
         for row in moved
     ]
-    title = f"Other metrics, {len(moved)} of {total} changed"
+    title = f"Other metrics, {count_moved(rows, of=total)}"
     head = ["", "file", "base", "head", "change", *(["interval"] if with_interval else []), ""]
     _print_filed(title, head, cells, screen, wraps={len(head) - 1})
     if with_interval:

@@ -195,7 +195,7 @@ LIES: dict[str, tuple[Files, Files, str]] = {
     "head was committed with a conflict": (
         {},
         {"m.json": f"<<<<<<< ours\n{GOOD}\n=======\n{BAD}\n>>>>>>> theirs\n"},
-        "head cannot be read: not JSON",
+        "head cannot be read: holds a conflict of a merge",
     ),
     "a metric is new in a file that cannot be read": (
         {"policy.yaml": POLICY.format("recall")},
@@ -253,7 +253,7 @@ LIES: dict[str, tuple[Files, Files, str]] = {
     "base was committed with a conflict": (
         {"m.json": f"<<<<<<< ours\n{GOOD}\n=======\n{BAD}\n>>>>>>> theirs\n"},
         {"m.json": BAD},
-        "base cannot be read: not JSON",
+        "base cannot be read: holds a conflict of a merge",
     ),
     "base's metrics are empty": (
         {"m.json": ""},

@@ -402,7 +402,20 @@ def test_a_stale_metric_fails_whatever_its_value(name: str, head: float) -> None
     ]
     judged = {found.name: found for found in _judge(*changes).metrics}
     assert judged[name].verdict is Verdict.FAIL
-    assert judged[name].reasons == (f"is stale: {stale}",)
+    assert judged[name].reasons[0] == f"is stale: {stale}"
+
+
+def test_a_stale_metric_is_told_with_every_limit_that_it_breaks() -> None:
+    """Its numbers are of an older run: whoever trains again knows what to look at."""
+    stale = "stage `train` has to run again (`mlgitops train`)"
+    change = msgspec.structs.replace(make_change("test.roc_auc", 0.7, 0.5), stale=stale)
+    others = (other for other in steady_changes() if other.name != change.name)
+    judged = {verdict.name: verdict for verdict in _judge(change, *others).metrics}
+    assert judged["test.roc_auc"].reasons == (
+        f"is stale: {stale}",
+        "lost more than the 0.005 that it may lose",
+        "is below its minimum of 0.65",
+    )
 
 
 def _judge(*changes: MetricChange) -> Judgement:
