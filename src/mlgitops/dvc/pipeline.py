@@ -42,6 +42,7 @@ class Stage(Struct, frozen=True, kw_only=True):
     metrics: tuple[str, ...]
     params: dict[str, tuple[str, ...]] = {}  # file → dotted names; none: all of the file
     kept: tuple[str, ...] = ()  # outputs that git keeps: `cache: false`
+    unsent: tuple[str, ...] = ()  # outputs that no storage gets: `push: false`
     templated: bool = False  # its command holds `${...}`, which DVC may write in other words
     frozen: bool = False  # its inputs may change without a new run
     always: bool = False  # DVC runs it each time, whatever its inputs: `always_changed`
@@ -58,6 +59,16 @@ class LockEntry(Struct, frozen=True, kw_only=True):
     exact: bool = False  # hashes are of the bytes: written by DVC 3 or newer
 
 
+class StoredOutput(Struct, frozen=True, kw_only=True):
+    """One output as a dvc.lock or .dvc file records it."""
+
+    path: str  # from the project's root; "" where the record has none
+    file: str  # what records it
+    version: DataVersion
+    exact: bool  # its hash is of the bytes: written by DVC 3 or newer
+    sent: bool = True  # False: its own .dvc file says `cache: false` or `push: false`
+
+
 class Pipeline(Struct, kw_only=True):
     """Everything DVC knows at one side."""
 
@@ -67,6 +78,8 @@ class Pipeline(Struct, kw_only=True):
     params: set[str] = set()
     plots: set[str] = set()
     pointers: dict[str, DataVersion] = {}  # from .dvc files
+    outputs: list[StoredOutput] = []  # all that locks and .dvc files record
+    outside: list[tuple[str, str]] = []  # (file, path) of outputs outside of the repository
     unresolved: dict[str, str] = {}  # stage, or group of them → the `${...}` that is not known
     notices: list[str] = []
     #: What could not be read, so that its metrics are not known: "stage `x` of `dvc.yaml`".
@@ -232,6 +245,8 @@ def _add_stage(
         _put(pipeline.plots, folder, entry)
     for entry, _ in _param_files(body.get("params")):
         _put(pipeline.params, folder, entry)
+    named = [*outs, *metrics, *plots]
+    pipeline.outside += [(path, entry) for entry in named if join_path(folder, entry) is None]
     full = stage_name(name, path)
     pipeline.stages[full] = Stage(
         name=full,
@@ -239,9 +254,10 @@ def _add_stage(
         folder=folder,
         command=_join_command(body.get("cmd")),
         deps=tuple(name_input(folder, entry) for entry, _ in _entries(body.get("deps"))),
-        outs=_places(folder, [*outs, *metrics, *plots]),
+        outs=_places(folder, named),
         metrics=_places(folder, metrics),
-        kept=_places(folder, [*_find_kept(body)]),
+        kept=_places(folder, [*_find_refusing(body, "cache")]),
+        unsent=_places(folder, [*_find_refusing(body, "push")]),
         params=_declared_params(body.get("params"), folder),
         templated=templated,
         frozen=body.get("frozen") is True,
@@ -268,11 +284,11 @@ def _join_command(command: Value) -> str:
     return "\n".join(map(as_text, command)) if isinstance(command, list) else as_text(command)
 
 
-def _find_kept(body: dict[str, Value]) -> Iterator[str]:
-    """Yield the outputs of a stage that are declared with `cache: false`."""
+def _find_refusing(body: dict[str, Value], option: str) -> Iterator[str]:
+    """Yield the outputs of a stage that are declared with this option as false."""
     for kind in ("outs", "metrics", "plots"):
         for path, options in _entries(body.get(kind)):
-            if isinstance(options, dict) and options.get("cache") is False:
+            if isinstance(options, dict) and options.get(option) is False:
                 yield path
 
 
@@ -294,6 +310,7 @@ def _add_lock(
         stage = pipeline.stages.get(full)
         folder = stage.folder if stage else posixpath.dirname(path)
         deps = _locked(body.get("deps"), folder, name_input)
+        _record_outputs(body.get("outs"), folder, path, pipeline)
         pipeline.locks[full] = LockEntry(
             command=_join_command(body.get("cmd")),
             deps={dep: version.hash for dep, version in deps.items()},
@@ -301,6 +318,26 @@ def _add_lock(
             outs=_locked(body.get("outs"), folder, join_path),
             values=_lock_values(body.get("params"), folder),
             exact=_is_exact(body.get("deps")) and _is_exact(body.get("outs")),
+        )
+
+
+def _record_outputs(entries: Value, folder: str, file: str, pipeline: Pipeline) -> None:
+    """Take the outputs that a dvc.lock or .dvc file lists."""
+    for item in _list(entries):
+        fields = item if isinstance(item, dict) else {}
+        entry = str(fields.get("path") or "")  # "": whoever sends it is told
+        path = join_path(folder, entry) if entry else ""
+        if path is None:
+            pipeline.outside.append((file, entry))
+            continue
+        pipeline.outputs.append(
+            StoredOutput(
+                path=path,
+                file=file,
+                version=read_version(fields),
+                exact=fields.get("hash") == "md5",
+                sent=False not in (fields.get("cache"), fields.get("push")),
+            )
         )
 
 
@@ -350,6 +387,7 @@ def _add_pointer(
     """Take what a .dvc file points at; of a stage of DVC 0 also its metrics and parameters."""
     del read
     folder = posixpath.join(posixpath.dirname(path), str(document.get("wdir") or "."))
+    _record_outputs(document.get("outs"), folder, path, pipeline)
     for entry, version in parse_pointer(document):
         tracked = join_path(folder, entry)
         if tracked is not None:

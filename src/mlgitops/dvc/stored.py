@@ -6,16 +6,17 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
-import yaml
-
+from mlgitops.dvc.pipeline import read_pipeline
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import run_git
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from mlgitops.dvc.pipeline import Pipeline, StoredOutput
 
 #: Caps before any parser: bytes of one lock, pointer or manifest; entries of one manifest.
 MAX_FILE_BYTES = 32 * 1024 * 1024
@@ -62,14 +63,33 @@ def read_objects(project: Path) -> list[StoredObject]:
 
     Outputs that git keeps (`cache: false`) and those with `push: false` are left out.
     """
-    left_out = _kept_elsewhere(project)
-    objects = {
-        stored
-        for file in find_pointers(project)
-        for stored in parse_pointers(file, project)
-        if stored.path not in left_out
-    }
+    pipeline = read_work_tree(project)
+    left_out = set(run_git(project, "ls-files", "-z").split("\0")) - {""}
+    for stage in pipeline.stages.values():
+        left_out.update(stage.kept, stage.unsent)
+    wanted = (output for output in pipeline.outputs if output.sent and output.path not in left_out)
+    objects = {name_object(output) for output in wanted}
     return sorted(objects, key=lambda stored: (stored.path, stored.oid))
+
+
+def read_work_tree(project: Path) -> Pipeline:
+    """Read the pipeline of what git sees on disk: tracked, or new and not ignored."""
+    options = ["--cached", "--others", "--exclude-standard", "-z"]
+    listed = run_git(project, "ls-files", *options).split("\0")
+    return read_pipeline(dict.fromkeys(filter(None, listed), ""), partial(read_disk, project))
+
+
+def read_disk(project: Path, path: str) -> bytes | None:
+    """Read a file of the project, at most :data:`MAX_FILE_BYTES` of it; None where there is none.
+
+    Raises :class:`MlgitopsError` when it is larger.
+    """
+    file = project / path
+    if not file.is_file():
+        return None
+    if file.stat().st_size > MAX_FILE_BYTES:
+        raise MlgitopsError("this file is too large", where=path)
+    return file.read_bytes()
 
 
 def read_members(manifest: Path, directory: StoredObject) -> list[StoredObject]:
@@ -107,80 +127,20 @@ def _escapes(path: str) -> bool:
     return odd or path.startswith("/") or any(segment in ("", ".", "..") for segment in segments)
 
 
-def find_pointers(project: Path) -> list[Path]:
-    """List dvc.lock and .dvc files that git sees: tracked, or new and not ignored."""
-    patterns = ["dvc.lock", "*/dvc.lock", "*.dvc"]
-    options = ["--cached", "--others", "--exclude-standard", "-z", "--"]
-    listed = run_git(project, "ls-files", *options, *patterns).split("\0")
-    files = {project / name for name in listed if name and not name.startswith(".dvc/")}
-    return sorted(file for file in files if file.is_file())
-
-
-def read_yaml(file: Path) -> dict[str, Any]:
-    """Return the mapping in a YAML file; an empty file is an empty mapping."""
-    if file.stat().st_size > MAX_FILE_BYTES:
-        raise MlgitopsError("this file is too large", where=str(file))
-    try:
-        content = yaml.load(file.read_bytes(), Loader=_Loader)  # noqa: S506 - a safe loader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        message = " ".join(str(error).split())
-        raise MlgitopsError(f"this is not YAML: {message}", where=str(file)) from error
-    if not isinstance(content, dict | None):
-        raise MlgitopsError("a mapping was expected", where=str(file))
-    return content or {}
-
-
-_Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-def parse_pointers(file: Path, project: Path) -> Iterator[StoredObject]:
-    """Yield what one dvc.lock or .dvc file names."""
-    content = read_yaml(file)
-    folder = file.parent
-    entries = list(content.get("outs") or [])
-    for stage in (content.get("stages") or {}).values():
-        entries += (stage or {}).get("outs") or []
-    for entry in entries:
-        yield _parse_entry(entry, folder, project, file)
-
-
-def _parse_entry(entry: Any, folder: Path, project: Path, file: Path) -> StoredObject:  # noqa: ANN401
-    where = str(file)
-    if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
-        raise MlgitopsError("an output without a path", where=where)
-    oid, path = str(entry.get("md5")), entry["path"]
+def name_object(output: StoredOutput) -> StoredObject:
+    """Name the object of an output; raises :class:`MlgitopsError` when no storage has its like."""
+    oid = output.version.hash.removeprefix("md5:")
+    if not output.path:
+        raise MlgitopsError("an output without a path", where=output.file)
     if not _OID.match(oid):
-        raise MlgitopsError(f"the output {path} has no md5", where=where, hint="run `dvc repro`")
-    if entry.get("hash") != "md5":
         raise MlgitopsError(
-            f"the output {path} was written by DVC 2",
-            where=where,
+            f"the output {output.path} has no md5", where=output.file, hint="run `dvc repro`"
+        )
+    if not output.exact:
+        raise MlgitopsError(
+            f"the output {output.path} was written by DVC 2",
+            where=output.file,
             hint="run `dvc cache migrate --dvc-files` once",
         )
-    size = entry.get("size")
-    whole = size if isinstance(size, int) and not oid.endswith(".dir") else None
-    relative = (folder / path).relative_to(project).as_posix()
-    return StoredObject(path=relative, oid=oid, size=whole)
-
-
-def _kept_elsewhere(project: Path) -> set[str]:
-    """Return the outputs that git tracks, or that dvc.yaml declares as not cached or not pushed."""
-    listed = run_git(project, "ls-files", "-z").split("\0")
-    return set(listed) | set(_undeclared(project))
-
-
-def _undeclared(project: Path) -> Iterator[str]:
-    for file in sorted({project / "dvc.yaml", *project.glob("*/dvc.yaml")}):
-        stages = (read_yaml(file).get("stages") or {}) if file.is_file() else {}
-        for stage in stages.values():
-            body = (stage.get("do") or stage) if isinstance(stage, dict) else {}
-            for kind in ("outs", "metrics", "plots"):
-                for entry in body.get(kind) or []:
-                    yield from _uncached(entry, file.parent.relative_to(project))
-
-
-def _uncached(entry: Any, folder: Path) -> Iterator[str]:  # noqa: ANN401 - raw YAML
-    if isinstance(entry, dict):
-        for path, options in entry.items():
-            if isinstance(options, dict) and False in (options.get("cache"), options.get("push")):
-                yield (folder / path).as_posix()
+    size = None if oid.endswith(".dir") else output.version.size
+    return StoredObject(path=output.path, oid=oid, size=size)

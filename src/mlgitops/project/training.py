@@ -7,10 +7,12 @@ import re
 import time
 from collections import deque
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import IO, TYPE_CHECKING
 
 from mlgitops.dvc.command import dvc_command, explain_failure, project_environment, run_dvc
-from mlgitops.dvc.stored import read_yaml
+from mlgitops.dvc.pipeline import read_pipeline
+from mlgitops.dvc.stored import read_disk
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import find_revision, run_git
 from mlgitops.process import stream_program
@@ -197,12 +199,9 @@ def _failure(progress: _Progress, log: Path, code: int) -> MlgitopsError:
 
 def _outputs(project: Path) -> dict[str, list[str]]:
     """Return stage name to output paths, from dvc.lock."""
-    lock = project / "dvc.lock"
-    stages = (read_yaml(lock).get("stages") or {}) if lock.is_file() else {}
-    return {
-        str(name): [str(out["path"]) for out in (stage or {}).get("outs") or []]
-        for name, stage in stages.items()
-    }
+    names = dict.fromkeys(("dvc.yaml", "dvc.lock"), "")
+    pipeline = read_pipeline(names, partial(read_disk, project), lenient=True)
+    return {name: list(lock.outs) for name, lock in pipeline.locks.items()}
 
 
 def _absent_outputs(project: Path) -> set[str]:

@@ -14,12 +14,11 @@ from msgspec import Struct
 from mlgitops.comparison.cost.changes import COST_NAMES
 from mlgitops.dvc.configuration import CONFIG, check_config, check_tracked
 from mlgitops.dvc.metrics import parse_metrics
-from mlgitops.dvc.paths import join_path
 from mlgitops.dvc.pipeline import Pipeline, list_dvc_files, read_pipeline
 from mlgitops.errors import MistakesError, MlgitopsError
 from mlgitops.hints import nearest_name
 from mlgitops.judgement.policy import parse_policy
-from mlgitops.parsing import Place, Value, parse_yaml
+from mlgitops.parsing import Place, parse_yaml
 from mlgitops.project.pickles import LOOK, find_pickle
 
 if TYPE_CHECKING:
@@ -102,33 +101,21 @@ def _check_pipeline(folder: Folder, findings: Findings) -> Pipeline:
     sound = {}
     for path in paths:
         try:
-            read_pipeline({path: files[path]}, lambda name: folder.read(None, name))
+            alone = read_pipeline({path: files[path]}, lambda name: folder.read(None, name))
             sound[path] = files[path]
         except MlgitopsError as error:
             findings.mistakes.append(error)
             continue
-        findings.mistakes += _check_paths(path, folder)
+        findings.mistakes += [
+            MlgitopsError(f"the output {entry[:100]!r} is outside the repository", where=file)
+            for file, entry in alone.outside
+        ]
     if not any(path.rpartition("/")[2] == "dvc.yaml" for path in paths):
         hint = "run it in a project's folder, or make one with `mlgitops new`"
         findings.mistakes.append(MlgitopsError("there is no dvc.yaml", hint=hint))
     pipeline = read_pipeline(sound, lambda name: folder.read(None, name))
     findings.warnings += [MlgitopsError(notice) for notice in pipeline.notices]
     return pipeline
-
-
-def _check_paths(path: str, folder: Folder) -> Iterator[MlgitopsError]:
-    """Refuse outputs outside the repository."""
-    document = parse_yaml(folder.read(None, path) or b"", path)
-    stages = document.get("stages") if isinstance(document, dict) else None
-    bodies: list[Value] = [document, *(stages.values() if isinstance(stages, dict) else ())]
-    for body in bodies:
-        outs = body.get("outs") if isinstance(body, dict) else None
-        for item in outs if isinstance(outs, list) else []:
-            output = item.get("path") if isinstance(item, dict) and "path" in item else item
-            entry = next(iter(output), "") if isinstance(output, dict) else output
-            if isinstance(entry, str) and join_path(path.rpartition("/")[0], entry) is None:
-                problem = f"the output {entry[:100]!r} is outside the repository"
-                yield MlgitopsError(problem, where=path)
 
 
 def _check_metrics(

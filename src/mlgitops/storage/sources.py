@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mlgitops.dvc.command import run_dvc
 from mlgitops.dvc.remote import find_cache
-from mlgitops.dvc.stored import find_pointers, hash_file, parse_pointers
+from mlgitops.dvc.stored import hash_file, name_object, read_work_tree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,13 +21,14 @@ def cache_sources(project: Path) -> None:
     `dvc push` then leaves the file out and still ends with 0.
     """
     cache = find_cache(project)
-    for pointer in find_pointers(project):
-        if pointer.suffix != ".dvc":
-            continue
-        objects = list(parse_pointers(pointer, project))
+    recorded: dict[str, list[StoredObject]] = {}
+    for output in read_work_tree(project).outputs:
+        if output.file.endswith(".dvc"):
+            recorded.setdefault(output.file, []).append(name_object(output))
+    for pointer, objects in sorted(recorded.items()):
         absent = any(not (cache / stored.location).exists() for stored in objects)
         if absent and all(_is_unchanged(project, stored) for stored in objects):
-            run_dvc(project, ["commit", "--quiet", pointer.relative_to(project)])
+            run_dvc(project, ["commit", "--quiet", pointer])
 
 
 def _is_unchanged(project: Path, stored: StoredObject) -> bool:
