@@ -321,3 +321,18 @@ def elsewhere(project: GitRepository, step: int, dvc: DvcProgram) -> None:
     if step == 0:
         project.git(*allow, "add", str(inner.root), "sub")
     project.git(*allow, "update", "--remote")
+
+
+@odd("Paths with `\\`, as on Windows", "the same files as with `/`")
+def windows_paths(project: GitRepository, step: int, dvc: DvcProgram) -> None:
+    """Name files as Windows does, in a repository that Linux reads."""
+    del dvc
+    start(project)
+    put_json(project, "reports/m.json", score(step))
+    put_json(project, "runs/out/n.json", score(step))
+    project.put("conf/p.yaml", f"lr: {step}\n")
+    project.put(
+        "dvc.yaml",
+        "metrics:\n- reports\\m.json\nparams:\n- conf\\p.yaml\nstages:\n  train:\n    cmd: x\n"
+        "    wdir: runs\n    metrics: ['out\\n.json': {cache: false}]\n",
+    )

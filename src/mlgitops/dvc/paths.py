@@ -19,8 +19,14 @@ def stage_name(name: str, path: str) -> str:
 
 
 def join_path(folder: str, path: str) -> str | None:
-    """Join and normalise; None when it leads out of the repository."""
-    joined = posixpath.normpath(posixpath.join(folder, path))
+    r"""Join and normalise; None when it leads out of the repository.
+
+    A path that was written on Windows means the same file.
+
+    >>> join_path("a", "b/../c.json"), join_path("a", r"b\c.json"), join_path("a", r"..\..\c")
+    ('a/c.json', 'a/b/c.json', None)
+    """
+    joined = _join(folder, path)
     outside = joined.startswith(("/", "../")) or joined == ".." or "://" in path
     return None if outside or len(joined) > MAX_PATH else joined
 
@@ -31,4 +37,8 @@ def name_input(folder: str, path: str) -> str:
     >>> name_input("a", "b.csv"), name_input("a", "../../c.py"), name_input("a", "s3://d/e")
     ('a/b.csv', '../c.py', 's3://d/e')
     """
-    return path if "://" in path else posixpath.normpath(posixpath.join(folder, path))
+    return path if "://" in path else _join(folder, path)
+
+
+def _join(folder: str, path: str) -> str:
+    return posixpath.normpath(posixpath.join(folder, path).replace("\\", "/"))
