@@ -10,7 +10,7 @@ MODULES = ("compare_speed", "verdict_speed", "inference_speed", "table_speed")
 
 
 def main() -> int:
-    """Run each benchmark's main and return 1 when a promise was broken."""
+    """Run each benchmark's main and return 1 when a requirement does not hold."""
     broken = []
     for name in MODULES:
         if importlib.util.find_spec(f"benchmarks.{name}") is None:
@@ -19,7 +19,7 @@ def main() -> int:
         if importlib.import_module(f"benchmarks.{name}").main() is False:
             broken.append(name)
     if broken:
-        print(f"\nbelow what was promised: {', '.join(broken)}")
+        print(f"\nnot as required: {', '.join(broken)}")
     return int(bool(broken))
 
 

@@ -8,9 +8,6 @@ reached on two cores with the methods in brackets.
 from __future__ import annotations
 
 import json
-import os
-import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.processes import judge_ratio, run_process
 from mlgitops.model import Rule
 from mlgitops.statistics import compare_predictions, match_predictions
 from mlgitops.tables.predictions import read_predictions
@@ -73,7 +71,7 @@ def write_pair(folder: Path, rows: int) -> None:
 
 
 def measure_files(folder: Path) -> dict[str, Any]:
-    """Read and compare the two files; return seconds by step and the peak memory in MB."""
+    """Read and compare the two files; return seconds by step."""
     start = time.process_time()
     base, head = (read_predictions(folder / f"{name}.csv") for name in ("base", "head"))
     read = time.process_time() - start
@@ -83,10 +81,9 @@ def measure_files(folder: Path) -> dict[str, Any]:
     rows = pair.rows
     del base, head
     everything = _time(lambda: _compare(pair, ALL), once=True)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     groups = {name: _time(lambda names=names: _compare(pair, names), once=rows > 10**6)  # type: ignore[misc]
               for name, names in GROUPS.items()}  # fmt: skip
-    return {"read": read, "match": matched, "all": everything, "peak": peak, **groups}
+    return {"read": read, "match": matched, "all": everything, **groups}
 
 
 def _compare(pair: Pair, names: tuple[str, ...]) -> None:
@@ -151,7 +148,7 @@ def compare_with_scipy(rows: int) -> list[tuple[str, float, float]]:
 
 
 def main() -> bool:
-    """Print the times, the floors and the ratios; return whether the promises are kept."""
+    """Print the times, the floors and the ratios; return whether the requirements hold."""
     print("Paired inference: processor seconds on one core (the prototype's floor in brackets)\n")
     columns = ["read two CSV", "match", f"all {len(ALL)}", *GROUPS]
     print("| rows | " + " | ".join(columns) + " | peak MB |")
@@ -163,27 +160,24 @@ def main() -> bool:
     for name, ours, theirs in compare_with_scipy(100_000):
         ratios.append(theirs / ours)
         print(f"| {name} | {ours:.4f} | {theirs:.2f} | {ratios[-1]:,.0f} |")
-    kept = min(ratios) >= _LEAST_RATIO and peaks[-1] <= _MOST_MEMORY
-    promise = f"at least {_LEAST_RATIO} times faster, at most {_MOST_MEMORY:,} MB"
-    print(f"\n{promise}: {'kept' if kept else 'NOT KEPT'}\n")
-    return kept
+    print()
+    quick = judge_ratio("times faster than scipy's bootstrap", min(ratios), _LEAST_RATIO)
+    small = judge_ratio("megabytes at the peak", peaks[-1], _MOST_MEMORY, at_least=False)
+    return quick and small
 
 
 def _print_size(position: int, rows: int) -> float:
     with tempfile.TemporaryDirectory() as name:
         write_pair(Path(name), rows)
-        child = subprocess.run(
-            [sys.executable, "-m", "benchmarks.inference_speed", "--child", name],
-            check=True, capture_output=True, text=True, cwd=Path(__file__).parent.parent,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
-    figures = json.loads(child.stdout)
+        command = [sys.executable, "-m", "benchmarks.inference_speed", "--child", name]
+        child = run_process(command, Path(__file__).parents[1], env={"OMP_NUM_THREADS": "1"})
+    figures = json.loads(child.out)
     cells = [f"{figures[key]:.3g}" for key in ("read", "match", "all")]
     for group in GROUPS:
         floor = FLOORS[group][position]
         cells.append(f"{figures[group]:.3g} ({'-' if floor is None else f'{floor:g}'})")
-    print(f"| {rows:,} | " + " | ".join(cells) + f" | {figures['peak']:,.0f} |", flush=True)
-    return float(figures["peak"])
+    print(f"| {rows:,} | " + " | ".join(cells) + f" | {child.megabytes:,.0f} |", flush=True)
+    return child.megabytes
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from mlgitops.comparison.pairing import Pairing
 from mlgitops.comparison.prediction_files import PredictionFiles
@@ -71,14 +72,14 @@ def add_evidence(
         return report
     from mlgitops.comparison.slices import measure_rules
 
-    return msgspec.structs.replace(report, slices=measure_rules(report, policy, pairing))
+    return replace(report, slices=measure_rules(report, policy, pairing))
 
 
 def _add_noise(report: Report, policy: Policy, pairing: Pairing) -> Report:
     """Add evidence for the metrics that both sides have, and charts."""
-    metrics = list(_list_metrics(report, policy))
     files = pairing.files
-    if files.path is None or not metrics or not files.on_same_rows(report):
+    metrics = list(_list_metrics(report, policy)) if files.path is not None else []
+    if not metrics or not files.on_same_rows(report):
         return report
     is_still = files.same and is_untouched(report)
     if is_still and all(metric.change.delta == 0 for metric in metrics if metric.rule):
@@ -98,7 +99,7 @@ def _add_noise(report: Report, policy: Policy, pairing: Pairing) -> Report:
     changes = list(report.metrics)
     for metric in _refuse_lost(metrics, problem, policy, files):
         changes[metric.position] = metric.conclude()
-    return msgspec.structs.replace(report, metrics=tuple(changes), charts=charts)
+    return replace(report, metrics=tuple(changes), charts=charts)
 
 
 def _list_metrics(report: Report, policy: Policy) -> Iterator[_Metric]:
@@ -165,7 +166,7 @@ def _find_hidden(metric: _Metric) -> str | None:
     rule, interval = metric.rule, metric.evidence.interval if metric.evidence else None
     if rule is None or interval is None:
         return None
-    change = msgspec.structs.replace(metric.change, evidence=metric.evidence)
+    change = replace(metric.change, evidence=metric.evidence)
     gain = find_gain(change, rule)
     margin = find_margin(rule, change.base or 0.0)
     is_left_out = leaves_out_change(change, interval)
@@ -214,14 +215,14 @@ def _attach(change: MetricChange, evidence: Evidence | None) -> MetricChange:
             f"{interval.high:.4g}): the two may not be of the same run"
         )
         evidence = Evidence(rows=evidence.rows, reason=reason)
-    return msgspec.structs.replace(change, evidence=evidence)
+    return replace(change, evidence=evidence)
 
 
 def _refuse(change: MetricChange, reason: str) -> MetricChange:
     """Make a metric incomparable that head's predictions do not bear out."""
     text = reason[:_MAX_TEXT]
-    return msgspec.structs.replace(change, reason=text, delta=None, relative_delta=None)
+    return replace(change, reason=text, delta=None, relative_delta=None)
 
 
 def _with_notice(report: Report, text: str) -> Report:
-    return msgspec.structs.replace(report, notices=(*report.notices, text[:_MAX_TEXT]))
+    return replace(report, notices=(*report.notices, text[:_MAX_TEXT]))

@@ -50,7 +50,11 @@ class Staleness(msgspec.Struct, frozen=True, kw_only=True):
         self, changes: Iterable[MetricChange], *, made_with: str | None = None
     ) -> tuple[MetricChange, ...]:
         """Say of each metric whether its file is stale, or the one it was ``made_with``."""
+        changes = tuple(changes)
+        paths = {made_with or change.path for change in changes}
+        reasons = {path: self.explain(path) for path in paths}
         return tuple(
-            msgspec.structs.replace(change, stale=self.explain(made_with or change.path))
+            change if reason == change.stale else msgspec.structs.replace(change, stale=reason)
             for change in changes
+            for reason in (reasons[made_with or change.path],)
         )

@@ -40,7 +40,11 @@ class Absences:
     def mark(self, changes: Collection[MetricChange]) -> tuple[MetricChange, ...]:
         """Say of each metric that is in head alone why base's value is missing."""
         return tuple(
-            msgspec.structs.replace(change, base_missing=self.explain(change)) for change in changes
+            change
+            if reason == change.base_missing
+            else msgspec.structs.replace(change, base_missing=reason)
+            for change in changes
+            for reason in (self.explain(change),)
         )
 
     def explain(self, change: MetricChange) -> str | None:

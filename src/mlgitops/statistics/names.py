@@ -46,8 +46,8 @@ _ERRORS = {"mae", "mse", "rmse", "r2", "median_absolute_error"}
 _OF_CLASS = {"f1", "precision", "recall"}
 _AVERAGES = ("macro", "weighted", "micro")
 #: The keys of `classification_report` that are no classes: "macro avg", "weighted avg", …
-_AVERAGE = re.compile(r"(macro|micro|weighted|samples)(?:[ _-](?:avg|average))?", re.IGNORECASE)
-_CLASS_WORD = re.compile(r"(?:class|label)[ _-]?", re.IGNORECASE)
+_AVERAGE = r"(?i)(macro|micro|weighted|samples)(?:[ _-](?:avg|average))?"
+_CLASS_WORD = r"(?i)(?:class|label)[ _-]?"
 #: What the area under a curve may be of: `roc_auc_score` of classes is the balanced accuracy.
 _AREAS = {
     "auc": ("roc_auc", "average_precision", "balanced_accuracy"),
@@ -87,7 +87,7 @@ def find_estimator(metric: str) -> str | None:
     parents, _, leaf = metric.rpartition(".")
     name = leaf.replace("-", "_")
     name = _ALIASES.get(name, name)
-    average = _AVERAGE.fullmatch(parents.rpartition(".")[2])
+    average = re.fullmatch(_AVERAGE, parents.rpartition(".")[2])
     if average and name in _OF_CLASS:
         name = f"{name}_{average[1].lower()}"
     supported = name in COUNTS or name in RANKINGS | PROBABILITIES | _ERRORS
@@ -131,7 +131,7 @@ def _find_class(parents: str, classes: Collection[str]) -> str | None:
         if begin and part.isdecimal() and parts[begin - 1][-1:].isdecimal():
             continue  # the decimals of a number
         tail = ".".join(parts[begin:])
-        plain = _CLASS_WORD.sub("", tail, count=1)
+        plain = re.sub(_CLASS_WORD, "", tail, count=1)
         for text in (tail, plain, tail.removesuffix(".0"), plain.removesuffix(".0")):
             if text in classes:
                 return text

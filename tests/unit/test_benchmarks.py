@@ -1,0 +1,132 @@
+"""What `make bench` measures and by what it judges, on a machine of any speed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from benchmarks import compare_speed, table_speed, verdict_speed
+from benchmarks.processes import Pairs, Run, judge_ratio, run_by_turns, run_process
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MEGABYTES = 400
+
+
+def test_memory_is_the_programs_own(tmp_path: Path) -> None:
+    """A small program is small beside a large one that starts it, and a large one is large."""
+    ours = np.ones(MEGABYTES * 10**6, dtype=np.uint8)
+    small = run_process([sys.executable, "-c", "print(1)"], tmp_path)
+    large = f"print(len(b'x' * {MEGABYTES * 10**6}))"
+    assert small.out == "1\n"
+    assert small.megabytes < MEGABYTES / 4
+    assert run_process([sys.executable, "-c", large], tmp_path).megabytes > MEGABYTES
+    assert ours.size == MEGABYTES * 10**6
+
+
+def test_seconds_are_of_the_processor_and_of_children_too(tmp_path: Path) -> None:
+    """Waiting costs nothing; what a child of the program takes is counted."""
+    spin = "import time\nwhile time.process_time() < 0.4: pass"
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {spin!r}])"
+    assert run_process([sys.executable, "-c", child], tmp_path).seconds >= 0.4
+    wait = "import time; time.sleep(0.6); print(time.process_time())"
+    waited = run_process([sys.executable, "-c", wait], tmp_path)
+    assert waited.seconds - float(waited.out) < 0.5
+
+
+def test_a_program_that_fails_is_told(tmp_path: Path) -> None:
+    """A failure ends the measurement with what the program wrote; expected codes do not."""
+    fail = [sys.executable, "-c", "import sys; sys.exit('no such table')"]
+    with pytest.raises(SystemExit, match=r"(?s)ended with 1:\nno such table"):
+        run_process(fail, tmp_path)
+    assert run_process(fail, tmp_path, codes=(0, 1)).out == ""
+
+
+def test_programs_run_by_turns(tmp_path: Path) -> None:
+    """Each goes first in every other round, and both are warmed up without being counted."""
+    log = tmp_path / "log"
+    write = f"import sys; open({str(log)!r}, 'a').write(sys.argv[1])"
+    programs = [[sys.executable, "-c", write, name] for name in "AB"]
+    pairs = run_by_turns(programs[0], programs[1], tmp_path, rounds=3)
+    assert log.read_text() == "AB" + "BA" + "AB" + "BA"
+    assert [len(runs) for runs in pairs] == [3, 3]
+
+
+def test_a_ratio_is_the_median_of_the_rounds() -> None:
+    """One round in which the machine was busy does not decide."""
+    pairs = Pairs([Run(1, 0, ""), Run(2, 0, ""), Run(9, 0, "")], [Run(2, 0, "")] * 3)
+    assert pairs.times_faster == 1.0
+
+
+@pytest.mark.parametrize(
+    ("ratio", "at_least", "kept"), [(2, True, True), (1.9, True, False), (2, False, True),
+                                    (2.1, False, False)],
+)  # fmt: skip
+def test_a_ratio_is_printed_with_its_limit(
+    ratio: float, at_least: bool, kept: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The limit itself is kept, and what is not kept says so."""
+    assert judge_ratio("times faster", ratio, 2, at_least=at_least) is kept
+    printed = capsys.readouterr().out
+    assert f"required: at {'least' if at_least else 'most'} 2" in printed
+    assert ("NOT KEPT" in printed) is not kept
+
+
+def test_the_commit_before_the_move_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the one before the module was moved, whatever came later; a shallow clone lacks it."""
+    root = tmp_path / "full"
+    moved = root / compare_speed.MOVED
+    moved.parent.mkdir(parents=True)
+    compare_speed.run_git(root, "init", "--quiet")
+    for step in ("added", "edited", "moved", "later"):
+        if step == "moved":
+            moved.rename(moved.with_name("room.py"))
+        else:
+            (moved if step in ("added", "edited") else root / "other").write_text(step)
+        compare_speed.run_git(root, "add", "--all")
+        compare_speed.run_git(root, "commit", "--quiet", "--message", step)
+    monkeypatch.setattr(compare_speed, "ROOT", root)
+    before = compare_speed.find_before()
+    assert before is not None
+    assert compare_speed.run_git(root, "log", "-1", "--format=%s", before) == "edited\n"
+    compare_speed.run_git(tmp_path, "clone", "--quiet", "--depth=1", root.as_uri(), "shallow")
+    monkeypatch.setattr(compare_speed, "ROOT", tmp_path / "shallow")
+    assert compare_speed.find_before() is None
+
+
+def test_tools_count_the_same_rows(tmp_path: Path) -> None:
+    """Ours and the others beside it, as far as they are installed, do the same work."""
+    files = [tmp_path / "base.csv", tmp_path / "head.csv"]
+    table_speed.write_tables(files[0], files[1], 500)
+    programs = [table_speed._OURS, table_speed._PANDAS, table_speed._PYARROW]
+    runs = [run_process([sys.executable, "-c", text, *files], tmp_path) for text in programs]
+    assert [table_speed.read_work(run).counts for run in runs] == ["5 5 5"] * 3
+
+
+def test_every_metric_of_the_measured_verdict_has_an_interval(tmp_path: Path) -> None:
+    """What is measured is a whole verdict: no stage is stale, no metric is left out."""
+    verdict_speed.make_repository(tmp_path, 2_000, precision=True)
+    command = [sys.executable, "-m", "mlgitops", *verdict_speed._COMPARE]
+    report = run_process(command, tmp_path, codes=(0, 1)).out
+    assert verdict_speed.count_intervals(report) == 14
+    assert json.loads(report)["notices"] == []
+
+
+def test_reading_many_metrics_gives_what_compare_gives(tmp_path: Path) -> None:
+    """The least program that stands beside `compare` finds the same differences."""
+    root = compare_speed.make_repository(tmp_path / "few", metrics=30)
+    report = json.loads(run_process(compare_speed._OURS, root).out)
+    changes = json.loads(run_process([sys.executable, "-c", compare_speed._READ], root).out)
+    assert [f"test.{change['name']}" for change in changes] == [
+        change["name"] for change in report["metrics"]
+    ]
+    assert [change["delta"] for change in changes] == [
+        change["delta"] for change in report["metrics"]
+    ]
