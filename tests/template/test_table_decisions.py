@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -19,7 +21,6 @@ from mlgitops.project.generate.table import read_table, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Cell = Callable[[int], object]  # a row's place → the cell there
     Columns = dict[str, Cell]  # a column's name → its cells
@@ -154,6 +155,13 @@ DATED = {
         says=("'yr' is no feature: it says when the row was",),
         rule={"date": {"date_of": ["yr", "mon"]}},
     ),
+    "months beside a date": Case(
+        {"day": day, "month": lambda at: day(at).month % 12, "week": lambda at: at // 35 % 4},
+        ("time", "day"),
+        "day",
+        {"week"},
+        says=("'month' is no feature: it says when the row was",),
+    ),
     "a column is called date": Case(
         {"date": lambda at: "abc"[at % 3], "seen": lambda at: f"{day(at)} 12:00"},
         ("time", "row_date"),
@@ -176,7 +184,7 @@ DATED = {
     ),
     "a date is missing": Case(
         {"day": lambda at: day(at) if at != 7 else ""},
-        says=("'day' is missing in 1 rows, so the rows cannot be split by it",),
+        says=("'day' is missing in 1 of 600 rows, so the rows cannot be split by it",),
     ),
     "a day that does not exist": Case(
         {"day": lambda at: f"2020-02-{at % 30 + 1:02d}"}, features={"day"}
@@ -530,6 +538,56 @@ def test_too_many_classes_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(MlgitopsError, match="98 values; classes can be 3 to 50") as error:
         decide(Case({"y": lambda at: f"c{at % 98}"}), tmp_path)
     assert "join rare values into one" in str(error.value)
+
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "new"
+
+#: The tables that issue 13 is about: what `new` says of them, and asks, is read by people.
+TOLD = {
+    "dated": {
+        "year": lambda at: day(at).year,
+        "month": lambda at: day(at).month,
+        "day": lambda at: day(at).day,
+        "dep_delay": late,
+        "tailnum": lambda at: f"N{at * 7 % 89}",
+        "carrier": lambda at: "ABC"[at % 3],
+    },
+    "question_marks": {
+        "age_of_account": some("?"),
+        "income": some("-", 15, lambda at: f"€{at * 7919 % 10007 + 1000:,}.50"),
+        "rate": some("n/a", 20, lambda at: f"{at * 7 % 83 / 10}%"),
+        "since": lambda at: f"{day(at):%d/%m/%Y}" if at else "",
+        "country": lambda at: ("NA", "DE", "FR", "IT", "ES", "SE")[at % 6],
+        "job": lambda at: "?" if at % 9 == 0 else "abc"[at % 3],
+    },
+    "mortgage": {
+        "black": lambda at: at % 2,
+        "hispan": lambda at: at // 2 % 2,
+        "male": lambda at: at // 3 % 2 if at % 41 else "",
+        "married": lambda at: at // 5 % 2,
+        "loanamt": lambda at: at % 97,
+        "zip": lambda at: f"0{at % 40:04d}",
+        "approved_by": lambda at: "ab"[label(at)],
+    },
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_what_is_asked_and_said(name: str, tmp_path: Path) -> None:
+    """Questions and sentences are as a person has read them; `tests/golden/README.md` says how."""
+    asked: list[str] = []
+
+    def ask(question: str, default: bool) -> bool:
+        asked.append(f"? {question} [{'yes' if default else 'no'}]")
+        return default
+
+    facts = decide(Case(TOLD[name], choices=Choices(ask=ask)), tmp_path)
+    text = "\n".join([*asked, *(f"- {note}" for note in facts.notes), ""])
+    path = GOLDEN / f"{name}.txt"
+    if os.environ.get("MLGITOPS_GOLDEN") == "write":
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == text
 
 
 def test_utf_16_is_read(tmp_path: Path) -> None:

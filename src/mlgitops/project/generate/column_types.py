@@ -288,8 +288,8 @@ def _explain(facts: Facts) -> list[str]:
     if facts.key is None:
         notes.append("No column names the rows: ids will be made from each row's content.")
     notes += [
-        f"{name!r} is missing in {facts.columns[name].missing} rows, so the rows cannot be split "
-        "by it."
+        f"{name!r} is missing in {facts.columns[name].missing} of {facts.rows} rows, so the rows "
+        "cannot be split by it."
         for name in find_incomplete(facts.columns)
     ]
     return notes

@@ -145,7 +145,7 @@ def _ask_protected(protected: Mapping[str, str], choices: Choices) -> dict[str, 
         return {}
     return {
         name: f"it may be a protected attribute ({attribute}), which the model does not see by "
-        "default"
+        "default (--keep lets it)"
         for name, attribute in asked.items()
     }
 
@@ -186,7 +186,7 @@ def _explain_protected(protected: Mapping[str, str], used: Iterable[Column]) -> 
 
 def _explain_proxies(used: Iterable[Column]) -> list[str]:
     return [
-        f"{column.name!r} may stand in for a protected attribute (a proxy): it is kept, decide."
+        f"{column.name!r} may stand in for a protected attribute (a proxy): it is kept."
         for column in used
         if is_proxy(column)
     ]

@@ -30,6 +30,8 @@ _PARTS = (
     (re.compile(r"(?i)(.*[ _.-])?(?:day|dayofmonth|day_of_month|dom|mday|tag)"), (1, 31)),
 )
 
+_WEEK = re.compile(r"(?i)(.*[ _.-])?(?:week|calendar_week|isoweek|kw|woche)")
+
 #: Names of the column that the ingest stage makes of a moment: the first that is free.
 _MADE_NAMES = ("date", "row_date", "row_date_2")
 
@@ -78,6 +80,11 @@ def find_years(columns: Mapping[str, Column]) -> list[str]:
         for name, column in columns.items()
         if _YEAR_NAME.fullmatch(name) and _holds(column, *_YEARS) and not _BIRTH.fullmatch(name)
     ]
+
+
+def is_part(name: str) -> bool:
+    """Tell whether a column of this name holds the year, month or week of something."""
+    return any(form.fullmatch(name) for form in (_PARTS[0][0], _PARTS[1][0], _WEEK))
 
 
 def _is_date(column: Column) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mlgitops.errors import MlgitopsError
 from mlgitops.project.generate.cells import MISSING
 from mlgitops.project.generate.columns import Column, Kind
-from mlgitops.project.generate.moments import Moments, find_moments, find_years
+from mlgitops.project.generate.moments import Moments, find_moments, find_years, is_part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -277,7 +277,8 @@ def _choose_cluster(
 def _leave_moments_out(rows: Rows, way: Moments, is_test: Sequence[bool]) -> dict[str, str]:
     """Return the columns of the time that are new in most test rows, which no model can learn."""
     reasons: dict[str, str] = {}
-    for name in way.sources:
+    parts = [name for name in rows.columns if is_part(name) and name not in way.sources]
+    for name in [*way.sources, *parts]:
         cells = rows.table.columns[name]
         trained = {cell for cell, test in zip(cells, is_test, strict=True) if not test}
         tested = [cell for cell, test in zip(cells, is_test, strict=True) if test]
