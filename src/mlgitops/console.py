@@ -44,16 +44,28 @@ class Console:
     def say(self, text: str) -> None:
         """Write a line of progress."""
         if not self.quiet:
-            self.err.write(text + "\n")
-            self.err.flush()
+            self._tell(text + "\n")
 
     def warn(self, text: str) -> None:
         """Write a warning; shown even when quiet."""
-        self.err.write(self.style("warning: ", "yellow") + text + "\n")
+        self._tell(self.style("warning: ", "yellow") + text + "\n")
 
     def error(self, error: MlgitopsError) -> None:
         """Write an error: what happened, where, what to do next."""
-        self.err.write(self.style("error: ", "red") + str(error) + "\n")
+        self._tell(self.style("error: ", "red") + str(error) + "\n")
+
+    def _tell(self, text: str) -> None:
+        """Write what accompanies the work; that nobody reads any more does not end the work.
+
+        Source of the way out: https://docs.python.org/3/library/signal.html#note-on-sigpipe
+        """
+        try:
+            self.err.write(text)
+            self.err.flush()
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.err.fileno())  # what is started from here writes there, too
+            os.close(nowhere)
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
@@ -61,8 +73,7 @@ class Console:
         start = time.perf_counter()
         live = not self.quiet and self.err.isatty()
         if live:
-            self.err.write(f"  … {title}")
-            self.err.flush()
+            self._tell(f"  … {title}")
         mark, style = "✗", "red"
         try:
             yield
@@ -72,5 +83,4 @@ class Console:
             begin = "\r\x1b[K" if live else ""
             if not self.quiet:
                 took = self.style(f"{seconds:.1f} s", "dim")
-                self.err.write(f"{begin}  {self.style(mark, style)} {title}  {took}\n")
-                self.err.flush()
+                self._tell(f"{begin}  {self.style(mark, style)} {title}  {took}\n")

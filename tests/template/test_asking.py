@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from git_project import git
 from template.test_table_decisions import day, make_table
 
 COMMAND = Path(sys.executable).with_name("mlgitops")
@@ -74,6 +75,28 @@ def test_what_a_table_leaves_open_is_asked(home: Path, tmp_path: Path) -> None:
     )
     assert code == 0, screen
     assert "predict later rows" not in " ".join(screen.split())
+
+
+def test_a_pipe_that_nobody_reads_loses_nothing(home: Path, tmp_path: Path) -> None:
+    """`mlgitops new 2>&1 | head` makes the whole project, with its first commit."""
+    (tmp_path / "calls.csv").write_text(make_table({"day": day}), encoding="utf-8")
+    ours, theirs = os.pipe()
+    os.close(ours)
+    words = ["--no-input", "--data", "calls.csv", "--target", "y", "--slug", "whole"]
+    done = subprocess.run(
+        [COMMAND, "new", *words],
+        cwd=tmp_path,
+        env={"HOME": str(home), "PATH": os.environ["PATH"]},
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+        check=False,
+    )
+    os.close(theirs)
+    assert done.returncode == 0
+    history = git(tmp_path / "whole", "log", "--format=%s")
+    assert len(history.splitlines()) == 1
+    assert (tmp_path / "whole" / "params.yaml").is_file()
 
 
 def test_a_bad_answer_and_an_early_end_leave_nothing(home: Path, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import os
 import re
 import shutil
 import sys
-from contextlib import contextmanager
+import tempfile
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
@@ -72,16 +73,24 @@ def generate_project(
 
 @contextmanager
 def _stdout_to_stderr() -> Iterator[None]:
-    """Let the hooks, which are processes of their own, talk to the person beside the result."""
+    """Let the hooks, which are processes of their own, talk to the person beside the result.
+
+    What they print is kept until they are done, so that a pipe that nobody reads any more
+    (`mlgitops new 2>&1 | head`) ends none of them.
+    """
     sys.stdout.flush()
     kept = os.dup(1)
-    try:
-        os.dup2(2, 1)
-        yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
+    with tempfile.TemporaryFile() as printed:
+        try:
+            os.dup2(printed.fileno(), 1)
+            yield
+        finally:
+            sys.stdout.flush()
+            os.dup2(kept, 1)
+            os.close(kept)
+            printed.seek(0)
+            with suppress(BrokenPipeError):
+                os.write(2, printed.read())
 
 
 def find_toolkit_source(template: Path) -> dict[str, Answer]:
