@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
 
 TESTS = Path(__file__).parents[1]
 PAGE = (TESTS / "README.md").read_text("utf-8")
@@ -37,6 +41,12 @@ def test_the_folders_of_unit_are_rooms() -> None:
     rooms = {path.parent.name for path in (TESTS.parent / "src/mlgitops").glob("*/__init__.py")}
     assert folders <= rooms
     assert len(folders) > 10
+
+
+def test_slow_cases_are_tried_first(request: pytest.FixtureRequest) -> None:
+    """No worker ends with a long test while the other waits."""
+    slow = [item.get_closest_marker("slow") is not None for item in request.session.items]
+    assert slow == sorted(slow, reverse=True)
 
 
 def test_one_module_runs_git() -> None:
