@@ -208,6 +208,9 @@ def projects(draw: st.DrawFn) -> dict[str, str]:
         for path in draw(st.lists(st.sampled_from(DATA), unique=True)):
             files[f"{folder}data/{path}"] = draw(st.sampled_from(["1\n", "2\r\n"]))
         files[f"{folder}data/x.csv"] = "id\n"
+        if folder and draw(st.booleans()):
+            inner = draw(st.lists(st.sampled_from(INNER_RULES), max_size=2, unique=True))
+            files[f"{folder}.dvcignore"] = "\n".join(inner)
     for folder in draw(st.sampled_from([("",), ("", "sub/")])):
         scope = json.loads(files[f"{folder}params.yaml"])
         document = draw(documents(scope))
@@ -239,6 +242,7 @@ def spoil(document: dict[str, Any], way: int) -> None:
             own += [{"item": 1} if stage is not body or "matrix" in stage else {"wd": "x"}]
 
 
+INNER_RULES = ["/data/a", "!n.tmp", "*.tmp", "w/data/skip/", "!deep"]
 RULES = ["*.tmp", "data/skip", "sub/", "**/deep", "!n.tmp", "/data/*.tmp", "# note"]
 
 

@@ -77,6 +77,8 @@ class Pipeline(Struct, kw_only=True):
     metrics: set[str] = set()
     params: set[str] = set()
     plots: set[str] = set()
+    #: `plots` as every dvc.yaml declares them, at its top and in its stages, each with its folder.
+    drawn: list[tuple[str, Value]] = []
     pointers: dict[str, DataVersion] = {}  # from .dvc files
     outputs: list[StoredOutput] = []  # all that locks and .dvc files record
     outside: list[tuple[str, str]] = []  # (file, path) of outputs outside of the repository
@@ -186,6 +188,9 @@ def _add_definition(
     stages = document.get("stages") or {}
     if not isinstance(stages, dict):
         raise MlgitopsError("`stages` must be a mapping", where=path)
+    pipeline.drawn.append(
+        (folder, _try_expand(document.get("plots"), scope.values, pipeline.budget))
+    )
     options = b"[parsing]" in (read(".dvc/config") or b"")  # how a mapping becomes options
     for name, body in stages.items():
         if not isinstance(body, dict):
@@ -243,6 +248,7 @@ def _add_stage(
         _put_metric(pipeline, path, folder, entry)
     for entry in plots:
         _put(pipeline.plots, folder, entry)
+    pipeline.drawn.append((folder, body.get("plots")))
     for entry, _ in _param_files(body.get("params")):
         _put(pipeline.params, folder, entry)
     named = [*outs, *metrics, *plots]

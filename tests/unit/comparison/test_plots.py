@@ -10,6 +10,7 @@ from git_project import GitRepository
 
 from mlgitops.comparison.charts.plots import draw_plots, parse_rows, read_plots
 from mlgitops.comparison.sides import SideFiles
+from mlgitops.dvc.pipeline import read_pipeline
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Folder, Repository
 
@@ -35,6 +36,8 @@ class Sides:
         sha = self.repository.resolve("HEAD")
         self.base = SideFiles(name="base", sha=sha, folder=folder)
         self.head = SideFiles(name="head", sha=None, folder=folder)
+        for side in (self.base, self.head):
+            side.pipeline = read_pipeline(folder.list_files(side.sha), side.read)
 
     def draw(self, *drawn: str) -> tuple[Chart, ...]:
         """Draw all plots."""
@@ -163,6 +166,20 @@ def test_only_head_has_it(project: GitRepository) -> None:
         assert [plot.path for plot in read_plots(sides.head)] == ["plots/loss.json"]
         (chart,) = sides.draw()
     assert [series.side for series in chart.series] == ["head"]
+
+
+def test_plots_of_a_group_are_drawn(project: GitRepository) -> None:
+    """Templates are filled in: a plot of each stage."""
+    project.put(
+        "dvc.yaml",
+        "stages:\n  ev:\n    foreach: [a, b]\n    do:\n      wdir: plots\n      cmd: x\n"
+        "      plots: [{'${item}.csv': {x: step, y: loss}}]\n",
+    )
+    for name in ("a", "b"):
+        write_curve(project, f"plots/{name}.csv", [3.0, 2.0])
+    project.commit()
+    with Sides(project) as sides:
+        assert [chart.name for chart in sides.draw()] == ["plots/a.csv", "plots/b.csv"]
 
 
 def rows_of(text: str, path: str) -> Iterator[object]:

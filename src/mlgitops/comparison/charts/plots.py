@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 
-from mlgitops.dvc.pipeline import list_dvc_files
 from mlgitops.errors import MlgitopsError
 from mlgitops.model import MAX_DRAWN, Chart, ChartKind, Series
 from mlgitops.parsing import Value, decode_text, parse_json, parse_yaml
@@ -67,20 +66,8 @@ def draw_plots(base: SideFiles, head: SideFiles, drawn: Collection[str]) -> tupl
 
 def read_plots(side: SideFiles) -> Iterator[Plot]:
     """Yield the lines that every dvc.yaml of a side declares, at its top and in its stages."""
-    for path in list_dvc_files(side.folder.list_files(side.sha), side.read):
-        if posixpath.basename(path) != "dvc.yaml":
-            continue
-        data = side.read(path)
-        document = parse_yaml(data, path) if data is not None else None
-        if not isinstance(document, dict):
-            continue
-        folder = posixpath.dirname(path)
-        yield from _read_entries(document.get("plots"), folder)
-        stages = document.get("stages")
-        for stage in stages.values() if isinstance(stages, dict) else []:
-            if isinstance(stage, dict):
-                stage_folder = posixpath.join(folder, str(stage.get("wdir") or "."))
-                yield from _read_entries(stage.get("plots"), stage_folder)
+    for folder, entries in side.pipeline.drawn:
+        yield from _read_entries(entries, folder)
 
 
 def _read_entries(entries: Value, folder: str) -> Iterator[Plot]:
