@@ -226,7 +226,7 @@ REASONS: dict[str, dict[str, str]] = {
             ("a list", "a list of objects"), "the top level is a list, not names and numbers"
         ),
         "an empty name": "a metric has an empty name",
-        "a long name": "a metric's name has over 200 characters",
+        "a long name": "has a name of over 200 characters",
         "a key twice below": "the key 'b' stands there twice",
         "nested over the limit": "nested over 32 levels deep",
         **dict.fromkeys(
