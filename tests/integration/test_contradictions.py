@@ -190,6 +190,31 @@ def test_rounded_metrics_are_no_contradiction(
     assert (found.code, kinds(found.report)) == (0, {"test.accuracy": "improved"})
 
 
+@pytest.mark.parametrize(("value", "code"), [(0.81, 0), (0.9, 1)])
+def test_a_metric_that_moved_is_held_against_predictions(
+    project: DvcProject,
+    compare: Any,  # noqa: ANN401
+    value: float,
+    code: int,
+) -> None:
+    """Another file for a metric is no way around what head's predictions give."""
+    head = make_predictions(rows=1_000, errors=190)
+    put_both(project, (0.8, BASE), (value, head), "test.accuracy")
+    for name in ("dvc.yaml", "dvc.lock"):
+        text = (project.root / name).read_text(encoding="utf-8")
+        project.put(name, text.replace("reports/metrics.json", "reports/moved.json"))
+    (project.root / "reports/metrics.json").rename(project.root / "reports/moved.json")
+    found = compare(project, "--json")
+    assert found.code == code, found.report["judgement"]
+    kind = "incomparable" if code else "improved"
+    assert kinds(found.report) == {"test.accuracy": kind}
+    intervals = [(metric["evidence"] or {}).get("interval") for metric in found.report["metrics"]]
+    assert any(intervals) is (code == 0)
+    if code:
+        reason = "head's predictions give 0.81 and its metrics file says 0.9"
+        assert reason in found.report["judgement"]["failures"][0]
+
+
 def test_predictions_of_an_older_run_contradict(project: DvcProject, compare: Any) -> None:  # noqa: ANN401
     """Predictions that a stage has not made anew are no ground for a new metric."""
     dvc_yaml = (project.root / "dvc.yaml").read_text(encoding="utf-8")

@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from mlgitops.comparison.pairing import Pairing
 from mlgitops.comparison.prediction_files import PredictionFiles
 from mlgitops.errors import MlgitopsError
-from mlgitops.judgement.judge import find_gain, find_margin, is_untouched, match_metric
+from mlgitops.judgement.judge import find_gain, find_margin, is_untouched
+from mlgitops.judgement.moved import Joined
 from mlgitops.model import Evidence
 from mlgitops.statistics.intervals import leaves_out_change
 from mlgitops.statistics.names import find_estimator
@@ -55,11 +56,12 @@ class _Metric(msgspec.Struct, frozen=True, kw_only=True):
         has_interval = self.evidence is not None and self.evidence.interval is not None
         return self.rule is not None and self.refusal is None and not has_interval
 
-    def conclude(self) -> MetricChange:
-        """Return the metric as the report has it."""
+    def conclude(self, listed: MetricChange) -> MetricChange:
+        """Return the metric as the report lists it, which has head's file alone where it moved."""
         if self.refusal is not None:
-            return _refuse(self.change, self.refusal)
-        return _attach(self.change, self.evidence)
+            return _refuse(listed, self.refusal)
+        evidence = _attach(self.change, self.evidence).evidence
+        return msgspec.structs.replace(listed, evidence=evidence)
 
 
 def add_evidence(
@@ -98,28 +100,33 @@ def _add_noise(report: Report, policy: Policy, pairing: Pairing) -> Report:
         return _with_notice(report, f"Noise was not estimated: {hint}.")
     changes = list(report.metrics)
     for metric in _refuse_lost(metrics, problem, policy, files):
-        changes[metric.position] = metric.conclude()
+        changes[metric.position] = metric.conclude(changes[metric.position])
     return replace(report, metrics=tuple(changes), charts=charts)
 
 
 def _list_metrics(report: Report, policy: Policy) -> Iterator[_Metric]:
     """List the metrics that both sides have: those that are judged, and all that have a method."""
-    rules = _find_rules(report, policy)
-    gates = {*policy.metrics, *policy.budgets}
-    for position, change in enumerate(report.metrics):
+    joined = Joined(report.metrics)
+    positions = {
+        (change.path, change.name): position for position, change in enumerate(report.metrics)
+    }
+    gated = {
+        (change.path, change.name): None
+        for name in (*policy.metrics, *policy.budgets)
+        for change in joined.match(name)
+    }
+    rules = {
+        (matches[0].path, matches[0].name): rule
+        for matches, rule in ((joined.match(name), rule) for name, rule in policy.metrics.items())
+        if len(matches) == 1
+    }
+    for change in joined.changes:
         if change.base is None or change.head is None or change.stale:
             continue
-        rule = rules.get(position)
-        is_judged = not gates.isdisjoint((change.name, f"{change.path}:{change.name}"))
-        if (rule and change.delta is not None) or not is_judged:
-            yield _Metric(position=position, change=change, rule=rule)
-
-
-def _find_rules(report: Report, policy: Policy) -> dict[int, Rule]:
-    """Return the rule of each metric that one judges, by its position in the report."""
-    positions = {id(change): position for position, change in enumerate(report.metrics)}
-    matches = ((match_metric(name, report.metrics), rule) for name, rule in policy.metrics.items())
-    return {positions[id(changes[0])]: rule for changes, rule in matches if len(changes) == 1}
+        place = change.path, change.name
+        rule = rules.get(place)
+        if (rule and change.delta is not None) or place not in gated:
+            yield _Metric(position=positions[place], change=change, rule=rule)
 
 
 def _measure(

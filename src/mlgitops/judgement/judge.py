@@ -12,6 +12,7 @@ whether the policy allows it:
   predictions could have given fails;
 * a budget is what is spent, not an estimate from test rows: its plain numbers decide. A cost
   that base measured on another kind of machine is unproven against its margin;
+* a metric that one file has at base and another at head moved, and is held to its margin;
 * a judged metric with a margin that is in head alone passes as new only where base does not
   declare its file and has nothing that it could have been;
 * a judged metric that is removed, missing, incomparable or stale (the pipeline did not make
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mlgitops.judgement.absence import is_gone
+from mlgitops.judgement.moved import Joined
 from mlgitops.judgement.slices import exceeds, judge_slices
 from mlgitops.model import (
     Judgement,
@@ -56,8 +57,16 @@ def judge_report(report: Report, policy: Policy) -> Report:
     """Return ``report`` with its judgement made from its facts and ``policy``."""
     gates = [(name, rule, False) for name, rule in policy.metrics.items()]
     gates += [(name, rule, True) for name, rule in policy.budgets.items()]
+    joined = Joined(report.metrics)
     verdicts = tuple(
-        _judge_metric(name, rule, report, budget=budget, inconclusive=policy.inconclusive)
+        _judge_metric(
+            name,
+            rule,
+            report,
+            matches=[*joined.match(name), *match_metric(name, report.cost)],
+            budget=budget,
+            inconclusive=policy.inconclusive,
+        )
         for name, rule, budget in gates
     )
     slices = judge_slices(policy.slices, report.slices, policy.inconclusive)
@@ -159,10 +168,15 @@ def _sign_kind(change: MetricChange, rule: Rule) -> Kind:
 
 
 def _judge_metric(
-    name: str, rule: Rule, report: Report, *, budget: bool, inconclusive: OnInconclusive
+    name: str,
+    rule: Rule,
+    report: Report,
+    *,
+    matches: list[MetricChange],
+    budget: bool,
+    inconclusive: OnInconclusive,
 ) -> MetricVerdict:
-    """Judge the metric that the policy calls ``name``."""
-    matches = match_metric(name, (*report.metrics, *report.cost))
+    """Judge the metric that the policy calls ``name``; ``matches``: what has that name."""
     path = matches[0].path if len(matches) == 1 else None
     unproven = None
     if len(matches) != 1:
@@ -229,11 +243,6 @@ def _find_unproven(
 def _not_one(matches: list[MetricChange]) -> str:
     if not matches:
         return "is in no metrics file, neither at base nor at head"
-    gone = [change for change in matches if is_gone(change)]
-    new = [change for change in matches if change.head is not None]
-    if gone and len(new) == 1 and new[0].base is None:
-        where = f"from `{gone[0].path}` to `{new[0].path}`"
-        return f"was moved {where}, and is compared with nothing: keep its path"[:500]
     paths = " and ".join(f"`{change.path}`" for change in matches[:3])
     return f"is in several files, {paths}: write it as `path:name` in the policy"[:500]
 

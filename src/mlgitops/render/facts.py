@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mlgitops.judgement.judge import find_kind, find_margin, is_untouched
+from mlgitops.judgement.moved import Joined, describe_moves
 from mlgitops.model import Kind, TestData, Verdict
 from mlgitops.render.numbers import (
     DASH,
@@ -23,6 +24,8 @@ from mlgitops.render.numbers import (
 from mlgitops.render.slices import count_unproven, passing_slices
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mlgitops.model import (
         DataVersion,
         Interval,
@@ -92,21 +95,34 @@ def judged_rows(report: Report) -> list[Row]:
     """List the judged metrics, what fails first, else in the policy's order."""
     if report.judgement is None:
         return []
-    changes = {(change.path, change.name): change for change in (*report.metrics, *report.cost)}
-    rows = []
-    for verdict in report.judgement.metrics:
-        plain = verdict.name.removeprefix(f"{verdict.path}:")
-        change = changes.get((verdict.path or "", plain))
-        rows.append(_judged_row(verdict, change))
+    joined = Joined(report.metrics)
+    rows = [
+        _judged_row(verdict, _find_judged(verdict, joined, report.cost))
+        for verdict in report.judgement.metrics
+    ]
     return sorted(rows, key=lambda row: row.verdict is not Verdict.FAIL)
+
+
+def _find_judged(
+    verdict: MetricVerdict, joined: Joined, cost: Sequence[MetricChange]
+) -> MetricChange | None:
+    """Find what a verdict is of; None where the policy's name stands for none, or several."""
+    matches = [*joined.match(verdict.name), *cost]
+    plain = verdict.name.removeprefix(f"{verdict.path}:")
+    moved = joined.moved.get(verdict.name)
+    return moved or next(
+        (change for change in matches if (change.path, change.name) == (verdict.path, plain)), None
+    )
 
 
 def other_rows(report: Report) -> list[Row]:
     """List the metrics that the policy does not judge."""
     judged = report.judgement.metrics if report.judgement else ()
-    taken = {(verdict.path, verdict.name.removeprefix(f"{verdict.path}:")) for verdict in judged}
+    joined = Joined(report.metrics)
+    judged_changes = (_find_judged(verdict, joined, report.cost) for verdict in judged)
+    taken = {(change.path, change.name) for change in judged_changes if change}
     return [
-        _plain_row(change) for change in report.metrics if (change.path, change.name) not in taken
+        _plain_row(change) for change in joined.changes if (change.path, change.name) not in taken
     ]
 
 
@@ -243,11 +259,11 @@ test_data_text.__test__ = False  # type: ignore[attr-defined]
 
 
 def noise_notices(report: Report) -> list[str]:
-    """Say of which judged metrics noise was not estimated, or on little ground, and why."""
+    """Say which metrics moved, and of which judged ones noise was not estimated, and why."""
     rows = [row for row in judged_rows(report) if not row.budget]
     moved = (Kind.IMPROVED, Kind.WORSENED)
     bare = [row for row in rows if row.interval is None and row.kind in moved]
-    notices = []
+    notices = describe_moves(report.metrics)
     if bare:
         every = len(bare) == len([row for row in rows if row.kind in moved or row.interval])
         names = "" if every else f" for {_list_names(bare)}"

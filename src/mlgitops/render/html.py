@@ -22,6 +22,7 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from mlgitops import __version__
+from mlgitops.judgement.moved import Joined
 from mlgitops.model import ChartKind, StageState, Verdict
 from mlgitops.render.blocks import MARKS, UNPROVEN
 from mlgitops.render.changes import (
@@ -278,8 +279,9 @@ def _draw_row(row: Row, report: Report) -> Markup | None:
 
 def _find_change(row: Row, report: Report) -> MetricChange | None:
     name = row.name.removeprefix(f"{row.path}:")
-    return next(
-        (change for change in report.metrics if (change.path, change.name) == (row.path, name)),
+    joined = Joined(report.metrics)
+    return joined.moved.get(row.name) or next(
+        (change for change in joined.changes if (change.path, change.name) == (row.path, name)),
         None,
     )
 

@@ -15,6 +15,7 @@ import msgspec
 from mlgitops.dvc.metrics import MetricSet
 from mlgitops.judgement.absence import Absences
 from mlgitops.judgement.judge import find_margin, match_metric
+from mlgitops.judgement.moved import Joined
 from mlgitops.judgement.slices import name_rule
 from mlgitops.model import Sampling, TestData
 from mlgitops.statistics.names import find_estimator
@@ -96,11 +97,13 @@ def contradict_likeness(report: Report, base: SideRecord, head: SideRecord) -> l
 
 def list_claims(report: Report, policy: Policy, record: Record) -> list[str]:
     """Name what of the judged values nobody but the run vouches for, in a few words each."""
+    joined = Joined(report.metrics)
     judged = [
-        change
-        for name in (*policy.metrics, *policy.budgets)
-        for change in match_metric(name, report.metrics)
+        change for name in (*policy.metrics, *policy.budgets) for change in joined.match(name)
     ]
+    if joined.moved:
+        places = ((change, f"{change.path}:{change.name}") for change in report.metrics)
+        judged += [gone for gone, place in places if joined.moved.get(place) in judged]
     return [
         *(_claim_base(report, judged, record) if judged else ()),
         *(_claim_head(report, judged, record) if judged else ()),
@@ -153,6 +156,12 @@ def _compare_values(
 def _find_left_out(report: Report, policy: Policy, side: SideRecord, name: str) -> Iterator[str]:
     """Find judged metrics that the report leaves out of a file: a second one would be refused."""
     judged = {*policy.metrics, *policy.budgets}
+    # Of one that moved, a second file on a side would make it unknown which one it is.
+    judged |= {
+        change.name
+        for place, change in Joined(report.metrics).moved.items()
+        if judged & {place, f"{change.path}:{change.name}"}
+    }
     present = {(change.path, change.name) for change in report.metrics}
     for path, stored in side.metrics.items():
         for metric in sorted({*stored.values, *stored.unusable}):
@@ -284,10 +293,11 @@ def _claim_noise(report: Report, policy: Policy, record: Record) -> Iterator[str
     base = record.base
     if base is None or not base.has_predictions or report.test_data is TestData.CHANGED:
         return
+    joined = Joined(report.metrics)
     names = [
         name_change(change)
         for name, rule in policy.metrics.items()
-        for change in match_metric(name, report.metrics)
+        for change in joined.match(name)
         if change.delta
         and change.evidence is None
         and find_margin(rule, change.base or 0.0) is not None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mlgitops.comparison.cost.changes import COST_NAMES
 from mlgitops.comparison.cost.record import COST_FILE
 from mlgitops.comparison.diff import relate
-from mlgitops.judgement.judge import match_metric
+from mlgitops.judgement.moved import Joined
 from mlgitops.judgement.slices import name_group, name_rule
 from mlgitops.model import TestData
 from mlgitops.model.slice_metrics import OF_EVERY_ROW, split_metric
@@ -116,8 +116,9 @@ def _check_values(change: MetricChange) -> Iterator[str]:
 
 def _check_evidence(report: Report, policy: Policy) -> Iterator[str]:
     """Check every interval of a metric, and the rows that all of them share."""
-    budgets = [change for name in policy.budgets for change in match_metric(name, report.metrics)]
-    judged = [change for name in policy.metrics for change in match_metric(name, report.metrics)]
+    joined = Joined(report.metrics)
+    budgets = [change for name in policy.budgets for change in joined.match(name)]
+    judged = [change for name in policy.metrics for change in joined.match(name)]
     for change in budgets:
         if change.evidence is not None and change not in judged:
             yield f"{name_change(change)} is a budget, which has no interval"
@@ -127,7 +128,7 @@ def _check_evidence(report: Report, policy: Policy) -> Iterator[str]:
         yield f"its intervals are of {rows} test rows, and there is one set of predictions"
     if _has_intervals(report) and not _is_on_same_rows(report):
         yield "it has intervals, and base has no predictions on head's test data"
-    for change in report.metrics:
+    for change in joined.changes:
         interval = change.evidence.interval if change.evidence else None
         if change.evidence and interval:
             yield from _check_interval(

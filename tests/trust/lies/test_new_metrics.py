@@ -59,6 +59,19 @@ LIES: dict[str, tuple[dict[str, str], list[dict[str, Any]], str]] = {
         [NEW, ELSEWHERE],
         "`score` is new by the report, and base has it in `old.json`, which this change takes",
     ),
+    "base had it in two files, and the report names the worse": (
+        {
+            "dvc.yaml": "metrics: [old.json, older.json]\n",
+            "old.json": '{"score": 0.9}',
+            "older.json": '{"score": 0.1}',
+            "policy.yaml": POLICY.replace("score", '"metrics.json:score"'),
+        },
+        [
+            {**NEW, "base_missing": "base has it in `older.json`, which this change takes away"},
+            {**ELSEWHERE, "path": "older.json", "base": 0.1},
+        ],
+        "`score` is in `old.json` at base, and the report leaves it out",
+    ),
     "base's lock cannot be read": (
         {"dvc.yaml": CACHED, "dvc.lock": "<<<<<<< ours\n"},
         [NEW],

@@ -139,12 +139,26 @@ LIES: dict[str, tuple[Files, Files, str]] = {
     "the metrics file moves": (
         {},
         {"m.json": None, "new/m.json": BAD, "dvc.yaml": STAGE.format("new/m.json")},
-        "`accuracy` was moved from `m.json` to `new/m.json`, and is compared with nothing",
+        LOST,
     ),
     "the metrics file moves to where the policy waits": (
         {"policy.yaml": POLICY.format("new/m.json:accuracy")},
         {"m.json": None, "new/m.json": BAD, "dvc.yaml": STAGE.format("new/m.json")},
-        "is new, and base has it in `m.json`, which this change takes away",
+        LOST,
+    ),
+    "the metrics file moves from where the policy knows it": (
+        {"policy.yaml": POLICY.format("m.json:accuracy")},
+        {"m.json": None, "new/m.json": BAD, "dvc.yaml": STAGE.format("new/m.json")},
+        LOST,
+    ),
+    "the metric is in another file, and its own says nothing": (
+        {},
+        {
+            "m.json": '{"accuracy": null}',
+            "a.json": '{"accuracy": 1}',
+            "dvc.yaml": STAGE.format("m.json, a.json"),
+        },
+        "`accuracy` is in several files, `a.json` and `m.json`",
     ),
     "the metrics are never stored": (
         {"m.json": None, ".gitignore": "/m.json\n"},

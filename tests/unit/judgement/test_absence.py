@@ -125,15 +125,3 @@ def test_a_margin_needs_the_value_at_base(rule: Rule, verdict: Verdict) -> None:
     passed = judge_report(make_report(NEW, policy=None), policy).judgement
     assert passed is not None
     assert (passed.verdict is Verdict.PASS) == (rule.min_value != 0.5)
-
-
-def test_a_metric_that_moved_is_told_as_such() -> None:
-    """The plain name stands for both files, and the reason says which way it went."""
-    moved = [make_change("acc", 0.9, None, path="a.json"), make_change("acc", None, 0.4, path="b")]
-    policy = Policy(metrics={"acc": Rule(max_worsening=0.05)})
-    judgement = judge_report(make_report(*moved, policy=None), policy).judgement
-    assert judgement is not None
-    (text,) = judgement.failures
-    assert (
-        text == "`acc` was moved from `a.json` to `b`, and is compared with nothing: keep its path"
-    )
