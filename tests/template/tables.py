@@ -114,6 +114,38 @@ def make_dated() -> Example:
     )
 
 
+def make_written() -> Example:
+    """Dates and numbers as people write them: the ingest stage reads them by rules."""
+    header, rows = read_bundled("flights", 3000)
+    names = ("date", "dep_hour", "carrier", "origin", "recent_delay", "humid", "temp", "late")
+    cells = [dict(zip(header, row, strict=True)) for row in rows]
+    body = [
+        [
+            f"{'.'.join(reversed(row['date'].split('-')))} {float(row['dep_hour']):.0f}:05",
+            *(row[name] for name in ("dep_hour", "carrier", "origin")),
+            row["recent_delay"] or "?",
+            f"{row['humid']}%" if row["humid"] else "-",
+            row["temp"].replace(".", ",") or "n/a",
+            row["late"],
+        ]
+        for row in cells
+    ]
+    return Example(
+        write_csv(["seen", *names[1:]], body),
+        "late",
+        "binary",
+        {"dep_hour", "recent_delay", "humid", "temp"},
+        {"carrier", "origin"},
+        {"seen"},
+        (
+            "the test rows are the latest by 'seen'",
+            "'humid': % beside numbers is left out",
+            "'temp': decimal commas are read as points",
+            "taken as missing",
+        ),
+    )
+
+
 def make_awkward() -> Example:
     """Names and values that YAML, Markdown and Python would take for something else."""
     header, rows = read_bundled("wages", 1200)
@@ -141,5 +173,6 @@ EXAMPLES = {
     "missing": make_missing,
     "number-classes": make_number_classes,
     "dated": make_dated,
+    "written": make_written,
     "awkward": make_awkward,
 }

@@ -68,7 +68,7 @@ def test_what_is_written_agrees_with_itself(make: Callable[[], Example], tmp_pat
     contract, params = load(tmp_path, "contract.yaml"), load(tmp_path, "params.yaml")
     with (tmp_path / "set" / "data.csv").open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
-    made = [] if facts.key else ["id"]
+    made = [*facts.split.rules, *([] if facts.key else ["id"])]
     assert sorted(contract["columns"]) == sorted([*header, *made])
     assert params["data"]["target"] == example.target
     assert {*params["features"]["numeric"], *params["features"]["categorical"]} <= set(header)
