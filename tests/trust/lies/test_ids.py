@@ -81,13 +81,13 @@ LIES: dict[str, tuple[str, str, float, str]] = {
         BASE,
         write_rows(lambda at: (f"0{at + 1}", str(at % 2), str(at % 2))),
         1.0,
-        "0 matched test row(s): at least two are needed; 40 test rows found only at base",
+        "head's predictions do not hold 40 of base's 40 test rows",
     ),
     "ids with a plus before them": (
         BASE,
         write_rows(lambda at: (f"+{at + 1}", str(at % 2), str(at % 2))),
         1.0,
-        "0 matched test row(s): at least two are needed; 40 test rows found only at base",
+        "head's predictions do not hold 40 of base's 40 test rows",
     ),
     "ids that one zero parts": (
         BASE,
