@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from mlgitops.console import Console
     from mlgitops.git.repository import Folder
+    from mlgitops.model import MetricChange, TableChange
 
 POLICY = "policy.yaml"
 NO_POLICY = (
@@ -52,6 +53,15 @@ NO_METRICS = (
 )
 _MAX_NOTICES = 50
 _MAX_MISTAKES = 20
+
+
+class _Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for: two sides of which project, and where its policy stands."""
+
+    base: Side
+    head: Side
+    key: str
+    policy_path: str
 
 
 def compare(
@@ -72,27 +82,19 @@ def compare(
     """
     base_side = SideFiles(name="base", sha=base.sha, folder=folder)
     head_side = SideFiles(name="head", sha=None if worktree else head.sha, folder=folder)
-    notices: list[str] = []
-    policy = _read_policy(base_side, head_side, policy_path, notices)
+    request = _Request(base=base, head=head, key=key, policy_path=policy_path)
+    policy, notices = _read_policy(base_side, head_side, policy_path)
     read_sides(base_side, head_side, console)
     _check_found(base_side, head_side)
     head_side.stale = find_stale(head_side, base_side)
     applied = policy if isinstance(policy, Policy) else Policy()
     if applied.files.test_data:
         _find_test_data(applied.files.test_data, base_side, head_side, console)
-    report = _collect(base_side, head_side, applied, policy_path)
     tables = compare_tables(base_side, head_side, applied, console)
     cost = compare_cost(base_side, head_side, applied)
-    report = msgspec.structs.replace(
-        report,
-        key=key,
-        base=msgspec.structs.replace(base, test_data=report.base.test_data),
-        head=msgspec.structs.replace(head, test_data=report.head.test_data),
-        tables=tables,
-        cost=cost,
-        notices=_limit_notices(
-            [*notices, *head_side.stale.notices, *base_side.notices, *head_side.notices]
-        ),
+    notices += [*head_side.stale.notices, *base_side.notices, *head_side.notices]
+    report = _collect(
+        base_side, head_side, applied, request, tables=tables, cost=cost, notices=notices
     )
     return fit_report(
         _add_plots(
@@ -108,26 +110,26 @@ def _limit_notices(notices: list[str]) -> tuple[str, ...]:
 
 
 def _read_policy(
-    base: SideFiles, head: SideFiles, path: str, notices: list[str]
-) -> Policy | MlgitopsError | None:
-    """Read the policy at base; head's when base has none; None when there is none.
+    base: SideFiles, head: SideFiles, path: str
+) -> tuple[Policy | MlgitopsError | None, list[str]]:
+    """Read the policy at base, and what a reader must know of it.
 
-    An error stands for one at base that cannot be read: head's must not judge in its place.
+    Head's when base has none; None when there is none. An error stands for one at base that
+    cannot be read: head's must not judge in its place.
     """
     try:
         data = base.read(path)
         if data is not None:
-            return parse_policy(data, where=f"{path} at base")
+            return parse_policy(data, where=f"{path} at base"), []
     except MlgitopsError as error:
-        return error
+        return error, []
     data = head.read(path)
     if data is None:
         if path != POLICY:
             raise MlgitopsError("there is no such policy, neither at base nor at head", where=path)
-        notices.append(NO_POLICY)
-        return None
-    notices.append(f"The base has no `{path}`: the one in this change was applied."[:500])
-    return parse_policy(data, where=path)
+        return None, [NO_POLICY]
+    notice = f"The base has no `{path}`: the one in this change was applied."[:500]
+    return parse_policy(data, where=path), [notice]
 
 
 def _check_found(base: SideFiles, head: SideFiles) -> None:
@@ -169,19 +171,29 @@ def _find_unread(base: SideFiles, head: SideFiles) -> list[str]:
     ]
 
 
-def _collect(base: SideFiles, head: SideFiles, policy: Policy, policy_path: str) -> Report:
-    """Put all facts together; key, sides and notices are filled in by the caller."""
+def _collect(
+    base: SideFiles,
+    head: SideFiles,
+    policy: Policy,
+    request: _Request,
+    *,
+    tables: tuple[TableChange, ...],
+    cost: tuple[MetricChange, ...],
+    notices: list[str],
+) -> Report:
+    """Put all facts together that are known before anything is judged."""
     tracked = {*base.folder.list_files(base.sha), *head.folder.list_files(head.sha)}
     changed = base.folder.repository.changed_files(base.sha, head.sha)
     path = policy.files.test_data
     before, after = (_identify(side, path) if path else None for side in (base, head))
     observed = read_run(head.folder.place) if head.sha is None else {}
-    protected = find_protected(changed, base, head, policy, policy_path)
+    protected = find_protected(changed, base, head, policy, request.policy_path)
+    traces = find_traces((base, head), {request.policy_path})
     return Report(
         schema=REPORT_SCHEMA,
-        key="model",
-        base=Side(sha=base.sha, test_data=before),
-        head=Side(sha=head.sha, test_data=after),
+        key=request.key,
+        base=msgspec.structs.replace(request.base, test_data=before),
+        head=msgspec.structs.replace(request.head, test_data=after),
         test_data=compare_hashes(
             *_align_hashes(path or "", (base, before), (head, after)),
             is_hidden=bool(path) and base.find_broken(path or "") is not None,
@@ -191,9 +203,12 @@ def _collect(base: SideFiles, head: SideFiles, policy: Policy, policy_path: str)
         params=diff_params(base.params, head.params),
         data=diff_data(base.pipeline, head.pipeline, tracked),
         stages=diff_stages(base.pipeline, head.pipeline, observed),
-        policy_changed=not find_traces((base, head), {policy_path}).isdisjoint(changed),
+        tables=tables,
+        cost=cost,
+        policy_changed=not traces.isdisjoint(changed),
         protected=tuple(protected[:MAX_PROTECTED]),
         omitted=Omitted(protected=max(0, len(protected) - MAX_PROTECTED)),
+        notices=_limit_notices(notices),
     )
 
 

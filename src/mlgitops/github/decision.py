@@ -45,18 +45,16 @@ if TYPE_CHECKING:
     from mlgitops.parsing import Place
     from mlgitops.verification.record import Record
 
-UNDECIDED = "undecided"
-WAIVED = "waived"
-_EXITS = {"pass": EXIT_PASS, WAIVED: EXIT_PASS, "fail": EXIT_FAIL}
+_EXITS = {Verdict.PASS: EXIT_PASS, Verdict.WAIVED: EXIT_PASS, Verdict.FAIL: EXIT_FAIL}
 #: "Nothing to judge" must not look like a pass, and "could not decide" must not either. GitHub
 #: takes a neutral or skipped check for a required one that passed:
 #: https://docs.github.com/en/pull-requests/collaborating-with-pull-requests/collaborating-on-repositories-with-code-quality-features/about-status-checks
 _CONCLUSIONS = {
-    "pass": "success",
-    "fail": "failure",
-    "skip": "action_required",
-    WAIVED: "success",
-    UNDECIDED: "failure",
+    Verdict.PASS: "success",
+    Verdict.FAIL: "failure",
+    Verdict.SKIP: "action_required",
+    Verdict.WAIVED: "success",
+    Verdict.UNDECIDED: "failure",
 }
 _MAX_ANNOTATIONS = 200
 _ENDING_BYTES = 2_000  # what stands below the report takes less
@@ -85,7 +83,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         return self.waiving.waiver if fails and self.waivable and self.waiving else None
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """Return pass, fail, waived, skip or undecided.
 
         What would merge is undecided while anything stands in its way, as when its results
@@ -93,9 +91,10 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         """
         judgement = self.report.judgement if self.report else None
         if judgement is None:
-            return UNDECIDED
-        verdict = WAIVED if self.waiver else judgement.verdict.value
-        return verdict if verdict == Verdict.FAIL or self.obstacle is None else UNDECIDED
+            return Verdict.UNDECIDED
+        verdict = Verdict.WAIVED if self.waiver else judgement.verdict
+        is_free = verdict is Verdict.FAIL or self.obstacle is None
+        return verdict if is_free else Verdict.UNDECIDED
 
     @property
     def exit_code(self) -> int:
@@ -110,7 +109,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def title(self) -> str:
         """Return the verdict in a few plain words."""
-        if self.report and self.obstacle and self.verdict == UNDECIDED:
+        if self.report and self.obstacle and self.verdict is Verdict.UNDECIDED:
             return self.obstacle.title
         if self.waiver:
             return title_waiver(self.waiver)
@@ -241,7 +240,7 @@ def render_decision(decision: Decision, *, marker: str, links: Links, limit: int
 
 def _render_obstacle(decision: Decision) -> str:
     """Render what stands before the first line, which tells what the numbers alone allow."""
-    if decision.obstacle is None or decision.verdict != UNDECIDED:
+    if decision.obstacle is None or decision.verdict is not Verdict.UNDECIDED:
         return ""
     title = decision.obstacle.title
     start = title[0].lower() + title[1:]

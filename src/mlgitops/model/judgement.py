@@ -32,6 +32,7 @@ class Verdict(StrEnum):
     PASS = "pass"  # noqa: S105 - a verdict, not a password
     FAIL = "fail"
     SKIP = "skip"  # nothing to judge: not gated, or no policy
+    WAIVED = "waived"  # it fails, and somebody who may has let it merge all the same
     UNDECIDED = "undecided"  # what was to be judged cannot be
 
 

@@ -14,7 +14,6 @@ from posting import BASE, HEAD
 from waivers import make_waiver
 
 from mlgitops.github.decision import (
-    UNDECIDED,
     build_check,
     decide,
     name_check,
@@ -24,7 +23,7 @@ from mlgitops.github.decision import (
 from mlgitops.github.event import ComparedRun, Event, Run
 from mlgitops.github.jobs import Obstacle
 from mlgitops.github.marker import find_marker
-from mlgitops.model import Links, Waiving
+from mlgitops.model import Links, Verdict, Waiving
 
 RUN = Run(
     repository="octo/model",
@@ -266,7 +265,11 @@ HOSTILE: list[bytes | None] = [
 def test_a_report_that_compare_would_not_write_decides_nothing(data: bytes | None) -> None:
     """Each is undecided, exit code 2, a red check, with a reason of a few lines."""
     decision = decide(data, POLICY, EVENT, key="model", where="policy.yaml")
-    assert (decision.verdict, decision.exit_code, decision.conclusion) == (UNDECIDED, 2, "failure")
+    assert (decision.verdict, decision.exit_code, decision.conclusion) == (
+        Verdict.UNDECIDED,
+        2,
+        "failure",
+    )
     assert decision.problem
     assert len(decision.problem) < 1_000
     text = render_decision(decision, marker=MARKER, links=LINKS, limit=60_000)
@@ -282,7 +285,7 @@ def test_a_policy_that_cannot_be_read_decides_nothing(policy: bytes | None) -> N
 @given(st.binary(max_size=300))
 def test_any_bytes_are_undecided(data: bytes) -> None:
     """No exception leaves, whatever the artifact holds."""
-    assert decide(data, POLICY, EVENT, key="model", where="p").verdict == UNDECIDED
+    assert decide(data, POLICY, EVENT, key="model", where="p").verdict is Verdict.UNDECIDED
 
 
 TEXT = st.text(min_size=1, max_size=120) | st.sampled_from(
