@@ -168,6 +168,18 @@ def test_metrics_that_dvcignore_hides_are_gone(tmp_path: Path, compare: Any) -> 
     assert kinds(outcome.report) == {"recall": "removed"}
 
 
+@pytest.mark.parametrize("folder", ["", "sub/"])
+def test_a_template_of_no_known_name_is_named(tmp_path: Path, compare: Any, folder: str) -> None:  # noqa: ANN401
+    """A typo is no empty project: the stage and its file are said."""
+    made = GitRepository(tmp_path / "p")
+    made.put(f"{folder}dvc.yaml", 'stages: {ev: {cmd: x, metrics: ["${nosuch}.json"]}}\n')
+    made.commit()
+    outcome = compare(made)
+    assert outcome.code == 2
+    where = f"{folder}dvc.yaml at head: stage `ev` was not read: `${{nosuch}}` is not known"
+    assert where in outcome.err
+
+
 def test_a_sparse_checkout_is_compared_whole(tmp_path: Path, compare: Any) -> None:  # noqa: ANN401
     """What is not on disk has the content that HEAD has: nothing is removed."""
     made = make(tmp_path / "p")
@@ -186,6 +198,7 @@ def run_hook(made: GitRepository, folder: Path) -> str:
     """Commit in ``folder`` with a hook that compares in a folder below; return what it printed."""
     hook, printed = made.root / ".git/hooks/pre-commit", made.root.parent / "printed"
     program = Path(sys.executable).parent / "mlgitops"
+    hook.parent.mkdir(exist_ok=True)
     hook.write_text(f"#!/bin/sh\ncd sub && exec {program} compare --json >{printed} 2>&1\n")
     hook.chmod(0o755)
     (folder / "sub").mkdir()

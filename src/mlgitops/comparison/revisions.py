@@ -140,10 +140,23 @@ def _check_found(base: SideFiles, head: SideFiles) -> None:
         paths = ", ".join(sorted({*base.metrics, *head.metrics})[:5])
         hint = "run the pipeline and commit what it wrote: `mlgitops train`"
         raise MlgitopsError("the metrics files are on neither side", where=paths[:200], hint=hint)
+    _refuse_unresolved(head, base)
     if not any(_uses_dvc(side) for side in (base, head)):
         hint = "`mlgitops new` makes a project that has one"
         raise MlgitopsError("there is no dvc.yaml, neither at base nor at head", hint=hint)
     head.notices.append(NO_METRICS)
+
+
+def _refuse_unresolved(*sides: SideFiles) -> None:
+    """Name the first template that is not known: its stage may be the one with the metrics."""
+    for side in sides:
+        for stage, reference in side.pipeline.unresolved.items():
+            file, _, name = stage.rpartition(":")
+            raise MlgitopsError(
+                f"stage `{name[:80]}` was not read: `${{{reference}}}` is not known",
+                where=f"{file or 'dvc.yaml'} at {side.name}",
+                hint="mend the name, or set it in params.yaml or `vars`",
+            )
 
 
 def _holds_metrics(*sides: SideFiles) -> bool:
