@@ -36,6 +36,10 @@ class Absences:
         self._metrics = metrics
         self._gone = [change for change in changes if is_gone(change)]
         self._moved = {change.name: change.path for change in self._gone}
+        # A file of which a value at base is told was read, if only where the run had it.
+        read = {change.path for change in changes if change.base is not None}
+        hidden = (path for path, stored in metrics.items() if stored.problem and path not in read)
+        self._hidden = next(hidden, None)
 
     def mark(self, changes: Collection[MetricChange]) -> tuple[MetricChange, ...]:
         """Say of each metric that is in head alone why base's value is missing."""
@@ -51,7 +55,8 @@ class Absences:
         """Say why base's value is missing, as the end of "is new, and …".
 
         None when base has a value, when head has none, and when the metric is new indeed: base
-        declares no such file, holds none, and nothing of base is gone that it could have been.
+        declares no such file, holds none, and nothing of base is gone or unread that it could
+        have been.
         """
         if change.base is not None or change.head is None:
             return None
@@ -73,6 +78,8 @@ class Absences:
             return f"base declares {_quote(change.path)} and does not hold it{never}"
         if self._pipeline.unread:
             return f"{self._pipeline.unread[0]} could not be read at base"
+        if self._hidden is not None:
+            return f"{_quote(self._hidden)} could not be read at base, and may have had it"
         return None
 
     def _is_declared(self, path: str) -> bool:

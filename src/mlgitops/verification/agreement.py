@@ -243,7 +243,10 @@ def _claim_base(report: Report, judged: list[MetricChange], record: Record) -> I
     if base is None:
         yield f"values at base ({record.problems.get('base', 'git did not say')})"
         return
-    away = sorted({change.path for change in judged if change.path in base.elsewhere})
+    paths = {change.path for change in judged}
+    if any(change.base is None and change.head is not None for change in judged):
+        paths.update(base.metrics)  # that none of them had it is the run's word
+    away = sorted(paths & base.elsewhere)
     if away:
         yield f"values at base in {_join(away)}, which DVC keeps"
     if base.has_hidden_test_data:

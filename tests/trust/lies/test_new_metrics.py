@@ -82,6 +82,16 @@ LIES: dict[str, tuple[dict[str, str], list[dict[str, Any]], str]] = {
         [NEW],
         "`score` is new by the report, and `dvc.yaml` could not be read at base",
     ),
+    "base's metrics cannot be read": (
+        {"dvc.yaml": "metrics: [old.json]\n", "old.json": "{"},
+        [NEW],
+        "`score` is new by the report, and `old.json` could not be read at base, and may have had",
+    ),
+    "base's metrics are kept by DVC, and told as never read": (
+        {"dvc.yaml": "metrics: [old.json]\n", "dvc.lock": LOCK % ("old.json", "0" * 32)},
+        [NEW],
+        "`score` is new by the report, and `old.json` could not be read at base, and may have had",
+    ),
     "base's pipeline cannot be read in full": (
         {"dvc.yaml": "stages: {train: {cmd: x, metrics: ['${set}.json']}}\n"},
         [NEW],
@@ -216,6 +226,18 @@ def test_a_new_metric_is_new(
     report = write_report(made, [{**LOSS, "path": "loss.json"}, NEW])
     code, text = made.judge(report, monkeypatch, capsys)
     assert (code, "May merge" in text) == (0, True), text
+
+
+def test_what_a_run_read_of_base_is_its_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """DVC keeps base's other metrics, which the run had: the honest report passes, as a claim."""
+    base = {"dvc.yaml": "metrics: [loss.json]\n", "dvc.lock": LOCK % ("loss.json", "0" * 32)}
+    made = record(tmp_path / "model", base, {"train.py": ""})
+    report = write_report(made, [{**LOSS, "path": "loss.json"}, NEW])
+    code, text = made.judge(report, monkeypatch, capsys)
+    assert code == 0, text
+    assert "values at base in `loss.json`, which DVC keeps" in text
 
 
 def test_a_reason_that_is_told_is_judged(

@@ -274,6 +274,16 @@ LIES: dict[str, tuple[Files, Files, str]] = {
         {"m.json": BAD},
         "base cannot be read: the file is empty",
     ),
+    "base's metrics are broken, and head has others": (
+        {"m.json": "{"},
+        {"m.json": None, "dvc.yaml": STAGE.format("new.json"), "new.json": BAD},
+        "is new, and `m.json` could not be read at base, and may have had it",
+    ),
+    "base's metrics are in no storage, and head has others": (
+        {"m.json": None, "dvc.lock": lock(GOOD)},
+        {"dvc.lock": None, "dvc.yaml": "metrics: [new.json]\n", "new.json": BAD},
+        "is new, and `m.json` could not be read at base, and may have had it",
+    ),
     "base has no number yet": ({"m.json": '{"accuracy": null}'}, {"m.json": BAD}, "base is empty"),
     "base has not a number": ({"m.json": '{"accuracy": NaN}'}, {"m.json": BAD}, "base is NaN"),
     "base has a list of folds": (

@@ -70,7 +70,19 @@ def explain(
             {},
             "base has it in `old.json`, which this change takes away",
         ),
-        # Not read in full.
+        # Not read, or not in full.
+        (
+            [],
+            Pipeline(),
+            {"b.json": MetricSet(problem="is damaged")},
+            "`b.json` could not be read at base, and may have had it",
+        ),
+        (
+            [make_change("a", 1, 1, path="b.json")],
+            Pipeline(),
+            {"b.json": MetricSet(problem="is not here")},
+            None,
+        ),
         ([], Pipeline(unread=["stage `a` of `dvc.yaml`"]), {}, "stage `a` of `dvc.yaml` could not"),
     ],
 )
