@@ -226,3 +226,42 @@ def test_predictions_of_an_older_run_contradict(project: DvcProject, compare: An
     found = compare(project, "--json")
     assert (found.code, kinds(found.report)) == (1, {"test.accuracy": "incomparable"})
     assert "`reports/predictions.csv` is stale" in found.report["judgement"]["failures"][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("test.accuracy", 0.8, 0),
+        ("test.accuracy", 0.9, 1),
+        ("val.accuracy", 0.9, 0),  # of other rows
+        ("test.f1", 0.9, 0),  # of no known class
+        ("test.top_5", 0.9, 0),  # of no known method
+    ],
+)
+@pytest.mark.parametrize("rule", ["min_value: 0.5", "max_worsening: 0.1"])
+def test_a_new_metric_is_held_against_heads_own_predictions(
+    project: DvcProject,
+    compare: Any,  # noqa: ANN401
+    name: str,
+    value: float,
+    *,
+    code: int,
+    rule: str,
+) -> None:
+    """Base has no value to lose, and head's number is no more its own word for that."""
+    policy = POLICY.format(name=name, margin=0.1)
+    project.put("policy.yaml", policy.replace("max_worsening: 0.1", rule))
+    dvc_yaml = (project.root / "dvc.yaml").read_text(encoding="utf-8")
+    project.put("dvc.yaml", "stages: {}\n")
+    for path in ("reports/metrics.json", "dvc.lock"):
+        (project.root / path).unlink(missing_ok=True)
+    project.commit()
+    project.put("dvc.yaml", dvc_yaml)
+    project.train(accuracy=value, predictions=BASE)
+    group, _, metric = name.partition(".")
+    project.put("reports/metrics.json", json.dumps({group: {metric: value}}))
+    found = compare(project, "--json")
+    assert (found.code, kinds(found.report)) == (code, {name: "incomparable" if code else "added"})
+    if code:
+        reason = "head's predictions give 0.8 and its metrics file says 0.9"
+        assert reason in found.report["judgement"]["failures"][0]

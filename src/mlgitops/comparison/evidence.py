@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mlgitops.console import Console
     from mlgitops.model import Chart, MetricChange, Policy, Report, Rule
     from mlgitops.statistics.stored import Predicted, Stored
+    from mlgitops.tables.predictions import Predictions
 
 _MAX_TEXT = 500
 
@@ -69,7 +70,7 @@ def add_evidence(
 ) -> Report:
     """Return ``report`` with what predictions can tell: evidence, charts, and slices."""
     pairing = Pairing(PredictionFiles(policy.files.predictions, base, head, console))
-    report = _add_noise(report, policy, pairing)
+    report = _hold_new(_add_noise(report, policy, pairing), policy, pairing.files)
     if not policy.slices:
         return report
     from mlgitops.comparison.slices import measure_rules
@@ -115,11 +116,7 @@ def _list_metrics(report: Report, policy: Policy) -> Iterator[_Metric]:
         for name in (*policy.metrics, *policy.budgets)
         for change in joined.match(name)
     }
-    rules = {
-        (matches[0].path, matches[0].name): rule
-        for matches, rule in ((joined.match(name), rule) for name, rule in policy.metrics.items())
-        if len(matches) == 1
-    }
+    rules = _find_rules(joined, policy)
     for change in joined.changes:
         if change.base is None or change.head is None or change.stale:
             continue
@@ -127,6 +124,47 @@ def _list_metrics(report: Report, policy: Policy) -> Iterator[_Metric]:
         rule = rules.get(place)
         if (rule and change.delta is not None) or place not in gated:
             yield _Metric(position=positions[place], change=change, rule=rule)
+
+
+def _find_rules(joined: Joined, policy: Policy) -> dict[tuple[str, str], Rule]:
+    """Return the rule of each metric that one judges alone, by its path and name."""
+    matches = ((joined.match(name), rule) for name, rule in policy.metrics.items())
+    return {
+        (changes[0].path, changes[0].name): rule for changes, rule in matches if len(changes) == 1
+    }
+
+
+def _hold_new(report: Report, policy: Policy, files: PredictionFiles) -> Report:
+    """Refuse the judged metrics of head alone that head's own predictions deny."""
+    joined = Joined(report.metrics)
+    rules = _find_rules(joined, policy)
+    new = {
+        (change.path, change.name)
+        for change in joined.changes
+        if change.base is None and not (change.reason or change.stale)
+        if (change.path, change.name) in rules and find_estimator(change.name)
+    }
+    head = _find_head(files) if new and files.path is not None else None
+    if head is None:
+        return report
+    from mlgitops.statistics.stored import contradict_new
+
+    changes = list(report.metrics)
+    for position, change in enumerate(changes):
+        if (change.path, change.name) in new and change.head is not None:
+            reason = contradict_new(head, change.name, change.head)
+            changes[position] = change if reason is None else _refuse(change, reason)
+    return replace(report, metrics=tuple(changes))
+
+
+def _find_head(files: PredictionFiles) -> Predictions | None:
+    """Read head's predictions; None where there are none, or no numpy to read them with."""
+    try:
+        return files.find(files.head)
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != "numpy":
+            raise
+        return None
 
 
 def _measure(

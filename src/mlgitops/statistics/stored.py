@@ -185,6 +185,28 @@ def find_lost(
     }
 
 
+def contradict_new(head: Predictions, name: str, value: float) -> str | None:
+    """Say how head's own predictions deny the ``value`` of a metric that base has not.
+
+    None where they give it to within the coarsest rounding, and where its name leaves open what
+    it is of, or says that it is of other rows. One side alone has no error to allow for scores
+    that were rounded, so the digits of the file do not count.
+    """
+    alone = Comparison(match_predictions(head, head))
+    reading = alone.read_name(name)
+    results = [alone.measure(definition) for definition in reading.definitions]
+    values = [result.values[1] for result in results if isinstance(result, Estimate)]
+    is_open = reading.doubt is not None or len(values) < len(results) or names_other_rows(name)
+    slack = _limit_rounding((value,))
+    if is_open or not values or any(_fits(number, value, slack) for number in values):
+        return None
+    ours, theirs = _tell_apart(values[0], value)
+    return (
+        f"head's predictions give {ours} and its metrics file says {theirs}; a metric of other rows"
+        " says so in its name, such as `val.accuracy`"
+    )
+
+
 def describe_lost(pair: Pair) -> str:
     """Say how many of base's test rows head's predictions lack."""
     return (

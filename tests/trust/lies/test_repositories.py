@@ -284,6 +284,20 @@ LIES: dict[str, tuple[Files, Files, str]] = {
         {"dvc.lock": None, "dvc.yaml": "metrics: [new.json]\n", "new.json": BAD},
         "is new, and `m.json` could not be read at base, and may have had it",
     ),
+    "the first number is not what the predictions give": (
+        {
+            "m.json": None,
+            "dvc.yaml": "metrics: [loss.json]\n",
+            "loss.json": '{"loss": 1}',
+            "policy.yaml": f"{POLICY.format('accuracy')}files: {{predictions: p.csv}}\n",
+        },
+        {
+            "dvc.yaml": "metrics: [loss.json, m.json]\n",
+            "m.json": GOOD,
+            "p.csv": "id,target,prediction\na,0,0\nb,0,1\nc,1,0\nd,1,1\n",
+        },
+        "head's predictions give 0.5 and its metrics file says 0.9",
+    ),
     "base has no number yet": ({"m.json": '{"accuracy": null}'}, {"m.json": BAD}, "base is empty"),
     "base has not a number": ({"m.json": '{"accuracy": NaN}'}, {"m.json": BAD}, "base is NaN"),
     "base has a list of folds": (

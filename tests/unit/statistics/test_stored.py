@@ -11,7 +11,13 @@ from sklearn import metrics as sk
 from mlgitops.model import Evidence
 from mlgitops.statistics.estimate import Estimate, Undefined
 from mlgitops.statistics.matching import match_predictions
-from mlgitops.statistics.stored import Contradiction, Predicted, Stored, find_lost
+from mlgitops.statistics.stored import (
+    Contradiction,
+    Predicted,
+    Stored,
+    contradict_new,
+    find_lost,
+)
 from mlgitops.tables.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -284,3 +290,27 @@ def test_a_class_that_head_leaves_out_is_lost() -> None:
     assert find_lost(rows, fewer, [stored], None) == {"0.recall"}
     assert find_lost(rows, others, [stored], None) == set()
     assert find_lost(rows, None, [stored], None) == {"0.recall"}
+
+
+def test_a_new_number_is_denied_only_where_its_name_is_plain() -> None:
+    """Scores that were rounded, curves without scores and names that say little deny nothing."""
+    labels = LABELS["two numbers"]
+    answers = answer(labels, (0.2, 0.3), 3)
+    plain = as_rows(labels, answers)
+    target = labels[true_classes(2)]
+    accuracy, recall = sk.accuracy_score(target, answers), sk.recall_score(target, answers)
+    scores = np.clip(0.5 * answers + np.random.default_rng(3).random(ROWS) / 2, 0.01, 0.99)
+    area = sk.roc_auc_score(target, scores)
+    scored = as_rows(labels, answers, scores={"": scores.round(3)})
+    allowed = [
+        (plain, {"accuracy": accuracy, "1.recall": recall, "0.accuracy": 0.99, "recall": 0.99}),
+        (plain, {"roc_auc": area, "val.accuracy": 0.99, "top_5": 0.99, "mae": 1 - accuracy}),
+        (scored, {"roc_auc": area, "auc": 0.99, "log_loss": sk.log_loss(target, scores)}),
+    ]
+    for head, values in allowed:
+        for name, value in values.items():
+            assert contradict_new(head, name, value) is None, name
+    for head, name in ((plain, "accuracy"), (plain, "1.recall"), (scored, "roc_auc")):
+        reason = contradict_new(head, name, 0.99)
+        assert reason is not None
+        assert "and its metrics file says 0.99" in reason
