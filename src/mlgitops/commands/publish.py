@@ -116,6 +116,7 @@ def _export(args: argparse.Namespace, console: Console) -> int:
 
 
 def _import(args: argparse.Namespace, console: Console) -> int:
+    from mlgitops.github.decision import Undecided
     from mlgitops.github.event import read_event
     from mlgitops.render.waiver import format_trailers
     from mlgitops.storage.handover import HandoverRequest, take_handover
@@ -132,7 +133,7 @@ def _import(args: argparse.Namespace, console: Console) -> int:
         return EXIT_PASS
     decision = _decide(args, event)
     authorize(os.environ)
-    if decision.exit_code != EXIT_PASS:
+    if isinstance(decision, Undecided) or decision.exit_code != EXIT_PASS:
         text = f"nothing is published: the verdict is {decision.verdict}"
         earlier = find_waived(project, event.head_branch, event.head_sha)
         _finish(args, console, text, sha="", outcome="withheld", waived=earlier)
@@ -176,13 +177,13 @@ def _decide(args: argparse.Namespace, event: Event) -> Decision:
 
 def _verify(decision: Decision, args: argparse.Namespace, sha: str) -> None:
     """Refuse results at a commit that are not those of which the report was judged."""
-    from mlgitops.github.decision import check_results
+    from mlgitops.github.decision import Undecided, check_results
     from mlgitops.github.inputs import read_decided
 
     record = read_decided(decision, args.directory, args.policy, published=sha)
-    problem = check_results(decision, record).problem
-    if problem is not None:
-        raise MlgitopsError(problem, where="the handover")
+    checked = check_results(decision, record)
+    if isinstance(checked, Undecided):
+        raise MlgitopsError(checked.problem, where="the handover")
 
 
 def _describe(taken: Taken, event: Event) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, assert_never
 
 from mlgitops.errors import EXIT_PASS, EXIT_UNDECIDED, MlgitopsError
 
@@ -249,9 +249,7 @@ def _conclude(
 
     Returns the policy at base, too.
     """
-    import msgspec
-
-    from mlgitops.github.decision import Decision, check_record, check_results
+    from mlgitops.github.decision import Undecided, add_obstacle, check_record, check_results
     from mlgitops.github.inputs import read_decided, read_policy
     from mlgitops.github.waiver import settle
 
@@ -259,16 +257,17 @@ def _conclude(
     try:
         policy = read_policy(args.directory, args.policy, event)
     except MlgitopsError as error:
-        refused = Decision(problem=str(error))
+        refused = Undecided(problem=str(error))
     decision = refused or _decide(event, client, args, key=key, policy=policy)
     record = read_decided(decision, args.directory, args.policy, published=args.published)
     decision = check_record(decision, record)
     obstacle = _find_obstacle(event, args)
-    if os.environ.get("GITHUB_TOKEN") and not args.dry_run:
+    asks = bool(os.environ.get("GITHUB_TOKEN")) and not args.dry_run
+    if asks:
         obstacle = obstacle or _find_newer_policy(event, client, args)
-        decision = msgspec.structs.replace(decision, obstacle=obstacle)
+    decision = add_obstacle(decision, obstacle)
+    if asks:
         decision = settle(decision, event, client)
-    decision = msgspec.structs.replace(decision, obstacle=obstacle)
     return check_results(decision, record), policy
 
 
@@ -281,13 +280,13 @@ def _decide(
     policy: bytes | None,
 ) -> Decision:
     """Judge the report; one that cannot be had is a decision too."""
-    from mlgitops.github.decision import Decision, decide
+    from mlgitops.github.decision import Undecided, decide
     from mlgitops.github.inputs import read_report
 
     try:
         data = read_report(args.directory / args.report, event, client, artifact=args.artifact)
     except MlgitopsError as error:
-        return Decision(problem=str(error))
+        return Undecided(problem=str(error))
     return decide(data, policy, event, key=key, where=args.policy)
 
 
@@ -312,11 +311,23 @@ def _write_first(
     write_summary(environ, full.strip() or comment)
     if environ.get("GITHUB_ACTIONS") != "true":
         return
-    judgement = decision.report.judgement if decision.report else None
-    failures = judgement.failures if judgement else ((decision.problem or ""),)
-    level = "warning" if decision.waiver else "error"
+    level, failures = _list_failures(decision)
     for failure in failures[:MAX_COMMANDS_PER_LEVEL]:
         console.result(format_command(level, failure, title=decision.title))
+
+
+def _list_failures(decision: Decision) -> tuple[Literal["warning", "error"], Sequence[str]]:
+    """List what stands against merging, and how loud the log says it."""
+    from mlgitops.github.decision import Judged, Undecided
+
+    match decision:
+        case Judged(report=report, waiver=waiver):
+            failures = report.judgement.failures if report.judgement else ()
+            return "warning" if waiver else "error", failures
+        case Undecided(problem=problem):
+            return "error", (problem,)
+        case _:
+            assert_never(decision)
 
 
 def _post(
@@ -385,11 +396,13 @@ def _warn(text: str, console: Console) -> None:
 def _as_json(decision: Decision, url: str) -> str:
     import msgspec
 
+    from mlgitops.github.decision import Judged, Undecided
+
     document = {
         "verdict": decision.verdict,
         "title": decision.title,
-        "problem": decision.problem,
-        "waiver": msgspec.to_builtins(decision.waiver),
+        "problem": decision.problem if isinstance(decision, Undecided) else None,
+        "waiver": msgspec.to_builtins(decision.waiver) if isinstance(decision, Judged) else None,
         "comment_url": url or None,
     }
     return json.dumps(document, indent=2)

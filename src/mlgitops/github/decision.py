@@ -6,7 +6,7 @@ report becomes an undecided verdict with its reason, which is posted like any ot
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 import msgspec
 
@@ -61,24 +61,27 @@ _ENDING_BYTES = 2_000  # what stands below the report takes less
 _MAX_CONTRADICTIONS, _MAX_TEXT = 10, 500
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """A judged report, or the reason why there is none: exactly one of the two.
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """A report that was judged by the rules of the policy at base.
 
     ``waiving`` is what was found of a waiver, which lets a failing report merge all the same;
     None where none can be asked for.
     """
 
-    report: Report | None = None
-    problem: str | None = None
+    report: Report
+    rules: Policy
     waiving: Waiving | None = None
-    waivable: bool = True  # by the policy at base
-    rules: Policy | None = None  # by which the report was judged
     obstacle: Obstacle | None = None  # what makes numbers that would merge undecided
+
+    @property
+    def waivable(self) -> bool:
+        """Tell whether the policy at base lets a fail be waived."""
+        return self.rules.waivers is Waivers.ALLOWED
 
     @property
     def waiver(self) -> Waiver | None:
         """Return the waiver of a report that the policy fails; nothing else can be waived."""
-        judgement = self.report.judgement if self.report else None
+        judgement = self.report.judgement
         fails = judgement is not None and judgement.verdict is Verdict.FAIL
         return self.waiving.waiver if fails and self.waivable and self.waiving else None
 
@@ -89,7 +92,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         What would merge is undecided while anything stands in its way, as when its results
         were not published: the branch's dvc.lock is then a claim that nobody verified.
         """
-        judgement = self.report.judgement if self.report else None
+        judgement = self.report.judgement
         if judgement is None:
             return Verdict.UNDECIDED
         verdict = Verdict.WAIVED if self.waiver else judgement.verdict
@@ -109,11 +112,40 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def title(self) -> str:
         """Return the verdict in a few plain words."""
-        if self.report and self.obstacle and self.verdict is Verdict.UNDECIDED:
+        if self.obstacle and self.verdict is Verdict.UNDECIDED:
             return self.obstacle.title
-        if self.waiver:
-            return title_waiver(self.waiver)
-        return headline(self.report) if self.report else "Could not decide"
+        return title_waiver(self.waiver) if self.waiver else headline(self.report)
+
+
+class Undecided(msgspec.Struct, frozen=True, kw_only=True):
+    """The reason why no report is judged. What was found of a waiver changes nothing of it."""
+
+    problem: str
+    waivable: bool = True  # by the policy at base, as far as it was read
+    waiving: Waiving | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return undecided."""
+        return Verdict.UNDECIDED
+
+    @property
+    def exit_code(self) -> int:
+        """Return the exit code of what is undecided."""
+        return EXIT_UNDECIDED
+
+    @property
+    def conclusion(self) -> str:
+        """Return the conclusion of the check."""
+        return _CONCLUSIONS[self.verdict]
+
+    @property
+    def title(self) -> str:
+        """Return the verdict in a few plain words."""
+        return "Could not decide"
+
+
+Decision: TypeAlias = Judged | Undecided
 
 
 def decide(
@@ -124,18 +156,28 @@ def decide(
     None stands for a file that is not there. ``where`` names the policy file in messages.
     """
     if data is None:
-        return Decision(problem="the comparison left no report: the log of its job says why")
+        return Undecided(problem="the comparison left no report: the log of its job says why")
     if policy is None:
-        return Decision(problem=f"the base has no {where}, so there is nothing to judge by")
+        return Undecided(problem=f"the base has no {where}, so there is nothing to judge by")
     try:
         report = parse_report(data)
         check_identity(report, event, key=key)
         rules = parse_policy(policy, where=where)
         refuse_contradictions(find_contradictions(report, rules), "the report contradicts itself")
-        waivable = rules.waivers is Waivers.ALLOWED
-        return Decision(report=judge_report(report, rules), waivable=waivable, rules=rules)
+        return Judged(report=judge_report(report, rules), rules=rules)
     except MlgitopsError as error:
-        return Decision(problem=str(error))
+        return Undecided(problem=str(error))
+
+
+def add_obstacle(decision: Decision, obstacle: Obstacle | None) -> Decision:
+    """Hold ``obstacle`` against a judged report; what is undecided would not merge anyway."""
+    match decision:
+        case Judged():
+            return msgspec.structs.replace(decision, obstacle=obstacle)
+        case Undecided():
+            return decision
+        case _:
+            assert_never(decision)
 
 
 def check_record(decision: Decision, record: Record) -> Decision:
@@ -143,9 +185,9 @@ def check_record(decision: Decision, record: Record) -> Decision:
 
     One that says anything else of base than base's commit is undecided, whatever it was.
     """
-    report, rules = decision.report, decision.rules
-    if report is None or rules is None:
+    if isinstance(decision, Undecided):
         return decision
+    report, rules = decision.report, decision.rules
     contradictions: list[str] = []
     if "base" in record.problems and "base" not in record.missing:
         contradictions.append(f"base could not be read: {record.problems['base']}")
@@ -162,9 +204,9 @@ def check_results(decision: Decision, record: Record) -> Decision:
 
     A fail stays one: it publishes nothing.
     """
-    report, rules = decision.report, decision.rules
-    if report is None or rules is None or decision.exit_code != EXIT_PASS:
+    if isinstance(decision, Undecided) or decision.exit_code != EXIT_PASS:
         return decision
+    report, rules = decision.report, decision.rules
     contradictions = contradict_foreign(record.foreign)
     if "results" in record.problems:
         contradictions.append(f"the commit with the results: {record.problems['results']}")
@@ -180,11 +222,11 @@ def check_results(decision: Decision, record: Record) -> Decision:
     return msgspec.structs.replace(decision, report=add_notice(report, text))
 
 
-def _refuse(decision: Decision, contradictions: Sequence[str]) -> Decision | None:
+def _refuse(judged: Judged, contradictions: Sequence[str]) -> Undecided | None:
     try:
         refuse_contradictions(contradictions, "the report is not what git holds")
     except MlgitopsError as error:
-        return msgspec.structs.replace(decision, report=None, problem=str(error))
+        return Undecided(problem=str(error), waivable=judged.waivable, waiving=judged.waiving)
     return None
 
 
@@ -222,34 +264,40 @@ def check_identity(report: Report, event: Event, *, key: str) -> None:
 
 def render_decision(decision: Decision, *, marker: str, links: Links, limit: int) -> str:
     """Render the comment, or the summary, of any decision; ``limit`` is in bytes."""
-    if decision.report is not None:
-        marker += _render_obstacle(decision)
-        return render_comment(
-            decision.report, marker=marker, links=links, waiving=decision.waiving, limit=limit
-        )
-    lines = (decision.problem or "").splitlines() or ["no reason was given"]
+    match decision:
+        case Judged(report=report, waiving=waiving):
+            marker += _render_obstacle(decision)
+            return render_comment(report, marker=marker, links=links, waiving=waiving, limit=limit)
+        case Undecided():
+            return _render_undecided(decision, marker=marker, links=links)
+        case _:
+            assert_never(decision)
+
+
+def _render_undecided(undecided: Undecided, *, marker: str, links: Links) -> str:
+    lines = undecided.problem.splitlines() or ["no reason was given"]
     quoted = "\n".join(f"> {escape_prose(line.strip())}  " for line in lines[:20] if line.strip())
     address = escape_address(links.run_url)
     more = f"\n\n[The run]({address}) has the log." if address else ""
-    waived = "".join(f"\n\n{line}" for line in describe_waiving(decision.waiving))
+    waived = "".join(f"\n\n{line}" for line in describe_waiving(undecided.waiving))
     return (
         f"{marker}\n**⚠️ Could not decide.** This change has no verdict, "
         f"and is not known to be safe.\n\n{quoted}{waived}{more}\n"
     )
 
 
-def _render_obstacle(decision: Decision) -> str:
+def _render_obstacle(judged: Judged) -> str:
     """Render what stands before the first line, which tells what the numbers alone allow."""
-    if decision.obstacle is None or decision.verdict is not Verdict.UNDECIDED:
+    if judged.obstacle is None or judged.verdict is not Verdict.UNDECIDED:
         return ""
-    title = decision.obstacle.title
+    title = judged.obstacle.title
     start = title[0].lower() + title[1:]
-    return f"\n**⚠️ Not yet: {start}.** {decision.obstacle.text} By its numbers:\n"
+    return f"\n**⚠️ Not yet: {start}.** {judged.obstacle.text} By its numbers:\n"
 
 
 def _render_policy(decision: Decision, event: Event, *, where: str) -> str:
     """Render by which policy it was judged: a later one on the base may say something else."""
-    if decision.report is None:
+    if isinstance(decision, Undecided):
         return ""
     branch = f" of {escape_code(event.base_branch, limit=100)}" if event.base_branch else ""
     return f"\nJudged by {escape_code(where, limit=200)}{branch} at {event.base_sha}.\n"
@@ -326,13 +374,13 @@ def find_annotations(
     decision: Decision, policy: bytes | None, *, where: str
 ) -> tuple[Annotation, ...]:
     """Put each failing metric's reasons beside its line in the policy."""
-    judgement = decision.report.judgement if decision.report else None
-    if judgement is None or policy is None:
+    if isinstance(decision, Undecided) or policy is None:
         return ()
+    judgement = decision.report.judgement
     lines: dict[Place, int] = {}
     parse_yaml(policy, where, lines=lines)
     annotations = []
-    for metric in judgement.metrics:
+    for metric in judgement.metrics if judgement else ():
         if metric.verdict is not Verdict.FAIL:
             continue
         section = "budgets" if metric.budget else "metrics"

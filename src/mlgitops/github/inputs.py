@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posixpath
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.links import LinkError, Trail, refuse_link
@@ -144,12 +144,17 @@ def read_decided(
 
     ``published`` is the commit with the run's results, a full sha.
     """
+    from mlgitops.github.decision import Judged, Undecided
     from mlgitops.verification.record import Record, read_record
 
-    report, rules = decision.report, decision.rules
-    if report is None or rules is None:
-        return Record()
-    return read_record(folder, report, rules, policy_path=policy_path, published=published or None)
+    match decision:
+        case Judged(report=report, rules=rules):
+            sha = published or None
+            return read_record(folder, report, rules, policy_path=policy_path, published=sha)
+        case Undecided():
+            return Record()
+        case _:
+            assert_never(decision)
 
 
 def is_touched(folder: Path, event: Event) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from posting import BASE, HEAD
 from trust.lie import check_lie
 
-from mlgitops.github.decision import Decision, decide
+from mlgitops.github.decision import Decision, Undecided, decide
 from mlgitops.github.event import Event, Run
 
 if TYPE_CHECKING:
@@ -369,7 +369,8 @@ def test_a_report_that_contradicts_itself_is_not_judged(
         2,
         "failure",
     )
-    text = decision.problem or ""
+    assert isinstance(decision, Undecided)
+    text = decision.problem
     assert text.startswith("the report contradicts itself, so nothing of it was judged:")
     check_lie(record_property, json.dumps(report).encode(), reason=reason, text=text)
 
@@ -379,9 +380,10 @@ def test_test_data_that_the_policy_does_not_name(
 ) -> None:
     """Without `files.test_data` nothing was hashed."""
     policy = POLICY.replace(b"test_data: data/test.csv, ", b"")
-    text = _judge(HONEST, policy).problem or ""
+    decision = _judge(HONEST, policy)
+    assert isinstance(decision, Undecided)
     reason = "it names the test data's content, and the policy names no test data"
-    check_lie(record_property, json.dumps(HONEST).encode(), reason=reason, text=text)
+    check_lie(record_property, json.dumps(HONEST).encode(), reason=reason, text=decision.problem)
 
 
 def test_many_contradictions_are_counted() -> None:
@@ -390,7 +392,8 @@ def test_many_contradictions_are_counted() -> None:
         HONEST, "metrics", [_metric(f"m{at}", 1.0, 2.0) | {"delta": None} for at in range(13)]
     )
     report = _change(report, "metrics", [m | {"relative_delta": None} for m in report["metrics"]])
-    text = _judge(report).problem or ""
-    assert "`m9` has a value" in text
-    assert "`m10`" not in text
-    assert "and 3 more" in text
+    decision = _judge(report)
+    assert isinstance(decision, Undecided)
+    assert "`m9` has a value" in decision.problem
+    assert "`m10`" not in decision.problem
+    assert "and 3 more" in decision.problem

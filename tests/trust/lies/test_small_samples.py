@@ -16,7 +16,7 @@ import pytest
 from posting import BASE, HEAD
 from trust.lie import check_lie
 
-from mlgitops.github.decision import Decision, decide
+from mlgitops.github.decision import Decision, Judged, decide
 from mlgitops.github.event import Event, Run
 from mlgitops.model import Rule
 from mlgitops.statistics import compare_predictions
@@ -89,7 +89,7 @@ def _check_both(
 ) -> None:
     """Assert that strict refuses with the reason, and that the default is not plain green."""
     strict = _judge(report, _policy(metric, rule))
-    assert strict.report is not None
+    assert isinstance(strict, Judged)
     assert strict.report.judgement is not None
     text = "; ".join(strict.report.judgement.failures)
     check_lie(record_property, report, reason=reason, text=text)
@@ -212,7 +212,7 @@ def test_plain_numbers_are_no_proof(
 ) -> None:
     """Where predictions could give an interval and do not, a strict policy refuses."""
     decision = _judge(report, _policy("test.accuracy", f"{UP}, max_worsening: 0.02"))
-    assert decision.report is not None
+    assert isinstance(decision, Judged)
     assert decision.report.judgement is not None
     text = "; ".join(decision.report.judgement.failures)
     check_lie(record_property, report, reason=reason, text=text)

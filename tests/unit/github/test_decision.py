@@ -14,7 +14,11 @@ from posting import BASE, HEAD
 from waivers import make_waiver
 
 from mlgitops.github.decision import (
+    Judged,
+    Undecided,
+    add_obstacle,
     build_check,
+    check_record,
     decide,
     name_check,
     render_body,
@@ -24,6 +28,7 @@ from mlgitops.github.event import ComparedRun, Event, Run
 from mlgitops.github.jobs import Obstacle
 from mlgitops.github.marker import find_marker
 from mlgitops.model import Links, Verdict, Waiving
+from mlgitops.verification.record import Record
 
 RUN = Run(
     repository="octo/model",
@@ -123,6 +128,22 @@ def test_a_policy_can_forbid_waivers() -> None:
     assert "Merge it all the same?" not in text
 
 
+@pytest.mark.parametrize("waivers", ["allowed", "forbidden"])
+def test_what_git_contradicts_keeps_nothing_of_the_judgement(waivers: str) -> None:
+    """A pass ends undecided; what the policy says of waivers, and what was found, is still said."""
+    rules = POLICY + b"waivers: %s\n" % waivers.encode()
+    decided = decide(make_report(0.6), rules, EVENT, key="model", where="policy.yaml")
+    assert isinstance(decided, Judged)
+    assert decided.verdict is Verdict.PASS
+    judged = replace(decided, waiving=Waiving(why_not="nothing fails"), obstacle=OBSTACLE)
+    assert check_record(judged, Record(problems={"base": "a broken lock"})) == Undecided(
+        problem="the report is not what git holds, so nothing of it was judged:\n"
+        "  - base could not be read: a broken lock\n  hint: run the workflow again",
+        waivable=waivers == "allowed",
+        waiving=Waiving(why_not="nothing fails"),
+    )
+
+
 @pytest.mark.parametrize(
     ("score", "waiving", "verdict", "code"),
     [
@@ -136,7 +157,7 @@ def test_what_would_merge_is_undecided_without_its_results(
 ) -> None:
     """Publishing failed: the branch's dvc.lock is a claim that nobody verified."""
     decided = decide(make_report(score), POLICY, EVENT, key="model", where="policy.yaml")
-    decision = replace(decided, waiving=waiving, obstacle=OBSTACLE)
+    decision = add_obstacle(replace(decided, waiving=waiving), OBSTACLE)
     assert (decision.verdict, decision.exit_code) == (verdict, code)
     assert decision.conclusion == "failure"
     told = verdict == "undecided"
@@ -270,8 +291,10 @@ def test_a_report_that_compare_would_not_write_decides_nothing(data: bytes | Non
         2,
         "failure",
     )
+    assert isinstance(decision, Undecided)
     assert decision.problem
     assert len(decision.problem) < 1_000
+    assert add_obstacle(decision, OBSTACLE) == decision
     text = render_decision(decision, marker=MARKER, links=LINKS, limit=60_000)
     assert text.startswith(MARKER + "\n**⚠️ Could not decide.**")
 
