@@ -68,7 +68,10 @@ class GitRepository:
         root.mkdir(parents=True, exist_ok=True)
         self.root = root
         self.git("init", "--quiet", "--template=")  # without the samples of hooks
-        with (root / ".git" / "config").open("a", encoding="utf-8") as file:
+        config = root / ".git" / "config"
+        if not config.parent.is_dir():  # a work tree or a submodule: git says where it is
+            config = root / self.git("rev-parse", "--git-path", "config")
+        with config.open("a", encoding="utf-8") as file:
             file.write(_SETTINGS)
 
     def git(self, *words: str) -> str:

@@ -107,7 +107,7 @@ def run_waiver(folder: Path, forge: Forge, label: str) -> Ran:
     project = make_project(folder / "project", files)
     head = branch(project, "change", {"params.yaml": "trees: 5\n"})
     change = read_change(project, base=None, head=None)
-    forge.state.pulls[1].head = ("change", head)
+    forge.state.pulls[1].base, forge.state.pulls[1].head = change.base, change.head
     for one in forge.state.workflow_runs:
         one.head = ("change", head)
     scratch = folder / "scratch"

