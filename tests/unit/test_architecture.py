@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from mlgitops.comparison.sides import SideFiles
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "mlgitops"
@@ -63,3 +66,22 @@ def test_every_module_that_the_walks_name_exists() -> None:
     paths = [SOURCE / name.replace(".", "/") for name in named]
     gone = [path for path in paths if not (path.is_dir() or path.with_suffix(".py").is_file())]
     assert (gone, len(paths) > 10) == ([], True)
+
+
+def list_assigned(module: Path) -> set[str]:
+    """Return the attributes that a module sets on anything but its own `self`."""
+    return {
+        node.attr
+        for node in ast.walk(ast.parse(module.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+        if ast.unparse(node.value) != "self"
+    }
+
+
+def test_a_side_is_set_where_it_is_read() -> None:
+    """What is learnt of a side later is returned, and handed to those that need it."""
+    fields = set(SideFiles.__struct_fields__)
+    setting = {
+        path.name for path in SOURCE.rglob("*.py") if not fields.isdisjoint(list_assigned(path))
+    }
+    assert setting == {"sides.py"}

@@ -13,6 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from mlgitops.comparison.sides import SideFiles
 from mlgitops.dvc.hashes import hash_bytes, hash_directory
 from mlgitops.dvc.ignore import IgnoreRules
@@ -129,7 +131,8 @@ class Contents:
             folder=Folder(repository, repository.root),
         )
         with suppress(MlgitopsError):
-            whole.pipeline = read_pipeline(whole.folder.list_files(whole.sha), whole.read)
+            pipeline = read_pipeline(whole.folder.list_files(whole.sha), whole.read)
+            whole = replace(whole, pipeline=pipeline)
         return Contents(whole)
 
     def _is_on_disk(self, path: str) -> bool:

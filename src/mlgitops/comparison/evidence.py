@@ -14,7 +14,6 @@ import msgspec
 from msgspec.structs import replace
 
 from mlgitops.comparison.pairing import Pairing
-from mlgitops.comparison.prediction_files import PredictionFiles
 from mlgitops.errors import MlgitopsError
 from mlgitops.judgement.judge import find_gain, find_margin, is_untouched
 from mlgitops.judgement.moved import Joined
@@ -25,8 +24,7 @@ from mlgitops.statistics.names import find_estimator
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mlgitops.comparison.sides import SideFiles
-    from mlgitops.console import Console
+    from mlgitops.comparison.prediction_files import PredictionFiles
     from mlgitops.model import Chart, MetricChange, Policy, Report, Rule
     from mlgitops.statistics.stored import Predicted, Stored
     from mlgitops.tables.predictions import Predictions
@@ -65,12 +63,10 @@ class _Metric(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(listed, evidence=evidence)
 
 
-def add_evidence(
-    report: Report, policy: Policy, base: SideFiles, head: SideFiles, console: Console
-) -> Report:
+def add_evidence(report: Report, policy: Policy, files: PredictionFiles) -> Report:
     """Return ``report`` with what predictions can tell: evidence, charts, and slices."""
-    pairing = Pairing(PredictionFiles(policy.files.predictions, base, head, console))
-    report = _hold_new(_add_noise(report, policy, pairing), policy, pairing.files)
+    pairing = Pairing(files)
+    report = _hold_new(_add_noise(report, policy, pairing), policy, files)
     if not policy.slices:
         return report
     from mlgitops.comparison.slices import measure_rules

@@ -10,19 +10,32 @@ from mlgitops.model import TestData
 
 if TYPE_CHECKING:
     from mlgitops.comparison.sides import SideFiles
+    from mlgitops.comparison.stale import Staleness
     from mlgitops.console import Console
     from mlgitops.model import Report
     from mlgitops.tables.predictions import Predictions
 
 
 class PredictionFiles:
-    """Both sides' predictions, fetched and read when they are first asked for."""
+    """Both sides' predictions, fetched and read when they are first asked for.
+
+    ``stale`` is what of head is of an older run; ``rescored`` is what base's model predicts on
+    head's test data, None where it was not measured there.
+    """
 
     def __init__(
-        self, path: str | None, base: SideFiles, head: SideFiles, console: Console
+        self,
+        path: str | None,
+        base: SideFiles,
+        head: SideFiles,
+        console: Console,
+        *,
+        stale: Staleness,
+        rescored: Predictions | None,
     ) -> None:
         self.path = path
         self.base, self.head = base, head
+        self._stale, self._rescored = stale, rescored
         self._console = console
         self._fetched = False
         self._read: dict[str, Predictions | None] = {}
@@ -31,16 +44,16 @@ class PredictionFiles:
     def same(self) -> bool:
         """Tell whether both sides have the very same file."""
         path = self.path or ""
-        if self.base.rescored is not None:
+        if self._rescored is not None:
             return False
         return self.base.find_hash(path) == self.head.find_hash(path)
 
     def read(self, side: SideFiles) -> Predictions | None:
         """Read one side's; None when it has none. Raises MlgitopsError when it is damaged."""
         path = self.path or ""
-        if side.rescored is not None:
-            return side.rescored
-        stale = side.stale.explain(path)
+        if side is self.base and self._rescored is not None:
+            return self._rescored
+        stale = self._stale.explain(path) if side is self.head else None
         if stale:
             raise MlgitopsError(f"`{path}` is stale: {stale}")
         if not self._fetched:
@@ -60,7 +73,7 @@ class PredictionFiles:
 
     def on_same_rows(self, report: Report) -> bool:
         """Tell whether both sides' predictions are of the same test data, as far as is known."""
-        return report.test_data is not TestData.CHANGED or self.base.rescored is not None
+        return report.test_data is not TestData.CHANGED or self._rescored is not None
 
     def exists(self, side: SideFiles) -> bool:
         """Tell whether a side has predictions at all, whether or not they are here."""

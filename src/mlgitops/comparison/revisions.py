@@ -12,6 +12,7 @@ import msgspec
 
 from mlgitops.comparison.cost.changes import compare_cost
 from mlgitops.comparison.diff import diff_data, diff_metrics, diff_params, diff_stages
+from mlgitops.comparison.prediction_files import PredictionFiles
 from mlgitops.comparison.protected import MAX_PROTECTED, find_measuring, find_protected, find_traces
 from mlgitops.comparison.sampling import find_sampling
 from mlgitops.comparison.sides import SideFiles, fetch_manifests_of, read_sides
@@ -38,6 +39,9 @@ from mlgitops.model.wire import fit_report
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mlgitops.comparison.charts.plots import Renewed
+    from mlgitops.comparison.rescoring.run import RescoredSide
+    from mlgitops.comparison.stale import Staleness
     from mlgitops.console import Console
     from mlgitops.git.repository import Folder
     from mlgitops.model import MetricChange, TableChange
@@ -86,21 +90,27 @@ def compare(
     policy, notices = _read_policy(base_side, head_side, policy_path)
     read_sides(base_side, head_side, console)
     _check_found(base_side, head_side)
-    head_side.stale = find_stale(head_side, base_side)
+    stale = find_stale(head_side, base_side)
     applied = policy if isinstance(policy, Policy) else Policy()
     if applied.files.test_data:
         _find_test_data(applied.files.test_data, base_side, head_side, console)
     tables = compare_tables(base_side, head_side, applied, console)
     cost = compare_cost(base_side, head_side, applied)
-    notices += [*head_side.stale.notices, *base_side.notices, *head_side.notices]
+    notices += [*stale.notices, *base_side.notices, *head_side.notices]
     report = _collect(
         base_side, head_side, applied, request, tables=tables, cost=cost, notices=notices
     )
-    return fit_report(
-        _add_plots(
-            _judge(report, policy, base_side, head_side, console), applied, base_side, head_side
-        )
+    report, rescored = _rescore(report, applied, base_side, head_side, console)
+    files = PredictionFiles(
+        applied.files.predictions,
+        base_side,
+        head_side,
+        console,
+        stale=stale,
+        rescored=rescored.predictions if rescored is not None else None,
     )
+    judged = _judge(report, policy, files, stale)
+    return fit_report(_add_plots(judged, applied, base_side, head_side, rescored))
 
 
 def _limit_notices(notices: list[str]) -> tuple[str, ...]:
@@ -261,27 +271,34 @@ def compare_hashes(base: str | None, head: str | None, *, is_hidden: bool = Fals
     return TestData.SAME if base == head else TestData.CHANGED
 
 
+def _rescore(
+    report: Report, policy: Policy, base: SideFiles, head: SideFiles, console: Console
+) -> tuple[Report, RescoredSide | None]:
+    """Measure base on head's test data where that is not base's own."""
+    if report.test_data is not TestData.CHANGED:
+        return report, None
+    from mlgitops.comparison.rescoring.rescore import rescore
+
+    return rescore(report, policy, base, head, console)
+
+
 def _judge(
     report: Report,
     policy: Policy | MlgitopsError | None,
-    base: SideFiles,
-    head: SideFiles,
-    console: Console,
+    files: PredictionFiles,
+    stale: Staleness,
 ) -> Report:
+    base, head = files.base, files.head
     if not isinstance(policy, Policy):
         reasons = str(policy).splitlines() if policy else _find_unread(base, head)
         judgement = _leave_open(reasons) if reasons else Judgement(verdict=Verdict.SKIP)
-        return msgspec.structs.replace(_mark_stale(report, None, head), judgement=judgement)
+        return msgspec.structs.replace(_mark_stale(report, None, stale), judgement=judgement)
     from mlgitops.comparison.evidence import add_evidence
 
-    if report.test_data is TestData.CHANGED:
-        from mlgitops.comparison.rescoring.rescore import rescore
-
-        report = rescore(report, policy, base, head, console)
     absences = Absences(report.metrics, base.pipeline, base.metrics)
     report = msgspec.structs.replace(report, metrics=absences.mark(report.metrics))
-    report = _mark_stale(report, policy.files.model, head)
-    judged = judge_report(add_evidence(report, policy, base, head, console), policy)
+    report = _mark_stale(report, policy.files.model, stale)
+    judged = judge_report(add_evidence(report, policy, files), policy)
     skipped = judged.judgement is None or judged.judgement.verdict is Verdict.SKIP
     if skipped and (unread := _find_unread(base, head)):
         return msgspec.structs.replace(judged, judgement=_leave_open(unread))
@@ -294,29 +311,42 @@ def _leave_open(reasons: list[str]) -> Judgement:
     return Judgement(verdict=Verdict.UNDECIDED, failures=lines)
 
 
-def _mark_stale(report: Report, model: str | None, head: SideFiles) -> Report:
+def _mark_stale(report: Report, model: str | None, stale: Staleness) -> Report:
     """Say of each metric of head whether it is of an older run; of its cost, as of its model."""
     return msgspec.structs.replace(
         report,
-        metrics=head.stale.mark(report.metrics),
-        cost=head.stale.mark(report.cost, made_with=model),
+        metrics=stale.mark(report.metrics),
+        cost=stale.mark(report.cost, made_with=model),
     )
 
 
-def _add_plots(report: Report, policy: Policy, base: SideFiles, head: SideFiles) -> Report:
-    """Add the plots that dvc.yaml declares to the charts that predictions gave.
-
-    Where the test data changed, a curve of base on its own test data is not drawn over head's.
-    """
-    if report.test_data is TestData.CHANGED:
-        outs = {
-            out for stage in find_measuring(base.pipeline, policy).values() for out in stage.outs
-        }
-        other = {path for path in base.pipeline.plots if is_below(path, outs)}
-        base.renewed = {path: base.renewed.get(path) for path in other}
+def _add_plots(
+    report: Report,
+    policy: Policy,
+    base: SideFiles,
+    head: SideFiles,
+    rescored: RescoredSide | None,
+) -> Report:
+    """Add the plots that dvc.yaml declares to the charts that predictions gave."""
     if not (base.pipeline.plots or head.pipeline.plots):
         return report
     from mlgitops.comparison.charts.plots import draw_plots
 
-    plots = draw_plots(base, head, {chart.name for chart in report.charts})
+    renewed = _renew_plots(report, policy, base, rescored)
+    plots = draw_plots(base, head, {chart.name for chart in report.charts}, renewed)
     return msgspec.structs.replace(report, charts=(*report.charts, *plots))
+
+
+def _renew_plots(
+    report: Report, policy: Policy, base: SideFiles, rescored: RescoredSide | None
+) -> Renewed:
+    """Return what base's measuring stages plot on head's test data, where the test data changed.
+
+    A curve of base on its own test data is not drawn over head's: None where there is no other.
+    """
+    if report.test_data is not TestData.CHANGED:
+        return {}
+    measuring = find_measuring(base.pipeline, policy).values()
+    outs = {out for stage in measuring for out in stage.outs}
+    fresh = rescored.plots if rescored is not None else {}
+    return {path: fresh.get(path) for path in base.pipeline.plots if is_below(path, outs)}

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from mlgitops.comparison.stale import Staleness
 from mlgitops.dvc.metrics import MetricSet, parse_metrics
 from mlgitops.dvc.objects import (
     fetch_manifests,
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
     from mlgitops.console import Console
     from mlgitops.git.repository import Folder
-    from mlgitops.tables.predictions import Predictions
 
 _MAX_TEXT = 500
 _MAX_NAME = 150
@@ -50,13 +48,8 @@ class SideFiles(Struct, kw_only=True):
     pipeline: Pipeline = field(default_factory=Pipeline)
     metrics: dict[str, MetricSet] = {}
     params: dict[str, dict[str, str]] = {}
-    stale: Staleness = Staleness()  # what its pipeline did not make from what stands there
     notices: list[str] = []
-    #: Plot files that are not those of its run: what base's model gives on head's test data,
-    #: or None where that is not known.
-    renewed: dict[str, bytes | None] = {}
     members: dict[str, dict[str, str]] = {}  # of folders that DVC keeps: hash → path → md5
-    rescored: Predictions | None = None  # of base's model on head's test data, once made
 
     def read(self, path: str) -> bytes | None:
         """Read a file that git tracks or the work tree holds, links followed.

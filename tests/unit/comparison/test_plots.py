@@ -41,7 +41,7 @@ class Sides:
 
     def draw(self, *drawn: str) -> tuple[Chart, ...]:
         """Draw all plots."""
-        return draw_plots(self.base, self.head, drawn)
+        return draw_plots(self.base, self.head, drawn, {})
 
     def __enter__(self) -> Self:
         return self

@@ -20,7 +20,7 @@ from mlgitops.model import MAX_DRAWN, Chart, ChartKind, Series
 from mlgitops.parsing import Value, decode_text, parse_json, parse_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from mlgitops.comparison.sides import SideFiles
 
@@ -34,6 +34,9 @@ _TITLE, _LABEL = 100, 60
 _MAX_PATH = 200
 
 Rows: TypeAlias = "list[dict[str, Value]]"
+#: Plot files of base that are not those of its run: path → what its model gives on head's test
+#: data, or None where that is not known.
+Renewed: TypeAlias = "Mapping[str, bytes | None]"
 
 
 class Plot(Struct, frozen=True, kw_only=True):
@@ -47,10 +50,13 @@ class Plot(Struct, frozen=True, kw_only=True):
     y_label: str | None = None
 
 
-def draw_plots(base: SideFiles, head: SideFiles, drawn: Collection[str]) -> tuple[Chart, ...]:
+def draw_plots(
+    base: SideFiles, head: SideFiles, drawn: Collection[str], renewed: Renewed
+) -> tuple[Chart, ...]:
     """Draw the declared plots of head, else of base, over each other.
 
     ``drawn`` names the charts that predictions gave: a plot of the same name is not repeated.
+    ``renewed`` stands in for base's own files.
     """
     declared = list(read_plots(head)) or list(read_plots(base))
     charts: list[Chart] = []
@@ -58,7 +64,7 @@ def draw_plots(base: SideFiles, head: SideFiles, drawn: Collection[str]) -> tupl
         stem = posixpath.splitext(posixpath.basename(plot.path))[0]
         if stem in drawn or len(charts) >= MOST_CHARTS - len(drawn):
             continue
-        chart = _draw(plot, base, head)
+        chart = _draw(plot, base, head, renewed)
         if chart is not None:
             charts.append(chart)
     return tuple(charts)
@@ -116,12 +122,12 @@ def _as_text(value: Value, limit: int) -> str | None:
     return str(value)[:limit] if isinstance(value, str) and value.strip() else None
 
 
-def _draw(plot: Plot, base: SideFiles, head: SideFiles) -> Chart | None:
+def _draw(plot: Plot, base: SideFiles, head: SideFiles, renewed: Renewed) -> Chart | None:
     """Draw one plot; None when no side has two points of it."""
     points_of = {}
     y_name = plot.y
     for side in (base, head):
-        rows = _read_rows(side, plot.path)
+        rows = _read_rows(side, plot.path, renewed if side is base else {})
         y_name = y_name or _last_column(rows)
         points = _find_points(rows, plot.x, y_name)
         if len(points) > 1:
@@ -138,10 +144,10 @@ def _draw(plot: Plot, base: SideFiles, head: SideFiles) -> Chart | None:
     )
 
 
-def _read_rows(side: SideFiles, path: str) -> Rows:
+def _read_rows(side: SideFiles, path: str, renewed: Renewed) -> Rows:
     """Read a plot file of a side; none when it is absent or cannot be read."""
     try:
-        data = side.renewed[path] if path in side.renewed else side.read_anywhere(path)
+        data = renewed[path] if path in renewed else side.read_anywhere(path)
         return parse_rows(data, path) if data is not None else []
     except MlgitopsError:
         return []

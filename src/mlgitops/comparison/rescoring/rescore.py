@@ -1,7 +1,7 @@
-"""Put base's model on head's test data, where the test data changed: a report to a report.
+"""Put base's model on head's test data, where the test data changed.
 
 The facts that come out are base's values on head's rows, beside those it was stored with;
-base's predictions on head's rows; or the reason why there are none.
+base's predictions and plots on head's rows; or the reason why there are none.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mlgitops.model import Rescoring, TestData
 
 if TYPE_CHECKING:
     from mlgitops.comparison.rescoring.plan import Plan
-    from mlgitops.comparison.rescoring.run import Rescored
+    from mlgitops.comparison.rescoring.run import RescoredSide
     from mlgitops.comparison.sides import SideFiles
     from mlgitops.console import Console
     from mlgitops.model import MetricChange, Policy, Report
@@ -32,22 +32,24 @@ _NO_VALUE = "has no value for it on head's test data"
 
 def rescore(
     report: Report, policy: Policy, base: SideFiles, head: SideFiles, console: Console
-) -> Report:
-    """Return ``report`` with base measured on head's test data, if that is needed and can be."""
+) -> tuple[Report, RescoredSide | None]:
+    """Measure base on head's test data, if that is needed and can be.
+
+    Return ``report`` with its metrics, or the reason why there are none, and all that was
+    measured: predictions and plots, too.
+    """
     if report.test_data is not TestData.CHANGED or not _is_needed(report, policy):
-        return report
+        return report, None
     start = time.perf_counter()
     try:
         rescored, seen = _measure(policy, base, head, console)
     except MlgitopsError as error:
-        return msgspec.structs.replace(report, rescoring=Rescoring(reason=_say(error)))
+        return msgspec.structs.replace(report, rescoring=Rescoring(reason=_say(error))), None
     except ImportError as error:
         if (error.name or "").partition(".")[0] != "numpy":
             raise
         reason = "the package numpy is not installed (`mlgitops[statistics]`)"
-        return msgspec.structs.replace(report, rescoring=Rescoring(reason=reason))
-    base.rescored = rescored.predictions
-    base.renewed = dict(rescored.plots)
+        return msgspec.structs.replace(report, rescoring=Rescoring(reason=reason)), None
     rows = None if rescored.predictions is None else rescored.predictions.rows
     facts = Rescoring(
         paths=tuple(sorted(rescored.metrics)),
@@ -56,7 +58,7 @@ def rescore(
         seconds=round(time.perf_counter() - start, 3),
     )
     metrics = _set_metrics(base.metrics, rescored.metrics, head.metrics)
-    return msgspec.structs.replace(report, metrics=metrics, rescoring=facts)
+    return msgspec.structs.replace(report, metrics=metrics, rescoring=facts), rescored
 
 
 def _is_needed(report: Report, policy: Policy) -> bool:
@@ -67,7 +69,7 @@ def _is_needed(report: Report, policy: Policy) -> bool:
 
 def _measure(
     policy: Policy, base: SideFiles, head: SideFiles, console: Console
-) -> tuple[Rescored, int | None]:
+) -> tuple[RescoredSide, int | None]:
     if policy.files.test_data and head.find_hash(policy.files.test_data) is None:
         raise MlgitopsError(f"neither git nor DVC has `{policy.files.test_data}` at head")
     plan = plan_rescoring(base.pipeline, policy.files, base.folder.list_files(base.sha))

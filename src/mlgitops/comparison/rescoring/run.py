@@ -38,7 +38,7 @@ _MAX_METRICS_BYTES = 2**26
 _TAIL = 4000  # characters of the last line that a command printed
 
 
-class Rescored(Struct, kw_only=True):
+class RescoredSide(Struct, frozen=True, kw_only=True):
     """What base's model does on head's test data."""
 
     metrics: dict[str, MetricSet]
@@ -48,7 +48,7 @@ class Rescored(Struct, kw_only=True):
 
 def run_plan(
     plan: Plan, base: SideFiles, test_data: bytes, predictions: str | None, *, timeout: float
-) -> Rescored:
+) -> RescoredSide:
     """Measure base's model on ``test_data``.
 
     Raises :class:`MlgitopsError` with the reason when a file is missing or is not what git
@@ -63,7 +63,7 @@ def run_plan(
         for stage in plan.stages:
             _run_stage(stage, project, environment, top, timeout)
         metrics = {path: _read_metrics(project, path) for path in sorted(plan.metrics)}
-        return Rescored(
+        return RescoredSide(
             metrics=metrics,
             predictions=_read_predictions(plan, project, predictions),
             plots=_read_plots(project, base.pipeline.plots),
