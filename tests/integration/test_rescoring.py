@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from git_project import GitRepository
+from git_project import GitRepository, write_files
 
 from mlgitops.cli import run
 from mlgitops.comparison.rescoring.plan import plan_rescoring
@@ -372,3 +372,31 @@ def test_the_project_in_a_folder_of_its_repository(
     code, report = compare(project, capsys)
     assert report.rescoring.reason is None
     assert code == 0
+
+
+def test_metrics_that_all_move_are_measured_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No file has a metric on both sides, and base is measured on head's test data all the same."""
+    repository = GitRepository(tmp_path / "repository")
+    stage = "stages: {ev: {cmd: sh ev.sh, deps: [model, test.csv], metrics: [%s]}}\n"
+    policy = "metrics: {acc: {greater_is_better: true, max_worsening: 0.05}}\n"
+    files = "files: {test_data: test.csv, model: model}\n"
+    write_files(
+        repository.root,
+        {
+            "policy.yaml": f"version: 1\n{policy}{files}",
+            "dvc.yaml": stage % "old.json",
+            "ev.sh": "cp test.csv old.json\n",
+            "model": "a model",
+            "test.csv": '{"acc": 0.95}',
+            "old.json": '{"acc": 0.95}',
+        },
+    )
+    repository.commit("base")
+    (repository.root / "old.json").unlink()
+    for value, code in (("0.8", 0), ("0.7", 1)):
+        changed = {"dvc.yaml": stage % "new.json", "test.csv": '{"acc": 0.8}'}
+        write_files(repository.root, {**changed, "new.json": f'{{"acc": {value}}}'})
+        assert run(["compare", "--directory", str(repository.root), "--base", "main"]) == code
+    assert "lost more than the 0.05" in capsys.readouterr().out

@@ -10,11 +10,13 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from mlgitops.comparison.contents import Contents
+from mlgitops.comparison.diff import diff_metrics
 from mlgitops.comparison.stage_run import compare_run
 from mlgitops.comparison.stale import LEFT, Staleness
 from mlgitops.dvc.pipeline import Pipeline
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.paths import list_parents
+from mlgitops.judgement.moved import Joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +41,6 @@ def find_stale(
     ``doubted``: what data that is not here cannot confirm is stale; False where none is at hand.
     """
     pipeline = side.pipeline
-    before = base.pipeline if base is not None else Pipeline()
     contents = Contents(side)
     reasons = dict(_find_reasons(side, base, contents, doubted=doubted))
     graph = _Graph(pipeline)
@@ -48,7 +49,7 @@ def find_stale(
         out: reason for out, name in graph.makers.items() if (reason := first[name]) is not None
     }
     unread = _list_unread(pipeline)
-    left = {path: name for path, name in _find_left(side, before, graph) if name not in unread}
+    left = {path: name for path, name in _find_left(side, base, graph) if name not in unread}
     reasons |= {name: f"{_UNREAD} `${{{ref}}}`" for name, ref in unread.items()}
     reasons |= dict.fromkeys(left.values(), LEFT)
     hidden = {out: name for name in unread for out in pipeline.locks[name].outs}
@@ -104,15 +105,23 @@ def _list_unread(pipeline: Pipeline) -> dict[str, str]:
     }
 
 
-def _find_left(side: SideFiles, before: Pipeline, graph: _Graph) -> Iterator[tuple[str, str]]:
-    """Yield metrics that a stage made at base and no stage makes here, each with that stage."""
+def _find_left(side: SideFiles, base: SideFiles | None, graph: _Graph) -> Iterator[tuple[str, str]]:
+    """Yield metrics that a stage made at base and no stage makes here, each with that stage.
+
+    Those that dvc.yaml does not declare any more count too, and those that moved to another file.
+    """
+    if base is None:
+        return
+    before = base.pipeline
     makers = {out: name for name, stage in before.stages.items() for out in stage.outs}
     if any(posixpath.basename(path) == "dvc.yaml" for path in before.broken):
         # What made them is not known from their definition: the lock says what did.
         makers |= {out: name for name, lock in before.locks.items() for out in lock.outs}
     files = side.folder.list_files(side.sha)
-    for path in side.pipeline.metrics:
-        maker = next((makers[at] for at in (path, *list_parents(path)) if at in makers), None)
+    origins = Joined(diff_metrics(base.metrics, side.metrics)).list_origins()
+    for path in sorted({*side.pipeline.metrics, *side.metrics}):
+        places = [at for old in (path, *origins.get(path, ())) for at in (old, *list_parents(old))]
+        maker = next((makers[at] for at in places if at in makers), None)
         stands = path in files or side.folder.has_folder(side.sha, path)
         if maker is not None and stands and not graph.list_makers(path):
             yield path, maker

@@ -250,10 +250,10 @@ def _not_one(matches: list[MetricChange]) -> str:
 def _on_other_rows(change: MetricChange, report: Report, *, budget: bool) -> bool:
     """Tell whether base and head of a test metric cannot be set side by side."""
     both = change.base is not None and change.head is not None
-    if change in report.cost:
+    if report.test_data is not TestData.CHANGED or budget or not both or change in report.cost:
         return False
-    rescored = report.rescoring is not None and change.path in report.rescoring.paths
-    return report.test_data is TestData.CHANGED and both and not budget and not rescored
+    paths = report.rescoring.paths if report.rescoring is not None else ()
+    return Joined(report.metrics).find_origin(change) not in paths
 
 
 def _find_reasons(change: MetricChange, rule: Rule, kind: Kind) -> list[str]:

@@ -32,6 +32,18 @@ class Joined:
         )
         #: Where base has each metric that moved: `path:name` there → the change.
         self.moved = {f"{gone.path}:{gone.name}": joined[id(new)] for gone, new in pairs}
+        self._origins = {(new.path, new.name): gone.path for gone, new in pairs}
+
+    def find_origin(self, change: MetricChange) -> str:
+        """Return the file that base's value of ``change`` is in."""
+        return self._origins.get((change.path, change.name), change.path)
+
+    def list_origins(self) -> dict[str, set[str]]:
+        """Return head's file of metrics that moved → base's files of them."""
+        origins: dict[str, set[str]] = {}
+        for (path, _), origin in self._origins.items():
+            origins.setdefault(path, set()).add(origin)
+        return origins
 
     def match(self, name: str) -> list[MetricChange]:
         """Find the metrics that a policy's ``name`` judges: one that moved by either path."""

@@ -151,6 +151,11 @@ LIES: dict[str, tuple[Files, Files, str]] = {
         {"m.json": None, "new/m.json": BAD, "dvc.yaml": STAGE.format("new/m.json")},
         LOST,
     ),
+    "the metrics move to a file that no stage makes": (
+        {"dvc.lock": lock(GOOD)},
+        {"m.json": None, "dvc.lock": None, "new.json": GOOD, "dvc.yaml": "metrics: [new.json]\n"},
+        "is stale: stage `ev` made it, and no stage makes it any more",
+    ),
     "the metric is in another file, and its own says nothing": (
         {},
         {
@@ -379,6 +384,33 @@ def test_an_ordinary_repository_hides_no_loss(
     check_lie(
         record_property, payload, reason=reason, text=compare(repository.root, capsys, *words)
     )
+
+
+UNDECLARED: dict[str, Files] = {
+    "its stage is taken away": {"dvc.yaml": "stages: {other: {cmd: x}}\n"},
+    "its stage stays and makes nothing": {"dvc.yaml": "stages: {ev: {cmd: python ev.py}}\n"},
+    "the pipeline is taken away": {"dvc.yaml": None, "dvc.lock": None},
+    "the pipeline is ignored": {".dvcignore": "dvc.yaml\n"},
+}
+
+
+@pytest.mark.parametrize("name", UNDECLARED)
+def test_metrics_that_are_declared_no_more_are_stale(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
+    name: str,
+) -> None:
+    """Base's file is left in git, so head has base's very value, which no stage made there."""
+    repository = GitRepository(tmp_path / "repository")
+    put(repository, {**START, "dvc.lock": lock(GOOD), "ev.py": "1"})
+    repository.commit("base")
+    put(repository, {**UNDECLARED[name], "ev.py": "2"})
+    repository.commit("head")
+    text = compare(repository.root, capsys, "--base", "HEAD~1", "--head", "HEAD")
+    reason = "is stale: stage `ev` made it, and no stage makes it any more"
+    payload = json.dumps(UNDECLARED[name]).encode()
+    check_lie(record_property, payload, reason=reason, text=text)
 
 
 def test_metrics_in_a_submodule_are_not_new(

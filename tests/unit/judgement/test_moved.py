@@ -8,7 +8,7 @@ from builders import make_change, make_report
 
 from mlgitops.judgement.judge import judge_report
 from mlgitops.judgement.moved import Joined, describe_moves
-from mlgitops.model import Interval, Kind, MetricChange, Policy, Rule, Verdict
+from mlgitops.model import Interval, Kind, MetricChange, Policy, Rescoring, Rule, TestData, Verdict
 from mlgitops.model.facts import Evidence
 from mlgitops.render.facts import judged_rows, noise_notices, other_rows
 from mlgitops.verification.consistency import find_contradictions
@@ -89,6 +89,24 @@ def test_what_predictions_deny_of_a_metric_that_moved_fails(name: str) -> None:
     assert report.judgement is not None
     assert report.judgement.metrics[0].kind is Kind.INCOMPARABLE
     assert report.judgement.verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+@pytest.mark.parametrize(
+    ("rescored", "verdict"), [("old.json", Verdict.PASS), ("new.json", Verdict.FAIL)]
+)
+def test_base_was_measured_anew_where_base_has_the_metric(
+    name: str, rescored: str, verdict: Verdict
+) -> None:
+    """On other test data, base's value counts if its own file was measured anew, not head's."""
+    report = msgspec.structs.replace(
+        make_report(*move(0.9), policy=None),
+        test_data=TestData.CHANGED,
+        rescoring=Rescoring(paths=(rescored,)),
+    )
+    judged = judge_report(report, Policy(metrics={name: MARGIN}))
+    assert judged.judgement is not None
+    assert judged.judgement.verdict is verdict
 
 
 def test_an_interval_of_a_metric_that_moved_holds_its_change() -> None:

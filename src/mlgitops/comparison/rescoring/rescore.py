@@ -16,7 +16,7 @@ from mlgitops.comparison.rescoring.plan import count_seen, plan_rescoring
 from mlgitops.comparison.sides import fetch_missing
 from mlgitops.dvc.metrics import MetricSet
 from mlgitops.errors import MlgitopsError
-from mlgitops.judgement.judge import match_metric
+from mlgitops.judgement.moved import Joined
 from mlgitops.model import Rescoring, TestData
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def rescore(
 
 def _is_needed(report: Report, policy: Policy) -> bool:
     """Tell whether something that is judged has a value on both sides."""
-    changes = [change for name in policy.metrics for change in match_metric(name, report.metrics)]
+    joined = Joined(report.metrics)
+    changes = [change for name in policy.metrics for change in joined.match(name)]
     return bool(policy.slices) or any(change.delta is not None for change in changes)
 
 
