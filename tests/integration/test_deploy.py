@@ -33,6 +33,7 @@ from mlgitops.cli import run
 from mlgitops.delivery import CheckFailedError, LocalTarget
 from mlgitops.delivery.golden import find_difference, read_golden
 from mlgitops.delivery.processes import find_free_port, is_running
+from mlgitops.delivery.protocol import is_ready
 from mlgitops.delivery.state import Place
 from mlgitops.errors import MlgitopsError
 from mlgitops.storage import prepare_storage
@@ -159,6 +160,54 @@ def test_a_request_that_comes_late_on_an_old_connection_is_answered(
     LocalTarget(project, quiet()).deploy("staging")
     thread.join()
     assert answers == [2]
+
+
+def test_server_that_ends_while_the_old_one_finishes_is_no_deployment(
+    project: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new server that dies after the switch is a fail, and the old one serves again."""
+    LocalTarget(project, quiet()).deploy("staging")
+    before = processes(project)
+    train_factor(project, 3)
+    state = Place(project, "staging")
+
+    def kill_new(_port: int, _seconds: float) -> bool:
+        current = state.read_current()
+        assert current is not None
+        os.kill(int(state.server_lock(current.server).read_text()), signal.SIGKILL)
+        return True
+
+    monkeypatch.setattr("mlgitops.delivery.local.wait_until_drained", kill_new)
+    with pytest.raises(CheckFailedError, match="while the old one finished"):
+        LocalTarget(project, quiet()).deploy("staging")
+    assert predict(port) == 2
+    assert processes(project) == before
+    assert len(state.read_record()) == 1
+
+
+def test_another_server_at_the_port_of_a_dead_one_is_not_it(project: Path, port: int) -> None:
+    """Whoever got a dead server's port may answer that it is ready: it is not what is deployed."""
+    LocalTarget(project, quiet()).deploy("staging")
+    state = Place(project, "staging")
+    current = state.read_current()
+    assert current is not None
+    os.kill(int(state.server_lock(current.server).read_text()), signal.SIGKILL)
+    while is_running(state.server_lock(current.server)):
+        time.sleep(0.01)
+
+    class Ready(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", current.port), Ready) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        assert is_ready(port, "demo")
+        assert not LocalTarget(project, quiet()).read_status("staging").serving
+        assert LocalTarget(project, quiet()).deploy("staging").changed
+        other.shutdown()
+    assert predict(port) == 2
 
 
 def test_rollback_by_revert_brings_the_very_same_model_back(project: Path, port: int) -> None:

@@ -92,7 +92,7 @@ class LocalTarget:
         current = Place(self._project, environment).read_current()
         if current is None:
             return Status(environment=environment, serving=False)
-        serving = is_ready(current.public_port, current.deployed.model)
+        serving = _is_serving(Place(self._project, environment), current)
         return Status(environment=environment, serving=serving, deployed=current.deployed)
 
     def stop(self, environment: str) -> bool:
@@ -118,18 +118,20 @@ def _reconcile(
         release.name,
         public_port,
     )
-    if current and same and is_ready(public_port, current.deployed.model):
+    if current and same and _is_serving(state, current):
         return _outcome(state, current, previous=current.deployed.sha256, changed=False)
     candidate = _start_candidate(project, state, release, public_port, console)
     with _stopped_on_failure(state, candidate):
         golden = read_golden(release.folder / GOLDEN)
         with console.step("Golden prediction"):
             check_golden(candidate.port, candidate.deployed.model, golden)
-        with console.step(f"Switch {candidate.deployed.url} over"):
-            _switch(state, current, candidate)
+        with _reverted_on_failure(state, current, candidate):
+            with console.step(f"Switch {candidate.deployed.url} over"):
+                _switch(state, candidate)
+            if current:
+                _drain(current, console)
+                _check_serving(state, candidate)
     state.complete_record()
-    if current and current.server != candidate.server:
-        _drain(current, console)
     _stop_others(state, candidate)
     prune_releases(state.releases, release)
     previous = current.deployed.sha256 if current else None
@@ -178,18 +180,41 @@ def _start_candidate(
     return candidate
 
 
-def _switch(state: Place, current: Current | None, candidate: Current) -> None:
-    """Send new connections to ``candidate``; back to ``current`` when it does not answer there."""
+def _switch(state: Place, candidate: Current) -> None:
+    """Send new connections to ``candidate``, and ask it through the public port."""
     state.write_current(candidate)
+    _ensure_router(state, candidate.public_port)
+    golden = read_golden(state.releases / candidate.deployed.release / GOLDEN)
+    check_golden(candidate.public_port, candidate.deployed.model, golden)
+
+
+@contextmanager
+def _reverted_on_failure(
+    state: Place, current: Current | None, candidate: Current
+) -> Iterator[None]:
+    """Send new connections to ``current`` again when the block fails; it must still run."""
     try:
-        _ensure_router(state, candidate.public_port)
-        golden = read_golden(state.releases / candidate.deployed.release / GOLDEN)
-        check_golden(candidate.public_port, candidate.deployed.model, golden)
+        yield
     except BaseException:
         state.write_current(current)
         if current is None or current.public_port != candidate.public_port:
             stop_process(state.router_lock(candidate.public_port))
         raise
+
+
+def _is_serving(state: Place, current: Current) -> bool:
+    """Tell whether ``current`` lives and answers through the public port.
+
+    Its port alone would not say so: another server may have got it since ``current`` ended.
+    """
+    alive = is_running(state.server_lock(current.server))
+    return alive and is_ready(current.public_port, current.deployed.model)
+
+
+def _check_serving(state: Place, candidate: Current) -> None:
+    """Refuse a server that ended, or fell silent, while the old one finished."""
+    if not _is_serving(state, candidate):
+        raise CheckFailedError("the server stopped answering while the old one finished")
 
 
 def _drain(previous: Current, console: Console) -> None:
