@@ -18,8 +18,8 @@ def stage_name(name: str, path: str) -> str:
     return f"{folder}/dvc.yaml:{name}" if folder else name
 
 
-def join_path(folder: str, path: str) -> str | None:
-    r"""Join and normalise; None when it leads out of the repository.
+def join_path(folder: str, path: str, *, longest: int = MAX_PATH) -> str | None:
+    r"""Join and normalise; None when it leads out of the repository, or is over ``longest``.
 
     A path that was written on Windows means the same file.
 
@@ -28,7 +28,7 @@ def join_path(folder: str, path: str) -> str | None:
     """
     joined = _join(folder, path)
     outside = joined.startswith(("/", "../")) or joined == ".." or "://" in path
-    return None if outside or len(joined) > MAX_PATH else joined
+    return None if outside or len(joined) > longest else joined
 
 
 def name_input(folder: str, path: str) -> str:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from mlgitops.model import DataVersion
 
 
+_LONGEST_STORED = 4096  # characters: PATH_MAX of Linux, so no file has a longer one
+
+
 class Stage(Struct, frozen=True, kw_only=True):
     """One stage as dvc.yaml declares it; paths are from the project's root.
 
@@ -332,7 +335,8 @@ def _record_outputs(entries: Value, folder: str, file: str, pipeline: Pipeline) 
     for item in _list(entries):
         fields = item if isinstance(item, dict) else {}
         entry = str(fields.get("path") or "")  # "": whoever sends it is told
-        path = join_path(folder, entry) if entry else ""
+        # However long: what is left out here is not looked for in the storage.
+        path = join_path(folder, entry, longest=_LONGEST_STORED) if entry else ""
         if path is None:
             pipeline.outside.append((file, entry))
             continue

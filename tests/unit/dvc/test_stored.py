@@ -86,3 +86,12 @@ def test_what_no_storage_has_is_refused(tmp_path: Path, entry: str, reason: str)
     made.put("x.dvc", f"outs: [{entry}]\n")
     with pytest.raises(MlgitopsError, match=f"^{reason}"):
         read_objects(made.root)
+
+
+def test_an_output_with_a_very_long_path_is_wanted_too(tmp_path: Path) -> None:
+    """What no report would show must still be in the storage before it is called complete."""
+    project = GitRepository(tmp_path / "p")
+    folder = "/".join(["a" * 200] * 3)
+    oid = "a" * 32
+    project.put(f"{folder}/x.dvc", f"outs:\n- path: x\n  md5: {oid}\n  hash: md5\n  size: 1\n")
+    assert [stored.oid for stored in read_objects(project.root)] == [oid]
