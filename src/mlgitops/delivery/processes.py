@@ -25,7 +25,7 @@ HOST = "127.0.0.1"
 _TERM_SECONDS = 15.0
 _KILL_SECONDS = 5.0
 _POLL_SECONDS = 0.02
-_ESTABLISHED, _LISTENING = "01", "0A"  # states in /proc/net/tcp, see proc(5)
+_ESTABLISHED, _CLOSE_WAIT, _LISTENING = "01", "08", "0A"  # in /proc/net/tcp, see proc(5)
 # The shell starts the program in the background and ends at once. The program then has no
 # parent here that would have to wait for it, so it leaves no zombie process when it ends. The
 # shell also writes the process id, which is on disk even if mlgitops is killed right after.
@@ -88,10 +88,11 @@ def wait_until_drained(port: int, seconds: float) -> bool:
     """Wait until no client is connected to ``port``; False when one still is after ``seconds``.
 
     A connection counts from the moment the kernel takes it, so one that the server has not
-    seen yet counts too. Where /proc does not say, nobody is connected.
+    seen yet counts too, and so does a client that sends no more and waits for its answer.
+    Where /proc does not say, nobody is connected.
     """
     end = time.monotonic() + seconds
-    while any(_read_sockets(port, _ESTABLISHED)):
+    while any(any(_read_sockets(port, state)) for state in (_ESTABLISHED, _CLOSE_WAIT)):
         if time.monotonic() > end:
             return False
         time.sleep(_POLL_SECONDS)
