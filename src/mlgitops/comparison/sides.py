@@ -282,10 +282,14 @@ def _find_declared(side: SideFiles) -> set[str]:
 
 
 def _add_undeclared(base: SideFiles, head: SideFiles) -> None:
-    """Read a metrics file on the side whose dvc.yaml does not name it, if it is there."""
+    """Read a metrics file on the side whose dvc.yaml does not name it, if it is there.
+
+    What git ignores in a work tree is left over from another run.
+    """
     for side, other in ((base, head), (head, base)):
         for path in sorted(set(other.metrics) - set(side.metrics)):
-            if side.sha is not None and (read := _read_metrics(side, path)) != MetricSet():
+            is_seen = side.sha is not None or path in side.folder.list_files(None)
+            if is_seen and (read := _read_metrics(side, path)) != MetricSet():
                 side.metrics[path] = read
 
 

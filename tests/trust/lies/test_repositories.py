@@ -156,6 +156,11 @@ LIES: dict[str, tuple[Files, Files, str]] = {
         {"m.json": None, "dvc.lock": None, "new.json": GOOD, "dvc.yaml": "metrics: [new.json]\n"},
         "is stale: stage `ev` made it, and no stage makes it any more",
     ),
+    "the metrics file stays and is declared no more, and another has its metric": (
+        {},
+        {"m.json": BAD, "new.json": GOOD, "dvc.yaml": STAGE.format("new.json")},
+        "`accuracy` is in several files, `m.json` and `new.json`",
+    ),
     "the metric is in another file, and its own says nothing": (
         {},
         {
@@ -384,6 +389,19 @@ def test_an_ordinary_repository_hides_no_loss(
     check_lie(
         record_property, payload, reason=reason, text=compare(repository.root, capsys, *words)
     )
+
+
+def test_what_git_ignores_is_left_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file of an older run that git does not see is no second place of a metric that moved."""
+    repository = GitRepository(tmp_path / "repository")
+    put(repository, START)
+    repository.commit("base")
+    put(repository, {"new.json": GOOD, "dvc.yaml": STAGE.format("new.json")})
+    repository.git("rm", "--quiet", "--cached", "m.json")
+    repository.put(".gitignore", "/m.json\n")
+    repository.commit("head")
+    code = run(["compare", "--directory", str(repository.root), "--base", "HEAD~1"])
+    assert code == 0, capsys.readouterr().out
 
 
 UNDECLARED: dict[str, Files] = {
