@@ -89,6 +89,41 @@ def test_a_broken_policy_at_base_shows_the_facts_and_decides_nothing(
     assert "Could not decide" in compare(made).out
 
 
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("policy.yaml/rules.yaml", "the policy is a folder"),
+        ("policy.yaml.dvc", "DVC keeps the policy, and git has its pointer alone"),
+        ("policy.yaml", "the policy lies in a submodule, whose files are not read"),
+    ],
+)
+def test_a_policy_that_is_no_file_at_base_is_not_replaced_by_heads(
+    tmp_path: Path,
+    compare: Any,  # noqa: ANN401
+    path: str,
+    reason: str,
+) -> None:
+    """The change makes it a file with bounds of its own, and is not judged by them."""
+    made = make(tmp_path / "p")
+    made.git("rm", "--quiet", "--force", "policy.yaml")
+    if path == "policy.yaml":  # git keeps a commit of another repository there
+        module = f"160000,{made.git('rev-parse', 'HEAD')},{path}"
+        made.git("update-index", "--add", "--cacheinfo", module)
+        made.git("commit", "--quiet", "--message", "A submodule")
+        made.git("rm", "--quiet", "--cached", path)
+    else:
+        made.put(path, POLICY)
+        made.commit("Another form")
+        made.git("rm", "--quiet", "--force", path)
+    base = made.git("rev-parse", "HEAD")
+    made.put("policy.yaml", POLICY)
+    made.commit("A file")
+    found = compare(made, "--json", "--base", base)
+    assert found.code == 2
+    assert found.report["judgement"]["verdict"] == "undecided"
+    assert f"policy.yaml at base: {reason}" in found.err
+
+
 @pytest.mark.parametrize(("text", "reason"), [("{", "not JSON"), ("", "the file is empty")])
 def test_one_metrics_file_that_cannot_be_read_spoils_its_own_metrics(
     tmp_path: Path,

@@ -133,6 +133,9 @@ def _read_policy(
             return parse_policy(data, where=f"{path} at base"), []
     except MlgitopsError as error:
         return error, []
+    if form := _find_other_form(base, path):
+        hint = "let git keep the policy as a file; a change that does so is judged by people"
+        return MlgitopsError(form, where=f"{path} at base", hint=hint), []
     data = head.read(path)
     if data is None:
         if path != POLICY:
@@ -140,6 +143,17 @@ def _read_policy(
         return None, [NO_POLICY]
     notice = f"The base has no `{path}`: the one in this change was applied."[:500]
     return parse_policy(data, where=path), [notice]
+
+
+def _find_other_form(base: SideFiles, path: str) -> str | None:
+    """Say what base has in the policy's place that is no file in git; None when it has nothing."""
+    if base.folder.has_folder(base.sha, path):
+        return "the policy is a folder"
+    if base.folder.find_module(base.sha, path):
+        return "the policy lies in a submodule, whose files are not read"
+    if base.folder.read(base.sha, f"{path}.dvc") is not None:
+        return "DVC keeps the policy, and git has its pointer alone"
+    return None
 
 
 def _check_found(base: SideFiles, head: SideFiles) -> None:

@@ -310,9 +310,9 @@ class Folder:
         return self.repository.find_blob(sha, self.locate(path))
 
     def find_module(self, sha: str | None, path: str) -> str | None:
-        """Find the submodule that holds ``path``, named from the repository's root."""
-        modules = self.repository.tree(sha).modules
-        return next((above for above in list_parents(self.locate(path)) if above in modules), None)
+        """Find the submodule that holds ``path`` or is it, named from the repository's root."""
+        modules, located = self.repository.tree(sha).modules, self.locate(path)
+        return next((name for name in (located, *list_parents(located)) if name in modules), None)
 
     def follow(self, sha: str | None, path: str) -> str:
         """Return the path of the file itself, named from the folder, which it may leave."""
