@@ -9,8 +9,8 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import yaml
 
+from .plumbing.documents import read_yaml
 from .plumbing.errors import StageError
 
 if TYPE_CHECKING:
@@ -34,12 +34,7 @@ class Mistake(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_columns(path: Path) -> dict[str, dict[str, Any]]:
     """Return column name → its block of the contract."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StageError(f"{path} does not exist: run in the project's root folder") from None
-    except yaml.YAMLError as error:
-        raise StageError(f"{path}: this is not YAML: {error}") from None
+    content = read_yaml(path)
     if not isinstance(content, dict) or not isinstance(content.get("columns"), dict):
         raise StageError(f"{path}: `columns:` is missing")
     columns: dict[str, dict[str, Any]] = content["columns"]

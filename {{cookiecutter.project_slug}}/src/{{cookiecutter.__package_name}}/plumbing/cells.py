@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import pandas as pd
-import yaml
 
+from .documents import read_yaml
 from .errors import StageError
 
 if TYPE_CHECKING:
@@ -44,12 +44,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 def read_rules(path: Path) -> dict[str, Rule]:
     """Return column → rule; raise :class:`StageError` when the block is not as it must be."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StageError(f"{path} does not exist: run in the project's root folder") from None
-    except yaml.YAMLError as error:
-        raise StageError(f"{path}: this is not YAML: {error}") from None
+    content = read_yaml(path)
     metadata = content.get("metadata") if isinstance(content, dict) else None
     block = (metadata or {}).get("ingest") if isinstance(metadata, dict | None) else metadata
     try:

@@ -1,10 +1,17 @@
-"""JSON files: the same bytes for the same values, numbers without digits that say nothing."""
+"""YAML that people write, and JSON that stages write.
+
+The same values make the same bytes of JSON, and numbers have no digits that say nothing.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from .errors import StageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +32,16 @@ def write_json(value: object, path: Path) -> None:
 def read_json(path: Path) -> Any:  # noqa: ANN401 - whatever was written
     """Return what a stage has written."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_yaml(path: Path) -> Any:  # noqa: ANN401 - whatever is written there
+    """Return what a file in the project's root says; raise :class:`StageError` when it cannot."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StageError(f"{path} does not exist: run in the project's root folder") from None
+    except yaml.YAMLError as error:
+        raise StageError(f"{path}: this is not YAML: {error}") from None
 
 
 def round_floats(value: object) -> object:
