@@ -74,7 +74,7 @@ class Absences:
         if self._pipeline.broken:
             return f"{_quote(next(iter(self._pipeline.broken)))} could not be read at base"
         if self._is_declared(change.path):
-            never = "" if self._pipeline.locks else ": was its pipeline never run?"
+            never = "" if self._pipeline.locks else ", perhaps as its pipeline never ran"
             return f"base declares {_quote(change.path)} and does not hold it{never}"
         if self._pipeline.unread:
             return f"{self._pipeline.unread[0]} could not be read at base"

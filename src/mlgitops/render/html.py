@@ -48,6 +48,7 @@ from mlgitops.render.facts import (
     passing_text,
     render_side,
     render_version,
+    sampling_text,
     shared_confidence,
     test_data_text,
 )
@@ -120,6 +121,7 @@ def render_html(report: Report, *, links: Links) -> str:
         base=_describe_side(report.base, links),
         head=_describe_side(report.head, links),
         test_data=test_data_text(report),
+        sampling=sampling_text(report),
         run_url=escape_address(links.run_url),
         judged=[_make_judged(row, report) for row in rows if not row.budget],
         budgets=[_make_judged(row, report) for row in rows if row.budget],

@@ -25,6 +25,7 @@ from mlgitops.render.facts import (
     passing_text,
     render_side,
     render_version,
+    sampling_text,
     test_data_text,
 )
 from mlgitops.render.numbers import DASH, render_seconds
@@ -88,6 +89,7 @@ def _print_answer(report: Report, screen: RichConsole) -> None:
     screen.print(headline(report), style=f"bold {colour}")
     dirty = " with changes on disk" if report.head.dirty else ""
     _print_prose(f"base {base} → head {head}{dirty}, {test_data_text(report)}", screen, style="dim")
+    _print_prose(_plain(sampling_text(report)), screen, style="dim")
     failures = report.judgement.failures if report.judgement else ()
     for failure in failures:
         _print_prose(f"✗ {_plain(failure)}", screen, style="red", indent=2)

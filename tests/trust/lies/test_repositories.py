@@ -173,7 +173,7 @@ LIES: dict[str, tuple[Files, Files, str]] = {
     "the metrics are never stored": (
         {"m.json": None, ".gitignore": "/m.json\n"},
         {"m.json": BAD},
-        "is new, and base declares `m.json` and does not hold it: was its pipeline never run?",
+        "base declares `m.json` and does not hold it, perhaps as its pipeline never ran",
     ),
     "the metrics were forgotten in one commit": (
         {"m.json": None, "dvc.lock": lock(GOOD)},

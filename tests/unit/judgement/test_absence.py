@@ -45,7 +45,7 @@ def explain(
             [],
             Pipeline(metrics={"m.json"}),
             {},
-            "base declares `m.json` and does not hold it: was its pipeline never run?",
+            "base declares `m.json` and does not hold it, perhaps as its pipeline never ran",
         ),
         ([], Pipeline(pointers={"m.json": KEPT}), {}, "base declares `m.json` and does not"),
         # There, and without the name.
