@@ -155,17 +155,25 @@ def test_what_dvc_ignores_is_not_read(
     assert "shape" not in "".join(capsys.readouterr())
 
 
-def test_metrics_that_dvcignore_hides_are_gone(tmp_path: Path, compare: Any) -> None:  # noqa: ANN401
+@pytest.mark.parametrize("is_committed", [False, True])
+def test_metrics_that_dvcignore_hides_count_no_more(
+    tmp_path: Path,
+    compare: Any,  # noqa: ANN401
+    is_committed: bool,
+) -> None:
     """To hide a dvc.yaml is to take its metrics away: what was judged fails."""
     made = make(tmp_path / "p")
     made.put("sub/dvc.yaml", "stages: {ev: {cmd: x, metrics: [{m.json: {cache: false}}]}}\n")
     made.put("sub/m.json", '{"recall": 0.9}')
     made.put("policy.yaml", POLICY.replace("accuracy", "recall"))
-    made.commit()
+    base = made.commit()
     made.put(".dvcignore", "sub\n")
-    outcome = compare(made, "--json")
+    if is_committed:
+        made.commit()
+    outcome = compare(made, "--json", "--base", base)
     assert outcome.code == 1
-    assert kinds(outcome.report) == {"recall": "removed"}
+    assert kinds(outcome.report) == {"recall": "incomparable"}
+    assert "no stage makes it any more" in outcome.out
 
 
 @pytest.mark.parametrize("folder", ["", "sub/"])
