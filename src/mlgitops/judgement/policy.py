@@ -12,6 +12,7 @@ from mlgitops.errors import MistakesError, MlgitopsError
 from mlgitops.hints import nearest_name
 from mlgitops.model import (
     MAX_SLICE_RULES,
+    DemandedEvidence,
     Files,
     OnInconclusive,
     Policy,
@@ -155,6 +156,7 @@ def _read_policy(document: object, check: _Checker) -> Policy:
         "cluster": lambda value, position, check: check.name(value, position),
         "inconclusive": _choose(OnInconclusive),
         "waivers": _choose(Waivers),
+        "evidence": _choose(DemandedEvidence),
     }
     fields = check.mapping(document, (), readers)
     if isinstance(document, dict) and "version" not in fields:

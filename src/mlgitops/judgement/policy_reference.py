@@ -22,6 +22,7 @@ confidence: 0.95
 cluster: customer
 inconclusive: pass
 waivers: allowed
+evidence: independent
 files:
   test_data: data/split/test.csv
   predictions: reports/predictions.csv
@@ -53,6 +54,9 @@ _TOP = {
     ),
     "waivers": "Whether somebody who may write can let a failing change merge, with a reason"
     " (docs/how-to/waive-a-regression.md).",
+    "evidence": "Who must have measured what is judged in a pull request: `independent` is base's"
+    " code, in a job that runs none of the pull request's; with `claimed` its own run will do, and"
+    " the report says so.",
 }
 _FILES = {
     "test_data": "The test data: base and head are comparable when its hash is the same.",

@@ -13,6 +13,7 @@ from mlgitops.model.facts import (
     DataVersion,
     Evidence,
     Interval,
+    Measurement,
     MetricChange,
     ParamChange,
     Rescoring,
@@ -23,7 +24,16 @@ from mlgitops.model.facts import (
 )
 from mlgitops.model.fields import Count, Name, Path_, Seconds, Sha, Share, Struct, Text
 from mlgitops.model.judgement import Judgement, Kind, MetricVerdict, SliceVerdict, Verdict
-from mlgitops.model.policy import Files, OnInconclusive, Policy, Rule, SliceRule, Statistic, Waivers
+from mlgitops.model.policy import (
+    DemandedEvidence,
+    Files,
+    OnInconclusive,
+    Policy,
+    Rule,
+    SliceRule,
+    Statistic,
+    Waivers,
+)
 from mlgitops.model.report import DEFAULT_KEY, REPORT_SCHEMA, Links, Omitted, Report, Sampling
 from mlgitops.model.slices import MAX_SLICE_RULES, MAX_SLICES, Group, SliceFacts, SliceResult
 from mlgitops.model.tables import SHIFTED, SHIFTED_FAR, ColumnChange, TableChange
@@ -44,6 +54,7 @@ __all__ = [
     "Count",
     "DataChange",
     "DataVersion",
+    "DemandedEvidence",
     "Evidence",
     "Files",
     "Group",
@@ -51,6 +62,7 @@ __all__ = [
     "Judgement",
     "Kind",
     "Links",
+    "Measurement",
     "MetricChange",
     "MetricVerdict",
     "Name",

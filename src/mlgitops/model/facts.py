@@ -45,6 +45,7 @@ class MetricChange(Struct, frozen=True, kw_only=True):
     base: float | None = None
     head: float | None = None
     base_stored: float | None = None  # base's value on its own test data, where `base` is not
+    head_claimed: float | None = None  # what head's own run says, where `head` was measured anew
     delta: float | None = None  # head - base
     relative_delta: float | None = None  # delta / abs(base), a fraction; None when base is 0
     base_missing: Text | None = None  # why base's value is missing, of a metric not known as new
@@ -106,6 +107,18 @@ class Side(Struct, frozen=True, kw_only=True):
     dirty: bool = False  # the work tree, whose files differ from `sha`
     ref: Text | None = None  # what the person named, such as "main"
     test_data: Text | None = None  # hash of the test data, "md5:…"
+
+
+class Measurement(Struct, frozen=True, kw_only=True):
+    """Head's stored model, measured by base's own code in a job that runs no code of head."""
+
+    reason: Text | None = None  # why that was not possible; all else is empty then
+    paths: Annotated[tuple[Path_, ...], Meta(max_length=100)] = ()  # metrics files of that code
+    model: Annotated[str, Meta(max_length=100)] | None = None  # hash of the model's file, "md5:…"
+    rows: Count | None = None  # test rows that it predicted; None: no predictions
+    rebuilt: bool = False  # base's stages made the test rows from head's raw data
+    edited: Annotated[tuple[Path_, ...], Meta(max_length=100)] = ()  # of that code, what head edits
+    seconds: Seconds | None = None
 
 
 class Rescoring(Struct, frozen=True, kw_only=True):

@@ -47,6 +47,7 @@ class MetricVerdict(Struct, frozen=True, kw_only=True):
     budget: bool = False
     reasons: tuple[Text, ...] = ()  # why it fails, each the end of "the metric …"
     unproven: Text | None = None  # why a loss above the margin is not ruled out; likewise an end
+    claimed: Text | None = None  # why head's value is its own run's word alone; likewise an end
 
 
 class SliceVerdict(Struct, frozen=True, kw_only=True):

@@ -48,6 +48,13 @@ class OnInconclusive(StrEnum):
     FAIL = "fail"
 
 
+class DemandedEvidence(StrEnum):
+    """Who must have measured what is judged, in a pull request."""
+
+    INDEPENDENT = "independent"  # base's code, in a job that runs no code of the pull request
+    CLAIMED = "claimed"  # the pull request's own run will do, and the report says so
+
+
 class Waivers(StrEnum):
     """Whether somebody who may write can let a failing change merge."""
 
@@ -75,3 +82,4 @@ class Policy(Struct, frozen=True, kw_only=True):
     cluster: Name | None = None  # column whose rows belong together: customer, patient
     inconclusive: OnInconclusive = OnInconclusive.PASS
     waivers: Waivers = Waivers.ALLOWED
+    evidence: DemandedEvidence = DemandedEvidence.CLAIMED

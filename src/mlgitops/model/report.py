@@ -9,6 +9,7 @@ from msgspec import Meta
 from mlgitops.model.chart import Chart
 from mlgitops.model.facts import (
     DataChange,
+    Measurement,
     MetricChange,
     ParamChange,
     Rescoring,
@@ -62,6 +63,7 @@ class Report(Struct, frozen=True, kw_only=True):
     test_data: TestData
     sampling: Sampling = Sampling()  # of head's test rows
     rescoring: Rescoring | None = None  # tried when the test data changed
+    measurement: Measurement | None = None  # None: head's numbers are those of its own run
     metrics: tuple[MetricChange, ...] = ()
     params: tuple[ParamChange, ...] = ()
     data: tuple[DataChange, ...] = ()
