@@ -17,8 +17,8 @@ import pytest
 from git_project import GitRepository, write_files
 
 from mlgitops.cli import run
-from mlgitops.comparison.rescoring.plan import plan_rescoring
-from mlgitops.comparison.rescoring.run import run_plan
+from mlgitops.comparison.measuring.plan import plan_measuring
+from mlgitops.comparison.measuring.run import measure_model
 from mlgitops.comparison.sides import SideFiles, read_sides
 from mlgitops.console import Console
 from mlgitops.errors import MlgitopsError
@@ -340,9 +340,9 @@ def test_a_stage_that_takes_too_long_is_ended_with_all_that_it_started(
         base = SideFiles(name="base", sha=repository.resolve("HEAD"), folder=folder)
         read_sides(base, SideFiles(name="head", sha=None, folder=folder), Console(quiet=True))
         files = Files(test_data="data/test.csv", model="model/model.json")
-        plan = plan_rescoring(base.pipeline, files, folder.list_files(base.sha))
+        plan = plan_measuring(base.pipeline, files, folder.list_files(base.sha))
         with pytest.raises(MlgitopsError, match=r"took over 0\.5 s"):
-            run_plan(plan, base, b"id,x,target\n", None, timeout=0.5)
+            measure_model(plan, base, {plan.test_data: b"id,x,target\n"}, None, timeout=0.5)
     for _ in range(600):
         if not find_processes(seconds):
             return

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mlgitops.comparison.charts.plots import Renewed
-    from mlgitops.comparison.rescoring.run import RescoredSide
+    from mlgitops.comparison.measuring.run import Measured
     from mlgitops.comparison.stale import Staleness
     from mlgitops.console import Console
     from mlgitops.git.repository import Folder
@@ -287,11 +287,11 @@ def compare_hashes(base: str | None, head: str | None, *, is_hidden: bool = Fals
 
 def _rescore(
     report: Report, policy: Policy, base: SideFiles, head: SideFiles, console: Console
-) -> tuple[Report, RescoredSide | None]:
+) -> tuple[Report, Measured | None]:
     """Measure base on head's test data where that is not base's own."""
     if report.test_data is not TestData.CHANGED:
         return report, None
-    from mlgitops.comparison.rescoring.rescore import rescore
+    from mlgitops.comparison.measuring.rescore import rescore
 
     return rescore(report, policy, base, head, console)
 
@@ -339,7 +339,7 @@ def _add_plots(
     policy: Policy,
     base: SideFiles,
     head: SideFiles,
-    rescored: RescoredSide | None,
+    rescored: Measured | None,
 ) -> Report:
     """Add the plots that dvc.yaml declares to the charts that predictions gave."""
     if not (base.pipeline.plots or head.pipeline.plots):
@@ -352,7 +352,7 @@ def _add_plots(
 
 
 def _renew_plots(
-    report: Report, policy: Policy, base: SideFiles, rescored: RescoredSide | None
+    report: Report, policy: Policy, base: SideFiles, rescored: Measured | None
 ) -> Renewed:
     """Return what base's measuring stages plot on head's test data, where the test data changed.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mlgitops.comparison.contents import Contents
 from mlgitops.comparison.diff import diff_metrics
+from mlgitops.comparison.graph import Graph
 from mlgitops.comparison.stage_run import compare_run
 from mlgitops.comparison.stale import LEFT, Staleness
 from mlgitops.dvc.pipeline import Pipeline
@@ -43,7 +44,7 @@ def find_stale(
     pipeline = side.pipeline
     contents = Contents(side)
     reasons = dict(_find_reasons(side, base, contents, doubted=doubted))
-    graph = _Graph(pipeline)
+    graph = Graph(pipeline)
     first = {name: graph.find_first(name, reasons) for name in pipeline.stages}
     outs = {
         out: reason for out, name in graph.makers.items() if (reason := first[name]) is not None
@@ -105,7 +106,7 @@ def _list_unread(pipeline: Pipeline) -> dict[str, str]:
     }
 
 
-def _find_left(side: SideFiles, base: SideFiles | None, graph: _Graph) -> Iterator[tuple[str, str]]:
+def _find_left(side: SideFiles, base: SideFiles | None, graph: Graph) -> Iterator[tuple[str, str]]:
     """Yield metrics that a stage made at base and no stage makes here, each with that stage.
 
     Those that dvc.yaml does not declare any more count too, and those that moved to another file.
@@ -125,34 +126,3 @@ def _find_left(side: SideFiles, base: SideFiles | None, graph: _Graph) -> Iterat
         stands = path in files or side.folder.has_folder(side.sha, path)
         if maker is not None and stands and not graph.list_makers(path):
             yield path, maker
-
-
-class _Graph:
-    """Which stage makes what, a folder or what is in it, and which builds on which."""
-
-    def __init__(self, pipeline: Pipeline) -> None:
-        self.stages = pipeline.stages
-        self.makers = {out: name for name, stage in self.stages.items() for out in stage.outs}
-        self._inside: dict[str, list[str]] = {}
-        for out, name in self.makers.items():
-            for folder in list_parents(out):
-                self._inside.setdefault(folder, []).append(name)
-
-    def list_makers(self, path: str) -> list[str]:
-        """List the stages that make ``path``, a folder that holds it, or something in it."""
-        above = [self.makers[at] for at in (path, *list_parents(path)) if at in self.makers]
-        return above + self._inside.get(path, [])
-
-    def find_first(self, name: str, reasons: dict[str, str]) -> str | None:
-        """Find a stage with a reason among ``name`` and those it builds on, the deepest first."""
-        seen: set[str] = set()
-        waiting, deepest = [name], None
-        while waiting:
-            stage = waiting.pop()
-            if stage in seen or stage not in self.stages:
-                continue
-            seen.add(stage)
-            deepest = stage if stage in reasons else deepest
-            for dep in (*self.stages[stage].deps, *self.stages[stage].params):
-                waiting += self.list_makers(dep)
-        return deepest

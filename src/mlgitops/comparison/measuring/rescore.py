@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mlgitops.comparison.diff import diff_metrics
-from mlgitops.comparison.rescoring.plan import count_seen, plan_rescoring
+from mlgitops.comparison.measuring.plan import count_seen, plan_measuring
 from mlgitops.comparison.sides import fetch_missing
 from mlgitops.dvc.metrics import MetricSet
 from mlgitops.errors import MlgitopsError
@@ -20,8 +20,8 @@ from mlgitops.judgement.moved import Joined
 from mlgitops.model import Rescoring, TestData
 
 if TYPE_CHECKING:
-    from mlgitops.comparison.rescoring.plan import Plan
-    from mlgitops.comparison.rescoring.run import RescoredSide
+    from mlgitops.comparison.measuring.plan import Plan
+    from mlgitops.comparison.measuring.run import Measured
     from mlgitops.comparison.sides import SideFiles
     from mlgitops.console import Console
     from mlgitops.model import MetricChange, Policy, Report
@@ -32,7 +32,7 @@ _NO_VALUE = "has no value for it on head's test data"
 
 def rescore(
     report: Report, policy: Policy, base: SideFiles, head: SideFiles, console: Console
-) -> tuple[Report, RescoredSide | None]:
+) -> tuple[Report, Measured | None]:
     """Measure base on head's test data, if that is needed and can be.
 
     Return ``report`` with its metrics, or the reason why there are none, and all that was
@@ -70,19 +70,20 @@ def _is_needed(report: Report, policy: Policy) -> bool:
 
 def _measure(
     policy: Policy, base: SideFiles, head: SideFiles, console: Console
-) -> tuple[RescoredSide, int | None]:
+) -> tuple[Measured, int | None]:
     if policy.files.test_data and head.find_hash(policy.files.test_data) is None:
         raise MlgitopsError(f"neither git nor DVC has `{policy.files.test_data}` at head")
-    plan = plan_rescoring(base.pipeline, policy.files, base.folder.list_files(base.sha))
+    plan = plan_measuring(base.pipeline, policy.files, base.folder.list_files(base.sha))
     training = _find_training(plan, base)
     fetch_missing(base, head, lambda side: _find_needed(side, plan, training), console)
     data = head.read_anywhere(plan.test_data)
     if data is None:
         raise MlgitopsError(f"`{plan.test_data}` of head is not here: run `dvc pull`")
-    from mlgitops.comparison.rescoring.run import TIMEOUT, run_plan
+    from mlgitops.comparison.measuring.run import TIMEOUT, measure_model
 
     with console.step("measuring base's model on the new test data"):
-        rescored = run_plan(plan, base, data, policy.files.predictions, timeout=TIMEOUT)
+        given = {plan.test_data: data}
+        rescored = measure_model(plan, base, given, policy.files.predictions, timeout=TIMEOUT)
     return rescored, _count_seen(training, base, data)
 
 

@@ -1,7 +1,8 @@
-"""Which stages of base measure its model, and what they need to do so on other rows. Pure.
+"""Which stages of a revision measure a model, and what they need to do so. Pure.
 
-The pipeline at base says it all: the stages that read the test data and write predictions or
-metrics. They run again as base defines them, with nothing exchanged but the test data.
+The pipeline of that revision says it all: the stages that read the test data and write predictions
+or metrics. They run again as it defines them, with nothing exchanged but what the caller gives:
+the test data, and the model where it is another revision's.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from mlgitops.comparison.graph import Graph
 from mlgitops.dvc.paths import join_path, name_input
 from mlgitops.errors import MlgitopsError
 
@@ -24,9 +26,14 @@ class Plan(Struct, frozen=True, kw_only=True):
     """What to run, in this order, and what to lay out before; paths from the project."""
 
     stages: tuple[Stage, ...]
-    objects: dict[str, DataVersion]  # kept by DVC at base
+    objects: dict[str, DataVersion]  # that DVC keeps at the revision whose stages these are
     test_data: str
     model: str
+    #: What was made with the model and is needed to use it: the model itself, and what earlier
+    #: stages of its training wrote. Another revision's model comes with its own of these.
+    of_model: frozenset[str]
+    #: What was made with the test data and is needed to measure: the test data itself first.
+    of_rows: frozenset[str]
 
     @property
     def outs(self) -> set[str]:
@@ -39,11 +46,14 @@ class Plan(Struct, frozen=True, kw_only=True):
         return {path for stage in self.stages for path in stage.metrics}
 
 
-def plan_rescoring(pipeline: Pipeline, files: Files, tracked: Collection[str]) -> Plan:
-    """Plan how base's model is measured on other test data.
+def plan_measuring(
+    pipeline: Pipeline, files: Files, tracked: Collection[str], *, given: Collection[str] = ()
+) -> Plan:
+    """Plan how a model is measured by the stages of ``pipeline``, on test data that is given.
 
-    ``tracked`` are the files that git has at base. Raises :class:`MlgitopsError` with the
-    reason when base's pipeline cannot do that without training.
+    ``tracked`` are the files that git has at the pipeline's revision; ``given`` what the caller
+    will give besides the test data. Raises :class:`MlgitopsError` with the reason when the
+    pipeline cannot measure without training.
     """
     if files.test_data is None or files.model is None:
         raise MlgitopsError("the policy names no model below `files`")
@@ -57,8 +67,17 @@ def plan_rescoring(pipeline: Pipeline, files: Files, tracked: Collection[str]) -
             raise MlgitopsError(f"stage `{stage.name}` runs outside of the project")
     if not any(files.model in stage.deps for stage in stages):
         raise MlgitopsError(f"no stage that measures at base depends on `{files.model}`")
-    objects = _find_objects(stages, pipeline, files.test_data, tracked)
-    return Plan(stages=tuple(stages), objects=objects, test_data=files.test_data, model=files.model)
+    needed = list_needed(stages)
+    of_rows, of_model = _split_made(pipeline, files.test_data, files.model, needed)
+    absent = needed - {files.test_data, *given}
+    return Plan(
+        stages=tuple(stages),
+        objects=find_objects(absent, pipeline, tracked),
+        test_data=files.test_data,
+        model=files.model,
+        of_model=of_model,
+        of_rows=of_rows,
+    )
 
 
 def _find_stages(pipeline: Pipeline, test_data: str, predictions: str | None) -> list[Stage]:
@@ -78,14 +97,30 @@ def _find_stages(pipeline: Pipeline, test_data: str, predictions: str | None) ->
     return ordered
 
 
-def _find_objects(
-    stages: list[Stage], pipeline: Pipeline, test_data: str, tracked: Collection[str]
-) -> dict[str, DataVersion]:
-    """Find what the stages need, and git does not have."""
+def list_needed(stages: Collection[Stage]) -> set[str]:
+    """List what the stages read and none of them writes."""
     outs = {out for stage in stages for out in stage.outs}
-    needed = {dep for stage in stages for dep in stage.deps} - outs - {test_data}
+    return {dep for stage in stages for dep in stage.deps} - outs
+
+
+def _split_made(
+    pipeline: Pipeline, test_data: str, model: str, needed: set[str]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Tell what of ``needed`` was made with the test data, and what with the model alone."""
+    graph = Graph(pipeline)
+    makers = [set(graph.walk_back(*graph.list_makers(path))) for path in (test_data, model)]
+    of_rows, of_model = (
+        {dep for dep in needed if set(graph.list_makers(dep)) & names} for names in makers
+    )
+    return frozenset({test_data, *of_rows}), frozenset({model, *(of_model - of_rows)})
+
+
+def find_objects(
+    paths: Collection[str], pipeline: Pipeline, tracked: Collection[str]
+) -> dict[str, DataVersion]:
+    """Find those of ``paths`` that git does not have, as DVC keeps them."""
     objects = {}
-    for path in sorted(needed):
+    for path in sorted(paths):
         if name_input("", path) != join_path("", path):
             continue  # outside of the project: as it is beside it
         if path in tracked or any(name.startswith(f"{path}/") for name in tracked):
