@@ -10,12 +10,13 @@ import math
 from typing import TYPE_CHECKING
 
 from mlgitops.dvc.metrics import MetricSet
+from mlgitops.git.paths import is_below
 from mlgitops.model import DataChange, MetricChange, ParamChange, StageChange, StageState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
-    from mlgitops.dvc.pipeline import LockEntry, Pipeline
+    from mlgitops.dvc.pipeline import LockEntry, Pipeline, Stage
     from mlgitops.model import DataVersion
 
 _MAX_TEXT = 500
@@ -112,13 +113,22 @@ def diff_data(base: Pipeline, head: Pipeline, tracked: set[str]) -> tuple[DataCh
 
 
 def diff_stages(
-    base: Pipeline, head: Pipeline, observed: Mapping[str, tuple[StageState, float | None]]
+    base: Pipeline,
+    head: Pipeline,
+    observed: Mapping[str, tuple[StageState, float | None]],
+    edited: Collection[str] = (),
 ) -> tuple[StageChange, ...]:
-    """List every stage with what happened to it; ``observed`` is what this run recorded."""
+    """List every stage with what happened to it.
+
+    ``observed`` is what this run recorded; ``edited`` are the files that differ in git, as paths
+    from the project: all that tells of a stage which no lock tells of.
+    """
     changes = []
     order = [*head.stages, *sorted({*base.stages, *head.locks, *base.locks} - set(head.stages))]
     for name in dict.fromkeys(order):
         causes = find_causes(base.locks.get(name), head.locks.get(name))
+        if name not in base.locks and name not in head.locks:
+            causes = _find_edits(base.stages.get(name), head.stages.get(name), edited)
         state, seconds = observed.get(name, (_lock_state(name, base, head, causes), None))
         changes.append(
             StageChange(
@@ -145,6 +155,17 @@ def find_causes(base: LockEntry | None, head: LockEntry | None) -> list[str]:
     if not causes and outs != makes:
         causes = ["other outputs from the same inputs"]
     return causes
+
+
+def _find_edits(base: Stage | None, head: Stage | None, edited: Collection[str]) -> list[str]:
+    """Say what differs of a stage that neither side's lock knows: its definition, its files."""
+    if base is None or head is None:
+        return []
+    causes = ["its definition"] if base != head else []
+    inputs = [*head.deps, *head.params]
+    return causes + [
+        f"`{path}`" for path in inputs if any(is_below(name, {path}) for name in edited)
+    ]
 
 
 def _lock_state(name: str, base: Pipeline, head: Pipeline, causes: list[str]) -> StageState:

@@ -6,6 +6,7 @@ judge do not.
 
 from __future__ import annotations
 
+from posixpath import relpath
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -225,6 +226,7 @@ def _collect(
     before, after = (_identify(side, path) if path else None for side in (base, head))
     observed = read_run(head.folder.place) if head.sha is None else {}
     protected = find_protected(changed, base, head, policy, request.policy_path)
+    edited = [relpath(path, base.folder.prefix or ".") for path in changed]
     traces = find_traces((base, head), {request.policy_path})
     return Report(
         schema=REPORT_SCHEMA,
@@ -239,7 +241,7 @@ def _collect(
         metrics=diff_metrics(base.metrics, head.metrics),
         params=diff_params(base.params, head.params),
         data=diff_data(base.pipeline, head.pipeline, tracked),
-        stages=diff_stages(base.pipeline, head.pipeline, observed),
+        stages=diff_stages(base.pipeline, head.pipeline, observed, edited),
         tables=tables,
         cost=cost,
         policy_changed=not traces.isdisjoint(changed),

@@ -28,6 +28,8 @@ LOST = "accuracy` lost more than the 0.05 that it may lose"
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 17\n"
 TEXT = "x" * 10_000
 CONFLICT = "<<<<<<< ours\ncmd: a\n=======\ncmd: b\n>>>>>>> theirs\n"
+STRICT = f"{POLICY.format('accuracy')}inconclusive: fail\n"
+UNPROVEN = "`accuracy` is not shown to have lost at most 0.05: noise was not estimated"
 TESTED = f"{POLICY.format('accuracy')}files: {{test_data: test.csv}}\n"
 
 
@@ -328,6 +330,26 @@ LIES: dict[str, tuple[Files, Files, str]] = {
         {"dvc.yaml": foreach(1_200), "i1199.json": GOOD, "m.json": None},
         {"i1199.json": BAD},
         LOST,
+    ),
+    # The same value, of which nothing says that the same model has it: no lock, no predictions.
+    "the command is another one, and the value is not": (
+        {"policy.yaml": STRICT},
+        {"dvc.yaml": STAGE.format("m.json").replace("ev.py", "other.py")},
+        UNPROVEN,
+    ),
+    "the code is another one, and the value is not": (
+        {
+            "policy.yaml": STRICT,
+            "dvc.yaml": STAGE.format("m.json") + "    deps: [ev.py]\n",
+            "ev.py": "print(1)\n",
+        },
+        {"ev.py": "print(2)\n"},
+        UNPROVEN,
+    ),
+    "the metric moved, and its value did not": (
+        {"policy.yaml": STRICT},
+        {"m.json": None, "new/m.json": GOOD, "dvc.yaml": STAGE.format("new/m.json")},
+        UNPROVEN,
     ),
     "there are more stages than are read": (
         {},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -186,6 +187,28 @@ def test_each_stage_has_one_state() -> None:
         "gone": StageState.REMOVED,
         "seen": StageState.RAN,
     }
+
+
+@pytest.mark.parametrize(
+    ("change", "edited", "causes"),
+    [
+        ({}, ["b.py", "src.py"], ()),
+        ({"command": "y"}, [], ("its definition",)),
+        ({}, ["src/a.py"], ("`src`",)),
+        ({}, ["params.yaml"], ("`params.yaml`",)),
+        ({}, ["../shared.py"], ("`../shared.py`",)),
+    ],
+)
+def test_a_stage_of_no_lock_is_known_by_its_files(
+    change: dict[str, str], edited: list[str], causes: tuple[str, ...]
+) -> None:
+    """Without a lock nothing else says that what makes a metric is another thing now."""
+    stage = _pipeline("ev").stages["ev"]
+    stage = msgspec.structs.replace(stage, deps=("src", "../shared.py"), params={"params.yaml": ()})
+    head = msgspec.structs.replace(stage, **change)
+    changes = diff_stages(Pipeline(stages={"ev": stage}), Pipeline(stages={"ev": head}), {}, edited)
+    assert changes[0].causes == causes
+    assert changes[0].state is (StageState.CHANGED if causes else StageState.UNCHANGED)
 
 
 def test_data_differs_by_hash_and_not_when_git_has_it() -> None:
