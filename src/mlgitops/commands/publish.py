@@ -72,6 +72,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy", default="policy.yaml", metavar="PATH", help="with --import: of the base"
     )
+    parser.add_argument(
+        "--evaluating",
+        metavar="RESULT",
+        default="",
+        help="with --import: how the job in which base's code measures ended (needs.JOB.result); "
+        "only after `success` is --report believed to be that job's",
+    )
     parser.add_argument("--key", help="with --import: names the project in the report")
     parser.add_argument(
         "--event", type=Path, metavar="PATH", help="with --import (default: $GITHUB_EVENT_PATH)"
@@ -166,7 +173,14 @@ def _decide(args: argparse.Namespace, event: Event) -> Decision:
 
     data = read_input(args.directory / args.report)
     policy = read_input(args.directory / args.policy)
-    decision = decide(data, policy, event, key=args.key or DEFAULT_KEY, where=args.policy)
+    decision = decide(
+        data,
+        policy,
+        event,
+        key=args.key or DEFAULT_KEY,
+        where=args.policy,
+        evaluating=args.evaluating,
+    )
     decision = check_record(decision, read_decided(decision, args.directory, args.policy))
     token = os.environ.get("GITHUB_TOKEN")
     if decision.verdict != Verdict.FAIL or not token:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 example, in a job that may write, needs the others and has checked out the base:
-  mlgitops report --computing "$COMPUTE_RESULT" --publishing "$PUBLISH_RESULT"
+  mlgitops report --computing "$COMPUTE_RESULT" --evaluating "$EVALUATE_RESULT" \
+    --publishing "$PUBLISH_RESULT"
 
 The report is treated as hostile: it must be of this event's commits, its own verdict is
 thrown away, and the base's policy judges again. The jobs before this one must have ended with
@@ -91,6 +92,13 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
         default="",
         help="how the job that trained and compared ended (needs.JOB.result); unless it is "
         "`success`, what would merge is undecided",
+    )
+    parser.add_argument(
+        "--evaluating",
+        metavar="RESULT",
+        default="",
+        help="how the job in which base's code measures ended (needs.JOB.result); only after "
+        "`success` is --report believed to be that job's, and its numbers measured",
     )
     parser.add_argument(
         "--publishing",
@@ -221,6 +229,7 @@ def _find_obstacle(event: Event, args: argparse.Namespace) -> Obstacle | None:
 
     results = JobResults(
         compute=args.computing if event.compared is None else event.compared.conclusion,
+        evaluate=args.evaluating,
         publish=args.publishing,
         publishes=args.publishes == "true",
     )
@@ -282,12 +291,19 @@ def _decide(
     """Judge the report; one that cannot be had is a decision too."""
     from mlgitops.github.decision import Undecided, decide
     from mlgitops.github.inputs import read_report
+    from mlgitops.github.jobs import SUCCESS
 
     try:
-        data = read_report(args.directory / args.report, event, client, artifact=args.artifact)
+        data = read_report(
+            args.directory / args.report,
+            event,
+            client,
+            artifact=args.artifact,
+            measured=args.evaluating == SUCCESS,
+        )
     except MlgitopsError as error:
         return Undecided(problem=str(error))
-    return decide(data, policy, event, key=key, where=args.policy)
+    return decide(data, policy, event, key=key, where=args.policy, evaluating=args.evaluating)
 
 
 def _write_first(

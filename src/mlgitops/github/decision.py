@@ -13,11 +13,11 @@ import msgspec
 from mlgitops.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNDECIDED, MistakesError, MlgitopsError
 from mlgitops.github.checks import Annotation, Check, RunIdentity
 from mlgitops.github.comment import MAX_BODY_BYTES
-from mlgitops.github.jobs import Obstacle  # noqa: TC001 - msgspec reads it while running
+from mlgitops.github.jobs import Obstacle, explain_unmeasured
 from mlgitops.github.marker import Marker, render_marker
 from mlgitops.judgement.judge import judge_report
 from mlgitops.judgement.policy import parse_policy
-from mlgitops.model import Policy, Report, Verdict, Waivers, Waiving
+from mlgitops.model import Measurement, Policy, Report, Verdict, Waivers, Waiving
 from mlgitops.model.wire import parse_report
 from mlgitops.parsing import parse_yaml
 from mlgitops.render.escape import escape_address, escape_code, escape_prose
@@ -149,11 +149,20 @@ Decision: TypeAlias = Judged | Undecided
 
 
 def decide(
-    data: bytes | None, policy: bytes | None, event: Event, *, key: str, where: str
+    data: bytes | None,
+    policy: bytes | None,
+    event: Event,
+    *,
+    key: str,
+    where: str,
+    evaluating: str = "",
 ) -> Decision:
     """Judge the report in ``data`` by ``policy``; never raises for what they hold.
 
     None stands for a file that is not there. ``where`` names the policy file in messages.
+    ``evaluating`` is the result of the job in which base's code measures, in GitHub's words: the
+    report is that job's after success alone, else one that the pull request's code may have
+    written.
     """
     if data is None:
         return Undecided(problem="the comparison left no report: the log of its job says why")
@@ -162,6 +171,7 @@ def decide(
     try:
         report = parse_report(data)
         check_identity(report, event, key=key)
+        report = settle_measurement(report, evaluating)
         rules = parse_policy(policy, where=where)
         refuse_contradictions(find_contradictions(report, rules), "the report contradicts itself")
         return Judged(report=judge_report(report, rules), rules=rules)
@@ -244,6 +254,23 @@ def refuse_contradictions(contradictions: Sequence[str], summary: str) -> None:
     raise MistakesError(
         f"{summary}, so nothing of it was judged:", errors, hint="run the workflow again"
     )
+
+
+def settle_measurement(report: Report, evaluating: str) -> Report:
+    """Believe that base's code measured only what the job that has it do so says.
+
+    ``evaluating`` is that job's result. Raises :class:`MlgitopsError` for a report that should
+    be that job's and tells of no measurement.
+    """
+    reason = explain_unmeasured(evaluating)
+    if reason is not None:
+        return msgspec.structs.replace(report, measurement=Measurement(reason=reason))
+    if report.measurement is None:
+        raise MlgitopsError(
+            "the report is not of the job that measures with base's code",
+            hint="give this job the artifact of that one, by `needs.evaluate.outputs.artifact-id`",
+        )
+    return report
 
 
 def check_identity(report: Report, event: Event, *, key: str) -> None:

@@ -52,9 +52,14 @@ def find_event(
     return fetch_fork_event(client, parse_fork_run(data, run, workflow=workflow))
 
 
-def read_report(path: Path, event: Event, client: GitHubClient, *, artifact: str) -> bytes | None:
-    """Read the report: of this run from the disk, of another run from its artifact."""
-    if event.compared is None:
+def read_report(
+    path: Path, event: Event, client: GitHubClient, *, artifact: str, measured: bool = False
+) -> bytes | None:
+    """Read the report: of this run from the disk, of another run from its artifact.
+
+    ``measured``: a job of this run has measured what another run trained, and left the report.
+    """
+    if event.compared is None or measured:
         return read_input(path)
     from mlgitops.github.artifacts import fetch_member
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SUCCESS, FAILURE, CANCELLED, SKIPPED = "success", "failure", "cancelled", "skipped"
 #: https://docs.github.com/en/actions/reference/workflows-and-actions/contexts#needs-context
 RESULTS = (SUCCESS, FAILURE, CANCELLED, SKIPPED)
+_MEASURING = "the job that measures with base's code"
 _LOCK = "the branch's dvc.lock is not known to be what this run trained"
 
 
@@ -35,6 +36,7 @@ class JobResults(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     compute: str  # of the job that trains and compares
+    evaluate: str  # of the job in which base's code measures head's model
     publish: str  # of the job that stores and commits what was trained
     publishes: bool  # whether the workflow has such a job, and an identity for it
 
@@ -56,14 +58,37 @@ def name_kind(event: Event) -> EventKind:
 def find_obstacle(kind: EventKind, results: JobResults) -> Obstacle | None:
     """Say what the jobs' results have against a pass; None when each ended as it should.
 
-    >>> done = JobResults(compute="success", publish="skipped", publishes=True)
+    >>> words = dict(compute="success", evaluate="success", publish="skipped")
+    >>> done = JobResults(**words, publishes=True)
     >>> find_obstacle(EventKind.FORK, done) is None
     True
     >>> find_obstacle(EventKind.PULL_REQUEST, done).title
     'Its results were not published'
     """
     due = results.publishes and kind is EventKind.PULL_REQUEST
-    return _judge_compute(results.compute) or _judge_publish(results.publish, due=due)
+    return (
+        _judge_compute(results.compute)
+        or _judge_evaluate(results.evaluate)
+        or _judge_publish(results.publish, due=due)
+    )
+
+
+def explain_unmeasured(evaluate: str) -> str | None:
+    """Say why head's numbers are its own run's word; None after success of ``evaluate``.
+
+    ``evaluate`` is the result of the job in which base's code measures head's model. Only its
+    success tells a report of that job from one that the pull request's code may have written.
+
+    >>> explain_unmeasured("skipped")
+    'the job that measures with base's code was skipped'
+    """
+    if evaluate == SUCCESS:
+        return None
+    if not evaluate:
+        return "no job of this workflow measures with base's code"
+    if evaluate == SKIPPED:
+        return f"{_MEASURING} was skipped"
+    return f"{_MEASURING} did not succeed"
 
 
 def _judge_compute(result: str) -> Obstacle | None:
@@ -76,6 +101,18 @@ def _judge_compute(result: str) -> Obstacle | None:
         title="The job that compared did not succeed",
         text=f"The job that trains and compares ended with `{result}` after its report was "
         "handed over, and its log says why.",
+    )
+
+
+def _judge_evaluate(result: str) -> Obstacle | None:
+    """Allow success, and no such job: then all is a claim, which the policy judges."""
+    if result in (SUCCESS, SKIPPED, ""):
+        return None
+    if result not in RESULTS:
+        return _refuse_word(result, job="measures with base's code", option="evaluating")
+    return Obstacle(
+        title="Base's code did not measure it",
+        text=f"The job that measures with base's code ended with `{result}`, and its log says why.",
     )
 
 

@@ -52,7 +52,11 @@ def contradict_base(report: Report, policy: Policy, base: SideRecord) -> list[st
 
 def contradict_results(report: Report, policy: Policy, results: SideRecord) -> list[str]:
     """List what ``report`` says of the head that the commit with its results does not."""
-    stated = {(change.path, change.name): change.head for change in report.metrics}
+    measured = _list_measured(report)
+    stated = {
+        (change.path, change.name): change.head_claimed if change.path in measured else change.head
+        for change in report.metrics
+    }
     return [
         *_compare_values(report, stated, results, "head"),
         *_find_left_out(report, policy, results, "head"),
@@ -139,6 +143,11 @@ def correct_sampling(report: Report, record: Record) -> Report:
 def add_notice(report: Report, text: str) -> Report:
     """Put a sentence before the report's own notices."""
     return msgspec.structs.replace(report, notices=(text[:_MAX_TEXT], *report.notices))
+
+
+def _list_measured(report: Report) -> frozenset[str]:
+    """List the metrics files that base's code wrote for head; git holds what head's own did."""
+    return frozenset(report.measurement.paths) if report.measurement else frozenset()
 
 
 def _compare_values(
@@ -232,7 +241,10 @@ def _find_not_new(report: Report, base: SideRecord) -> Iterator[str]:
 
 def _find_unmarked(report: Report, results: SideRecord) -> Iterator[str]:
     """Find metrics of an older run that are told as if they were of this one."""
+    measured = _list_measured(report)
     for change in report.metrics:
+        if change.path in measured:
+            continue
         reason = results.stale.explain(change.path)
         if reason is not None and change.stale is None:
             yield f"{name_change(change)} is stale where the results stand, and not by the report"
@@ -251,7 +263,7 @@ def _claim_base(report: Report, judged: list[MetricChange], record: Record) -> I
         yield f"values at base in {_join(away)}, which DVC keeps"
     if base.has_hidden_test_data:
         yield "the test data at base, in a folder that DVC keeps"
-    if report.rescoring is not None and report.rescoring.paths:
+    if report.rescoring is not None and not _list_measured(report) and report.rescoring.paths:
         yield "values at base on the new test data, as the run measured them"
 
 
@@ -260,6 +272,8 @@ def _claim_head(report: Report, judged: list[MetricChange], record: Record) -> I
     if side is None:
         yield f"values at head ({record.problems.get('head', 'git did not say')})"
         return
+    measured = _list_measured(report)
+    judged = [change for change in judged if change.path not in measured]
     away = sorted({change.path for change in judged if change.path in side.elsewhere})
     if away:
         yield f"values at head in {_join(away)}, which DVC keeps"
@@ -296,12 +310,14 @@ def _claim_noise(report: Report, policy: Policy, record: Record) -> Iterator[str
     base = record.base
     if base is None or not base.has_predictions or report.test_data is TestData.CHANGED:
         return
+    measured = _list_measured(report)
     joined = Joined(report.metrics)
     names = [
         name_change(change)
         for name, rule in policy.metrics.items()
         for change in joined.match(name)
         if change.delta
+        and change.path not in measured
         and change.evidence is None
         and find_margin(rule, change.base or 0.0) is not None
         and find_estimator(change.name) is not None

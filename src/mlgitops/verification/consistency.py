@@ -37,6 +37,7 @@ def find_contradictions(report: Report, policy: Policy) -> list[str]:
     return [
         *_check_test_data(report, policy),
         *_check_rescoring(report),
+        *_check_measurement(report),
         *_check_cost(report),
         *chain.from_iterable(map(_check_values, (*report.metrics, *report.cost))),
         *_check_evidence(report, policy),
@@ -88,6 +89,19 @@ def _check_rescoring(report: Report) -> Iterator[str]:
         yield "base was measured anew, and the report says why that was not possible"
     if (rescoring.seen or 0) > (rescoring.rows if rescoring.rows is not None else 2**63):
         yield f"base's model was trained on {rescoring.seen:,} of {rescoring.rows:,} test rows"
+
+
+def _check_measurement(report: Report) -> Iterator[str]:
+    """Refuse a claim where nothing was measured, and a measurement with a reason for none."""
+    measurement = report.measurement
+    paths = set(measurement.paths) if measurement else set()
+    for change in report.metrics:
+        if change.head_claimed is not None and change.path not in paths:
+            yield f"{name_change(change)} has a claimed value at head, and was not measured anew"
+    if measurement is None:
+        return
+    if measurement.reason is not None and (paths or measurement.rows is not None):
+        yield "head was measured anew, and the report says why that was not possible"
 
 
 def _check_cost(report: Report) -> Iterator[str]:

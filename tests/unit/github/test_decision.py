@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +28,7 @@ from mlgitops.github.decision import (
 from mlgitops.github.event import ComparedRun, Event, Run
 from mlgitops.github.jobs import Obstacle
 from mlgitops.github.marker import find_marker
-from mlgitops.model import Links, Verdict, Waiving
+from mlgitops.model import Links, Measurement, Verdict, Waiving
 from mlgitops.verification.record import Record
 
 RUN = Run(
@@ -113,6 +114,60 @@ def test_a_waiver_turns_a_fail_and_nothing_else(
     refused = replace(decision, waiving=Waiving(why_not="nobody knows"))
     assert refused.verdict == decision.verdict
     assert refused.exit_code == decision.exit_code
+
+
+MEASURED = {"paths": ["m.json"], "model": f"md5:{'0' * 32}", "rows": 100}
+
+
+@pytest.mark.parametrize("told", [None, MEASURED, {"reason": "it is a model of no known type"}])
+@pytest.mark.parametrize(
+    ("evaluating", "reason"),
+    [
+        ("", "no job of this workflow measures with base's code"),
+        ("skipped", "the job that measures with base's code was skipped"),
+        ("failure", "the job that measures with base's code did not succeed"),
+        ("Success", "the job that measures with base's code did not succeed"),
+    ],
+)
+def test_a_measurement_is_believed_of_no_other_job(
+    told: dict[str, Any] | None, evaluating: str, reason: str
+) -> None:
+    """Whatever a report says that its own run may have written, the reason for a claim is ours."""
+    data = make_report(measurement=told)
+    decision = decide(data, POLICY, EVENT, key="model", where="p", evaluating=evaluating)
+    assert isinstance(decision, Judged)
+    assert decision.report.measurement == Measurement(reason=reason)
+
+
+@pytest.mark.parametrize("told", [MEASURED, {"reason": "it is a model of no known type"}])
+def test_the_job_that_measures_is_believed(told: dict[str, Any]) -> None:
+    """What it measured, or why it could not."""
+    data = make_report(measurement=told)
+    decision = decide(data, POLICY, EVENT, key="model", where="p", evaluating="success")
+    assert isinstance(decision, Judged)
+    assert (
+        msgspec.to_builtins(decision.report.measurement).items()
+        >= ({"paths": ("m.json",), "rows": 100} if told is MEASURED else told).items()
+    )
+
+
+def test_a_report_of_another_job_is_not_taken_for_measured() -> None:
+    """Success of the job that measures, and the report of the one that ran the head's code."""
+    decision = decide(make_report(), POLICY, EVENT, key="model", where="p", evaluating="success")
+    assert isinstance(decision, Undecided)
+    assert "the report is not of the job that measures with base's code" in decision.problem
+    assert "needs.evaluate.outputs.artifact-id" in decision.problem
+
+
+@pytest.mark.parametrize("evaluating", ["", "skipped", "failure"])
+def test_a_claim_stands_beside_no_claim(evaluating: str) -> None:
+    """A report that names a value of the run's own beside another one was made up."""
+    claimed = {"base": 0.5, "head": 0.6, "delta": 0.6 - 0.5, "head_claimed": 0.4}
+    metric = {"name": "score", "path": "m.json", **claimed}
+    data = make_report(metrics=[metric], measurement=MEASURED)
+    decision = decide(data, POLICY, EVENT, key="model", where="p", evaluating=evaluating)
+    assert isinstance(decision, Undecided)
+    assert "`score` has a claimed value at head, and was not measured anew" in decision.problem
 
 
 def test_a_policy_can_forbid_waivers() -> None:

@@ -9,9 +9,16 @@ from posting import BASE, HEAD
 from unit.github.test_decision import EVENT
 
 from mlgitops.github.event import Event
-from mlgitops.github.jobs import EventKind, JobResults, find_obstacle, name_kind
+from mlgitops.github.jobs import (
+    EventKind,
+    JobResults,
+    explain_unmeasured,
+    find_obstacle,
+    name_kind,
+)
 
 WORDS = ("success", "failure", "cancelled", "skipped", "", "Success")
+MEASURING = "the job that measures with base's code"
 TITLES = {
     ".": None,
     "C": "The job that compared did not succeed",
@@ -53,7 +60,7 @@ def test_each_combination_of_results(
     kind: EventKind, compute: str, publish: str, title: str | None, *, publishes: bool
 ) -> None:
     """Success of both; or success and nothing published, where nothing could be."""
-    results = JobResults(compute=compute, publish=publish, publishes=publishes)
+    results = JobResults(compute=compute, evaluate="success", publish=publish, publishes=publishes)
     obstacle = find_obstacle(kind, results)
     assert (obstacle and obstacle.title) == title
     if obstacle and not obstacle.title.startswith("How"):
@@ -61,17 +68,60 @@ def test_each_combination_of_results(
 
 
 @pytest.mark.parametrize(
-    ("computing", "publishing", "option"),
-    [("", "success", "computing"), ("success", "", "publishing"), ("ok", "success", "computing")],
+    ("computing", "evaluating", "publishing", "option"),
+    [
+        ("", "success", "success", "computing"),
+        ("success", "success", "", "publishing"),
+        ("ok", "success", "success", "computing"),
+        ("success", "ok", "success", "evaluating"),
+    ],
 )
 def test_a_word_that_is_none_says_what_to_hand_over(
-    computing: str, publishing: str, option: str
+    computing: str, evaluating: str, publishing: str, option: str
 ) -> None:
     """The option that is missing, as it stands in a workflow."""
-    results = JobResults(compute=computing, publish=publishing, publishes=True)
+    results = JobResults(compute=computing, evaluate=evaluating, publish=publishing, publishes=True)
     obstacle = find_obstacle(EventKind.PULL_REQUEST, results)
     assert obstacle is not None
     assert f"`{option}: ${{{{ needs.JOB.result }}}}`" in obstacle.text
+
+
+@pytest.mark.parametrize("kind", EventKind)
+@pytest.mark.parametrize(
+    ("evaluate", "title", "reason"),
+    [
+        ("success", None, None),
+        ("skipped", None, "the job that measures with base's code was skipped"),
+        ("", None, "no job of this workflow measures with base's code"),
+        ("failure", "Base's code did not measure it", f"{MEASURING} did not succeed"),
+        ("cancelled", "Base's code did not measure it", f"{MEASURING} did not succeed"),
+        ("Success", "How its jobs ended is not known", f"{MEASURING} did not succeed"),
+    ],
+)
+def test_only_success_of_the_job_that_measures_is_believed(
+    kind: EventKind, evaluate: str, title: str | None, reason: str | None
+) -> None:
+    """None that ran leaves a claim for the policy to judge; one that broke, no pass at all."""
+    publish = "success" if kind is EventKind.PULL_REQUEST else "skipped"
+    results = JobResults(compute="success", evaluate=evaluate, publish=publish, publishes=True)
+    obstacle = find_obstacle(kind, results)
+    assert (obstacle and obstacle.title) == title
+    assert explain_unmeasured(evaluate) == reason
+    if evaluate in ("failure", "cancelled"):
+        assert obstacle is not None
+        assert f"ended with `{evaluate}`, and its log says why" in obstacle.text
+
+
+def test_the_first_job_that_broke_is_named() -> None:
+    """Those that need it are skipped, which says nothing of why."""
+    skipped = JobResults(compute="success", evaluate="failure", publish="skipped", publishes=True)
+    obstacle = find_obstacle(EventKind.PULL_REQUEST, skipped)
+    assert obstacle is not None
+    assert obstacle.title == "Base's code did not measure it"
+    first = JobResults(compute="failure", evaluate="skipped", publish="skipped", publishes=True)
+    obstacle = find_obstacle(EventKind.PULL_REQUEST, first)
+    assert obstacle is not None
+    assert obstacle.title == TITLES["C"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,167 @@
+"""Reports that pose as those of the job in which base's code measures, or spoil what it wrote.
+
+Each is told to `mlgitops report` with real commits, as the workflow's last job reads it.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from trust.lie import check_lie
+from trust.recorded import Recorded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Record = Callable[[str, object], None]
+
+_MEASURED = {"paths": ["metrics.json"], "model": f"md5:{'0' * 32}", "rows": 1, "seconds": 2.0}
+_REASON = {"reason": "its model is of a type that base does not trust"}
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """Make the repository once: no test changes its commits."""
+    return Recorded(tmp_path_factory.mktemp("recorded") / "model")
+
+
+def measure(report: dict[str, Any], score: float, *, claimed: float | None) -> dict[str, Any]:
+    """Return the report as the job that measures writes it, with ``score`` at head."""
+    changed = copy.deepcopy(report)
+    first, second = changed["metrics"]
+    first.update(head=score, delta=score - 0.5, head_claimed=claimed)
+    second.update(head_claimed=0.5)
+    return {**changed, "measurement": dict(_MEASURED)}
+
+
+def pose(report: dict[str, Any], score: float) -> dict[str, Any]:
+    """Return the report with a better score at head and a word that somebody measured it."""
+    changed = copy.deepcopy(report)
+    changed["metrics"][0].update(head=score, delta=score - 0.5)
+    return {**changed, "measurement": dict(_MEASURED)}
+
+
+def test_the_honest_measurement_is_a_pass(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The value that is judged stands in no commit; the run's own beside it does."""
+    report = measure(recorded.write_report(), 0.5625, claimed=0.625)
+    code, text = recorded.judge(
+        report, monkeypatch, capsys, "--evaluating", "success", published=recorded.results
+    )
+    assert code in (0, 1), text  # whether a claim that differs fails is the judge's question
+    assert "0.5625" in text
+    assert "could not decide" not in text.lower()
+
+
+_LIES: list[tuple[str, Callable[[dict[str, Any]], dict[str, Any]], str, str]] = [
+    (
+        "nobody measured, says the run, and it names a claim of its own beside the measured value",
+        lambda report: measure(report, 0.875, claimed=0.625),
+        "",
+        "`score` has a claimed value at head, and was not measured anew",
+    ),
+    (
+        "the job that measures was left out, and the run wrote what it would have",
+        lambda report: measure(report, 0.75, claimed=0.625),
+        "skipped",
+        "`score` has a claimed value at head, and was not measured anew",
+    ),
+    (
+        "a better value, told as measured by a job that there is not",
+        lambda report: pose(report, 0.875),
+        "",
+        "`score` at head is 0.875 by the report and 0.625 in git",
+    ),
+    (
+        "a better value, told as measured by a job that was skipped",
+        lambda report: pose(report, 0.75),
+        "skipped",
+        "`score` at head is 0.75 by the report and 0.625 in git",
+    ),
+    (
+        "true values, told as measured by a job that failed",
+        lambda report: pose(report, 0.625),
+        "failure",
+        "The job that measures with base's code ended with `failure`",
+    ),
+    (
+        "true values, told as measured by a job that was cancelled",
+        lambda report: pose(report, 0.625),
+        "cancelled",
+        "The job that measures with base's code ended with `cancelled`",
+    ),
+    (
+        "true values, and a word for the job's end that GitHub does not have",
+        lambda report: pose(report, 0.625),
+        "SUCCESS",
+        "`'SUCCESS'` as how the job that measures with base's code ended",
+    ),
+    (
+        "the report of the run in the place of the measured one",
+        lambda report: report,
+        "success",
+        "the report is not of the job that measures with base's code",
+    ),
+    (
+        "the claim beside the measured value is not what was committed",
+        lambda report: measure(report, 0.5625, claimed=0.5625),
+        "success",
+        "`score` at head is 0.5625 by the report and 0.625 in git",
+    ),
+    (
+        "the claim beside the measured value is left out",
+        lambda report: measure(report, 0.59375, claimed=None),
+        "success",
+        "`score` at head is absent by the report and 0.625 in git",
+    ),
+    (
+        "measured, and not possible to measure",
+        lambda report: {
+            **measure(report, 0.5625, claimed=0.625),
+            "measurement": {**_MEASURED, **_REASON},
+        },
+        "success",
+        "head was measured anew, and the report says why that was not possible",
+    ),
+    (
+        "not possible to measure, and the values are not those that were committed",
+        lambda report: {**pose(report, 0.875), "measurement": dict(_REASON)},
+        "success",
+        "`score` at head is 0.875 by the report and 0.625 in git",
+    ),
+    (
+        "another file was measured than the one whose values differ",
+        lambda report: {
+            **pose(report, 0.875),
+            "measurement": {**_MEASURED, "paths": ["other.json"]},
+        },
+        "success",
+        "`score` at head is 0.875 by the report and 0.625 in git",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("lie", "evaluating", "reason"), [row[1:] for row in _LIES], ids=[row[0] for row in _LIES]
+)
+def test_a_report_that_poses_as_measured(
+    recorded: Recorded,
+    record_property: Record,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    lie: Callable[[dict[str, Any]], dict[str, Any]],
+    evaluating: str,
+    reason: str,
+) -> None:
+    """None is green: undecided, with what is wrong."""
+    report = lie(recorded.write_report())
+    words = ("--evaluating", evaluating) if evaluating else ()
+    code, text = recorded.judge(report, monkeypatch, capsys, *words, published=recorded.results)
+    assert code == 2, text
+    payload = json.dumps([report, evaluating]).encode()
+    check_lie(record_property, payload, reason=reason, text=text)
