@@ -10,6 +10,9 @@ READY := $(VENV)/.ready
 SOURCE_ONLY := antlr4-python3-runtime
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_COMPILE_BYTECODE := 1
+ifneq ($(wildcard /etc/ssl/certs/* /etc/pki/tls/certs/*),) # a company's own authority is among them
+export UV_SYSTEM_CERTS ?= 1
+endif
 export DVC_NO_ANALYTICS := 1
 unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV

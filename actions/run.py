@@ -125,10 +125,21 @@ def run(command: list[str]) -> None:
     """Run ``command``, which reads no file of settings; end with exit code 2 when it fails."""
     import subprocess
 
-    variables = {"PIP_CONFIG_FILE": os.devnull, **clean(dict(os.environ))}
+    variables = {"PIP_CONFIG_FILE": os.devnull, **trust_machine(), **clean(dict(os.environ))}
     done = subprocess.run(command, check=False, env=variables)
     if done.returncode:
         fail(f"`{' '.join(command)}` ended with {done.returncode}")
+
+
+def trust_machine() -> dict[str, str]:
+    """Let uv trust the machine's certificates, where it has any: a company's own is among them."""
+    import ssl
+
+    paths = ssl.get_default_verify_paths()
+    is_filled = paths.capath is not None and bool(os.listdir(paths.capath))
+    if paths.cafile is None and not is_filled:
+        return {}
+    return {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1"}  # older versions know the second name
 
 
 def fail(message: str) -> None:

@@ -128,8 +128,22 @@ def clean_environment(environ: Mapping[str, str] | None = None) -> dict[str, str
 
 
 def install_variables() -> dict[str, str]:
-    """Return variables for uv and pip: no file of settings counts, unless a variable names it."""
-    return {"PIP_CONFIG_FILE": os.devnull} | clean_environment()
+    """Return variables for uv and pip: no file of settings counts, unless a variable names it.
+
+    uv trusts the machine's certificates, where it has any, and not only those it brings: a
+    company's own authority is among them. Older versions of uv know the second name.
+    """
+    trusted = {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1"} if has_certificates() else {}
+    return {"PIP_CONFIG_FILE": os.devnull} | trusted | clean_environment()
+
+
+def has_certificates() -> bool:
+    """Tell whether this machine keeps certificates that its programs trust."""
+    import ssl
+
+    paths = ssl.get_default_verify_paths()
+    is_filled = paths.capath is not None and any(Path(paths.capath).iterdir())
+    return paths.cafile is not None or is_filled
 
 
 def _store(project: Path) -> Path:

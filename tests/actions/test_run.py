@@ -14,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mini_project import shared_store
 
+from mlgitops.environments import has_certificates, install_variables
+
 if TYPE_CHECKING:
     from types import ModuleType
 
@@ -31,6 +33,24 @@ def load() -> ModuleType:
 
 
 RUN = load()
+
+
+@pytest.mark.parametrize(("inside", "expected"), [([], False), (["authority.pem"], True)])
+def test_the_certificates_of_the_machine_are_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: list[str], *, expected: bool
+) -> None:
+    """A company's own authority is unknown to uv unless it is told; without any, uv has its own."""
+    for name in inside:
+        (tmp_path / name).write_text("")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    monkeypatch.delenv("UV_SYSTEM_CERTS", raising=False)
+    monkeypatch.delenv("UV_NATIVE_TLS", raising=False)
+    assert ("UV_SYSTEM_CERTS" in RUN.trust_machine()) is expected
+    assert has_certificates() is expected
+    assert ("UV_SYSTEM_CERTS" in install_variables()) is expected
+    monkeypatch.setenv("UV_SYSTEM_CERTS", "0")
+    assert install_variables()["UV_SYSTEM_CERTS"] == "0"
 
 
 @pytest.mark.parametrize(
