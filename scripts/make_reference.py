@@ -1,6 +1,7 @@
 """Write the reference pages that are made from the code: `make docs`.
 
-The commands' own --help, and the policy's schema: as a page, and as JSON Schema for editors.
+The commands' own --help, the policy's schema (as a page, and as JSON Schema for editors), and the
+schema of a verdict's statement.
 A test renders them again and compares, so they cannot fall behind the program.
 """
 
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from mlgitops.cli import VERBS, build_parser
 from mlgitops.judgement.policy_reference import encode_policy_schema, render_policy_page
+from mlgitops.model.statement import encode_statement_schema
 
 FOLDER = Path(__file__).parents[1] / "docs/reference"
 HEAD = """# Commands
@@ -51,6 +53,7 @@ def render_all() -> dict[Path, str]:
         FOLDER / "commands.md": render_page(),
         FOLDER / "policy.md": render_policy_page(),
         FOLDER / "policy.schema.json": encode_policy_schema().decode(),
+        FOLDER / "verdict/v1.schema.json": encode_statement_schema().decode(),
     }
 
 

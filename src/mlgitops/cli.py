@@ -25,6 +25,7 @@ VERBS = {
     "publish": "store what the pipeline made where the others can fetch it",
     "compare": "compare two revisions and judge the difference against policy.yaml",
     "report": "judge a report again and post it: one comment, one check",
+    "verify": "hold the statement of a verdict against git and the model, offline",
     "rejudge": "after a waiver's label, start the judging of a pull request again",
     "rehearse": "run the project's own pull-request workflow on this machine",
     "deploy": "bring the model of an environment into service, checked",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlgitops.github.decision import Decision
     from mlgitops.github.event import Event
     from mlgitops.github.jobs import Obstacle
+    from mlgitops.verification.record import Record
 
 EXAMPLES = """\
 example, in a job that may write, needs the others and has checked out the base:
@@ -132,6 +133,13 @@ def _add_posting(parser: argparse.ArgumentParser) -> None:
         help="changed: start a comment only when the pull request changes the project's folder or "
         ".github, or does not pass; the check is always posted (default: %(default)s)",
     )
+    parser.add_argument(
+        "--statement",
+        type=Path,
+        metavar="PATH",
+        help="write a verdict on a model to this file, as an in-toto statement to keep (`mlgitops "
+        "verify` checks it), and its predicate alone beside it, as NAME.predicate.json",
+    )
     parser.add_argument("--json", action="store_true", help="print what was decided as JSON")
     parser.add_argument("--dry-run", action="store_true", help="print the comment, post nothing")
 
@@ -163,7 +171,7 @@ def _report(event: Event, client: GitHubClient, args: argparse.Namespace, consol
 
     key = args.key or DEFAULT_KEY
     find_heads(event, args.published)  # refuses what is no commit, before git sees it
-    decision, policy = _conclude(event, client, args, key=key)
+    decision, policy, record = _conclude(event, client, args, key=key)
     heads = find_heads(event, args.published or _find_recorded(decision, event, args, console))
     where = find_policy_path(args.directory, args.policy)
     comment = render_body(decision, event, key=key, heads=heads, where=where)
@@ -194,7 +202,10 @@ def _report(event: Event, client: GitHubClient, args: argparse.Namespace, consol
         )
     elif not args.dry_run:
         _warn("nothing was posted: GITHUB_TOKEN is not set", console)
-    _write_outputs(decision, url, console)
+    evidence = {}
+    if args.statement and policy is not None and not superseded:
+        evidence = _write_statement(decision, event, args, console, record=record, policy=policy)
+    _write_outputs(decision, url, evidence, console)
     _print(_as_json(decision, url) if args.json else comment, console)
     older_pass = superseded and decision.exit_code == EXIT_PASS
     return EXIT_UNDECIDED if older_pass else decision.exit_code
@@ -253,10 +264,10 @@ def _find_newer_policy(
 
 def _conclude(
     event: Event, client: GitHubClient, args: argparse.Namespace, *, key: str
-) -> tuple[Decision, bytes | None]:
+) -> tuple[Decision, bytes | None, Record]:
     """Judge the report, hold it against git and the jobs' results, and ask for a waiver.
 
-    Returns the policy at base, too.
+    Returns the policy at base, too, and what git holds of the commits.
     """
     from mlgitops.github.decision import Undecided, add_obstacle, check_record, check_results
     from mlgitops.github.inputs import read_decided, read_policy
@@ -277,7 +288,7 @@ def _conclude(
     decision = add_obstacle(decision, obstacle)
     if asks:
         decision = settle(decision, event, client)
-    return check_results(decision, record), policy
+    return check_results(decision, record), policy, record
 
 
 def _decide(
@@ -373,11 +384,48 @@ def _post(
     return url, done.superseded
 
 
-def _write_outputs(decision: Decision, url: str, console: Console) -> None:
+def _write_statement(
+    decision: Decision,
+    event: Event,
+    args: argparse.Namespace,
+    console: Console,
+    *,
+    record: Record,
+    policy: bytes,
+) -> dict[str, str]:
+    """Write the statement and its predicate; return their outputs, none when there is none."""
+    from mlgitops.github.inputs import find_project_path
+    from mlgitops.github.statement import PolicyFile, build_statement
+    from mlgitops.model.statement import encode_predicate, encode_statement
+    from mlgitops.writing import replace_file
+
+    project = find_project_path(args.directory)
+    predicate = args.statement.with_suffix(".predicate.json")
+    try:
+        file = PolicyFile(project=project, path=args.policy, data=policy)
+        statement = build_statement(decision, event, record, file)
+        replace_file(args.statement, encode_statement(statement))
+        replace_file(predicate, encode_predicate(statement))
+    except (MlgitopsError, OSError) as error:
+        _notice(f"no statement of the verdict was written: {error}", console)
+        return {}
+    (subject,) = statement.subject
+    return {
+        "statement": str(args.statement),
+        "predicate": str(predicate),
+        "subject-name": subject.name,
+        "subject-digest": f"sha256:{subject.digest.sha256}",
+    }
+
+
+def _write_outputs(
+    decision: Decision, url: str, evidence: Mapping[str, str], console: Console
+) -> None:
     from mlgitops.github.outputs import write_outputs
 
+    outputs = {"verdict": decision.verdict, "comment-url": url, **evidence}
     try:
-        write_outputs(os.environ, {"verdict": decision.verdict, "comment-url": url})
+        write_outputs(os.environ, outputs)
     except MlgitopsError as error:
         _warn(f"the outputs could not be written: {error}", console)
 

@@ -142,6 +142,14 @@ def find_policy_path(folder: Path, name: str) -> str:
     return inside.as_posix()
 
 
+def find_project_path(folder: Path) -> str:
+    """Return where the project in ``folder`` stands in the repository; "" is its root."""
+    from mlgitops.git.repository import Folder, Repository
+
+    with Repository(folder) as repository:
+        return Folder(repository, folder.resolve()).prefix.rstrip("/")
+
+
 def read_decided(
     decision: Decision, folder: Path, policy_path: str, *, published: str | None = None
 ) -> Record:

@@ -115,6 +115,7 @@ class Measurement(Struct, frozen=True, kw_only=True):
     reason: Text | None = None  # why that was not possible; all else is empty then
     paths: Annotated[tuple[Path_, ...], Meta(max_length=100)] = ()  # metrics files of that code
     model: Annotated[str, Meta(max_length=100)] | None = None  # hash of the model's file, "md5:…"
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")] | None = None  # of that file
     rows: Count | None = None  # test rows that it predicted; None: no predictions
     rebuilt: bool = False  # base's stages made the test rows from head's raw data
     edited: Annotated[tuple[Path_, ...], Meta(max_length=100)] = ()  # of that code, what head edits

@@ -43,10 +43,15 @@ def parse_report(data: bytes) -> Report:
     except msgspec.MsgspecError as error:
         hint = "make it with `mlgitops compare` of the same version"
         raise MlgitopsError(f"not a report: {error}", where=_WHERE, hint=hint) from error
+    check_report(report)
+    return report
+
+
+def check_report(report: Report) -> None:
+    """Raise :class:`MlgitopsError` for a report of the right form that does not add up."""
     _check_changes(report)
     for facts in report.slices:
         _check_slices(facts)
-    return report
 
 
 def fit_report(report: Report) -> Report:

@@ -62,6 +62,7 @@ def contradict_results(report: Report, policy: Policy, results: SideRecord) -> l
         *_find_left_out(report, policy, results, "head"),
         *_compare_test_data(report.head.test_data, results, "head"),
         *_compare_size(report, results),
+        *_compare_model(report, results),
         *_find_unmarked(report, results),
     ]
 
@@ -208,6 +209,13 @@ def _compare_size(report: Report, results: SideRecord) -> Iterator[str]:
         if change.name == _SIZE and change.head != results.cost.get(_SIZE, (None, None))[0]:
             stored = results.cost.get(_SIZE, (None, None))[0]
             yield _differ(f"{name_change(change)} at head", change.head, stored)
+
+
+def _compare_model(report: Report, results: SideRecord) -> Iterator[str]:
+    """Refuse results with another model than the one that base's code measured."""
+    measured = report.measurement.model if report.measurement else None
+    if measured is not None and measured != results.model:
+        yield _differ("the model that was measured", measured, results.model)
 
 
 def _find_lost_base(report: Report, base: SideRecord) -> Iterator[str]:

@@ -48,6 +48,7 @@ class SideRecord(Struct, frozen=True, kw_only=True):
     has_unread_test_data: bool = False  # what keeps it cannot be read
     has_made_test_data: bool = False  # a stage writes it, so that a run may change it
     has_predictions: bool = False
+    model: str | None = None  # DVC's hash of the model's file, "md5:…"
     cost: dict[str, tuple[float, str | None]] = {}  # name → value, and kind of machine
     sampling: Sampling = Sampling()  # how its test rows were chosen
 
@@ -209,9 +210,18 @@ def _summarise(side: SideFiles, base: SideFiles | None, policy: Policy) -> SideR
         has_unread_test_data=bool(path) and side.find_broken(path or "") is not None,
         has_made_test_data=any(path == out or (path or "").startswith(f"{out}/") for out in outs),
         has_predictions=bool(predictions) and _has_file(side, predictions or ""),
+        model=_find_model(side, policy.files.model),
         cost=measure_cost(side, policy),
         sampling=find_sampling(side.params, policy),
     )
+
+
+def _find_model(side: SideFiles, path: str | None) -> str | None:
+    """Return DVC's hash of the model's file; None without one, or behind a link that leads out."""
+    try:
+        return _hash_content(side, path, side.find_hash(path)) if path else None
+    except MlgitopsError:
+        return None
 
 
 def _hash_content(side: SideFiles, path: str | None, identity: str | None) -> str | None:

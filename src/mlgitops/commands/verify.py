@@ -1,0 +1,108 @@
+"""`mlgitops verify`: hold the statement of a verdict against git and the model, offline."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlgitops.errors import MlgitopsError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from mlgitops.console import Console
+    from mlgitops.github.statement_check import Checked
+
+EXAMPLES = """\
+examples:
+  mlgitops verify statement.json
+  mlgitops verify statement.json --model model/model.skops
+  mlgitops verify statement.json --model model.skops --repository ../flights --json
+
+The statement is what `mlgitops report --statement` wrote. Its form, the policy, base, head and
+the commit with the results are held against git, the model's file against its hashes, and the
+facts are judged again by the policy at base. Nothing is fetched and nothing is run.
+
+Who wrote the statement is not checked here: that is what a signature is for. One that the
+workflow attested is found by the model's file:
+  gh attestation verify model.skops --repo OWNER/NAME \\
+    --predicate-type mlgitops:docs/reference/verdict/v1
+
+exit codes: 0 it holds, and the model may merge; 1 it does not hold, or its verdict is fail;
+2 it could not be checked
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.epilog = EXAMPLES
+    parser.add_argument("statement", type=Path, metavar="STATEMENT", help="the file")
+    parser.add_argument("--model", type=Path, metavar="FILE", help="the model that it is about")
+    parser.add_argument(
+        "--repository",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="a clone of the repository, with its whole history (default: around this folder)",
+    )
+    parser.add_argument(
+        "--branch",
+        metavar="NAME",
+        help="base must stand on it, as what was merged does (default: the default branch)",
+    )
+    parser.add_argument("--json", action="store_true", help="print what came of it as JSON")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Check, print what holds or does not, and return the exit code."""
+    from mlgitops.git.repository import Repository
+    from mlgitops.github.statement_check import check_statement
+    from mlgitops.model.statement import MAX_STATEMENT_BYTES, parse_statement
+
+    try:
+        with args.statement.open("rb") as file:
+            data = file.read(MAX_STATEMENT_BYTES + 1)
+    except OSError as error:
+        where = str(args.statement)
+        raise MlgitopsError(f"cannot be read: {error.strerror}", where=where) from error
+    statement = parse_statement(data, str(args.statement))
+    with Repository(args.repository) as repository:
+        checked = check_statement(statement, repository, branch=args.branch, model=args.model)
+    console.result(_as_json(checked) if args.json else _describe(checked))
+    return checked.exit_code
+
+
+def _describe(checked: Checked) -> str:
+    """Describe what holds, or everything that does not."""
+    predicate, (subject,) = checked.statement.predicate, checked.statement.subject
+    if checked.problems:
+        lines = [f"  - {problem}".replace("\n", "\n    ") for problem in checked.problems]
+        return "\n".join(["The statement does not hold:", *lines])
+    sides = {"base": predicate.report.base.sha, "head": predicate.report.head.sha}
+    commits = {**sides, "results": predicate.results}
+    by = "base's code" if predicate.evidence == "independent" else "the pull request's own run"
+    lines = [
+        f"The statement holds: by the policy at base its facts are {predicate.verdict}.",
+        f"  model     {subject.name}, SHA-256 {subject.digest.sha256}",
+        *(f"  {name:<9} {sha}" for name, sha in commits.items() if sha),
+        f"  measured  by {by}, as the statement says",
+        *(() if checked.has_model else ("Not checked: the model's file (--model FILE).",)),
+        *(f"Only claimed by the run that compared: {claim}." for claim in checked.claims),
+        "Not checked: who wrote it. `mlgitops verify --help` says how a signature is verified.",
+    ]
+    return "\n".join(lines)
+
+
+def _as_json(checked: Checked) -> str:
+    predicate, (subject,) = checked.statement.predicate, checked.statement.subject
+    document = {
+        "holds": not checked.problems,
+        "verdict": predicate.verdict,
+        "evidence": predicate.evidence,
+        "model": {"name": subject.name, "sha256": subject.digest.sha256},
+        "model_checked": checked.has_model,
+        "problems": checked.problems,
+        "claims": checked.claims,
+    }
+    return json.dumps(document, indent=2)
