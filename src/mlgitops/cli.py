@@ -24,6 +24,7 @@ VERBS = {
     "train": "run the pipeline: only what changed, only the data it needs",
     "publish": "store what the pipeline made where the others can fetch it",
     "compare": "compare two revisions and judge the difference against policy.yaml",
+    "evaluate": "measure a pull request's model by the base's code, beside what its run claims",
     "report": "judge a report again and post it: one comment, one check",
     "verify": "hold the statement of a verdict against git and the model, offline",
     "rejudge": "after a waiver's label, start the judging of a pull request again",

@@ -170,7 +170,7 @@ def _write_files(report: Report, args: argparse.Namespace, environ: Mapping[str,
     if args.output:
         from mlgitops.model.wire import encode_report
 
-        _write(Path(args.directory) / args.output, encode_report(report))
+        write_file(Path(args.directory) / args.output, encode_report(report))
     if args.html:
         try:
             from mlgitops.render.html import render_html
@@ -178,7 +178,7 @@ def _write_files(report: Report, args: argparse.Namespace, environ: Mapping[str,
             hint = "install it: `pip install 'mlgitops[html]'`"
             raise MlgitopsError("--html needs the package Jinja2", hint=hint) from error
         page = render_html(report, links=find_links(environ))
-        _write(Path(args.directory) / args.html, page.encode())
+        write_file(Path(args.directory) / args.html, page.encode())
 
 
 def find_links(environ: Mapping[str, str]) -> Links:
@@ -195,7 +195,7 @@ def find_links(environ: Mapping[str, str]) -> Links:
         return Links()
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes) -> None:
     """Write in one step, so that no half of a file is ever seen."""
     try:
         replace_file(path, data)

@@ -20,7 +20,8 @@ class PredictionFiles:
     """Both sides' predictions, fetched and read when they are first asked for.
 
     ``stale`` is what of head is of an older run; ``rescored`` is what base's model predicts on
-    head's test data, None where it was not measured there.
+    head's test data, None where it was not measured there; ``measured`` what head's predicts by
+    base's code, None where that was not tried.
     """
 
     def __init__(
@@ -32,10 +33,11 @@ class PredictionFiles:
         *,
         stale: Staleness,
         rescored: Predictions | None,
+        measured: Predictions | None = None,
     ) -> None:
         self.path = path
         self.base, self.head = base, head
-        self._stale, self._rescored = stale, rescored
+        self._stale, self._rescored, self._measured = stale, rescored, measured
         self._console = console
         self._fetched = False
         self._read: dict[str, Predictions | None] = {}
@@ -44,7 +46,7 @@ class PredictionFiles:
     def same(self) -> bool:
         """Tell whether both sides have the very same file."""
         path = self.path or ""
-        if self._rescored is not None:
+        if self._rescored is not None or self._measured is not None:
             return False
         return self.base.find_hash(path) == self.head.find_hash(path)
 
@@ -53,6 +55,8 @@ class PredictionFiles:
         path = self.path or ""
         if side is self.base and self._rescored is not None:
             return self._rescored
+        if side is self.head and self._measured is not None:
+            return self._measured
         stale = self._stale.explain(path) if side is self.head else None
         if stale:
             raise MlgitopsError(f"`{path}` is stale: {stale}")
@@ -61,7 +65,7 @@ class PredictionFiles:
             self._fetched = True
         key = self.base.name if self.same and self.base.find_hash(path) else side.name
         if key not in self._read:
-            self._read[key] = _read(side, path)
+            self._read[key] = read_stored(side, path)
         return self._read[key]
 
     def find(self, side: SideFiles) -> Predictions | None:
@@ -89,7 +93,8 @@ class PredictionFiles:
         return base, head
 
 
-def _read(side: SideFiles, path: str) -> Predictions | None:
+def read_stored(side: SideFiles, path: str) -> Predictions | None:
+    """Read one side's predictions from git, the work tree or DVC's cache; None if not here."""
     data, version = side.read(path), side.find_version(path)
     if data is None and version is None:
         return None

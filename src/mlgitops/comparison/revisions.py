@@ -15,6 +15,7 @@ from mlgitops.comparison.cost.changes import compare_cost
 from mlgitops.comparison.diff import diff_data, diff_metrics, diff_params, diff_stages
 from mlgitops.comparison.prediction_files import PredictionFiles
 from mlgitops.comparison.protected import MAX_PROTECTED, find_measuring, find_protected, find_traces
+from mlgitops.comparison.run_claims import take_cost, take_stages
 from mlgitops.comparison.sampling import find_sampling
 from mlgitops.comparison.sides import SideFiles, fetch_manifests_of, read_sides
 from mlgitops.comparison.staleness import find_stale
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mlgitops.comparison.charts.plots import Renewed
+    from mlgitops.comparison.measuring.head import HeadMeasured
     from mlgitops.comparison.measuring.run import Measured
     from mlgitops.comparison.stale import Staleness
     from mlgitops.console import Console
@@ -69,6 +71,14 @@ class _Request(msgspec.Struct, frozen=True, kw_only=True):
     policy_path: str
 
 
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
+    """How head's stored model is to be measured by base's code."""
+
+    results: str  # the commit that holds the results of head's run
+    claimed: Report  # that run's own report
+    timeout: float  # seconds that a stage may take
+
+
 def compare(
     folder: Folder,
     base: Side,
@@ -78,30 +88,45 @@ def compare(
     policy_path: str,
     key: str,
     console: Console,
+    evaluation: Evaluation | None = None,
 ) -> Report:
     """Compare two sides of a project and judge the difference by the policy at base.
 
-    ``worktree``: head is what stands on disk. Raises :class:`MlgitopsError` when there is
-    nothing to compare, or when head's pipeline is malformed. Where base's policy is, the facts
-    are in the report, and the verdict is undecided.
+    ``worktree``: head is what stands on disk; with an ``evaluation``, what its commit of results
+    holds, and the numbers are those that base's code measures. Raises :class:`MlgitopsError`
+    when there is nothing to compare, or when head's pipeline is malformed. Where base's policy
+    is, the facts are in the report, and the verdict is undecided.
     """
     base_side = SideFiles(name="base", sha=base.sha, folder=folder)
-    head_side = SideFiles(name="head", sha=None if worktree else head.sha, folder=folder)
+    revision = evaluation.results if evaluation else head.sha
+    head_side = SideFiles(name="head", sha=None if worktree else revision, folder=folder)
     request = _Request(base=base, head=head, key=key, policy_path=policy_path)
     policy, notices = _read_policy(base_side, head_side, policy_path)
     read_sides(base_side, head_side, console)
     _check_found(base_side, head_side)
-    stale = find_stale(head_side, base_side)
+    stale = find_stale(head_side, base_side, doubted=evaluation is None)
     applied = policy if isinstance(policy, Policy) else Policy()
     if applied.files.test_data:
         _find_test_data(applied.files.test_data, base_side, head_side, console)
     tables = compare_tables(base_side, head_side, applied, console)
     cost = compare_cost(base_side, head_side, applied)
+    if evaluation is not None:
+        cost = take_cost(cost, evaluation.claimed.cost)
+    trial = _measure_head(evaluation, applied, base_side, head_side, console)
     notices += [*stale.notices, *base_side.notices, *head_side.notices]
     report = _collect(
         base_side, head_side, applied, request, tables=tables, cost=cost, notices=notices
     )
-    report, rescored = _rescore(report, applied, base_side, head_side, console)
+    if trial is not None:
+        changes = diff_metrics(base_side.metrics, trial.metrics)
+        report = msgspec.structs.replace(report, measurement=trial.facts, metrics=changes)
+    report, rescored = _rescore(report, applied, base_side, head_side, console, trial=trial)
+    if evaluation is not None and trial is not None:
+        report = msgspec.structs.replace(
+            report,
+            metrics=trial.mark(report.metrics),
+            stages=take_stages(report.stages, evaluation.claimed),
+        )
     files = PredictionFiles(
         applied.files.predictions,
         base_side,
@@ -109,6 +134,7 @@ def compare(
         console,
         stale=stale,
         rescored=rescored.predictions if rescored is not None else None,
+        measured=trial.result.predictions if trial is not None and trial.result else None,
     )
     judged = _judge(report, policy, files, stale)
     return fit_report(_add_plots(judged, applied, base_side, head_side, rescored))
@@ -287,15 +313,38 @@ def compare_hashes(base: str | None, head: str | None, *, is_hidden: bool = Fals
     return TestData.SAME if base == head else TestData.CHANGED
 
 
+def _measure_head(
+    evaluation: Evaluation | None,
+    policy: Policy,
+    base: SideFiles,
+    head: SideFiles,
+    console: Console,
+) -> HeadMeasured | None:
+    """Measure head by base's code, where that is asked for."""
+    if evaluation is None:
+        return None
+    from mlgitops.comparison.measuring.head import measure_head
+
+    return measure_head(policy, base, head, console, timeout=evaluation.timeout)
+
+
 def _rescore(
-    report: Report, policy: Policy, base: SideFiles, head: SideFiles, console: Console
+    report: Report,
+    policy: Policy,
+    base: SideFiles,
+    head: SideFiles,
+    console: Console,
+    *,
+    trial: HeadMeasured | None,
 ) -> tuple[Report, Measured | None]:
     """Measure base on head's test data where that is not base's own."""
     if report.test_data is not TestData.CHANGED:
         return report, None
     from mlgitops.comparison.measuring.rescore import rescore
 
-    return rescore(report, policy, base, head, console)
+    rows = trial.rows.contents if trial is not None and trial.rows is not None else None
+    metrics = trial.metrics if trial is not None else None
+    return rescore(report, policy, base, head, console, rows=rows, metrics=metrics)
 
 
 def _judge(

@@ -19,7 +19,7 @@ from mlgitops.errors import MistakesError, MlgitopsError
 from mlgitops.hints import nearest_name
 from mlgitops.judgement.policy import parse_policy
 from mlgitops.parsing import Place, parse_yaml
-from mlgitops.project.pickles import LOOK, find_pickle
+from mlgitops.pickles import LOOK, find_pickle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

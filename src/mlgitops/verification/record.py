@@ -107,7 +107,7 @@ class _Reader:
     def read(self, name: str, sha: str) -> None:
         """Read the commit that is called ``name``: base, head or results."""
         try:
-            _fetch(self._folder.place, sha)
+            fetch_commit(self._folder.place, sha)
         except MlgitopsError as error:
             self.problems[name] = _say(error)
             self.missing.add(name)
@@ -165,7 +165,7 @@ class _Reader:
         return ()
 
 
-def _fetch(project: Path, sha: str) -> None:
+def fetch_commit(project: Path, sha: str) -> None:
     """Fetch a commit that the clone lacks; GitHub gives any that a pull request shows."""
     if find_revision(project, sha):
         return

@@ -26,7 +26,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     """What to run, in this order, and what to lay out before; paths from the project."""
 
     stages: tuple[Stage, ...]
-    objects: dict[str, DataVersion]  # that DVC keeps at the revision whose stages these are
+    objects: dict[str, DataVersion]  # of that revision, as DVC keeps them, but for the test data
     test_data: str
     model: str
     #: What was made with the model and is needed to use it: the model itself, and what earlier
@@ -46,14 +46,11 @@ class Plan(Struct, frozen=True, kw_only=True):
         return {path for stage in self.stages for path in stage.metrics}
 
 
-def plan_measuring(
-    pipeline: Pipeline, files: Files, tracked: Collection[str], *, given: Collection[str] = ()
-) -> Plan:
+def plan_measuring(pipeline: Pipeline, files: Files, tracked: Collection[str]) -> Plan:
     """Plan how a model is measured by the stages of ``pipeline``, on test data that is given.
 
-    ``tracked`` are the files that git has at the pipeline's revision; ``given`` what the caller
-    will give besides the test data. Raises :class:`MlgitopsError` with the reason when the
-    pipeline cannot measure without training.
+    ``tracked`` are the files that git has at the pipeline's revision. Raises
+    :class:`MlgitopsError` with the reason when the pipeline cannot measure without training.
     """
     if files.test_data is None or files.model is None:
         raise MlgitopsError("the policy names no model below `files`")
@@ -69,10 +66,9 @@ def plan_measuring(
         raise MlgitopsError(f"no stage that measures at base depends on `{files.model}`")
     needed = list_needed(stages)
     of_rows, of_model = _split_made(pipeline, files.test_data, files.model, needed)
-    absent = needed - {files.test_data, *given}
     return Plan(
         stages=tuple(stages),
-        objects=find_objects(absent, pipeline, tracked),
+        objects=find_objects(needed - {files.test_data}, pipeline, tracked),
         test_data=files.test_data,
         model=files.model,
         of_model=of_model,

@@ -20,21 +20,31 @@ from mlgitops.judgement.moved import Joined
 from mlgitops.model import Rescoring, TestData
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mlgitops.comparison.measuring.plan import Plan
     from mlgitops.comparison.measuring.run import Measured
     from mlgitops.comparison.sides import SideFiles
     from mlgitops.console import Console
     from mlgitops.model import MetricChange, Policy, Report
 
-_MAX_TEXT = 500
 _NO_VALUE = "has no value for it on head's test data"
 
 
 def rescore(
-    report: Report, policy: Policy, base: SideFiles, head: SideFiles, console: Console
+    report: Report,
+    policy: Policy,
+    base: SideFiles,
+    head: SideFiles,
+    console: Console,
+    *,
+    rows: Mapping[str, bytes] | None = None,
+    metrics: Mapping[str, MetricSet] | None = None,
 ) -> tuple[Report, Measured | None]:
     """Measure base on head's test data, if that is needed and can be.
 
+    ``rows`` (path → contents, the test data among them) stand in for what head's run wrote, and
+    ``metrics`` for its metrics files.
     Return ``report`` with its metrics, or the reason why there are none, and all that was
     measured: predictions and plots, too.
     """
@@ -42,23 +52,21 @@ def rescore(
         return report, None
     start = time.perf_counter()
     try:
-        rescored, seen = _measure(policy, base, head, console)
-    except MlgitopsError as error:
-        return msgspec.structs.replace(report, rescoring=Rescoring(reason=_say(error))), None
-    except ImportError as error:
-        if (error.name or "").partition(".")[0] != "numpy":
-            raise
-        reason = "the package numpy is not installed (`mlgitops[statistics]`)"
+        rescored, seen = _measure(policy, base, head, console, rows)
+    except (MlgitopsError, ImportError) as error:
+        from mlgitops.comparison.measuring.run import explain_failure
+
+        reason = explain_failure(error)
         return msgspec.structs.replace(report, rescoring=Rescoring(reason=reason)), None
-    rows = None if rescored.predictions is None else rescored.predictions.rows
     facts = Rescoring(
         paths=tuple(sorted(rescored.metrics)),
-        rows=rows,
+        rows=None if rescored.predictions is None else rescored.predictions.rows,
         seen=seen,
         seconds=round(time.perf_counter() - start, 3),
     )
-    metrics = _set_metrics(base.metrics, rescored.metrics, head.metrics)
-    return msgspec.structs.replace(report, metrics=metrics, rescoring=facts), rescored
+    head_metrics = head.metrics if metrics is None else metrics
+    changes = _set_metrics(base.metrics, rescored.metrics, head_metrics)
+    return msgspec.structs.replace(report, metrics=changes, rescoring=facts), rescored
 
 
 def _is_needed(report: Report, policy: Policy) -> bool:
@@ -69,26 +77,27 @@ def _is_needed(report: Report, policy: Policy) -> bool:
 
 
 def _measure(
-    policy: Policy, base: SideFiles, head: SideFiles, console: Console
+    policy: Policy,
+    base: SideFiles,
+    head: SideFiles,
+    console: Console,
+    rows: Mapping[str, bytes] | None,
 ) -> tuple[Measured, int | None]:
     if policy.files.test_data and head.find_hash(policy.files.test_data) is None:
         raise MlgitopsError(f"neither git nor DVC has `{policy.files.test_data}` at head")
     plan = plan_measuring(base.pipeline, policy.files, base.folder.list_files(base.sha))
     training = _find_training(plan, base)
-    fetch_missing(base, head, lambda side: _find_needed(side, plan, training), console)
-    data = head.read_anywhere(plan.test_data)
+    wanted = {"base": {*plan.objects, *training}, "head": set() if rows else {plan.test_data}}
+    fetch_missing(base, head, lambda side: wanted[side.name], console)
+    data = rows[plan.test_data] if rows else head.read_anywhere(plan.test_data)
     if data is None:
         raise MlgitopsError(f"`{plan.test_data}` of head is not here: run `dvc pull`")
     from mlgitops.comparison.measuring.run import TIMEOUT, measure_model
 
     with console.step("measuring base's model on the new test data"):
-        given = {plan.test_data: data}
+        given = {plan.test_data: data, **(rows or {})}
         rescored = measure_model(plan, base, given, policy.files.predictions, timeout=TIMEOUT)
     return rescored, _count_seen(training, base, data)
-
-
-def _find_needed(side: SideFiles, plan: Plan, training: set[str]) -> set[str]:
-    return {*plan.objects, *training} if side.name == "base" else {plan.test_data}
 
 
 def _find_training(plan: Plan, base: SideFiles) -> set[str]:
@@ -117,7 +126,7 @@ def _count_seen(training: set[str], base: SideFiles, test: bytes) -> int | None:
 
 
 def _set_metrics(
-    stored: dict[str, MetricSet], fresh: dict[str, MetricSet], head: dict[str, MetricSet]
+    stored: dict[str, MetricSet], fresh: dict[str, MetricSet], head: Mapping[str, MetricSet]
 ) -> tuple[MetricChange, ...]:
     """Compare head with what base has on the same rows; what it had stored goes along."""
     stored_values = {path: stored.get(path, MetricSet()).values for path in fresh}
@@ -134,8 +143,3 @@ def _tell_lost(fresh: MetricSet, stored: dict[str, float]) -> MetricSet:
     """Name the metrics that base had on its own rows and has not on head's."""
     lost = dict.fromkeys(stored.keys() - fresh.values.keys(), _NO_VALUE)
     return MetricSet(values=fresh.values, unusable={**lost, **fresh.unusable})
-
-
-def _say(error: MlgitopsError) -> str:
-    where = f"{error.where}: " if error.where else ""
-    return f"{where}{error.what}".splitlines()[0].rstrip(".")[:_MAX_TEXT]

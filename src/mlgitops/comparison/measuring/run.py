@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 
 #: What each of the measuring stages may take, in seconds.
 TIMEOUT = 1800.0
+#: Variables of a workflow that no measuring needs: tokens, and files through which a step speaks.
+_WITHHELD = ("ACTIONS_", "AWS_", "AZURE_", "GIT_", "GITHUB_", "GOOGLE_", "INPUT_", "SSH_")
 _MAX_METRICS_BYTES = 2**26
+_MAX_TEXT = 500
 _TAIL = 4000  # characters of the last line that a command printed
 
 
@@ -73,6 +76,16 @@ def measure_model(
         )
 
 
+def explain_failure(error: MlgitopsError | ImportError) -> str:
+    """Say in one line why a model could not be measured; raise what only a bug of ours explains."""
+    if isinstance(error, ImportError):
+        if (error.name or "").partition(".")[0] != "numpy":
+            raise error
+        return "the package numpy is not installed (`mlgitops[statistics]`)"
+    where = f"{error.where}: " if error.where else ""
+    return f"{where}{error.what}".splitlines()[0].rstrip(".")[:_MAX_TEXT]
+
+
 def remake_files(
     stages: Sequence[Stage],
     objects: Mapping[str, DataVersion],
@@ -106,8 +119,8 @@ def _open_copy(
         for stage in stages:
             for path in stage.outs:
                 _remove(project / path)
-        for path, version in objects.items():
-            _write(project, path, _read_object(code, path, version))
+        for path in sorted(objects.keys() - given.keys()):
+            _write(project, path, _read_object(code, path, objects[path]))
         for path, data in given.items():
             _write(project, path, data)
         yield project
@@ -141,7 +154,9 @@ def _check_model(project: Path, plan: Plan, code: SideFiles, given: Mapping[str,
 
 def _make_environment(project: Path, copy: Path) -> dict[str, str]:
     """Return variables under which the commands find the project's Python and the copy's code."""
-    environment = clean_environment()
+    environment = {
+        name: value for name, value in clean_environment().items() if not name.startswith(_WITHHELD)
+    }
     folder = project / FOLDERS["pipeline"] / "bin"
     if folder.is_dir():
         path = environment.get("PATH", os.defpath)

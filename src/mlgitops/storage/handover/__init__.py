@@ -6,6 +6,18 @@ objects, and commits the lock to the pull request's branch.
 """
 
 from mlgitops.storage.handover.export import Exported, export_handover
-from mlgitops.storage.handover.take import HandoverRequest, Taken, take_handover
+from mlgitops.storage.handover.take import (
+    HandoverRequest,
+    Taken,
+    commit_handover,
+    take_handover,
+)
 
-__all__ = ["Exported", "HandoverRequest", "Taken", "export_handover", "take_handover"]
+__all__ = [
+    "Exported",
+    "HandoverRequest",
+    "Taken",
+    "commit_handover",
+    "export_handover",
+    "take_handover",
+]

@@ -48,6 +48,27 @@ def store_objects(handover: Path, store: Path, wanted: Mapping[str, DataVersion]
     return needed
 
 
+def add_objects(handover: Path, cache: Path, wanted: Mapping[str, DataVersion]) -> None:
+    """Put those of ``wanted`` (path → version) that are in ``handover`` alone into a cache.
+
+    Raises :class:`MlgitopsError` on the first that is too large, or not what its name says.
+    """
+    total = 0
+    for path, version in sorted(wanted.items()):
+        oid = version.hash.removeprefix("md5:")
+        for name, where in [*_list_handed(handover, cache, oid, path), (oid, path)]:
+            location = locate(name)
+            if find_file(cache, location) is None and find_file(handover, location) is not None:
+                left = MAX_TOTAL_BYTES - total
+                total += copy_object(handover, cache, name, where, limit=left)
+
+
+def _list_handed(handover: Path, cache: Path, oid: str, path: str) -> list[tuple[str, str]]:
+    """Return (md5, path) of the files of a directory, unless its manifest is elsewhere."""
+    is_near = find_file(cache, locate(oid)) or find_file(handover, locate(oid))
+    return _list_members(handover, cache, oid, path) if is_near else []
+
+
 def _list_members(handover: Path, store: Path, oid: str, path: str) -> list[tuple[str, str]]:
     """Return (md5, path) of the files of a directory; nothing for a file."""
     if not oid.endswith(".dir"):

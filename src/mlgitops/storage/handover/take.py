@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mlgitops.dvc.hashes import hash_directory
 from mlgitops.dvc.manifests import check_path
 from mlgitops.dvc.pipeline import read_pipeline
+from mlgitops.dvc.remote import find_cache
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Folder, Repository
 from mlgitops.storage.handover.claims import MAX_LOCK_BYTES, check_lock
@@ -35,6 +36,7 @@ from mlgitops.storage.handover.layout import (
     list_kept_files,
     read_capped,
 )
+from mlgitops.storage.handover.objects import add_objects
 from mlgitops.storage.handover.store import store_claims
 
 if TYPE_CHECKING:
@@ -140,6 +142,20 @@ def take_handover(request: HandoverRequest, console: Console) -> Taken:
         added=stored.added,
         results=len(results.files),
     )
+
+
+def commit_handover(request: HandoverRequest, console: Console) -> str:
+    """Check a handover, and commit its results to no branch, on top of the head; return the sha.
+
+    Its new objects go into DVC's cache, each only if its content is that of its name. Nothing is
+    stored or pushed. Raises :class:`MlgitopsError` as :func:`take_handover` does.
+    """
+    project = request.project
+    results = _check_results(request, console)
+    with console.step("Hash the objects of the run"):
+        add_objects(request.handover, find_cache(project), results.claims.objects)
+    tree = _write_onto(project, results, results.head)
+    return commit_tree(project, results.head, tree, write_subject(results.head))
 
 
 def _check_results(request: HandoverRequest, console: Console) -> _Results:

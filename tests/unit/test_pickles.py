@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from mlgitops.project.pickles import find_pickle
+from mlgitops.pickles import find_pickle
 
 VALUE = OrderedDict(a=[1, 2.5, "x"], b=None)
 

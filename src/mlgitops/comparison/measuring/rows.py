@@ -1,0 +1,137 @@
+"""The test rows on which a pull request's model is measured: base's own, or made by base's code.
+
+Head's run may have written any rows. Where its test data is not base's, base's stages make it
+again from head's raw data, which git vouches for; a stage that trains never runs.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from mlgitops.comparison.graph import Graph
+from mlgitops.comparison.measuring.edited import find_edited
+from mlgitops.comparison.measuring.plan import find_objects, list_needed
+from mlgitops.comparison.measuring.run import remake_files
+from mlgitops.comparison.sides import fetch_missing
+from mlgitops.errors import MlgitopsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mlgitops.comparison.measuring.plan import Plan
+    from mlgitops.comparison.sides import SideFiles
+    from mlgitops.console import Console
+    from mlgitops.dvc.pipeline import Pipeline, Stage
+
+#: Files of data by their names; git may keep a small table itself.
+_TABLES = {".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".feather", ".arrow"}
+
+
+class Rows(Struct, frozen=True, kw_only=True):
+    """What was made with the test data and the measuring needs, by path; the test data first."""
+
+    contents: dict[str, bytes]
+    rebuilt: bool = False  # base's stages made them from head's raw data
+
+
+def has_rows_of(base: SideFiles, head: SideFiles, plan: Plan) -> bool:
+    """Tell whether head's test data is base's, by the hash of its content."""
+    digest = base.find_hash(plan.test_data)
+    return digest is not None and digest == head.find_hash(plan.test_data)
+
+
+def find_rows(
+    plan: Plan, base: SideFiles, head: SideFiles, console: Console, *, timeout: float
+) -> Rows:
+    """Return the rows on which head's model is to be measured.
+
+    Raises :class:`MlgitopsError` with the reason when base's code cannot make them.
+    """
+    if has_rows_of(base, head, plan):
+        return Rows(contents=_read_files(base, {plan.test_data}, head, console))
+    stages = _list_makers(base.pipeline, plan.test_data)
+    if not stages:  # head's own choice of rows, for all to see: git or a .dvc file names them
+        return Rows(contents=_read_files(head, {plan.test_data}, base, console))
+    if any(plan.model in stage.outs for stage in stages):
+        raise MlgitopsError(f"the stages that make `{plan.test_data}` at base train as well")
+    raw = _list_raw(stages, base)
+    edited = find_edited(stages, base, head, besides=raw)
+    if edited:
+        raise MlgitopsError(
+            f"the pull request edits what makes the test rows ({_join(edited)}), so its model may"
+            " have been trained on those of base"
+        )
+    return _remake(plan, stages, raw, base=base, head=head, console=console, timeout=timeout)
+
+
+def _remake(
+    plan: Plan,
+    stages: Sequence[Stage],
+    raw: set[str],
+    *,
+    base: SideFiles,
+    head: SideFiles,
+    console: Console,
+    timeout: float,
+) -> Rows:
+    """Let base's stages make the rows from head's raw data."""
+    other = {path for path in raw if base.find_hash(path) != head.find_hash(path)}
+    given = _read_files(head, other, base, console)
+    objects = find_objects(
+        list_needed(stages) - other, base.pipeline, base.folder.list_files(base.sha)
+    )
+    fetch_missing(
+        base, head, lambda side: set(objects) if side.name == base.name else set(), console
+    )
+    with console.step("making the test rows anew by base's code"):
+        contents = remake_files(stages, objects, base, given, plan.of_rows, timeout=timeout)
+    return Rows(contents=contents, rebuilt=True)
+
+
+def _list_makers(pipeline: Pipeline, test_data: str) -> list[Stage]:
+    """List the stages that make the test data, each after those that it builds on."""
+    graph = Graph(pipeline)
+    waiting = set(graph.walk_back(*graph.list_makers(test_data)))
+    ordered: list[Stage] = []
+    while waiting:
+        ready = [
+            name
+            for name in sorted(waiting)
+            if not waiting.intersection(graph.walk_back(name)) - {name}
+        ]
+        for name in ready or sorted(waiting):  # a circle: DVC runs none of it either
+            ordered.append(pipeline.stages[name])
+            waiting.remove(name)
+    return ordered
+
+
+def _list_raw(stages: Sequence[Stage], base: SideFiles) -> set[str]:
+    """List the data that the stages start from: what DVC keeps, and tables in git."""
+    return {
+        path
+        for path in list_needed(stages)
+        if base.pipeline.find_version(path) or PurePosixPath(path).suffix.lower() in _TABLES
+    }
+
+
+def _read_files(
+    side: SideFiles, paths: set[str], other: SideFiles, console: Console
+) -> dict[str, bytes]:
+    """Read files of one side by their hashes, from git, DVC's cache or the storage."""
+    base, head = (side, other) if side.name == "base" else (other, side)
+    fetch_missing(base, head, lambda at: paths if at.name == side.name else set(), console)
+    contents: Mapping[str, bytes | None] = {
+        path: side.read_anywhere(path) for path in sorted(paths)
+    }
+    for path, data in contents.items():
+        if data is None:
+            raise MlgitopsError(f"`{path}` of {side.name} is not here")
+    return {path: data for path, data in contents.items() if data is not None}
+
+
+def _join(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return f"`{paths[0]}`{more}"

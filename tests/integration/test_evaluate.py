@@ -1,0 +1,152 @@
+"""`mlgitops evaluate` on honest pull requests: base's code measures, and says what it could not."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from evaluated_project import EVALUATE, SPLIT, TRAIN, EvaluatedProject, make_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evaluated_project import Ending, PullRequest, Run
+
+    Evaluate = Callable[..., Ending]
+
+COARSE = TRAIN.replace("range(0, 101)", "range(1, 101, 3)")  # its best threshold is 49
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> EvaluatedProject:
+    """Make origin once: a pull request is a branch and folders of its own."""
+    return EvaluatedProject(tmp_path_factory.mktemp("evaluated"))
+
+
+@pytest.fixture
+def evaluate(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Ending]:
+    """Return what evaluates a pull request in a job of its own."""
+
+    def evaluate(request: PullRequest, *words: str) -> Ending:
+        return request.evaluate(monkeypatch, capsys, *words)
+
+    return evaluate
+
+
+def train_coarsely(run: Run) -> None:
+    """Let head train another model."""
+    run.write("train.py", COARSE)
+
+
+def test_a_new_model_is_measured_by_the_base(project: EvaluatedProject, evaluate: Evaluate) -> None:
+    """Metrics, predictions and noise are those of base's code; the run's own stand beside them."""
+    ending = evaluate(project.open(train_coarsely))
+    assert (ending.code, ending.verdict) == (0, "pass"), ending.words
+    report = ending.report
+    assert report is not None
+    assert report.measurement is not None
+    assert report.measurement.reason is None
+    assert report.measurement.paths == ("reports/metrics.json",)
+    assert (report.measurement.rows, report.measurement.rebuilt) == (400, False)
+    assert report.measurement.edited == ()
+    (change,) = report.metrics
+    assert (change.base, change.head, change.head_claimed) == (1.0, 0.99, 0.99)
+    assert change.evidence is not None
+    assert change.evidence.rows == 400
+    assert "measured by the base's code on 400 test rows: reports/metrics.json" in ending.printed
+
+
+def test_the_same_model_and_rows_need_no_run(project: EvaluatedProject, evaluate: Evaluate) -> None:
+    """What base stored is the measurement; its stages would not even start here."""
+    request = project.open(lambda run: run.write("README.md", "words\n"))
+    ending = evaluate(request, "--timeout", "0.001")
+    assert ending.verdict == "pass", ending.words
+    assert ending.report is not None
+    assert ending.report.metrics[0].head == 1.0
+    assert ending.report.measurement is not None
+    assert ending.report.measurement.rows == 400
+
+
+def test_new_raw_data_is_split_by_the_base(project: EvaluatedProject, evaluate: Evaluate) -> None:
+    """Base's stages make the test rows, and both models are measured on them."""
+
+    def add_rows(run: Run) -> None:
+        run.write("data/raw.csv", make_rows(1500))
+        run.point("data/raw.csv")
+
+    ending = evaluate(project.open(add_rows))
+    assert ending.verdict == "pass", ending.words
+    report = ending.report
+    assert report is not None
+    assert report.measurement is not None
+    assert (report.measurement.rows, report.measurement.rebuilt) == (500, True)
+    assert report.rescoring is not None
+    assert report.rescoring.rows == 500
+    assert report.metrics[0].evidence is not None
+    assert report.metrics[0].evidence.rows == 500
+
+
+def split_otherwise(run: Run) -> None:
+    """Choose other test rows: base's may be among those that the model was trained on."""
+    run.write("split.py", SPLIT.replace("at % 3", "at % 4").replace("::3", "::4"))
+
+
+def measure_more(run: Run) -> None:
+    """Edit the ruler: accuracy in percent beside the fraction."""
+    code = EVALUATE.replace('"accuracy":', '"percent": 100 * right / len(rows), "accuracy":')
+    run.write("evaluate.py", code)
+
+
+def test_an_edited_split_leaves_claims(project: EvaluatedProject, evaluate: Evaluate) -> None:
+    """Base's rows may have been trained on, so no number of them is evidence."""
+    ending = evaluate(project.open(split_otherwise))
+    assert ending.report is not None
+    assert ending.report.measurement is not None
+    reason = "the pull request edits what makes the test rows (`split.py`)"
+    assert reason in (ending.report.measurement.reason or "")
+    assert ending.report.measurement.paths == ()
+    assert ending.report.metrics[0].head == 1.0
+    assert f"not measured by the base's code: {reason}" in ending.printed
+
+
+def test_an_edited_ruler_is_named_and_not_used(
+    project: EvaluatedProject, evaluate: Evaluate
+) -> None:
+    """Base's own code measures what it knows; what only head's measures has no value."""
+    ending = evaluate(project.open(measure_more))
+    assert ending.report is not None
+    assert ending.report.measurement is not None
+    assert ending.report.measurement.edited == ("evaluate.py",)
+    changes = {change.name: change for change in ending.report.metrics}
+    assert (changes["test.accuracy"].head, changes["test.accuracy"].head_claimed) == (1.0, 1.0)
+    assert (changes["test.percent"].head, changes["test.percent"].head_claimed) == (None, 100.0)
+    assert changes["test.percent"].reason == "head has no value for it by base's code"
+
+
+def test_a_slow_stage_is_ended(project: EvaluatedProject, evaluate: Evaluate) -> None:
+    """The limit holds for each stage, and the claims are compared all the same."""
+    ending = evaluate(project.open(train_coarsely), "--timeout", "0.01")
+    assert ending.code == 0
+    assert "stage `evaluate` took over 0.01 s" in ending.printed
+    assert ending.report is not None
+    assert ending.report.metrics[0].head == 0.99
+
+
+def test_a_limit_of_no_time_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """What the option takes is said by its own message."""
+    from mlgitops.cli import run
+
+    with pytest.raises(SystemExit, match="2"):
+        run(["evaluate", "--import", "a", "--report", "b", "--output", "c", "--timeout", "0"])
+    assert "--timeout" in capsys.readouterr().err
+
+
+def test_json_is_the_report(project: EvaluatedProject, evaluate: Evaluate) -> None:
+    """What is printed for programs is what is written."""
+    ending = evaluate(project.open(train_coarsely), "--json")
+    assert (
+        json.loads(ending.printed[: ending.printed.rindex("}") + 1])["measurement"]["rows"] == 400
+    )
