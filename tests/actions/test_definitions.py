@@ -52,9 +52,9 @@ def read_rows(text: str, heading: str) -> dict[str, list[str]]:
     return rows
 
 
-def test_there_are_the_eight_actions() -> None:
+def test_there_are_the_nine_actions() -> None:
     """The table tests below are not empty."""
-    first = ["compare", "deploy", "publish", "rejudge"]
+    first = ["compare", "deploy", "evaluate", "publish", "rejudge"]
     assert [*first, "report", "setup", "train", "validate"] == VERBS
 
 

@@ -32,21 +32,30 @@ COMPUTE = [
     ("compute", "Compare with the base"),
     ("compute", "Hand over the report"),
     ("compute", "Hand over the page with the charts"),
+    ("compute", "Pack what was trained"),
+    ("compute", "Hand over what was trained"),
+]
+EVALUATE = [
+    ("evaluate", "Check out the base, for its code"),
+    ("evaluate", "Set up Python"),
+    ("evaluate", "Take over the report of the run"),
+    ("evaluate", "Take over what was trained"),
+    ("evaluate", "Install the base's locked environments"),
+    ("evaluate", "Measure the head's model"),
+    ("evaluate", "Hand over what was measured"),
 ]
 #: Only with storage in the repository.
 PUBLISH = [
-    ("compute", "Pack what was trained"),
-    ("compute", "Hand over what was trained"),
     ("publish", "Check out the base, for its policy"),
     ("publish", "Set up Python"),
-    ("publish", "Take over the report"),
+    ("publish", "Take over what was measured"),
     ("publish", "Take over what was trained"),
     ("publish", "Verify, store and commit it"),
 ]
 REPORT = [
     ("report", "Check out the base, for its policy"),
     ("report", "Set up Python"),
-    ("report", "Take over the report"),
+    ("report", "Take over what was measured"),
     ("report", "Judge again by the base's policy, and post"),
 ]
 
@@ -80,10 +89,10 @@ def test_the_projects_own_workflow_runs_to_a_verdict(
     params.write_text(changed, encoding="utf-8")
     git(project, "commit", "--quiet", "--all", "-m", "Change a parameter")
     found = rehearse(project)
-    expected = [*COMPUTE, *(PUBLISH if storage == "repo" else ()), *REPORT]
+    expected = [*COMPUTE, *EVALUATE, *(PUBLISH if storage == "repo" else ()), *REPORT]
     check_steps(found, expected)
     assert found["comments"] == 1
-    assert len(found["real_actions"]) == (6 if storage == "repo" else 5)
+    assert len(found["real_actions"]) == 7
     assert bool(found["published"]) == (storage == "repo" and found["verdict"] == "pass")
     if storage == "repo":
         check_queue(project)
@@ -94,8 +103,8 @@ def check_queue(project: Path) -> None:
     """In a merge queue the same workflow puts one check on the group, and does nothing else."""
     before = read_posted(project)
     found = rehearse(project, "--queue")
-    check_steps(found, [*COMPUTE, *PUBLISH[:2], *REPORT])
-    assert found["jobs"].keys() == {"compute", "report"}
+    check_steps(found, [*COMPUTE, *EVALUATE, *REPORT])
+    assert found["jobs"].keys() == {"compute", "evaluate", "report"}
     after = read_posted(project)
     assert after["comments"] == before["comments"]
     (check,) = after["checks"][len(before["checks"]) :]
@@ -110,7 +119,7 @@ def check_verify(project: Path) -> None:
     file.write_text(file.read_text("utf-8").replace("mode: commit", "mode: verify"), "utf-8")
     git(project, "commit", "--quiet", "--all", "-m", "Commit our results ourselves")
     stale = rehearse(project, "--keep-result")
-    every = [*COMPUTE, *PUBLISH, *REPORT]
+    every = [*COMPUTE, *EVALUATE, *PUBLISH, *REPORT]
     assert [(step["job"], step["title"]) for step in stale["steps"]] == every
     red = [(step["job"], step["title"]) for step in stale["steps"] if step["result"] != "success"]
     assert red == [PUBLISH[-1], REPORT[-1]], stale["stderr"]

@@ -31,15 +31,31 @@ COMPUTE = (
     "Pack what was trained",
     "Hand over what was trained",
 )
-PUBLISH = ("Take over the report of {}", "Take over what {} trained", "Verify, store and commit {}")
-REPORT = ("Take over the report of {}", "Judge {} again by the base's policy, and post")
+EVALUATE = (
+    "Take over the report of {}",
+    "Take over what {} trained",
+    "Install the base's locked environment of {}",
+    "Measure the model of {}",
+    "Hand over what was measured of {}",
+)
+PUBLISH = (
+    "Take over what was measured of {}",
+    "Take over what {} trained",
+    "Verify, store and commit {}",
+)
+REPORT = (
+    "Take over what was measured of {}",
+    "Judge {} again by the base's policy, and post",
+)
 #: (job, step) of everything that runs.
 STEPS = {
     *((name, step) for name in PROJECTS for step in COMPUTE),
+    *(("evaluate", step.format(name)) for name in PROJECTS for step in EVALUATE),
     *(("publish", step.format(name)) for name in PROJECTS for step in PUBLISH),
     *(("report", step.format(name)) for name in PROJECTS for step in REPORT),
     *((job, "Check out the base, for its policies") for job in ("publish", "report")),
-    *((job, "Set up Python") for job in ("publish", "report")),
+    ("evaluate", "Check out the base, for its code"),
+    *((job, "Set up Python") for job in ("evaluate", "publish", "report")),
 }
 
 

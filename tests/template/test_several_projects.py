@@ -28,20 +28,21 @@ def test_each_job_may_do_what_its_like_in_a_single_project_may(workflow: Any) ->
     assert workflow["permissions"] == {}
     read = {"contents": "read"}
     assert {name: job["permissions"] for name, job in workflow["jobs"].items()} == {
-        **dict.fromkeys(PROJECTS, read),
+        **dict.fromkeys((*PROJECTS, "evaluate"), read),
         "publish": {"contents": "write", "pull-requests": "read"},
         "report": {**read, "pull-requests": "write", "checks": "write"},
     }
 
 
-def test_no_job_that_may_write_sees_the_pull_request(workflow: Any) -> None:  # noqa: ANN401
+def test_no_job_that_is_believed_sees_the_pull_request(workflow: Any) -> None:  # noqa: ANN401
     """Each checks out the base alone, runs no script, and takes artifacts outside of it."""
-    for name in ("publish", "report"):
+    for name in ("evaluate", "publish", "report"):
         steps = workflow["jobs"][name]["steps"]
         (ref,) = [step["with"]["ref"] for step in steps if "checkout@" in step["uses"]]
         assert ref.startswith("${{ github.event.pull_request.base.sha")
         taken = [step["with"]["path"] for step in steps if "download-artifact@" in step["uses"]]
-        assert len(set(taken)) == len(taken) == len(PROJECTS) * (2 if name == "publish" else 1)
+        folders = len(PROJECTS) * (1 if name == "report" else 2)
+        assert (len(taken), len(set(taken))) == (len(PROJECTS) * 2, folders)
         assert all(path.startswith("${{ runner.temp }}/taken/") for path in taken)
     assert not any("run" in step for job in workflow["jobs"].values() for step in job["steps"])
 
@@ -61,7 +62,7 @@ def test_every_step_of_ours_names_its_project(workflow: Any) -> None:  # noqa: A
             wants_key = "key" in action["inputs"] and "export" not in inputs
             assert inputs.get("key") == (project if wants_key else None)
             seen.add((match[1], project))
-    verbs = ("setup", "validate", "train", "compare", "publish", "report")
+    verbs = ("setup", "validate", "train", "compare", "evaluate", "publish", "report")
     assert seen == {(verb, project) for verb in verbs for project in PROJECTS}
 
 
@@ -74,8 +75,28 @@ def test_artifacts_of_two_projects_have_two_names(workflow: Any) -> None:  # noq
         if "upload-artifact@" in step["uses"]
     ]
     assert sorted(names) == sorted(
-        f"mlgitops-{what}-{project}" for what in ("report", "handover") for project in PROJECTS
+        f"mlgitops-{what}-{project}"
+        for what in ("report", "handover", "measured")
+        for project in PROJECTS
     )
+
+
+def test_what_was_measured_is_taken_by_its_number(workflow: Any) -> None:  # noqa: ANN401
+    """One number a project, of the job that measures; and its result wherever it is judged."""
+    jobs = workflow["jobs"]
+    assert jobs["evaluate"]["outputs"] == {
+        project: f"${{{{ steps.{project}.outputs.artifact-id }}}}" for project in PROJECTS
+    }
+    for name in ("publish", "report"):
+        steps = jobs[name]["steps"]
+        numbers = [step["with"].get("artifact-ids") for step in steps]
+        assert [number for number in numbers if number] == [
+            f"${{{{ needs.evaluate.outputs.{project} || '0' }}}}" for project in PROJECTS
+        ]
+        judging = [step["with"] for step in steps if "key" in step["with"]]
+        assert [inputs["evaluating"] for inputs in judging] == [
+            "${{ needs.evaluate.result }}"
+        ] * len(PROJECTS)
 
 
 def test_it_starts_and_is_pinned_as_the_generated_one(workflow: Any) -> None:  # noqa: ANN401

@@ -39,6 +39,7 @@ PUBLISH = {"contents": "write", "pull-requests": "read"}
 PERMISSIONS: dict[str, dict[str, dict[str, str]]] = {
     storage: {
         "compute": READ | (OIDC if storage in {"s3", "gcs", "azure"} else {}),
+        "evaluate": READ | (OIDC if storage in {"s3", "gcs", "azure"} else {}),
         "report": {"contents": "read", "pull-requests": "write", "checks": "write"},
     }
     | (
@@ -385,14 +386,14 @@ def test_every_job_ends_and_leaves_no_credentials(
         assert not any(re.search(r"[:-] [&*]\w", text) for text in files.values())
 
 
-def test_no_job_that_may_write_sees_the_pull_request(
+def test_no_job_that_is_believed_sees_the_pull_request(
     rendered: Mapping[str, Mapping[str, str]],
 ) -> None:
     """Each checks out the base alone and runs nothing of it. That for forks: a test of its own."""
     for storage, path, workflow in list_workflows(rendered):
         if path == FORKS:
             continue
-        for name in {"report", "publish"} & set(workflow["jobs"]):
+        for name in {"report", "publish", "evaluate"} & set(workflow["jobs"]):
             steps: Sequence[dict[str, Any]] = workflow["jobs"][name]["steps"]
             checkouts = [step for step in steps if "actions/checkout@" in step.get("uses", "")]
             queued = "" if name == "publish" else " || github.event.merge_group.base_sha"
@@ -400,12 +401,45 @@ def test_no_job_that_may_write_sees_the_pull_request(
                 f"${{{{ github.event.pull_request.base.sha{queued} }}}}"
             ], path
             scripts = [step["run"] for step in steps if "run" in step]
-            assert bool(scripts) == (storage == "ssh" and name == "publish"), path
+            assert bool(scripts) == (storage == "ssh" and name != "report"), path
             assert all("taken" not in script for script in scripts), path  # it brings a key
             downloads = [step for step in steps if "download-artifact@" in step.get("uses", "")]
             assert downloads, path
             for step in downloads:  # an artifact must not replace a file of the checkout
                 assert step["with"]["path"].startswith("${{ runner.temp }}/taken/"), path
+
+
+def test_what_was_measured_is_taken_by_its_number(
+    rendered: Mapping[str, Mapping[str, str]],
+) -> None:
+    """Any job of the run can take an artifact's name first; none can set another job's output."""
+    number = "${{ needs.evaluate.outputs.artifact-id || '0' }}"
+    for storage, path, workflow in list_workflows(rendered):
+        if path in (FORKS, WAIVER):
+            continue
+        jobs: Any = workflow["jobs"]
+        *_, last = jobs["evaluate"]["steps"]
+        assert jobs["evaluate"]["needs"] == "compute"
+        assert jobs["evaluate"]["outputs"] == {
+            "artifact-id": f"${{{{ steps.{last['id']}.outputs.artifact-id }}}}"
+        }
+        assert last["with"]["overwrite"] == "true"
+        uploads = [s for s in list_steps(workflow) if "upload-artifact@" in s.get("uses", "")]
+        names = [step["with"]["name"] for step in uploads]
+        assert len(set(names)) == len(names), path
+        for name in ["report"] if storage == "local" else ["publish", "report"]:
+            steps = jobs[name]["steps"]
+            taken = [step for step in steps if "download-artifact@" in step.get("uses", "")]
+            measured, *others = [
+                step for step in taken if step["with"]["path"].endswith("/taken/report")
+            ]
+            assert measured["with"]["artifact-ids"] == number, path
+            assert [(step["if"], step["with"]["name"]) for step in others] == [
+                ("needs.evaluate.result != 'success'", "mlgitops-report")
+            ] * (name == "report"), path
+            judging = steps[-1]["with"]
+            assert judging["evaluating"] == "${{ needs.evaluate.result }}", path
+            assert "evaluate" in jobs[name]["needs"], path
 
 
 def test_only_publish_has_the_identity_that_may_write(

@@ -103,7 +103,7 @@ def setup_uv() -> None:
 
 def upload_artifact() -> None:
     """Copy the files into the shared folder, laid out as the action would."""
-    target = _artifact()
+    target = _artifact(_input("NAME"))
     if target.exists():
         if _input("OVERWRITE") != "true":
             _fail(f"an artifact named {_input('NAME')} exists already")
@@ -120,16 +120,15 @@ def upload_artifact() -> None:
         copy = target / file.relative_to(root)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, copy)
-    number = sum(1 for _ in target.parent.iterdir())
-    _output("artifact-id", str(number))
+    _output("artifact-id", _number_artifact(target))
     print(f"{len(files)} files in artifact {_input('NAME')}")
 
 
 def download_artifact() -> None:
-    """Copy an artifact of this run out of the shared folder."""
-    source = _artifact()
+    """Copy an artifact of this run out of the shared folder, by its name or its number."""
+    source = _find_numbered(_input("IDS")) if _input("IDS") else _artifact(_input("NAME"))
     if not source.is_dir():
-        _fail(f"this run has no artifact named {_input('NAME')}")
+        _fail(f"this run has no artifact named {source.name}")
     target = Path(os.environ["GITHUB_WORKSPACE"], _input("PATH"))
     shutil.copytree(source, target, dirs_exist_ok=True)
     _output("download-path", str(target))
@@ -155,8 +154,28 @@ def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def _artifact() -> Path:
-    name = _input("NAME")
+def _number_artifact(folder: Path) -> str:
+    """Give the artifact in ``folder`` a number that no other has, nor one before it of its name."""
+    numbers = folder.parent.with_name("artifact-numbers")
+    numbers.mkdir(exist_ok=True)
+    number = str(1 + sum(1 for _ in numbers.iterdir()))
+    (numbers / number).write_text(folder.name)
+    return number
+
+
+def _find_numbered(number: str) -> Path:
+    """Find the artifact with ``number``; one that was overwritten since is gone, as on GitHub."""
+    shared = Path(os.environ["MLGITOPS_REHEARSAL_ARTIFACTS"])
+    numbers = shared.with_name("artifact-numbers")
+    names = {file.name: file.read_text() for file in numbers.iterdir()} if numbers.is_dir() else {}
+    name = names.get(number, "")
+    newest = max((int(other) for other in names if names[other] == name), default=0)
+    if str(newest) != number:
+        _fail(f"this run has no artifact with the number {number}")
+    return _artifact(name)
+
+
+def _artifact(name: str) -> Path:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         _fail(f"not a name for an artifact: {name}")
     return Path(os.environ["MLGITOPS_REHEARSAL_ARTIFACTS"], name)
