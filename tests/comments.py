@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from builders import make_change, make_report, steady_changes
+from measured_situations import measured_situations
 from slice_situations import slice_situations
 
 from mlgitops.comparison.revisions import NO_POLICY
@@ -133,6 +134,7 @@ def situations() -> dict[str, Report]:
     error = Policy(metrics={"test.rmse": Rule(greater_is_better=False, max_value=9500.0)})
     return {
         **slice_situations(),
+        **measured_situations(),
         "improved": make_report(
             make_change(_AUC, 0.70123, 0.73112, interval=(0.0213, 0.0391)),
             *steady,

@@ -154,3 +154,40 @@ def test_slices_of_an_older_run_fail(project: DvcProject, compare: Any) -> None:
     assert "`reports/predictions.csv` is stale: stage `evaluate` has to run again" in " ".join(
         found.report["judgement"]["failures"]
     )
+
+
+def make_days(*, errors: range) -> bytes:
+    """Make predictions out of order, with the moment of each row; errors are of one time."""
+    order = (step * 389 % 1_000 for step in range(1_000))  # each once
+    rows = [(at, at % 2, at % 2 if at not in errors else 1 - at % 2) for at in order]
+    lines = [
+        f"r{at},{target},{guess},{0.9 if guess else 0.1},2024-01-01T{at // 60:02}:{at % 60:02}"
+        for at, target, guess in rows
+    ]
+    return "\n".join(["id,target,prediction,score,at", *lines, ""]).encode()
+
+
+def test_rows_that_depend_on_their_neighbours_are_said(
+    project: DvcProject,
+    compare: Any,  # noqa: ANN401
+) -> None:
+    """In the order of the column that base's split reads, whatever head says of it."""
+    split = "train: {depth: 6}\nsplit: {method: time, column: at}\n"
+    project.train(accuracy=0.8, predictions=make_days(errors=range(200)))
+    project.put("params.yaml", split)
+    project.fill(project.root / ".dvc" / "cache")
+    project.commit()
+    project.train(accuracy=0.82, predictions=make_days(errors=range(20, 200)))
+    project.put("params.yaml", split.replace("column: at", "column: other"))
+    (notice,) = [text for text in compare(project, "--json").report["notices"] if "lag-1" in text]
+    assert "`test.accuracy`: test rows that follow one another in the order of `at`" in notice
+    assert "Write the column that says which rows belong together" in notice
+
+
+def test_independent_rows_are_not_said_to_depend(project: DvcProject, compare: Any) -> None:  # noqa: ANN401
+    """Without a split by time, the order of a shuffled file shows nothing."""
+    project.train(accuracy=0.8, predictions=make_days(errors=range(200)))
+    project.fill(project.root / ".dvc" / "cache")
+    project.commit()
+    project.train(accuracy=0.82, predictions=make_days(errors=range(20, 200)))
+    assert not [text for text in compare(project, "--json").report["notices"] if "lag-1" in text]

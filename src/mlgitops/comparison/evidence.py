@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
     from mlgitops.comparison.prediction_files import PredictionFiles
     from mlgitops.model import Chart, MetricChange, Policy, Report, Rule
-    from mlgitops.statistics.stored import Predicted, Stored
+    from mlgitops.statistics.estimate import Estimate, Undefined
+    from mlgitops.statistics.matching import Pair
+    from mlgitops.statistics.stored import Stored
     from mlgitops.tables.predictions import Predictions
 
 _MAX_TEXT = 500
@@ -86,7 +88,8 @@ def _add_noise(report: Report, policy: Policy, pairing: Pairing) -> Report:
     charts: tuple[Chart, ...] = ()
     problem = None
     try:
-        metrics, charts = _measure(pairing, metrics, policy)
+        metrics, charts, warning = _measure(pairing, metrics, policy)
+        report = _with_notice(report, warning) if warning else report
     except MlgitopsError as error:
         problem = error.what
         report = _with_notice(report, f"Noise was not estimated: {problem}")
@@ -165,8 +168,8 @@ def _find_head(files: PredictionFiles) -> Predictions | None:
 
 def _measure(
     pairing: Pairing, metrics: Sequence[_Metric], policy: Policy
-) -> tuple[list[_Metric], tuple[Chart, ...]]:
-    """Return the metrics with their evidence or refusal, and charts."""
+) -> tuple[list[_Metric], tuple[Chart, ...], str | None]:
+    """Return the metrics with their evidence or refusal, charts, and a warning of the rows."""
     pair = pairing.pair  # before numpy is loaded, which is of no use without predictions
     from mlgitops.comparison.charts.draw import draw_charts
     from mlgitops.statistics.stored import Predicted
@@ -174,8 +177,9 @@ def _measure(
     base, _ = pairing.files.read_both()
     predicted = Predicted(pair, base, policy.cluster)
     judged = [metric for metric in metrics if metric.rule]
+    results = [predicted.check(metric.stored) for metric in judged]
     measured = [
-        *_measure_judged(judged, predicted, policy),
+        *_measure_judged(judged, results, pair, policy),
         *(
             msgspec.structs.replace(
                 metric, evidence=predicted.read_alone(metric.stored, policy.confidence)
@@ -184,18 +188,36 @@ def _measure(
             if not metric.rule and find_estimator(metric.change.name)
         ),
     ]
-    return measured, draw_charts(pair)
+    return measured, draw_charts(pair), _warn_of_dependence(judged, results, pairing)
+
+
+def _warn_of_dependence(
+    metrics: Sequence[_Metric], results: Sequence[Estimate | Undefined], pairing: Pairing
+) -> str | None:
+    """Say that test rows depend on their neighbours, where that shows in a judged metric."""
+    from mlgitops.statistics.dependence import find_dependence
+    from mlgitops.statistics.estimate import Estimate
+
+    estimates = {
+        metric.change.name: result
+        for metric, result in zip(metrics, results, strict=True)
+        if isinstance(result, Estimate)
+    }
+    dependence = find_dependence(pairing.pair, estimates, pairing.moment)
+    return str(dependence) if dependence else None
 
 
 def _measure_judged(
-    metrics: Sequence[_Metric], predicted: Predicted, policy: Policy
+    metrics: Sequence[_Metric],
+    results: Sequence[Estimate | Undefined],
+    pair: Pair,
+    policy: Policy,
 ) -> Iterator[_Metric]:
     """Measure the judged metrics, whose intervals share one error rate."""
     from mlgitops.statistics.compare import read_together
     from mlgitops.statistics.stored import Contradiction
 
-    results = [predicted.check(metric.stored) for metric in metrics]
-    evidence = read_together(predicted.pair, dict(enumerate(results)), policy.confidence)
+    evidence = read_together(pair, dict(enumerate(results)), policy.confidence)
     for at, (metric, result) in enumerate(zip(metrics, results, strict=True)):
         measured = msgspec.structs.replace(metric, evidence=evidence[at])
         refusal = str(result) if isinstance(result, Contradiction) else _find_hidden(measured)

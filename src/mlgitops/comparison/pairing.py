@@ -5,6 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from mlgitops.comparison.sampling import find_sampling
+from mlgitops.model import Policy
+
 if TYPE_CHECKING:
     from mlgitops.comparison.prediction_files import PredictionFiles
     from mlgitops.statistics.matching import Pair
@@ -23,3 +26,12 @@ class Pairing:
         from mlgitops.statistics.matching import match_predictions
 
         return match_predictions(base, head)
+
+    @property
+    def moment(self) -> str | None:
+        """Return the column that a split by time puts rows in order by: base's, if it has one."""
+        for side in (self.files.base, self.files.head):
+            sampling = find_sampling(side.params, Policy())
+            if sampling.method is not None:
+                return sampling.column if sampling.method == "time" else None
+        return None

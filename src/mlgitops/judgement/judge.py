@@ -16,7 +16,8 @@ whether the policy allows it:
 * a judged metric with a margin that is in head alone passes as new only where base does not
   declare its file and has nothing that it could have been;
 * a judged metric that is removed, missing, incomparable or stale (the pipeline did not make
-  it from what is judged) fails; it is never skipped.
+  it from what is judged) fails; it is never skipped;
+* who measured head's values is weighed in :mod:`mlgitops.judgement.claims`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mlgitops.judgement.claims import is_broken, list_failures, weigh_metric, weigh_slices
 from mlgitops.judgement.moved import Joined
 from mlgitops.judgement.slices import exceeds, judge_slices
 from mlgitops.model import (
@@ -58,19 +60,19 @@ def judge_report(report: Report, policy: Policy) -> Report:
     gates = [(name, rule, False) for name, rule in policy.metrics.items()]
     gates += [(name, rule, True) for name, rule in policy.budgets.items()]
     joined = Joined(report.metrics)
-    verdicts = tuple(
-        _judge_metric(
-            name,
-            rule,
-            report,
-            matches=[*joined.match(name), *match_metric(name, report.cost)],
-            budget=budget,
-            inconclusive=policy.inconclusive,
+    verdicts = []
+    for name, rule, budget in gates:
+        matches = [*joined.match(name), *match_metric(name, report.cost)]
+        verdict = _judge_metric(
+            name, rule, report, matches=matches, budget=budget, inconclusive=policy.inconclusive
         )
-        for name, rule, budget in gates
-    )
+        is_single = len(matches) == 1
+        verdicts.append(
+            weigh_metric(verdict, matches[0], report, policy.evidence) if is_single else verdict
+        )
     slices = judge_slices(policy.slices, report.slices, policy.inconclusive)
-    return msgspec.structs.replace(report, judgement=_sum_up(verdicts, slices))
+    slices = weigh_slices(slices, report, policy.evidence)
+    return msgspec.structs.replace(report, judgement=_sum_up(tuple(verdicts), slices))
 
 
 def find_kind(change: MetricChange, rule: Rule | None = None) -> Kind:
@@ -259,7 +261,7 @@ def _on_other_rows(change: MetricChange, report: Report, *, budget: bool) -> boo
 def _find_reasons(change: MetricChange, rule: Rule, kind: Kind) -> list[str]:
     """Say every way in which the change breaks the rule; nothing when it keeps it."""
     if kind is Kind.INCOMPARABLE:
-        return [f"cannot be compared: {change.reason}"[:500]]
+        return [f"cannot be compared: {change.reason or 'neither side has a value'}"[:500]]
     if kind is Kind.REMOVED:
         return ["was removed: head has no value for it"]
     return [
@@ -323,11 +325,12 @@ def _sum_up(verdicts: tuple[MetricVerdict, ...], slices: tuple[SliceVerdict, ...
     unfair = [verdict for verdict in slices if verdict.verdict is Verdict.FAIL]
     if not verdicts and not slices:
         return Judgement(verdict=Verdict.SKIP)
-    failures = [f"`{row.name}` {reason}"[:500] for row in failing for reason in row.reasons]
-    failures += [reason for row in unfair for reason in row.reasons]
+    failures = list_failures(failing, unfair)
+    # What is told first is the first metric whose claim does not hold, else the policy's first.
+    failing.sort(key=lambda row: not is_broken(row))
     deciding = failing or ([] if unfair else list(verdicts))
     return Judgement(
-        verdict=Verdict.FAIL if failures else Verdict.PASS,
+        verdict=Verdict.FAIL if failing or unfair else Verdict.PASS,
         deciding=deciding[0].name if deciding else None,
         metrics=verdicts,
         slices=slices,

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mlgitops.model import Files, Policy, Rule, SliceRule, Statistic
+from mlgitops.model import (
+    DemandedEvidence,
+    Files,
+    OnInconclusive,
+    Policy,
+    Rule,
+    SliceRule,
+    Statistic,
+    Waivers,
+)
 from mlgitops.model.slice_metrics import BY_CLASS, DIRECTIONS, SIGNED
 
 if TYPE_CHECKING:
@@ -87,6 +96,10 @@ _STATISTICS = {
     Statistic.RATIO: "the smallest over the largest",
     Statistic.MINIMUM: "the smallest",
     Statistic.MAXIMUM: "the largest",
+}
+#: The keys that take one of a few words, by the type that lists them.
+_WORDS = {
+    kind.__name__: list(kind) for kind in (Statistic, OnInconclusive, Waivers, DemandedEvidence)
 }
 _WAYS = {True: "greater", False: "smaller", None: "neither"}
 _MEANINGS = {
@@ -182,10 +195,8 @@ def _describe_type(described: Mapping[str, Any]) -> str:
 
 def _name_type(described: Mapping[str, Any]) -> str:
     reference = described.get("$ref", "").rpartition("/")[2]
-    if reference == "Statistic":
-        return ", ".join(f"`{statistic}`" for statistic in Statistic)
-    if reference == "OnInconclusive":
-        return "`pass`, `fail`"
+    if reference in _WORDS:
+        return ", ".join(f"`{word}`" for word in _WORDS[reference])
     if reference or described.get("type") == "object":
         return "mapping"
     names = {"array": "list", "string": "text", "integer": "whole number", "boolean": "flag"}

@@ -57,6 +57,7 @@ class SliceVerdict(Struct, frozen=True, kw_only=True):
     verdict: Verdict
     group: Group | None = None  # the group that decides
     reasons: tuple[Text, ...] = ()  # why it fails, one sentence each
+    claimed: Text | None = None  # why the groups' values at head are its own run's word alone
 
 
 class Judgement(Struct, frozen=True, kw_only=True):

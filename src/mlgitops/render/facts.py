@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from mlgitops.judgement.claims import is_broken
 from mlgitops.judgement.judge import find_kind, find_margin, is_untouched
 from mlgitops.judgement.moved import Joined, describe_moves
 from mlgitops.model import Kind, TestData, Verdict
+from mlgitops.render.measurement import NOT_HELD, OWN_NUMBER
 from mlgitops.render.numbers import (
     DASH,
     choose_decimals,
@@ -21,7 +23,7 @@ from mlgitops.render.numbers import (
     render_plain,
     render_size,
 )
-from mlgitops.render.slices import count_unproven, passing_slices
+from mlgitops.render.slices import count_unproven, has_claimed_slices, passing_slices
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
 #: What a change is called that passes though a loss above the margin is not ruled out.
 NOT_PROVEN = "not proven safe"
+#: What a change is called that passes though base's code did not measure all that is judged.
+OWN_NUMBERS = "by its own numbers"
 #: How a value is marked that the pipeline did not make from what stands beside it.
 OLDER_RUN = "of an older run"
 #: Kinds of a metric that is the same on both sides, a number or not.
@@ -63,6 +67,8 @@ class Row(Struct, frozen=True, kw_only=True):
     budget: bool = False
     stale: bool = False  # head's value is of an older run
     unproven: str | None = None  # why a loss above the margin is not ruled out
+    is_claimed: bool = False  # head's value is its own run's word alone
+    is_broken: bool = False  # its own run says another value than base's code
     more_rows: int | None = None  # test rows that would settle an inconclusive one
     remark: str | None = None  # what the statistics say of their ground
     chance: str | None = None  # of a metric that is not judged: may noise explain its change?
@@ -73,7 +79,19 @@ class Row(Struct, frozen=True, kw_only=True):
         return self.verdict is Verdict.PASS and self.unproven is not None
 
     @property
+    def is_open(self) -> bool:
+        """Tell whether it passes with something that is not shown: no loss, or its own number."""
+        return self.is_doubtful or (self.verdict is Verdict.PASS and self.is_claimed)
+
+    @property
     def result(self) -> str:
+        """Say in a few words how it went, and whose number it is where that is not base's."""
+        own = [OWN_NUMBER] if self.is_claimed else []
+        broken = [NOT_HELD] if self.is_broken else []
+        return ", ".join([self._outcome, *broken, *own])
+
+    @property
+    def _outcome(self) -> str:
         """Say in one or two words how it went."""
         if self.stale:
             return f"stale, {OLDER_RUN}"
@@ -172,17 +190,24 @@ def headline(report: Report) -> str:
     """Say the verdict in two or three words."""
     verdict = report.judgement.verdict if report.judgement else Verdict.SKIP
     if verdict is Verdict.FAIL:
-        return "❌ Must not merge"
+        is_false = any(row.is_broken for row in judged_rows(report))
+        return f"❌ Must not merge{', its numbers do not hold' if is_false else ''}"
     if verdict is Verdict.UNDECIDED:
         return "⚠️ Could not decide"
     if verdict is Verdict.SKIP:
         return "⚪ Not judged"
-    if unproven_rows(report):
-        return f"⚠️ May merge, {NOT_PROVEN}"
+    doubts = [OWN_NUMBERS] if has_own_numbers(report) else []
     slices = count_unproven(report)
-    if slices:
-        return f"⚠️ May merge, {NOT_PROVEN} in {slices:,} {'slice' if slices == 1 else 'slices'}"
-    return "✅ May merge"
+    if unproven_rows(report):
+        doubts.append(NOT_PROVEN)
+    elif slices:
+        doubts.append(f"{NOT_PROVEN} in {slices:,} {'slice' if slices == 1 else 'slices'}")
+    return f"⚠️ May merge, {', '.join(doubts)}" if doubts else "✅ May merge"
+
+
+def has_own_numbers(report: Report) -> bool:
+    """Tell whether something that is judged was measured by the pull request alone."""
+    return has_claimed_slices(report) or any(row.is_claimed for row in judged_rows(report))
 
 
 def explain_skip(report: Report) -> str:
@@ -195,9 +220,10 @@ def explain_skip(report: Report) -> str:
 
 
 def is_plain_pass(report: Report) -> bool:
-    """Tell whether everything passes and each margin is shown to be kept."""
+    """Tell whether everything passes, by base's measurement, and each margin is shown kept."""
     passes = report.judgement is not None and report.judgement.verdict is Verdict.PASS
-    return passes and not unproven_rows(report) and not count_unproven(report)
+    is_shown = not (unproven_rows(report) or count_unproven(report))
+    return passes and is_shown and not has_own_numbers(report)
 
 
 def shared_confidence(rows: list[Row]) -> str | None:
@@ -378,6 +404,8 @@ def _judged_row(verdict: MetricVerdict, change: MetricChange | None) -> Row:
         budget=verdict.budget,
         stale=change is not None and change.stale is not None,
         unproven=verdict.unproven,
+        is_claimed=verdict.claimed is not None,
+        is_broken=is_broken(verdict),
         more_rows=_find_more_rows(verdict, change),
         remark=change.evidence.reason if change and change.evidence else None,
     )

@@ -37,6 +37,7 @@ from mlgitops.render.facts import (
     render_version,
     shared_confidence,
 )
+from mlgitops.render.measurement import UNMEASURED
 from mlgitops.render.numbers import DASH, render_seconds
 from mlgitops.render.slices import (
     SLICE_HEAD,
@@ -67,6 +68,7 @@ def render_folded(report: Report, detail: Detail) -> list[str]:
         *_data(report, detail),
         *_cost(report, detail),
         *_stages(report, detail),
+        *_unmeasured(report, detail),
     ]
 
 
@@ -80,7 +82,7 @@ def _slices(report: Report, detail: Detail) -> list[str]:
     rows = gap_rows(report)
     blocks = []
     for row in rows:
-        mark = UNPROVEN if row.unproven else MARKS[row.verdict]
+        mark = UNPROVEN if row.is_open else MARKS[row.verdict]
         blocks.append(f"{mark} **{escape_prose(row.name)}**: {escape_prose(describe_gap(row))}.")
         cells = [
             [escape_prose(name, cell=True), *numbers, escape_prose(result, cell=True)]
@@ -240,3 +242,12 @@ def _stage_cells(stage: StageChange, *, timed: bool) -> list[str]:
     took = DASH if stage.seconds is None else render_seconds(stage.seconds)
     name = escape_code(stage.name, cell=True)
     return [name, stage.state.value, *([took] if timed else []), causes + more]
+
+
+def _unmeasured(report: Report, detail: Detail) -> list[str]:
+    """Say below a comparison of numbers that nobody measured again what a pull request adds."""
+    judged = report.judgement.metrics if report.judgement else ()
+    if report.measurement is not None or not judged or detail is not Detail.FULL:
+        return []
+    title, text = UNMEASURED
+    return [fold(title, escape_prose(text), 0, "line")]

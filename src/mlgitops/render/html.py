@@ -53,6 +53,7 @@ from mlgitops.render.facts import (
     test_data_text,
 )
 from mlgitops.render.forest import draw_budget, draw_gain, find_row_gain
+from mlgitops.render.measurement import UNMEASURED, describe_measurement, measurement_notices
 from mlgitops.render.numbers import DASH, render_plain, render_seconds
 from mlgitops.render.rescoring import describe_rescoring
 from mlgitops.render.sentence import describe_row, find_deciding
@@ -122,11 +123,18 @@ def render_html(report: Report, *, links: Links) -> str:
         head=_describe_side(report.head, links),
         test_data=test_data_text(report),
         sampling=sampling_text(report),
+        measured=describe_measurement(report),
+        unmeasured=UNMEASURED,
         run_url=escape_address(links.run_url),
         judged=[_make_judged(row, report) for row in rows if not row.budget],
         budgets=[_make_judged(row, report) for row in rows if row.budget],
         confidence=shared_confidence(rows),
-        notices=[*report.notices, *describe_rescoring(report), *noise_notices(report)],
+        notices=[
+            *report.notices,
+            *measurement_notices(report),
+            *describe_rescoring(report),
+            *noise_notices(report),
+        ],
         charts=[_draw(chart, at) for at, chart in enumerate(report.charts)],
         gaps=[(row, describe_gap(row), slice_rows(row), hidden_slices(row)) for row in gaps],
         gap_levels=slice_levels(gaps),
@@ -259,8 +267,8 @@ def _make_judged(row: Row, report: Report) -> Judged:
     return Judged(
         row=row,
         drawing=_draw_row(row, report),
-        mark=UNPROVEN if row.is_doubtful else MARKS[row.verdict],
-        tone="warn" if row.is_doubtful else row.verdict.value,
+        mark=UNPROVEN if row.is_open else MARKS[row.verdict],
+        tone="warn" if row.is_open else row.verdict.value,
     )
 
 

@@ -26,6 +26,7 @@ from mlgitops.render.facts import (
     test_data_text,
 )
 from mlgitops.render.folded import render_folded
+from mlgitops.render.measurement import describe_measurement, measurement_notices
 from mlgitops.render.numbers import DASH
 from mlgitops.render.rescoring import describe_rescoring
 from mlgitops.render.sentence import describe_row, find_deciding
@@ -76,6 +77,7 @@ def render_report(
         _verdict_line(report, waiving.waiver if waiving else None),
         _sides_line(report, links),
         escape_prose(sampling_text(report)) if detail < Detail.VERDICT else "",
+        escape_prose(describe_measurement(report), limit=1_000),
         *describe_waiving(waiving),
         *_why_lines(report, detail),
     ]
@@ -152,7 +154,11 @@ def _warnings(report: Report) -> list[str]:
     notices = [escape_prose(notice) for notice in report.notices[:_MOST_NOTICES]]
     if len(report.notices) > _MOST_NOTICES:
         notices.append(f"{len(report.notices) - _MOST_NOTICES} more notices are in the report.")
-    measured = [*describe_rescoring(report), *noise_notices(report)]
+    measured = [
+        *measurement_notices(report),
+        *describe_rescoring(report),
+        *noise_notices(report),
+    ]
     notices += [escape_prose(notice) for notice in measured]
     if notices:
         lines.append("> [!NOTE]\n" + "\n>\n".join(f"> {notice}" for notice in notices))
@@ -190,13 +196,13 @@ def _gap_cells(gap: GapRow, *, with_interval: bool) -> list[str]:
     return [
         name,
         *(gap.base, gap.head, gap.delta, *interval, limits),
-        f"{UNPROVEN if gap.unproven else MARKS[gap.verdict]} {gap.result}",
+        f"{UNPROVEN if gap.is_open else MARKS[gap.verdict]} {gap.result}",
     ]
 
 
 def _judged_cells(row: Row, *, with_interval: bool, level: str | None) -> list[str]:
     interval = interval_cells(row, with_interval=with_interval, level=level)
-    result = f"{UNPROVEN if row.is_doubtful else MARKS[row.verdict]} {row.result}"
+    result = f"{UNPROVEN if row.is_open else MARKS[row.verdict]} {row.result}"
     limits = "; ".join(row.limits) or DASH
     name = escape_code(row.name, cell=True)
     return [name, row.base, row.head, row.delta, *interval, limits, result]

@@ -20,6 +20,7 @@ from mlgitops.judgement.slices import (
     name_rule,
 )
 from mlgitops.model import Kind, Statistic, Verdict
+from mlgitops.render.measurement import OWN_NUMBER
 from mlgitops.render.numbers import (
     DASH,
     choose_decimals,
@@ -58,9 +59,20 @@ class GapRow(Struct, frozen=True, kw_only=True):
     facts: SliceFacts | None
     rule: SliceRule
     unproven: int = 0  # judged groups that pass and may have lost more than they may
+    is_claimed: bool = False  # the groups' values at head are its own run's word alone
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether it is kept with something that is not shown: a loss, or its own numbers."""
+        return bool(self.unproven) or (self.verdict is Verdict.PASS and self.is_claimed)
 
     @property
     def result(self) -> str:
+        """Say in a few words how it went, and whose numbers they are where they are not base's."""
+        return ", ".join([self._outcome, *([OWN_NUMBER] if self.is_claimed else [])])
+
+    @property
+    def _outcome(self) -> str:
         """Say in a few words how it went."""
         if self.unproven:
             return f"within limits, {_count(self.unproven, 'slice')} not proven safe"
@@ -150,6 +162,11 @@ def count_unproven(report: Report) -> int:
     return sum(row.unproven for row in gap_rows(report))
 
 
+def has_claimed_slices(report: Report) -> bool:
+    """Tell whether groups that are judged were measured by the pull request alone."""
+    return any(row.is_claimed for row in gap_rows(report))
+
+
 def judged_groups(row: GapRow) -> list[SliceResult]:
     """List the groups of a rule that have enough rows and a value."""
     results = row.facts.slices if row.facts else ()
@@ -232,6 +249,7 @@ def _gap_row(verdict: SliceVerdict, facts: SliceFacts | None) -> GapRow:
         facts=facts,
         rule=rule,
         unproven=_count_doubts(verdict, facts),
+        is_claimed=verdict.claimed is not None,
     )
 
 

@@ -28,6 +28,7 @@ from mlgitops.render.facts import (
     sampling_text,
     test_data_text,
 )
+from mlgitops.render.measurement import UNMEASURED, describe_measurement, measurement_notices
 from mlgitops.render.numbers import DASH, render_seconds
 from mlgitops.render.rescoring import describe_rescoring
 from mlgitops.render.slices import SLICE_HEAD, describe_gap, gap_rows, hidden_slices, slice_rows
@@ -72,6 +73,9 @@ def render_terminal(report: Report, console: Console) -> None:
     cost_head = ["", *map(str.lower, COST_HEAD[1:])]
     _print_listed("Cost", cost_head, cost_cells(report), screen, wraps={3, 4})
     _print_stages(report, screen)
+    if report.measurement is None and report.judgement is not None and report.judgement.metrics:
+        screen.print()
+        _print_prose(f"{UNMEASURED[0]}. {_plain(UNMEASURED[1])}", screen, style="dim")
 
 
 def find_width(environ: Mapping[str, str]) -> int:
@@ -90,6 +94,8 @@ def _print_answer(report: Report, screen: RichConsole) -> None:
     dirty = " with changes on disk" if report.head.dirty else ""
     _print_prose(f"base {base} → head {head}{dirty}, {test_data_text(report)}", screen, style="dim")
     _print_prose(_plain(sampling_text(report)), screen, style="dim")
+    if report.measurement is not None:
+        _print_prose(_plain(describe_measurement(report)), screen, style="dim")
     failures = report.judgement.failures if report.judgement else ()
     for failure in failures:
         _print_prose(f"✗ {_plain(failure)}", screen, style="red", indent=2)
@@ -103,7 +109,8 @@ def _print_answer(report: Report, screen: RichConsole) -> None:
         more = f" and {rest:,} more" if rest else ""
         text = f"! this change edits what judges it: {files}{more}"
         _print_prose(text, screen, style="yellow", indent=2)
-    for notice in [*report.notices, *describe_rescoring(report), *noise_notices(report)]:
+    measured = [*measurement_notices(report), *describe_rescoring(report), *noise_notices(report)]
+    for notice in [*report.notices, *measured]:
         _print_prose(f"! {_plain(notice)}", screen, style="yellow", indent=2)
 
 
@@ -115,7 +122,7 @@ def _print_judged(rows: Sequence[Row], screen: RichConsole) -> None:
     cells = []
     for row in rows:
         interval = [row.interval or DASH] if with_interval else []
-        result = f"{_sign(row.verdict, is_proven=not row.is_doubtful)} {row.result}"
+        result = f"{_sign(row.verdict, is_proven=not row.is_open)} {row.result}"
         numbers = [row.base, row.head, row.delta, *interval]
         cells.append([row.name, *numbers, "; ".join(row.limits) or DASH, result])
     wraps = {len(head), len(head) + 1}
@@ -126,7 +133,7 @@ def _print_judged(rows: Sequence[Row], screen: RichConsole) -> None:
 
 
 def _row_style(row: Row) -> str | None:
-    if row.is_doubtful:
+    if row.is_open:
         return _OPEN
     return "red" if row.verdict is Verdict.FAIL else None
 
@@ -140,7 +147,7 @@ def _sign(verdict: Verdict, *, is_proven: bool) -> str:
 def _print_slices(report: Report, screen: RichConsole) -> None:
     """Print each slice rule, and the groups that it was judged by."""
     for row in gap_rows(report):
-        sign = _sign(row.verdict, is_proven=not row.unproven)
+        sign = _sign(row.verdict, is_proven=not row.is_open)
         style = "red" if row.verdict is Verdict.FAIL else "bold"
         screen.print()
         _print_prose(f"{sign} {_plain(f'{row.name}: {describe_gap(row)}')}", screen, style=style)

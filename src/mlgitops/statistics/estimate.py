@@ -18,6 +18,8 @@ from mlgitops.statistics.quantiles import student_quantile
 from mlgitops.statistics.shares import PairedShare, bound_shares, rule_of_three
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 #: When fewer rows than this make up the spread, the interval is too narrow too often.
@@ -85,6 +87,8 @@ class Estimate:
     #: By class: what one row more that differs moves the metric by, and how many rows differ.
     classes: tuple[tuple[float, float], ...] = ()
     unseen: Unseen | None = None  # no row differs: what rows that were not seen may do
+    #: The contribution of each row, where rows count singly.
+    by_row: Callable[[], NDArray[np.float64]] | None = None
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """Return (low, high) at a confidence such as 0.95."""
@@ -226,6 +230,7 @@ def estimate_by_cluster(
         error=error,
         acceleration=float(((sums / error) ** 3).sum()) / 6,
         shares=(),
+        by_row=None,
         freedom=min(plain.freedom, float(sizes.find_freedom(spread)[0])),
         method=f"{plain.method}, by cluster",
         warnings=(*plain.warnings, *_warn_of_clusters(count, sizes.count_effective(spread))),

@@ -152,12 +152,13 @@ class Comparison:
             return Estimate(
                 values=values, delta=values[1] - values[0], error=error, shares=shares,
                 freedom=self.pair.rows - 1, method=_SCORE, warnings=warnings,
+                by_row=lambda: by_cell[find_cells()],
             )  # fmt: skip
         method = "jackknife of joint cells"
         result = estimate(values, by_cell, weights=cells.rows, method=method, warnings=warnings)
         result = replace(result, classes=steps)
         if self.clusters is None:
-            return result
+            return replace(result, by_row=lambda: by_cell[find_cells()])
         return estimate_by_cluster(result, by_cell[find_cells()], self.clusters)
 
     @cached_property
@@ -269,7 +270,7 @@ class Comparison:
 
     def _cluster(self, result: Estimate, by_row: Floats) -> Estimate:
         if self.clusters is None:
-            return result
+            return replace(result, by_row=lambda: by_row)
         return estimate_by_cluster(result, by_row, self.clusters)
 
     @cached_property
