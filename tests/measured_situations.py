@@ -83,6 +83,7 @@ def measured_situations() -> dict[str, Report]:
         "measured_in_part": make_report(
             claim(make_change(AUC, 0.7312, 0.7512, interval=(0.011, 0.029)), 0.7512),
             part,
+            make_change("train.recall", 0.61, 0.63, path="reports/train.json"),
             measurement=MEASURED,
             policy=with_part,
         ),
@@ -90,6 +91,12 @@ def measured_situations() -> dict[str, Report]:
         "claims_do_not_hold": make_measured(auc=(0.9917, 0.7512), policy=INDEPENDENT),
         "measuring_code_edited": make_measured(
             auc=(0.9917, 0.7512), measurement=edited, policy=INDEPENDENT
+        ),
+        "measured_on_rows_of_the_pull_request": make_measured(
+            measurement=msgspec.structs.replace(MEASURED, rows=7_731),
+            policy=INDEPENDENT,
+            test_data=TestData.CHANGED,
+            rescoring=Rescoring(paths=(PATH,), rows=7_731, seen=0, seconds=2.1),
         ),
         "measured_on_rebuilt_rows": make_measured(
             measurement=msgspec.structs.replace(MEASURED, rebuilt=True, rows=7_731, seconds=9.4),

@@ -124,9 +124,10 @@ def weigh_slices(
     )
 
 
-def is_broken(verdict: MetricVerdict) -> bool:
-    """Tell whether the run's claim of this metric does not hold."""
-    return any(reason.startswith(_BROKEN) for reason in verdict.reasons)
+def find_broken(verdict: MetricVerdict) -> str | None:
+    """Return what the run claims of this metric that does not hold; what follows its name."""
+    broken = (reason for reason in verdict.reasons if reason.startswith(_BROKEN))
+    return next((reason.removeprefix(_BROKEN) for reason in broken), None)
 
 
 def list_failures(metrics: Sequence[MetricVerdict], slices: Sequence[SliceVerdict]) -> list[str]:
@@ -146,12 +147,8 @@ def list_failures(metrics: Sequence[MetricVerdict], slices: Sequence[SliceVerdic
 
 def _list_broken(metrics: Sequence[MetricVerdict]) -> list[str]:
     """Say in one sentence which claims do not hold."""
-    broken = [
-        f"`{row.name}` {reason.removeprefix(_BROKEN)}"
-        for row in metrics
-        for reason in row.reasons
-        if reason.startswith(_BROKEN)
-    ]
+    claims = ((row.name, find_broken(row)) for row in metrics)
+    broken = [f"`{name}` {text}" for name, text in claims if text is not None]
     if not broken:
         return []
     more = [f"and {len(broken) - _MOST_NAMES} more"] if len(broken) > _MOST_NAMES else []

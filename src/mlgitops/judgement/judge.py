@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mlgitops.judgement.claims import is_broken, list_failures, weigh_metric, weigh_slices
+from mlgitops.judgement.claims import find_broken, list_failures, weigh_metric, weigh_slices
 from mlgitops.judgement.moved import Joined
 from mlgitops.judgement.slices import exceeds, judge_slices
 from mlgitops.model import (
@@ -327,7 +327,7 @@ def _sum_up(verdicts: tuple[MetricVerdict, ...], slices: tuple[SliceVerdict, ...
         return Judgement(verdict=Verdict.SKIP)
     failures = list_failures(failing, unfair)
     # What is told first is the first metric whose claim does not hold, else the policy's first.
-    failing.sort(key=lambda row: not is_broken(row))
+    failing.sort(key=lambda row: find_broken(row) is None)
     deciding = failing or ([] if unfair else list(verdicts))
     return Judgement(
         verdict=Verdict.FAIL if failing or unfair else Verdict.PASS,

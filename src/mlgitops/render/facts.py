@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from mlgitops.judgement.claims import is_broken
+from mlgitops.judgement.claims import find_broken, find_claim
 from mlgitops.judgement.judge import find_kind, find_margin, is_untouched
 from mlgitops.judgement.moved import Joined, describe_moves
 from mlgitops.model import Kind, TestData, Verdict
@@ -68,7 +68,7 @@ class Row(Struct, frozen=True, kw_only=True):
     stale: bool = False  # head's value is of an older run
     unproven: str | None = None  # why a loss above the margin is not ruled out
     is_claimed: bool = False  # head's value is its own run's word alone
-    is_broken: bool = False  # its own run says another value than base's code
+    broken: str | None = None  # that its own run says another value than base's code
     more_rows: int | None = None  # test rows that would settle an inconclusive one
     remark: str | None = None  # what the statistics say of their ground
     chance: str | None = None  # of a metric that is not judged: may noise explain its change?
@@ -87,7 +87,7 @@ class Row(Struct, frozen=True, kw_only=True):
     def result(self) -> str:
         """Say in a few words how it went, and whose number it is where that is not base's."""
         own = [OWN_NUMBER] if self.is_claimed else []
-        broken = [NOT_HELD] if self.is_broken else []
+        broken = [NOT_HELD] if self.broken else []
         return ", ".join([self._outcome, *broken, *own])
 
     @property
@@ -139,8 +139,12 @@ def other_rows(report: Report) -> list[Row]:
     joined = Joined(report.metrics)
     judged_changes = (_find_judged(verdict, joined, report.cost) for verdict in judged)
     taken = {(change.path, change.name) for change in judged_changes if change}
+    measured = report.measurement
+    is_mixed = measured is not None and measured.reason is None  # else whose they are is said once
     return [
-        _plain_row(change) for change in joined.changes if (change.path, change.name) not in taken
+        _plain_row(change, is_claimed=is_mixed and find_claim(change, measured) is not None)
+        for change in joined.changes
+        if (change.path, change.name) not in taken
     ]
 
 
@@ -169,7 +173,8 @@ def describe_other(row: Row) -> str:
         return OLDER_RUN
     if row.kind is Kind.UNCHANGED:
         return ""
-    return row.chance or row.kind.value
+    own = f", {OWN_NUMBER}" if row.is_claimed else ""
+    return f"{row.chance or row.kind.value}{own}"
 
 
 def explain_others(rows: list[Row]) -> str:
@@ -190,7 +195,7 @@ def headline(report: Report) -> str:
     """Say the verdict in two or three words."""
     verdict = report.judgement.verdict if report.judgement else Verdict.SKIP
     if verdict is Verdict.FAIL:
-        is_false = any(row.is_broken for row in judged_rows(report))
+        is_false = any(row.broken for row in judged_rows(report))
         return f"❌ Must not merge{', its numbers do not hold' if is_false else ''}"
     if verdict is Verdict.UNDECIDED:
         return "⚠️ Could not decide"
@@ -405,7 +410,7 @@ def _judged_row(verdict: MetricVerdict, change: MetricChange | None) -> Row:
         stale=change is not None and change.stale is not None,
         unproven=verdict.unproven,
         is_claimed=verdict.claimed is not None,
-        is_broken=is_broken(verdict),
+        broken=find_broken(verdict),
         more_rows=_find_more_rows(verdict, change),
         remark=change.evidence.reason if change and change.evidence else None,
     )
@@ -422,7 +427,7 @@ def _find_more_rows(verdict: MetricVerdict, change: MetricChange | None) -> int 
     return required_rows(evidence.interval, evidence.rows, margin)
 
 
-def _plain_row(change: MetricChange) -> Row:
+def _plain_row(change: MetricChange, *, is_claimed: bool) -> Row:
     interval = change.evidence.interval if change.evidence else None
     decimals = choose_decimals(
         change.base,
@@ -442,6 +447,7 @@ def _plain_row(change: MetricChange) -> Row:
         kind=find_kind(change),
         verdict=Verdict.SKIP,
         stale=change.stale is not None,
+        is_claimed=is_claimed,
         reasons=reasons,
         chance=_describe_chance(interval) if interval else None,
     )

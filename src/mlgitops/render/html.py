@@ -53,7 +53,12 @@ from mlgitops.render.facts import (
     test_data_text,
 )
 from mlgitops.render.forest import draw_budget, draw_gain, find_row_gain
-from mlgitops.render.measurement import UNMEASURED, describe_measurement, measurement_notices
+from mlgitops.render.measurement import (
+    UNMEASURED,
+    advise_measuring,
+    describe_measurement,
+    measurement_notices,
+)
 from mlgitops.render.numbers import DASH, render_plain, render_seconds
 from mlgitops.render.rescoring import describe_rescoring
 from mlgitops.render.sentence import describe_row, find_deciding
@@ -124,6 +129,7 @@ def render_html(report: Report, *, links: Links) -> str:
         test_data=test_data_text(report),
         sampling=sampling_text(report),
         measured=describe_measurement(report),
+        advice=advise_measuring(report),
         unmeasured=UNMEASURED,
         run_url=escape_address(links.run_url),
         judged=[_make_judged(row, report) for row in rows if not row.budget],

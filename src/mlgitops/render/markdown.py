@@ -26,7 +26,11 @@ from mlgitops.render.facts import (
     test_data_text,
 )
 from mlgitops.render.folded import render_folded
-from mlgitops.render.measurement import describe_measurement, measurement_notices
+from mlgitops.render.measurement import (
+    advise_measuring,
+    describe_measurement,
+    measurement_notices,
+)
 from mlgitops.render.numbers import DASH
 from mlgitops.render.rescoring import describe_rescoring
 from mlgitops.render.sentence import describe_row, find_deciding
@@ -80,6 +84,7 @@ def render_report(
         escape_prose(describe_measurement(report), limit=1_000),
         *describe_waiving(waiving),
         *_why_lines(report, detail),
+        escape_prose(advise_measuring(report)),
     ]
     if detail < Detail.VERDICT:
         blocks += _warnings(report)

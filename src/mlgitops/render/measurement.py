@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mlgitops.judgement.claims import describe_broken, find_claim
 from mlgitops.judgement.moved import Joined
-from mlgitops.model import Verdict
+from mlgitops.model import TestData
 from mlgitops.render.numbers import render_seconds
 
 if TYPE_CHECKING:
@@ -30,7 +30,10 @@ UNMEASURED = (
         " decide."
     ),
 )
-_NEXT = " Merge what changes the measuring code by itself first, or have somebody waive this."
+_NEXT = (
+    "What helps: merge what base's code needs for it by itself first, such as a change to the code"
+    " that measures; or somebody who may write waives this."
+)
 _MOST_NAMES = 5
 
 
@@ -40,14 +43,19 @@ def describe_measurement(report: Report) -> str:
     if measurement is None:
         return ""
     claims = _list_claims(report)
-    failing = report.judgement is not None and report.judgement.verdict is Verdict.FAIL
-    is_refused = failing and _is_demanded(report)  # then the reason stands with the failure
-    following = _NEXT if is_refused else ""
     if measurement.reason is not None:
-        reason = "" if is_refused else f": {measurement.reason.rstrip('.')}"
-        return f"Measured by the pull request itself, not by base's code{reason}.{following}"
-    text = f"Measured by base's code, not by this pull request: {_describe_work(measurement)}."
-    return " ".join([text, *claims]) + following
+        # Where that is why it fails, the reason stands with the failure.
+        reason = "" if _is_demanded(report) else f": {measurement.reason.rstrip('.')}"
+        return f"Measured by the pull request itself, not by base's code{reason}."
+    brings_rows = report.test_data is TestData.CHANGED and not measurement.rebuilt
+    work = _describe_work(measurement, brings_rows=brings_rows)
+    text = f"Measured by base's code, not by this pull request: {work}."
+    return " ".join([text, *claims])
+
+
+def advise_measuring(report: Report) -> str:
+    """Say what to do about numbers that fail because they are only claimed; "" without any."""
+    return _NEXT if _is_demanded(report) else ""
 
 
 def measurement_notices(report: Report) -> list[str]:
@@ -104,9 +112,10 @@ def _is_demanded(report: Report) -> bool:
     return any(claimed in reasons for claimed, reasons in (*metrics, *slices))
 
 
-def _describe_work(measurement: Measurement) -> str:
-    """Say how many rows were predicted, on whose data, and how long it took."""
-    origin = " that base's stages made from head's data" if measurement.rebuilt else ""
+def _describe_work(measurement: Measurement, *, brings_rows: bool) -> str:
+    """Say how many rows were predicted, who chose them if not base, and how long it took."""
+    origin = " that the pull request brings" if brings_rows else ""
+    origin = " that base's stages made from head's data" if measurement.rebuilt else origin
     parts = [f"{measurement.rows:,} test rows{origin}"] if measurement.rows is not None else []
     parts += [render_seconds(measurement.seconds)] if measurement.seconds is not None else []
     return ", ".join(parts) or "base's stored values"

@@ -35,15 +35,24 @@ def describe_row(row: Row) -> str:
         return f"is new, {row.head}{_in_brackets(bounds)}"
     if row.base == row.head == DASH:
         return row.reasons[0] if row.reasons else ""
+    refused = _describe_refused(row)
+    if refused:
+        return refused
     moved = f"{row.base} → {row.head}"
-    if row.stale:
-        return f"{moved} ({row.delta}, {OLDER_RUN}), which is stale"
-    if row.kind is Kind.INCOMPARABLE:
-        return f"{moved}, which cannot be compared"
     interval = [f"{row.confidence} interval {row.interval}"] if row.interval else []
     change = row.delta if row.kind is not Kind.UNCHANGED else "unchanged"
     parts = ", ".join([change, *interval])
     return f"{moved} ({'; '.join([parts, *row.limits[:2]])})"
+
+
+def _describe_refused(row: Row) -> str:
+    """Say how a metric moved whose change counts for nothing, and why; "" where it counts."""
+    moved = f"{row.base} → {row.head}"
+    if row.broken:
+        return f"{row.broken} ({moved})"
+    if row.stale:
+        return f"{moved} ({row.delta}, {OLDER_RUN}), which is stale"
+    return f"{moved}, which cannot be compared" if row.kind is Kind.INCOMPARABLE else ""
 
 
 def _in_brackets(texts: Sequence[str]) -> str:

@@ -28,7 +28,12 @@ from mlgitops.render.facts import (
     sampling_text,
     test_data_text,
 )
-from mlgitops.render.measurement import UNMEASURED, describe_measurement, measurement_notices
+from mlgitops.render.measurement import (
+    UNMEASURED,
+    advise_measuring,
+    describe_measurement,
+    measurement_notices,
+)
 from mlgitops.render.numbers import DASH, render_seconds
 from mlgitops.render.rescoring import describe_rescoring
 from mlgitops.render.slices import SLICE_HEAD, describe_gap, gap_rows, hidden_slices, slice_rows
@@ -99,6 +104,8 @@ def _print_answer(report: Report, screen: RichConsole) -> None:
     failures = report.judgement.failures if report.judgement else ()
     for failure in failures:
         _print_prose(f"✗ {_plain(failure)}", screen, style="red", indent=2)
+    if advise_measuring(report):
+        _print_prose(_plain(advise_measuring(report)), screen, indent=2)
     if verdict is Verdict.PASS:
         _print_prose(_plain(passing_text(report)), screen, indent=2)
     if verdict is Verdict.SKIP:

@@ -34,7 +34,7 @@ from mlgitops.model import (
     Verdict,
 )
 from mlgitops.render.facts import headline, is_plain_pass
-from mlgitops.render.measurement import describe_measurement, measurement_notices
+from mlgitops.render.measurement import advise_measuring, describe_measurement, measurement_notices
 
 EDITED = msgspec.structs.replace(MEASURED, edited=("src/evaluate.py",))
 
@@ -134,8 +134,10 @@ def test_claimed_numbers_fail_where_evidence_must_be_independent() -> None:
         ),
     )
     assert read_verdict(report, "model.size_mb").verdict is Verdict.PASS
-    text = describe_measurement(report)
-    assert text.endswith("by itself first, or have somebody waive this.")
+    expected = "Measured by the pull request itself, not by base's code."
+    assert describe_measurement(report) == expected
+    assert advise_measuring(report).startswith("What helps: merge what base's code needs")
+    assert not advise_measuring(make_measured(measurement=UNMEASURED))
 
 
 @pytest.mark.parametrize(
