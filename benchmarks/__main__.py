@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import sys
 
-MODULES = ("compare_speed", "verdict_speed", "inference_speed", "table_speed")
+MODULES = ("compare_speed", "verdict_speed", "inference_speed", "table_speed", "peer_speed")
 
 
 def main() -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from evaluated_project import EVALUATE, SPLIT, TRAIN, EvaluatedProject, make_rows
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evaluated_project import Ending, PullRequest, Run
+
+    from mlgitops.model import Report
 
     Evaluate = Callable[..., Ending]
 
@@ -36,6 +39,29 @@ def evaluate(
     return evaluate
 
 
+class ModelFile(NamedTuple):
+    """The hashes of a threshold's file: DVC's, as a report names it, and the one of evidence."""
+
+    md5: str
+    sha256: str
+
+
+def hash_model(threshold: int) -> ModelFile:
+    """Hash the file that `train.py` writes of a threshold."""
+    data = json.dumps({"threshold": threshold}).encode()
+    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    return ModelFile(f"md5:{md5}", hashlib.sha256(data).hexdigest())
+
+
+FINE_MODEL, COARSE_MODEL = hash_model(50), hash_model(49)
+
+
+def name_model(report: Report) -> tuple[str | None, str | None]:
+    """Return the hashes by which the measurement names head's model."""
+    assert report.measurement is not None
+    return report.measurement.model, report.measurement.sha256
+
+
 def train_coarsely(run: Run) -> None:
     """Let head train another model."""
     run.write("train.py", COARSE)
@@ -52,6 +78,7 @@ def test_a_new_model_is_measured_by_the_base(project: EvaluatedProject, evaluate
     assert report.measurement.paths == ("reports/metrics.json",)
     assert (report.measurement.rows, report.measurement.rebuilt) == (400, False)
     assert report.measurement.edited == ()
+    assert name_model(report) == (COARSE_MODEL.md5, COARSE_MODEL.sha256)
     (change,) = report.metrics
     assert (change.base, change.head, change.head_claimed) == (1.0, 0.99, 0.99)
     assert change.evidence is not None
@@ -68,6 +95,7 @@ def test_the_same_model_and_rows_need_no_run(project: EvaluatedProject, evaluate
     assert ending.report.metrics[0].head == 1.0
     assert ending.report.measurement is not None
     assert ending.report.measurement.rows == 400
+    assert name_model(ending.report) == (FINE_MODEL.md5, FINE_MODEL.sha256)
 
 
 def test_new_raw_data_is_split_by_the_base(project: EvaluatedProject, evaluate: Evaluate) -> None:
@@ -132,6 +160,7 @@ def test_a_slow_stage_is_ended(project: EvaluatedProject, evaluate: Evaluate) ->
     assert ending.code == 0
     assert "stage `evaluate` took over 0.01 s" in ending.printed
     assert ending.report is not None
+    assert name_model(ending.report) == (COARSE_MODEL.md5, COARSE_MODEL.sha256)
     assert ending.report.metrics[0].head == 0.99
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from benchmarks import compare_speed, table_speed, verdict_speed
+from benchmarks import compare_speed, peer_speed, table_speed, verdict_speed
 from benchmarks.processes import Pairs, Run, judge_ratio, run_by_turns, run_process
 
 if TYPE_CHECKING:
@@ -132,3 +132,32 @@ def test_reading_many_metrics_gives_what_compare_gives(tmp_path: Path) -> None:
     assert [change["delta"] for change in changes] == [
         change["delta"] for change in report["metrics"]
     ]
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "mae"])
+def test_other_tools_get_the_rows_that_ours_reads(tmp_path: Path, metric: str) -> None:
+    """The mean of the scores that they are given moves as our metric does, with an interval."""
+    peer_speed.write_sides(tmp_path, metric, 500)
+    report = run_process([*peer_speed._OURS, "--json"], tmp_path / "project", codes=(0, 1)).out
+    ours = peer_speed.read_ours(report, metric)
+    means = []
+    for side in ("base", "head"):
+        scores = json.loads((tmp_path / f"{side}.json").read_text())
+        lines = (tmp_path / f"{side}.csv").read_text().splitlines()[1:]
+        frame = json.loads((tmp_path / f"{side}_frame.json").read_text())
+        assert [f"{name},{score}" for name, score in scores.items()] == lines
+        assert {item["item_id"]: item["score"] for item in frame["items"]} == scores
+        means.append(sum(scores.values()) / len(scores))
+    assert means[1] - means[0] == pytest.approx(ours.delta, abs=1e-12)
+    assert ours.low < ours.delta < ours.high
+
+
+def test_numbers_of_another_tool_must_be_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    """Another difference, or an end too far from ours, is not the same."""
+    ours = peer_speed.Difference(0.01, 0.0, 0.02)
+    peer = peer_speed.PEERS[0]
+    assert peer_speed.judge_numbers(peer, "mae", ours, ours)
+    assert "NOT THE SAME" not in capsys.readouterr().out
+    for other in ((0.02, 0.0, 0.02), (0.01, 0.001, 0.02), (0.01, 0.0, 0.019)):
+        assert not peer_speed.judge_numbers(peer, "mae", ours, peer_speed.Difference(*other))
+        assert "NOT THE SAME" in capsys.readouterr().out

@@ -112,7 +112,7 @@ class Side(Struct, frozen=True, kw_only=True):
 class Measurement(Struct, frozen=True, kw_only=True):
     """Head's stored model, measured by base's own code in a job that runs no code of head."""
 
-    reason: Text | None = None  # why that was not possible; all else is empty then
+    reason: Text | None = None  # why that was not possible; then only the model may be named
     paths: Annotated[tuple[Path_, ...], Meta(max_length=100)] = ()  # metrics files of that code
     model: Annotated[str, Meta(max_length=100)] | None = None  # hash of the model's file, "md5:…"
     sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")] | None = None  # of that file

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -69,7 +70,7 @@ def measure_head(
     except (MlgitopsError, ImportError) as error:
         seconds = round(time.perf_counter() - start, 3)
         facts = Measurement(reason=explain_failure(error), seconds=seconds)
-        return HeadMeasured(facts=facts, metrics=head.metrics)
+        return HeadMeasured(facts=_name_model(facts, policy, head), metrics=head.metrics)
     result = measured.result
     assert result is not None  # noqa: S101 - nothing was raised
     claimed = {path: head.metrics.get(path, MetricSet()) for path in result.metrics}
@@ -89,8 +90,8 @@ def _measure(
     plan = plan_measuring(base.pipeline, policy.files, base.folder.list_files(base.sha))
     model = _read_model(plan, base, head, console)
     edited = find_edited(plan.stages, base, head)[:_MOST_EDITED]
-    digest = f"md5:{hashlib.md5(model[plan.model], usedforsecurity=False).hexdigest()}"
-    facts = Measurement(paths=tuple(sorted(plan.metrics)), model=digest, edited=edited)
+    facts = Measurement(paths=tuple(sorted(plan.metrics)), edited=edited)
+    facts = _set_digests(facts, model[plan.model])
     predictions = policy.files.predictions
     if stored := _find_stored(plan, base, head, predictions, console):
         rows = stored.predictions.rows if stored.predictions is not None else None
@@ -106,6 +107,20 @@ def _measure(
         result=result,
         rows=rows_of_head,
     )
+
+
+def _name_model(facts: Measurement, policy: Policy, head: SideFiles) -> Measurement:
+    """Name head's model where nothing was measured, if its file is here: evidence is about it."""
+    data = None
+    with suppress(MlgitopsError):
+        data = head.read_anywhere(policy.files.model) if policy.files.model else None
+    return facts if data is None else _set_digests(facts, data)
+
+
+def _set_digests(facts: Measurement, model: bytes) -> Measurement:
+    """Name the model's file by DVC's hash, and by one that nobody finds a second file for."""
+    md5 = hashlib.md5(model, usedforsecurity=False).hexdigest()
+    return replace(facts, model=f"md5:{md5}", sha256=hashlib.sha256(model).hexdigest())
 
 
 def _read_model(plan: Plan, base: SideFiles, head: SideFiles, console: Console) -> dict[str, bytes]:
