@@ -26,8 +26,8 @@ def _consistent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hold every report that `compare` makes here against itself: an honest one is consistent."""
     judge = comparison._judge
 
-    def check(report: Report, policy: Any, *rest: Any) -> Report:  # noqa: ANN401
-        judged = judge(report, policy, *rest)
+    def check(report: Report, policy: Any, *rest: Any, **named: Any) -> Report:  # noqa: ANN401
+        judged = judge(report, policy, *rest, **named)
         applied = policy if isinstance(policy, Policy) else Policy()
         assert find_contradictions(judged, applied) == []
         return judged

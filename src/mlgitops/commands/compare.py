@@ -79,7 +79,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     _print(report, args, console)
     if report.judgement is not None and report.judgement.verdict is Verdict.UNDECIDED:
         reasons = "\n  ".join(report.judgement.failures)
-        raise MlgitopsError(f"nothing was judged:\n  {reasons}")
+        problem = "could not decide" if report.judgement.metrics else "nothing was judged"
+        raise MlgitopsError(f"{problem}:\n  {reasons}")
     failed = report.judgement is not None and report.judgement.verdict is Verdict.FAIL
     return EXIT_FAIL if failed and not args.exit_zero else EXIT_PASS
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mlgitops.comparison.sides import fetch_missing
@@ -9,6 +10,8 @@ from mlgitops.errors import MlgitopsError
 from mlgitops.model import TestData
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mlgitops.comparison.sides import SideFiles
     from mlgitops.comparison.stale import Staleness
     from mlgitops.console import Console
@@ -34,13 +37,14 @@ class PredictionFiles:
         stale: Staleness,
         rescored: Predictions | None,
         measured: Predictions | None = None,
+        read: Mapping[str, Predictions | None] = MappingProxyType({}),
     ) -> None:
         self.path = path
         self.base, self.head = base, head
         self._stale, self._rescored, self._measured = stale, rescored, measured
         self._console = console
         self._fetched = False
-        self._read: dict[str, Predictions | None] = {}
+        self._read = dict(read)
 
     @property
     def same(self) -> bool:
@@ -78,6 +82,23 @@ class PredictionFiles:
     def on_same_rows(self, report: Report) -> bool:
         """Tell whether both sides' predictions are of the same test data, as far as is known."""
         return report.test_data is not TestData.CHANGED or self._rescored is not None
+
+    def against(self, other: SideFiles, rescored: Predictions | None) -> PredictionFiles:
+        """Return head's predictions beside those of ``other``, which stands in base's place.
+
+        What was read of head is not read again. ``rescored``: what the model of ``other`` predicts
+        on head's test data.
+        """
+        return PredictionFiles(
+            self.path,
+            other,
+            self.head,
+            self._console,
+            stale=self._stale,
+            rescored=rescored,
+            measured=self._measured,
+            read={key: read for key, read in self._read.items() if key == self.head.name},
+        )
 
     def exists(self, side: SideFiles) -> bool:
         """Tell whether a side has predictions at all, whether or not they are here."""

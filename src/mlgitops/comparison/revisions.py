@@ -17,9 +17,10 @@ from mlgitops.comparison.prediction_files import PredictionFiles
 from mlgitops.comparison.protected import MAX_PROTECTED, find_measuring, find_protected, find_traces
 from mlgitops.comparison.run_claims import take_cost, take_stages
 from mlgitops.comparison.sampling import find_sampling
-from mlgitops.comparison.sides import SideFiles, fetch_manifests_of, read_sides
+from mlgitops.comparison.sides import SideFiles, read_sides
 from mlgitops.comparison.staleness import find_stale
 from mlgitops.comparison.tables.changes import compare_tables
+from mlgitops.comparison.test_data import align_hashes, compare_hashes, find_test_data, identify
 from mlgitops.dvc.runs import read_run
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.paths import is_below
@@ -39,7 +40,7 @@ from mlgitops.model import (
 from mlgitops.model.wire import fit_report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
 
     from mlgitops.comparison.charts.plots import Renewed
     from mlgitops.comparison.measuring.head import HeadMeasured
@@ -107,7 +108,7 @@ def compare(
     stale = find_stale(head_side, base_side, doubted=evaluation is None)
     applied = policy if isinstance(policy, Policy) else Policy()
     if applied.files.test_data:
-        _find_test_data(applied.files.test_data, base_side, head_side, console)
+        find_test_data(applied.files.test_data, base_side, head_side, console)
     tables = compare_tables(base_side, head_side, applied, console)
     cost = compare_cost(base_side, head_side, applied)
     if evaluation is not None:
@@ -136,7 +137,8 @@ def compare(
         rescored=rescored.predictions if rescored is not None else None,
         measured=trial.result.predictions if trial is not None and trial.result else None,
     )
-    judged = _judge(report, policy, files, stale)
+    rows = trial.rows.contents if trial is not None and trial.rows is not None else None
+    judged = _judge(report, policy, files, stale, console, rows=rows)
     return fit_report(_add_plots(judged, applied, base_side, head_side, rescored))
 
 
@@ -249,7 +251,7 @@ def _collect(
     tracked = {*base.folder.list_files(base.sha), *head.folder.list_files(head.sha)}
     changed = base.folder.repository.changed_files(base.sha, head.sha)
     path = policy.files.test_data
-    before, after = (_identify(side, path) if path else None for side in (base, head))
+    before, after = (identify(side, path) if path else None for side in (base, head))
     observed = read_run(head.folder.place) if head.sha is None else {}
     protected = find_protected(changed, base, head, policy, request.policy_path)
     edited = [relpath(path, base.folder.prefix or ".") for path in changed]
@@ -260,7 +262,7 @@ def _collect(
         base=msgspec.structs.replace(request.base, test_data=before),
         head=msgspec.structs.replace(request.head, test_data=after),
         test_data=compare_hashes(
-            *_align_hashes(path or "", (base, before), (head, after)),
+            *align_hashes(path or "", (base, before), (head, after)),
             is_hidden=bool(path) and base.find_broken(path or "") is not None,
         ),
         sampling=find_sampling(head.params, policy),
@@ -275,42 +277,6 @@ def _collect(
         omitted=Omitted(protected=max(0, len(protected) - MAX_PROTECTED)),
         notices=_limit_notices(notices),
     )
-
-
-def _find_test_data(path: str, base: SideFiles, head: SideFiles, console: Console) -> None:
-    """Learn which test data a folder of DVC holds, where the two sides' folders differ."""
-    if base.find_hash(path) != head.find_hash(path):
-        fetch_manifests_of(base, head, lambda _: {path}, console)
-
-
-def _identify(side: SideFiles, path: str) -> str | None:
-    """Find the hash of a file's content; None when the side has no such file, or no hash of it."""
-    digest = side.find_hash(path)
-    return digest if digest and ":" in digest else None
-
-
-def _align_hashes(path: str, *sides: tuple[SideFiles, str | None]) -> Iterator[str | None]:
-    """Yield both sides' hashes of one file; of DVC's kind where only one side has it in git."""
-    from hashlib import md5
-
-    kinds = {digest.partition(":")[0] for _, digest in sides if digest}
-    for side, digest in sides:
-        data = side.read(path) if digest and digest.startswith("git:") and len(kinds) > 1 else None
-        yield digest if data is None else f"md5:{md5(data, usedforsecurity=False).hexdigest()}"
-
-
-def compare_hashes(base: str | None, head: str | None, *, is_hidden: bool = False) -> TestData:
-    """Tell from two content hashes whether the test data is the same.
-
-    What base has and head has not, or by another kind of hash, is not known to be the same; nor
-    is what base may have where it cannot be read (``is_hidden``).
-
-    >>> compare_hashes("md5:0a", "md5:0b"), compare_hashes("md5:0a", None)
-    (<TestData.CHANGED: 'changed'>, <TestData.CHANGED: 'changed'>)
-    """
-    if base is None:
-        return TestData.CHANGED if is_hidden else TestData.UNKNOWN
-    return TestData.SAME if base == head else TestData.CHANGED
 
 
 def _measure_head(
@@ -352,6 +318,9 @@ def _judge(
     policy: Policy | MlgitopsError | None,
     files: PredictionFiles,
     stale: Staleness,
+    console: Console,
+    *,
+    rows: Mapping[str, bytes] | None,
 ) -> Report:
     base, head = files.base, files.head
     if not isinstance(policy, Policy):
@@ -359,11 +328,14 @@ def _judge(
         judgement = _leave_open(reasons) if reasons else Judgement(verdict=Verdict.SKIP)
         return msgspec.structs.replace(_mark_stale(report, None, stale), judgement=judgement)
     from mlgitops.comparison.evidence import add_evidence
+    from mlgitops.comparison.reference.facts import hold_against_reference
 
     absences = Absences(report.metrics, base.pipeline, base.metrics)
     report = msgspec.structs.replace(report, metrics=absences.mark(report.metrics))
     report = _mark_stale(report, policy.files.model, stale)
-    judged = judge_report(add_evidence(report, policy, files), policy)
+    report = add_evidence(report, policy, files)
+    report = hold_against_reference(report, policy, files, stale, console, rows=rows)
+    judged = judge_report(report, policy)
     skipped = judged.judgement is None or judged.judgement.verdict is Verdict.SKIP
     if skipped and (unread := _find_unread(base, head)):
         return msgspec.structs.replace(judged, judgement=_leave_open(unread))

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 _MAX_TEXT = 500
 _MAX_NAME = 150
 _FEW = 3  # names in a sentence
+#: What a side is called that is held beside head in base's place.
+REFERENCE = "the reference"
+_REVIEWED = ("base", REFERENCE)
 #: What a metrics file is called in a folder of metrics; other files there are plots and pictures.
 _METRICS_SUFFIXES = (".json", ".yaml", ".yml", ".toml")
 
@@ -184,10 +187,22 @@ def read_recorded(side: SideFiles, paths: Iterable[str] = ()) -> None:
     side.metrics = {path: _read_metrics(side, path) for path in wanted}
 
 
+def read_beside(side: SideFiles, base: SideFiles, console: Console) -> None:
+    """Read a further commit beside a comparison; what is not here, from the storage of base.
+
+    Lenient as with base: what is malformed there is told, not raised.
+    """
+    _read_pipeline(side)
+    declared = _find_declared(side)
+    fetch_missing(base, side, lambda asked: declared if asked is side else set(), console)
+    side.params = _read_params(side)
+    side.metrics = {path: _read_metrics(side, path) for path in sorted(list_metrics(side))}
+
+
 def _read_pipeline(side: SideFiles) -> None:
-    """Read a side's pipeline; of base's, files that cannot be read are told."""
+    """Read a side's pipeline; of base's and older ones, files that cannot be read are told."""
     files = side.folder.list_files(side.sha)
-    side.pipeline = read_pipeline(files, side.read, lenient=side.name == "base")
+    side.pipeline = read_pipeline(files, side.read, lenient=side.name in _REVIEWED)
     side.notices += [
         f"`{path[:_MAX_NAME]}` at {side.name} cannot be read, so what it says is not known:"
         f" {problem}."[:_MAX_TEXT]

@@ -41,10 +41,10 @@ from mlgitops.delivery.release import (
 )
 from mlgitops.delivery.state import Current, Place, utc_now, write_url
 from mlgitops.delivery.target import Deployed, Outcome, Status
-from mlgitops.delivery.wanted import read_wanted
 from mlgitops.environments import clean_environment, locked, make_environment
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Repository
+from mlgitops.git.wanted import read_wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,8 +24,8 @@ from mlgitops.writing import refuse_links
 
 if TYPE_CHECKING:
     from mlgitops.console import Console
-    from mlgitops.delivery.wanted import Wanted
     from mlgitops.git.repository import Repository
+    from mlgitops.git.wanted import Wanted
 
 MODEL = "model/model.skops"
 DESCRIPTION = "model/model.json"

@@ -97,6 +97,21 @@ class Repository:
         done = self._run("rev-list", "--first-parent", tip, "--")
         return sha.encode() in done.stdout.split()
 
+    def is_ancestor(self, sha: str, tip: str) -> bool:
+        """Tell whether the history of ``tip`` holds ``sha``; each commit holds itself."""
+        return self._run("merge-base", "--is-ancestor", sha, tip).returncode == 0
+
+    def list_tags(self, tip: str) -> dict[str, str]:
+        """List the tags of commits in the history of ``tip``: name → sha of the commit."""
+        form = "--format=%(objecttype) %(objectname) %(*objecttype) %(*objectname) %(refname)"
+        done = self._run("for-each-ref", f"--merged={tip}", form, "refs/tags/")
+        tags = {}
+        for line in os.fsdecode(done.stdout).splitlines():
+            kind, own, peeled_kind, peeled, ref = line.split(" ", 4)
+            if "commit" in (kind, peeled_kind):
+                tags[ref.removeprefix("refs/tags/")] = own if kind == "commit" else peeled
+        return tags
+
     def find_default_branch(self) -> str | None:
         """Find the name of the branch that changes are merged into."""
         return next((name for name in _DEFAULTS if self.find(name)), None)

@@ -30,6 +30,7 @@ from mlgitops.verification.agreement import (
     contradict_foreign,
     contradict_head,
     contradict_likeness,
+    contradict_reference,
     contradict_results,
     correct_protected,
     correct_sampling,
@@ -205,6 +206,7 @@ def check_record(decision: Decision, record: Record) -> Decision:
         contradictions += contradict_base(report, rules, record.base)
     if record.head is not None and record.results is None:
         contradictions += contradict_head(report, record.head, record.base)
+    contradictions += contradict_reference(report, rules, record)
     corrected = correct_sampling(correct_protected(report, record), record)
     return _refuse(decision, contradictions) or msgspec.structs.replace(decision, report=corrected)
 

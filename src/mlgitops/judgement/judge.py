@@ -28,6 +28,16 @@ import msgspec
 
 from mlgitops.judgement.claims import find_broken, list_failures, weigh_metric, weigh_slices
 from mlgitops.judgement.moved import Joined
+from mlgitops.judgement.reference import (
+    NOT_READ,
+    find_absence,
+    leave_undecided,
+    mark_undecided,
+    name_since,
+    put_in_place,
+    say_failures,
+    select_rules,
+)
 from mlgitops.judgement.slices import exceeds, judge_slices
 from mlgitops.model import (
     Judgement,
@@ -44,7 +54,7 @@ from mlgitops.statistics.names import find_estimator
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mlgitops.model import Interval, Policy, Report, Rule, SliceVerdict
+    from mlgitops.model import Interval, Policy, Reference, Report, Rule, SliceVerdict
 
 OTHER_ROWS = "was measured on other test data than at base"
 NO_METHOD = "is judged by its plain numbers: no method is known for its noise"
@@ -57,6 +67,15 @@ _MAX_TEXT = 500
 
 def judge_report(report: Report, policy: Policy) -> Report:
     """Return ``report`` with its judgement made from its facts and ``policy``."""
+    verdicts = _judge_metrics(report, policy)
+    slices = judge_slices(policy.slices, report.slices, policy.inconclusive)
+    slices = weigh_slices(slices, report, policy.evidence)
+    since = _judge_since(report.reference, report, policy)
+    judgement = _sum_up(verdicts, slices, since, report.reference)
+    return msgspec.structs.replace(report, judgement=judgement)
+
+
+def _judge_metrics(report: Report, policy: Policy) -> tuple[MetricVerdict, ...]:
     gates = [(name, rule, False) for name, rule in policy.metrics.items()]
     gates += [(name, rule, True) for name, rule in policy.budgets.items()]
     joined = Joined(report.metrics)
@@ -70,9 +89,26 @@ def judge_report(report: Report, policy: Policy) -> Report:
         verdicts.append(
             weigh_metric(verdict, matches[0], report, policy.evidence) if is_single else verdict
         )
-    slices = judge_slices(policy.slices, report.slices, policy.inconclusive)
-    slices = weigh_slices(slices, report, policy.evidence)
-    return msgspec.structs.replace(report, judgement=_sum_up(tuple(verdicts), slices))
+    return tuple(verdicts)
+
+
+def _judge_since(
+    reference: Reference | None, report: Report, policy: Policy
+) -> tuple[MetricVerdict, ...]:
+    """Judge what was lost since the reference; what cannot be read there is undecided."""
+    rules = select_rules(policy)
+    problem = NOT_READ if reference is None else reference.reason
+    if reference is None or problem is not None:
+        return tuple(
+            leave_undecided(name, rule, f"cannot be held against it: {problem}")
+            for name, rule in rules.metrics.items()
+        )
+    verdicts = _judge_metrics(put_in_place(report, reference), rules)
+    absences = [find_absence(reference, verdict) for verdict in verdicts]
+    return tuple(
+        mark_undecided(verdict, absence) if absence else verdict
+        for verdict, absence in zip(verdicts, absences, strict=True)
+    )
 
 
 def find_kind(change: MetricChange, rule: Rule | None = None) -> Kind:
@@ -319,20 +355,33 @@ def _margin_text(rule: Rule) -> str:
     return " and ".join(texts)
 
 
-def _sum_up(verdicts: tuple[MetricVerdict, ...], slices: tuple[SliceVerdict, ...]) -> Judgement:
+def _sum_up(
+    verdicts: tuple[MetricVerdict, ...],
+    slices: tuple[SliceVerdict, ...],
+    since: tuple[MetricVerdict, ...],
+    reference: Reference | None,
+) -> Judgement:
     """Fail when any fails; a failing metric decides, then a slice, else the policy's first."""
     failing = [verdict for verdict in verdicts if verdict.verdict is Verdict.FAIL]
     unfair = [verdict for verdict in slices if verdict.verdict is Verdict.FAIL]
     if not verdicts and not slices:
         return Judgement(verdict=Verdict.SKIP)
+    label = reference.label if reference else "reference"
+    lost = [verdict for verdict in since if verdict.verdict is Verdict.FAIL]
+    unread = [verdict for verdict in since if verdict.verdict is Verdict.UNDECIDED]
     failures = list_failures(failing, unfair)
+    failures += [line for row in lost for line in say_failures(label, row)]
+    outcome = Verdict.FAIL if failures else Verdict.UNDECIDED if unread else Verdict.PASS
     # What is told first is the first metric whose claim does not hold, else the policy's first.
     failing.sort(key=lambda row: find_broken(row) is None)
-    deciding = failing or ([] if unfair else list(verdicts))
+    deciding = [verdict.name for verdict in failing]
+    deciding += [name_since(verdict.name, label) for verdict in lost]
+    deciding += [] if deciding or unfair else [verdict.name for verdict in verdicts]
     return Judgement(
-        verdict=Verdict.FAIL if failing or unfair else Verdict.PASS,
-        deciding=deciding[0].name if deciding else None,
+        verdict=outcome,
+        deciding=deciding[0] if deciding else None,
         metrics=verdicts,
         slices=slices,
-        failures=tuple(failures),
+        reference=since,
+        failures=(*failures, *(line for row in unread for line in say_failures(label, row))),
     )

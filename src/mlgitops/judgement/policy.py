@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlgitops.errors import MistakesError, MlgitopsError
 from mlgitops.hints import nearest_name
+from mlgitops.judgement.reference import find_form
 from mlgitops.model import (
     MAX_SLICE_RULES,
     DemandedEvidence,
@@ -157,6 +158,7 @@ def _read_policy(document: object, check: _Checker) -> Policy:
         "inconclusive": _choose(OnInconclusive),
         "waivers": _choose(Waivers),
         "evidence": _choose(DemandedEvidence),
+        "reference": _read_reference,
     }
     fields = check.mapping(document, (), readers)
     if isinstance(document, dict) and "version" not in fields:
@@ -164,6 +166,7 @@ def _read_policy(document: object, check: _Checker) -> Policy:
     parsed = {
         key: readers[key](value, (key,), check) for key, value in fields.items() if key in readers
     }
+    _check_since(fields, check)
     return Policy(**{key: value for key, value in parsed.items() if value is not None})
 
 
@@ -211,6 +214,36 @@ def _read_metrics(value: object, position: Place, check: _Checker) -> dict[str, 
     return _read_rules(value, position, check, greater_is_better=True)
 
 
+def _read_reference(value: object, position: Place, check: _Checker) -> str | None:
+    name = check.name(value, position)
+    if name is not None and find_form(name) is None:
+        hint = "write `release`, `deploy/ENVIRONMENT`, a tag, or all digits of a commit's sha"
+        check.mistake(position, f"reference cannot be {_quote(name)}", hint)
+        return None
+    return name
+
+
+def _check_since(fields: dict[str, Any], check: _Checker) -> None:
+    """Check that a reference has a limit to hold head to, each limit a reference, and no budget."""
+    rules = [
+        (section, name)
+        for section in ("metrics", "budgets")
+        if isinstance(fields.get(section), dict)
+        for name, body in fields[section].items()
+        if isinstance(body, dict) and _SINCE in body
+    ]
+    for section, name in rules:
+        if section == "budgets":
+            hint = "bound what may be spent: `max_value`"
+            check.mistake((section, name, _SINCE), "a budget is not held to a reference", hint)
+        elif "reference" not in fields:
+            hint = "add `reference: release`, a tag, a commit or `deploy/ENVIRONMENT`"
+            check.mistake((section, name, _SINCE), f"{_SINCE} needs `reference`", hint)
+    if "reference" in fields and not any(section == "metrics" for section, _ in rules):
+        hint = f"say what a metric may lose in all: `{_SINCE}: 0.01`"
+        check.mistake(("reference",), "no metric has a limit against the reference", hint)
+
+
 def _read_budgets(value: object, position: Place, check: _Checker) -> dict[str, Rule]:
     return _read_rules(value, position, check, greater_is_better=False)
 
@@ -229,7 +262,8 @@ def _read_rules(
     return rules
 
 
-_LIMITS = ("min_value", "max_value", "max_worsening", "max_relative_worsening")
+_SINCE = "max_worsening_since_reference"
+_LIMITS = ("min_value", "max_value", "max_worsening", "max_relative_worsening", _SINCE)
 
 
 def _read_rule(
@@ -237,7 +271,7 @@ def _read_rule(
 ) -> Rule:
     fields = check.mapping({} if body is None else body, position, Rule.__struct_fields__)
     limits = {key: check.number(fields[key], (*position, key)) for key in _LIMITS if key in fields}
-    for key in ("max_worsening", "max_relative_worsening"):
+    for key in _LIMITS[2:]:
         limit = limits.get(key)
         if limit is not None and limit < 0:
             check.mistake((*position, key), f"{key} must not be negative", "0 allows no loss")

@@ -32,12 +32,14 @@ cluster: customer
 inconclusive: pass
 waivers: allowed
 evidence: independent
+reference: release
 files:
   test_data: data/split/test.csv
   predictions: reports/predictions.csv
   model: model/model.skops
 metrics:
-  test.roc_auc: {greater_is_better: true, min_value: 0.80, max_worsening: 0.005}
+  test.roc_auc: {greater_is_better: true, min_value: 0.80, max_worsening: 0.005,
+                 max_worsening_since_reference: 0.01}
   test.log_loss: {greater_is_better: false, max_value: 0.50}
 budgets:
   model.size_mb: {max_value: 50}
@@ -66,6 +68,9 @@ _TOP = {
     "evidence": "Who must have measured what is judged in a pull request: `independent` is base's"
     " code, in a job that runs none of the pull request's; with `claimed` its own run will do, and"
     " the report says so.",
+    "reference": "A commit that head is held against too, so that small losses of many changes add"
+    " up (docs/explanation/reference.md): `release` is the newest tag `vX.Y.Z` or `KEY@vX.Y.Z`;"
+    " `deploy/NAME` what that environment serves; else a tag, or a commit's full sha.",
 }
 _FILES = {
     "test_data": "The test data: base and head are comparable when its hash is the same.",
@@ -80,6 +85,8 @@ _RULE = {
     "max_worsening": "What may be lost against the base, in the metric's unit. More fails when"
     " noise cannot explain the loss.",
     "max_relative_worsening": "The same, as a fraction of the base's value; the stricter counts.",
+    "max_worsening_since_reference": "What all changes since the `reference` may lose together, in"
+    " the metric's unit; judged as `max_worsening` is. Not for budgets.",
 }
 _SLICE = {
     "by": "The columns whose values make the groups; several make their crossings.",

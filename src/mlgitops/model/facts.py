@@ -130,3 +130,17 @@ class Rescoring(Struct, frozen=True, kw_only=True):
     rows: Count | None = None  # of head's test data; None: no predictions
     seen: Count | None = None  # of them, rows that base's model was trained on; None: not known
     seconds: Seconds | None = None
+
+
+class Reference(Struct, frozen=True, kw_only=True):
+    """Head beside a commit that many changes share, so that small losses add up."""
+
+    name: Name  # as policy.yaml has it, such as `release`
+    label: Name  # what that names now: a tag, an environment, or a short sha
+    sha: Sha | None = None
+    reason: Text | None = None  # why head cannot be held against it; all below is empty then
+    test_data: Text | None = None  # hash of the test data there, "md5:…"
+    rows: TestData = TestData.UNKNOWN  # whether head was measured on the same
+    untouched: bool = False  # nothing that a model is made of differs between it and head
+    rescoring: Rescoring | None = None  # of its model on head's test data, where that is another
+    metrics: tuple[MetricChange, ...] = ()  # those with a limit; `base` is the reference's value

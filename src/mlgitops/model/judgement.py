@@ -67,4 +67,5 @@ class Judgement(Struct, frozen=True, kw_only=True):
     deciding: Name | None = None  # the metric shown on the first line
     metrics: tuple[MetricVerdict, ...] = ()
     slices: Annotated[tuple[SliceVerdict, ...], Meta(max_length=MAX_SLICE_RULES)] = ()
+    reference: tuple[MetricVerdict, ...] = ()  # on what was lost since the reference, if one is set
     failures: tuple[Text, ...] = ()  # every reason for a fail, in order of importance

@@ -18,6 +18,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     max_value: float | None = None
     max_worsening: Annotated[float, Meta(ge=0)] | None = None  # in the metric's unit
     max_relative_worsening: Annotated[float, Meta(ge=0)] | None = None  # a fraction of abs(base)
+    max_worsening_since_reference: Annotated[float, Meta(ge=0)] | None = None  # of many changes
 
 
 class Statistic(StrEnum):
@@ -83,3 +84,4 @@ class Policy(Struct, frozen=True, kw_only=True):
     inconclusive: OnInconclusive = OnInconclusive.PASS
     waivers: Waivers = Waivers.ALLOWED
     evidence: DemandedEvidence = DemandedEvidence.CLAIMED
+    reference: Name | None = None  # `release`, `deploy/ENVIRONMENT`, a tag or a commit's full sha

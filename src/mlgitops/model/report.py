@@ -12,6 +12,7 @@ from mlgitops.model.facts import (
     Measurement,
     MetricChange,
     ParamChange,
+    Reference,
     Rescoring,
     Side,
     StageChange,
@@ -64,6 +65,7 @@ class Report(Struct, frozen=True, kw_only=True):
     sampling: Sampling = Sampling()  # of head's test rows
     rescoring: Rescoring | None = None  # tried when the test data changed
     measurement: Measurement | None = None  # None: head's numbers are those of its own run
+    reference: Reference | None = None  # None: the policy names none
     metrics: tuple[MetricChange, ...] = ()
     params: tuple[ParamChange, ...] = ()
     data: tuple[DataChange, ...] = ()

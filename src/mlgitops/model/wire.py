@@ -17,7 +17,7 @@ from mlgitops.model.slice_metrics import find_statistic
 from mlgitops.parsing import parse_json
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from mlgitops.model import MetricChange, SliceFacts, TableChange
 
@@ -49,7 +49,8 @@ def parse_report(data: bytes) -> Report:
 
 def check_report(report: Report) -> None:
     """Raise :class:`MlgitopsError` for a report of the right form that does not add up."""
-    _check_changes(report)
+    _check_changes((*report.metrics, *report.cost))
+    _check_changes(report.reference.metrics if report.reference else ())
     for facts in report.slices:
         _check_slices(facts)
 
@@ -175,10 +176,10 @@ def _telling(change: MetricChange) -> tuple[float, str, str]:
     return (-abs(moved), change.path, change.name)
 
 
-def _check_changes(report: Report) -> None:
+def _check_changes(changes: Iterable[MetricChange]) -> None:
     """Refuse metrics named twice, and deltas that are not head minus base."""
     seen = set()
-    for change in (*report.metrics, *report.cost):
+    for change in changes:
         label = f"metric {change.name[:80]!r}"
         if (change.path, change.name) in seen:
             raise MlgitopsError(f"{label} stands there twice", where=_WHERE)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 
 from mlgitops.judgement.claims import find_broken, find_claim
 from mlgitops.judgement.judge import find_kind, find_margin, is_untouched
 from mlgitops.judgement.moved import Joined, describe_moves
+from mlgitops.judgement.reference import name_since
 from mlgitops.model import Kind, TestData, Verdict
 from mlgitops.render.measurement import NOT_HELD, OWN_NUMBER
 from mlgitops.render.numbers import (
@@ -105,8 +107,24 @@ class Row(Struct, frozen=True, kw_only=True):
 
 
 def find_row(report: Report, name: str) -> Row | None:
-    """Find the row of a judged metric."""
-    return next((row for row in judged_rows(report) if row.name == name), None)
+    """Find the row of a judged metric, or of one as held against the reference."""
+    rows = (*judged_rows(report), *reference_rows(report))
+    return next((row for row in rows if row.name == name), None)
+
+
+def reference_rows(report: Report) -> list[Row]:
+    """List the judged metrics as held against the reference, with its value in base's place."""
+    reference = report.reference
+    if report.judgement is None or reference is None:
+        return []
+    joined = Joined(reference.metrics)
+    rows = [
+        _judged_row(verdict, _find_judged(verdict, joined, ()))
+        for verdict in report.judgement.reference
+    ]
+    return [
+        msgspec.structs.replace(row, name=name_since(row.name, reference.label)) for row in rows
+    ]
 
 
 def judged_rows(report: Report) -> list[Row]:
@@ -119,6 +137,18 @@ def judged_rows(report: Report) -> list[Row]:
         for verdict in report.judgement.metrics
     ]
     return sorted(rows, key=lambda row: row.verdict is not Verdict.FAIL)
+
+
+def find_verdict(report: Report, row: Row) -> tuple[MetricVerdict | None, MetricChange | None]:
+    """Find the verdict and the change that ``row`` shows, against base or the reference."""
+    judgement, reference = report.judgement, report.reference
+    for verdict in judgement.metrics if judgement else ():
+        if verdict.name == row.name:
+            return verdict, _find_judged(verdict, Joined(report.metrics), report.cost)
+    for verdict in judgement.reference if judgement and reference else ():
+        if reference and name_since(verdict.name, reference.label) == row.name:
+            return verdict, _find_judged(verdict, Joined(reference.metrics), ())
+    return None, None
 
 
 def _find_judged(
@@ -247,8 +277,12 @@ def interval_cells(row: Row, *, with_interval: bool, level: str | None) -> list[
 
 
 def unproven_rows(report: Report) -> list[Row]:
-    """List the judged metrics that pass and may have lost more than they may, for all we know."""
-    return [row for row in judged_rows(report) if row.is_doubtful]
+    """List the judged metrics that pass and may have lost more than they may, for all we know.
+
+    Against base, then against the reference.
+    """
+    rows = (*judged_rows(report), *reference_rows(report))
+    return [row for row in rows if row.is_doubtful]
 
 
 def render_side(side: Side) -> str:
@@ -327,7 +361,9 @@ def passing_text(report: Report) -> str:
         if settle
         else ""
     )
-    text = f"{total}: {', '.join([*words, *kept])}.{_list_unproven(rows)}{more}"
+    since = reference_rows(report)
+    kept += [f"{len(since)} since `{report.reference.label}`"] if since and report.reference else []
+    text = f"{total}: {', '.join([*words, *kept])}.{_list_unproven([*rows, *since])}{more}"
     return f"{text} {sliced}" if sliced else text
 
 

@@ -22,7 +22,6 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from mlgitops import __version__
-from mlgitops.judgement.moved import Joined
 from mlgitops.model import ChartKind, StageState, Verdict
 from mlgitops.render.blocks import MARKS, UNPROVEN
 from mlgitops.render.changes import (
@@ -40,12 +39,14 @@ from mlgitops.render.facts import (
     describe_other,
     explain_others,
     explain_skip,
+    find_verdict,
     headline,
     is_plain_pass,
     judged_rows,
     noise_notices,
     other_rows,
     passing_text,
+    reference_rows,
     render_side,
     render_version,
     sampling_text,
@@ -60,6 +61,7 @@ from mlgitops.render.measurement import (
     measurement_notices,
 )
 from mlgitops.render.numbers import DASH, render_plain, render_seconds
+from mlgitops.render.reference import describe_reference
 from mlgitops.render.rescoring import describe_rescoring
 from mlgitops.render.sentence import describe_row, find_deciding
 from mlgitops.render.slices import (
@@ -79,7 +81,7 @@ if TYPE_CHECKING:
 
     from jinja2 import Template
 
-    from mlgitops.model import Chart, Links, MetricChange, Report, Side
+    from mlgitops.model import Chart, Links, Report, Side
     from mlgitops.render.facts import Row
 
 #: Rows of one table; the rest is counted. A page stays below 1 MB.
@@ -112,7 +114,7 @@ def render_html(report: Report, *, links: Links) -> str:
     """Render the page: HTML in UTF-8, below 1 MB, that loads nothing."""
     style = _read_part("report.css")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    rows = judged_rows(report)
+    rows = [*judged_rows(report), *reference_rows(report)]
     gaps = gap_rows(report)
     others = other_rows(report)
     return load_template().render(
@@ -139,6 +141,7 @@ def render_html(report: Report, *, links: Links) -> str:
             *report.notices,
             *measurement_notices(report),
             *describe_rescoring(report),
+            *describe_reference(report),
             *noise_notices(report),
         ],
         charts=[_draw(chart, at) for at, chart in enumerate(report.charts)],
@@ -279,11 +282,9 @@ def _make_judged(row: Row, report: Report) -> Judged:
 
 
 def _draw_row(row: Row, report: Report) -> Markup | None:
-    judgement = report.judgement
-    verdict = next(
-        metric for metric in (judgement.metrics if judgement else ()) if metric.name == row.name
-    )
-    change = _find_change(row, report)
+    verdict, change = find_verdict(report, row)
+    if verdict is None:
+        return None
     limit = verdict.rule.max_value
     if row.budget and change and change.head is not None and limit is not None:
         failed = row.verdict is Verdict.FAIL
@@ -291,15 +292,6 @@ def _draw_row(row: Row, report: Report) -> Markup | None:
     gain = find_row_gain(row, verdict, change)
     label = f"{clean_text(row.name)} {describe_row(row)}"
     return draw_gain(gain, label=clean_text(label, limit=_MOST_TEXT)) if gain else None
-
-
-def _find_change(row: Row, report: Report) -> MetricChange | None:
-    name = row.name.removeprefix(f"{row.path}:")
-    joined = Joined(report.metrics)
-    return joined.moved.get(row.name) or next(
-        (change for change in joined.changes if (change.path, change.name) == (row.path, name)),
-        None,
-    )
 
 
 def _draw(chart: Chart, at: int) -> Drawn:

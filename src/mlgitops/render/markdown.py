@@ -20,6 +20,7 @@ from mlgitops.render.facts import (
     judged_rows,
     noise_notices,
     passing_text,
+    reference_rows,
     render_side,
     sampling_text,
     shared_confidence,
@@ -32,6 +33,7 @@ from mlgitops.render.measurement import (
     measurement_notices,
 )
 from mlgitops.render.numbers import DASH
+from mlgitops.render.reference import describe_reference
 from mlgitops.render.rescoring import describe_rescoring
 from mlgitops.render.sentence import describe_row, find_deciding
 from mlgitops.render.slices import describe_deciding_slice, gap_rows
@@ -162,6 +164,7 @@ def _warnings(report: Report) -> list[str]:
     measured = [
         *measurement_notices(report),
         *describe_rescoring(report),
+        *describe_reference(report),
         *noise_notices(report),
     ]
     notices += [escape_prose(notice) for notice in measured]
@@ -171,7 +174,7 @@ def _warnings(report: Report) -> list[str]:
 
 
 def _judged_table(report: Report, detail: Detail) -> list[str]:
-    rows = judged_rows(report)
+    rows = [*judged_rows(report), *reference_rows(report)]
     hidden = 0
     if detail is Detail.FAILING:
         failing = [row for row in rows if row.verdict is Verdict.FAIL][:_MOST_FAILURES]

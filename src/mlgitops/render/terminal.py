@@ -23,6 +23,7 @@ from mlgitops.render.facts import (
     noise_notices,
     other_rows,
     passing_text,
+    reference_rows,
     render_side,
     render_version,
     sampling_text,
@@ -35,6 +36,7 @@ from mlgitops.render.measurement import (
     measurement_notices,
 )
 from mlgitops.render.numbers import DASH, render_seconds
+from mlgitops.render.reference import describe_reference
 from mlgitops.render.rescoring import describe_rescoring
 from mlgitops.render.slices import SLICE_HEAD, describe_gap, gap_rows, hidden_slices, slice_rows
 from mlgitops.render.terminal_table import TerminalTable, lay_out, wrap_text
@@ -66,7 +68,7 @@ def render_terminal(report: Report, console: Console) -> None:
     width = None if console.out.isatty() else find_width(os.environ)
     screen = RichConsole(file=console.out, width=width, highlight=False, markup=False, emoji=False)
     _print_answer(report, screen)
-    _print_judged(judged_rows(report), screen)
+    _print_judged([*judged_rows(report), *reference_rows(report)], screen)
     _print_slices(report, screen)
     _print_others(report, screen)
     _print_params(report, screen)
@@ -116,7 +118,12 @@ def _print_answer(report: Report, screen: RichConsole) -> None:
         more = f" and {rest:,} more" if rest else ""
         text = f"! this change edits what judges it: {files}{more}"
         _print_prose(text, screen, style="yellow", indent=2)
-    measured = [*measurement_notices(report), *describe_rescoring(report), *noise_notices(report)]
+    measured = [
+        *measurement_notices(report),
+        *describe_rescoring(report),
+        *describe_reference(report),
+        *noise_notices(report),
+    ]
     for notice in [*report.notices, *measured]:
         _print_prose(f"! {_plain(notice)}", screen, style="yellow", indent=2)
 
@@ -148,7 +155,7 @@ def _row_style(row: Row) -> str | None:
 def _sign(verdict: Verdict, *, is_proven: bool) -> str:
     if verdict is Verdict.FAIL:
         return "✗"
-    return "✓" if is_proven else "!"
+    return "✓" if is_proven and verdict is not Verdict.UNDECIDED else "!"
 
 
 def _print_slices(report: Report, screen: RichConsole) -> None:

@@ -16,6 +16,7 @@ from mlgitops.dvc.metrics import MetricSet
 from mlgitops.judgement.absence import Absences
 from mlgitops.judgement.judge import find_margin, match_metric
 from mlgitops.judgement.moved import Joined
+from mlgitops.judgement.reference import put_in_place, select_rules
 from mlgitops.judgement.slices import name_rule
 from mlgitops.model import Sampling, TestData
 from mlgitops.statistics.names import find_estimator
@@ -47,6 +48,33 @@ def contradict_base(report: Report, policy: Policy, base: SideRecord) -> list[st
         *chain.from_iterable(_compare_cost(change, base) for change in report.cost),
         *_find_lost_base(report, base),
         *_find_not_new(report, base),
+    ]
+
+
+def contradict_reference(report: Report, policy: Policy, record: Record) -> list[str]:
+    """List what ``report`` says of the reference that git does not.
+
+    Nothing where the report has none, or could not hold head against it: that is undecided.
+    """
+    reference, rules = report.reference, select_rules(policy)
+    if reference is None or reference.reason is not None or not rules.metrics:
+        return []
+    side = record.reference
+    if side is None:
+        problem = record.problems.get("reference", "git did not say")
+        return [f"the reference could not be read: {problem}"]
+    contradictions = [
+        _differ(f"the {part} of the reference", stated, named)
+        for part, stated, named in (
+            ("commit", reference.sha, side.sha),
+            ("name", reference.label, record.reference_label),
+        )
+        if stated != named
+    ]
+    inside = put_in_place(report, reference)
+    return contradictions or [
+        f"with the reference in base's place: {text}"
+        for text in contradict_base(inside, rules, side)
     ]
 
 
@@ -112,8 +140,9 @@ def list_claims(report: Report, policy: Policy, record: Record) -> list[str]:
     return [
         *(_claim_base(report, judged, record) if judged else ()),
         *(_claim_head(report, judged, record) if judged else ()),
-        *_claim_noise(report, policy, record),
+        *_claim_noise(report, policy, record.base),
         *_claim_cost(report, policy),
+        *_claim_reference(report, policy, record),
     ]
 
 
@@ -310,12 +339,29 @@ def _claim_cost(report: Report, policy: Policy) -> Iterator[str]:
         yield f"{', '.join(names[:_MOST_NAMED])}{more} at head, as the run measured them"
 
 
-def _claim_noise(report: Report, policy: Policy, record: Record) -> Iterator[str]:
+def _claim_reference(report: Report, policy: Policy, record: Record) -> Iterator[str]:
+    """Name what of the reference's values nobody but the run vouches for."""
+    reference, side = report.reference, record.reference
+    if reference is None or side is None or reference.reason is not None:
+        return
+    label = _name(reference.label)
+    away = sorted({change.path for change in reference.metrics} & side.elsewhere)
+    if away:
+        yield f"values at the reference {label} in {_join(away)}, which DVC keeps"
+    if side.has_hidden_test_data:
+        yield f"the test data at the reference {label}, in a folder that DVC keeps"
+    if reference.rescoring is not None:
+        yield f"values at the reference {label} on head's test data, as the run measured them"
+    inside = put_in_place(report, reference)
+    for text in _claim_noise(inside, select_rules(policy), side):
+        yield f"{text} against the reference {label}"
+
+
+def _claim_noise(report: Report, policy: Policy, base: SideRecord | None) -> Iterator[str]:
     """Name the judged metrics that the run tells no interval of, and base's predictions could give.
 
     A change within noise, which would be *not proven safe*, looks like a plain one then.
     """
-    base = record.base
     if base is None or not base.has_predictions or report.test_data is TestData.CHANGED:
         return
     measured = _list_measured(report)

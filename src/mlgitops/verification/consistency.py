@@ -14,6 +14,7 @@ from mlgitops.comparison.cost.changes import COST_NAMES
 from mlgitops.comparison.cost.record import COST_FILE
 from mlgitops.comparison.diff import relate
 from mlgitops.judgement.moved import Joined
+from mlgitops.judgement.reference import put_in_place, select_rules
 from mlgitops.judgement.slices import name_group, name_rule
 from mlgitops.model import TestData
 from mlgitops.model.slice_metrics import OF_EVERY_ROW, split_metric
@@ -41,6 +42,7 @@ def find_contradictions(report: Report, policy: Policy) -> list[str]:
         *_check_cost(report),
         *chain.from_iterable(map(_check_values, (*report.metrics, *report.cost))),
         *_check_evidence(report, policy),
+        *_check_reference(report, policy),
         *_check_rules(report),
         *chain.from_iterable(_check_slices(facts, report, policy) for facts in report.slices),
     ]
@@ -194,6 +196,29 @@ def _check_confidence(
             f"the interval of {label} is read at a confidence of {interval.confidence:.6g}, and"
             f" the policy's gives {allowed}"
         )
+
+
+def _check_reference(report: Report, policy: Policy) -> Iterator[str]:
+    """Hold what is said of the reference against the policy, head's values and itself."""
+    reference, rules = report.reference, select_rules(policy)
+    if reference is None:
+        return  # where the policy has one, nothing is decided
+    if not rules.metrics or reference.name != policy.reference:
+        yield f"it holds head against `{reference.name[:_MAX_NAME]}`, and the policy names no such"
+        return
+    if reference.reason is not None and (reference.metrics or reference.rescoring):
+        yield "head was held against the reference, and the report says why that was not possible"
+    stated = {(change.path, change.name): change for change in report.metrics}
+    for change in reference.metrics:
+        own = stated.get((change.path, change.name))
+        if change.head != (own.head if own else None):
+            yield f"{name_change(change)} at head is another one against the reference"
+        if change.head is not None and own is not None and change.stale != own.stale:
+            yield f"{name_change(change)} is stale against one of base and the reference alone"
+    if reference.reason is None:
+        inside = put_in_place(report, reference)
+        for text in find_contradictions(inside, rules):
+            yield f"against the reference in base's place: {text}"
 
 
 def _check_rules(report: Report) -> Iterator[str]:

@@ -13,8 +13,9 @@ from msgspec import Struct, field
 
 from mlgitops.comparison.cost.changes import measure_cost
 from mlgitops.comparison.protected import MAX_PROTECTED, find_protected, find_traces
+from mlgitops.comparison.reference.resolve import find_reference
 from mlgitops.comparison.sampling import find_sampling
-from mlgitops.comparison.sides import SideFiles, read_recorded
+from mlgitops.comparison.sides import REFERENCE, SideFiles, read_recorded
 from mlgitops.comparison.stale import Staleness
 from mlgitops.comparison.staleness import find_stale
 from mlgitops.dvc.metrics import MetricSet  # noqa: TC001 - msgspec reads it while running
@@ -59,11 +60,13 @@ class Record(Struct, frozen=True, kw_only=True):
     base: SideRecord | None = None
     head: SideRecord | None = None  # the commit that was judged, as it was pushed
     results: SideRecord | None = None  # the commit that holds the run's results, if one was named
+    reference: SideRecord | None = None  # the commit that the policy names as reference
+    reference_label: str | None = None  # how people call it: a tag, an environment, a short sha
     foreign: tuple[str, ...] = ()  # files that the latter changes and no run writes
     protected: tuple[str, ...] | None = None  # changed files that decide the judgement
     omitted_protected: int = 0  # of them, beyond those that are named
     policy_changed: bool = False
-    problems: dict[str, str] = {}  # base, head or results → why it could not be read
+    problems: dict[str, str] = {}  # base, head, results, reference → why it could not be read
     missing: frozenset[str] = frozenset()  # those of them whose commit is not to be had
 
 
@@ -82,13 +85,15 @@ def read_record(
     """
     commits = {"base": report.base.sha, "head": report.head.sha, "results": published}
     wanted = {name: sha for name, sha in commits.items() if sha}
-    paths = {change.path for change in report.metrics}
+    beside = report.reference.metrics if report.reference else ()
+    paths = {change.path for change in (*report.metrics, *beside)}
     try:
         with Repository(project) as repository:
             folder = Folder(repository, project.resolve())
             reader = _Reader(folder, policy, paths)
             for name, sha in wanted.items():
                 reader.read(name, sha)
+            reader.read_reference(report.key)
             return reader.collect(policy_path)
     except MlgitopsError as error:
         return Record(problems=dict.fromkeys(wanted, _say(error)), missing=frozenset(wanted))
@@ -102,6 +107,7 @@ class _Reader:
         self.records: dict[str, SideRecord] = {}
         self.problems: dict[str, str] = {}
         self.missing: set[str] = set()
+        self.reference_label: str | None = None
         self._folder, self._policy, self._paths = folder, policy, paths
 
     def read(self, name: str, sha: str) -> None:
@@ -113,15 +119,29 @@ class _Reader:
             self.missing.add(name)
             return
         # Lenient as with base: what is malformed at head was an error where it was compared.
-        label = "the head's commit" if name == "head" else name
+        label = {"head": "the head's commit", "reference": REFERENCE}.get(name, name)
         side = SideFiles(name=label, sha=sha, folder=self._folder)
         base = self.sides.get("base")
         try:
             read_recorded(side, self._paths)
             self.records[name] = _summarise(side, base, self._policy)
-            self.sides[name] = side
+            if name != "reference":  # it is no part of the change
+                self.sides[name] = side
         except MlgitopsError as error:
             self.problems[name] = _say(error)
+
+    def read_reference(self, key: str) -> None:
+        """Read the commit that the policy names as reference for project ``key``, if it does."""
+        base, name = self.sides.get("base"), self._policy.reference
+        if base is None or name is None:
+            return
+        try:
+            target = find_reference(self._folder, name, base=base.sha or "", key=key)
+        except MlgitopsError as error:
+            self.problems["reference"] = _say(error)
+            return
+        self.reference_label = target.label
+        self.read("reference", target.sha)
 
     def collect(self, policy_path: str) -> Record:
         """Return all that was read, with the files that decide how the change is judged."""
@@ -137,6 +157,7 @@ class _Reader:
         traces = find_traces(self.sides.values(), {policy_path})
         record = Record(
             **self.records,
+            reference_label=self.reference_label,
             foreign=foreign,
             protected=protected,
             omitted_protected=max(0, len(listed) - MAX_PROTECTED),

@@ -65,7 +65,7 @@ def rescore(
         seconds=round(time.perf_counter() - start, 3),
     )
     head_metrics = head.metrics if metrics is None else metrics
-    changes = _set_metrics(base.metrics, rescored.metrics, head_metrics)
+    changes = set_metrics(base.metrics, rescored.metrics, head_metrics)
     return msgspec.structs.replace(report, metrics=changes, rescoring=facts), rescored
 
 
@@ -125,7 +125,7 @@ def _count_seen(training: set[str], base: SideFiles, test: bytes) -> int | None:
     return max(counted) if counted else None
 
 
-def _set_metrics(
+def set_metrics(
     stored: dict[str, MetricSet], fresh: dict[str, MetricSet], head: Mapping[str, MetricSet]
 ) -> tuple[MetricChange, ...]:
     """Compare head with what base has on the same rows; what it had stored goes along."""

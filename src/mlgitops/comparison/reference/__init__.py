@@ -1,0 +1,1 @@
+"""Head held against the reference that the policy names: which commit that is, and its facts."""
