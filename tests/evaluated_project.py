@@ -42,19 +42,24 @@ rows = lines[1:]
 for name, part in (("test", rows[::3]), ("train", [r for at, r in enumerate(rows) if at % 3])):
     open(f"data/{name}.csv", "w").write("\\n".join([lines[0], *part]) + "\\n")
 """
-#: A model is a threshold: rows at or above it are 1.
+#: A model is a threshold for even x, and one for odd: rows at or above it are 1.
 TRAIN = """\
 import csv, json
 rows = list(csv.DictReader(open("data/train.csv")))
 def errors(at):
     return sum((float(row["x"]) >= at) != (row["target"] == "1") for row in rows)
-json.dump({"threshold": min(range(0, 101), key=errors)}, open("model/model.json", "w"))
+best = min(range(0, 101), key=errors)
+model = {"kind": "threshold", "rounds": 1, "thresholds": [best, best]}
+json.dump(model, open("model/model.json", "w"))
 """
 EVALUATE = """\
 import csv, json
 model = json.load(open("model/model.json"))
+if model["kind"] not in open("trusted_types.txt").read().split():
+    raise SystemExit(f"type {model['kind']} is not in trusted_types.txt")
 rows = list(csv.DictReader(open("data/test.csv")))
-guesses = [int(float(row["x"]) >= model["threshold"]) for row in rows]
+for _ in range(model["rounds"]):
+    guesses = [int(int(row["x"]) >= model["thresholds"][int(row["x"]) % 2]) for row in rows]
 with open("reports/predictions.csv", "w") as file:
     file.write("id,target,prediction\\n")
     for row, guess in zip(rows, guesses):
@@ -74,7 +79,7 @@ STAGES = {
     "split": (("split.py", "data/raw.csv"), ("data/train.csv", "data/test.csv"), ()),
     "train": (("train.py", "data/train.csv"), ("model/model.json",), ()),
     "evaluate": (
-        ("evaluate.py", "model/model.json", "data/test.csv"),
+        ("evaluate.py", "trusted_types.txt", "model/model.json", "data/test.csv"),
         ("reports/predictions.csv",),
         ("reports/metrics.json",),
     ),
@@ -211,6 +216,7 @@ class EvaluatedProject:
                 "split.py": SPLIT,
                 "train.py": TRAIN,
                 "evaluate.py": EVALUATE,
+                "trusted_types.txt": "threshold\n",
                 "dvc.yaml": make_dvc_yaml(),
                 "policy.yaml": policy,
                 "data/raw.csv": make_rows(),
@@ -231,13 +237,13 @@ class EvaluatedProject:
         change: Callable[[Run], None],
         *,
         work: Callable[[Run], None] = Run.execute,
-        lie: Callable[[Path], None] | None = None,
-        results: Callable[[Run], None] | None = None,
+        recorded: Callable[[dict[str, Any]], None] | None = None,
+        handed: Callable[[Path], None] | None = None,
     ) -> PullRequest:
         """Open a pull request: commit ``change``, let its run do its ``work``, and hand over.
 
-        ``results`` edits what the run recorded after its lock was written, ``lie`` the folder
-        that is handed over, with the run's own report.
+        ``recorded`` edits its dvc.lock, ``handed`` the folder that is handed over, in which the
+        run's report stands too.
         """
         number = sum(1 for _ in self.folder.glob("run-*"))
         job = self.folder / f"run-{number}"
@@ -251,11 +257,12 @@ class EvaluatedProject:
         head = git(job, "rev-parse", "HEAD")
         git(job, "push", "--quiet", "origin", f"HEAD:refs/heads/change-{number}", "--force")
         work(run)
-        run.lock()
-        if results is not None:
-            results(run)
+        document = run.lock()
+        if recorded is not None:
+            recorded(document)
+            run.write("dvc.lock", json.dumps(document))
         request = PullRequest(self, run, number=number, head=head)
-        request.hand_over(lie)
+        request.hand_over(handed)
         return request
 
 
@@ -299,16 +306,17 @@ class PullRequest:
         """Return the event as the jobs read it."""
         return parse_event(self._event_file.read_bytes(), parse_run(self.environ))
 
-    def hand_over(self, lie: Callable[[Path], None] | None) -> None:
+    def hand_over(self, spoil: Callable[[Path], None] | None) -> None:
         """Compare and export as the run's job does, then spoil what it hands over."""
         job = self.own.root
         words = ["compare", "--directory", str(job), "--base", self.project.base, "--exit-zero"]
         with _quiet():
             run([*words, "--output", "report.json"])
             run(["publish", "--directory", str(job), "--export", str(self.handover)])
+        self.handover.mkdir(exist_ok=True)  # where the export was refused
         shutil.move(job / "report.json", self.handover / "report.json")
-        if lie is not None:
-            lie(self.handover)
+        if spoil is not None:
+            spoil(self.handover)
 
     def evaluate(
         self,
