@@ -16,8 +16,16 @@ PAGE = Path(__file__).parents[2] / "docs/how-to/report-on-forks.md"
 PATH = ".github/workflows/report-on-forks.yml"
 FIRST = COMPUTE
 SECOND = [
+    ("evaluate", "Check out the default branch"),
+    ("evaluate", "Set up Python"),
+    ("evaluate", "Take over the report of the run"),
+    ("evaluate", "Take over what was trained"),
+    ("evaluate", "Install the locked environment"),
+    ("evaluate", "Measure the head's model"),
+    ("evaluate", "Hand over what was measured"),
     ("report", "Check out the default branch"),
     ("report", "Set up Python"),
+    ("report", "Take over what was measured"),
     ("report", "Judge by the base's policy, and post"),
 ]
 
@@ -30,7 +38,7 @@ def list_steps(found: dict[str, Any]) -> dict[tuple[str, str], str]:
 def add_second_workflow(project: Path) -> None:
     """Save the guide's file on main, with the address from the project's own workflow."""
     first = (project / ".github/workflows/pull-request.yml").read_text(encoding="utf-8")
-    own = re.findall(r"uses: (\S+)/actions/report@(.*)", first)
+    own = set(re.findall(r"uses: (\S+)/actions/(?:report|evaluate|setup)@(.*)", first))
     (text,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     ((address, pin),) = own
     text = text.replace("OWNER/mlgitops", address).replace("SHA # vX.Y.Z", pin)
@@ -63,7 +71,7 @@ def test_a_fork_finds_the_summary_and_with_the_guides_file_the_comment(tmp_path:
     both = json.loads(run(project, "rehearse", "--fork", "--json"))
     assert list_steps(both) == dict.fromkeys(FIRST, "success")
     assert list_steps(both["report_on_fork"]) == dict.fromkeys(SECOND, "success")
-    assert both["report_on_fork"]["jobs"] == {"report": "success"}
+    assert both["report_on_fork"]["jobs"] == {"evaluate": "success", "report": "success"}
     assert (both["verdict"], both["comments"], both["checks"]) == ("pass", 1, ["success"])
     assert both["published"] is None
     deciding = alone["summary"].partition("\n")[0]

@@ -17,7 +17,7 @@ import yaml
 from evaluated_project import EvaluatedProject
 from git_project import git
 from mini_project import UPLOAD, shared_store
-from template.test_workflows import render_github
+from template.test_workflows import FORKS, render_github
 from trust.lie import check_lie
 
 if TYPE_CHECKING:
@@ -100,7 +100,6 @@ def write_workflow() -> str:
     """
     text = render_github({"storage": "local"})[WORKFLOW]
     workflow = yaml.safe_load(text)
-    workflow["on"] = workflow.pop(True)  # YAML 1.1 reads `on` as true
     jobs = workflow["jobs"]
     steps = {step["name"]: step for step in jobs["compute"]["steps"]}
     own = [steps["Check out the pull request"], steps["Set up Python"]]
@@ -110,10 +109,23 @@ def write_workflow() -> str:
     own += [{"name": "Take the name", "uses": UPLOAD, "with": forged}]
     own += [steps["Hand over the report"], steps["Hand over what was trained"]]
     jobs["compute"]["steps"] = own
-    jobs["evaluate"]["steps"] = [
-        step for step in jobs["evaluate"]["steps"] if "/setup@" not in step.get("uses", "")
+    return _write_yaml(workflow)
+
+
+def write_fork_workflow() -> str:
+    """Return the generated workflow that measures and reports on forks."""
+    files = render_github({"storage": "repo", "fork_reports": True})
+    return _write_yaml(yaml.safe_load(files[FORKS]))
+
+
+def _write_yaml(workflow: dict[str, Any]) -> str:
+    """Write a workflow whose base has no environment of its own: its stages need none."""
+    evaluate = workflow["jobs"]["evaluate"]
+    evaluate["steps"] = [
+        step for step in evaluate["steps"] if "/setup@" not in step.get("uses", "")
     ]
-    return yaml.safe_dump(workflow, sort_keys=False, width=1000)
+    text = yaml.safe_dump(workflow, sort_keys=False, width=1000)
+    return text.replace("\ntrue:", "\non:", 1)  # YAML 1.1 reads `on` as true
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +133,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> EvaluatedProject:
     """Make a project with a trained base whose policy asks for measured numbers."""
     files = {
         WORKFLOW: write_workflow(),
+        FORKS: write_fork_workflow(),
         ".python-version": f"{sys.version_info.major}.{sys.version_info.minor}\n",
         "job.py": JOB,
         "lie.py": "",
@@ -128,7 +141,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> EvaluatedProject:
     return EvaluatedProject(tmp_path_factory.mktemp("measured"), files=files)
 
 
-def rehearse(project: EvaluatedProject, name: str, changes: dict[str, str]) -> dict[str, Any]:
+def rehearse(
+    project: EvaluatedProject, name: str, changes: dict[str, str], *options: str
+) -> dict[str, Any]:
     """Rehearse a branch off main with ``changes``; what came of it, and the payload."""
     root = project.origin.root
     git(root, "switch", "--quiet", "--force-create", name, project.base)
@@ -136,7 +151,7 @@ def rehearse(project: EvaluatedProject, name: str, changes: dict[str, str]) -> d
         (root / path).write_text(text, encoding="utf-8")
     git(root, "commit", "--quiet", "--all", "--message", name)
     done = subprocess.run(
-        [sys.executable, "-m", "mlgitops", "rehearse", "--json", "--directory", root],
+        [sys.executable, "-m", "mlgitops", "rehearse", "--json", "--directory", root, *options],
         check=False,
         capture_output=True,
         text=True,
@@ -175,6 +190,21 @@ def test_every_word_of_the_run_is_a_lie(project: EvaluatedProject, record_proper
     for path, text in changes.items():
         payload = f"{path}: {text}".encode()
         check_lie(record_property, payload, reason=reason, text=found["comment"])
+
+
+@pytest.mark.slow
+def test_every_word_of_a_forks_run_is_a_lie(
+    project: EvaluatedProject, record_property: Record
+) -> None:
+    """The workflow of the default branch measures what that run handed over."""
+    changes = {"train.py": BAD_TRAIN, "evaluate.py": KIND_EVALUATE, "lie.py": POSE}
+    found = rehearse(project, "fork", changes, "--fork")
+    assert found["jobs"] == {"compute": "success"}
+    second = found["report_on_fork"]
+    assert second["jobs"] == {"evaluate": "success", "report": "failure"}
+    assert (found["verdict"], found["checks"]) == ("fail", ["failure"])
+    reason = "lost more than the 0.02 that it may lose"
+    check_lie(record_property, b"fork: " + POSE.encode(), reason=reason, text=found["comment"])
 
 
 @pytest.mark.slow

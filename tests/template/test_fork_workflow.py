@@ -39,20 +39,43 @@ def test_it_runs_nothing_of_the_pull_request(workflow: Path) -> None:
     """No checkout of the head, no script, no secret; each grant is one that posting needs."""
     text = workflow.read_text(encoding="utf-8")
     parsed: Any = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - strings only
-    (job,) = parsed["jobs"].values()
+    read = {"actions": "read", "contents": "read"}
     assert parsed["permissions"] == {}
-    assert job["permissions"] == {
-        "actions": "read",
-        "contents": "read",
-        "pull-requests": "write",
-        "checks": "write",
+    assert {name: job["permissions"] for name, job in parsed["jobs"].items()} == {
+        "evaluate": {**read, "pull-requests": "read"},
+        "report": {**read, "pull-requests": "write", "checks": "write"},
     }
-    checkout, _, report = job["steps"]
-    assert checkout["with"] == {"fetch-depth": "0", "persist-credentials": "false"}
-    assert not any("run" in step for step in job["steps"])
+    for job in parsed["jobs"].values():
+        (checkout,) = [step for step in job["steps"] if "checkout@" in step["uses"]]
+        assert checkout["with"] == {"fetch-depth": "0", "persist-credentials": "false"}
+        taken = [step["with"] for step in job["steps"] if "download-artifact@" in step["uses"]]
+        assert all(inputs["path"].startswith("${{ runner.temp }}/taken/") for inputs in taken)
+        assert not any("run" in step for step in job["steps"])
     assert "secrets." not in text
-    action = yaml.safe_load((ROOT / "actions/report/action.yml").read_text(encoding="utf-8"))
-    assert set(report.get("with", {})) <= set(action["inputs"])
+    for verb, job in parsed["jobs"].items():
+        action = yaml.safe_load((ROOT / f"actions/{verb}/action.yml").read_text(encoding="utf-8"))
+        (own,) = [step for step in job["steps"] if f"/actions/{verb}@" in step["uses"]]
+        assert set(own["with"]) <= set(action["inputs"])
+
+
+def test_only_what_its_own_job_measured_is_taken_for_measured(workflow: Path) -> None:
+    """By that job's number and result; of the fork's run come the report and the handover alone."""
+    parsed: Any = yaml.load(workflow.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506
+    evaluate, report = (parsed["jobs"][name] for name in ("evaluate", "report"))
+    (*_, handing) = evaluate["steps"]
+    number = f"${{{{ steps.{handing['id']}.outputs.artifact-id }}}}"
+    assert evaluate["outputs"] == {"artifact-id": number}
+    inputs = [step.get("with", {}) for step in evaluate["steps"]]
+    runs = {given["name"]: given["run-id"] for given in inputs if "run-id" in given}
+    assert runs == dict.fromkeys(
+        ("mlgitops-report", "mlgitops-handover"), "${{ github.event.workflow_run.id }}"
+    )
+    assert report["needs"] == "evaluate"
+    assert "!cancelled() && " in report["if"]
+    taken, judging = (step["with"] for step in report["steps"][-2:])
+    assert taken["artifact-ids"] == "${{ needs.evaluate.outputs.artifact-id || '0' }}"
+    assert "run-id" not in taken
+    assert judging["evaluating"] == "${{ needs.evaluate.result }}"
 
 
 def test_it_waits_for_the_generated_workflow(workflow: Path) -> None:

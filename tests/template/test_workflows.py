@@ -53,12 +53,13 @@ FORKS = ".github/workflows/report-on-forks.yml"
 WAIVER = ".github/workflows/waiver.yml"
 WAIVER_PERMISSIONS = {"rejudge": {"actions": "write", "pull-requests": "read"}}
 FORKS_PERMISSIONS = {
+    "evaluate": {"actions": "read", "contents": "read", "pull-requests": "read"},
     "report": {
         "actions": "read",
         "contents": "read",
         "pull-requests": "write",
         "checks": "write",
-    }
+    },
 }
 
 
@@ -156,13 +157,21 @@ def test_each_storage_gives_workflows_of_its_own(
 def test_the_workflow_for_forks_is_the_only_difference(
     rendered: Mapping[str, Mapping[str, str]],
 ) -> None:
-    """The other files are the same with it and without it, and it is the same everywhere."""
+    """The other files are the same with it and without it.
+
+    It measures where a fork's run hands over what it trained, and is the same everywhere else.
+    """
     kinds: dict[bool, set[str]] = {True: set(), False: set()}
     for files in rendered.values():
         others = {path: text for path, text in files.items() if path != FORKS}
         kinds[FORKS in files].add(json.dumps(others, sort_keys=True))
     assert kinds[True] == kinds[False]
-    assert len({files[FORKS] for files in rendered.values() if FORKS in files}) == 1
+    texts: dict[bool, set[str]] = {True: set(), False: set()}
+    for name, files in rendered.items():
+        if FORKS in files:
+            texts[name.startswith("repo-")].add(files[FORKS])
+    assert [len(texts[measures]) for measures in (True, False)] == [1, 1]
+    assert ["/actions/evaluate@" in next(iter(texts[m])) for m in (True, False)] == [True, False]
 
 
 def test_zizmor_finds_nothing(folder: Path) -> None:
@@ -316,8 +325,10 @@ def test_jobs_have_the_permissions_of_the_table(
     for storage, path, workflow in list_workflows(rendered):
         assert workflow["permissions"] == {}, path
         granted = {name: job["permissions"] for name, job in workflow["jobs"].items()}
-        others = {FORKS: FORKS_PERMISSIONS, WAIVER: WAIVER_PERMISSIONS}
+        forks = {name: FORKS_PERMISSIONS[name] for name in granted if name in FORKS_PERMISSIONS}
+        others = {FORKS: forks, WAIVER: WAIVER_PERMISSIONS}
         assert granted == others.get(path, PERMISSIONS[storage]), path
+        assert path != FORKS or ("evaluate" in granted) == (storage == "repo")
 
 
 def test_every_grant_has_its_reason(rendered: Mapping[str, Mapping[str, str]]) -> None:

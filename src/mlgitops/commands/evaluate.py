@@ -53,6 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--event", type=Path, metavar="PATH", help="default: $GITHUB_EVENT_PATH")
     parser.add_argument(
+        "--workflow",
+        default=".github/workflows/pull-request.yml",
+        metavar="PATH",
+        help="in a `workflow_run` event, the workflow that compared (default: %(default)s)",
+    )
+    parser.add_argument(
         "--timeout",
         type=_parse_seconds,
         default=900.0,
@@ -83,13 +89,16 @@ _MOST_SECONDS = 86_400.0
 def run(args: argparse.Namespace, console: Console) -> int:
     """Measure, write the report, and say what was measured."""
     from mlgitops.commands.compare import write_file
-    from mlgitops.github.event import read_event
-    from mlgitops.github.inputs import find_payload
+    from mlgitops.github.fork import StaleRunError
     from mlgitops.github.outputs import format_log, write_outputs
     from mlgitops.model import Measurement
     from mlgitops.model.wire import encode_report
 
-    event = read_event(find_payload(args.event, os.environ), os.environ)
+    try:
+        event = _find_event(args)
+    except StaleRunError as error:
+        console.say(f"  nothing to measure: {error}")
+        return EXIT_PASS
     report = _evaluate(args, event, console)
     data = encode_report(report)
     write_file(args.directory / args.output, data)
@@ -98,6 +107,18 @@ def run(args: argparse.Namespace, console: Console) -> int:
     shown = data.decode() if args.json else _describe(measurement)
     console.result(format_log(shown) if os.environ.get("GITHUB_ACTIONS") == "true" else shown)
     return EXIT_PASS
+
+
+def _find_event(args: argparse.Namespace) -> Event:
+    """Find whose model is measured; for a fork's run, by the API."""
+    from mlgitops.github.client import open_client
+    from mlgitops.github.event import parse_run, read_payload
+    from mlgitops.github.inputs import find_event, find_payload
+
+    data = read_payload(find_payload(args.event, os.environ))
+    workflow_run = parse_run(os.environ)
+    with open_client(workflow_run.api_url, token=os.environ.get("GITHUB_TOKEN")) as client:
+        return find_event(data, workflow_run, os.environ, client, workflow=args.workflow)
 
 
 def _evaluate(args: argparse.Namespace, event: Event, console: Console) -> Report:
