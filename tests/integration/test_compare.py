@@ -37,6 +37,20 @@ def test_an_improvement_passes(project: DvcProject, compare: Any) -> None:  # no
     assert found.report["head"]["dirty"] is True
 
 
+def test_earlier_looks_at_the_test_rows_are_said(
+    project: DvcProject,
+    compare: Any,  # noqa: ANN401
+) -> None:
+    """Each result in base's history was measured on them; head's own is not one of these."""
+    for depth, text in ((7, "1 earlier run was"), (8, "2 earlier runs were")):
+        project.train(accuracy=0.8, depth=depth)
+        assert f"{text} measured on them" in " ".join(compare(project).out.split())
+        project.commit()
+    project.train(accuracy=0.8, depth=9, test_data=b"id\n7\n")
+    found = compare(project, "--json")
+    assert found.report["looks"] == {"results": 0, "partial": False}
+
+
 def test_a_loss_beyond_the_margin_fails(project: DvcProject, compare: Any) -> None:  # noqa: ANN401
     """A worse model fails with exit code 1, and the terminal says why."""
     project.train(accuracy=0.7)

@@ -13,6 +13,7 @@ import msgspec
 
 from mlgitops.comparison.cost.changes import compare_cost
 from mlgitops.comparison.diff import diff_data, diff_metrics, diff_params, diff_stages
+from mlgitops.comparison.looks import count_looks
 from mlgitops.comparison.prediction_files import PredictionFiles
 from mlgitops.comparison.protected import MAX_PROTECTED, find_measuring, find_protected, find_traces
 from mlgitops.comparison.run_claims import take_cost, take_stages
@@ -266,6 +267,7 @@ def _collect(
             is_hidden=bool(path) and base.find_broken(path or "") is not None,
         ),
         sampling=find_sampling(head.params, policy),
+        looks=count_looks(path, base, head),
         metrics=diff_metrics(base.metrics, head.metrics),
         params=diff_params(base.params, head.params),
         data=diff_data(base.pipeline, head.pipeline, tracked),

@@ -182,6 +182,23 @@ class Repository:
         before, after = self.tree(a).entries, self.tree(b).entries
         return sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
 
+    def list_past_contents(self, sha: str, pattern: str, *, most: int) -> tuple[list[bytes], bool]:
+        """Return each content that files of a glob ``pattern`` had in the history of ``sha``.
+
+        Each once, the newest first, on branches that were merged too; at most so many, and of
+        commits that the line of first parents reached in its last ``most``. The flag tells
+        whether there may be older ones.
+        """
+        floor = self.find(f"{sha}~{most}")
+        done = self._run(
+            *("log", "--full-history", "--diff-merges=combined", "--raw", "--no-abbrev"),
+            *("--no-renames", "--format=", sha, *([f"^{floor}"] if floor else [])),
+            *("--", f":(top,glob){pattern}"),
+        )
+        blobs = dict.fromkeys(filter(None, map(_find_written, done.stdout.splitlines())))
+        contents = [self._read_blob(blob) for blob in list(blobs)[:most]]
+        return contents, floor is not None or len(blobs) > most or self.is_shallow()
+
     def export(self, sha: str, target: Path) -> None:
         """Write every file of the commit ``sha`` below ``target``, as a checkout would."""
         target.mkdir(parents=True)
@@ -343,6 +360,14 @@ class Folder:
     def locate(self, path: str) -> str:
         """Name a path of the folder from the repository's root."""
         return posixpath.normpath(self.prefix + path) if "../" in path else self.prefix + path
+
+
+def _find_written(line: bytes) -> str | None:
+    """Find the blob that a line of `git log --raw` says was written: one colon for each parent."""
+    fields = line.partition(b"\t")[0].split()
+    parents = len(line) - len(line.lstrip(b":"))
+    is_file = parents < len(fields) and fields[parents] in _FILE_MODES
+    return fields[-2].decode() if is_file else None
 
 
 def _find_root(start: Path) -> Path:

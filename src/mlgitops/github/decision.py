@@ -32,6 +32,7 @@ from mlgitops.verification.agreement import (
     contradict_likeness,
     contradict_reference,
     contradict_results,
+    correct_looks,
     correct_protected,
     correct_sampling,
     list_claims,
@@ -208,6 +209,7 @@ def check_record(decision: Decision, record: Record) -> Decision:
         contradictions += contradict_head(report, record.head, record.base)
     contradictions += contradict_reference(report, rules, record)
     corrected = correct_sampling(correct_protected(report, record), record)
+    corrected = correct_looks(corrected, record)
     return _refuse(decision, contradictions) or msgspec.structs.replace(decision, report=corrected)
 
 

@@ -35,7 +35,15 @@ from mlgitops.model.policy import (
     Statistic,
     Waivers,
 )
-from mlgitops.model.report import DEFAULT_KEY, REPORT_SCHEMA, Links, Omitted, Report, Sampling
+from mlgitops.model.report import (
+    DEFAULT_KEY,
+    REPORT_SCHEMA,
+    Links,
+    Looks,
+    Omitted,
+    Report,
+    Sampling,
+)
 from mlgitops.model.slices import MAX_SLICE_RULES, MAX_SLICES, Group, SliceFacts, SliceResult
 from mlgitops.model.tables import SHIFTED, SHIFTED_FAR, ColumnChange, TableChange
 from mlgitops.model.waiver import WAIVER_LABEL, Waiver, Waiving
@@ -63,6 +71,7 @@ __all__ = [
     "Judgement",
     "Kind",
     "Links",
+    "Looks",
     "Measurement",
     "MetricChange",
     "MetricVerdict",

@@ -47,6 +47,13 @@ class Sampling(Struct, frozen=True, kw_only=True):
     cluster: Name | None = None  # the policy's: rows of equal value count once
 
 
+class Looks(Struct, frozen=True, kw_only=True):
+    """How often head's test rows were measured on before, by the history of base."""
+
+    results: Count  # versions of dvc.lock that hold the test data's hash
+    partial: bool = False  # older history was not looked at, or is not here
+
+
 class Links(Struct, frozen=True, kw_only=True):
     """Where a reader finds more; http(s) addresses."""
 
@@ -63,6 +70,7 @@ class Report(Struct, frozen=True, kw_only=True):
     head: Side
     test_data: TestData
     sampling: Sampling = Sampling()  # of head's test rows
+    looks: Looks | None = None  # None: no dvc.lock says
     rescoring: Rescoring | None = None  # tried when the test data changed
     measurement: Measurement | None = None  # None: head's numbers are those of its own run
     reference: Reference | None = None  # None: the policy names none

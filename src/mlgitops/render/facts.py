@@ -311,13 +311,26 @@ def sampling_text(report: Report) -> str:
         "hash": ("drawn at random, by id", "the model meets rows like these, of the same time"),
         None: ("how they were chosen is not said", "the model meets rows like these"),
     }[sampling.method]
-    if sampling.cluster is not None:
+    unit = f"each `{sampling.cluster}` once" if sampling.cluster is not None else "rows"
+    if sampling.cluster is None:
+        assumed = f"rows are independent, and {assumed}"
+    parts = [chosen, *_describe_looks(report), f"intervals count {unit}", f"assumed: {assumed}"]
+    return f"Test rows: {' · '.join(parts)}"
+
+
+def _describe_looks(report: Report) -> list[str]:
+    """Say how often the test rows were measured on before; nothing where git does not tell."""
+    if report.looks is None:
+        return []
+    count, least = report.looks.results, "at least " if report.looks.partial else ""
+    if not count:
         return (
-            f"Test rows: {chosen} · intervals count each `{sampling.cluster}` once · "
-            f"assumed: {assumed}"
+            ["no earlier run is known to have been measured on them"]
+            if least
+            else ["no earlier run was measured on them"]
         )
-    assumed = f"rows are independent, and {assumed}"
-    return f"Test rows: {chosen} · intervals count rows · assumed: {assumed}"
+    runs = "earlier run was" if count == 1 else "earlier runs were"
+    return [f"{least}{count:,} {runs} measured on them"]
 
 
 test_data_text.__test__ = False  # type: ignore[attr-defined]

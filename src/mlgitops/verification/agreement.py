@@ -170,6 +170,16 @@ def correct_sampling(report: Report, record: Record) -> Report:
     return msgspec.structs.replace(report, sampling=sampling)
 
 
+def correct_looks(report: Report, record: Record) -> Report:
+    """Return ``report`` with what git says of how often the test rows were measured on before.
+
+    Where the run made other test rows than a commit has, git says nothing of them.
+    """
+    side = record.results or record.head
+    is_same = side is not None and side.test_data == report.head.test_data
+    return msgspec.structs.replace(report, looks=record.looks if is_same else None)
+
+
 def add_notice(report: Report, text: str) -> Report:
     """Put a sentence before the report's own notices."""
     return msgspec.structs.replace(report, notices=(text[:_MAX_TEXT], *report.notices))

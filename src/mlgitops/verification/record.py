@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from mlgitops.comparison.cost.changes import measure_cost
+from mlgitops.comparison.looks import count_looks, hash_content
 from mlgitops.comparison.protected import MAX_PROTECTED, find_protected, find_traces
 from mlgitops.comparison.reference.resolve import find_reference
 from mlgitops.comparison.sampling import find_sampling
@@ -23,7 +24,7 @@ from mlgitops.dvc.pipeline import Pipeline
 from mlgitops.errors import MlgitopsError, show_bytes
 from mlgitops.git.program import find_revision, run_git
 from mlgitops.git.repository import Folder, Repository
-from mlgitops.model import Sampling
+from mlgitops.model import Looks, Sampling
 from mlgitops.model.wire import show_names
 from mlgitops.storage.handover.commit import authorize
 from mlgitops.storage.handover.results import list_foreign
@@ -66,6 +67,7 @@ class Record(Struct, frozen=True, kw_only=True):
     protected: tuple[str, ...] | None = None  # changed files that decide the judgement
     omitted_protected: int = 0  # of them, beyond those that are named
     policy_changed: bool = False
+    looks: Looks | None = None  # how often the test rows of results, else of head, were measured on
     problems: dict[str, str] = {}  # base, head, results, reference → why it could not be read
     missing: frozenset[str] = frozenset()  # those of them whose commit is not to be had
 
@@ -162,6 +164,7 @@ class _Reader:
             protected=protected,
             omitted_protected=max(0, len(listed) - MAX_PROTECTED),
             policy_changed=not traces.isdisjoint(changed),
+            looks=self._count_looks(),
             problems=self.problems,
             missing=frozenset(self.missing),
         )
@@ -169,6 +172,12 @@ class _Reader:
         names = (path for side in sides for path in side.folder.list_files(side.sha))
         odd = any(path != show_bytes(path) for path in names)
         return show_names(record) if odd else record  # named as the report names them
+
+    def _count_looks(self) -> Looks | None:
+        base, head = self.sides.get("base"), self.sides.get("results") or self.sides.get("head")
+        if base is None or head is None:
+            return None
+        return count_looks(self._policy.files.test_data, base, head)
 
     def _find_foreign(self) -> tuple[str, ...]:
         """List what the results bring beside results; they must stand on the head's commit."""
@@ -227,7 +236,7 @@ def _summarise(side: SideFiles, base: SideFiles | None, policy: Policy) -> SideR
         stale=find_stale(side, base, doubted=False),  # the storage is not asked here
         test_data=identity if identity and ":" in identity else None,
         has_hidden_test_data=is_hidden,
-        test_data_md5=_hash_content(side, path, identity),
+        test_data_md5=hash_content(side, path) if path else None,
         has_unread_test_data=bool(path) and side.find_broken(path or "") is not None,
         has_made_test_data=any(path == out or (path or "").startswith(f"{out}/") for out in outs),
         has_predictions=bool(predictions) and _has_file(side, predictions or ""),
@@ -240,19 +249,9 @@ def _summarise(side: SideFiles, base: SideFiles | None, policy: Policy) -> SideR
 def _find_model(side: SideFiles, path: str | None) -> str | None:
     """Return DVC's hash of the model's file; None without one, or behind a link that leads out."""
     try:
-        return _hash_content(side, path, side.find_hash(path)) if path else None
+        return hash_content(side, path) if path else None
     except MlgitopsError:
         return None
-
-
-def _hash_content(side: SideFiles, path: str | None, identity: str | None) -> str | None:
-    """Return DVC's hash of a file; computed where git keeps it."""
-    data = side.read(path) if path and identity and identity.startswith("git:") else None
-    if data is None:
-        return identity if identity and identity.startswith("md5:") else None
-    from hashlib import md5
-
-    return f"md5:{md5(data, usedforsecurity=False).hexdigest()}"
 
 
 def _is_elsewhere(side: SideFiles, path: str) -> bool:

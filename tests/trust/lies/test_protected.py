@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from git_project import commit_files, git
 from trust.lie import check_lie
-from trust.recorded import FILES, PREFIX, Recorded
+from trust.recorded import FILES, PREFIX, TEST_DATA, Recorded, write_results
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,6 +107,41 @@ def test_a_split_that_only_the_report_knows_is_not_said(
     assert "the latest by" not in text
     reason = f"Test rows: {said} · intervals count rows"
     check_lie(record_property, json.dumps(report).encode(), reason=reason, text=text)
+
+
+@pytest.mark.parametrize("looks", [None, {"results": 0}, {"results": 1, "partial": True}])
+def test_how_often_the_rows_were_looked_at_is_counted_again(
+    recorded: Recorded,
+    looks: dict[str, Any] | None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Rows that two results of base are of are not called new, nor is the number left out."""
+    content = hashlib.md5(TEST_DATA.encode(), usedforsecurity=False).hexdigest()
+    onto = recorded.base
+    for trees in (20, 10):
+        written = write_results(trees, 0.5, 1_000_000)
+        lock = f"{PREFIX}dvc.lock"
+        entry = f"    - {{path: data/test.csv, hash: md5, md5: {content}, size: 13}}\n"
+        written[lock] = written[lock].replace("    params:\n", f"{entry}    params:\n")
+        git(recorded.root, "switch", "--quiet", "--detach", onto)
+        onto = commit_files(recorded.root, written, f"{trees} trees")
+    report = _write_head(recorded, {f"{PREFIX}notes.md": "fine\n"}, onto)
+    report["base"]["sha"] = onto
+    report |= {"looks": looks}
+    text = recorded.judge(report, monkeypatch, capsys)[1]
+    reason = "is not said · 2 earlier runs were measured on them · intervals"
+    check_lie(record_property, json.dumps(report).encode(), reason=reason, text=text)
+
+
+def test_looks_that_only_the_report_knows_are_not_said(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where no lock names the test data, git does not tell how often it was used."""
+    report = recorded.write_report(looks={"results": 0})
+    text = recorded.judge(report, monkeypatch, capsys)[1]
+    assert "Test rows: how they were chosen is not said · intervals count rows" in text
 
 
 def test_a_crowd_of_files_hides_no_edit_of_the_evaluation(
