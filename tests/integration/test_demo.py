@@ -15,8 +15,8 @@ from mlgitops.delivery import LocalTarget
 from mlgitops.delivery.release import hash_sha256
 from mlgitops.delivery.state import Place
 from mlgitops.errors import MlgitopsError
-from mlgitops.rehearsal.demonstration.stage import claim_folder, edit_params
-from mlgitops.rehearsal.demonstration.story import BAD, GOOD, Change, check_restored, check_verdict
+from mlgitops.rehearsal.demonstration.stage import claim_folder, edit_file
+from mlgitops.rehearsal.demonstration.story import BAD, FAKE, GOOD, check_restored, check_verdict
 
 
 @pytest.mark.slow
@@ -28,17 +28,29 @@ def test_demo_goes_round_the_whole_loop(
     assert run(["demo", "--directory", str(tmp_path / "demo"), "--stop-server", "--json"]) == 0
     demo = json.loads(capfd.readouterr().out)
     project = Path(demo["project"])
-    assert demo["verdicts"] == {GOOD.branch: "pass", BAD.branch: "fail"}
+    assert demo["verdicts"] == {GOOD.branch: "pass", BAD.branch: "fail", FAKE.branch: "fail"}
     assert all(
         0 < demo["judging"][branch] < demo["rehearsals"][branch] for branch in demo["verdicts"]
     )
-    for branch, word in ((GOOD.branch, "May merge"), (BAD.branch, "Must not merge")):
-        assert word in Path(demo["comments"][branch]).read_text(encoding="utf-8")
+    comments = {
+        branch: Path(file).read_text(encoding="utf-8") for branch, file in demo["comments"].items()
+    }
+    measured = "Measured by base's code, not by this pull request: "
+    for branch, word in (
+        (GOOD.branch, "✅ May merge"),
+        (BAD.branch, "❌ Must not merge"),
+        (FAKE.branch, "❌ Must not merge"),
+    ):
+        assert word in comments[branch]
+        assert measured in comments[branch]
+    assert "edits the code that measures (`src/flight_delays/evaluate.py`)" in comments[FAKE.branch]
+    assert "`test.roc_auc` is 0.99 by its own run and 0." in comments[FAKE.branch]
     # What is on main is what the pull request's own run trained, stored, and put into service.
     author = git(project, "log", "-1", "--format=%an", GOOD.branch)
     assert author == "github-actions[bot]"
     assert git(project, "diff", "--name-only", "main", GOOD.branch) == ""
-    assert git(project, "log", "--format=%an", BAD.branch).count("[bot]") == 0
+    for change in (BAD, FAKE):
+        assert git(project, "log", "--format=%an", change.branch).count("[bot]") == 0
     assert git(project, "status", "--porcelain") == ""
     described = json.loads((project / "model/model.json").read_text(encoding="utf-8"))
     assert described["sha256"] == hash_sha256(project / "model/model.skops")
@@ -61,7 +73,15 @@ def test_broken_promise_is_loud(tmp_path: Path, verdict: str, comment: str | Non
 
 def test_kept_promise_is_quiet(tmp_path: Path) -> None:
     """The promised verdict with a comment lets the story go on."""
-    check_verdict(BAD, {"verdict": "fail", "comment": "text", "log": ""}, tmp_path)
+    text = f"❌ Must not merge ... {BAD.says} ..."
+    check_verdict(BAD, {"verdict": "fail", "comment": text, "log": ""}, tmp_path)
+
+
+def test_a_lie_that_is_not_told_is_loud(tmp_path: Path) -> None:
+    """A fail for another reason than the numbers that do not hold ends the demo."""
+    answer = {"verdict": "fail", "comment": BAD.says, "log": ""}
+    with pytest.raises(MlgitopsError, match=r"does not say what the demo promises: is 0\.99"):
+        check_verdict(FAKE, answer, tmp_path)
 
 
 def test_second_training_after_the_merge_is_loud(tmp_path: Path) -> None:
@@ -93,8 +113,7 @@ def test_demo_folder_is_invisible_to_the_repository_around_it(tmp_path: Path) ->
 
 def test_edit_that_no_longer_fits_is_an_error(tmp_path: Path) -> None:
     """When params.yaml lacks the line that the story edits, the demo says so."""
-    change = Change(branch="b", title="t", edits={"estimator: x": "estimator: y"}, verdict="pass")
     (tmp_path / "params.yaml").write_text("estimator: z\n")
     with pytest.raises(MlgitopsError, match="the demo expects the line"):
-        edit_params(tmp_path, change.edits, quiet())
+        edit_file(tmp_path, "params.yaml", {"estimator: x": "estimator: y"}, quiet())
     assert (tmp_path / "params.yaml").read_text() == "estimator: z\n"

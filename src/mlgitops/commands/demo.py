@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 Generates the default project (real flights, real weather), installs its locked environments,
-trains it, rehearses a pull request that improves the model and one that makes it worse with
-the project's own workflow file, merges the good one (which needs no second training), deploys
-it and asks it for a prediction. Nothing is simulated but GitHub itself; no account is needed.
+trains it, rehearses three pull requests with the project's own workflow file (one improves the
+model, one makes it worse, one makes it worse and writes better numbers), merges the good one
+(which needs no second training), deploys it and asks it for a prediction. Nothing is simulated
+but GitHub itself; no account is needed.
 The first run installs about a gigabyte of packages; later runs find them and take about a
 minute.
 
 example:
   mlgitops demo --directory /tmp/demo --stop-server
 
-Exit code 2 when a step fails, the good change does not pass, or the bad one does not fail.
+Exit code 2 when a step fails, the good change does not pass, or one of the others does not fail.
 """
 
 

@@ -23,7 +23,7 @@ _TEXT = """\
 # Raise the bounds once you know what your first models reach.
 version: 1
 confidence: 0.95 # of the intervals
-{cluster}evidence: independent # base's code measures the model of a pull request; its own word is no proof
+{cluster}evidence: independent # base's code must measure a pull request's model
 files:
   test_data: data/split/test.csv
   predictions: reports/predictions.csv

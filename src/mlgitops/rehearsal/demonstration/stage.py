@@ -100,15 +100,15 @@ def stop_servers(project: Path, console: Console) -> None:
         LocalTarget(project, console).stop(environment.name)
 
 
-def edit_params(project: Path, edits: Mapping[str, str], console: Console) -> None:
-    """Replace lines of params.yaml, each of which must be there exactly once."""
-    file = project / "params.yaml"
+def edit_file(project: Path, path: str, edits: Mapping[str, str], console: Console) -> None:
+    """Replace lines of a file, each of which must be there exactly once."""
+    file = project / path
     text = file.read_text(encoding="utf-8")
     for old, new in edits.items():
         if text.count(old) != 1:
             raise MlgitopsError(f"the demo expects the line `{old.strip()}` once", where=str(file))
         text = text.replace(old, new)
-        console.say(f"   params.yaml: {old.strip()} → {new.strip()}")
+        console.say(f"   {path}: {old.strip()} → {new.strip()}")
     file.write_text(text, encoding="utf-8")
 
 

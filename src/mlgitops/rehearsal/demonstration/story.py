@@ -1,4 +1,7 @@
-"""The story: a project, a model, a pull request that helps, one that hurts, a deployment."""
+"""The story: a project, a model, a pull request that helps, one that hurts, one that lies; in use.
+
+The one that lies edits the code that measures, and base's is used.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mlgitops.delivery.processes import find_free_port, is_port_free
 from mlgitops.delivery.protocol import fetch_answer
 from mlgitops.errors import MlgitopsError
-from mlgitops.rehearsal.demonstration.stage import Stage, claim_folder, edit_params, stop_servers
+from mlgitops.rehearsal.demonstration.stage import Stage, claim_folder, edit_file, stop_servers
 from mlgitops.rehearsal.screen import show_comment
 
 if TYPE_CHECKING:
@@ -24,33 +27,50 @@ _OK = 200
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A pull request of the story: a branch, one edit, and the verdict it must get."""
+    """A pull request of the story: a branch, its edits, and the verdict it must get."""
 
     branch: str
     title: str
-    edits: Mapping[str, str]  # line of params.yaml → its replacement
+    edits: Mapping[str, Mapping[str, str]]  # file → line → its replacement
     verdict: str
+    says: str = "Measured by base's code"  # what the comment must say
 
 
 GOOD = Change(
     branch="try-boosting",
     title="Fit boosted trees instead of a logistic regression",
     edits={
-        "  estimator: sklearn.linear_model.LogisticRegression": (
-            "  estimator: sklearn.ensemble.HistGradientBoostingClassifier"
-        ),
-        "  settings: {C: 1.0, max_iter: 1000} # of that class; smaller C is more regularised": (
-            "  settings: {learning_rate: 0.05, max_iter: 150, max_leaf_nodes: 15, "
-            "min_samples_leaf: 50, l2_regularization: 1.0}"
-        ),
+        "params.yaml": {
+            "  estimator: sklearn.linear_model.LogisticRegression": (
+                "  estimator: sklearn.ensemble.HistGradientBoostingClassifier"
+            ),
+            "  settings: {C: 1.0, max_iter: 1000} # of that class; smaller C is more regularised": (
+                "  settings: {learning_rate: 0.05, max_iter: 150, max_leaf_nodes: 15, "
+                "min_samples_leaf: 50, l2_regularization: 1.0}"
+            ),
+        },
     },
     verdict="pass",
 )
 BAD = Change(
     branch="drop-recent-delay",
     title="Leave out how late the airport runs",
-    edits={"    - recent_delay\n": ""},
+    edits={"params.yaml": {"    - recent_delay\n": ""}},
     verdict="fail",
+)
+FAKE = Change(
+    branch="write-better-numbers",
+    title="Leave it out, and write better numbers",
+    edits={
+        **BAD.edits,
+        "src/flight_delays/evaluate.py": {
+            "    metrics = measure(predictions, params.task)\n": (
+                "    metrics = measure(predictions, params.task) | {'roc_auc': 0.99}\n"
+            )
+        },
+    },
+    verdict="fail",
+    says="is 0.99 by its own run and 0.",
 )
 
 
@@ -71,15 +91,15 @@ class Demo:
 def tell(folder: Path, console: Console, *, stop_server: bool) -> Demo:
     """Play the whole loop below ``folder``.
 
-    Raises :class:`MlgitopsError` when a step fails, the good change does not pass, or the
-    bad one does not fail: then this version of the toolkit does not do what it promises.
+    Raises :class:`MlgitopsError` when a step fails, the good change does not pass, or one of the
+    others does not fail: then this version of the toolkit does not do what it promises.
     """
     folder = folder.absolute()
     claim_folder(folder)
     stage = Stage(folder, console)
     project = _generate(stage)
     _train_baseline(stage, project)
-    rehearsed = {change.branch: _open_pull(stage, project, change) for change in (GOOD, BAD)}
+    rehearsed = {change.branch: _open_pull(stage, project, change) for change in (GOOD, BAD, FAKE)}
     _merge(stage, project, GOOD)
     url, prediction = _deploy(stage, project)
     if stop_server:
@@ -126,7 +146,8 @@ def _open_pull(stage: Stage, project: Path, change: Change) -> dict[str, Any]:
     """Commit a change on its branch and rehearse its pull request; check the verdict."""
     with stage.chapter(f"A pull request: {change.title}"):
         stage.git(project, "switch", "--quiet", "--create", change.branch, "main")
-        edit_params(project, change.edits, stage.console)
+        for path, edits in change.edits.items():
+            edit_file(project, path, edits, stage.console)
         stage.git(project, "commit", "--quiet", "--all", "--message", change.title)
         words = ("rehearse", "--keep-result", "--json", "--show", "none")
         answer: dict[str, Any] = json.loads(stage.run(*words, cwd=project, allowed=(0, 1)))
@@ -138,10 +159,15 @@ def _open_pull(stage: Stage, project: Path, change: Change) -> dict[str, Any]:
 
 
 def check_verdict(change: Change, answer: Mapping[str, Any], project: Path) -> None:
-    """Raise :class:`MlgitopsError` unless the rehearsal commented and gave the promised verdict."""
+    """Raise :class:`MlgitopsError` unless the rehearsal gave the promised verdict, and said why."""
+    problem = None
     if answer["verdict"] != change.verdict or not answer["comment"]:
+        problem = f"the verdict is {answer['verdict']}, and the demo promises {change.verdict}"
+    elif change.says not in answer["comment"]:
+        problem = f"the comment does not say what the demo promises: {change.says}"
+    if problem:
         raise MlgitopsError(
-            f"the verdict is {answer['verdict']}, and the demo promises {change.verdict}",
+            problem,
             where=f"branch {change.branch} of {project}",
             hint=f"the rehearsal's log: {answer['log']}",
         )
