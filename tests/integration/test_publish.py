@@ -14,6 +14,7 @@ from git_project import commit, git
 from integration.setup_project import clone, make_origin, make_project, make_trained, quiet, shown
 
 from mlgitops.cli import run
+from mlgitops.dvc.command import run_dvc
 from mlgitops.dvc.stored import hash_file, locate, read_objects
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Folder, Repository
@@ -182,6 +183,26 @@ def test_local_folder_as_storage(tmp_path: Path) -> None:
     for item in read_objects(project):
         assert (tmp_path / "store" / locate(item.oid)).is_file()
     assert str(tmp_path / "store") in (project / ".dvc/config.local").read_text()
+
+
+def test_what_lies_elsewhere_is_not_asked_of_the_storage(tmp_path: Path) -> None:
+    """An import stays in the repository that it comes from; an output may have its own remote."""
+    source = make_trained(tmp_path / "source", url="../../store")
+    publish_objects(source, quiet())
+    commit(source, "train")
+    project = make_trained(tmp_path / "project", url="../../store-2")
+    run_dvc(
+        project, ["import", "--quiet", str(source), "data/raw/table.csv", "--out", "imported.csv"]
+    )
+    run_dvc(project, ["remote", "add", "--quiet", "own", str(tmp_path / "own")])
+    (project / "own.csv").write_text("4\n")
+    run_dvc(project, ["add", "--quiet", "own.csv"])
+    pointer = project / "own.csv.dvc"
+    pointer.write_text(f"{pointer.read_text().rstrip()}\n  remote: own\n")
+    assert publish_objects(project, quiet()).objects == 6
+    own = locate(hash_file(project / "own.csv"))
+    assert (tmp_path / "own" / own).is_file()
+    assert not (tmp_path / "store-2" / own).exists()
 
 
 def test_json_says_what_was_done(two_stages: Path, capsys: pytest.CaptureFixture[str]) -> None:

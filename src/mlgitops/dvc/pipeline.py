@@ -45,7 +45,7 @@ class Stage(Struct, frozen=True, kw_only=True):
     metrics: tuple[str, ...]
     params: dict[str, tuple[str, ...]] = {}  # file → dotted names; none: all of the file
     kept: tuple[str, ...] = ()  # outputs that git keeps: `cache: false`
-    unsent: tuple[str, ...] = ()  # outputs that no storage gets: `push: false`
+    unsent: tuple[str, ...] = ()  # outputs that the project's storage does not get
     templated: bool = False  # its command holds `${...}`, which DVC may write in other words
     frozen: bool = False  # its inputs may change without a new run
     always: bool = False  # DVC runs it each time, whatever its inputs: `always_changed`
@@ -69,7 +69,7 @@ class StoredOutput(Struct, frozen=True, kw_only=True):
     file: str  # what records it
     version: DataVersion
     exact: bool  # its hash is of the bytes: written by DVC 3 or newer
-    sent: bool = True  # False: its own .dvc file says `cache: false` or `push: false`
+    sent: bool = True  # False: the project's storage does not get it, as its .dvc file says
 
 
 class Pipeline(Struct, kw_only=True):
@@ -266,7 +266,7 @@ def _add_stage(
         outs=_places(folder, named),
         metrics=_places(folder, metrics),
         kept=_places(folder, [*_find_refusing(body, "cache")]),
-        unsent=_places(folder, [*_find_refusing(body, "push")]),
+        unsent=_places(folder, [*_find_refusing(body, "push"), *_find_elsewhere(body)]),
         params=_declared_params(body.get("params"), folder),
         templated=templated,
         frozen=body.get("frozen") is True,
@@ -291,6 +291,14 @@ def _declared_params(entries: Value, folder: str) -> dict[str, tuple[str, ...]]:
 
 def _join_command(command: Value) -> str:
     return "\n".join(map(as_text, command)) if isinstance(command, list) else as_text(command)
+
+
+def _find_elsewhere(body: dict[str, Value]) -> Iterator[str]:
+    """Yield the outputs of a stage that go to a remote of their own."""
+    for kind in ("outs", "metrics", "plots"):
+        for path, options in _entries(body.get(kind)):
+            if isinstance(options, dict) and options.get("remote") is not None:
+                yield path
 
 
 def _find_refusing(body: dict[str, Value], option: str) -> Iterator[str]:
@@ -330,8 +338,13 @@ def _add_lock(
         )
 
 
-def _record_outputs(entries: Value, folder: str, file: str, pipeline: Pipeline) -> None:
-    """Take the outputs that a dvc.lock or .dvc file lists."""
+def _record_outputs(
+    entries: Value, folder: str, file: str, pipeline: Pipeline, *, imported: bool = False
+) -> None:
+    """Take the outputs that a dvc.lock or .dvc file lists.
+
+    ``imported``: DVC fetches them from the repository that they come from, and sends them nowhere.
+    """
     for item in _list(entries):
         fields = item if isinstance(item, dict) else {}
         entry = str(fields.get("path") or "")  # "": whoever sends it is told
@@ -346,7 +359,9 @@ def _record_outputs(entries: Value, folder: str, file: str, pipeline: Pipeline) 
                 file=file,
                 version=read_version(fields),
                 exact=fields.get("hash") == "md5",
-                sent=False not in (fields.get("cache"), fields.get("push")),
+                sent=not imported
+                and False not in (fields.get("cache"), fields.get("push"))
+                and fields.get("remote") is None,
             )
         )
 
@@ -397,7 +412,9 @@ def _add_pointer(
     """Take what a .dvc file points at; of a stage of DVC 0 also its metrics and parameters."""
     del read
     folder = posixpath.join(posixpath.dirname(path), str(document.get("wdir") or "."))
-    _record_outputs(document.get("outs"), folder, path, pipeline)
+    deps = _list(document.get("deps"))
+    imported = any(isinstance(item, dict) and "repo" in item for item in deps)
+    _record_outputs(document.get("outs"), folder, path, pipeline, imported=imported)
     for entry, version in parse_pointer(document):
         tracked = join_path(folder, entry)
         if tracked is not None:
@@ -405,7 +422,7 @@ def _add_pointer(
     for item in _list(document.get("outs")):
         if isinstance(item, dict) and item.get("metric"):
             _put_metric(pipeline, path, folder, str(item.get("path")))
-    for item in _list(document.get("deps")):
+    for item in deps:
         if isinstance(item, dict) and "params" in item:
             _put(pipeline.params, folder, str(item.get("path")))
 

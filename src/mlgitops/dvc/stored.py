@@ -61,7 +61,8 @@ def hash_file(file: Path) -> str:
 def read_objects(project: Path) -> list[StoredObject]:
     """Return what the work tree's dvc.lock and .dvc files name, sorted, manifests unopened.
 
-    Outputs that git keeps (`cache: false`) and those with `push: false` are left out.
+    Left out is what the storage does not get: what git keeps (`cache: false`), `push: false`,
+    outputs with a remote of their own, and what `dvc import` took from another repository.
     """
     pipeline = read_work_tree(project)
     left_out = set(run_git(project, "ls-files", "-z").split("\0")) - {""}

@@ -23,7 +23,7 @@ def cache_sources(project: Path) -> None:
     cache = find_cache(project)
     recorded: dict[str, list[StoredObject]] = {}
     for output in read_work_tree(project).outputs:
-        if output.file.endswith(".dvc"):
+        if output.sent and output.file.endswith(".dvc"):
             recorded.setdefault(output.file, []).append(name_object(output))
     for pointer, objects in sorted(recorded.items()):
         absent = any(not (cache / stored.location).exists() for stored in objects)

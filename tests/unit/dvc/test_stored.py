@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DEFINITION = """\
 vars: [{name: kept}]
 stages:
-  plain: {cmd: x, outs: [model.bin, {secret.bin: {push: false}}]}
+  plain: {cmd: x, outs: [model.bin, {secret.bin: {push: false}}, {far.bin: {remote: own}}]}
   each:
     foreach: [a, b]
     do:
@@ -38,7 +38,7 @@ schema: '2.0'
 stages:
   plain:
     cmd: x
-    outs:{record("model.bin", "secret.bin")}
+    outs:{record("model.bin", "secret.bin", "far.bin")}
   each@a:
     cmd: x
     outs:{record("a.bin", "a.txt", "kept_a.json")}
@@ -49,12 +49,14 @@ stages:
 
 
 def test_what_dvc_keeps_is_named(tmp_path: Path) -> None:
-    """By `wdir`, groups and templates; not what is `cache: false` or `push: false`, anywhere."""
+    """By `wdir`, groups and templates; not what git or another place keeps, or `push: false`."""
     made = GitRepository(tmp_path / "p")
     made.put("sub/dvc.yaml", DEFINITION)
     made.put("sub/dvc.lock", LOCK)
     made.put("raw.csv.dvc", f"outs:{record('raw.csv', digit='2')}\n")
     made.put("own.dvc", "outs: [{path: own, hash: md5, md5: '3', push: false}]\n")
+    made.put("far.dvc", "outs: [{path: far, hash: md5, md5: '5', remote: own}]\n")
+    made.put("taken.dvc", "deps: [{path: x, repo: {url: u}}]\nouts: [{path: taken, md5: '6'}]\n")
     made.put("inside.dvc", f"outs:{record('inside')}\n")
     made.put("inside", "git keeps it\n")
     made.put("hidden/x.dvc", f"outs:{record('x')}\n")

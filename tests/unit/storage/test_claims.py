@@ -87,6 +87,21 @@ def test_the_lock_of_the_commits_own_run_is_accepted() -> None:
     assert set(claims.results) == {"reports/metrics.json"}
 
 
+@pytest.mark.parametrize(
+    ("option", "more"),
+    [
+        (b"", b"deps: [{path: x, repo: {url: u}}]\n"),
+        (b", push: false", b""),
+        (b", remote: own", b""),
+    ],
+)
+def test_what_another_place_keeps_is_not_demanded(option: bytes, more: bytes) -> None:
+    """An import, `push: false` and a remote of its own: the project's storage has none of them."""
+    pointer = FILES["raw.csv.dvc"].replace(b"size: 3", b"size: 3" + option) + more
+    claims = check(make_lock(), **{"raw.csv.dvc": pointer})
+    assert set(claims.objects) == {"data/test.csv", "model.bin"}
+
+
 def _set(stage: str, key: str, value: object) -> Callable[[dict[str, Any]], None]:
     return lambda lock: lock["stages"][stage].update({key: value})
 

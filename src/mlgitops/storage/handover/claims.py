@@ -177,7 +177,10 @@ def _sort(pipeline: Pipeline, outs: Mapping[str, DataVersion]) -> Claims:
     kept = {path for stage in pipeline.stages.values() for path in stage.kept}
     for path in kept:
         check_result_path(path)
-    objects = {**pipeline.pointers, **{path: out for path, out in outs.items() if path not in kept}}
+    unsent = {output.path for output in pipeline.outputs if not output.sent}
+    unsent.update(*(stage.unsent for stage in pipeline.stages.values()))
+    versions = {**pipeline.pointers, **outs}
+    objects = {path: out for path, out in versions.items() if path not in kept | unsent}
     for path, version in objects.items():
         if not _OID.fullmatch(version.hash):
             raise MlgitopsError("its hash is not an md5 of DVC 3", where=path)
