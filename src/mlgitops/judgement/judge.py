@@ -28,6 +28,7 @@ import msgspec
 
 from mlgitops.judgement.claims import find_broken, list_failures, weigh_metric, weigh_slices
 from mlgitops.judgement.moved import Joined
+from mlgitops.judgement.power import find_power
 from mlgitops.judgement.reference import (
     NOT_READ,
     find_absence,
@@ -54,7 +55,7 @@ from mlgitops.statistics.names import find_estimator
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mlgitops.model import Interval, Policy, Reference, Report, Rule, SliceVerdict
+    from mlgitops.model import Interval, Policy, Power, Reference, Report, Rule, SliceVerdict
 
 OTHER_ROWS = "was measured on other test data than at base"
 NO_METHOD = "is judged by its plain numbers: no method is known for its noise"
@@ -216,7 +217,7 @@ def _judge_metric(
 ) -> MetricVerdict:
     """Judge the metric that the policy calls ``name``; ``matches``: what has that name."""
     path = matches[0].path if len(matches) == 1 else None
-    unproven = None
+    unproven = power = None
     if len(matches) != 1:
         kind, reasons = Kind.INCOMPARABLE, [_not_one(matches)]
     elif matches[0].stale is not None:
@@ -232,6 +233,7 @@ def _judge_metric(
             change = msgspec.structs.replace(change, base_missing=None)
         kind = find_kind(change, rule)
         reasons = _find_reasons(change, rule, kind)
+        power = _find_power(change, rule, kind, inconclusive)
         is_lost = any(reason.startswith(_LOST) for reason in reasons)
         if not (budget or is_lost or kind in _WITHOUT_MARGIN or unproven):
             unproven = _find_unproven(change, rule, report, is_strict=is_strict)
@@ -246,7 +248,17 @@ def _judge_metric(
         budget=budget,
         reasons=tuple(reasons),
         unproven=unproven,
+        power=power,
     )
+
+
+def _find_power(
+    change: MetricChange, rule: Rule, kind: Kind, inconclusive: OnInconclusive
+) -> Power | None:
+    """Say what these test rows stop by the rule's margin; None where a change was not compared."""
+    if change.base is None or kind in _WITHOUT_MARGIN:
+        return None
+    return find_power(change, _read_interval(change), find_margin(rule, change.base), inconclusive)
 
 
 def _break_limits(change: MetricChange, rule: Rule, report: Report, *, budget: bool) -> list[str]:

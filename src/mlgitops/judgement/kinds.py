@@ -10,11 +10,7 @@ from statistics import NormalDist
 
 from mlgitops.model import Interval, Kind
 from mlgitops.statistics.intervals import FEWEST_ROWS, is_identical, is_rough
-
-#: Chance that a test set of the size we name settles the question, if the difference is
-#: what it seems now: the customary 80 % (Cohen 1988, Statistical Power Analysis, 2nd ed.).
-POWER = 0.8
-
+from mlgitops.statistics.power import POWER
 
 #: Above this many rows we say that no test set will settle it.
 _MOST_ROWS = 10**9

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mlgitops.model import SliceFacts, SliceResult, SliceRule
 
 _MOST_NAMED = 3
+#: Losses of this many margins that rather pass make a group hopeless.
+_HOPELESS = 2.0
 _MAX_NAME = 60
 
 
@@ -113,7 +115,26 @@ def _judge_rule(
         verdict=Verdict.FAIL if reasons else Verdict.PASS,
         group=group,
         reasons=tuple(text[:500] for text in reasons),
+        hopeless=() if inconclusive is OnInconclusive.FAIL else _list_hopeless(rule, fact),
     )
+
+
+def _list_hopeless(rule: SliceRule, fact: SliceFacts) -> tuple[tuple[str, ...], ...]:
+    """List the judged groups in which a loss of twice the margin passes more often than it fails.
+
+    A group's loss counts only beyond noise, and its few rows may hide more than the margin.
+    """
+    from mlgitops.statistics.power import read_noise
+
+    margin, hidden = rule.max_worsening, []
+    for result in judged_slices(rule, fact) if margin is not None else ():
+        interval, base = result.interval, result.base
+        if interval is None or base is None or margin is None:
+            continue
+        noise = read_noise(rule.metric, base, interval, result.rows)
+        if noise is not None and noise.find_beyond_zero() > _HOPELESS * margin:
+            hidden.append(result.group)
+    return tuple(hidden)
 
 
 def _break_bounds(rule: SliceRule, fact: SliceFacts) -> list[str]:

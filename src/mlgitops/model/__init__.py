@@ -24,7 +24,14 @@ from mlgitops.model.facts import (
     TestData,
 )
 from mlgitops.model.fields import Count, Name, Path_, Seconds, Sha, Share, Struct, Text
-from mlgitops.model.judgement import Judgement, Kind, MetricVerdict, SliceVerdict, Verdict
+from mlgitops.model.judgement import (
+    Judgement,
+    Kind,
+    MetricVerdict,
+    Power,
+    SliceVerdict,
+    Verdict,
+)
 from mlgitops.model.policy import (
     DemandedEvidence,
     Files,
@@ -81,6 +88,7 @@ __all__ = [
     "ParamChange",
     "Path_",
     "Policy",
+    "Power",
     "Reference",
     "Report",
     "Rescoring",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from mlgitops.model.fields import Name, Path_, Struct, Text
+from mlgitops.model.fields import Name, Path_, Share, Struct, Text
 from mlgitops.model.policy import Rule, SliceRule
 from mlgitops.model.slices import MAX_SLICE_RULES, Group
 
@@ -36,6 +36,13 @@ class Verdict(StrEnum):
     UNDECIDED = "undecided"  # what was to be judged cannot be
 
 
+class Power(Struct, frozen=True, kw_only=True):
+    """What becomes of changes that move the test rows as this one did, by the metric's margin."""
+
+    stopped: Annotated[float, Meta(ge=0)]  # true loss that fails with 80 % probability
+    neutral: Share  # chance that a change that loses nothing passes
+
+
 class MetricVerdict(Struct, frozen=True, kw_only=True):
     """The judgement on one metric."""
 
@@ -47,6 +54,7 @@ class MetricVerdict(Struct, frozen=True, kw_only=True):
     budget: bool = False
     reasons: tuple[Text, ...] = ()  # why it fails, each the end of "the metric …"
     unproven: Text | None = None  # why a loss above the margin is not ruled out; likewise an end
+    power: Power | None = None  # None: no margin, or no interval
     claimed: Text | None = None  # why head's value is its own run's word alone; likewise an end
 
 
@@ -58,6 +66,7 @@ class SliceVerdict(Struct, frozen=True, kw_only=True):
     group: Group | None = None  # the group that decides
     reasons: tuple[Text, ...] = ()  # why it fails, one sentence each
     claimed: Text | None = None  # why the groups' values at head are its own run's word alone
+    hopeless: tuple[Group, ...] = ()  # judged groups whose few rows cannot hold the margin
 
 
 class Judgement(Struct, frozen=True, kw_only=True):

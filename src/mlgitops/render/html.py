@@ -61,6 +61,7 @@ from mlgitops.render.measurement import (
     measurement_notices,
 )
 from mlgitops.render.numbers import DASH, render_plain, render_seconds
+from mlgitops.render.power import describe_power
 from mlgitops.render.reference import describe_reference
 from mlgitops.render.rescoring import describe_rescoring
 from mlgitops.render.sentence import describe_row, find_deciding
@@ -137,6 +138,7 @@ def render_html(report: Report, *, links: Links) -> str:
         judged=[_make_judged(row, report) for row in rows if not row.budget],
         budgets=[_make_judged(row, report) for row in rows if row.budget],
         confidence=shared_confidence(rows),
+        power=describe_power(report),
         notices=[
             *report.notices,
             *measurement_notices(report),

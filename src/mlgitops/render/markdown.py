@@ -33,6 +33,7 @@ from mlgitops.render.measurement import (
     measurement_notices,
 )
 from mlgitops.render.numbers import DASH
+from mlgitops.render.power import describe_power
 from mlgitops.render.reference import describe_reference
 from mlgitops.render.rescoring import describe_rescoring
 from mlgitops.render.sentence import describe_row, find_deciding
@@ -91,6 +92,7 @@ def render_report(
     if detail < Detail.VERDICT:
         blocks += _warnings(report)
         blocks += _judged_table(report, detail)
+        blocks.append(escape_prose(describe_power(report)))
         blocks += _first_change(report)
     if detail < Detail.FAILING:
         blocks += render_folded(report, detail)

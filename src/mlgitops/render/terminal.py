@@ -36,6 +36,7 @@ from mlgitops.render.measurement import (
     measurement_notices,
 )
 from mlgitops.render.numbers import DASH, render_seconds
+from mlgitops.render.power import describe_power
 from mlgitops.render.reference import describe_reference
 from mlgitops.render.rescoring import describe_rescoring
 from mlgitops.render.slices import SLICE_HEAD, describe_gap, gap_rows, hidden_slices, slice_rows
@@ -69,6 +70,7 @@ def render_terminal(report: Report, console: Console) -> None:
     screen = RichConsole(file=console.out, width=width, highlight=False, markup=False, emoji=False)
     _print_answer(report, screen)
     _print_judged([*judged_rows(report), *reference_rows(report)], screen)
+    _print_power(report, screen)
     _print_slices(report, screen)
     _print_others(report, screen)
     _print_params(report, screen)
@@ -144,6 +146,12 @@ def _print_judged(rows: Sequence[Row], screen: RichConsole) -> None:
     _print_table(
         [*head, "limit", "result"], cells, screen, wraps=wraps, styles=map(_row_style, rows)
     )
+
+
+def _print_power(report: Report, screen: RichConsole) -> None:
+    text = describe_power(report)
+    if text:
+        _print_prose(_plain(text), screen, style="dim")
 
 
 def _row_style(row: Row) -> str | None:
