@@ -93,11 +93,12 @@ def _md5(text: str) -> str:
 class Recorded:
     """The repository, its three commits, and the honest report of them."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, policy: str = POLICY) -> None:
         self.root = root
         root.mkdir(parents=True)
         git(root, "init", "--quiet", "--initial-branch=main")
-        self.base = commit_files(root, {**FILES, **write_results(10, 0.5, 1_000_000)}, "Start")
+        files = {**FILES, f"{PREFIX}policy.yaml": policy, **write_results(10, 0.5, 1_000_000)}
+        self.base = commit_files(root, files, "Start")
         git(root, "switch", "--quiet", "--create", "change")
         self.head = commit_files(root, {f"{PREFIX}params.yaml": "trees: 60\n"}, "More trees")
         self.results = self.record(write_results(60, 0.625))
