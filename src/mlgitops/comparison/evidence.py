@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mlgitops.comparison.prediction_files import PredictionFiles
+    from mlgitops.comparison.seed_files import SeedFiles
     from mlgitops.model import Chart, MetricChange, Policy, Report, Rule
     from mlgitops.statistics.estimate import Estimate, Undefined
     from mlgitops.statistics.matching import Pair
@@ -49,7 +50,8 @@ class _Metric(msgspec.Struct, frozen=True, kw_only=True):
         from mlgitops.statistics.stored import Stored
 
         base, head = self.change.base or 0.0, self.change.head or 0.0
-        return Stored(name=self.change.name, base=base, head=head)
+        better = self.rule.greater_is_better if self.rule is not None else None
+        return Stored(name=self.change.name, base=base, head=head, greater_is_better=better)
 
     @property
     def lacks_interval(self) -> bool:
@@ -65,9 +67,14 @@ class _Metric(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(listed, evidence=evidence)
 
 
-def add_evidence(report: Report, policy: Policy, files: PredictionFiles) -> Report:
-    """Return ``report`` with what predictions can tell: evidence, charts, and slices."""
-    pairing = Pairing(files)
+def add_evidence(
+    report: Report, policy: Policy, files: PredictionFiles, seeds: SeedFiles | None = None
+) -> Report:
+    """Return ``report`` with what predictions can tell: evidence, charts, and slices.
+
+    ``seeds``: what models of other seeds predict; None: intervals are of the served models alone.
+    """
+    pairing = Pairing(files, seeds)
     report = _hold_new(_add_noise(report, policy, pairing), policy, files)
     if not policy.slices:
         return report
@@ -175,7 +182,7 @@ def _measure(
     from mlgitops.statistics.stored import Predicted
 
     base, _ = pairing.files.read_both()
-    predicted = Predicted(pair, base, policy.cluster)
+    predicted = Predicted(pair, base, policy.cluster, pairing.seeds)
     judged = [metric for metric in metrics if metric.rule]
     results = [predicted.check(metric.stored) for metric in judged]
     measured = [

@@ -10,14 +10,17 @@ from mlgitops.model import Policy
 
 if TYPE_CHECKING:
     from mlgitops.comparison.prediction_files import PredictionFiles
+    from mlgitops.comparison.seed_files import SeedFiles
+    from mlgitops.errors import MlgitopsError
     from mlgitops.statistics.matching import Pair
 
 
 class Pairing:
-    """The matched rows of both sides' prediction files."""
+    """The matched rows of both sides' prediction files, and of those of other seeds."""
 
-    def __init__(self, files: PredictionFiles) -> None:
+    def __init__(self, files: PredictionFiles, seeds: SeedFiles | None = None) -> None:
         self.files = files
+        self._seeds = seeds
 
     @cached_property
     def pair(self) -> Pair:
@@ -35,3 +38,8 @@ class Pairing:
             if sampling.method is not None:
                 return sampling.column if sampling.method == "time" else None
         return None
+
+    @cached_property
+    def seeds(self) -> list[Pair | MlgitopsError]:
+        """Return the matched rows of each further pair of models, or why it cannot be read."""
+        return self._seeds.pair() if self._seeds is not None else []

@@ -42,7 +42,7 @@ class PredictionFiles:
         self.path = path
         self.base, self.head = base, head
         self._stale, self._rescored, self._measured = stale, rescored, measured
-        self._console = console
+        self.console = console
         self._fetched = False
         self._read = dict(read)
 
@@ -65,7 +65,7 @@ class PredictionFiles:
         if stale:
             raise MlgitopsError(f"`{path}` is stale: {stale}")
         if not self._fetched:
-            fetch_missing(self.base, self.head, lambda _: {path}, self._console)
+            fetch_missing(self.base, self.head, lambda _: {path}, self.console)
             self._fetched = True
         key = self.base.name if self.same and self.base.find_hash(path) else side.name
         if key not in self._read:
@@ -93,7 +93,7 @@ class PredictionFiles:
             self.path,
             other,
             self.head,
-            self._console,
+            self.console,
             stale=self._stale,
             rescored=rescored,
             measured=self._measured,

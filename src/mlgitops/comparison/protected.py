@@ -10,6 +10,8 @@ import posixpath
 from functools import partial
 from typing import TYPE_CHECKING
 
+from mlgitops.git.paths import is_below
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
@@ -64,12 +66,14 @@ def find_traces(sides: Iterable[SideFiles], paths: Collection[str]) -> set[str]:
 
 
 def find_measuring(pipeline: Pipeline, policy: Policy) -> dict[str, Stage]:
-    """Find the stages that write metrics or predictions."""
-    predictions = policy.files.predictions
+    """Find the stages that write metrics or predictions, those of other seeds' models, too."""
+    predictions, seeds = policy.files.predictions, policy.files.seeds
     return {
         name: stage
         for name, stage in pipeline.stages.items()
-        if stage.metrics or (predictions and predictions in stage.outs)
+        if stage.metrics
+        or (predictions and predictions in stage.outs)
+        or (seeds and any(is_below(out, {seeds}) for out in stage.outs))
     }
 
 

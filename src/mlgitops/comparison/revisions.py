@@ -18,6 +18,7 @@ from mlgitops.comparison.prediction_files import PredictionFiles
 from mlgitops.comparison.protected import MAX_PROTECTED, find_measuring, find_protected, find_traces
 from mlgitops.comparison.run_claims import take_cost, take_stages
 from mlgitops.comparison.sampling import find_sampling
+from mlgitops.comparison.seed_files import SeedFiles
 from mlgitops.comparison.sides import SideFiles, read_sides
 from mlgitops.comparison.staleness import find_stale
 from mlgitops.comparison.tables.changes import compare_tables
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from mlgitops.console import Console
     from mlgitops.git.repository import Folder
     from mlgitops.model import MetricChange, TableChange
+    from mlgitops.tables.predictions import Predictions
 
 POLICY = "policy.yaml"
 NO_POLICY = (
@@ -129,18 +131,51 @@ def compare(
             metrics=trial.mark(report.metrics),
             stages=take_stages(report.stages, evaluation.claimed),
         )
+    measured = trial.result.predictions if trial is not None and trial.result else None
     files = PredictionFiles(
         applied.files.predictions,
-        base_side,
-        head_side,
-        console,
+        *(base_side, head_side, console),
         stale=stale,
         rescored=rescored.predictions if rescored is not None else None,
-        measured=trial.result.predictions if trial is not None and trial.result else None,
+        measured=measured,
     )
     rows = trial.rows.contents if trial is not None and trial.rows is not None else None
-    judged = _judge(report, policy, files, stale, console, rows=rows)
+    seeds = _open_seeds(applied, files, stale, evaluation, rows=rows, rescored=rescored)
+    judged = _judge(report, policy, files, stale, console, seeds=seeds, rows=rows)
     return fit_report(_add_plots(judged, applied, base_side, head_side, rescored))
+
+
+def _open_seeds(
+    policy: Policy,
+    files: PredictionFiles,
+    stale: Staleness,
+    evaluation: Evaluation | None,
+    *,
+    rows: Mapping[str, bytes] | None,
+    rescored: Measured | None,
+) -> SeedFiles:
+    """Find the models of other seeds, measured anew wherever the served ones were.
+
+    ``rows`` are those on which head was measured anew; None: it was not.
+    """
+    anew = [] if rows is None else [(files.head, rows)]
+    if rescored is not None and policy.files.test_data is not None:
+        data = files.head.read_anywhere(policy.files.test_data) or b""
+        anew.append((files.base, rows or {policy.files.test_data: data}))
+    measured: dict[str, dict[str, Predictions] | MlgitopsError] = {}
+    if policy.files.seeds and anew:
+        from mlgitops.comparison.measuring.run import TIMEOUT
+        from mlgitops.comparison.measuring.seeds import measure_seeds
+
+        sides = files.base, files.head
+        timeout = evaluation.timeout if evaluation is not None else TIMEOUT
+        measured = {
+            side.name: measure_seeds(
+                policy.files, *sides, side, contents, console=files.console, timeout=timeout
+            )
+            for side, contents in anew
+        }
+    return SeedFiles(policy.files.seeds, files, stale=stale, measured=measured)
 
 
 def _limit_notices(notices: list[str]) -> tuple[str, ...]:
@@ -322,6 +357,7 @@ def _judge(
     stale: Staleness,
     console: Console,
     *,
+    seeds: SeedFiles,
     rows: Mapping[str, bytes] | None,
 ) -> Report:
     base, head = files.base, files.head
@@ -335,7 +371,7 @@ def _judge(
     absences = Absences(report.metrics, base.pipeline, base.metrics)
     report = msgspec.structs.replace(report, metrics=absences.mark(report.metrics))
     report = _mark_stale(report, policy.files.model, stale)
-    report = add_evidence(report, policy, files)
+    report = add_evidence(report, policy, files, seeds)
     report = hold_against_reference(report, policy, files, stale, console, rows=rows)
     judged = judge_report(report, policy)
     skipped = judged.judgement is None or judged.judgement.verdict is Verdict.SKIP

@@ -36,6 +36,7 @@ reference: release
 files:
   test_data: data/split/test.csv
   predictions: reports/predictions.csv
+  seeds: reports/seeds
   model: model/model.skops
 metrics:
   test.roc_auc: {greater_is_better: true, min_value: 0.80, max_worsening: 0.005,
@@ -76,6 +77,8 @@ _FILES = {
     "test_data": "The test data: base and head are comparable when its hash is the same.",
     "predictions": "One row per test row: `id,target,prediction`, scores, and the columns to"
     " slice and cluster by. Without it, noise is not estimated, and slice rules fail.",
+    "seeds": "A folder with such a file of each model that was trained with another seed. Intervals"
+    " then cover the luck of the seed, too.",
     "model": "The model file.",
 }
 _RULE = {

@@ -29,11 +29,24 @@ class Interval(Struct, frozen=True, kw_only=True):
     method: Name  # such as "paired DeLong"
 
 
+class SeedNoise(Struct, frozen=True, kw_only=True):
+    """Several trainings of each side that differ by the seed: what rows and what seeds could do.
+
+    All in the metric's own unit, at the confidence of the interval that this stands beside.
+    """
+
+    seeds: Annotated[int, Meta(ge=2, le=1000)]  # trainings of each side, the served one included
+    delta: float  # head minus base, the mean over all trainings
+    by_rows: Annotated[float, Meta(ge=0)]  # how far other test rows could move that mean
+    by_seeds: Annotated[float, Meta(ge=0)]  # how far other seeds could
+
+
 class Evidence(Struct, frozen=True, kw_only=True):
     """What paired predictions say of one metric: the seam between statistics and judge."""
 
     rows: Count  # test rows matched by id
-    interval: Interval | None = None
+    interval: Interval | None = None  # covers the seeds, too, where there are several
+    seeds: SeedNoise | None = None  # None: each side was trained once, as far as is known
     reason: Text | None = None  # why there is no interval, or on how little ground it stands
 
 

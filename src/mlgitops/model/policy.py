@@ -68,6 +68,7 @@ class Files(Struct, frozen=True, kw_only=True):
 
     test_data: Path_ | None = None
     predictions: Path_ | None = None
+    seeds: Path_ | None = None  # folder: the same of each model that another seed made
     model: Path_ | None = None
 
 

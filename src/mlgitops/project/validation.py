@@ -181,7 +181,8 @@ def _check_files(policy: Policy, folder: Folder, pipeline: Pipeline) -> list[Mlg
     mistakes = []
     for name in type(policy.files).__struct_fields__:
         path = getattr(policy.files, name)
-        if path is not None and path not in paths:
+        # A project that tries no other seed has none of these files.
+        if path is not None and path not in paths and name != "seeds":
             near = nearest_name(path, outputs or paths)
             hint = f"did you mean `{near}`?" if near else "name an output of dvc.yaml"
             problem = f"files.{name}: `{path}` is neither in git nor made by the pipeline"

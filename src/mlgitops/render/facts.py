@@ -25,6 +25,7 @@ from mlgitops.render.numbers import (
     render_plain,
     render_size,
 )
+from mlgitops.render.seeds import describe_seeds, name_seeds
 from mlgitops.render.slices import count_unproven, has_claimed_slices, passing_slices
 
 if TYPE_CHECKING:
@@ -314,7 +315,12 @@ def sampling_text(report: Report) -> str:
     unit = f"each `{sampling.cluster}` once" if sampling.cluster is not None else "rows"
     if sampling.cluster is None:
         assumed = f"rows are independent, and {assumed}"
-    parts = [chosen, *_describe_looks(report), f"intervals count {unit}", f"assumed: {assumed}"]
+    parts = [
+        chosen,
+        *_describe_looks(report),
+        f"intervals count {unit}{name_seeds(report)}",
+        f"assumed: {assumed}",
+    ]
     return f"Test rows: {' · '.join(parts)}"
 
 
@@ -341,7 +347,7 @@ def noise_notices(report: Report) -> list[str]:
     rows = [row for row in judged_rows(report) if not row.budget]
     moved = (Kind.IMPROVED, Kind.WORSENED)
     bare = [row for row in rows if row.interval is None and row.kind in moved]
-    notices = describe_moves(report.metrics)
+    notices = [*describe_moves(report.metrics), *describe_seeds(report)]
     if bare:
         every = len(bare) == len([row for row in rows if row.kind in moved or row.interval])
         names = "" if every else f" for {_list_names(bare)}"

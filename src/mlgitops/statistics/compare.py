@@ -13,6 +13,7 @@ from mlgitops.statistics.estimate import Estimate, Undefined
 from mlgitops.statistics.evidence import Comparison
 from mlgitops.statistics.intervals import ROUGH, holm_confidence
 from mlgitops.statistics.matching import Pair, match_predictions
+from mlgitops.statistics.seeds import SeededEstimate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -82,6 +83,7 @@ def as_evidence(result: Estimate | Undefined, pair: Pair, confidence: float) -> 
     return Evidence(
         rows=pair.rows,
         interval=Interval(low=low, high=high, confidence=confidence, method=method),
+        seeds=result.describe(confidence) if isinstance(result, SeededEstimate) else None,
         reason=_join([*result.warnings, *pair.notices]) or None,
     )
 

@@ -12,17 +12,20 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mlgitops.statistics.compare import as_evidence
 from mlgitops.statistics.estimate import Estimate, Undefined
 from mlgitops.statistics.evidence import Comparison
-from mlgitops.statistics.matching import match_predictions
+from mlgitops.statistics.matching import Pair, match_predictions
 from mlgitops.statistics.names import names_other_rows
+from mlgitops.statistics.seeds import cover_seeds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from mlgitops.errors import MlgitopsError
     from mlgitops.model import Evidence
-    from mlgitops.statistics.matching import Pair
     from mlgitops.statistics.names import Definition, Reading
     from mlgitops.tables.predictions import Predictions
 
@@ -46,14 +49,22 @@ class Stored:
     name: str  # dotted
     base: float
     head: float
+    greater_is_better: bool | None = None  # where a policy judges it
 
 
 class Predicted:
     """Both sides' predictions, as what metrics files are held against."""
 
-    def __init__(self, pair: Pair, base: Predictions, cluster: str | None) -> None:
-        """``pair``: the matched rows; ``base``: all of base's."""
+    def __init__(
+        self,
+        pair: Pair,
+        base: Predictions,
+        cluster: str | None,
+        seeds: Iterable[Pair | MlgitopsError] = (),
+    ) -> None:
+        """``pair``: the matched rows; ``base``: all of base's; ``seeds``: pairs of other models."""
         self.pair = pair
+        self._seeds = [_compare_seed(seed, pair, cluster) for seed in seeds]
         self._comparison = Comparison(pair, cluster)
         # Rows that head leaves out are base's all the same: what base states is of them too.
         self._whole = Comparison(match_predictions(base, base)) if pair.lost else self._comparison
@@ -73,7 +84,7 @@ class Predicted:
         refused = [result for result in results if isinstance(result, Contradiction)]
         if refused and len(refused) < len(results):
             return Undefined(f"{reading.doubt}, and head's predictions give it as one of them only")
-        result = results[0]
+        result = self._cover_seeds(results[0], definitions[0], stored)
         if isinstance(result, Undefined) or definitions[0] == reading.definitions[0]:
             return result
         return replace(result, method=f"{result.method}, of {definitions[0]}")
@@ -88,8 +99,21 @@ class Predicted:
         for definition in _find_fitting(reading, self._comparison, stored):
             result = self._comparison.measure(definition)
             if isinstance(result, Estimate) and _states(result, stored):
-                return as_evidence(result, self.pair, confidence)
+                covered = self._cover_seeds(result, definition, stored)
+                return as_evidence(covered, self.pair, confidence)
         return None
+
+    def _cover_seeds(
+        self, result: Estimate | Undefined, definition: Definition, stored: Stored
+    ) -> Estimate | Undefined:
+        """Let the interval of an estimate cover the luck of the seed, where others were tried."""
+        if isinstance(result, Undefined):
+            return result
+        others = [
+            seed if isinstance(seed, Undefined) else seed.measure(definition)
+            for seed in self._seeds
+        ]
+        return cover_seeds(result, others, greater_is_better=stored.greater_is_better)
 
     def _check(
         self, definition: Definition, reading: Reading, stored: Stored
@@ -121,6 +145,18 @@ class Predicted:
                 " base's agree"
             )
         return result
+
+
+def _compare_seed(
+    seed: Pair | MlgitopsError, served: Pair, cluster: str | None
+) -> Comparison | Undefined:
+    """Compare a pair of models on the rows that the served models answer, or say why not."""
+    if not isinstance(seed, Pair):
+        return Undefined(seed.what)
+    is_same = seed.rows == served.rows and bool(np.all(seed.target == served.target))
+    if not is_same or (seed.lost, seed.gained) != (served.lost, served.gained):
+        return Undefined("their predictions are not of the test rows that the served models answer")
+    return Comparison(seed, cluster)
 
 
 def _find_fitting(reading: Reading, whole: Comparison, stored: Stored) -> tuple[Definition, ...]:
