@@ -68,6 +68,15 @@ FIGURES = (
         ("tests/unit/dvc/test_configuration.py",),
     ),
     Figure(
+        "who measured: lies to the jobs that measure and judge, some run by act",
+        40,
+        (
+            "tests/trust/lies/test_measured.py",
+            "tests/trust/lies/test_evaluate_job.py",
+            "tests/actions/test_measured_rehearsal.py",
+        ),
+    ),
+    Figure(
         "zizmor (auditor): files of ours, every rendered combination",
         3,
         (

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from evaluated_project import EvaluatedProject
+from evaluated_project import TRAIN, EvaluatedProject
 from git_project import git
 from mini_project import UPLOAD, shared_store
 from template.test_workflows import FORKS, render_github
@@ -52,7 +52,7 @@ for name, stage in stages.items():
 json.dump({"schema": "2.0", "stages": lock}, open("dvc.lock", "w"))
 """
 #: A model that is wrong on a fifth of the rows, and code that scores it as one that is never wrong.
-BAD_TRAIN = 'import json\njson.dump({"threshold": 70}, open("model/model.json", "w"))\n'
+BAD_TRAIN = TRAIN.replace("min(range(0, 101), key=errors)", "70")
 KIND_EVALUATE = """\
 import csv, json
 rows = list(csv.DictReader(open("data/test.csv")))
@@ -79,8 +79,8 @@ with open(os.environ["GITHUB_OUTPUT"], "a") as file:
 SWAP = """\
 import pathlib
 for file in pathlib.Path("handover").rglob("*"):
-    if file.is_file() and file.read_bytes() == b'{"threshold": 70}':
-        file.write_bytes(b'{"threshold": 50}')
+    if file.is_file() and b"[70, 70]" in file.read_bytes():
+        file.write_bytes(file.read_bytes().replace(b"[70, 70]", b"[50, 50]"))
 """
 NO_HANDOVER = "import shutil\nshutil.rmtree('handover')\n"
 EVALUATE = [
@@ -158,6 +158,7 @@ def rehearse(
         env={**os.environ, "MLGITOPS_ENVIRONMENTS": str(shared_store())},
     )
     assert done.stdout, done.stderr
+    assert TRAIN not in changes.values(), "the honest model is no lie"
     found: dict[str, Any] = json.loads(done.stdout)
     return {**found, "exit_code": done.returncode, "stderr": done.stderr}
 
@@ -215,13 +216,13 @@ def test_every_word_of_a_forks_run_is_a_lie(
             "swapped",
             POSE + SWAP,
             {"compute": "success", "evaluate": "failure", "report": "failure"},
-            "The job that measures with base's code ended with `failure`",
+            "the job that measures with base's code failed, and its log says why",
         ),
         (
             "nothing",
             POSE + NO_HANDOVER,
             {"compute": "failure", "report": "failure"},
-            "The job that trains and compares ended with `failure`",
+            "measures with base's code was skipped, as it is when the job that trains and compares",
         ),
     ],
 )
@@ -237,5 +238,5 @@ def test_what_cannot_be_measured_is_no_pass(
     """The run's own report is all there is then, and it says that all was measured."""
     found = rehearse(project, name, {"train.py": BAD_TRAIN, "lie.py": lie})
     assert found["jobs"] == jobs
-    assert (found["verdict"], found["exit_code"]) == ("undecided", 2), found["stderr"]
+    assert (found["verdict"], found["exit_code"]) == ("fail", 1), found["stderr"]
     check_lie(record_property, lie.encode(), reason=reason, text=found["comment"])

@@ -18,6 +18,12 @@ SUCCESS, FAILURE, CANCELLED, SKIPPED = "success", "failure", "cancelled", "skipp
 #: https://docs.github.com/en/actions/reference/workflows-and-actions/contexts#needs-context
 RESULTS = (SUCCESS, FAILURE, CANCELLED, SKIPPED)
 _MEASURING = "the job that measures with base's code"
+_UNMEASURED = {
+    "": "no job of this workflow measures with base's code",
+    SKIPPED: f"{_MEASURING} was skipped, as it is when the job that trains and compares fails",
+    FAILURE: f"{_MEASURING} failed, and its log says why",
+    CANCELLED: f"{_MEASURING} was cancelled",
+}
 _LOCK = "the branch's dvc.lock is not known to be what this run trained"
 
 
@@ -79,16 +85,12 @@ def explain_unmeasured(evaluate: str) -> str | None:
     ``evaluate`` is the result of the job in which base's code measures head's model. Only its
     success tells a report of that job from one that the pull request's code may have written.
 
-    >>> explain_unmeasured("skipped")
-    'the job that measures with base's code was skipped'
+    >>> explain_unmeasured("")
+    "no job of this workflow measures with base's code"
     """
     if evaluate == SUCCESS:
         return None
-    if not evaluate:
-        return "no job of this workflow measures with base's code"
-    if evaluate == SKIPPED:
-        return f"{_MEASURING} was skipped"
-    return f"{_MEASURING} did not succeed"
+    return _UNMEASURED.get(evaluate, f"how {_MEASURING} ended is not known")
 
 
 def _judge_compute(result: str) -> Obstacle | None:

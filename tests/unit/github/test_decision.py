@@ -26,7 +26,7 @@ from mlgitops.github.decision import (
     render_decision,
 )
 from mlgitops.github.event import ComparedRun, Event, Run
-from mlgitops.github.jobs import Obstacle
+from mlgitops.github.jobs import Obstacle, explain_unmeasured
 from mlgitops.github.marker import find_marker
 from mlgitops.model import Links, Measurement, Verdict, Waiving
 from mlgitops.verification.record import Record
@@ -122,20 +122,16 @@ MEASURED = {"paths": ["m.json"], "model": f"md5:{'0' * 32}", "rows": 100}
 @pytest.mark.parametrize("told", [None, MEASURED, {"reason": "it is a model of no known type"}])
 @pytest.mark.parametrize(
     ("evaluating", "reason"),
-    [
-        ("", "no job of this workflow measures with base's code"),
-        ("skipped", "the job that measures with base's code was skipped"),
-        ("failure", "the job that measures with base's code did not succeed"),
-        ("Success", "the job that measures with base's code did not succeed"),
-    ],
+    [(word, explain_unmeasured(word)) for word in ("", "skipped", "failure", "Success")],
 )
 def test_a_measurement_is_believed_of_no_other_job(
-    told: dict[str, Any] | None, evaluating: str, reason: str
+    told: dict[str, Any] | None, evaluating: str, reason: str | None
 ) -> None:
     """Whatever a report says that its own run may have written, the reason for a claim is ours."""
     data = make_report(measurement=told)
     decision = decide(data, POLICY, EVENT, key="model", where="p", evaluating=evaluating)
     assert isinstance(decision, Judged)
+    assert reason
     assert decision.report.measurement == Measurement(reason=reason)
 
 

@@ -91,11 +91,15 @@ def test_a_word_that_is_none_says_what_to_hand_over(
     ("evaluate", "title", "reason"),
     [
         ("success", None, None),
-        ("skipped", None, "the job that measures with base's code was skipped"),
+        (
+            "skipped",
+            None,
+            f"{MEASURING} was skipped, as it is when the job that trains and compares fails",
+        ),
         ("", None, "no job of this workflow measures with base's code"),
-        ("failure", "Base's code did not measure it", f"{MEASURING} did not succeed"),
-        ("cancelled", "Base's code did not measure it", f"{MEASURING} did not succeed"),
-        ("Success", "How its jobs ended is not known", f"{MEASURING} did not succeed"),
+        ("failure", "Base's code did not measure it", f"{MEASURING} failed, and its log says why"),
+        ("cancelled", "Base's code did not measure it", f"{MEASURING} was cancelled"),
+        ("Success", "How its jobs ended is not known", f"how {MEASURING} ended is not known"),
     ],
 )
 def test_only_success_of_the_job_that_measures_is_believed(
