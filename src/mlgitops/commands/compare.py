@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,19 +11,21 @@ from mlgitops.errors import EXIT_FAIL, EXIT_PASS, MlgitopsError
 from mlgitops.writing import replace_file
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Mapping
 
     from mlgitops.console import Console
     from mlgitops.git.repository import Repository
     from mlgitops.model import Links, Report, Side
+    from mlgitops.model.flips import Flips
 
 WORKTREE = "worktree"
+MOST_FLIPS = 200  # of each direction: a page stays small
 EXAMPLES = """\
 examples:
   mlgitops compare                          what is on disk, with where it left the main branch
   mlgitops compare --base main --head HEAD  two revisions
   mlgitops compare --format markdown        the comment, as a pull request would show it
+  mlgitops compare --flips                  and the test rows that went wrong or came right
 
 The difference is judged by the policy.yaml at base. It writes report.json only when asked
 to (--output); nothing is posted. Tables fit the window; in a pipe they have as many columns as
@@ -62,6 +65,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what to print (default: terminal)",
     )
     parser.add_argument(
+        "--flips",
+        metavar="N",
+        nargs="?",
+        type=parse_most,
+        const=20,
+        help="list the test rows that went wrong or came right, N of each (20): their ids and"
+        " columns are data, and stay out of the report and the comment",
+    )
+    parser.add_argument(
         "--exit-zero", action="store_true", help="exit 0 for a verdict of fail: another step judges"
     )
     parser.add_argument(
@@ -73,16 +85,62 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """Compare, write, print, and return the verdict's exit code."""
     from mlgitops.model import Verdict
 
+    _check_form(args)
     report = make_report(args, os.environ, console)
-    _write_files(report, args, os.environ)
+    flips = make_flips(args, report, os.environ, console) if args.flips else None
+    _write_files(report, args, os.environ, flips)
     _hand_over(report, os.environ)
-    _print(report, args, console)
+    _print(report, flips, args, console)
     if report.judgement is not None and report.judgement.verdict is Verdict.UNDECIDED:
         reasons = "\n  ".join(report.judgement.failures)
         problem = "could not decide" if report.judgement.metrics else "nothing was judged"
         raise MlgitopsError(f"{problem}:\n  {reasons}")
     failed = report.judgement is not None and report.judgement.verdict is Verdict.FAIL
     return EXIT_FAIL if failed and not args.exit_zero else EXIT_PASS
+
+
+def parse_most(text: str) -> int:
+    """Read how many rows to list: 1 to 200."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_FLIPS):
+        raise argparse.ArgumentTypeError(f"not a whole number from 1 to {MOST_FLIPS}: {text[:20]}")
+    return int(text)
+
+
+def _check_form(args: argparse.Namespace) -> None:
+    """Refuse rows of the test data in the form that a pull request shows."""
+    if args.flips and args.format == "markdown" and not args.json:
+        hint = "list them in the terminal, with --json, or on the page (--html)"
+        raise MlgitopsError("a comment shows no test rows", where="--flips", hint=hint)
+
+
+def make_flips(
+    args: argparse.Namespace, report: Report, environ: Mapping[str, str], console: Console
+) -> Flips:
+    """List the rows that flipped, which go nowhere but where they may be shown."""
+    from mlgitops.comparison.flips import list_flips, may_show_rows
+    from mlgitops.comparison.revisions import POLICY
+    from mlgitops.git.repository import Folder, Repository
+
+    start = Path(args.directory)
+    with Repository(start) as repository:
+        folder = Folder(repository, find_project(start, repository.root))
+        leaves_machine = args.html or environ.get("GITHUB_ACTIONS") == "true"
+        if leaves_machine and not may_show_rows(folder, report.base):
+            place = "a page" if args.html else "the log of a workflow"
+            raise MlgitopsError(
+                f"the data card at base does not let {place} show test rows",
+                where="data/DATA_CARD.md",
+                hint="where they may be shown, say so on main: `| may be shown | test rows |`",
+            )
+        return list_flips(
+            folder,
+            report.base,
+            report.head,
+            worktree=args.head in (WORKTREE, "", None),
+            policy_path=args.policy or POLICY,
+            most=args.flips,
+            console=console,
+        )
 
 
 def make_report(args: argparse.Namespace, environ: Mapping[str, str], console: Console) -> Report:
@@ -166,7 +224,9 @@ def find_base(repository: Repository, rev: str | None, head: Side) -> Side:
     return Side(sha=sha, ref=branch)
 
 
-def _write_files(report: Report, args: argparse.Namespace, environ: Mapping[str, str]) -> None:
+def _write_files(
+    report: Report, args: argparse.Namespace, environ: Mapping[str, str], flips: Flips | None
+) -> None:
     """Write the report where the arguments ask for it, as JSON and as a page."""
     if args.output:
         from mlgitops.model.wire import encode_report
@@ -178,7 +238,7 @@ def _write_files(report: Report, args: argparse.Namespace, environ: Mapping[str,
         except ImportError as error:
             hint = "install it: `pip install 'mlgitops[html]'`"
             raise MlgitopsError("--html needs the package Jinja2", hint=hint) from error
-        page = render_html(report, links=find_links(environ))
+        page = render_html(report, links=find_links(environ), flips=flips)
         write_file(Path(args.directory) / args.html, page.encode())
 
 
@@ -218,17 +278,29 @@ def _hand_over(report: Report, environ: Mapping[str, str]) -> None:
     write_outputs(environ, {"verdict": verdict})
 
 
-def _print(report: Report, args: argparse.Namespace, console: Console) -> None:
+def _print(report: Report, flips: Flips | None, args: argparse.Namespace, console: Console) -> None:
     if args.json:
-        from mlgitops.model.wire import encode_report
-
-        console.result(encode_report(report).decode())
+        console.result(_encode(report, flips).decode())
     elif args.format == "markdown":
         from mlgitops.model import Links
         from mlgitops.render.markdown import render_report
 
         console.result(render_report(report, links=Links()))
     else:
-        from mlgitops.render.terminal import render_terminal
+        from mlgitops.render.terminal import render_flips, render_terminal
 
         render_terminal(report, console)
+        if flips is not None:
+            render_flips(flips, console)
+
+
+def _encode(report: Report, flips: Flips | None) -> bytes:
+    """Encode the report; beside the rows where they are asked for, which makes it none to post."""
+    from mlgitops.model.wire import encode_report
+
+    if flips is None:
+        return encode_report(report)
+    import msgspec
+
+    both = msgspec.json.encode({"flips": flips, "report": report}, order="sorted")
+    return msgspec.json.format(both, indent=1) + b"\n"

@@ -105,7 +105,7 @@ def compare(
     revision = evaluation.results if evaluation else head.sha
     head_side = SideFiles(name="head", sha=None if worktree else revision, folder=folder)
     request = _Request(base=base, head=head, key=key, policy_path=policy_path)
-    policy, notices = _read_policy(base_side, head_side, policy_path)
+    policy, notices = read_policy(base_side, head_side, policy_path)
     read_sides(base_side, head_side, console)
     _check_found(base_side, head_side)
     stale = find_stale(head_side, base_side, doubted=evaluation is None)
@@ -184,7 +184,7 @@ def _limit_notices(notices: list[str]) -> tuple[str, ...]:
     return (*notices[:_MAX_NOTICES], *more)
 
 
-def _read_policy(
+def read_policy(
     base: SideFiles, head: SideFiles, path: str
 ) -> tuple[Policy | MlgitopsError | None, list[str]]:
     """Read the policy at base, and what a reader must know of it.

@@ -53,6 +53,7 @@ from mlgitops.render.facts import (
     shared_confidence,
     test_data_text,
 )
+from mlgitops.render.flips import flip_tables
 from mlgitops.render.forest import draw_budget, draw_gain, find_row_gain
 from mlgitops.render.measurement import (
     UNMEASURED,
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
     from mlgitops.model import Chart, Links, Report, Side
+    from mlgitops.model.flips import Flips
     from mlgitops.render.facts import Row
 
 #: Rows of one table; the rest is counted. A page stays below 1 MB.
@@ -111,13 +113,15 @@ class Drawn(Struct, frozen=True, kw_only=True):
     words: str
 
 
-def render_html(report: Report, *, links: Links) -> str:
-    """Render the page: HTML in UTF-8, below 1 MB, that loads nothing."""
+def render_html(report: Report, *, links: Links, flips: Flips | None = None) -> str:
+    """Render the page: HTML in UTF-8, below 1 MB, that loads nothing.
+
+    ``flips``: test rows that may be shown, as the data card says.
+    """
     style = _read_part("report.css")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     rows = [*judged_rows(report), *reference_rows(report)]
     gaps = gap_rows(report)
-    others = other_rows(report)
     return load_template().render(
         report=report,
         style=Markup(style),  # noqa: S704 - our own file
@@ -146,6 +150,7 @@ def render_html(report: Report, *, links: Links) -> str:
             *describe_reference(report),
             *noise_notices(report),
         ],
+        flips=flip_tables(flips) if flips is not None else [],
         charts=[_draw(chart, at) for at, chart in enumerate(report.charts)],
         gaps=[(row, describe_gap(row), slice_rows(row), hidden_slices(row)) for row in gaps],
         gap_levels=slice_levels(gaps),
@@ -160,17 +165,25 @@ def render_html(report: Report, *, links: Links) -> str:
         cost=describe_cost(report),
         cost_head=COST_HEAD,
         cost_rows=cost_cells(report),
-        others=others[:MOST_ROWS],
-        others_note=explain_others(others[:MOST_ROWS]),
-        others_level=shared_confidence(others[:MOST_ROWS]),
-        others_in_files=len({row.path for row in others}) > 1,
+        **_gather_others(report),
         params_in_files=len({param.path for param in report.params}) > 1,
-        others_total=len(others) + report.omitted.metrics,
-        others_moved=count_moved(others),
         methods=_list_methods(report),
         most=MOST_ROWS,
         quiet=_QUIET,
     )
+
+
+def _gather_others(report: Report) -> dict[str, Any]:
+    """Gather what the page says of the metrics that the policy does not judge."""
+    others = other_rows(report)
+    return {
+        "others": others[:MOST_ROWS],
+        "others_note": explain_others(others[:MOST_ROWS]),
+        "others_level": shared_confidence(others[:MOST_ROWS]),
+        "others_in_files": len({row.path for row in others}) > 1,
+        "others_total": len(others) + report.omitted.metrics,
+        "others_moved": count_moved(others),
+    }
 
 
 def mark_code(text: str, *, limit: int = _MOST_TEXT) -> Markup:

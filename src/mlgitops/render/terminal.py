@@ -29,6 +29,7 @@ from mlgitops.render.facts import (
     sampling_text,
     test_data_text,
 )
+from mlgitops.render.flips import flip_tables
 from mlgitops.render.measurement import (
     UNMEASURED,
     advise_measuring,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
     from mlgitops.console import Console
     from mlgitops.model import Report
+    from mlgitops.model.flips import Flips
     from mlgitops.render.facts import Row
 
 _WIDTH = 120  # where there is no window, such as a log, and COLUMNS names none
@@ -85,6 +87,21 @@ def render_terminal(report: Report, console: Console) -> None:
     if report.measurement is None and report.judgement is not None and report.judgement.metrics:
         screen.print()
         _print_prose(f"{UNMEASURED[0]}. {_plain(UNMEASURED[1])}", screen, style="dim")
+
+
+def render_flips(flips: Flips, console: Console) -> None:
+    """Print the rows that flipped to the console's results, below a report or alone."""
+    from rich.console import Console as RichConsole
+
+    width = None if console.out.isatty() else find_width(os.environ)
+    screen = RichConsole(file=console.out, width=width, highlight=False, markup=False, emoji=False)
+    for table in flip_tables(flips):
+        screen.print()
+        _print_prose(_plain(table.title), screen, style="bold")
+        if table.rows:
+            _print_table(list(map(clean_text, table.head)), table.rows, screen)
+        if table.hidden:
+            screen.print(f"{table.hidden:,} more; --flips N lists N of each", style="dim")
 
 
 def find_width(environ: Mapping[str, str]) -> int:

@@ -49,6 +49,7 @@ class Pair:
     notices: tuple[str, ...] = ()  # what was left out, one sentence each
     lost: int = 0  # rows of base, each with an id of its own, that have no partner at head
     gained: int = 0  # the same of head
+    id: Column | None = None  # base's
 
     @property
     def rows(self) -> int:
@@ -106,6 +107,7 @@ def match_predictions(base: Predictions, head: Predictions) -> Pair:
         notices=_tell(base_twice, head_twice, base_only, head_only, other),
         lost=base.rows - base_twice - len(base_target),
         gained=head.rows - head_twice - len(base_target),
+        id=base.id[base_rows],
     )
 
 

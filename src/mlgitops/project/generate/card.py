@@ -27,6 +27,7 @@ _TEXT = """\
 | period | {blank} |
 | source | {blank}: who collected it, how and why; the file was {file} |
 | licence | {blank}: who may use it, and for what |
+| may be shown | nothing |
 
 ## How the table was made
 
@@ -49,6 +50,8 @@ _TEXT = """\
 The table is DVC's. Git keeps figures about it, in `reports/`, and the names of columns and
 categories, in `contract.yaml`. `reports/golden.json` holds five rows of feature values: made from
 the contract while `params.yaml` says `golden: synthetic`, rows of this table with `golden: real`.
+With `| may be shown | test rows |` above, a page of `mlgitops compare --flips` lists rows by their
+ids; without it, no page and no log of a workflow does.
 
 ## Limits
 
