@@ -227,3 +227,41 @@ def test_columns_that_predictions_lack_are_mistakes(  # noqa: PLR0917 - a row of
     (mistake,) = [each for each in mistakes if each["what"] == what]
     assert mistake["where"] == f"policy.yaml:{line}"
     assert mistake["hint"] == hint
+
+
+def test_a_sound_project_says_what_its_test_rows_stop(
+    project: DvcProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the predictions that are here, by metric: as JSON and as a sentence."""
+    rows = "".join(f"{at},{at % 2},{(at + (at % 5 == 0)) % 2}\n" for at in range(500))
+    project.put("reports/predictions.csv", f"id,target,prediction\n{rows}")
+    policy = (
+        "version: 1\nfiles: {predictions: reports/predictions.csv}\n"
+        "metrics: {test.accuracy: {max_worsening: 0.01}}\n"
+    )
+    project.put("policy.yaml", policy)
+    project.commit("predictions")
+    capsys.readouterr()
+    assert run(["validate", "--json", "--directory", str(project.root)]) == 0
+    (foresight,) = json.loads(capsys.readouterr().out)["foresights"]
+    assert (foresight["metric"], foresight["rows"]) == ("test.accuracy", 500)
+    alike, apart = foresight["stopped"]
+    assert 0.01 < alike < apart < 0.1
+    assert run(["validate", "--directory", str(project.root)]) == 0
+    assert "These 500 test rows stop, with 80 % probability" in capsys.readouterr().out
+
+
+def test_predictions_that_cannot_be_read_are_a_warning(
+    project: DvcProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The pipeline writes them anew, so they are no mistake of the project."""
+    project.put("reports/predictions.csv", "id,target\n1,2\n")
+    policy = (
+        "version: 1\nfiles: {predictions: reports/predictions.csv}\n"
+        "metrics: {test.accuracy: {max_worsening: 0.01}}\n"
+    )
+    project.put("policy.yaml", policy)
+    project.commit("predictions")
+    code, mistakes, warnings = validate(project, capsys)
+    assert (code, mistakes) == (0, [])
+    assert [warning["where"] for warning in warnings] == ["reports/predictions.csv"]

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import os
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +18,7 @@ from mlgitops.errors import MlgitopsError
 from mlgitops.project.generate.choices import Choices
 from mlgitops.project.generate.column_types import Facts, infer_table
 from mlgitops.project.generate.dataset import write_dataset
+from mlgitops.project.generate.policy import render_policy
 from mlgitops.project.generate.table import read_table, write_table
 
 if TYPE_CHECKING:
@@ -645,3 +647,16 @@ def test_a_split_that_is_not_possible_is_refused(
     with pytest.raises(MlgitopsError, match=reason):
         decide(Case(columns, choices=choices), tmp_path)
     assert not (tmp_path / "set").exists()
+
+
+def test_the_first_policy_asks_for_proof_where_the_rows_can_give_it(tmp_path: Path) -> None:
+    """With few test rows it has the default and says why; with very many it asks for proof."""
+    facts = decide(Case({}), tmp_path)
+    few = yaml.safe_load(render_policy(facts))
+    sides = tuple({value: rows * 1_000 for value, rows in side.items()} for side in facts.sides)
+    many = replace(facts, rows=facts.rows * 1_000, sides=(sides[0], sides[1]))
+    assert few["inconclusive"] == "pass"
+    assert "% of changes\n# that lose nothing would pass." in render_policy(facts)
+    assert yaml.safe_load(render_policy(many))["inconclusive"] == "fail"
+    clustered = replace(many, split=replace(many.split, cluster="day"))
+    assert yaml.safe_load(render_policy(clustered))["inconclusive"] == "pass"

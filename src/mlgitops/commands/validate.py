@@ -23,7 +23,8 @@ examples:
 
 It reads policy.yaml, dvc.yaml, dvc.lock, metrics, .dvc/config, contract.yaml, the workflows
 and the model files as they stand on disk, runs none of them, and lists every mistake. With
---base, a storage that is not at the base's address is one.
+--base, a storage that is not at the base's address is one. Where the predictions are here, it
+says which true loss of each judged metric their test rows would stop.
 
 exit codes: 0 nothing wrong (there may be warnings), 2 mistakes
 """
@@ -60,10 +61,15 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 
 def _print(findings: Findings, console: Console) -> None:
+    from mlgitops.project.foresight import describe_foresight
+
     for warning in findings.warnings:
         console.warn(str(warning))
     for mistake in findings.mistakes:
         console.error(mistake)
+    text = describe_foresight(findings.foresights)
+    if text:
+        console.result(text)
     if not findings.mistakes:
         console.result("No mistakes found.")
     else:
@@ -75,6 +81,10 @@ def _as_json(findings: Findings) -> dict[str, Any]:
     return {
         "mistakes": [_describe(error) for error in findings.mistakes],
         "warnings": [_describe(error) for error in findings.warnings],
+        "foresights": [
+            {"metric": item.metric, "rows": item.rows, "stopped": [item.alike, item.apart]}
+            for item in findings.foresights
+        ],
     }
 
 

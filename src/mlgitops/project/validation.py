@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mlgitops.dvc.metrics import MetricSet
     from mlgitops.git.repository import Folder
     from mlgitops.model import Policy
+    from mlgitops.project.foresight import Foresight
 
 POLICY = "policy.yaml"
 CONTRACT = "contract.yaml"
@@ -43,6 +44,7 @@ class Findings(Struct, kw_only=True):
 
     mistakes: list[MlgitopsError] = []
     warnings: list[MlgitopsError] = []
+    foresights: list[Foresight] = []  # what the test rows would stop, where predictions are here
 
 
 def validate_project(folder: Folder, base: str | None = None) -> Findings:
@@ -58,6 +60,7 @@ def validate_project(folder: Folder, base: str | None = None) -> Findings:
         findings.mistakes += check_names(policy, metrics, _read_lines(folder))
         findings.mistakes += _check_files(policy, folder, pipeline)
         findings.mistakes += _check_columns(policy, folder)
+        _foresee(policy, folder, findings)
     findings.mistakes += check_config(
         folder.read(None, CONFIG), folder.read(base, CONFIG) if base else None
     )
@@ -86,6 +89,25 @@ def _check_policy(folder: Folder, findings: Findings) -> Policy | None:
         hint = "name a metric below `metrics:`"
         findings.warnings.append(MlgitopsError("judges nothing", where=POLICY, hint=hint))
     return policy
+
+
+def _foresee(policy: Policy, folder: Folder, findings: Findings) -> None:
+    """Say what the policy would stop on the test rows of the predictions that are here."""
+    path = policy.files.predictions
+    table = folder.place / path if path else None
+    if table is None or not table.is_file() or not _is_inside(table, folder.place):
+        return
+    from mlgitops.project.foresight import foresee
+    from mlgitops.tables.predictions import read_predictions
+
+    try:
+        findings.foresights += foresee(read_predictions(table, where=path), policy)
+    except MlgitopsError as error:
+        findings.warnings.append(error)
+
+
+def _is_inside(path: Path, root: Path) -> bool:
+    return path.resolve().is_relative_to(root.resolve())
 
 
 def _read_lines(folder: Folder) -> dict[Place, int]:
@@ -227,7 +249,7 @@ def _read_header(table: Path, root: Path) -> list[str] | None:
     """Return the columns to slice by of a CSV that is here; None when there is none to read."""
     if table.suffix != ".csv" or not table.is_file():
         return None
-    if not table.resolve().is_relative_to(root.resolve()):
+    if not _is_inside(table, root):
         return None
     with table.open("rb") as file:
         line = file.readline(_MAX_HEADER)

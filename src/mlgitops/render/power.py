@@ -48,14 +48,16 @@ def _list_stopped(rows: Sequence[tuple[MetricVerdict, Power]]) -> list[str]:
 def _list_neutral(rows: Sequence[tuple[MetricVerdict, Power]]) -> list[str]:
     """Say where a policy that asks for proof stops what loses nothing, too."""
     texts = [
-        f"{100 * power.neutral:.0f} % (`{verdict.name}`)"
+        f"{100 * power.neutral:.0f} % in `{verdict.name}`"
         for verdict, power in rows
         if power.neutral < _EASILY
     ]
     if not texts:
         return []
-    chances = f"A change that loses nothing passes with {_join(texts[:_MOST_NAMES])} probability"
-    return [f"{chances}: few rows to prove that margin."]
+    chances = (
+        f"A change that loses nothing passes with a probability of {_join(texts[:_MOST_NAMES])}"
+    )
+    return [f"{chances}: few rows to prove the margin."]
 
 
 def _list_hopeless(report: Report) -> list[str]:

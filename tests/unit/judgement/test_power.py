@@ -7,7 +7,21 @@ from builders import make_change, make_report
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mlgitops.model import Kind, MetricVerdict, OnInconclusive, Policy, Report, Rule, Verdict
+from mlgitops.judgement.slices import judge_slices
+from mlgitops.model import (
+    Interval,
+    Kind,
+    MetricVerdict,
+    OnInconclusive,
+    Policy,
+    Report,
+    Rule,
+    SliceFacts,
+    SliceResult,
+    SliceRule,
+    Verdict,
+)
+from mlgitops.render.power import describe_power
 from mlgitops.statistics.power import POWER, read_noise
 
 DOWN = Rule(greater_is_better=False, max_worsening=0.01)
@@ -62,6 +76,37 @@ def test_no_power_is_stated_where_nothing_was_compared() -> None:
         (rule, make_change("m", 0.8, 0.8, interval=interval, reason="the file is not JSON")),
     ):
         assert _judge(make_report(change, policy=policy)).power is None
+
+
+def test_a_group_of_few_rows_is_named() -> None:
+    """Where a loss of twice the margin is hidden; not where proof is asked for anyway."""
+    rule = SliceRule(by=("sex",), metric="accuracy", max_worsening=0.02, min_rows=50)
+    groups = [
+        SliceResult(
+            group=(name,), rows=rows, base=0.8, head=0.8, delta=0.0,
+            interval=Interval(low=-half, high=half, confidence=0.95, method="linearised"),
+        )
+        for name, rows, half in (("few", 60, 0.09), ("some", 1_000, 0.039), ("few enough", 9, 0.3))
+    ]  # fmt: skip
+    facts = SliceFacts(by=("sex",), metric="accuracy", min_rows=50, slices=tuple(groups))
+    (default,) = judge_slices([rule], [facts], OnInconclusive.PASS)
+    (strict,) = judge_slices([rule], [facts], OnInconclusive.FAIL)
+    assert default.hopeless == (("few",),)
+    assert strict.hopeless == ()
+    report = make_report(make_change("m", 0.8, 0.8), slices=(facts,), policy=Policy(slices=(rule,)))
+    assert describe_power(report) == (
+        "Too few rows for their margin, a loss of twice that rather passes: `few`."
+    )
+
+
+def test_the_sentence_names_what_a_strict_policy_stops_too() -> None:
+    """A change that loses nothing, and passes less often than it should."""
+    change = make_change("m", 0.8, 0.8, interval=(-0.02, 0.02))
+    policy = Policy(metrics={"m": Rule(max_worsening=0.01)}, inconclusive=OnInconclusive.FAIL)
+    assert describe_power(make_report(change, policy=policy)) == (
+        "A change that loses nothing passes with a probability of 16 % in `m`: few rows to prove"
+        " the margin."
+    )
 
 
 def test_a_relative_margin_is_of_bases_value() -> None:

@@ -9,6 +9,13 @@ import math
 from typing import TYPE_CHECKING
 
 from mlgitops.project.generate.column_types import FEW_POSITIVES
+from mlgitops.project.generate.mode import (
+    area_error,
+    find_neutral_chance,
+    group_error,
+    recall_error,
+    render_mode,
+)
 from mlgitops.project.generate.yaml_text import flow
 
 if TYPE_CHECKING:
@@ -23,7 +30,7 @@ _TEXT = """\
 # Raise the bounds once you know what your first models reach.
 version: 1
 confidence: 0.95 # of the intervals
-{cluster}evidence: independent # base's code must measure a pull request's model
+{mode}{cluster}evidence: independent # base's code must measure a pull request's model
 files:
   test_data: data/split/test.csv
   predictions: reports/predictions.csv
@@ -61,6 +68,7 @@ def render_policy(facts: Facts) -> str:
     dummy, metrics = render[facts.task](facts)
     return _TEXT.format(
         dummy=dummy,
+        mode=render_mode(_find_chance(facts)),
         cluster=_render_cluster(facts.split.cluster),
         metrics=metrics,
         slices=_slices(facts),
@@ -73,14 +81,51 @@ def _render_cluster(column: str | None) -> str:
     return f"cluster: {flow(column)} # {why}\n" if column is not None else ""
 
 
-def _slices(facts: Facts) -> str:
-    """Say that no group may fall behind; only an example where no column has groups."""
+def _find_chance(facts: Facts) -> float | None:
+    """Return how often a change that loses nothing would pass, were each margin to be proven.
+
+    None where intervals count clusters: how alike their rows are shows only with a model.
+    """
+    if facts.split.cluster is not None:
+        return None
+    tested = facts.sides[1]
+    rows, margin = sum(tested.values()), find_margin(facts.rows)
+    spread = None
+    if facts.task == "regression":
+        spread = deviation(facts)
+        # An RMSE of normal errors is known to itself over sqrt(2 rows).
+        metrics = [(spread / math.sqrt(2 * rows), _find_error_margin(facts))]
+    else:
+        classes = sorted(tested.values())
+        first = (
+            area_error(classes[0], rows - classes[0])
+            if facts.task == "binary"
+            else recall_error(classes)
+        )
+        # The spread of a row's log loss is taken to be as large as its mean.
+        metrics = [(first, margin), (find_constant_loss(facts) / math.sqrt(rows), margin)]
+    groups = [
+        (group_error(count * _TEST_SHARE, spread), _find_slice_margin(facts))
+        for name in facts.slices
+        if _is_judgeable(facts, name)
+        for count in facts.columns[name].counts.values()
+        if count * _TEST_SHARE >= SLICE_ROWS
+    ]
+    return find_neutral_chance(metrics, groups, rows)
+
+
+def _find_slice_margin(facts: Facts) -> float:
     margin = _SLICE_FACTOR * find_margin(facts.rows)
     if facts.task == "regression":
         margin *= deviation(facts)
+    return float(f"{margin:.2g}")
+
+
+def _slices(facts: Facts) -> str:
+    """Say that no group may fall behind; only an example where no column has groups."""
     rule = {
         "metric": "mae" if facts.task == "regression" else "accuracy",
-        "max_worsening": float(f"{margin:.2g}"),
+        "max_worsening": _find_slice_margin(facts),
         "min_rows": SLICE_ROWS,
     }
     columns = [name for name in facts.slices if _is_judgeable(facts, name)]
@@ -119,11 +164,15 @@ def _multiclass(facts: Facts) -> tuple[str, str]:
 
 
 def _regression(facts: Facts) -> tuple[str, str]:
-    spread = deviation(facts)
-    margin = float(f"{2 * find_margin(facts.rows) * spread:.2g}")
+    spread, margin = deviation(facts), _find_error_margin(facts)
     dummy = f"an R2 of 0 and an RMSE near {spread:.3g}, the target's standard deviation"
     error = _rule("rmse", "smaller", max_worsening=margin)
     return dummy, error + _rule("r2", "greater", min_value=0.02)
+
+
+def _find_error_margin(facts: Facts) -> float:
+    """Return the margin of a regression's RMSE, in the target's unit."""
+    return float(f"{2 * find_margin(facts.rows) * deviation(facts):.2g}")
 
 
 def _rule(metric: str, better: str, **limits: float) -> str:
