@@ -36,8 +36,12 @@ if TYPE_CHECKING:
     from mlgitops.github.event import Event
     from mlgitops.model import Report
 
+#: Stages that make the rows; by name the first one comes last.
+UNPACK = """\
+open("data/table.csv", "w").write(open("data/raw.csv").read())
+"""
 SPLIT = """\
-lines = open("data/raw.csv").read().splitlines()
+lines = open("data/table.csv").read().splitlines()
 rows = lines[1:]
 for name, part in (("test", rows[::3]), ("train", [r for at, r in enumerate(rows) if at % 3])):
     open(f"data/{name}.csv", "w").write("\\n".join([lines[0], *part]) + "\\n")
@@ -76,7 +80,8 @@ metrics:
 """
 #: Each stage: its code and what else it reads, what DVC keeps of it, what git keeps of it.
 STAGES = {
-    "split": (("split.py", "data/raw.csv"), ("data/train.csv", "data/test.csv"), ()),
+    "unpack": (("unpack.py", "data/raw.csv"), ("data/table.csv",), ()),
+    "split": (("split.py", "data/table.csv"), ("data/train.csv", "data/test.csv"), ()),
     "train": (("train.py", "data/train.csv"), ("model/model.json",), ()),
     "evaluate": (
         ("evaluate.py", "trusted_types.txt", "model/model.json", "data/test.csv"),
@@ -137,6 +142,7 @@ class Ending(NamedTuple):
         if isinstance(self.decision, Judged):
             measurement = self.decision.report.measurement
             parts += [] if measurement is None else [measurement.reason or ""]
+            parts += self.decision.report.notices
             judgement = self.decision.report.judgement
             parts += () if judgement is None else judgement.failures
         elif self.decision is not None:
@@ -147,9 +153,9 @@ class Ending(NamedTuple):
 class Run:
     """A job's clone in which the pull request's own stages run, and write what they please."""
 
-    def __init__(self, root: Path, store: Path) -> None:
+    def __init__(self, root: Path, store: Path, stages: Mapping[str, Any]) -> None:
         self.root, self._store_folder = root, store
-        self.stages = dict(STAGES)
+        self.stages = dict(stages)
 
     def execute(self, *names: str) -> None:
         """Run stages as they stand here; all of them without names."""
@@ -201,7 +207,13 @@ class EvaluatedProject:
     """Origin with a trained base on main; each pull request is a branch with a run of its own."""
 
     def __init__(
-        self, folder: Path, *, policy: str = POLICY, files: Mapping[str, str] = {}
+        self,
+        folder: Path,
+        *,
+        policy: str = POLICY,
+        files: Mapping[str, str] = {},
+        stages: Mapping[str, Any] = STAGES,
+        prepare: Callable[[Run], None] = lambda run: run.point("data/raw.csv"),
     ) -> None:
         self.folder = folder
         self.storage = folder / "storage"
@@ -213,21 +225,24 @@ class EvaluatedProject:
         write_files(
             self.origin.root,
             {
+                "unpack.py": UNPACK,
                 "split.py": SPLIT,
                 "train.py": TRAIN,
                 "evaluate.py": EVALUATE,
                 "trusted_types.txt": "threshold\n",
-                "dvc.yaml": make_dvc_yaml(),
+                "dvc.yaml": make_dvc_yaml(stages),
                 "policy.yaml": policy,
                 "data/raw.csv": make_rows(),
-                ".gitignore": "/data/*.csv\n/model/model.*\n/reports/predictions.csv\n",
+                ".gitignore": "/data/*.csv\n/data/*.pkl\n/model/model.*\n"
+                "/reports/predictions.csv\n",
                 ".dvc/.gitignore": "/cache\n/tmp\n/config.local\n",
                 ".dvc/config": config,
                 **files,
             },
         )
-        run = Run(self.origin.root, self.storage)
-        run.point("data/raw.csv")
+        self.stages = stages
+        run = Run(self.origin.root, self.storage, stages)
+        prepare(run)
         run.execute()
         run.lock()
         self.base = self.origin.commit("base")
@@ -250,7 +265,7 @@ class EvaluatedProject:
         shutil.copytree(self.origin.root, job, symlinks=True)
         self.origin.git("branch", f"change-{number}", self.base)
         git(job, "remote", "add", "origin", str(self.origin.root))
-        run = Run(job, job / ".dvc" / "cache")
+        run = Run(job, job / ".dvc" / "cache", self.stages)
         change(run)
         git(job, "add", "--all")
         git(job, "commit", "--quiet", "--allow-empty", "--message", "a change")

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from evaluated_project import EVALUATE, SPLIT, TRAIN, EvaluatedProject, make_rows
+from evaluated_project import (
+    EVALUATE,
+    POLICY,
+    SPLIT,
+    STAGES,
+    TRAIN,
+    EvaluatedProject,
+    make_rows,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +58,8 @@ class ModelFile(NamedTuple):
 
 def hash_model(threshold: int) -> ModelFile:
     """Hash the file that `train.py` writes of a threshold."""
-    data = json.dumps({"threshold": threshold}).encode()
+    model = {"kind": "threshold", "rounds": 1, "thresholds": [threshold, threshold]}
+    data = json.dumps(model).encode()
     md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
     return ModelFile(f"md5:{md5}", hashlib.sha256(data).hexdigest())
 
@@ -179,3 +190,143 @@ def test_json_is_the_report(project: EvaluatedProject, evaluate: Evaluate) -> No
     assert (
         json.loads(ending.printed[: ending.printed.rindex("}") + 1])["measurement"]["rows"] == 400
     )
+
+
+#: A pipeline whose test rows nobody makes, and whose files run code when they are loaded.
+_PICKLED = {
+    "train": (("train.py", "data/train.csv"), ("model/model.pkl",), ()),
+    "evaluate": (
+        ("evaluate.py", "model/model.pkl", "data/test.pkl"),
+        ("reports/predictions.csv",),
+        ("reports/metrics.json",),
+    ),
+}
+_PICKLED_CODE = {
+    "unpack.py": "",
+    "split.py": "",
+    "data/train.csv": make_rows(300),
+    "train.py": "import pickle\npickle.dump(50, open('model/model.pkl', 'wb'))\n",
+    "evaluate.py": (
+        "import json, pickle\nlimit = pickle.load(open('model/model.pkl', 'rb'))\n"
+        "rows = pickle.load(open('data/test.pkl', 'rb'))\n"
+        "right = [int(x >= limit) == target for x, target in rows]\n"
+        "lines = [f'r{at},{t},{int(x >= limit)}' for at, (x, t) in enumerate(rows)]\n"
+        "text = '\\n'.join(['id,target,prediction', *lines]) + '\\n'\n"
+        "open('reports/predictions.csv', 'w').write(text)\n"
+        "metrics = {'test': {'accuracy': sum(right) / len(right)}}\n"
+        "json.dump(metrics, open('reports/metrics.json', 'w'))\n"
+    ),
+}
+_PICKLED_POLICY = POLICY.replace("model.json", "model.pkl").replace("test.csv", "test.pkl")
+
+
+class _Touch:
+    """Writes a file when it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return (Path.touch, (self._path,))
+
+
+@pytest.fixture(scope="module")
+def pickled(tmp_path_factory: pytest.TempPathFactory) -> EvaluatedProject:
+    """Make an origin that keeps model and test rows as pickles."""
+
+    def point(run: Run) -> None:
+        rows = [(x, int(x >= 50)) for x in range(100)]
+        run.write("data/test.pkl", pickle.dumps(rows))
+        run.point("data/test.pkl")
+        run.point("data/train.csv")
+
+    return EvaluatedProject(
+        tmp_path_factory.mktemp("pickled"),
+        policy=_PICKLED_POLICY,
+        files=_PICKLED_CODE,
+        stages=_PICKLED,
+        prepare=point,
+    )
+
+
+@pytest.mark.parametrize("path", ["model/model.pkl", "data/test.pkl"])
+def test_no_pickle_of_a_pull_request_is_loaded(
+    pickled: EvaluatedProject, evaluate: Evaluate, tmp_path: Path, path: str
+) -> None:
+    """Neither its model nor its rows run in the job that measures; base's own may."""
+    trap = tmp_path / "loaded"
+
+    def change(run: Run) -> None:
+        run.write("train.py", run.read("train.py") + "# again\n")
+        if path.startswith("data/"):
+            run.write(path, pickle.dumps(_Touch(trap)))
+            run.point(path)
+
+    def work(run: Run) -> None:
+        run.write(path, pickle.dumps(_Touch(trap)))
+        if path.startswith("data/"):
+            run.execute("train")
+
+    request = pickled.open(change, work=work)
+    trap.unlink(missing_ok=True)  # the run's own job may have loaded it: it runs head's code
+    ending = evaluate(request)
+    assert f"`{path}` is of a kind that may run code" in ending.words
+    assert ending.verdict != "pass"
+    assert not trap.exists()
+
+
+def test_rows_that_a_pull_request_names_itself_are_said(tmp_path: Path, evaluate: Evaluate) -> None:
+    """No stage of base makes them: both models are measured on head's, which git shows."""
+    stages = {name: STAGES[name] for name in ("train", "evaluate")}
+
+    def point(run: Run) -> None:
+        for name, count in (("train", 600), ("test", 300)):
+            run.write(f"data/{name}.csv", make_rows(count))
+            run.point(f"data/{name}.csv")
+
+    project = EvaluatedProject(tmp_path, stages=stages, prepare=point)
+
+    def choose(run: Run) -> None:
+        run.write("data/test.csv", make_rows(500))
+        run.point("data/test.csv")
+
+    ending = evaluate(project.open(choose))
+    assert ending.verdict == "pass", ending.words
+    assert ending.report is not None
+    assert ending.report.measurement is not None
+    assert (ending.report.measurement.rows, ending.report.measurement.rebuilt) == (500, False)
+    assert "No stage of the base makes the test rows" in ending.words
+
+
+def test_a_stage_that_splits_and_trains_is_not_run(tmp_path: Path, evaluate: Evaluate) -> None:
+    """Nothing is trained to measure, so new rows of such a stage remain claims."""
+    stages = {
+        "train": (
+            ("train.py", "data/raw.csv"),
+            ("data/train.csv", "data/test.csv", "model/model.json"),
+            (),
+        ),
+        "evaluate": STAGES["evaluate"],
+    }
+    code = SPLIT.replace("data/table.csv", "data/raw.csv") + TRAIN
+    project = EvaluatedProject(tmp_path, stages=stages, files={"train.py": code})
+
+    def add_rows(run: Run) -> None:
+        run.write("data/raw.csv", make_rows(1500))
+        run.point("data/raw.csv")
+
+    ending = evaluate(project.open(add_rows))
+    assert ending.verdict == "fail, claimed"
+    assert "the stages that make `data/test.csv` at base train as well" in ending.words
+
+
+def test_stored_values_of_another_code_are_no_measurement(
+    tmp_path: Path, evaluate: Evaluate
+) -> None:
+    """Where base's own numbers are of older code than base has, its stages run."""
+    project = EvaluatedProject(tmp_path)
+    project.origin.put("evaluate.py", EVALUATE + "# no run since\n")
+    project.base = project.origin.commit("edit the evaluation, and run nothing")
+    request = project.open(lambda run: run.write("README.md", "words\n"))
+    ending = evaluate(request, "--timeout", "0.001")
+    assert "stage `evaluate` took over 0.001 s" in ending.printed

@@ -117,20 +117,15 @@ def compare(
     if evaluation is not None:
         cost = take_cost(cost, evaluation.claimed.cost)
     trial = _measure_head(evaluation, applied, base_side, head_side, console)
-    notices += [*stale.notices, *base_side.notices, *head_side.notices]
+    notices += [*(trial.notices if trial is not None else ()), *stale.notices]
+    notices += [*base_side.notices, *head_side.notices]
     report = _collect(
         base_side, head_side, applied, request, tables=tables, cost=cost, notices=notices
     )
-    if trial is not None:
-        changes = diff_metrics(base_side.metrics, trial.metrics)
-        report = msgspec.structs.replace(report, measurement=trial.facts, metrics=changes)
-    report, rescored = _rescore(report, applied, base_side, head_side, console, trial=trial)
-    if evaluation is not None and trial is not None:
-        report = msgspec.structs.replace(
-            report,
-            metrics=trial.mark(report.metrics),
-            stages=take_stages(report.stages, evaluation.claimed),
-        )
+    if evaluation is not None:
+        stages = take_stages(report.stages, evaluation.claimed.stages)
+        report = msgspec.structs.replace(report, stages=stages)
+    report, rescored = _add_measured(report, applied, base_side, head_side, console, trial=trial)
     measured = trial.result.predictions if trial is not None and trial.result else None
     files = PredictionFiles(
         applied.files.predictions,
@@ -329,6 +324,24 @@ def _measure_head(
     from mlgitops.comparison.measuring.head import measure_head
 
     return measure_head(policy, base, head, console, timeout=evaluation.timeout)
+
+
+def _add_measured(
+    report: Report,
+    policy: Policy,
+    base: SideFiles,
+    head: SideFiles,
+    console: Console,
+    *,
+    trial: HeadMeasured | None,
+) -> tuple[Report, Measured | None]:
+    """Put what base's code measured into the report, of head and then of base on its rows."""
+    if trial is None:
+        return _rescore(report, policy, base, head, console, trial=None)
+    changes = diff_metrics(base.metrics, trial.metrics)
+    report = msgspec.structs.replace(report, measurement=trial.facts, metrics=changes)
+    report, rescored = _rescore(report, policy, base, head, console, trial=trial)
+    return msgspec.structs.replace(report, metrics=trial.mark(report.metrics)), rescored
 
 
 def _rescore(

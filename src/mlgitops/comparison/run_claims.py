@@ -14,7 +14,7 @@ from mlgitops.comparison.cost.changes import COST_NAMES
 from mlgitops.comparison.cost.record import COST_FILE
 
 if TYPE_CHECKING:
-    from mlgitops.model import MetricChange, Report, StageChange
+    from mlgitops.model import MetricChange, StageChange
 
 #: The one cost that dvc.lock knows.
 _OF_GIT = "cost.model_size_mb"
@@ -33,9 +33,11 @@ def take_cost(
     return tuple(merged[name] for name in sorted(merged))
 
 
-def take_stages(own: tuple[StageChange, ...], claimed: Report) -> tuple[StageChange, ...]:
+def take_stages(
+    own: tuple[StageChange, ...], claimed: tuple[StageChange, ...]
+) -> tuple[StageChange, ...]:
     """Return the stages that git knows, each with what the run says that it did and took."""
-    told = {stage.name: stage for stage in claimed.stages}
+    told = {stage.name: stage for stage in claimed}
     return tuple(
         replace(stage, state=told[stage.name].state, seconds=told[stage.name].seconds)
         if stage.name in told

@@ -105,7 +105,7 @@ def write_perfect_predictions_alone(run: Run) -> None:
 
 def choose_easy_rows(run: Run) -> None:
     """Swap the test rows for those that the model gets right."""
-    run.execute("split", "train")
+    run.execute("unpack", "split", "train")
     lines = run.read("data/test.csv").splitlines()
     easy = [line for line in lines[1:] if not 50 <= int(line.split(",")[1]) < 80]
     run.write("data/test.csv", "\n".join([lines[0], *easy]) + "\n")
@@ -114,7 +114,7 @@ def choose_easy_rows(run: Run) -> None:
 
 def choose_few_rows(run: Run) -> None:
     """Keep test rows so few that no loss can be proven."""
-    run.execute("split", "train")
+    run.execute("unpack", "split", "train")
     lines = run.read("data/test.csv").splitlines()
     run.write("data/test.csv", "\n".join(lines[:4]) + "\n")
     run.execute("evaluate")
@@ -122,7 +122,7 @@ def choose_few_rows(run: Run) -> None:
 
 def relabel_the_rows(run: Run) -> None:
     """Give the test rows the labels that the model predicts."""
-    run.execute("split", "train")
+    run.execute("unpack", "split", "train")
     lines = run.read("data/test.csv").splitlines()
     rows = [line.split(",") for line in lines[1:]]
     turned = [f"{name},{x},{int(int(x) >= 80)}" for name, x, _ in rows]
@@ -132,7 +132,7 @@ def relabel_the_rows(run: Run) -> None:
 
 def score_by_other_code(run: Run) -> None:
     """Run another evaluation than the commit has, and put the commit's back."""
-    run.execute("split", "train")
+    run.execute("unpack", "split", "train")
     run.write("evaluate.py", _KIND_EVALUATION)
     run.execute("evaluate")
     run.write("evaluate.py", EVALUATE)
@@ -140,7 +140,7 @@ def score_by_other_code(run: Run) -> None:
 
 def keep_other_code(run: Run) -> None:
     """Run another evaluation than the commit has, and let dvc.lock say so."""
-    run.execute("split", "train")
+    run.execute("unpack", "split", "train")
     run.write("evaluate.py", _KIND_EVALUATION)
     run.execute("evaluate")
 
@@ -167,7 +167,7 @@ def store_model(**changes: object) -> Change:
     """Return what stores a model that differs from an honest one, and claims base's accuracy."""
 
     def work(run: Run) -> None:
-        run.execute("split", "train")
+        run.execute("unpack", "split", "train")
         model = json.loads(run.read("model/model.json")) | changes
         run.write("model/model.json", json.dumps(model))
         _predict_perfectly(run)
@@ -220,7 +220,7 @@ def trust_the_type(run: Run) -> None:
 def keep_the_test_rows(run: Run) -> None:
     """Take the split out of the pipeline, and let a .dvc file name easy rows."""
     train_poorly(run)
-    run.stages.pop("split")
+    del run.stages["split"], run.stages["unpack"]
     run.write("dvc.yaml", make_dvc_yaml(run.stages))
     easy = [line for line in make_rows(1200).splitlines() if line.endswith((",0", ",target"))]
     run.write("data/test.csv", "\n".join(easy) + "\n")
@@ -228,7 +228,7 @@ def keep_the_test_rows(run: Run) -> None:
     run.point("data/test.csv")
     run.point("data/train.csv")
     lock = json.loads(run.read("dvc.lock"))
-    del lock["stages"]["split"]
+    del lock["stages"]["split"], lock["stages"]["unpack"]
     run.write("dvc.lock", json.dumps(lock))
 
 
@@ -408,6 +408,12 @@ LIES = (
         work=write_perfect_predictions_alone,
     ),
     Lie("easy test rows", FAIL, _apart("1"), work=choose_easy_rows),
+    Lie(
+        "easy test rows, told as other rows",
+        FAIL,
+        "those that the base's code makes of its data: `data/test.csv`",
+        work=choose_easy_rows,
+    ),
     Lie("few test rows", FAIL, _apart("1"), work=choose_few_rows),
     Lie("relabelled test rows", FAIL, _apart("1"), work=relabel_the_rows),
     Lie("metrics of other code than the commit's", FAIL, _apart("1"), work=score_by_other_code),

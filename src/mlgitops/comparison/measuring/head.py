@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from mlgitops.comparison.measuring.edited import find_edited
 from mlgitops.comparison.measuring.kinds import refuse_code
 from mlgitops.comparison.measuring.plan import plan_measuring
-from mlgitops.comparison.measuring.rows import Rows, find_rows
+from mlgitops.comparison.measuring.rows import Rows, find_rows, read_claimed
 from mlgitops.comparison.measuring.run import Measured, explain_failure, measure_model
 from mlgitops.comparison.prediction_files import read_stored
 from mlgitops.comparison.sides import fetch_missing
@@ -42,7 +42,8 @@ class HeadMeasured(Struct, frozen=True, kw_only=True):
 
     facts: Measurement
     result: Measured | None = None  # None: nothing was measured
-    rows: Rows | None = None  # on which it was; None: base's own, or nothing was
+    rows: Rows | None = None  # on which it was, or may base's be; None: base's own
+    notices: tuple[str, ...] = ()  # what a reader must know of the rows
     metrics: dict[str, MetricSet] = {}  # of head, with what was measured put in
     claimed: dict[str, MetricSet] = {}  # what head's own run wrote into the measured files
 
@@ -70,7 +71,11 @@ def measure_head(
     except (MlgitopsError, ImportError) as error:
         seconds = round(time.perf_counter() - start, 3)
         facts = Measurement(reason=explain_failure(error), seconds=seconds)
-        return HeadMeasured(facts=_name_model(facts, policy, head), metrics=head.metrics)
+        return HeadMeasured(
+            facts=_name_model(facts, policy, head),
+            metrics=head.metrics,
+            rows=read_claimed(policy.files, base, head, console),
+        )
     result = measured.result
     assert result is not None  # noqa: S101 - nothing was raised
     claimed = {path: head.metrics.get(path, MetricSet()) for path in result.metrics}
@@ -106,6 +111,7 @@ def _measure(
         facts=replace(facts, rows=rows, rebuilt=rows_of_head.rebuilt),
         result=result,
         rows=rows_of_head,
+        notices=rows_of_head.describe(plan, head),
     )
 
 

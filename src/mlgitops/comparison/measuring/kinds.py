@@ -16,6 +16,7 @@ from mlgitops.pickles import LOOK, find_pickle
 _OF_DATA = {
     *(".skops", ".onnx", ".safetensors", ".ubj", ".cbm"),
     *(".json", ".yaml", ".yml", ".toml", ".txt", ".csv", ".tsv", ".parquet"),
+    *(".jsonl", ".ndjson", ".feather", ".arrow", ".npy"),
 }
 
 
@@ -24,8 +25,8 @@ def refuse_code(path: str, data: bytes) -> None:
     suffix = PurePosixPath(path).suffix.lower()
     if suffix not in _OF_DATA:
         raise MlgitopsError(
-            f"`{path}` is of a kind that may run code when it is loaded, and the pull request's"
-            " own is not loaded for that: store the model with skops, ONNX or another form of data"
+            f"`{path}` is of a kind that may run code when it is loaded, so the pull request's is"
+            " not given to base's code (skops, ONNX and tables hold data alone)"
         )
     kind = find_pickle(data[:LOOK])
     if kind is not None:

@@ -87,9 +87,12 @@ def _measure(
         raise MlgitopsError(f"neither git nor DVC has `{policy.files.test_data}` at head")
     plan = plan_measuring(base.pipeline, policy.files, base.folder.list_files(base.sha))
     training = _find_training(plan, base)
-    wanted = {"base": {*plan.objects, *training}, "head": set() if rows else {plan.test_data}}
+    wanted = {
+        "base": {*plan.objects, *training},
+        "head": {plan.test_data} if rows is None else set(),
+    }
     fetch_missing(base, head, lambda side: wanted[side.name], console)
-    data = rows[plan.test_data] if rows else head.read_anywhere(plan.test_data)
+    data = head.read_anywhere(plan.test_data) if rows is None else rows.get(plan.test_data)
     if data is None:
         raise MlgitopsError(f"`{plan.test_data}` of head is not here: run `dvc pull`")
     from mlgitops.comparison.measuring.run import TIMEOUT, measure_model

@@ -6,6 +6,8 @@ again from head's raw data, which git vouches for; a stage that trains never run
 
 from __future__ import annotations
 
+from contextlib import suppress
+from hashlib import md5
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ from msgspec import Struct
 
 from mlgitops.comparison.graph import Graph
 from mlgitops.comparison.measuring.edited import find_edited
+from mlgitops.comparison.measuring.kinds import refuse_code
 from mlgitops.comparison.measuring.plan import find_objects, list_needed
 from mlgitops.comparison.measuring.run import remake_files
 from mlgitops.comparison.sides import fetch_missing
@@ -25,16 +28,39 @@ if TYPE_CHECKING:
     from mlgitops.comparison.sides import SideFiles
     from mlgitops.console import Console
     from mlgitops.dvc.pipeline import Pipeline, Stage
+    from mlgitops.model import Files
 
 #: Files of data by their names; git may keep a small table itself.
+_MAX_TEXT = 500
 _TABLES = {".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".feather", ".arrow"}
 
 
+_OTHER_ROWS = (
+    "The test rows that the pull request's run wrote are not those that the base's code makes of"
+    " its data: `{}`."
+)
+_OWN_ROWS = "No stage of the base makes the test rows: those that the pull request names were used."
+
+
 class Rows(Struct, frozen=True, kw_only=True):
-    """What was made with the test data and the measuring needs, by path; the test data first."""
+    """What was made with the test data and the measuring needs: path → contents.
+
+    None of them: there are rows, and they are not to be given to base's code.
+    """
 
     contents: dict[str, bytes]
     rebuilt: bool = False  # base's stages made them from head's raw data
+    chosen: bool = False  # head names them itself, for all to see
+
+    def describe(self, plan: Plan, head: SideFiles) -> tuple[str, ...]:
+        """Say what a reader must know of how the rows came about."""
+        if self.chosen:
+            return (_OWN_ROWS,)
+        digest = md5(self.contents[plan.test_data], usedforsecurity=False).hexdigest()
+        claimed = head.find_hash(plan.test_data) or ""
+        if self.rebuilt and claimed.startswith("md5:") and claimed != f"md5:{digest}":
+            return (_OTHER_ROWS.format(plan.test_data)[:_MAX_TEXT],)
+        return ()
 
 
 def has_rows_of(base: SideFiles, head: SideFiles, plan: Plan) -> bool:
@@ -54,7 +80,9 @@ def find_rows(
         return Rows(contents=_read_files(base, {plan.test_data}, head, console))
     stages = _list_makers(base.pipeline, plan.test_data)
     if not stages:  # head's own choice of rows, for all to see: git or a .dvc file names them
-        return Rows(contents=_read_files(head, {plan.test_data}, base, console))
+        contents = _read_files(head, {plan.test_data}, base, console)
+        _refuse_code(contents)
+        return Rows(contents=contents, chosen=True)
     if any(plan.model in stage.outs for stage in stages):
         raise MlgitopsError(f"the stages that make `{plan.test_data}` at base train as well")
     raw = _list_raw(stages, base)
@@ -65,6 +93,23 @@ def find_rows(
             " have been trained on those of base"
         )
     return _remake(plan, stages, raw, base=base, head=head, console=console, timeout=timeout)
+
+
+def read_claimed(files: Files, base: SideFiles, head: SideFiles, console: Console) -> Rows:
+    """Read the test rows that head's run wrote, for base's model, where head's is not measured."""
+    path = files.test_data or ""
+    contents: dict[str, bytes] = {}
+    with suppress(MlgitopsError):  # then no rows are given to base's code, either
+        contents = _read_files(head, {path} - {""}, base, console)
+        if base.find_hash(path) != head.find_hash(path):
+            _refuse_code(contents)
+        return Rows(contents=contents)
+    return Rows(contents={})
+
+
+def _refuse_code(contents: Mapping[str, bytes]) -> None:
+    for path, data in contents.items():
+        refuse_code(path, data)
 
 
 def _remake(
@@ -80,6 +125,7 @@ def _remake(
     """Let base's stages make the rows from head's raw data."""
     other = {path for path in raw if base.find_hash(path) != head.find_hash(path)}
     given = _read_files(head, other, base, console)
+    _refuse_code(given)
     objects = find_objects(
         list_needed(stages) - other, base.pipeline, base.folder.list_files(base.sha)
     )

@@ -38,11 +38,14 @@ def measure_reference(
     wanted = {
         base.name: plan.objects.keys() - plan.of_model - plan.of_rows,
         reference.name: set(plan.of_model),
-        head.name: set() if rows else set(plan.of_rows),
+        head.name: set(plan.of_rows) if rows is None else set(),
     }
     for side in (reference, head):
         fetch_missing(base, side, lambda asked: wanted[asked.name], console)
-    given = {**_read(reference, plan.of_model), **(rows or _read(head, plan.of_rows))}
+    contents = _read(head, plan.of_rows) if rows is None else rows
+    if plan.test_data not in contents:
+        raise MlgitopsError(f"`{plan.test_data}` of head is not given to base's code")
+    given = {**_read(reference, plan.of_model), **contents}
     with console.step("measuring the reference's model on head's test data"):
         return measure_model(plan, base, given, files.predictions, timeout=TIMEOUT)
 

@@ -1,0 +1,180 @@
+"""What may be given to base's code, what it needs, and what counts as editing it."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from typing import TYPE_CHECKING
+
+import pytest
+from builders import make_change
+from git_project import GitRepository, write_files
+
+from mlgitops.comparison.measuring.edited import find_edited
+from mlgitops.comparison.measuring.kinds import refuse_code
+from mlgitops.comparison.measuring.plan import plan_measuring
+from mlgitops.comparison.run_claims import take_cost, take_stages
+from mlgitops.comparison.sides import SideFiles, read_sides
+from mlgitops.console import Console
+from mlgitops.dvc.pipeline import read_pipeline
+from mlgitops.errors import MlgitopsError
+from mlgitops.git.repository import Folder, Repository
+from mlgitops.model import Files, MetricChange, StageChange, StageState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [
+        ("model.pkl", b""),
+        ("model.joblib", b""),
+        ("model.pt", b"PK"),
+        ("model.h5", b"\x89HDF"),
+        ("model", b"{}"),
+        ("model.JSON.bin", b"{}"),
+    ],
+)
+def test_a_kind_that_may_run_code_is_refused(path: str, data: bytes) -> None:
+    """Whatever is in it: base's code chooses its loader by the name."""
+    with pytest.raises(MlgitopsError, match="of a kind that may run code when it is loaded"):
+        refuse_code(path, data)
+
+
+@pytest.mark.parametrize("path", ["model.json", "model.skops", "model.onnx", "data/test.csv"])
+def test_a_pickle_is_refused_by_any_name(path: str) -> None:
+    """A name says how a file is loaded as a rule, its content what would run."""
+    with pytest.raises(MlgitopsError, match="is a pickle, which runs code when loaded"):
+        refuse_code(path, pickle.dumps({"threshold": 50}))
+
+
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [("model.JSON", b"{}"), ("a/test.csv", b"id,x\n1,2\n"), ("model.skops", b"PK\x03\x04")],
+)
+def test_data_is_given_to_the_base(path: str, data: bytes) -> None:
+    """Tables and models that hold data alone are what is measured."""
+    refuse_code(path, data)
+
+
+def test_what_belongs_to_the_model_and_what_to_the_rows() -> None:
+    """Another model brings its own encoder; the rows bring what was split off with them."""
+    stages = {
+        "split": {"cmd": "s", "deps": ["raw.csv"], "outs": ["train.csv", "test.csv", "split.json"]},
+        "encode": {"cmd": "e", "deps": ["train.csv"], "outs": ["encoder.json"]},
+        "train": {"cmd": "t", "deps": ["train.csv", "encoder.json"], "outs": ["model.json"]},
+        "baseline": {"cmd": "b", "deps": ["raw.csv"], "outs": ["baseline.json"]},
+        "evaluate": {
+            "cmd": "m",
+            "deps": ["encoder.json", "model.json", "test.csv", "split.json", "baseline.json"],
+            "metrics": ["metrics.json"],
+        },
+    }
+    outs = [
+        {"path": out, "md5": "0" * 32} for stage in stages.values() for out in stage.get("outs", ())
+    ]
+    lock = {"schema": "2.0", "stages": {"all": {"cmd": "a", "outs": outs}}}
+    files = {
+        "dvc.yaml": json.dumps({"stages": stages}).encode(),
+        "dvc.lock": json.dumps(lock).encode(),
+    }
+    pipeline = read_pipeline(dict.fromkeys(files, ""), files.get)
+    plan = plan_measuring(pipeline, Files(test_data="test.csv", model="model.json"), ())
+    assert plan.of_model == {"model.json", "encoder.json"}
+    assert plan.of_rows == {"test.csv", "split.json"}
+    assert set(plan.objects) == {"encoder.json", "model.json", "split.json", "baseline.json"}
+
+
+_STAGES = {
+    "evaluate": {
+        "cmd": "m",
+        "deps": ["code", "test.csv"],
+        "params": ["evaluate"],
+        "metrics": [{"metrics.json": {"cache": False}}],
+    }
+}
+_EDITS = {
+    "code/deep/metric.py": ("1", True),
+    "code.py": ("1", False),
+    "params.yaml": ("evaluate: {digits: 3}\ntrain: {rate: 1}\n", True),
+    "requirements/pipeline.txt": ("numpy==2\n", True),
+    "metrics.json": ("1", False),
+    "test.csv": ("id\n2\n", False),
+    "dvc.yaml": (json.dumps({"stages": {"evaluate": {**_STAGES["evaluate"], "cmd": "n"}}}), True),
+}
+
+
+@pytest.mark.parametrize("path", _EDITS)
+def test_what_edits_the_ruler(tmp_path: Path, path: str) -> None:
+    """Code, its parameters, its environment and its definition do; what it reads and writes not."""
+    repository = GitRepository(tmp_path)
+    start = {
+        "dvc.yaml": json.dumps({"stages": _STAGES}),
+        "code/deep/metric.py": "0",
+        "params.yaml": "evaluate: {digits: 2}\ntrain: {rate: 1}\n",
+        "test.csv": "id\n1\n",
+        "metrics.json": "0",
+    }
+    write_files(tmp_path, start)
+    before = repository.commit("base")
+    text, is_edit = _EDITS[path]
+    write_files(tmp_path, {path: text, "train.py": "1"})
+    assert _find_edited(tmp_path, before, repository.commit("head")) == ((path,) if is_edit else ())
+
+
+def test_parameters_of_other_stages_are_no_edit(tmp_path: Path) -> None:
+    """The file differs, and not in what the measuring stages read of it."""
+    repository = GitRepository(tmp_path)
+    params = "evaluate: {digits: 2}\ntrain: {rate: 1}\n"
+    write_files(tmp_path, {"dvc.yaml": json.dumps({"stages": _STAGES}), "params.yaml": params})
+    before = repository.commit("base")
+    repository.put("params.yaml", params.replace("rate: 1", "rate: 2"))
+    assert _find_edited(tmp_path, before, repository.commit("head")) == ()
+
+
+def _find_edited(root: Path, before: str, after: str) -> tuple[str, ...]:
+    with Repository(root) as repository:
+        folder = Folder(repository, root.resolve())
+        base = SideFiles(name="base", sha=before, folder=folder)
+        head = SideFiles(name="head", sha=after, folder=folder)
+        read_sides(base, head, Console(quiet=True))
+        return find_edited(base.pipeline.stages.values(), base, head, besides={"test.csv"})
+
+
+def _cost(name: str, head: float, path: str = "reports/cost.json") -> MetricChange:
+    return make_change(name, base=1.0, head=head, path=path)
+
+
+def test_only_costs_that_git_does_not_know_are_the_run_s_word() -> None:
+    """The model's size is that of its object; a metric is none of the costs."""
+    own = (_cost("cost.model_size_mb", 2.0), _cost("cost.latency_ms", 9.0))
+    told = (
+        _cost("cost.model_size_mb", 1.0),
+        _cost("cost.latency_ms", 3.0),
+        _cost("cost.training_seconds", 4.0),
+        _cost("test.accuracy", 1.0),
+        _cost("cost.batch_latency_ms", 5.0, path="reports/metrics.json"),
+    )
+    merged = {change.name: change.head for change in take_cost(own, told)}
+    assert merged == {
+        "cost.latency_ms": 3.0,
+        "cost.model_size_mb": 2.0,
+        "cost.training_seconds": 4.0,
+    }
+
+
+def test_stages_are_those_of_git_with_what_the_run_says_of_them() -> None:
+    """A stage that only the run names is not there, and the causes are git's."""
+    own = (
+        StageChange(name="train", state=StageState.CHANGED, causes=("`train.py`",)),
+        StageChange(name="split", state=StageState.UNCHANGED),
+    )
+    told = (
+        StageChange(name="train", state=StageState.RAN, seconds=2.0, causes=("`luck`",)),
+        StageChange(name="magic", state=StageState.RAN),
+    )
+    assert take_stages(own, told) == (
+        StageChange(name="train", state=StageState.RAN, seconds=2.0, causes=("`train.py`",)),
+        StageChange(name="split", state=StageState.UNCHANGED),
+    )
