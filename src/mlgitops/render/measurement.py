@@ -59,7 +59,7 @@ def advise_measuring(report: Report) -> str:
 
 
 def measurement_notices(report: Report) -> list[str]:
-    """Say that the measuring code is edited, and which numbers that are not judged differ."""
+    """Say that the measuring code is edited, and which numbers differ that fail nothing."""
     measurement = report.measurement
     if measurement is None or measurement.reason is not None:
         return []
@@ -71,12 +71,16 @@ def measurement_notices(report: Report) -> list[str]:
         return [f"{text}{_tell_broken([*judged, *others])}"]
     if not others:
         return []
-    return [f"Not judged, and otherwise by base's code:{_tell_broken(others)}"]
+    return [f"The run's own numbers differ here, which fails nothing:{_tell_broken(others)}"]
 
 
 def _split_broken(report: Report, changes: Sequence[MetricChange]) -> tuple[list[str], list[str]]:
-    """List the claims that differ from the measurement: of judged metrics, and of all others."""
-    metrics = report.judgement.metrics if report.judgement else ()
+    """List the claims that differ from the measurement: of judged metrics, and of all others.
+
+    A budget is the run's word, and among the others.
+    """
+    rows = report.judgement.metrics if report.judgement else ()
+    metrics = [row for row in rows if not row.budget]
     judged = {(row.path, row.name.removeprefix(f"{row.path}:")) for row in metrics}
     texts: tuple[list[str], list[str]] = ([], [])
     for change in changes:

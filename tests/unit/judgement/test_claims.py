@@ -251,14 +251,14 @@ def test_numbers_that_are_not_judged_are_told_and_do_not_fail() -> None:
     assert headline(report) == "✅ May merge"
     assert measurement_notices(report) == [
         (
-            "Not judged, and otherwise by base's code: `test.seconds` is 3.2 by its own run and 4.5"
-            " by base's code."
+            "The run's own numbers differ here, which fails nothing: `test.seconds` is 3.2 by its"
+            " own run and 4.5 by base's code."
         )
     ]
 
 
-def test_a_budget_is_always_the_runs_word() -> None:
-    """Size, time and memory are judged as the run says, whoever measured the metrics."""
+def test_a_budget_needs_no_measurement() -> None:
+    """Size, time and memory pass on the run's word; where base's code differs, that is told."""
     size = claim(make_change("model.size_mb", 12.5, 12.75), 99.0)
     latency = make_change("cost.latency_ms", 1.7, 1.8, path="reports/cost.json")
     policy = Policy(
@@ -270,6 +270,10 @@ def test_a_budget_is_always_the_runs_word() -> None:
         report = make_report(size, cost=(latency,), measurement=measurement, policy=policy)
         assert read_judgement(report).verdict is Verdict.PASS
         assert [row.claimed for row in read_judgement(report).metrics] == [None, None]
+    (notice,) = measurement_notices(
+        make_report(size, cost=(latency,), measurement=MEASURED, policy=policy)
+    )
+    assert notice.endswith("`model.size_mb` is 99 by its own run and 13 by base's code.")
 
 
 @pytest.mark.parametrize(
