@@ -17,7 +17,7 @@ export DVC_NO_ANALYTICS := 1
 unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
-.PHONY: help setup docs demo test quick lint format trust mutants bench coverage-study power-study seed-study locks clean
+.PHONY: help setup docs demo test quick lint format trust mutants bench coverage-study erosion-study power-study seed-study locks clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -71,6 +71,9 @@ power-study: $(READY) ## simulate changes of the loss that a comment states (abo
 
 seed-study: $(READY) ## train with many seeds and count what is called a change (some minutes); writes the docs' table
 	nice $(BIN)/python -m benchmarks.seed_study --output docs/reference/seeds.md
+
+erosion-study: $(READY) ## simulate fifty changes that each lose half a margin (minutes); writes the docs' table
+	$(BIN)/python -m benchmarks.erosion_study --output docs/reference/erosion.md
 
 docs: $(READY) ## write the reference pages that are made from the code
 	$(BIN)/python scripts/make_reference.py

@@ -20,6 +20,7 @@ from mlgitops.model import (
     OnInconclusive,
     ParamChange,
     Policy,
+    Reference,
     Report,
     Rescoring,
     Rule,
@@ -28,6 +29,8 @@ from mlgitops.model import (
     StageState,
     TableChange,
     TestData,
+    Trend,
+    TrendPoint,
 )
 
 LINKS = Links(
@@ -116,6 +119,37 @@ _STALE = Staleness(
 )
 
 
+def _make_reference_situations() -> dict[str, Report]:
+    """Make those in which a reference is set, or small losses add up without one."""
+    since = Rule(max_worsening=0.005, max_worsening_since_reference=0.01)
+    released = Policy(reference="release", metrics={_AUC: since})
+    step = make_change(_AUC, 0.7212, 0.7181, interval=(-0.0042, -0.0019))
+    points = tuple(TrendPoint(sha=f"{at:040x}", value=0.7312 - at * 0.0025) for at in range(5))
+    trend = Trend(name=_AUC, path="reports/metrics.json", points=points)
+    reference = Reference(name="release", label="v1.2.0", sha="c0ffee" * 6 + "c0ff")
+    held = msgspec.structs.replace(
+        reference,
+        rows=TestData.SAME,
+        metrics=(make_change(_AUC, 0.7312, 0.7181, interval=(-0.0164, -0.0098)),),
+    )
+    anew = msgspec.structs.replace(
+        held,
+        rows=TestData.CHANGED,
+        rescoring=Rescoring(paths=("reports/metrics.json",), rows=7_500, seconds=3.1),
+        metrics=(make_change(_AUC, 0.7212, 0.7181, interval=(-0.0131, 0.0069)),),
+    )
+    reason = "no tag vX.Y.Z or model@vX.Y.Z is in the history of base"
+    unread = msgspec.structs.replace(reference, label="release", sha=None, reason=reason)
+    return {
+        "lost_since_release": make_report(step, policy=released, reference=held, trend=trend),
+        "not_proven_since_release": make_report(step, policy=released, reference=anew),
+        "reference_not_read": make_report(step, policy=released, reference=unread),
+        "small_losses_add_up": make_report(
+            step, policy=Policy(metrics={_AUC: Rule(max_worsening=0.005)}), trend=trend
+        ),
+    }
+
+
 def situations() -> dict[str, Report]:
     """Make every situation's report; a new one is a line here and a file in golden/."""
     steady = steady_changes()
@@ -199,6 +233,7 @@ def situations() -> dict[str, Report]:
         "inconclusive_fails": make_report(
             make_change(_AUC, 0.73112, 0.725, interval=(-0.0151, 0.0031)), policy=strict
         ),
+        **_make_reference_situations(),
         "unchanged": make_report(
             make_change(_AUC, 0.73112, 0.73112),
             make_change("test.log_loss", 0.44, 0.44),

@@ -23,6 +23,7 @@ from mlgitops.comparison.sides import SideFiles, read_sides
 from mlgitops.comparison.staleness import find_stale
 from mlgitops.comparison.tables.changes import compare_tables
 from mlgitops.comparison.test_data import align_hashes, compare_hashes, find_test_data, identify
+from mlgitops.comparison.trend import read_trend
 from mlgitops.dvc.runs import read_run
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.paths import is_below
@@ -298,6 +299,7 @@ def _collect(
         ),
         sampling=find_sampling(head.params, policy),
         looks=count_looks(path, base, head),
+        trend=read_trend(policy, base),
         metrics=diff_metrics(base.metrics, head.metrics),
         params=diff_params(base.params, head.params),
         data=diff_data(base.pipeline, head.pipeline, tracked),

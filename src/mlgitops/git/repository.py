@@ -164,6 +164,21 @@ class Repository:
         contents = {path: self.read(sha, path) for path in paths}
         return {path: data for path, data in contents.items() if data is not None}
 
+    def read_at(self, sha: str, path: str) -> tuple[str, bytes] | None:
+        """Read one file of a commit without listing it all: id and content; a link's is its text.
+
+        None where there is no such file, and for a name that cannot be asked for.
+        """
+        return None if "\n" in path else self._read_object(f"{sha}:{path}")
+
+    def list_changes(self, tip: str, path: str, *, most: int) -> list[str]:
+        """List the commits on the line of first parents to ``tip`` that changed ``path``.
+
+        The newest first; a merge is one, and what it brought in is not. ``path`` is from the root.
+        """
+        words = ("log", "--first-parent", f"--max-count={most}", "--format=%H", tip)
+        return self._run(*words, "--", f":(top,literal){path}").stdout.decode().split()
+
     def read_disk(self, path: str) -> bytes | None:
         """Read a file of the work tree, ignored ones too.
 

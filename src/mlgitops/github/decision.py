@@ -35,6 +35,7 @@ from mlgitops.verification.agreement import (
     correct_looks,
     correct_protected,
     correct_sampling,
+    correct_trend,
     list_claims,
 )
 from mlgitops.verification.consistency import find_contradictions
@@ -210,6 +211,7 @@ def check_record(decision: Decision, record: Record) -> Decision:
     contradictions += contradict_reference(report, rules, record)
     corrected = correct_sampling(correct_protected(report, record), record)
     corrected = correct_looks(corrected, record)
+    corrected = correct_trend(corrected, record)
     return _refuse(decision, contradictions) or msgspec.structs.replace(decision, report=corrected)
 
 

@@ -159,6 +159,7 @@ def _read_policy(document: object, check: _Checker) -> Policy:
         "waivers": _choose(Waivers),
         "evidence": _choose(DemandedEvidence),
         "reference": _read_reference,
+        "inconclusive_since_reference": _choose(OnInconclusive),
     }
     fields = check.mapping(document, (), readers)
     if isinstance(document, dict) and "version" not in fields:
@@ -239,6 +240,10 @@ def _check_since(fields: dict[str, Any], check: _Checker) -> None:
         elif "reference" not in fields:
             hint = "add `reference: release`, a tag, a commit or `deploy/ENVIRONMENT`"
             check.mistake((section, name, _SINCE), f"{_SINCE} needs `reference`", hint)
+    if "inconclusive_since_reference" in fields and "reference" not in fields:
+        hint = "add `reference: release`, or take this line out"
+        position = ("inconclusive_since_reference",)
+        check.mistake(position, "inconclusive_since_reference needs `reference`", hint)
     if "reference" in fields and not any(section == "metrics" for section, _ in rules):
         hint = f"say what a metric may lose in all: `{_SINCE}: 0.01`"
         check.mistake(("reference",), "no metric has a limit against the reference", hint)

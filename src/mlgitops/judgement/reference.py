@@ -76,7 +76,7 @@ def select_rules(policy: Policy) -> Policy:
         files=policy.files,
         metrics=rules if policy.reference is not None else {},
         cluster=policy.cluster,
-        inconclusive=policy.inconclusive,
+        inconclusive=policy.inconclusive_since_reference or policy.inconclusive,
     )
 
 
@@ -136,7 +136,8 @@ def say_failures(label: str, verdict: MetricVerdict) -> list[str]:
     """Say why a verdict on what was lost since the reference is no pass, one sentence each."""
     lines = []
     for reason in verdict.reasons:
-        stands = ", which stands in base's place" if "base" in reason else ""
+        is_of_sides = "base" in reason and verdict.verdict is Verdict.FAIL
+        stands = ", which stands in base's place" if is_of_sides else ""
         lines.append(f"since `{label}`{stands}: `{verdict.name}` {reason}"[:_MAX_TEXT])
     return lines
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from mlgitops.model.chart import MAX_DRAWN, Chart, ChartKind, Series
 from mlgitops.model.facts import (
+    MOST_MERGES,
     DataChange,
     DataVersion,
     Evidence,
@@ -23,6 +24,8 @@ from mlgitops.model.facts import (
     StageChange,
     StageState,
     TestData,
+    Trend,
+    TrendPoint,
 )
 from mlgitops.model.fields import Count, Name, Path_, Seconds, Sha, Share, Struct, Text
 from mlgitops.model.judgement import (
@@ -61,6 +64,7 @@ __all__ = [
     "MAX_DRAWN",
     "MAX_SLICES",
     "MAX_SLICE_RULES",
+    "MOST_MERGES",
     "REPORT_SCHEMA",
     "SHIFTED",
     "SHIFTED_FAR",
@@ -112,6 +116,8 @@ __all__ = [
     "TableChange",
     "TestData",
     "Text",
+    "Trend",
+    "TrendPoint",
     "Verdict",
     "Waiver",
     "Waivers",

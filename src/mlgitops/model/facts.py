@@ -9,6 +9,9 @@ from msgspec import Meta
 
 from mlgitops.model.fields import Count, Name, Path_, Seconds, Sha, Struct, Text
 
+#: Merges that a trend goes back.
+MOST_MERGES = 20
+
 
 class TestData(StrEnum):
     """Whether base and head were measured on the same test rows."""
@@ -157,3 +160,21 @@ class Reference(Struct, frozen=True, kw_only=True):
     untouched: bool = False  # nothing that a model is made of differs between it and head
     rescoring: Rescoring | None = None  # of its model on head's test data, where that is another
     metrics: tuple[MetricChange, ...] = ()  # those with a limit; `base` is the reference's value
+
+
+class TrendPoint(Struct, frozen=True, kw_only=True):
+    """The value of a metric after one merge."""
+
+    sha: Sha
+    value: float
+
+
+class Trend(Struct, frozen=True, kw_only=True):
+    """The policy's first metric over the last merges into base that changed it, by git alone.
+
+    On the test data that base has, the oldest first; the last is base's own.
+    """
+
+    name: Name
+    path: Path_
+    points: Annotated[tuple[TrendPoint, ...], Meta(max_length=MOST_MERGES)] = ()

@@ -17,6 +17,7 @@ from mlgitops.model.facts import (
     Side,
     StageChange,
     TestData,
+    Trend,
 )
 from mlgitops.model.fields import Count, Name, Path_, Struct, Text
 from mlgitops.model.judgement import Judgement
@@ -74,6 +75,7 @@ class Report(Struct, frozen=True, kw_only=True):
     rescoring: Rescoring | None = None  # tried when the test data changed
     measurement: Measurement | None = None  # None: head's numbers are those of its own run
     reference: Reference | None = None  # None: the policy names none
+    trend: Trend | None = None  # None: git does not hold it
     metrics: tuple[MetricChange, ...] = ()
     params: tuple[ParamChange, ...] = ()
     data: tuple[DataChange, ...] = ()

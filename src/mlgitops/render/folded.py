@@ -62,6 +62,7 @@ def render_folded(report: Report, detail: Detail) -> list[str]:
     """Render everything below the judged metrics, in the order a reviewer asks for it."""
     return [
         *_slices(report, detail),
+        *_trend(report, detail),
         *_charts(report, detail),
         *_other_metrics(report, detail),
         *_params(report, detail),
@@ -95,6 +96,17 @@ def _slices(report: Report, detail: Detail) -> list[str]:
     blocks.append(slice_levels(rows))
     body = "\n\n".join(block for block in blocks if block)
     return [fold(title, body, 0, "slice")]
+
+
+def _trend(report: Report, detail: Detail) -> list[str]:
+    """Draw the judged metric over the last merges."""
+    if report.trend is None or detail >= Detail.JUDGED:
+        return []
+    from mlgitops.render.trend import render_trend
+
+    body = render_trend(report)
+    merges = render_count(len(report.trend.points) - 1, "merge")
+    return [fold(f"The last {merges} before this change", body, 0, "merge")] if body else []
 
 
 def _charts(report: Report, detail: Detail) -> list[str]:

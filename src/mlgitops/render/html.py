@@ -77,6 +77,7 @@ from mlgitops.render.slices import (
     summarise_slices,
 )
 from mlgitops.render.svg import describe_chart, draw_chart
+from mlgitops.render.trend import describe_slide, draw_trend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,15 +144,9 @@ def render_html(report: Report, *, links: Links, flips: Flips | None = None) -> 
         budgets=[_make_judged(row, report) for row in rows if row.budget],
         confidence=shared_confidence(rows),
         power=describe_power(report),
-        notices=[
-            *report.notices,
-            *measurement_notices(report),
-            *describe_rescoring(report),
-            *describe_reference(report),
-            *noise_notices(report),
-        ],
+        notices=_list_notices(report),
         flips=flip_tables(flips) if flips is not None else [],
-        charts=[_draw(chart, at) for at, chart in enumerate(report.charts)],
+        charts=[_draw(chart, at) for at, chart in enumerate((*report.charts, *draw_trend(report)))],
         gaps=[(row, describe_gap(row), slice_rows(row), hidden_slices(row)) for row in gaps],
         gap_levels=slice_levels(gaps),
         slice_head=SLICE_HEAD,
@@ -184,6 +179,18 @@ def _gather_others(report: Report) -> dict[str, Any]:
         "others_total": len(others) + report.omitted.metrics,
         "others_moved": count_moved(others),
     }
+
+
+def _list_notices(report: Report) -> list[str]:
+    """List what a reader must know, as the comment does."""
+    return [
+        *report.notices,
+        *measurement_notices(report),
+        *describe_rescoring(report),
+        *describe_reference(report),
+        *describe_slide(report),
+        *noise_notices(report),
+    ]
 
 
 def mark_code(text: str, *, limit: int = _MOST_TEXT) -> Markup:

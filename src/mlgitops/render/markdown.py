@@ -38,6 +38,7 @@ from mlgitops.render.reference import describe_reference
 from mlgitops.render.rescoring import describe_rescoring
 from mlgitops.render.sentence import describe_row, find_deciding
 from mlgitops.render.slices import describe_deciding_slice, gap_rows
+from mlgitops.render.trend import describe_slide
 from mlgitops.render.waiver import describe_waiving, explain_waiving, title_waiver
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ def _warnings(report: Report) -> list[str]:
         *measurement_notices(report),
         *describe_rescoring(report),
         *describe_reference(report),
+        *describe_slide(report),
         *noise_notices(report),
     ]
     notices += [escape_prose(notice) for notice in measured]

@@ -17,7 +17,7 @@ from mlgitops.render.escape import clean_text, escape_code, escape_prose
 from mlgitops.render.numbers import render_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mlgitops.model import Chart, Series
 
@@ -84,24 +84,46 @@ def render_mermaid(chart: Chart) -> str | None:
     if points is None:
         return None
     labels, note, values = points
-    low, high = _find_range(chart, values)
+    marks = {side: "bar" if by_label and side == "base" else "line" for side in values}
+    return compose_diagram(
+        {side: (marks[side], _COLOURS[side], column) for side, column in values.items()},
+        labels,
+        x_label=f"{plain_label(chart.x_label, 60)}{note}",
+        y_label=chart.y_label,
+        reach=_find_range(chart, values),
+    )
+
+
+def compose_diagram(
+    columns: Mapping[str, tuple[str, str, Sequence[float]]],
+    labels: Sequence[str],
+    *,
+    x_label: str,
+    y_label: str,
+    reach: tuple[float, float],
+) -> str:
+    """Compose a diagram of bars and lines: name → kind of mark, colour and values.
+
+    ``labels`` stand below the values and are plain, as ``x_label`` is; ``reach`` is the lowest
+    and the highest value of the y-axis.
+    """
+    low, high = reach
     power = _choose_power(low, high)
     scale = 10.0**-power
-    marks = {side: ("bar" if by_label and side == "base" else "line") for side in values}
-    colours = ", ".join(_COLOURS[side] for side in values)
+    colours = ", ".join(colour for _, colour, _ in columns.values())
     setting = (
         f'%%{{init: {{"xyChart": {{"width": {_WIDTH}, "height": {_HEIGHT}}}, '
         f'"themeVariables": {{"xyChart": {{"plotColorPalette": "{colours}"}}}}}}}}%%'
     )
     rows = [
-        f'{marks[side]} "{side}" [{", ".join(_fixed(value * scale) for value in column)}]'
-        for side, column in values.items()
+        f'{mark} "{name}" [{", ".join(_fixed(value * scale) for value in values)}]'
+        for name, (mark, _, values) in columns.items()
     ]
-    reach = f"{_fixed(low * scale)} --> {_fixed(high * scale)}"
+    ends = f"{_fixed(low * scale)} --> {_fixed(high * scale)}"
     quoted = ", ".join(f'"{label}"' for label in labels)
     lines = [
-        f'x-axis "{plain_label(chart.x_label, 60)}{note}" [{quoted}]',
-        f'y-axis "{plain_label(chart.y_label, 60)}{_unit(power)}" {reach}',
+        f'x-axis "{x_label}" [{quoted}]',
+        f'y-axis "{plain_label(y_label, 60)}{_unit(power)}" {ends}',
         *rows,
     ]
     return "\n".join([setting, "xychart-beta", *(f"    {line}" for line in lines)]) + "\n"

@@ -22,7 +22,7 @@ def describe_reference(report: Report) -> list[str]:
     called = f" (`{reference.name}`)" if reference.name != reference.label else ""
     sentences = [f"Reference: `{reference.label}`{called}{commit}."]
     if reference.reason is not None:
-        sentences.append(f"Head could not be held against it: {reference.reason}.")
+        return []  # the verdict says why head could not be held against it
     rescoring = reference.rescoring
     if rescoring is not None:
         rows = f"{rescoring.rows:,} test rows" if rescoring.rows is not None else "test data"

@@ -42,6 +42,7 @@ from mlgitops.render.reference import describe_reference
 from mlgitops.render.rescoring import describe_rescoring
 from mlgitops.render.slices import SLICE_HEAD, describe_gap, gap_rows, hidden_slices, slice_rows
 from mlgitops.render.terminal_table import TerminalTable, lay_out, wrap_text
+from mlgitops.render.trend import describe_slide
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -141,6 +142,7 @@ def _print_answer(report: Report, screen: RichConsole) -> None:
         *measurement_notices(report),
         *describe_rescoring(report),
         *describe_reference(report),
+        *describe_slide(report),
         *noise_notices(report),
     ]
     for notice in [*report.notices, *measured]:

@@ -180,6 +180,11 @@ def correct_looks(report: Report, record: Record) -> Report:
     return msgspec.structs.replace(report, looks=record.looks if is_same else None)
 
 
+def correct_trend(report: Report, record: Record) -> Report:
+    """Return ``report`` with what git says of the judged metric over the last merges."""
+    return msgspec.structs.replace(report, trend=record.trend)
+
+
 def add_notice(report: Report, text: str) -> Report:
     """Put a sentence before the report's own notices."""
     return msgspec.structs.replace(report, notices=(text[:_MAX_TEXT], *report.notices))

@@ -19,12 +19,13 @@ from mlgitops.comparison.sampling import find_sampling
 from mlgitops.comparison.sides import REFERENCE, SideFiles, read_recorded
 from mlgitops.comparison.stale import Staleness
 from mlgitops.comparison.staleness import find_stale
+from mlgitops.comparison.trend import read_trend
 from mlgitops.dvc.metrics import MetricSet  # noqa: TC001 - msgspec reads it while running
 from mlgitops.dvc.pipeline import Pipeline
 from mlgitops.errors import MlgitopsError, show_bytes
 from mlgitops.git.program import find_revision, run_git
 from mlgitops.git.repository import Folder, Repository
-from mlgitops.model import Looks, Sampling
+from mlgitops.model import Looks, Sampling, Trend
 from mlgitops.model.wire import show_names
 from mlgitops.storage.handover.commit import authorize
 from mlgitops.storage.handover.results import list_foreign
@@ -63,6 +64,7 @@ class Record(Struct, frozen=True, kw_only=True):
     results: SideRecord | None = None  # the commit that holds the run's results, if one was named
     reference: SideRecord | None = None  # the commit that the policy names as reference
     reference_label: str | None = None  # how people call it: a tag, an environment, a short sha
+    trend: Trend | None = None  # the judged metric over the last merges into base
     foreign: tuple[str, ...] = ()  # files that the latter changes and no run writes
     protected: tuple[str, ...] | None = None  # changed files that decide the judgement
     omitted_protected: int = 0  # of them, beyond those that are named
@@ -160,6 +162,7 @@ class _Reader:
         record = Record(
             **self.records,
             reference_label=self.reference_label,
+            trend=read_trend(self._policy, base) if base is not None else None,
             foreign=foreign,
             protected=protected,
             omitted_protected=max(0, len(listed) - MAX_PROTECTED),

@@ -244,3 +244,17 @@ def test_a_tag_that_moved_since_the_comparison_is_told(
     assert code == 2, text
     reason = "the reference could not be read: no tag vX.Y.Z or model@"
     check_lie(record_property, b"taken" + json.dumps(report).encode(), reason=reason, text=text)
+
+
+def test_the_trend_is_that_of_git_whatever_the_report_draws(
+    released: Released, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A chart that only rises, of commits that are none: the trusted half reads its own."""
+    points = [{"sha": f"{at:040x}", "value": value} for at, value in enumerate((0.1, 0.2, 0.3))]
+    report = released.write_report(
+        trend={"name": "score", "path": "metrics.json", "points": points}
+    )
+    code, text = released.judge(report, monkeypatch, capsys, published=released.results)
+    assert code == 1, text
+    assert 'line "metric" [0.5, 0.75, 0.5, 0.625]' in text
+    assert "0.1, 0.2" not in text

@@ -29,6 +29,11 @@ AUC = "test.roc_auc"
 RULE = Rule(max_worsening=0.01, max_worsening_since_reference=0.01)
 POLICY = Policy(reference="release", metrics={AUC: RULE})
 STRICT = Policy(reference="release", metrics={AUC: RULE}, inconclusive=OnInconclusive.FAIL)
+CAREFUL = Policy(
+    reference="release",
+    metrics={AUC: RULE},
+    inconclusive_since_reference=OnInconclusive.FAIL,
+)
 STEP = make_change(AUC, 0.745, 0.74, interval=(-0.006, -0.004))
 
 
@@ -103,6 +108,10 @@ def test_a_reference_is_a_release_an_environment_a_commit_or_a_tag(
             ["4: max_worsening_since_reference must not be negative"],
         ),
         (
+            "inconclusive_since_reference: fail\nmetrics: {}",
+            ["2: inconclusive_since_reference needs `reference`"],
+        ),
+        (
             "reference: 3\nmetrics:\n  a: {max_worsening_since_reference: 0.1}",
             ["2: reference must be text, not the number 3"],
         ),
@@ -136,6 +145,7 @@ def test_the_limit_is_a_margin_against_the_reference() -> None:
         ((-0.03, -0.018), POLICY, Verdict.FAIL, Kind.WORSENED),
         ((-0.05, 0.002), POLICY, Verdict.PASS, Kind.INCONCLUSIVE),
         ((-0.05, 0.002), STRICT, Verdict.FAIL, Kind.INCONCLUSIVE),
+        ((-0.05, 0.002), CAREFUL, Verdict.FAIL, Kind.INCONCLUSIVE),
         (None, POLICY, Verdict.FAIL, Kind.WORSENED),
     ],
 )
