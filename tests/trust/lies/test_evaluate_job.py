@@ -10,11 +10,15 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from git_project import git
+from integration.test_report import make_fork_run, make_scene, report, write_report
+from posting import HEAD, make_forge, own_comments
 from trust.lie import check_lie
 from trust.recorded import Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     Record = Callable[[str, object], None]
 
@@ -165,3 +169,50 @@ def test_a_report_that_poses_as_measured(
     assert code == 2, text
     payload = json.dumps([report, evaluating]).encode()
     check_lie(record_property, payload, reason=reason, text=text)
+
+
+_FORKS_WORKFLOW = ("--report", "measured/report.json", "--evaluating")
+
+
+def _hand_on(folder: Path, score: float, *, measurement: dict[str, Any]) -> None:
+    """Let the job that measures leave its report, for the commits that the event's API names."""
+    base = git(folder, "rev-parse", "HEAD")
+    metric = {"name": "score", "path": "m.json", "base": 0.5, "head": score, "delta": score - 0.5}
+    sides = {"base": {"sha": base}, "head": {"sha": HEAD}, "test_data": "unknown"}
+    report = {"schema": 1, "key": "model", **sides, "metrics": [metric]}
+    (folder / "measured").mkdir()
+    data = json.dumps({**report, "measurement": measurement})
+    (folder / "measured" / "report.json").write_text(data)
+
+
+@pytest.mark.parametrize(
+    ("claimed", "measured", "evaluating", "code", "reason"),
+    [
+        (0.9, 0.1, "success", 1, "`score` lost more than the 0.01 that it may lose"),
+        (0.9, 0.9, "failure", 2, "The job that measures with base's code ended with `failure`"),
+        (0.1, 0.9, "skipped", 1, "measures with base's code was skipped, as it is when"),
+        (0.1, 0.9, "", 1, "no job of this workflow measures with base's code"),
+    ],
+    ids=["of the fork's run", "of a job that failed", "of a job that was skipped", "of no job"],
+)
+def test_another_report_of_a_forks_run(
+    tmp_path: Path,
+    record_property: Record,
+    *,
+    claimed: float,
+    measured: float,
+    evaluating: str,
+    code: int,
+    reason: str,
+) -> None:
+    """After success the measured one on the disk is judged, else the run's own, as a claim."""
+    make_scene(tmp_path)
+    write_report(tmp_path, claimed)
+    forge = make_forge()
+    make_fork_run(tmp_path, forge)
+    _hand_on(tmp_path, measured, measurement={"paths": ["m.json"], "rows": 100})
+    done = report(tmp_path, forge, *_FORKS_WORKFLOW, evaluating, event="workflow_run")
+    (comment,) = own_comments(forge)
+    assert done.returncode == code, comment.body
+    payload = json.dumps([claimed, measured, evaluating]).encode()
+    check_lie(record_property, payload, reason=reason, text=comment.body)

@@ -202,7 +202,7 @@ def _find_numbered(number: str) -> Path:
     names = {file.name: file.read_text() for file in numbers.iterdir()} if numbers.is_dir() else {}
     name = names.get(number, "")
     newest = max((int(other) for other in names if names[other] == name), default=0)
-    if str(newest) != number:
+    if not name or str(newest) != number:
         _fail(f"this run has no artifact with the number {number}")
     return _artifact(name)
 
