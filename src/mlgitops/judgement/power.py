@@ -28,10 +28,12 @@ def find_power(
 
     ``interval`` is that of the ``change``, as the judge reads it.
     """
-    rows = change.evidence.rows if change.evidence else 0
-    if interval is None or margin is None or change.base is None or not math.isfinite(margin):
+    evidence = change.evidence
+    if evidence is None or interval is None or margin is None or change.base is None:
         return None
-    noise = read_noise(change.name, change.base, interval, rows)
+    if not math.isfinite(margin):
+        return None
+    noise = read_noise(change.name, change.base, interval, evidence.rows, evidence.seeds)
     return weigh_margin(noise, margin, mode, rough=is_rough(interval)) if noise else None
 
 

@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mlgitops.statistics.intervals import is_identical
 from mlgitops.statistics.names import COUNTS, find_estimator, find_quantile
+from mlgitops.statistics.quantiles import student_quantile
 from mlgitops.statistics.shares import rule_of_three
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mlgitops.model import Interval
+    from mlgitops.model import Interval, SeedNoise
 
 #: The customary probability with which a test is to see what it looks for (Cohen 1988).
 POWER = 0.8
@@ -131,13 +132,16 @@ class Noise:
         return high
 
 
-def read_noise(metric: str, value: float, interval: Interval, rows: int) -> Noise | None:
+def read_noise(
+    metric: str, value: float, interval: Interval, rows: int, seeds: SeedNoise | None = None
+) -> Noise | None:
     """Read the noise of a metric's difference off its interval.
 
-    ``value``: the metric at base; ``rows``: test rows, at least 1. None where nothing can be
-    read: the interval has no width, or there are no rows. Where both models answer alike, the
-    interval is the rule of three of a change of one row: what differs is then taken to be no
-    more than the loss itself.
+    ``value``: the metric at base; ``rows``: test rows, at least 1; ``seeds``: what the interval
+    covers beside the rows, of which a few trainings tell, so that it reaches farther for the same
+    error. None where nothing can be read: the interval has no width, or there are no rows. Where
+    both models answer alike, the interval is the rule of three of a change of one row: what
+    differs is then taken to be no more than the loss itself.
     """
     half = (interval.high - interval.low) / 2
     if half <= 0 or rows < 1 or not math.isfinite(half):
@@ -147,9 +151,13 @@ def read_noise(metric: str, value: float, interval: Interval, rows: int) -> Nois
         step = half / (rows * rule_of_three(rows, interval.confidence))
         return Noise(error=0.0, quantile=quantile, step=step)
     estimator = find_estimator(metric)
+    error = half / quantile
+    if seeds is not None and seeds.by_rows + seeds.by_seeds > 0:
+        wider = student_quantile((1 + interval.confidence) / 2, seeds.seeds - 1)
+        error = math.hypot(seeds.by_rows / quantile, seeds.by_seeds / wider)
     return Noise(
-        error=half / quantile,
-        quantile=quantile,
+        error=error,
+        quantile=half / error,
         step=1 / rows if estimator in COUNTS else 0.0,
         growth=find_growth(estimator, value),
     )

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.power_study import CHOICES, METRICS, Tally, Task, run_task
 from mlgitops.judgement.power import weigh_margin
-from mlgitops.model import Interval, OnInconclusive
+from mlgitops.model import Interval, OnInconclusive, SeedNoise
 from mlgitops.statistics.power import Noise, find_growth, read_noise
 
 Z, Z80 = NormalDist().inv_cdf(0.975), NormalDist().inv_cdf(0.8)
@@ -92,3 +92,13 @@ def test_a_change_of_the_stated_loss_is_stopped() -> None:
             total.add(run_task(Task(metric, rows=500, choice=choice, chunk=0, runs=50)))
     assert abs(total.stopped / total.runs - 0.8) < 0.03
     assert abs(total.neutral - total.stated_neutral) / total.runs < 0.02
+
+
+def test_few_seeds_reach_farther_for_the_same_error() -> None:
+    """Five trainings have 4 degrees of freedom: the interval is wide, the estimate less so."""
+    seeds = SeedNoise(seeds=5, delta=0.0, by_rows=0.003, by_seeds=0.004)
+    interval = Interval(low=-0.005, high=0.005, confidence=0.95, method="paired t")
+    noise = read_noise("test.log_loss", 0.4, interval, 2_000, seeds)
+    assert noise is not None
+    assert noise.error == pytest.approx(math.hypot(0.003 / Z, 0.004 / 2.776445), rel=1e-4)
+    assert noise.find_beyond_zero() == pytest.approx(0.005)
