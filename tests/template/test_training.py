@@ -6,10 +6,13 @@ import csv
 import json
 import os
 import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
+from git_project import git
 from mini_project import shared_store
 from template.conftest import ROOT
 from template.tables import EXAMPLES, make_awkward
@@ -22,7 +25,6 @@ from mlgitops.project.cost.latency import Timing, find_scoring, measure_latency
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from template.conftest import Generate
     from template.tables import Example
@@ -69,9 +71,10 @@ def run_tool(environment: Path, project: Path, *words: str) -> str:
 
 
 def train(environment: Path, project: Path) -> None:
-    """Run every stage, in the order of dvc.yaml."""
+    """Run every stage, in the order of dvc.yaml; those of other seeds, of which there are none."""
     stages = yaml.safe_load((project / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    modules = [stage["cmd"].removeprefix("python -m ") for stage in stages.values()]
+    alone = [stage for stage in stages.values() if "matrix" not in stage]
+    modules = [stage["cmd"].removeprefix("python -m ") for stage in alone]
     run_tool(environment, project, "python", "-c", RUN_STAGES, *modules)
 
 
@@ -151,6 +154,58 @@ def test_a_project_passes_its_own_checks(
     timing = time_model(environment, project)
     assert 0 < timing.row_ms < 10_000
     assert 0 < timing.thousand_rows_ms < 10_000
+
+
+def reproduce(environment: Path, project: Path, *targets: str) -> None:
+    """Let DVC run what is to be run, with the Python of the pipeline environment."""
+    path = f"{environment / 'bin'}:{os.environ['PATH']}"
+    done = subprocess.run(
+        [Path(sys.executable).parent / "dvc", "repro", *targets],
+        cwd=project,
+        env={**os.environ, "PATH": path, "PYTHONPATH": "src"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_other_seeds_train_models_that_the_comparison_counts(
+    environment: Path,
+    generate: Generate,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Each of `other_seeds` gives a model and predictions, and the served one stays as it was."""
+    project = generate(tmp_path, task="multiclass")
+    params = project / "params.yaml"
+    text = params.read_text("utf-8")
+    forest = "sklearn.ensemble.RandomForestClassifier\n  settings: {n_estimators: 5}"
+    start = text.index("  estimator: ") + len("  estimator: ")
+    end = text.index("  decision_boundary")
+    text = f"{text[:start]}{forest}\n{text[end:]}".replace("other_seeds: []", "other_seeds: [3, 4]")
+    params.write_text(text, encoding="utf-8")
+    reproduce(environment, project, "evaluate", "score_seed")
+    served, *others = (
+        list(csv.reader((project / path).read_text("utf-8").splitlines()))
+        for path in ("reports/predictions.csv", "reports/seeds/3.csv", "reports/seeds/4.csv")
+    )
+    assert [[row[:2] for row in rows] for rows in others] == [[row[:2] for row in served]] * 2
+    assert served != others[0] != others[1]
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message", "Three seeds")
+    params.write_text(text.replace("seed: 2007", "seed: 2008"), encoding="utf-8")
+    reproduce(environment, project, "evaluate", "score_seed")
+    capfd.readouterr()
+    monkeypatch.chdir(project)
+    run(["compare", "--base", "HEAD", "--json"])
+    report = json.loads(capfd.readouterr().out)
+    states = {stage["name"]: stage["state"] for stage in report["stages"]}
+    assert (states["train"], states["train_seed@3"]) == ("changed", "unchanged")
+    judged = {metric["name"]: metric["evidence"] for metric in report["metrics"]}
+    seeds = judged["test.balanced_accuracy"]["seeds"]
+    assert seeds["seeds"] == 3
 
 
 def time_model(environment: Path, project: Path) -> Timing:

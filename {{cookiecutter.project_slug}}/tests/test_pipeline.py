@@ -62,7 +62,7 @@ def find_imports(module: str) -> set[Path]:
 def test_stage_depends_on_all_its_code(stage: str) -> None:
     """A change of any module that a stage imports makes the stage run again."""
     body = read_stages()[stage]
-    module = body["cmd"].split()[-1].removeprefix(f"{SOURCE.name}.")
+    module = body["cmd"].split()[2].removeprefix(f"{SOURCE.name}.")
     watched = [ROOT / path for path in body["deps"]]
     missing = {
         file.relative_to(ROOT).as_posix()
@@ -101,6 +101,24 @@ def test_target_among_the_features_is_refused(params: Params) -> None:
     document = msgspec.to_builtins(params)
     document["features"]["numeric"].append(params.data.target)
     with pytest.raises(StageError, match="is the target"):
+        parse_params(yaml.safe_dump(document))
+
+
+@pytest.mark.parametrize(
+    ("seeds", "settings", "said"),
+    [
+        ([1, 1], {}, "each is another one"),
+        ([1], {"random_state": 5}, "every seed the same model"),
+        ([-1], {}, "other_seeds"),
+    ],
+)
+def test_seeds_that_give_no_other_model_are_refused(
+    seeds: list[int], settings: dict[str, Any], said: str, params: Params
+) -> None:
+    """Another seed is another model, or the noise of training would be none."""
+    document = msgspec.to_builtins(params)
+    document["other_seeds"], document["train"]["settings"] = seeds, settings
+    with pytest.raises(StageError, match=said):
         parse_params(yaml.safe_dump(document))
 
 

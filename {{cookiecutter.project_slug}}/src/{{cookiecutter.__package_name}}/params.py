@@ -100,6 +100,7 @@ class Params(_Section, frozen=True):
     train: Train
     evaluate: Evaluate
     explain: Explain
+    other_seeds: list[Seed] = []
 
 
 def read_params(path: Path) -> Params:
@@ -163,6 +164,7 @@ def find_contradictions(params: Params) -> list[str]:
     """Return what no single value shows to be wrong, one sentence each."""
     data, features, split = params.data, params.features, params.split
     binary = params.task == "binary"
+    seeds = [params.seed, *params.other_seeds]
     repeated = sorted({name for name in features.names if features.names.count(name) > 1})
     checks = [
         (not features.names, "features: name at least one column"),
@@ -170,6 +172,11 @@ def find_contradictions(params: Params) -> list[str]:
         (data.target in features.names, f"features: {data.target} is the target"),
         (data.id in features.names, f"features: {data.id} is the id"),
         (binary and data.positive is None, "data.positive: say which value counts as positive"),
+        (len(set(seeds)) < len(seeds), "other_seeds: each is another one, and none is `seed`"),
+        (
+            bool(params.other_seeds) and "random_state" in params.train.settings,
+            "other_seeds: `random_state` in train.settings gives every seed the same model",
+        ),
         (split.method != "hash" and not split.column, f"split.column: {split.method} needs one"),
         (
             binary != (params.train.decision_boundary is not None),

@@ -1,11 +1,19 @@
-"""Fourth stage: data/split/train.csv → model/model.skops, and model/model.json about it."""
+"""Fourth stage: data/split/train.csv → model/model.skops, and model/model.json about it.
+
+With `--seed N` it fits the same model with another seed, to model/seeds/N.skops: how far a metric
+moves by that is how far chance moves it.
+"""
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import importlib.metadata
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from .contract import find_text_columns, read_columns
 from .estimators import make_model, shape_features
@@ -30,20 +38,25 @@ if TYPE_CHECKING:
 _LIBRARIES = ("numpy", "pandas", "scikit-learn", "scipy", "skops")
 
 
-def main() -> None:
-    """Run the stage."""
+def main(seed: int | None = None) -> None:
+    """Run the stage; with ``seed`` that of a model that is not served."""
     params = read_params(paths.PARAMS)
+    path = paths.MODEL
+    if seed is not None:
+        params = msgspec.structs.replace(params, seed=seed)
+        path = paths.MODEL_SEEDS / f"{seed}.skops"
     table = read_table(paths.TRAIN, find_text_columns(read_columns(paths.CONTRACT)))
     model = fit_model(table, params)
     data = dump_model(model)
-    paths.MODEL.parent.mkdir(parents=True, exist_ok=True)
-    paths.MODEL.write_bytes(data)
-    write_json(describe_model(model, data, params, rows=len(table)), paths.MODEL_FACTS)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    if seed is None:
+        write_json(describe_model(model, data, params, rows=len(table)), paths.MODEL_FACTS)
     print(f"{params.train.estimator} on {len(table)} rows, {len(data)} bytes")
     trusted = read_trusted_types(paths.TRUSTED_TYPES)
-    unknown = find_unknown_types(data, trusted, name=str(paths.MODEL))
+    unknown = find_unknown_types(data, trusted, name=str(path))
     if unknown:  # the next stage refuses the file, whatever is said here
-        print(propose_types(unknown, name=str(paths.MODEL)))
+        print(propose_types(unknown, name=str(path)))
 
 
 def fit_model(table: pd.DataFrame, params: Params) -> Pipeline:
@@ -85,5 +98,13 @@ def describe_model(model: Pipeline, data: bytes, params: Params, *, rows: int) -
     }
 
 
+def parse_seed(arguments: list[str] | None = None) -> int | None:
+    """Return the seed that the command line names; None for the model that is served."""
+    parser = argparse.ArgumentParser(prog=f"python -m {__package__}.train", description=__doc__)
+    parser.add_argument("--seed", type=int, metavar="N", help="one of other_seeds in params.yaml")
+    seed: int | None = parser.parse_args(arguments).seed
+    return seed
+
+
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(partial(main, parse_seed()))

@@ -17,6 +17,7 @@ _TEXT = """\
 
 task: {task} # binary, regression or multiclass; decides metrics, plots and estimators
 seed: 0 # of everything random after the split: estimators, permutation importance
+other_seeds: [] # such as [1, 2, 3, 4]: as many models more, to tell a change from a lucky seed
 
 data:
   target: {target} # the column to predict

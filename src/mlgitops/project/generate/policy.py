@@ -34,6 +34,7 @@ confidence: 0.95 # of the intervals
 files:
   test_data: data/split/test.csv
   predictions: reports/predictions.csv
+  seeds: reports/seeds # of models of other seeds, where params.yaml asks for them
   model: model/model.skops
 
 metrics:

@@ -13,6 +13,7 @@ TRAIN = Path("data/split/train.csv")
 TEST = Path("data/split/test.csv")
 
 MODEL = Path("model/model.skops")
+MODEL_SEEDS = Path("model/seeds")
 MODEL_FACTS = Path("model/model.json")
 
 VALIDATION = Path("reports/validation.json")
