@@ -68,6 +68,7 @@ def test_a_fork_finds_the_summary_and_with_the_guides_file_the_comment(tmp_path:
     git(project, "switch", "--quiet", "main")
     add_second_workflow(project)
     git(project, "switch", "--quiet", "change")
+    git(project, "rebase", "--quiet", "main")
     both = json.loads(run(project, "rehearse", "--fork", "--json"))
     assert list_steps(both) == dict.fromkeys(FIRST, "success")
     assert list_steps(both["report_on_fork"]) == dict.fromkeys(SECOND, "success")

@@ -18,6 +18,10 @@ from evaluated_project import (
     EvaluatedProject,
     make_rows,
 )
+from git_project import git
+
+from mlgitops.cli import run as run_command
+from mlgitops.github.decision import Judged, decide
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,6 +167,37 @@ def test_an_edited_ruler_is_named_and_not_used(
     assert (changes["test.accuracy"].head, changes["test.accuracy"].head_claimed) == (1.0, 1.0)
     assert (changes["test.percent"].head, changes["test.percent"].head_claimed) == (None, 100.0)
     assert changes["test.percent"].reason == "head has no value for it by base's code"
+
+
+def test_a_branch_behind_its_base_is_a_claim(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its run used both, so no commit could hold what it trained: the reason says what to do."""
+    project = EvaluatedProject(tmp_path)
+
+    def overtake(run: Run) -> None:
+        train_coarsely(run)
+        project.origin.put("README.md", "The base moved on.\n")
+        project.base = project.origin.commit("move on")
+        git(run.root, "fetch", "--quiet", "origin")
+
+    request = project.open(overtake)
+    git(tmp_path, "clone", "--quiet", str(project.origin.root), str(request.job))
+    for name, value in request.environ.items():
+        monkeypatch.setenv(name, value)
+    words = ["evaluate", "--directory", str(request.job), "--import", str(request.handover)]
+    words += ["--report", str(request.handover / "report.json"), "--output", "report.json"]
+    capsys.readouterr()
+    assert run_command(words) == 0
+    reason = "the base has commits that the branch lacks, and the run used both: merge the base"
+    assert f"not measured by the base's code: {reason}" in "".join(capsys.readouterr())
+    data = (request.job / "report.json").read_bytes()
+    options = {"key": "model", "where": "policy.yaml", "evaluating": "success"}
+    decision = decide(data, POLICY.encode(), request.event, **options)
+    assert isinstance(decision, Judged)
+    assert decision.verdict == "fail"
+    assert decision.report.judgement is not None
+    assert reason in "\n".join(decision.report.judgement.failures)
 
 
 def test_a_slow_stage_is_ended(project: EvaluatedProject, evaluate: Evaluate) -> None:

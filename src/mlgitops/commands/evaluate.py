@@ -84,6 +84,10 @@ def _parse_seconds(text: str) -> float:
 
 
 _MOST_SECONDS = 86_400.0
+_BEHIND = (
+    "the base has commits that the branch lacks, and the run used both: merge the base into the "
+    "branch (`git merge`) and push"
+)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
@@ -121,11 +125,25 @@ def _find_event(args: argparse.Namespace) -> Event:
         return find_event(data, workflow_run, os.environ, client, workflow=args.workflow)
 
 
+def _is_behind(project: Path, event: Event) -> bool:
+    """Tell whether the run was on a merge of both, of which no commit could hold the results."""
+    from mlgitops.git.repository import Repository
+
+    with Repository(project) as repository:
+        base, head = repository.resolve(event.base_sha), repository.resolve(event.head_sha)
+        return repository.merge_base(base, head) != base
+
+
 def _evaluate(args: argparse.Namespace, event: Event, console: Console) -> Report:
-    """Compare base with the commit that the handover makes, measured by base's code."""
+    """Compare base with the commit that the handover makes, measured by base's code.
+
+    Where there can be no such commit, the run's own report is handed on as the claim that it is.
+    """
+    import msgspec
+
     from mlgitops.comparison.revisions import POLICY, Evaluation, compare
     from mlgitops.git.repository import Folder, Repository
-    from mlgitops.model import DEFAULT_KEY, Side
+    from mlgitops.model import DEFAULT_KEY, Measurement, Side
     from mlgitops.storage import prepare_storage
     from mlgitops.storage.handover import HandoverRequest, commit_handover
     from mlgitops.storage.handover.commit import authorize
@@ -136,6 +154,8 @@ def _evaluate(args: argparse.Namespace, event: Event, console: Console) -> Repor
     claimed = _read_claimed(args.directory / args.report, event, key)
     authorize(os.environ)
     fetch_commit(project, event.head_sha)
+    if _is_behind(project, event):
+        return msgspec.structs.replace(claimed, measurement=Measurement(reason=_BEHIND))
     prepare_storage(project, console)
     request = HandoverRequest(
         project=project,
