@@ -82,7 +82,12 @@ def _as_json(findings: Findings) -> dict[str, Any]:
         "mistakes": [_describe(error) for error in findings.mistakes],
         "warnings": [_describe(error) for error in findings.warnings],
         "foresights": [
-            {"metric": item.metric, "rows": item.rows, "stopped": [item.alike, item.apart]}
+            {
+                "metric": item.metric,
+                "rows": item.rows,
+                "margin": item.margin,
+                "stopped": [item.alike, item.apart],
+            }
             for item in findings.foresights
         ],
     }

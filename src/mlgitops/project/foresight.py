@@ -35,6 +35,7 @@ class Foresight(Struct, frozen=True, kw_only=True):
 
     metric: str
     rows: int
+    margin: float  # of the policy, in the metric's unit
     alike: float  # of heads that err as base does, correlation 0.9
     apart: float  # of heads that err on rows of their own
 
@@ -61,7 +62,9 @@ def foresee(predictions: Predictions, policy: Policy) -> list[Foresight]:
             ).stopped
             for correlation in (ALIKE, APART)
         )  # fmt: skip
-        foresights.append(Foresight(metric=name, rows=predictions.rows, alike=alike, apart=apart))
+        foresights.append(
+            Foresight(metric=name, rows=predictions.rows, margin=margin, alike=alike, apart=apart)
+        )
     return foresights
 
 
@@ -81,12 +84,13 @@ def describe_foresight(foresights: list[Foresight]) -> str:
         return ""
     texts = [
         f"{render_loss(item.alike)} to {render_loss(item.apart)} in `{item.metric}`"
+        f" (margin {render_loss(item.margin)})"
         for item in foresights
     ]
     return (
         f"These {foresights[0].rows:,} test rows stop, with 80 % probability, a true loss of"
-        f" {', '.join(texts)}: the first of changes that err on the rows on which this model does"
-        " (correlation 0.9), the second of changes that err on rows of their own."
+        f" {', '.join(texts)}: the first of changes that err mostly on the rows on which this model"
+        " does (correlation 0.9), the second of changes that err on rows of their own."
     )
 
 
