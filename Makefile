@@ -60,7 +60,7 @@ trust: $(READY) ## the figures behind docs/explanation/security.md, from the see
 mutants: $(READY) ## weaken one deciding line at a time; a test must notice (ONLY=judge: one area)
 	$(BIN)/python scripts/mutants.py $(ONLY)
 
-bench: $(READY) ## side by side with what users would pick instead, as ratios (about 10 minutes)
+bench: $(READY) ## side by side with what users would pick instead, as ratios (about 12 minutes)
 	$(BIN)/python -m benchmarks
 
 coverage-study: $(READY) ## simulate how often the intervals hold the truth (a few minutes); writes the docs' table

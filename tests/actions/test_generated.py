@@ -58,6 +58,8 @@ REPORT = [
     ("report", "Take over what was measured"),
     ("report", "Judge again by the base's policy, and post"),
 ]
+#: After a verdict on a model, pass or fail; `attest` is left out, as it needs GitHub's own service.
+KEEP = [("report", "Keep the verdict as evidence")]
 
 
 def check_steps(found: dict[str, Any], expected: list[tuple[str, str]]) -> None:
@@ -89,7 +91,7 @@ def test_the_projects_own_workflow_runs_to_a_verdict(
     params.write_text(changed, encoding="utf-8")
     git(project, "commit", "--quiet", "--all", "-m", "Change a parameter")
     found = rehearse(project)
-    expected = [*COMPUTE, *EVALUATE, *(PUBLISH if storage == "repo" else ()), *REPORT]
+    expected = [*COMPUTE, *EVALUATE, *(PUBLISH if storage == "repo" else ()), *REPORT, *KEEP]
     check_steps(found, expected)
     assert found["comments"] == 1
     assert len(found["real_actions"]) == 7
@@ -103,7 +105,7 @@ def check_queue(project: Path) -> None:
     """In a merge queue the same workflow puts one check on the group, and does nothing else."""
     before = read_posted(project)
     found = rehearse(project, "--queue")
-    check_steps(found, [*COMPUTE, *EVALUATE, *REPORT])
+    check_steps(found, [*COMPUTE, *EVALUATE, *REPORT, *KEEP])
     assert found["jobs"].keys() == {"compute", "evaluate", "report"}
     after = read_posted(project)
     assert after["comments"] == before["comments"]
@@ -129,5 +131,5 @@ def check_verify(project: Path) -> None:
     assert "git commit --all --message" in told
     train_and_commit(project, "Record what was trained")
     current = rehearse(project)
-    check_steps(current, every)
+    check_steps(current, [*every, *KEEP])
     assert (current["verdict"], current["published"]) == ("pass", None)

@@ -83,6 +83,7 @@ for file in pathlib.Path("handover").rglob("*"):
         file.write_bytes(file.read_bytes().replace(b"[70, 70]", b"[50, 50]"))
 """
 NO_HANDOVER = "import shutil\nshutil.rmtree('handover')\n"
+KEEP = "Keep the verdict as evidence"
 EVALUATE = [
     "Check out the base, for its code",
     "Set up Python",
@@ -175,6 +176,7 @@ def test_an_honest_change_passes_by_what_was_measured(project: EvaluatedProject)
     assert found["jobs"] == dict.fromkeys(("compute", "evaluate", "report"), "success")
     assert list_results(found, "evaluate") == dict.fromkeys(EVALUATE, "success")
     assert "Take over what the run claims" not in list_results(found, "report")
+    assert list_results(found, "report")[KEEP] == "success"
     assert (found["verdict"], found["exit_code"]) == ("pass", 0), found["stderr"]
     assert "0.99" in found["comment"]
 
@@ -187,6 +189,7 @@ def test_every_word_of_the_run_is_a_lie(project: EvaluatedProject, record_proper
     assert list_results(found, "compute")["Take the name"] == "success"
     assert found["jobs"] == {"compute": "success", "evaluate": "success", "report": "failure"}
     assert (found["verdict"], found["checks"]) == ("fail", ["failure"])
+    assert list_results(found, "report")[KEEP] == "success"  # of a fail, too, and never signed
     reason = "lost more than the 0.02 that it may lose"
     for path, text in changes.items():
         payload = f"{path}: {text}".encode()

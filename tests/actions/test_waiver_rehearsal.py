@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from actions.generated_project import ESTIMATOR, FOREST, make_baseline, rehearse, run
 from actions.test_fork_rehearsal import make as make_fork
-from actions.test_generated import COMPUTE, EVALUATE, PUBLISH, REPORT
+from actions.test_generated import COMPUTE, EVALUATE, KEEP, PUBLISH, REPORT
 from cookiecutter.environment import StrictEnvironment
 from git_project import git
 from mini_project import REF, ROOT, branch, make_project, shared_store
@@ -47,7 +47,7 @@ def test_a_fail_is_waived_published_and_ends_with_the_next_push(tmp_path: Path) 
     (project / "params.yaml").write_text(changed, encoding="utf-8")
     git(project, "commit", "--quiet", "--all", "-m", "Grow a forest")
     head = git(project, "rev-parse", "HEAD")
-    expected = [*COMPUTE, *EVALUATE, *PUBLISH, *REPORT]
+    expected = [*COMPUTE, *EVALUATE, *PUBLISH, *REPORT, *KEEP]
 
     failing = rehearse(project)
     assert [(step["job"], step["title"]) for step in failing["steps"]] == expected

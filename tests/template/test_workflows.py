@@ -23,6 +23,7 @@ from several_projects import read_workflow
 
 from mlgitops.dvc.configuration import check_config
 from mlgitops.model import DEFAULT_KEY
+from mlgitops.model.statement import PREDICATE_TYPE
 from mlgitops.project.generate.answers import complete_answers, read_questions
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ PERMISSIONS: dict[str, dict[str, dict[str, str]]] = {
         "compute": READ | (OIDC if storage in {"s3", "gcs", "azure"} else {}),
         "evaluate": READ | (OIDC if storage in {"s3", "gcs", "azure"} else {}),
         "report": {"contents": "read", "pull-requests": "write", "checks": "write"},
+        "attest": OIDC | {"attestations": "write"},
     }
     | (
         {"publish": PUBLISH | (OIDC if storage in {"s3", "gcs", "azure"} else {})}
@@ -448,9 +450,47 @@ def test_what_was_measured_is_taken_by_its_number(
             assert [(step["if"], step["with"]["name"]) for step in others] == [
                 ("needs.evaluate.result != 'success'", "mlgitops-report")
             ] * (name == "report"), path
-            judging = steps[-1]["with"]
+            (judging,) = list_inputs(jobs[name], f"/actions/{name}@")
             assert judging["evaluating"] == "${{ needs.evaluate.result }}", path
             assert "evaluate" in jobs[name]["needs"], path
+
+
+def list_inputs(job: Mapping[str, Any], action: str) -> list[dict[str, Any]]:
+    """Return what the steps of ``job`` hand to an action, a part of whose address is given."""
+    return [step["with"] for step in job["steps"] if action in step.get("uses", "")]
+
+
+def test_what_may_merge_is_attested_by_a_job_that_does_nothing_else(
+    rendered: Mapping[str, Mapping[str, str]],
+) -> None:
+    """It signs the statement of the job that judged, taken by its number, and only after a pass."""
+    for _, path, workflow in list_workflows(rendered):
+        if path in (FORKS, WAIVER):
+            continue
+        report, attest = workflow["jobs"]["report"], workflow["jobs"]["attest"]
+        *_, kept = report["steps"]
+        assert kept["if"] == "${{ !cancelled() && steps.report.outputs.statement != '' }}"
+        assert kept["with"]["overwrite"] == "true"
+        assert report["outputs"]["evidence"] == (
+            f"${{{{ steps.{kept['id']}.outputs.artifact-id }}}}"
+        )
+        assert attest["needs"] == "report"
+        needed = "needs.report.result == 'success' && needs.report.outputs.evidence != ''"
+        public = "github.event.repository.visibility == 'public'"
+        assert needed in attest["if"]
+        assert f"&& ((github.server_url == 'https://github.com' && {public})" in attest["if"]
+        assert "|| vars.MLGITOPS_ATTEST == 'true') }}" in attest["if"]
+        download, sign = attest["steps"]
+        assert download["with"]["artifact-ids"] == "${{ needs.report.outputs.evidence }}"
+        assert sign["with"] == {
+            "subject-name": "${{ needs.report.outputs.subject-name }}",
+            "subject-digest": "${{ needs.report.outputs.subject-digest }}",
+            "predicate-type": PREDICATE_TYPE,
+            "predicate-path": f"{download['with']['path']}/statement.predicate.json",
+        }
+        (judging,) = list_inputs(report, "/actions/report@")
+        assert judging["statement"] == f"{kept['with']['path']}/statement.json"
+        assert kept["with"]["path"] == download["with"]["path"]
 
 
 def test_only_publish_has_the_identity_that_may_write(
@@ -464,7 +504,8 @@ def test_only_publish_has_the_identity_that_may_write(
     for storage, path, workflow in list_workflows(rendered):
         for name, job in workflow["jobs"].items():
             if name == "report" and path.endswith("/pull-request.yml"):
-                asked = job["steps"][-1]["with"].pop("publishes", None)
+                (judging,) = list_inputs(job, "/actions/report@")
+                asked = judging.pop("publishes", None)
                 publish = workflow["jobs"].get("publish", {"if": ""})["if"]
                 (condition,) = re.findall(r"vars\.\w+ != ''", publish) or [None]
                 wanted = condition and f"${{{{ {condition} }}}}"

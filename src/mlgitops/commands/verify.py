@@ -28,6 +28,7 @@ Who wrote the statement is not checked here: that is what a signature is for. On
 workflow attested is found by the model's file:
   gh attestation verify model.skops --repo OWNER/NAME \\
     --predicate-type mlgitops:docs/reference/verdict/v1
+docs/how-to/keep-evidence.md says what such a signature proves, and what not.
 
 exit codes: 0 it holds, and the model may merge; 1 it does not hold, or its verdict is fail;
 2 it could not be checked
@@ -88,10 +89,18 @@ def _describe(checked: Checked) -> str:
         *(f"  {name:<9} {sha}" for name, sha in commits.items() if sha),
         f"  measured  by {by}, as the statement says",
         *(() if checked.has_model else ("Not checked: the model's file (--model FILE).",)),
+        *_name_edits(predicate.report.protected),
         *(f"Only claimed by the run that compared: {claim}." for claim in checked.claims),
         "Not checked: who wrote it. `mlgitops verify --help` says how a signature is verified.",
     ]
     return "\n".join(lines)
+
+
+def _name_edits(protected: tuple[str, ...]) -> tuple[str, ...]:
+    """Name what head edits of its own judge: a signature is worth what such a workflow is."""
+    if not protected:
+        return ()
+    return (f"Look at this: head edits what judges it ({', '.join(protected)}).",)
 
 
 def _as_json(checked: Checked) -> str:
@@ -104,5 +113,6 @@ def _as_json(checked: Checked) -> str:
         "model_checked": checked.has_model,
         "problems": checked.problems,
         "claims": checked.claims,
+        "protected": predicate.report.protected,
     }
     return json.dumps(document, indent=2)

@@ -173,6 +173,12 @@ def _raise_score(document: dict[str, Any]) -> None:
     metric.update(head=0.875, head_claimed=0.875, delta=0.375)
 
 
+def _raise_measured(document: dict[str, Any]) -> None:
+    """Git does not hold what base's code measured, but what the run committed stands beside it."""
+    metric = next(m for m in document["predicate"]["report"]["metrics"] if m["name"] == "score")
+    metric.update(head=0.875, delta=0.375)
+
+
 def _lower_base(document: dict[str, Any]) -> None:
     metric = next(m for m in document["predicate"]["report"]["metrics"] if m["name"] == "score")
     metric.update(base=0.25, delta=0.375)
@@ -205,6 +211,10 @@ LIES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
         "its model is other.bin, and the policy's is model.bin",
     ),
     "a better value": (_raise_score, "`score` at head is 0.875 by the report and 0.625 in git"),
+    "a better measured value": (
+        _raise_measured,
+        "its verdict is pass, and by the policy at base fail",
+    ),
     "a worse base": (_lower_base, "`score` at base is 0.25 by the report and 0.5 in git"),
     "other test rows": (_other_rows, "the test data at base is md5:7777"),
     "a looser limit": (
@@ -302,7 +312,7 @@ def test_a_base_that_nobody_merged_does_not_judge(
     digest = hashlib.sha256(lax.encode()).hexdigest()
     document["predicate"]["policy"].update(commit=base, sha256=digest)
     code, text = evidence.verify(_encode(document), capsys)
-    reason = "is not on main, so nobody merged the policy that judged"
+    reason = "is not on main as this clone has it, so nobody merged the policy that judged"
     assert code == 1
     check_lie(record_property, _encode(document), reason=reason, text=text)
 

@@ -25,7 +25,13 @@ def main(name: str) -> None:
         "setup-uv": setup_uv,
         "upload-artifact": upload_artifact,
         "download-artifact": download_artifact,
+        "attest": attest,
     }[name]()
+
+
+def attest() -> None:
+    """Fail: a workflow leaves this out where GitHub does not say that the repository is public."""
+    _fail("a rehearsal signs nothing: only GitHub's own service can")
 
 
 def checkout() -> None:
