@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import itertools
 import json
 import shutil
 import subprocess
@@ -60,7 +61,8 @@ EVALUATE = """\
 import csv, json
 model = json.load(open("model/model.json"))
 if model["kind"] not in open("trusted_types.txt").read().split():
-    raise SystemExit(f"type {model['kind']} is not in trusted_types.txt")
+    kind = model["kind"]
+    raise SystemExit(f"error: a type that is not trusted: {kind}.\\nReview it:\\n  {kind}")
 rows = list(csv.DictReader(open("data/test.csv")))
 for _ in range(model["rounds"]):
     guesses = [int(int(row["x"]) >= model["thresholds"][int(row["x"]) % 2]) for row in rows]
@@ -217,6 +219,7 @@ class EvaluatedProject:
     ) -> None:
         self.folder = folder
         self.storage = folder / "storage"
+        self._numbers = itertools.count()
         self.origin = GitRepository(folder / "origin")
         config = (
             "[core]\n    analytics = false\n    remote = store\n"
@@ -260,10 +263,9 @@ class EvaluatedProject:
         ``recorded`` edits its dvc.lock, ``handed`` the folder that is handed over, in which the
         run's report stands too.
         """
-        number = sum(1 for _ in self.folder.glob("run-*"))
+        number = next(self._numbers)
         job = self.folder / f"run-{number}"
         shutil.copytree(self.origin.root, job, symlinks=True)
-        self.origin.git("branch", f"change-{number}", self.base)
         git(job, "remote", "add", "origin", str(self.origin.root))
         run = Run(job, job / ".dvc" / "cache", self.stages)
         change(run)
@@ -302,6 +304,18 @@ class PullRequest:
             "repository": {"full_name": REPOSITORY, "default_branch": "main"},
         }
         self._event_file.write_text(json.dumps(payload), encoding="utf-8")
+
+    def queue(self) -> None:
+        """Let the event be that of a merge queue's group, which has no pull request."""
+        event = json.loads(self._event_file.read_bytes())
+        del event["pull_request"], event["number"]
+        group = {
+            "base_sha": self.project.base,
+            "head_sha": self.head,
+            "base_ref": "refs/heads/main",
+        }
+        event |= {"action": "checks_requested", "merge_group": group}
+        self._event_file.write_text(json.dumps(event), encoding="utf-8")
 
     @property
     def environ(self) -> dict[str, str]:

@@ -219,6 +219,17 @@ def test_a_limit_of_no_time_is_refused(capsys: pytest.CaptureFixture[str]) -> No
     assert "--timeout" in capsys.readouterr().err
 
 
+def test_a_group_of_a_merge_queue_is_measured(
+    project: EvaluatedProject, evaluate: Evaluate
+) -> None:
+    """Its event names no pull request and no branch, and the two commits all the same."""
+    request = project.open(train_coarsely)
+    request.queue()
+    ending = evaluate(request)
+    assert ending.verdict == "pass", ending.words
+    assert "measured by the base's code on 400 test rows" in ending.printed
+
+
 def test_json_is_the_report(project: EvaluatedProject, evaluate: Evaluate) -> None:
     """What is printed for programs is what is written."""
     ending = evaluate(project.open(train_coarsely), "--json")

@@ -447,13 +447,13 @@ LIES = (
     Lie(
         "a model of a type outside of the list",
         CLAIMED,
-        "stage `evaluate` failed: type builtins.eval is not in trusted_types.txt",
+        "stage `evaluate` failed: a type that is not trusted: builtins.eval",
         work=store_model(kind="builtins.eval"),
     ),
     Lie(
         "a model of a type that the commit adds to the list",
         CLAIMED,
-        "stage `evaluate` failed: type builtins.eval is not in trusted_types.txt",
+        "stage `evaluate` failed: a type that is not trusted: builtins.eval",
         change=trust_the_type,
         work=store_model(kind="builtins.eval"),
     ),

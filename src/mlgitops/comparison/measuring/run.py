@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections import deque
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -40,7 +41,9 @@ TIMEOUT = 1800.0
 _WITHHELD = ("ACTIONS_", "AWS_", "AZURE_", "GIT_", "GITHUB_", "GOOGLE_", "INPUT_", "SSH_")
 _MAX_METRICS_BYTES = 2**26
 _MAX_TEXT = 500
-_TAIL = 4000  # characters of the last line that a command printed
+_TAIL = 4000  # characters of a line that a command printed
+_LINES = 12  # of what it printed last
+_MARK = "error:"
 
 
 class Measured(Struct, frozen=True, kw_only=True):
@@ -181,21 +184,27 @@ def _run_stage(
 ) -> tuple[int, str]:
     """Run one stage's command as DVC does, in a shell; whatever it started ends with it.
 
-    Return its exit code, and the last line that it printed.
+    Return its exit code, and the line that tells most of what it printed last.
     """
     folder = project / stage.folder
     folder.mkdir(parents=True, exist_ok=True)
     for out in stage.outs:
         (project / out).parent.mkdir(parents=True, exist_ok=True)
     command = ["/bin/sh", "-e", "-c", stage.command]
-    last = ""
+    said: deque[str] = deque(maxlen=_LINES)
     try:
         with stream_program(command, cwd=folder, env=environment, timeout=timeout) as program:
             for line in program.read_lines():
-                last = line.strip()[-_TAIL:] or last
-            return program.wait(), last
+                said.extend([line.strip()[-_TAIL:]] if line.strip() else [])
+            return program.wait(), _choose_line(said)
     except TimeoutError:
         raise MlgitopsError(f"stage `{stage.name}` took over {timeout:g} s") from None
+
+
+def _choose_line(said: Sequence[str]) -> str:
+    """Choose what tells most of a failure: the line that says it is an error, else the last."""
+    errors = [line[len(_MARK) :].strip() for line in said if line.lower().startswith(_MARK)]
+    return [*said, *errors][-1] if said else ""
 
 
 def _read_metrics(project: Path, path: str) -> MetricSet:
