@@ -381,13 +381,15 @@ def _judge(
         judgement = _leave_open(reasons) if reasons else Judgement(verdict=Verdict.SKIP)
         return msgspec.structs.replace(_mark_stale(report, None, stale), judgement=judgement)
     from mlgitops.comparison.evidence import add_evidence
-    from mlgitops.comparison.reference.facts import hold_against_reference
 
     absences = Absences(report.metrics, base.pipeline, base.metrics)
     report = msgspec.structs.replace(report, metrics=absences.mark(report.metrics))
     report = _mark_stale(report, policy.files.model, stale)
     report = add_evidence(report, policy, files, seeds)
-    report = hold_against_reference(report, policy, files, stale, console, rows=rows)
+    if policy.reference is not None:
+        from mlgitops.comparison.reference.facts import hold_against_reference
+
+        report = hold_against_reference(report, policy, files, stale, console, rows=rows)
     judged = judge_report(report, policy)
     skipped = judged.judgement is None or judged.judgement.verdict is Verdict.SKIP
     if skipped and (unread := _find_unread(base, head)):

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from mlgitops.model import OnInconclusive, Power
 from mlgitops.statistics.intervals import is_rough
-from mlgitops.statistics.power import read_noise
 
 if TYPE_CHECKING:
     from mlgitops.model import Interval, MetricChange
@@ -33,6 +32,8 @@ def find_power(
         return None
     if not math.isfinite(margin):
         return None
+    from mlgitops.statistics.power import read_noise
+
     noise = read_noise(change.name, change.base, interval, evidence.rows, evidence.seeds)
     return weigh_margin(noise, margin, mode, rough=is_rough(interval)) if noise else None
 

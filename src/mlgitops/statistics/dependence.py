@@ -96,7 +96,7 @@ def correlate_neighbours(contributions: Floats) -> Neighbours:
     squares, which holds where a few rows are large or most are zero (Lobato, Nankervis & Savin
     2001, Int. Econ. Rev. 42:187).
 
-    >>> correlate_neighbours(np.array([1.0, 1, 1, 1, -1, -1, -1, -1])).correlation
+    >>> round(correlate_neighbours(np.array([1.0, 1, 1, 1, -1, -1, -1, -1])).correlation, 6)
     0.625
     """
     centred = contributions - contributions.mean()

@@ -13,7 +13,6 @@ from msgspec import Struct
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import UNSHALLOW
-from mlgitops.git.wanted import read_wanted
 from mlgitops.judgement.reference import Form, find_form
 
 if TYPE_CHECKING:
@@ -92,6 +91,8 @@ def _find_release(repository: Repository, base: str, key: str) -> Target:
 
 def _find_served(folder: Folder, environment: str, base: str) -> str:
     """Find the commit that ``environment`` serves, as its file at ``base`` says."""
+    from mlgitops.git.wanted import read_wanted
+
     sha = read_wanted(folder.repository, folder.prefix, environment, base).commit
     if sha == base:
         raise MlgitopsError(
