@@ -23,6 +23,7 @@ from mlgitops.github.decision import (
 from mlgitops.github.statement import find_model
 from mlgitops.judgement.judge import judge_report
 from mlgitops.judgement.policy import parse_policy
+from mlgitops.judgement.reference import RELEASE
 from mlgitops.model import Waivers, Waiving
 from mlgitops.model.statement import find_evidence
 from mlgitops.storage.handover.commit import read_waived
@@ -74,16 +75,21 @@ def check_statement(
         problems.append(f"the policy is not that of base: git has {held} at {name}")
         return Checked(statement=statement, problems=tuple(problems), has_model=model is not None)
     rules = parse_policy(policy, where=name)
+    reference = predicate.report.reference
+    release = reference.label if reference and reference.name == RELEASE else None
     record = read_record(
         project,
         predicate.report,
         rules,
         policy_path=predicate.policy.path,
         published=predicate.results,
+        release=release,
     )
     _require_read(record, predicate.results)
     problems += _check_verdict(statement, rules, record, project)
     claims = list_claims(predicate.report, rules, record)
+    if release is not None:  # tags have no time that could be believed
+        claims.append(f"that {release[:100]} was the newest release when it was judged")
     return Checked(
         statement=statement,
         problems=tuple(problems),

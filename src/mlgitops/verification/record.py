@@ -81,10 +81,12 @@ def read_record(
     *,
     policy_path: str,
     published: str | None = None,
+    release: str | None = None,
 ) -> Record:
     """Read what git holds of the commits in ``report``, which must be the event's.
 
-    ``policy_path`` is from the project; ``published`` the commit with this run's results. What
+    ``policy_path`` is from the project; ``published`` the commit with this run's results;
+    ``release`` the tag that was the newest release at that time, where that is not now. What
     cannot be read is named in the record, never raised.
     """
     commits = {"base": report.base.sha, "head": report.head.sha, "results": published}
@@ -97,7 +99,7 @@ def read_record(
             reader = _Reader(folder, policy, paths)
             for name, sha in wanted.items():
                 reader.read(name, sha)
-            reader.read_reference(report.key)
+            reader.read_reference(report.key, release)
             return reader.collect(policy_path)
     except MlgitopsError as error:
         return Record(problems=dict.fromkeys(wanted, _say(error)), missing=frozenset(wanted))
@@ -134,13 +136,18 @@ class _Reader:
         except MlgitopsError as error:
             self.problems[name] = _say(error)
 
-    def read_reference(self, key: str) -> None:
-        """Read the commit that the policy names as reference for project ``key``, if it does."""
+    def read_reference(self, key: str, release: str | None) -> None:
+        """Read the commit that the policy names as reference for project ``key``, if it does.
+
+        ``release``: the tag to take for the newest release.
+        """
         base, name = self.sides.get("base"), self._policy.reference
         if base is None or name is None:
             return
         try:
-            target = find_reference(self._folder, name, base=base.sha or "", key=key)
+            target = find_reference(
+                self._folder, name, base=base.sha or "", key=key, release=release
+            )
         except MlgitopsError as error:
             self.problems["reference"] = _say(error)
             return

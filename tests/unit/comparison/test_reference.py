@@ -49,11 +49,11 @@ class History:
         self.repository.put(path, SERVED.format(revision=revision))
         self.base = self.repository.commit("serve")
 
-    def find(self, name: str, key: str = "model") -> Target:
-        """Find what the policy's ``name`` stands for at base."""
+    def find(self, name: str, key: str = "model", release: str | None = None) -> Target:
+        """Find what the policy's ``name`` stands for at base; ``release``: the newest one then."""
         with Repository(self.repository.root) as repository:
             folder = Folder(repository, self.repository.root / "project")
-            return find_reference(folder, name, base=self.base, key=key)
+            return find_reference(folder, name, base=self.base, key=key, release=release)
 
 
 @pytest.fixture
@@ -72,6 +72,18 @@ def test_the_newest_release_is_that_of_the_highest_version(history: History) -> 
     assert history.find("release") == Target(sha=history.first, label="v1.10.0")
     history.tag("v1.11.0", history.merge, annotated=True)
     assert history.find("release") == Target(sha=history.merge, label="v1.11.0")
+
+
+def test_what_was_the_newest_release_is_found_when_it_is_no_longer(history: History) -> None:
+    """A verdict of old names it; what is no release, or was never merged, is none then either."""
+    history.tag("v1.0.0", history.first)
+    history.tag("v1.1.0", history.base)
+    history.tag("latest", history.base)
+    history.tag("v9.0.0", history.beside)
+    assert history.find("release", release="v1.0.0") == Target(sha=history.first, label="v1.0.0")
+    for name in ("latest", "v9.0.0", "v0.9.0"):
+        with pytest.raises(MlgitopsError, match=f"no release {name} is in the history of base"):
+            history.find("release", release=name)
 
 
 def test_a_project_has_releases_of_its_own(history: History) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.erosion_study import MOST, Setting, erode
+from benchmarks.erosion_study import MOST, OUTPUT, Setting, erode
 from mlgitops.model import OnInconclusive
 
 HISTORIES = 3
@@ -35,3 +35,10 @@ def test_with_a_reference_fifty_small_losses_stay_below_two_margins(rows: int) -
 def test_with_many_rows_the_default_will_do() -> None:
     """Noise hides little there: no proof has to be asked for."""
     assert max(lose(30_000, has_reference=True)) < MOST
+
+
+def test_the_page_is_of_this_study() -> None:
+    """The committed page has a table for every policy, and names what does not hold."""
+    page = OUTPUT.read_text(encoding="utf-8")
+    assert page.count("\n## ") == 5
+    assert "lose 2 margins or more on average" in page

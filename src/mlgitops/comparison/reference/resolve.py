@@ -30,16 +30,19 @@ class Target(Struct, frozen=True, kw_only=True):
     label: str
 
 
-def find_reference(folder: Folder, name: str, *, base: str, key: str) -> Target:
+def find_reference(
+    folder: Folder, name: str, *, base: str, key: str, release: str | None = None
+) -> Target:
     """Find the commit that ``name`` in the policy at ``base`` stands for.
 
     ``key`` names the project where several share the repository: its own tags are `KEY@vX.Y.Z`.
-    Raises :class:`MlgitopsError` when there is none, or one that is not in base's history.
+    ``release`` is the tag to take for the newest release, as one may have come since. Raises
+    :class:`MlgitopsError` when there is none, or one that is not in base's history.
     """
     repository = folder.repository
     match find_form(name):
         case Form.RELEASE:
-            return _find_release(repository, base, key)
+            return _find_release(repository, base, key, release)
         case Form.ENVIRONMENT:
             environment = name.removeprefix("deploy/")
             sha, label = _find_served(folder, environment, base), environment
@@ -71,15 +74,20 @@ def parse_version(tag: str, key: str) -> tuple[bool, int, int, int] | None:
     return (match["key"] is not None, numbers[0], numbers[1], numbers[2])
 
 
-def _find_release(repository: Repository, base: str, key: str) -> Target:
-    """Find the newest release in the history of ``base``, by the order of versions."""
+def _find_release(repository: Repository, base: str, key: str, release: str | None) -> Target:
+    """Find the newest release in the history of ``base``, by the order of versions.
+
+    The one that ``release`` names, if it does.
+    """
     if repository.is_shallow():
         raise MlgitopsError("the clone is shallow, and may lack the newest release", hint=UNSHALLOW)
     versions = {
         version: (tag, sha)
         for tag, sha in repository.list_tags(base).items()
-        if (version := parse_version(tag, key)) is not None
+        if (version := parse_version(tag, key)) is not None and release in (None, tag)
     }
+    if not versions and release is not None:
+        raise MlgitopsError(f"no release {release[:_MAX_LABEL]} is in the history of base")
     if not versions:
         raise MlgitopsError(
             f"no tag vX.Y.Z or {key}@vX.Y.Z is in the history of base",
