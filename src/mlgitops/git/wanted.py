@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from mlgitops.errors import MistakesError, MlgitopsError
 from mlgitops.git.repository import UNSHALLOW
@@ -21,8 +22,7 @@ _KEYS = ("model", "revision", "sha256", "port")
 _LIMIT = 64 * 1024  # bytes of one model.yaml
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
+class Wanted(Struct, frozen=True, kw_only=True):
     """Which model an environment should serve, and where."""
 
     environment: str
