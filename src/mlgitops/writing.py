@@ -43,8 +43,12 @@ def replace_file(path: Path, data: bytes, *, root: Path | None = None) -> None:
     """Write ``data`` beside ``path`` under a new name, then put it there in one step.
 
     A reader sees the old file or the new one. Folders are made; below ``root`` none may be a
-    link, as in :func:`refuse_links`. A link at ``path`` itself is replaced, not followed.
+    link, as in :func:`refuse_links`. A link at ``path`` itself is replaced, not followed; a device
+    or a pipe that a person names, such as `/dev/null`, is written to and stays.
     """
+    if root is None and _is_stream(path):
+        path.write_bytes(data)
+        return
     if root is not None:
         refuse_links(root, path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,6 +61,15 @@ def replace_file(path: Path, data: bytes, *, root: Path | None = None) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _is_stream(path: Path) -> bool:
+    """Tell whether a device or a pipe stands at ``path`` itself; a link to one is a link."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISCHR(mode) or stat.S_ISBLK(mode) or stat.S_ISFIFO(mode)
 
 
 def _read_umask() -> int:

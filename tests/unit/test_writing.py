@@ -34,6 +34,20 @@ def test_a_file_is_written_with_its_folders(root: Path) -> None:
     assert (root / "a/b/file").stat().st_mode & 0o777 == 0o644 & ~umask
 
 
+def test_a_pipe_is_written_to_and_stays(root: Path) -> None:
+    """Whoever may write everywhere would have a file in the place of `/dev/null` otherwise."""
+    pipe = root / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        replace_file(pipe, b"data")
+        assert os.read(reader, 100) == b"data"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert [path.name for path in root.iterdir()] == ["pipe"]
+
+
 def test_a_link_in_its_place_is_replaced(root: Path) -> None:
     """The link goes, and what it led to stays."""
     (root / "file").symlink_to("../outside/file")
