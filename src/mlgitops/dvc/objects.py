@@ -55,14 +55,12 @@ def read_manifest(project: Path, version: DataVersion) -> dict[str, str] | None:
 
 
 def _find(project: Path, digest: str) -> Path | None:
-    from mlgitops.dvc.remote import find_cache, read_remote
+    from mlgitops.dvc.remote import find_cache, list_folders
 
     cache = find_cache(project)
     name = f"{digest[:2]}/{digest[2:]}"
     places = [cache / "files" / "md5" / name, cache / name]  # the latter: DVC before 3.0
-    remote = read_remote(project)
-    if remote is not None and remote.path is not None:
-        places.append(remote.path / "files" / "md5" / name)
+    places += [folder / "files" / "md5" / name for folder in list_folders(project)]
     return next((path for path in places if path.is_file()), None)
 
 

@@ -53,6 +53,19 @@ def read_remote(project: Path) -> Remote | None:
     return _classify(project.absolute(), name, url)
 
 
+def list_folders(project: Path) -> list[Path]:
+    """List the folders of this machine in which a remote of the kinds `repo` and `local` may be.
+
+    The committed one, and that of `.dvc/config.local`: projects of one repository share a worktree.
+    """
+    remote = read_remote(project)
+    if remote is None or remote.path is None:
+        return []
+    local = _read(project / ".dvc" / "config.local").get(_section(remote.name), "url", fallback="")
+    named = Path(_normal(project.absolute() / ".dvc", local)) if local else remote.path
+    return list(dict.fromkeys([remote.path, named]))
+
+
 def find_cache(project: Path) -> Path:
     """Return the folder of DVC's cache, as the local or the committed configuration names it."""
     folder = project.absolute() / ".dvc"

@@ -40,6 +40,17 @@ def test_an_object_is_found_wherever_it_is(project: Path, place: str) -> None:
     assert read_object(project, VERSION) == DATA
 
 
+def test_an_object_is_found_in_the_storage_that_another_project_checked_out(project: Path) -> None:
+    """Projects of one repository share the storage's worktree, which `.dvc/config.local` names."""
+    worktree = project.parent / "other" / ".dvc-storage"
+    file = worktree / "files/md5" / DIGEST[:2] / DIGEST[2:]
+    file.parent.mkdir(parents=True)
+    file.write_bytes(DATA)
+    assert find_object(project, VERSION) is None
+    (project / ".dvc" / "config.local").write_text(f"['remote \"s\"']\nurl = {worktree}\n")
+    assert read_object(project, VERSION) == DATA
+
+
 def test_a_damaged_object_is_refused(project: Path) -> None:
     """Other bytes than the hash says are an error that names the file."""
     file = project / ".dvc/cache/files/md5" / DIGEST[:2] / DIGEST[2:]
