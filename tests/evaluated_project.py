@@ -221,6 +221,9 @@ class EvaluatedProject:
         self.storage = folder / "storage"
         self._numbers = itertools.count()
         self.origin = GitRepository(folder / "origin")
+        # What git tidies in the background would come and go while a job's clone is copied.
+        self.origin.git("config", "maintenance.auto", "false")
+        self.origin.git("config", "gc.auto", "0")
         config = (
             "[core]\n    analytics = false\n    remote = store\n"
             f"['remote \"store\"']\n    url = {self.storage}\n"
