@@ -325,18 +325,21 @@ def _claim_head(report: Report, judged: list[MetricChange], record: Record) -> I
         yield f"values at head ({record.problems.get('head', 'git did not say')})"
         return
     measured = _list_measured(report)
-    judged = [change for change in judged if change.path not in measured]
-    away = sorted({change.path for change in judged if change.path in side.elsewhere})
+    paths = {change.path for change in judged} - measured
+    away = sorted(paths & side.elsewhere)
     if away:
         yield f"values at head in {_join(away)}, which DVC keeps"
     if side.has_hidden_test_data:
         yield "the test data at head, in a folder that DVC keeps"
     if record.results is not None:
         return
-    other = [name_change(change) for change in judged if not _is_at(change, side)]
+    other = [name_change(change) for change in judged if not _is_at(change, side, measured)]
     if other:
         names = ", ".join(other[:_MOST_NAMED]) + (" and others" if len(other) > _MOST_NAMED else "")
         yield f"{names} at head, as no commit holds the run's results"
+    model = report.measurement.model if report.measurement else None
+    if model is not None and model != side.model:  # what is merged is the commit's own
+        yield "the model at head, as its commit does not name the one that was measured"
     if side.has_made_test_data and report.head.test_data not in (None, side.test_data):
         yield "the test data at head, which the run made"
 
@@ -396,10 +399,11 @@ def _claim_noise(report: Report, policy: Policy, base: SideRecord | None) -> Ite
         yield f"that noise could not be estimated for {', '.join(names[:_MOST_NAMED])}{more}"
 
 
-def _is_at(change: MetricChange, side: SideRecord) -> bool:
-    """Tell whether the head's value is the one that git holds, or is named elsewhere."""
+def _is_at(change: MetricChange, side: SideRecord, measured: frozenset[str]) -> bool:
+    """Tell whether what the run says of the head is what git holds, or is named elsewhere."""
     stored = side.metrics.get(change.path, MetricSet()).values.get(change.name)
-    return change.path in side.elsewhere or change.head == stored
+    stated = change.head_claimed if change.path in measured else change.head
+    return change.path in side.elsewhere or stated == stored
 
 
 def _differ(subject: str, stated: object, stored: object) -> str:

@@ -10,11 +10,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from git_project import git
+from git_project import commit_files, git
 from integration.test_report import make_fork_run, make_scene, report, write_report
 from posting import HEAD, make_forge, own_comments
 from trust.lie import check_lie
-from trust.recorded import Recorded
+from trust.recorded import Recorded, write_results
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -216,3 +216,42 @@ def test_another_report_of_a_forks_run(
     assert done.returncode == code, comment.body
     payload = json.dumps([claimed, measured, evaluating]).encode()
     check_lie(record_property, payload, reason=reason, text=comment.body)
+
+
+def _commit_claims(recorded: Recorded, score: float, model: str) -> dict[str, Any]:
+    """Commit at head what its author says of a run, and return the measured report of that head."""
+    results = write_results(60, score)
+    placed = {path: text.replace("0" * 32, model) for path, text in results.items()}
+    git(recorded.root, "switch", "--quiet", "--detach", recorded.head)
+    head = commit_files(recorded.root, placed, "Record a run")
+    report = measure(recorded.write_report(), 0.625, claimed=0.625)
+    report["head"]["sha"] = head
+    return report
+
+
+@pytest.mark.parametrize(
+    ("score", "model", "claims"),
+    [
+        (0.625, "0" * 32, ()),
+        (0.25, "0" * 32, ("`score` at head, as no commit holds the run's results",)),
+        (0.625, "1" * 32, ("the model at head, as its commit does not name the one",)),
+        (0.25, "1" * 32, ("`score` at head", "the model at head")),
+    ],
+    ids=["what was measured", "a lower bar for the next", "another model", "both"],
+)
+def test_what_would_be_merged_is_not_what_was_measured(
+    recorded: Recorded,
+    record_property: Record,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    score: float,
+    model: str,
+    claims: tuple[str, ...],
+) -> None:
+    """Where nothing is published, the head's own commit is merged: what differs in it is said."""
+    report = _commit_claims(recorded, score, model)
+    _, text = recorded.judge(report, monkeypatch, capsys, "--evaluating", "success")
+    assert ("only claimed by the run" in text) == bool(claims), text
+    for claim in claims:
+        check_lie(record_property, json.dumps([score, model]).encode(), reason=claim, text=text)
