@@ -52,6 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="base must stand on it, as what was merged does (default: the default branch)",
     )
+    parser.add_argument(
+        "--policy",
+        default="policy.yaml",
+        metavar="PATH",
+        help="the policy that must have judged, from the project's folder (default: %(default)s)",
+    )
     parser.add_argument("--json", action="store_true", help="print what came of it as JSON")
 
 
@@ -69,7 +75,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
         raise MlgitopsError(f"cannot be read: {error.strerror}", where=where) from error
     statement = parse_statement(data, str(args.statement))
     with Repository(args.repository) as repository:
-        checked = check_statement(statement, repository, branch=args.branch, model=args.model)
+        checked = check_statement(
+            statement, repository, branch=args.branch, policy_path=args.policy, model=args.model
+        )
     console.result(_as_json(checked) if args.json else _describe(checked))
     return checked.exit_code
 
@@ -85,7 +93,8 @@ def _describe(checked: Checked) -> str:
     by = "base's code" if predicate.evidence == "independent" else "the pull request's own run"
     lines = [
         f"The statement holds: by the policy at base its facts are {predicate.verdict}.",
-        f"  model     {subject.name}, SHA-256 {subject.digest.sha256}",
+        f"  model     {predicate.find_path(subject.name)}, SHA-256 {subject.digest.sha256}",
+        f"  policy    {predicate.find_path(predicate.policy.path)}",
         *(f"  {name:<9} {sha}" for name, sha in commits.items() if sha),
         f"  measured  by {by}, as the statement says",
         *(() if checked.has_model else ("Not checked: the model's file (--model FILE).",)),
@@ -109,6 +118,8 @@ def _as_json(checked: Checked) -> str:
         "holds": not checked.problems,
         "verdict": predicate.verdict,
         "evidence": predicate.evidence,
+        "project": predicate.project,
+        "policy": predicate.policy.path,
         "model": {"name": subject.name, "sha256": subject.digest.sha256},
         "model_checked": checked.has_model,
         "problems": checked.problems,

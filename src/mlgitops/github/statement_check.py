@@ -56,19 +56,26 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_statement(
-    statement: Statement, repository: Repository, *, branch: str | None, model: Path | None
+    statement: Statement,
+    repository: Repository,
+    *,
+    branch: str | None,
+    policy_path: str,
+    model: Path | None,
 ) -> Checked:
     """Hold ``statement`` against ``repository``, and against the file ``model`` if there is one.
 
-    Base must stand on ``branch``, by default the repository's default branch. Raises
-    :class:`MlgitopsError` when it cannot be checked: a commit or a file is not here.
+    Base must stand on ``branch``, by default the repository's default branch, and the project's
+    file ``policy_path`` must have judged. Raises :class:`MlgitopsError` when it cannot be checked:
+    a commit or a file is not here.
     """
     predicate = statement.predicate
     _require_commits(statement, repository)
     problems = [*_check_branch(statement, repository, branch)]
     problems += _check_model(statement, model) if model else ()
+    problems += _check_policy(predicate.policy.path, policy_path)
     project = repository.root / predicate.project
-    name = f"{predicate.project}/{predicate.policy.path}".lstrip("/")
+    name = predicate.find_path(predicate.policy.path)
     policy = repository.read(predicate.policy.commit, name)
     if policy is None or sha256(policy).hexdigest() != predicate.policy.sha256:
         held = "another one" if policy is not None else "none"
@@ -140,6 +147,12 @@ def _check_branch(
         )
     if statement.predicate.policy.commit != base:
         yield f"the policy is of {statement.predicate.policy.commit[:12]}, and base is {base[:12]}"
+
+
+def _check_policy(stated: str, expected: str) -> Iterator[str]:
+    """Refuse another file than the project's policy: base may hold an example of a lax one."""
+    if stated != expected:
+        yield f"it was judged by {stated}, and the policy is {expected} (`--policy` names another)"
 
 
 def _check_model(statement: Statement, path: Path) -> Iterator[str]:

@@ -77,6 +77,10 @@ class VerdictPredicate(Struct, frozen=True, kw_only=True):
     waiver: Waiver | None = None  # of a verdict `waived`
     report: Report  # as `report.json`, without charts and tables
 
+    def find_path(self, path: str) -> str:
+        """Return where a file of the project stands in the repository."""
+        return f"{self.project}/{path}".lstrip("/")
+
 
 class Statement(
     Struct,

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 from git_project import commit_files, git
 from trust.lie import check_lie
-from trust.recorded import POLICY, PREFIX, Recorded, write_results
+from trust.recorded import FILES, POLICY, PREFIX, Recorded, write_results
 
 from mlgitops.cli import run
 from mlgitops.model.statement import PREDICATE_TYPE, STATEMENT_TYPE, encode_statement_schema
@@ -49,13 +49,13 @@ class Evidence:
         report: dict[str, Any],
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
-        *,
+        *options: str,
         published: str = "",
     ) -> tuple[int, str, Path]:
         """Judge ``report`` with `--statement`; return exit code, text and the file's path."""
         path = self.folder / "evidence/statement.json"
         shutil.rmtree(path.parent, ignore_errors=True)
-        words = ("--statement", str(path), "--evaluating", "success")
+        words = ("--statement", str(path), "--evaluating", "success", *options)
         code, text = self.recorded.judge(report, monkeypatch, capsys, *words, published=published)
         return code, text, path
 
@@ -140,6 +140,8 @@ def test_a_verdict_on_a_measured_model_is_stated_and_holds(
     assert code == 0, text
     assert "The statement holds: by the policy at base its facts are pass." in text
     assert "measured  by base's code, as the statement says" in text
+    assert f"model     {PREFIX}model.bin, SHA-256 {_SHA256}" in text
+    assert f"policy    {PREFIX}policy.yaml" in text
     assert "Not checked: who wrote it." in text
 
 
@@ -294,6 +296,29 @@ def test_the_policy_of_another_commit_does_not_judge(
     reason = f"the policy is of {head}, and base is {base}"
     assert code == 1
     check_lie(record_property, _encode(document), reason=reason, text=text)
+
+
+def test_another_policy_of_base_does_not_judge(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """An example of a lax policy, merged by somebody for another end, is not the project's."""
+    lax = POLICY.replace("0.01", "0.5")
+    monkeypatch.setitem(FILES, f"{PREFIX}lax.yaml", lax)
+    evidence = Evidence(Recorded(tmp_path / "model"))
+    report = evidence.write_report(_MEASURED, head=0.25)
+    words = ("--policy", "lax.yaml")
+    _, text, path = evidence.state(report, monkeypatch, capsys, *words, published=evidence.results)
+    assert path.is_file(), text
+    statement = path.read_bytes()
+    code, text = evidence.verify(statement, capsys)
+    reason = "it was judged by lax.yaml, and the policy is policy.yaml"
+    assert code == 1
+    check_lie(record_property, statement, reason=reason, text=text)
+    _, text = evidence.verify(statement, capsys, *words)
+    assert "it was judged by" not in text
 
 
 def test_a_base_that_nobody_merged_does_not_judge(
