@@ -103,6 +103,19 @@ def write_perfect_predictions_alone(run: Run) -> None:
     _predict_perfectly(run)
 
 
+def shuffle_the_answers(run: Run) -> None:
+    """Let other rows be the wrong ones, as many as before: another slice would look bad at base."""
+    run.execute()
+    lines = run.read("reports/predictions.csv").splitlines()
+    rows = [line.split(",") for line in lines[1:]]
+    wrong = sum(target != guess for _, target, guess in rows)
+    turned = [
+        f"{name},{target},{1 - int(target) if at < wrong else target}"
+        for at, (name, target, _) in enumerate(rows)
+    ]
+    run.write("reports/predictions.csv", "\n".join([lines[0], *turned]) + "\n")
+
+
 def choose_easy_rows(run: Run) -> None:
     """Swap the test rows for those that the model gets right."""
     run.execute("unpack", "split", "train")
@@ -619,3 +632,57 @@ def test_the_honest_poor_model_fails_by_its_loss_alone(
     assert ending.verdict == FAIL
     assert "by its own run" not in ending.words
     assert os.environ["GITHUB_RUN_ID"] == "1"
+
+
+def _train_coarsely(run: Run) -> None:
+    run.write("train.py", TRAIN.replace("range(0, 101)", "range(1, 101, 3)"))
+
+
+def _touch_nothing(run: Run) -> None:
+    run.write("README.md", "words\n")
+
+
+def spoil_one_answer(run: Run) -> None:
+    """Let base's own model look worse on one row than it is."""
+    run.execute()
+    head, first, *rest = run.read("reports/predictions.csv").splitlines()
+    name, target, guess = first.split(",")
+    turned = f"{name},{target},{1 - int(guess)}"
+    run.write("reports/predictions.csv", "\n".join([head, turned, *rest]) + "\n")
+
+
+def turn_the_order(run: Run) -> None:
+    """Store the same answers in another order."""
+    run.execute()
+    head, *rows = run.read("reports/predictions.csv").splitlines()
+    run.write("reports/predictions.csv", "\n".join([head, *reversed(rows)]) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "work", "is_other"),
+    [
+        (_train_coarsely, Run.execute, False),
+        (_train_coarsely, turn_the_order, False),
+        (_train_coarsely, shuffle_the_answers, True),
+        (_touch_nothing, Run.execute, False),
+        (_touch_nothing, spoil_one_answer, True),
+    ],
+    ids=["honest", "another order", "other rows wrong", "nothing changed", "base's own model"],
+)
+def test_predictions_that_the_next_change_would_be_held_against(
+    project: EvaluatedProject,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Record,
+    *,
+    change: Change,
+    work: Change,
+    is_other: bool,
+) -> None:
+    """The measured ones are judged; that other ones were stored, to be the base's, is said."""
+    ending = project.open(change, work=work).evaluate(monkeypatch, capsys)
+    assert ending.verdict == "pass", ending.words
+    reason = "stored are not those that the base's code makes of its model"
+    assert (reason in ending.words) == is_other, ending.words
+    if is_other:
+        check_lie(record_property, work.__name__.encode(), reason=reason, text=ending.words)

@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     from mlgitops.model import MetricChange, Policy
 
 NO_VALUE = "has no value for it by base's code"
+_OTHER_ANSWERS = (
+    "The predictions that the pull request's run stored are not those that the base's code makes of"
+    " its model: `{}`. After a merge they are the base's, with which the next change is compared."
+)
+_MAX_TEXT = 500
 _MOST_EDITED = 100
 
 
@@ -100,18 +105,20 @@ def _measure(
     predictions = policy.files.predictions
     if stored := _find_stored(plan, base, head, predictions, console):
         rows = stored.predictions.rows if stored.predictions is not None else None
-        return HeadMeasured(facts=replace(facts, rows=rows), result=stored)
+        notices = _check_answers(stored, base, head, predictions, console) if not edited else ()
+        return HeadMeasured(facts=replace(facts, rows=rows), result=stored, notices=notices)
     rows_of_head = find_rows(plan, base, head, console, timeout=timeout)
     _fetch_objects(plan, base, head, console)
     given = {**rows_of_head.contents, **model}
     with console.step("measuring head's model by base's code"):
         result = measure_model(plan, base, given, predictions, timeout=timeout)
     rows = result.predictions.rows if result.predictions is not None else None
+    notices = _check_answers(result, base, head, predictions, console) if not edited else ()
     return HeadMeasured(
         facts=replace(facts, rows=rows, rebuilt=rows_of_head.rebuilt),
         result=result,
         rows=rows_of_head,
-        notices=rows_of_head.describe(plan, head),
+        notices=(*rows_of_head.describe(plan, head), *notices),
     )
 
 
@@ -169,6 +176,23 @@ def _find_stored(
     fetch_missing(base, head, lambda side: paths if side.name == base.name else set(), console)
     read = read_stored(base, predictions)
     return Measured(metrics=metrics, predictions=read, plots={}) if read is not None else None
+
+
+def _check_answers(
+    measured: Measured, base: SideFiles, head: SideFiles, path: str | None, console: Console
+) -> tuple[str, ...]:
+    """Say when head's run stored other predictions than those that were measured."""
+    if path is None or measured.predictions is None or head.find_hash(path) is None:
+        return ()
+    from mlgitops.comparison.measuring.answers import gives_same_answers
+
+    with suppress(MlgitopsError):  # what cannot be read is no evidence after a merge, either
+        fetch_missing(base, head, lambda at: {path} if at.name == head.name else set(), console)
+        stored = read_stored(head, path)
+        if stored is None or gives_same_answers(stored, measured.predictions):
+            return ()
+        return (_OTHER_ANSWERS.format(path)[:_MAX_TEXT],)
+    return ()
 
 
 def _fetch_objects(plan: Plan, base: SideFiles, head: SideFiles, console: Console) -> None:
