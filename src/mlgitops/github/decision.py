@@ -30,6 +30,7 @@ from mlgitops.verification.agreement import (
     contradict_foreign,
     contradict_head,
     contradict_likeness,
+    contradict_objects,
     contradict_reference,
     contradict_results,
     correct_looks,
@@ -228,6 +229,7 @@ def check_results(decision: Decision, record: Record) -> Decision:
         contradictions.append(f"the commit with the results: {record.problems['results']}")
     if record.results is not None:
         contradictions += contradict_results(report, rules, record.results)
+        contradictions += contradict_objects(report, record.data)
         if record.base is not None:
             contradictions += contradict_likeness(report, record.base, record.results)
     refused = _refuse(decision, contradictions)

@@ -25,7 +25,7 @@ from mlgitops.verification.consistency import name_change
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mlgitops.model import MetricChange, Policy, Report
+    from mlgitops.model import DataChange, MetricChange, Policy, Report
     from mlgitops.verification.record import Record, SideRecord
 
 _SIZE = "cost.model_size_mb"  # the one cost of head that its lock says
@@ -93,6 +93,27 @@ def contradict_results(report: Report, policy: Policy, results: SideRecord) -> l
         *_compare_model(report, results),
         *_find_unmarked(report, results),
     ]
+
+
+def contradict_objects(report: Report, data: tuple[DataChange, ...] | None) -> list[str]:
+    """List the objects that the results name and base's code was not given when it measured.
+
+    What was handed over may be another one by the time that it is published.
+    """
+    measurement = report.measurement
+    if data is None or measurement is None or measurement.reason is not None:
+        return []
+    stated, stored = _list_objects(report.data), _list_objects(data)
+    paths = sorted({*stated, *stored} if not report.omitted.data else stated)
+    return [
+        _differ(f"what DVC keeps as {_name(path)}", stated.get(path), stored.get(path))
+        for path in paths
+        if stated.get(path) != stored.get(path)
+    ]
+
+
+def _list_objects(data: tuple[DataChange, ...]) -> dict[str, str | None]:
+    return {change.path: change.head.hash if change.head else None for change in data}
 
 
 def contradict_foreign(foreign: tuple[str, ...]) -> list[str]:

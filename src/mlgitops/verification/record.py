@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from mlgitops.comparison.cost.changes import measure_cost
+from mlgitops.comparison.diff import diff_data
 from mlgitops.comparison.looks import count_looks, hash_content
 from mlgitops.comparison.protected import MAX_PROTECTED, find_protected, find_traces
 from mlgitops.comparison.reference.resolve import find_reference
@@ -25,7 +26,7 @@ from mlgitops.dvc.pipeline import Pipeline
 from mlgitops.errors import MlgitopsError, show_bytes
 from mlgitops.git.program import find_revision, run_git
 from mlgitops.git.repository import Folder, Repository
-from mlgitops.model import Looks, Sampling, Trend
+from mlgitops.model import DataChange, Looks, Sampling, Trend
 from mlgitops.model.wire import show_names
 from mlgitops.storage.handover.commit import authorize
 from mlgitops.storage.handover.results import list_foreign
@@ -62,6 +63,7 @@ class Record(Struct, frozen=True, kw_only=True):
     base: SideRecord | None = None
     head: SideRecord | None = None  # the commit that was judged, as it was pushed
     results: SideRecord | None = None  # the commit that holds the run's results, if one was named
+    data: tuple[DataChange, ...] | None = None  # what DVC keeps otherwise in results than at base
     reference: SideRecord | None = None  # the commit that the policy names as reference
     reference_label: str | None = None  # how people call it: a tag, an environment, a short sha
     trend: Trend | None = None  # the judged metric over the last merges into base
@@ -169,6 +171,7 @@ class _Reader:
         record = Record(
             **self.records,
             reference_label=self.reference_label,
+            data=self._list_data(),
             trend=read_trend(self._policy, base) if base is not None else None,
             foreign=foreign,
             protected=protected,
@@ -182,6 +185,13 @@ class _Reader:
         names = (path for side in sides for path in side.folder.list_files(side.sha))
         odd = any(path != show_bytes(path) for path in names)
         return show_names(record) if odd else record  # named as the report names them
+
+    def _list_data(self) -> tuple[DataChange, ...] | None:
+        base, results = self.sides.get("base"), self.sides.get("results")
+        if base is None or results is None:
+            return None
+        tracked = {path for side in (base, results) for path in side.folder.list_files(side.sha)}
+        return diff_data(base.pipeline, results.pipeline, tracked)
 
     def _count_looks(self) -> Looks | None:
         base, head = self.sides.get("base"), self.sides.get("results") or self.sides.get("head")

@@ -14,7 +14,7 @@ from git_project import commit_files, git
 from integration.test_report import make_fork_run, make_scene, report, write_report
 from posting import HEAD, make_forge, own_comments
 from trust.lie import check_lie
-from trust.recorded import Recorded, write_results
+from trust.recorded import PREFIX, Recorded, write_results
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -255,3 +255,39 @@ def test_what_would_be_merged_is_not_what_was_measured(
     assert ("only claimed by the run" in text) == bool(claims), text
     for claim in claims:
         check_lie(record_property, json.dumps([score, model]).encode(), reason=claim, text=text)
+
+
+def _name_encoder(md5: str) -> list[dict[str, Any]]:
+    return [{"path": "encoder.bin", "head": {"hash": f"md5:{md5}", "size": 3}}]
+
+
+@pytest.mark.parametrize(
+    ("data", "stated"),
+    [
+        (_name_encoder("1" * 32), None),
+        (_name_encoder("2" * 32), f"md5:{'2' * 32}"),
+        ([], "absent"),
+    ],
+    ids=["what was measured", "another one", "one that was not there"],
+)
+def test_what_was_handed_over_is_another_one_by_the_time_it_is_published(
+    recorded: Recorded,
+    record_property: Record,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    data: list[dict[str, Any]],
+    stated: str | None,
+) -> None:
+    """Any job can write over an artifact, so all that DVC keeps is held against the measurement."""
+    results = write_results(60, 0.625)
+    lock = f"{PREFIX}dvc.lock"
+    encoder = f'    - {{path: encoder.bin, hash: md5, md5: "{"1" * 32}", size: 3}}\n'
+    published = recorded.record({**results, lock: results[lock] + encoder})
+    report = {**measure(recorded.write_report(), 0.625, claimed=0.625), "data": data}
+    words = ("--evaluating", "success")
+    code, text = recorded.judge(report, monkeypatch, capsys, *words, published=published)
+    assert code == (0 if stated is None else 2), text
+    if stated is not None:
+        reason = f"what DVC keeps as `encoder.bin` is {stated} by the report and md5:{'1' * 32}"
+        check_lie(record_property, json.dumps(data).encode(), reason=reason, text=text)
