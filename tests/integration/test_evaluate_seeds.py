@@ -6,7 +6,8 @@ import pickle
 from typing import TYPE_CHECKING
 
 import pytest
-from evaluated_project import EVALUATE, POLICY, STAGES, EvaluatedProject, make_rows
+from evaluated_project import EvaluatedProject, make_rows
+from seeded_project import BASE, SEEDS, make_project, train_as
 
 from mlgitops.model import Kind
 
@@ -17,55 +18,11 @@ if TYPE_CHECKING:
 
     from mlgitops.model import Evidence
 
-SEEDS = ("1", "2", "3", "4")
-#: The model of a seed is a threshold; 50 makes no mistake, and each step away costs one row in 100.
-TRAIN = """\
-import json, os
-os.makedirs("model/seeds", exist_ok=True)
-model = {{"kind": "threshold", "rounds": 1, "thresholds": [{0}, {0}]}}
-json.dump(model, open("model/{1}.json", "w"))
-"""
-BASE = dict(zip(SEEDS, (49, 51, 48, 52), strict=True))
-GITIGNORE = "/data/*.csv\n/data/*.pkl\n/model/\n/reports/predictions.csv\n/reports/seeds/\n"
-
-
-def write_stages(served: int, seeds: dict[str, int]) -> dict[str, str]:
-    """Write what trains and scores each model."""
-    files = {"train.py": TRAIN.format(served, "model")}
-    for seed, threshold in seeds.items():
-        files[f"train_{seed}.py"] = TRAIN.format(threshold, f"seeds/{seed}")
-        files[f"score_{seed}.py"] = (
-            "import os\nos.makedirs('reports/seeds', exist_ok=True)\n"
-            + (
-                EVALUATE.replace("model/model.json", f"model/seeds/{seed}.json")
-                .replace("reports/predictions.csv", f"reports/seeds/{seed}.csv")
-                .partition("right = ")[0]
-            )
-        )
-    return files
-
-
-def list_stages() -> dict[str, object]:
-    """Return the stages of a served model and of those that other seeds made."""
-    stages: dict[str, object] = dict(STAGES)
-    for seed in SEEDS:
-        model, file = f"model/seeds/{seed}.json", f"reports/seeds/{seed}.csv"
-        stages[f"train_{seed}"] = ((f"train_{seed}.py", "data/train.csv"), (model,), ())
-        deps = (f"score_{seed}.py", model, "data/test.csv", "trusted_types.txt")
-        stages[f"score_{seed}"] = (deps, (file,), ())
-    return stages
-
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> EvaluatedProject:
     """Make origin once, with five models at base."""
-    policy = POLICY.replace("files: {", "files: {seeds: reports/seeds, ")
-    return EvaluatedProject(
-        tmp_path_factory.mktemp("seeds"),
-        policy=policy,
-        files={".gitignore": GITIGNORE, **write_stages(50, BASE)},
-        stages=list_stages(),
-    )
+    return make_project(tmp_path_factory.mktemp("seeds"))
 
 
 @pytest.fixture
@@ -74,16 +31,6 @@ def evaluate(
 ) -> Callable[[PullRequest], Ending]:
     """Return what evaluates a pull request in a job of its own."""
     return lambda request: request.evaluate(monkeypatch, capsys)
-
-
-def train_as(served: int, seeds: dict[str, int]) -> Callable[[Run], None]:
-    """Return a change of what trains."""
-
-    def change(run: Run) -> None:
-        for path, text in write_stages(served, seeds).items():
-            run.write(path, text)
-
-    return change
 
 
 def find_evidence(ending: Ending) -> tuple[Evidence, Kind]:

@@ -74,11 +74,36 @@ def test_a_change_that_every_seed_shows_is_one(seeded: DvcProject, compare: Any)
 
 
 def test_sides_of_other_seeds_are_set_in_order(seeded: DvcProject, compare: Any) -> None:  # noqa: ANN401
-    """The smaller number counts; head's two further models are compared with base's first two."""
-    train(seeded, 400, (380, 500), first=8)
+    """Base's models count; of head's, whose seeds have other names, the last one has no partner."""
+    train(seeded, 400, (380, 500, 360, 450, 10), first=5)
     noise = read_accuracy(compare(seeded, "--json").report)["evidence"]["seeds"]
-    assert noise["seeds"] == 3
-    assert noise["delta"] == pytest.approx((100 + 40 + 60) / 3 / ROWS)
+    assert noise["seeds"] == 5
+    assert noise["delta"] == pytest.approx((100 + 40 + 60 + 20 + 40) / 5 / ROWS)
+
+
+@pytest.mark.parametrize("seeds", [(700,), (700, 420, 560)])
+def test_a_loss_does_not_hide_behind_few_seeds(
+    seeded: DvcProject,
+    compare: Any,  # noqa: ANN401
+    seeds: tuple[int, ...],
+) -> None:
+    """Head with fewer seeds than base does not get the wide interval that few seeds have."""
+    train(seeded, 700, seeds)
+    report = compare(seeded, "--json").report
+    evidence = read_accuracy(report)["evidence"]
+    assert kinds(report)["test.accuracy"] == "worsened"
+    assert report["judgement"]["verdict"] == "fail"
+    assert evidence["seeds"] is None
+    assert evidence["interval"]["method"].endswith(", rough")
+    assert f"with 5 seeds, and head with {len(seeds) + 1}" in evidence["reason"]
+
+
+def test_a_loss_does_not_hide_behind_better_models(seeded: DvcProject, compare: Any) -> None:  # noqa: ANN401
+    """Head's other models make no served model better that is far worse than they are."""
+    train(seeded, 1_500, (10, 10, 10, 10))
+    report = compare(seeded, "--json").report
+    assert kinds(report)["test.accuracy"] == "worsened"
+    assert report["judgement"]["verdict"] == "fail"
 
 
 def test_leaving_the_seeds_out_proves_nothing(seeded: DvcProject, compare: Any) -> None:  # noqa: ANN401

@@ -2,7 +2,7 @@
 
 Reads git, disk and DVC's cache, and runs dvc for what is missing. Both sides' models are set side
 by side in pairs, as `docs/explanation/statistics.md` says: those of one seed with each other, the
-rest in the order of their names, and no more than the side with fewer of them has.
+rest in the order of their names, and no more than base has.
 """
 
 from __future__ import annotations
@@ -56,16 +56,19 @@ class SeedFiles:
     def pair(self) -> list[Pair | MlgitopsError]:
         """Return the matched rows of each pair of models, or why a pair cannot be read.
 
-        Where base has other seeds and head has none, that is a reason, too: leaving them out must
-        not make an interval narrower.
+        Where base has more of them than head, that is a reason, too: leaving some out must make
+        an interval neither narrower, nor as wide as that of two seeds.
         """
         if self._failed:
             return [*self._failed]
         listed = self._list(self._base), self._list(self._head)
         paths = pair_paths(*listed)[:MAX_PAIRS]
+        if len(paths) < min(len(listed[0]), MAX_PAIRS):
+            of_base, of_head = len(listed[0]) + 1, len(listed[1]) + 1
+            lost = f"base was trained with {of_base} seeds, and head with"
+            return [MlgitopsError(f"{lost} {'one' if of_head == 1 else of_head}")]
         if not paths:
-            lost = f"base was trained with {len(listed[0]) + 1} seeds, and head with one"
-            return [MlgitopsError(lost)] if listed[0] else []
+            return []
         bases, heads = (set(side) for side in zip(*paths, strict=True))
         fetch_missing(
             self._base,

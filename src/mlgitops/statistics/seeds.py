@@ -56,10 +56,10 @@ class SeededEstimate(Estimate):
         capped = min(by_seeds, self._cap(confidence))
         below = capped if self.greater_is_better is False else by_seeds
         above = capped if self.greater_is_better else by_seeds
-        return (
-            min(served[0], mean - math.hypot(down, below)),
-            max(served[1], mean + math.hypot(up, above)),
+        low, high = self._limit_luck(
+            (mean - math.hypot(down, below), mean + math.hypot(up, above)), served, confidence
         )
+        return min(served[0], low), max(served[1], high)
 
     def describe(self, confidence: float) -> SeedNoise:
         """Return how far rows and seeds reach, each alone, at a confidence such as 0.95."""
@@ -70,6 +70,22 @@ class SeededEstimate(Estimate):
             by_rows=(down + up) / 2,
             by_seeds=self._reach_by_seeds(confidence),
         )
+
+    def _limit_luck(
+        self, trained: tuple[float, float], served: tuple[float, float], confidence: float
+    ) -> tuple[float, float]:
+        """Return the interval of the trainings, its better end no farther than luck may bring it.
+
+        The served model may be worse than head's others by the spread of a single model, capped as
+        for their mean: others that are better by more do not hide what the served one lost.
+        """
+        low, high = trained
+        luck = self._cap(confidence) * math.sqrt(len(self.pairs))
+        if self.greater_is_better is False:
+            low = max(low, self.delta - math.hypot(self.delta - served[0], luck))
+        elif self.greater_is_better:
+            high = min(high, self.delta + math.hypot(served[1] - self.delta, luck))
+        return low, high
 
     @property
     def _mean(self) -> float:

@@ -122,6 +122,21 @@ def test_heads_spread_does_not_make_a_loss_unsure_without_end(greater: bool) -> 
     assert better == pytest.approx(mean + math.hypot(reach, rows))
 
 
+@pytest.mark.parametrize("greater", [True, False])
+def test_better_models_beside_the_served_one_hide_no_loss(greater: bool) -> None:
+    """The better end lies no farther from the served models' than luck brings a single model."""
+    bases, heads = [0.800, 0.805, 0.795, 0.803, 0.798], [0.6, 1.0, 1.0, 1.0, 1.0]
+    sign = 1 if greater else -1
+    served, *others = (
+        estimate(sign * (head - base), base=base) for base, head in zip(bases, heads, strict=True)
+    )
+    low, high = cover_seeds(served, others, greater_is_better=greater).interval(0.95)
+    better = high if greater else -low
+    luck = stats.t.ppf(0.975, 4) * np.std(bases, ddof=1) * math.hypot(1, MOST_SPREAD)
+    assert better < 0
+    assert better == pytest.approx(-0.2 + math.hypot(stats.norm.ppf(0.975) * 0.01, luck))
+
+
 def test_a_seed_that_cannot_be_compared_makes_the_interval_rough() -> None:
     """Nothing is proven by it, and the reason says what is missing."""
     refused = Undefined("the files are of other rows")
