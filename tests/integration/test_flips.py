@@ -101,6 +101,9 @@ REFUSED = {
     "nothing": PERMISSION.replace("test rows", "nothing"),
     "a sentence": PERMISSION.replace("| may be shown | test rows |", "test rows may be shown"),
     "more is asked": PERMISSION.replace("test rows", "test rows, if the owner agrees"),
+    "two answers": PERMISSION + "| may be shown | nothing: a row is a person |\n",
+    "an example": PERMISSION.replace("| may", "```\n| may") + "```\n",
+    "a comment": PERMISSION.replace("| may", "<!--\n| may") + "-->\n",
 }
 
 

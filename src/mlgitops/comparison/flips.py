@@ -26,11 +26,16 @@ if TYPE_CHECKING:
 
 #: Where a data card may stand in a project.
 CARDS = ("data/DATA_CARD.md", "DATA_CARD.md")
-#: The line that lets test rows be shown: of the card's table, or on its own.
-_PERMISSION = re.compile(
-    r"^[ \t]*(?:\|[ \t]*may be shown[ \t]*\|[ \t]*test rows[ \t]*\||may be shown: test rows)"
-    r"[ \t]*\r?$",
+#: A line that says what may be shown: of the card's table, or on its own.
+_ANSWER = re.compile(
+    r"^[ \t]*(?:\|[ \t]*may be shown[ \t]*\||may be shown:)"
+    r"[ \t]*(?P<answer>.*?)[ \t]*\|?[ \t]*\r?$",
     re.IGNORECASE | re.MULTILINE,
+)
+#: What a card only quotes, or hides from its readers.
+_HIDDEN = re.compile(
+    r"<!--.*?(?:-->|\Z)|^ {0,3}(?P<fence>```|~~~).*?(?:^ {0,3}(?P=fence)|\Z)",
+    re.DOTALL | re.MULTILINE,
 )
 _MOST_COLUMNS = 6
 
@@ -79,11 +84,17 @@ def _find_in(files: PredictionFiles, policy: Policy, most: int) -> Flips:
 def may_show_rows(folder: Folder, base: Side) -> bool:
     """Tell whether the data card at base says that test rows may be shown.
 
-    >>> bool(_PERMISSION.search("| may be shown | test rows |"))
-    True
-    >>> bool(_PERMISSION.search("| may be shown | nothing |"))
-    False
+    Where cards, or lines of one, say more than one thing, all of them must permit it.
     """
     cards = (folder.read(base.sha, path) for path in CARDS)
-    texts = (card.decode("utf-8", "replace") for card in cards if card is not None)
-    return any(_PERMISSION.search(text) for text in texts)
+    texts = [card.decode("utf-8", "replace") for card in cards if card is not None]
+    return set().union(*map(list_answers, texts)) == {"test rows"}
+
+
+def list_answers(card: str) -> set[str]:
+    """List what a data card says that may be shown.
+
+    >>> list_answers("| may be shown | test rows |"), list_answers("| may be shown | nothing |")
+    ({'test rows'}, {'nothing'})
+    """
+    return {line["answer"].lower() for line in _ANSWER.finditer(_HIDDEN.sub("", card))}
