@@ -94,6 +94,18 @@ def test_on_other_rows_the_released_model_is_measured_anew_by_the_code_of_base(
     assert code == 1
 
 
+def test_a_tag_of_any_name_leaves_the_release_what_it_is(
+    project: ThresholdProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A name that holds another sort of line end is a name all the same, and no version."""
+    project.git("tag", "odd\u2028v9.0.0")
+    project.measure(threshold=51, test=make_table(0, 400))
+    code, report = compare(project, capsys)
+    reference, _ = find_reference(report)
+    assert (reference.label, reference.reason) == ("v1.0.0", None)
+    assert code == 0
+
+
 def test_head_that_is_the_release_again_is_no_change(
     project: ThresholdProject, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -106,7 +106,7 @@ class Repository:
         form = "--format=%(objecttype) %(objectname) %(*objecttype) %(*objectname) %(refname)"
         done = self._run("for-each-ref", f"--merged={tip}", form, "refs/tags/")
         tags = {}
-        for line in os.fsdecode(done.stdout).splitlines():
+        for line in os.fsdecode(done.stdout).split("\n")[:-1]:  # a name may hold other line ends
             kind, own, peeled_kind, peeled, ref = line.split(" ", 4)
             if "commit" in (kind, peeled_kind):
                 tags[ref.removeprefix("refs/tags/")] = own if kind == "commit" else peeled

@@ -35,7 +35,8 @@ def find_power(
     from mlgitops.statistics.power import read_noise
 
     noise = read_noise(change.name, change.base, interval, evidence.rows, evidence.seeds)
-    return weigh_margin(noise, margin, mode, rough=is_rough(interval)) if noise else None
+    power = weigh_margin(noise, margin, mode, rough=is_rough(interval)) if noise else None
+    return power if power is not None and math.isfinite(power.stopped) else None
 
 
 def weigh_margin(

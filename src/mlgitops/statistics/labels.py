@@ -50,6 +50,8 @@ def name_label(label: object) -> str:
 
 def code_labels(target: Column, base: Column, head: Column) -> Coded:
     """Code the classes of target and predictions. Raises Undefined when these are no classes."""
+    if not len(target):
+        raise Undefined("no row of one side is matched with a row of the other")
     columns = align_columns((target, base, head))
     for column, role in zip(columns, ("target", "base's prediction", "head's prediction"),
                             strict=True):  # fmt: skip

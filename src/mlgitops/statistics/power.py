@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 POWER = 0.8
 _LEAST_GROWTH = 0.5  # and twice at most: beyond, a first-order term says nothing
 _DOUBLINGS, _HALVINGS = 60, 40  # to twelve digits
+_MOST_ERRORS = 1e6  # that an interval reaches; beyond, what is said of rows and seeds is not of it
 
 
 def _stay(loss: float) -> float:  # noqa: ARG001 - the same at any loss
@@ -139,9 +140,10 @@ def read_noise(
 
     ``value``: the metric at base; ``rows``: test rows, at least 1; ``seeds``: what the interval
     covers beside the rows, of which a few trainings tell, so that it reaches farther for the same
-    error. None where nothing can be read: the interval has no width, or there are no rows. Where
-    both models answer alike, the interval is the rule of three of a change of one row: what
-    differs is then taken to be no more than the loss itself.
+    error. None where nothing can be read: the interval has no width, there are no rows, or rows
+    and seeds explain next to nothing of the width. Where both models answer alike, the interval is
+    the rule of three of a change of one row: what differs is then taken to be no more than the
+    loss itself.
     """
     half = (interval.high - interval.low) / 2
     if half <= 0 or rows < 1 or not math.isfinite(half):
@@ -155,6 +157,8 @@ def read_noise(
     if seeds is not None and seeds.by_rows + seeds.by_seeds > 0:
         wider = student_quantile((1 + interval.confidence) / 2, seeds.seeds - 1)
         error = math.hypot(seeds.by_rows / quantile, seeds.by_seeds / wider)
+    if not half <= _MOST_ERRORS * error < math.inf:
+        return None
     return Noise(
         error=error,
         quantile=half / error,

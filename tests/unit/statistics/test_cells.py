@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlgitops.statistics.cells import align_columns
+from mlgitops.statistics.estimate import Undefined
 from mlgitops.statistics.labels import code_labels
 from mlgitops.statistics.matching import match_predictions
 from mlgitops.tables.predictions import Predictions, read_predictions
@@ -89,6 +90,13 @@ def test_a_label_is_the_same_however_it_is_written(columns: tuple[list[object], 
     assert coded.names == ["0", "1"]
     for codes in (coded.target, coded.base, coded.head):
         assert codes.tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize("kind", ["i8", "f8", "S1"])
+def test_no_row_has_no_classes(kind: str) -> None:
+    """Where every id stands twice no row is matched: the reason is told, and nothing ends."""
+    with pytest.raises(Undefined, match="no row of one side is matched"):
+        code_labels(*[np.array([], dtype=kind)] * 3)
 
 
 @pytest.mark.parametrize("boolean", _BOOLEANS)

@@ -73,6 +73,23 @@ def test_an_interval_without_a_width_says_nothing(ends: tuple[float, float]) -> 
     assert read_noise("test.mae", 1.0, interval, 500) is None
 
 
+@pytest.mark.parametrize(
+    ("half", "noise"),
+    [
+        (0.005, SeedNoise(seeds=5, delta=0.0, by_rows=0.0, by_seeds=5e-324)),
+        (0.005, SeedNoise(seeds=5, delta=0.0, by_rows=1e-300, by_seeds=1e-300)),
+        (0.005, SeedNoise(seeds=5, delta=0.0, by_rows=1.7e308, by_seeds=1.7e308)),
+        (1e200, SeedNoise(seeds=5, delta=0.0, by_rows=1.0, by_seeds=1.0)),
+    ],
+)
+def test_rows_and_seeds_that_are_not_of_the_interval_say_nothing(
+    half: float, noise: SeedNoise
+) -> None:
+    """What a report claims of them may be anything: no number is made of it, and nothing ends."""
+    interval = Interval(low=-half, high=half, confidence=0.95, method="paired t")
+    assert read_noise("test.log_loss", 0.4, interval, 2_000, noise) is None
+
+
 def test_noise_grows_as_heads_own_error_does() -> None:
     """A share nearer to a half is noisier, a larger error too, and most at twice the noise."""
     assert find_growth("accuracy", 0.9)(0.1) == pytest.approx(math.sqrt(0.4 / 0.3))
