@@ -9,6 +9,7 @@ head differ in colour (lines) or form (bars and a line), and a sentence says whi
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
@@ -138,7 +139,7 @@ def plain_label(text: str, limit: int) -> str:
     kept = "".join(
         char if char.isalnum() or char in _PLAIN else " " for char in clean_text(text, limit=200)
     )
-    words = " ".join(kept.replace("--", "-").split())
+    words = " ".join(re.sub("-{2,}", "-", kept).split())
     return words if len(words) <= limit else words[: max(1, limit - 1)].rstrip() + "."
 
 

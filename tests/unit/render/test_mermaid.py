@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from chart_situations import HOSTILE, chart_situations, learning_curve
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from npm_packages import BIN, install_packages
@@ -127,6 +127,7 @@ def test_hostile_labels_stay_text() -> None:
         assert html.count("<pre>") == (chart.kind is not ChartKind.MATRIX)
 
 
+@example("---")
 @given(st.text(max_size=100))
 def test_a_label_is_plain(text: str) -> None:
     """Whatever the name, a label has nothing that Mermaid could act on."""
