@@ -96,6 +96,9 @@ def test_a_loss_does_not_hide_behind_few_seeds(
     assert evidence["seeds"] is None
     assert evidence["interval"]["method"].endswith(", rough")
     assert f"with 5 seeds, and head with {len(seeds) + 1}" in evidence["reason"]
+    text = " ".join(compare(seeded).out.split())
+    assert "intervals count rows; other seeds were not counted ·" in text
+    assert "another seed was not tried" not in text
 
 
 def test_a_loss_does_not_hide_behind_better_models(seeded: DvcProject, compare: Any) -> None:  # noqa: ANN401

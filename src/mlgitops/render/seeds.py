@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mlgitops.judgement.moved import Joined
 from mlgitops.render.numbers import choose_decimals, render_delta, render_number
+from mlgitops.statistics.intervals import UNCOUNTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,9 +30,10 @@ def name_seeds(report: Report) -> str:
     counts = [item.seeds.seeds if item.seeds else 1 for item in evidence if item.interval]
     if not counts:
         return ""
-    return (
-        f", and {max(counts)} seeds a side" if max(counts) > 1 else "; another seed was not tried"
-    )
+    if max(counts) > 1:
+        return f", and {max(counts)} seeds a side"
+    is_tried = any(UNCOUNTED in (item.reason or "") for item in evidence)
+    return f"; {UNCOUNTED}" if is_tried else "; another seed was not tried"
 
 
 def _list_judged(report: Report) -> Iterator[MetricChange]:

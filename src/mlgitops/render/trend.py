@@ -9,7 +9,17 @@ from msgspec import Struct
 from mlgitops.judgement.judge import find_margin
 from mlgitops.judgement.moved import Joined
 from mlgitops.judgement.slices import exceeds
-from mlgitops.model import Chart, ChartKind, Interval, MetricChange, MetricVerdict, Series, Trend
+from mlgitops.model import (
+    Chart,
+    ChartKind,
+    Interval,
+    MetricChange,
+    MetricVerdict,
+    Series,
+    TestData,
+    Trend,
+)
+from mlgitops.render.blocks import render_count
 from mlgitops.render.escape import escape_code, escape_prose
 from mlgitops.render.mermaid import compose_diagram
 from mlgitops.render.numbers import choose_decimals, render_ends, render_number, render_plain
@@ -49,10 +59,11 @@ def describe_slide(report: Report) -> list[str]:
     if margin is None or not exceeds(lost, margin, values[0], values[-1]):
         return []
     decimals = choose_decimals(values[0], values[-1])
+    merges = render_count(len(points) - 1, "merge")
     first, last = (render_number(value, decimals) for value in (values[0], values[-1]))
     times = f", {lost / margin:.2g} times what one change may lose" if margin else ""
     text = (
-        f"`{drawn.trend.name}` went from {first} to {last} over the last {len(points) - 1} merges"
+        f"`{drawn.trend.name}` went from {first} to {last} over the last {merges}"
         f" that changed it and this change{times}: small losses add up. A `reference` in"
         " policy.yaml bounds them."
     )
@@ -106,8 +117,13 @@ def draw_trend(report: Report) -> list[Chart]:
 
 
 def _find_drawn(report: Report) -> _Drawn | None:
-    """Find the judged metric of the trend, as held against the reference, else against base."""
+    """Find the judged metric of the trend, as held against the reference, else against base.
+
+    None where head has other test data than the merges: no line leads from one to the other.
+    """
     trend, judgement, reference = report.trend, report.judgement, report.reference
+    if report.test_data is TestData.CHANGED:
+        return None
     if trend is None or len(trend.points) < 2 or judgement is None:  # noqa: PLR2004 - no line
         return None
     held = [("base", verdict, report.metrics) for verdict in judgement.metrics]

@@ -20,6 +20,10 @@ ROUGH = ", rough"
 IDENTICAL = "identical"
 
 
+#: How the reason of evidence says that models of other seeds are no part of an interval.
+UNCOUNTED = "other seeds were not counted"
+
+
 #: The coverage study starts here: below, an interval is rough.
 FEWEST_ROWS = 200
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from mlgitops.model import SeedNoise
 from mlgitops.statistics.estimate import Estimate, Undefined
+from mlgitops.statistics.intervals import UNCOUNTED
 from mlgitops.statistics.quantiles import student_quantile
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def cover_seeds(
     estimates = tuple(other for other in others if isinstance(other, Estimate))
     own = {field.name: getattr(served, field.name) for field in fields(Estimate)}
     if refused is not None:
-        own["warnings"] = (*served.warnings, f"other seeds were not counted: {refused}")
+        own["warnings"] = (*served.warnings, f"{UNCOUNTED}: {refused}")
         return Estimate(**own)
     if not estimates:
         return served

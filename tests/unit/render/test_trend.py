@@ -88,6 +88,17 @@ def test_the_chart_of_the_page_joins_head_to_the_merges() -> None:
     assert (head.x, head.y) == ((0.0, 1.0), (0.735, 0.73))
 
 
+def test_on_other_test_data_no_slide_is_told() -> None:
+    """Head's value is of other rows than those of the merges, and no loss since them."""
+    report = make_report(
+        make_change(AUC, 0.735, 0.6),
+        policy=POLICY,
+        trend=make_trend(0.75, 0.735),
+        test_data=TestData.CHANGED,
+    )
+    assert (render_trend(report), draw_trend(report), describe_slide(report)) == ("", [], [])
+
+
 @pytest.mark.parametrize("trend", [None, make_trend(), make_trend(0.7)])
 def test_without_two_points_nothing_is_drawn(trend: Trend | None) -> None:
     """A report may come without it, or with one that is no line."""
