@@ -130,6 +130,16 @@ def test_seeds_of_head_alone_are_not_counted(seeded: DvcProject, compare: Any) -
     assert "another seed was not tried" in " ".join(compare(seeded).out.split())
 
 
+def test_the_served_model_is_no_other_seed(seeded: DvcProject, compare: Any) -> None:  # noqa: ANN401
+    """Where its predictions stand in the folder of the others, they count once."""
+    seeded.put("policy.yaml", POLICY.replace("seeds: reports/seeds", "seeds: reports"))
+    seeded.commit("One folder for all predictions")
+    train(seeded, 400, HEAD)
+    noise = read_accuracy(compare(seeded, "--json").report)["evidence"]["seeds"]
+    assert noise["seeds"] == 5
+    assert noise["delta"] == pytest.approx((470 - 452) / ROWS)
+
+
 def test_predictions_of_other_rows_are_not_counted(seeded: DvcProject, compare: Any) -> None:  # noqa: ANN401
     """A seed that answers fewer rows is no seed, and the reason says so."""
     train(seeded, 400, HEAD)

@@ -44,7 +44,7 @@ class SeedFiles:
         stale: Staleness,
         measured: Mapping[str, Mapping[str, Predictions] | MlgitopsError],
     ) -> None:
-        self._folder = folder
+        self._folder, self._served = folder, served.path
         self._base, self._head = served.base, served.head
         self._console = served.console
         self._stale = stale
@@ -79,12 +79,12 @@ class SeedFiles:
         return [self._match(base, head) for base, head in paths]
 
     def _list(self, side: SideFiles) -> list[str]:
-        """List the files of one side."""
+        """List the files of one side, but for that of the served model, which is no other seed."""
         if self._folder is None:
             return []
-        if side.name in self._measured:
-            return sorted(self._measured[side.name])
-        return list_seed_files(side, self._folder)
+        measured = self._measured.get(side.name)
+        paths = list_seed_files(side, self._folder) if measured is None else sorted(measured)
+        return [path for path in paths if path != self._served]
 
     def _match(self, base: str, head: str) -> Pair | MlgitopsError:
         from mlgitops.statistics.matching import match_predictions
