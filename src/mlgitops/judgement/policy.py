@@ -6,6 +6,7 @@ In: bytes, from disk or from git at base. Out: :class:`~mlgitops.model.Policy`. 
 from __future__ import annotations
 
 import math
+import posixpath
 from typing import TYPE_CHECKING, Any
 
 from mlgitops.errors import MistakesError, MlgitopsError
@@ -208,7 +209,7 @@ def _read_path(value: object, position: Place, check: _Checker) -> str | None:
             "write it from the repository's root, such as data/split/test.csv",
         )
         return None
-    return path.removeprefix("./")
+    return posixpath.normpath(path)  # a folder may be written with a slash at its end
 
 
 def _read_metrics(value: object, position: Place, check: _Checker) -> dict[str, Rule]:

@@ -62,6 +62,15 @@ waivers: forbidden
 
 
 @pytest.mark.parametrize(
+    "path", ["reports/seeds", "reports/seeds/", "./reports//seeds", "reports/./seeds/"]
+)
+def test_a_path_is_the_same_however_it_is_written(path: str) -> None:
+    """A folder with a slash at its end is no other one, in which nothing would be found."""
+    text = f"version: 1\nfiles: {{seeds: {path}}}\nmetrics: {{a: {{min_value: 1}}}}"
+    assert parse_policy(text.encode(), where=WHERE).files.seeds == "reports/seeds"
+
+
+@pytest.mark.parametrize(
     ("text", "mistakes"),
     [
         ("", ["1: the file is empty"]),
