@@ -156,6 +156,25 @@ def test_an_edited_split_leaves_claims(project: EvaluatedProject, evaluate: Eval
     assert f"not measured by the base's code: {reason}" in ending.printed
 
 
+def split_with_test_rows(run: Run) -> None:
+    """Leave the test rows as they are, and train on them as well."""
+    run.write("split.py", SPLIT.replace("[r for at, r in enumerate(rows) if at % 3]", "rows"))
+    train_coarsely(run)
+
+
+def test_an_edited_split_that_leaves_the_rows_is_said(
+    project: EvaluatedProject, evaluate: Evaluate
+) -> None:
+    """What the model learnt from is not measured, so a reader looks at what was edited."""
+    said = "The pull request edits what makes the test rows (`split.py`). They are those of base"
+    ending = evaluate(project.open(split_with_test_rows))
+    assert ending.report is not None
+    assert [said in notice for notice in ending.report.notices] == [True]
+    ending = evaluate(project.open(train_coarsely))
+    assert ending.report is not None
+    assert ending.report.notices == ()
+
+
 def test_an_edited_ruler_is_named_and_not_used(
     project: EvaluatedProject, evaluate: Evaluate
 ) -> None:

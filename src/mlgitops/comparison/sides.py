@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
+from hashlib import md5
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,20 @@ class SideFiles(Struct, kw_only=True):
             return None
         return read_object(self.folder.place, version)
 
+    def read_kept(self, path: str) -> bytes | None:
+        """Read a file as DVC keeps it, or from git where DVC keeps none there.
+
+        What is deployed is what dvc.lock names. Raises :class:`MlgitopsError` where a link, or
+        another file in git, stands in its place.
+        """
+        version = self.pipeline.find_version(path)
+        if version is not None or self.pipeline.find_folder(path) is not None:
+            in_git = self.read(path)
+            is_other = in_git is not None and not _is_of(version, in_git)
+            if is_other or self.folder.follow(self.sha, path) != path:
+                raise MlgitopsError(f"git has something else than DVC at `{path}` of {self.name}")
+        return self.read_anywhere(path)
+
     def find_version(self, path: str) -> DataVersion | None:
         """Find what DVC says of ``path``, or of the file that it leads to.
 
@@ -133,6 +148,12 @@ class SideFiles(Struct, kw_only=True):
             return version.hash
         blob = self.folder.find_blob(self.sha, path)
         return f"git:{blob}" if blob else None
+
+
+def _is_of(version: DataVersion | None, data: bytes) -> bool:
+    """Tell whether ``data`` has the hash of ``version``; true where that has no hash of a file."""
+    kind, _, digest = (version.hash if version is not None else "").partition(":")
+    return kind != "md5" or md5(data, usedforsecurity=False).hexdigest() == digest
 
 
 def read_sides(base: SideFiles, head: SideFiles, console: Console) -> None:

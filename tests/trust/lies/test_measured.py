@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from evaluated_project import (
     EVALUATE,
+    SPLIT,
     STAGES,
     TRAIN,
     EvaluatedProject,
@@ -210,6 +211,11 @@ def edit_the_metric(run: Run) -> None:
     run.write("evaluate.py", _KIND_EVALUATION)
 
 
+def edit_what_goes_with_the_rows(run: Run) -> None:
+    """Let the split write the same rows, and another table that the evaluation reads."""
+    run.write("split.py", run.read("split.py").replace('"by": 1', '"by": 0'))
+
+
 def edit_the_split(run: Run) -> None:
     """Let the split choose easy rows to test on."""
     train_poorly(run)
@@ -262,6 +268,35 @@ def move_the_metric(run: Run) -> None:
     code = EVALUATE.replace("reports/metrics.json", "reports/better.json")
     run.write("evaluate.py", code.replace("right / len(rows)", "1.0"))
     (run.root / "reports/metrics.json").unlink()
+
+
+_BETTER = json.dumps({"kind": "threshold", "rounds": 1, "thresholds": [50, 50]})
+_IN_PLACE = "git has something else than DVC at `model/model.json` of head"
+
+
+def keep_a_better_model_in_git(run: Run) -> None:
+    """Commit a better model in the place of the one that dvc.lock will name."""
+    train_poorly(run)
+    run.write(".gitignore", run.read(".gitignore").replace("/model/model.*\n", ""))
+    run.write("model/model.json", _BETTER)
+
+
+def link_the_models_folder(run: Run) -> None:
+    """Let the model's folder be a link to one with a better model, which git keeps."""
+    train_poorly(run)
+    run.write(".gitignore", run.read(".gitignore").replace("/model/model.*\n", ""))
+    (run.root / "better").mkdir()
+    run.write("better/model.json", _BETTER)
+    shutil.rmtree(run.root / "model")
+    (run.root / "model").symlink_to("better")
+
+
+def train_beside_the_link(run: Run) -> None:
+    """Train into a folder of the link's name, and claim what the better model is worth."""
+    (run.root / "model").unlink()
+    run.execute()
+    _predict_perfectly(run)
+    _state(run, 1.0)
 
 
 def add_rows(run: Run) -> None:
@@ -503,6 +538,19 @@ LIES = (
         "base's code does not write `reports/better.json`",
         change=move_the_metric,
     ),
+    Lie(
+        "a better model in git than in the lock",
+        CLAIMED,
+        _IN_PLACE,
+        change=keep_a_better_model_in_git,
+    ),
+    Lie(
+        "a link to a better model in place of the model's folder",
+        CLAIMED,
+        _IN_PLACE,
+        change=link_the_models_folder,
+        work=train_beside_the_link,
+    ),
     Lie("a poor model beside more data", FAIL, _LOST, change=add_rows),
     Lie(
         "easy test rows of more data",
@@ -686,3 +734,33 @@ def test_predictions_that_the_next_change_would_be_held_against(
     assert (reason in ending.words) == is_other, ending.words
     if is_other:
         check_lie(record_property, work.__name__.encode(), reason=reason, text=ending.words)
+
+
+def test_what_is_stored_with_the_rows_is_measured_with_them(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Record,
+) -> None:
+    """Base's code scores with base's scale; another one under the same rows is not measured."""
+    scaled = EVALUATE.replace('int(int(row["x"]) >=', 'int(int(row["x"]) * scale["by"] >=')
+    project = EvaluatedProject(
+        tmp_path,
+        stages={
+            **STAGES,
+            "split": (STAGES["split"][0], (*STAGES["split"][1], "data/scale.json"), ()),
+            "evaluate": ((*STAGES["evaluate"][0], "data/scale.json"), *STAGES["evaluate"][1:]),
+        },
+        files={
+            "split.py": f'{SPLIT}open("data/scale.json", "w").write(\'{{"by": 1}}\')\n',
+            "evaluate.py": scaled.replace(
+                "rows = list(", 'scale = json.load(open("data/scale.json"))\nrows = list('
+            ),
+            ".gitignore": "/data/*\n!/data/*.dvc\n/model/model.*\n/reports/predictions.csv\n",
+        },
+    )
+    request = project.open(edit_what_goes_with_the_rows, work=write_perfect_predictions)
+    ending = request.evaluate(monkeypatch, capsys)
+    assert ending.verdict == CLAIMED, ending.words
+    reason = "the pull request edits what makes the test rows (`split.py`)"
+    check_lie(record_property, b"another scale", reason=reason, text=ending.words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from hashlib import md5
 from typing import TYPE_CHECKING
 
 import pytest
@@ -131,6 +132,47 @@ def test_parameters_of_other_stages_are_no_edit(tmp_path: Path) -> None:
     before = repository.commit("base")
     repository.put("params.yaml", params.replace("rate: 1", "rate: 2"))
     assert _find_edited(tmp_path, before, repository.commit("head")) == ()
+
+
+def test_values_of_a_template_define_a_stage(tmp_path: Path) -> None:
+    """The definition stays as it is, and says another command; other values change nothing."""
+    repository = GitRepository(tmp_path)
+    stages = {"evaluate": {**_STAGES["evaluate"], "cmd": "m --digits ${shown}", "params": []}}
+    params = "shown: 2\nrate: 1\n"
+    write_files(tmp_path, {"dvc.yaml": json.dumps({"stages": stages}), "params.yaml": params})
+    before = repository.commit("base")
+    repository.put("params.yaml", params.replace("rate: 1", "rate: 2"))
+    assert _find_edited(tmp_path, before, repository.commit("rate")) == ()
+    repository.put("params.yaml", params.replace("shown: 2", "shown: 3"))
+    assert _find_edited(tmp_path, before, repository.commit("shown")) == ("params.yaml",)
+
+
+@pytest.mark.parametrize("kept", ["as it is", "otherwise", "in another folder"])
+def test_what_is_measured_is_what_dvc_keeps(tmp_path: Path, kept: str) -> None:
+    """A result that git keeps is read where it is what dvc.lock says, and refused otherwise."""
+    repository = GitRepository(tmp_path)
+    outs = [
+        {
+            "path": "model/model.json",
+            "hash": "md5",
+            "md5": md5(b"{}", usedforsecurity=False).hexdigest(),
+        }
+    ]
+    lock = {"schema": "2.0", "stages": {"train": {"cmd": "t", "outs": outs}}}
+    folder = "other" if kept == "in another folder" else "model"
+    text = "[]" if kept == "otherwise" else "{}"
+    write_files(tmp_path, {f"{folder}/model.json": text, "dvc.lock": json.dumps(lock)})
+    if folder != "model":
+        (tmp_path / "model").symlink_to(folder)
+    sha = repository.commit("head")
+    with Repository(tmp_path) as opened:
+        side = SideFiles(name="head", sha=sha, folder=Folder(opened, tmp_path.resolve()))
+        side.pipeline = read_pipeline(side.folder.list_files(sha), side.read)
+        if kept == "as it is":
+            assert side.read_kept("model/model.json") == b"{}"
+            return
+        with pytest.raises(MlgitopsError, match="git has something else than DVC at `model/model"):
+            side.read_kept("model/model.json")
 
 
 def _find_edited(root: Path, before: str, after: str) -> tuple[str, ...]:

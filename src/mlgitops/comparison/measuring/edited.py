@@ -40,18 +40,24 @@ def find_edited(
     outs = {out for stage in base.pipeline.stages.values() for out in stage.outs}
     named = {LOCK, *(inputs - outs - set(besides) - set(base.pipeline.pointers))}
     code = find_traces((base, head), named)
-    others = {
-        base.folder.locate(path)
-        for path in (*_list_redefined(stages, head), *_list_set(stages, base, head))
-    }
-    return tuple(sorted(path for path in changed if path in others or is_below(path, code)))
+    others = {base.folder.locate(path) for path in _list_set(stages, base, head)}
+    redefined = _list_redefined(stages, base, head, changed)
+    edited = {path for path in changed if path in others or is_below(path, code)}
+    return tuple(sorted({*edited, *redefined}))
 
 
-def _list_redefined(stages: Iterable[Stage], head: SideFiles) -> Iterator[str]:
-    """Yield the dvc.yaml files in which a stage is not what it is at base."""
+def _list_redefined(
+    stages: Iterable[Stage], base: SideFiles, head: SideFiles, changed: Collection[str]
+) -> Iterator[str]:
+    """Yield the files by which a stage is not what it is at base.
+
+    Its dvc.yaml, or the files of values for `${...}` in one that stays as it is.
+    """
+    values = {base.folder.locate(path) for path in base.pipeline.params | head.pipeline.params}
     for stage in stages:
         if head.pipeline.stages.get(stage.name) != stage:
-            yield posixpath.normpath(stage.file)
+            file = base.folder.locate(posixpath.normpath(stage.file))
+            yield from {file}.intersection(changed) or values.intersection(changed) or {file}
 
 
 def _list_set(stages: Iterable[Stage], base: SideFiles, head: SideFiles) -> Iterator[str]:

@@ -18,7 +18,13 @@ from msgspec.structs import replace
 from mlgitops.comparison.measuring.edited import find_edited
 from mlgitops.comparison.measuring.kinds import refuse_code
 from mlgitops.comparison.measuring.plan import plan_measuring
-from mlgitops.comparison.measuring.rows import Rows, find_rows, read_claimed
+from mlgitops.comparison.measuring.rows import (
+    Rows,
+    describe_makers,
+    find_rows,
+    has_rows_of,
+    read_claimed,
+)
 from mlgitops.comparison.measuring.run import Measured, explain_failure, measure_model
 from mlgitops.comparison.prediction_files import read_stored
 from mlgitops.comparison.sides import fetch_missing
@@ -118,7 +124,11 @@ def _measure(
         facts=replace(facts, rows=rows, rebuilt=rows_of_head.rebuilt),
         result=result,
         rows=rows_of_head,
-        notices=(*rows_of_head.describe(plan, head), *notices),
+        notices=(
+            *rows_of_head.describe(head),
+            *describe_makers(plan, base, head),
+            *notices,
+        ),
     )
 
 
@@ -126,7 +136,7 @@ def _name_model(facts: Measurement, policy: Policy, head: SideFiles) -> Measurem
     """Name head's model where nothing was measured, if its file is here: evidence is about it."""
     data = None
     with suppress(MlgitopsError):
-        data = head.read_anywhere(policy.files.model) if policy.files.model else None
+        data = head.read_kept(policy.files.model) if policy.files.model else None
     return facts if data is None else _set_digests(facts, data)
 
 
@@ -142,7 +152,7 @@ def _read_model(plan: Plan, base: SideFiles, head: SideFiles, console: Console) 
     fetch_missing(base, head, lambda side: paths if side.name == head.name else set(), console)
     contents = {}
     for path in sorted(paths):
-        data = head.read_anywhere(path)
+        data = head.read_kept(path)
         if data is None:
             raise MlgitopsError(
                 f"`{path}` of head is not here: neither its run nor the storage has it"
@@ -160,9 +170,9 @@ def _find_stored(
 
     None where base's lock does not vouch for them, or one of them is not here.
     """
-    same = all(
+    same = has_rows_of(base, head, plan) and all(
         base.find_hash(path) is not None and base.find_hash(path) == head.find_hash(path)
-        for path in (plan.test_data, *plan.of_model)
+        for path in plan.of_model
     )
     stale = find_stale(base, doubted=False)
     if not same or any(stale.explain(path) for path in plan.outs):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mlgitops.comparison.graph import Graph
-from mlgitops.comparison.measuring.edited import find_edited
+from mlgitops.comparison.measuring.edited import LOCK, find_edited
 from mlgitops.comparison.measuring.kinds import refuse_code
 from mlgitops.comparison.measuring.plan import find_objects, list_needed
 from mlgitops.comparison.measuring.run import remake_files
@@ -37,7 +37,11 @@ _TABLES = {".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".feather", ".arrow"
 
 _OTHER_ROWS = (
     "The test rows that the pull request's run wrote are not those that the base's code makes of"
-    " its data: `{}`."
+    " its data: {}."
+)
+_OTHER_MAKERS = (
+    "The pull request edits what makes the test rows ({}). They are those of base, and whether its"
+    " model was trained on them is not known."
 )
 _OWN_ROWS = "No stage of the base makes the test rows: those that the pull request names were used."
 
@@ -52,21 +56,40 @@ class Rows(Struct, frozen=True, kw_only=True):
     rebuilt: bool = False  # base's stages made them from head's raw data
     chosen: bool = False  # head names them itself, for all to see
 
-    def describe(self, plan: Plan, head: SideFiles) -> tuple[str, ...]:
+    def describe(self, head: SideFiles) -> tuple[str, ...]:
         """Say what a reader must know of how the rows came about."""
         if self.chosen:
             return (_OWN_ROWS,)
-        digest = md5(self.contents[plan.test_data], usedforsecurity=False).hexdigest()
-        claimed = head.find_hash(plan.test_data) or ""
-        if self.rebuilt and claimed.startswith("md5:") and claimed != f"md5:{digest}":
-            return (_OTHER_ROWS.format(plan.test_data)[:_MAX_TEXT],)
+        others = [
+            path for path, data in self.contents.items() if _is_other(head.find_hash(path), data)
+        ]
+        if self.rebuilt and others:
+            return (_OTHER_ROWS.format(_join(others))[:_MAX_TEXT],)
         return ()
 
 
+def _is_other(claimed: str | None, data: bytes) -> bool:
+    """Tell whether a hash of DVC's is not that of ``data``."""
+    digest = md5(data, usedforsecurity=False).hexdigest()
+    return (claimed or "").startswith("md5:") and claimed != f"md5:{digest}"
+
+
 def has_rows_of(base: SideFiles, head: SideFiles, plan: Plan) -> bool:
-    """Tell whether head's test data is base's, by the hash of its content."""
-    digest = base.find_hash(plan.test_data)
-    return digest is not None and digest == head.find_hash(plan.test_data)
+    """Tell whether head's test data, and what was made with it, is base's by their hashes."""
+    return all(
+        base.find_hash(path) is not None and base.find_hash(path) == head.find_hash(path)
+        for path in plan.of_rows
+    )
+
+
+def describe_makers(plan: Plan, base: SideFiles, head: SideFiles) -> tuple[str, ...]:
+    """Say that head edits what makes the test rows, though these are base's own."""
+    stages = _list_makers(base.pipeline, plan.test_data)
+    edited = find_edited(stages, base, head, besides=_list_raw(stages, base))
+    code = [path for path in edited if path != base.folder.locate(LOCK)]
+    if not code or not has_rows_of(base, head, plan):
+        return ()
+    return (_OTHER_MAKERS.format(_join(code))[:_MAX_TEXT],)
 
 
 def find_rows(

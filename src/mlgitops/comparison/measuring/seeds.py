@@ -91,7 +91,7 @@ def _read_models(
     fetch_missing(base, head, lambda at: paths if at.name == side.name else set(), console)
     contents = {}
     for path in sorted(paths):
-        data = side.read_anywhere(path)
+        data = side.read_kept(path)
         if data is None:
             raise MlgitopsError(f"`{path}` of {side.name} is not here")
         if base.find_hash(path) != side.find_hash(path):
