@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from evaluated_project import (
     EVALUATE,
+    POLICY,
     SPLIT,
     STAGES,
     TRAIN,
@@ -764,3 +765,52 @@ def test_what_is_stored_with_the_rows_is_measured_with_them(
     assert ending.verdict == CLAIMED, ending.words
     reason = "the pull request edits what makes the test rows (`split.py`)"
     check_lie(record_property, b"another scale", reason=reason, text=ending.words)
+
+
+def train_the_second_poorly(run: Run) -> None:
+    """Commit a second model that is right in 7 of 10 rows."""
+    code = run.read("train_second.py")
+    run.write("train_second.py", code.replace("[best, best]", "[80, 80]"))
+
+
+def claim_the_seconds_worth(run: Run) -> None:
+    """Claim that the second model is as good as base's."""
+    run.execute()
+    run.write("reports/second.json", json.dumps({"second": {"hits": 1.0}}))
+
+
+def test_a_second_model_is_not_measured_by_that_of_base(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Record,
+) -> None:
+    """The policy names one model; of another one's numbers base's code says nothing."""
+    code = EVALUATE.replace("model/model.json", "model/second.json")
+    code = code.replace("predictions.csv", "second.csv").replace("metrics.json", "second.json")
+    project = EvaluatedProject(
+        tmp_path,
+        policy=f"{POLICY}  second.hits: {{greater_is_better: true, max_worsening: 0.02}}\n",
+        stages={
+            **STAGES,
+            "train_second": (("train_second.py", "data/train.csv"), ("model/second.json",), ()),
+            "evaluate_second": (
+                ("evaluate_second.py", "model/second.json", "data/test.csv"),
+                ("reports/second.csv",),
+                ("reports/second.json",),
+            ),
+        },
+        files={
+            "train_second.py": TRAIN.replace("model/model.json", "model/second.json"),
+            "evaluate_second.py": code.replace('"test": {"accuracy"', '"second": {"hits"'),
+            ".gitignore": "/data/*.csv\n/model/*.json\n/reports/*.csv\n",
+        },
+    )
+    request = project.open(train_the_second_poorly, work=claim_the_seconds_worth)
+    ending = request.evaluate(monkeypatch, capsys)
+    assert ending.verdict == CLAIMED, ending.words
+    reason = "there is none for `second.hits`: base's code does not write `reports/second.json`"
+    check_lie(record_property, b"a second model", reason=reason, text=ending.words)
+    assert ending.report is not None
+    assert ending.report.measurement is not None
+    assert ending.report.measurement.paths == ("reports/metrics.json",)

@@ -13,7 +13,7 @@ from git_project import GitRepository, write_files
 
 from mlgitops.comparison.measuring.edited import find_edited
 from mlgitops.comparison.measuring.kinds import refuse_code
-from mlgitops.comparison.measuring.plan import plan_measuring
+from mlgitops.comparison.measuring.plan import leave_out, plan_measuring
 from mlgitops.comparison.run_claims import take_cost, take_stages
 from mlgitops.comparison.sides import SideFiles, read_sides
 from mlgitops.console import Console
@@ -85,6 +85,24 @@ def test_what_belongs_to_the_model_and_what_to_the_rows() -> None:
     assert plan.of_model == {"model.json", "encoder.json"}
     assert plan.of_rows == {"test.csv", "split.json"}
     assert set(plan.objects) == {"encoder.json", "model.json", "split.json", "baseline.json"}
+
+
+def test_what_builds_on_another_model_is_left_out() -> None:
+    """Its stage, and one that reads what that writes; a plan without the model is none."""
+    stages = {
+        "train": {"cmd": "t", "outs": ["model.json", "second.json"]},
+        "evaluate": {"cmd": "m", "deps": ["model.json", "test.csv"], "metrics": ["a.json"]},
+        "second": {"cmd": "m", "deps": ["second.json", "test.csv"], "metrics": ["b.json"]},
+        "sum": {"cmd": "m", "deps": ["b.json", "test.csv"], "metrics": ["c.json"]},
+    }
+    files = {"dvc.yaml": json.dumps({"stages": stages}).encode()}
+    pipeline = read_pipeline(dict.fromkeys(files, ""), files.get)
+    tracked = ("model.json", "second.json")
+    plan = plan_measuring(pipeline, Files(test_data="test.csv", model="model.json"), tracked)
+    assert plan.metrics == {"a.json", "b.json", "c.json"}
+    assert leave_out(plan, {"second.json"}).metrics == {"a.json"}
+    with pytest.raises(MlgitopsError, match=r"would measure with base's `model\.json`"):
+        leave_out(plan, {"model.json"})
 
 
 _STAGES = {

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from mlgitops.comparison.graph import Graph
 from mlgitops.comparison.measuring.edited import find_edited
 from mlgitops.comparison.measuring.kinds import refuse_code
-from mlgitops.comparison.measuring.plan import plan_measuring
+from mlgitops.comparison.measuring.plan import leave_out, list_needed, plan_measuring
 from mlgitops.comparison.measuring.rows import (
     Rows,
     describe_makers,
@@ -104,6 +105,8 @@ def _measure(
     policy: Policy, base: SideFiles, head: SideFiles, console: Console, *, timeout: float
 ) -> HeadMeasured:
     plan = plan_measuring(base.pipeline, policy.files, base.folder.list_files(base.sha))
+    others = _list_others(plan, base, head)
+    plan = leave_out(plan, others) if others else plan
     model = _read_model(plan, base, head, console)
     edited = find_edited(plan.stages, base, head)[:_MOST_EDITED]
     facts = Measurement(paths=tuple(sorted(plan.metrics)), edited=edited)
@@ -130,6 +133,19 @@ def _measure(
             *notices,
         ),
     )
+
+
+def _list_others(plan: Plan, base: SideFiles, head: SideFiles) -> set[str]:
+    """List what the stages need that is made apart from model and rows, and is not base's at head.
+
+    A second model, say: base's would be measured in its place.
+    """
+    graph = Graph(base.pipeline)
+    return {
+        path
+        for path in list_needed(plan.stages) - plan.of_model - plan.of_rows
+        if graph.list_makers(path) and base.find_hash(path) != head.find_hash(path)
+    }
 
 
 def _name_model(facts: Measurement, policy: Policy, head: SideFiles) -> Measurement:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mlgitops.comparison.graph import Graph
 from mlgitops.dvc.paths import join_path, name_input
@@ -74,6 +75,24 @@ def plan_measuring(pipeline: Pipeline, files: Files, tracked: Collection[str]) -
         of_model=of_model,
         of_rows=of_rows,
     )
+
+
+def leave_out(plan: Plan, paths: Collection[str]) -> Plan:
+    """Return the plan without the stages that need one of ``paths``, if only through another stage.
+
+    Raises :class:`MlgitopsError` when none is left that measures the model.
+    """
+    kept, lost = [], set(paths)
+    for stage in plan.stages:
+        if lost.intersection(stage.deps):
+            lost.update(stage.outs)
+        else:
+            kept.append(stage)
+    if not any(plan.model in stage.deps for stage in kept):
+        raise MlgitopsError(
+            f"base's code would measure with base's `{min(paths)}`, and head's is another"
+        )
+    return replace(plan, stages=tuple(kept))
 
 
 def _find_stages(pipeline: Pipeline, test_data: str, predictions: str | None) -> list[Stage]:
