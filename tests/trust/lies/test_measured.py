@@ -814,3 +814,33 @@ def test_a_second_model_is_not_measured_by_that_of_base(
     assert ending.report is not None
     assert ending.report.measurement is not None
     assert ending.report.measurement.paths == ("reports/metrics.json",)
+
+
+def test_base_s_file_beside_the_model_is_not_used_with_head_s(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Record,
+) -> None:
+    """The evaluation reads what training wrote and git keeps, and does not declare it."""
+    write = 'json.dump({"flip": 0}, open("model/side.json", "w"))\n'
+    code = EVALUATE.replace("guesses = [int(", 'guesses = [side["flip"] ^ int(')
+    read = 'side = json.load(open("model/side.json"))\nrows = list('
+    project = EvaluatedProject(
+        tmp_path,
+        stages={**STAGES, "train": (*STAGES["train"][:2], ("model/side.json",))},
+        files={
+            "train.py": TRAIN + write,
+            "evaluate.py": code.replace("rows = list(", read),
+            ".gitignore": "/data/*.csv\n/model/model.*\n/reports/predictions.csv\n",
+        },
+    )
+
+    def flip(run: Run) -> None:
+        better = TRAIN.replace("best, best", "49, best")
+        run.write("train.py", better + write.replace('"flip": 0', '"flip": 1'))
+
+    ending = project.open(flip, work=write_perfect_predictions).evaluate(monkeypatch, capsys)
+    assert ending.verdict == CLAIMED, ending.words
+    reason = "stage `evaluate` failed: FileNotFoundError"
+    check_lie(record_property, b"a file beside the model", reason=reason, text=ending.words)

@@ -120,7 +120,8 @@ def _measure(
     _fetch_objects(plan, base, head, console)
     given = {**rows_of_head.contents, **model}
     with console.step("measuring head's model by base's code"):
-        result = measure_model(plan, base, given, predictions, timeout=timeout)
+        without = _list_siblings(plan, base, head) - given.keys()
+        result = measure_model(plan, base, given, predictions, timeout=timeout, without=without)
     rows = result.predictions.rows if result.predictions is not None else None
     notices = _check_answers(result, base, head, predictions, console) if not edited else ()
     return HeadMeasured(
@@ -146,6 +147,13 @@ def _list_others(plan: Plan, base: SideFiles, head: SideFiles) -> set[str]:
         for path in list_needed(plan.stages) - plan.of_model - plan.of_rows
         if graph.list_makers(path) and base.find_hash(path) != head.find_hash(path)
     }
+
+
+def _list_siblings(plan: Plan, base: SideFiles, head: SideFiles) -> set[str]:
+    """List what training writes beside the model, where head's is another: base's fits base's."""
+    stages = [stage for stage in base.pipeline.stages.values() if plan.model in stage.outs]
+    outs = {out for stage in stages for out in stage.outs}
+    return {path for path in outs if base.find_hash(path) != head.find_hash(path)}
 
 
 def _name_model(facts: Measurement, policy: Policy, head: SideFiles) -> Measurement:

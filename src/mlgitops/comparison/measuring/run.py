@@ -61,15 +61,19 @@ def measure_model(
     predictions: str | None,
     *,
     timeout: float,
+    without: Collection[str] = (),
 ) -> Measured:
     """Measure a model by the stages of ``code``, of which ``plan`` was made.
 
     ``given`` are the contents (path from the project → bytes) that stand in place of the
-    revision's own: the test data, and the model where it is another one's. Raises
-    :class:`MlgitopsError` with the reason when a file is missing or is not what git says, a
-    command fails or takes over ``timeout`` seconds, or its results are unsound.
+    revision's own: the test data, and the model where it is another one's. The paths ``without``
+    which it must do are not laid out. Raises :class:`MlgitopsError` with the reason when a file is
+    missing or is not what git says, a command fails or takes over ``timeout`` seconds, or its
+    results are unsound.
     """
     with _open_copy(code, plan.stages, plan.objects, given) as project:
+        for path in without:
+            _remove(project / path)
         _check_model(project, plan, code, given)
         _run_stages(plan.stages, code, project, timeout)
         return Measured(
