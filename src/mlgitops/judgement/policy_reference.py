@@ -72,8 +72,8 @@ _TOP = {
     "reference": "A commit that head is held against too, so that small losses of many changes add"
     " up (docs/explanation/reference.md): `release` is the newest tag `vX.Y.Z` or `KEY@vX.Y.Z`;"
     " `deploy/NAME` what that environment serves; else a tag, or a commit's full sha.",
-    "inconclusive_since_reference": "As `inconclusive`, for what was lost since the reference; if"
-    " not set, that one holds for both. With few test rows `fail` is what stops a slide.",
+    "inconclusive_since_reference": "As `inconclusive`, for what was lost since the reference."
+    " Proof is asked for unless this says `pass`: with few test rows nothing else stops a slide.",
 }
 _FILES = {
     "test_data": "The test data: base and head are comparable when its hash is the same.",

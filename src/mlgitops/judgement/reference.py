@@ -76,7 +76,7 @@ def select_rules(policy: Policy) -> Policy:
         files=policy.files,
         metrics=rules if policy.reference is not None else {},
         cluster=policy.cluster,
-        inconclusive=policy.inconclusive_since_reference or policy.inconclusive,
+        inconclusive=policy.inconclusive_since_reference,
     )
 
 

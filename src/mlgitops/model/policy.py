@@ -85,5 +85,5 @@ class Policy(Struct, frozen=True, kw_only=True):
     inconclusive: OnInconclusive = OnInconclusive.PASS
     waivers: Waivers = Waivers.ALLOWED
     evidence: DemandedEvidence = DemandedEvidence.CLAIMED
-    inconclusive_since_reference: OnInconclusive | None = None  # None: as `inconclusive` says
+    inconclusive_since_reference: OnInconclusive = OnInconclusive.FAIL
     reference: Name | None = None  # `release`, `deploy/ENVIRONMENT`, a tag or a commit's full sha
