@@ -34,7 +34,7 @@ from mlgitops.delivery import CheckFailedError, LocalTarget
 from mlgitops.delivery.golden import find_difference, read_golden
 from mlgitops.delivery.processes import find_free_port, is_running
 from mlgitops.delivery.protocol import is_ready
-from mlgitops.delivery.state import Place
+from mlgitops.delivery.state import EnvironmentFiles
 from mlgitops.errors import MlgitopsError
 from mlgitops.storage import prepare_storage
 
@@ -71,7 +71,7 @@ def project(
 
 def processes(project: Path) -> list[str]:
     """Return the names of the locks that processes of staging hold."""
-    locks = sorted(Place(project, "staging").servers.glob("*.lock"))
+    locks = sorted(EnvironmentFiles(project, "staging").servers.glob("*.lock"))
     return [lock.stem for lock in locks if is_running(lock)]
 
 
@@ -80,7 +80,7 @@ def test_first_deployment_serves(project: Path, port: int) -> None:
     outcome = LocalTarget(project, quiet()).deploy("staging")
     assert predict(port) == 2
     assert (outcome.changed, outcome.previous) == (True, None)
-    (entry,) = Place(project, "staging").read_record()
+    (entry,) = EnvironmentFiles(project, "staging").read_record()
     assert (entry.seq, entry.sha256, entry.commit) == (1, model_digest(project), head(project))
     assert len(processes(project)) == 2  # one server, one router
 
@@ -89,7 +89,7 @@ def test_only_this_machine_can_ask(project: Path, port: int) -> None:
     """Server and router listen on the loopback address alone, the router at the public port."""
     LocalTarget(project, quiet()).deploy("staging")
     listeners: set[str] = set()
-    for lock in Place(project, "staging").servers.glob("*.lock"):
+    for lock in EnvironmentFiles(project, "staging").servers.glob("*.lock"):
         listeners |= list_listeners(int(lock.read_text("ascii")))
     assert write_hex("127.0.0.1", port) in listeners
     assert len(listeners) == 2
@@ -103,7 +103,7 @@ def test_same_digest_is_a_no_op(project: Path) -> None:
     before = processes(project)
     assert not LocalTarget(project, quiet()).deploy("staging").changed
     assert processes(project) == before
-    assert len(Place(project, "staging").read_record()) == 1
+    assert len(EnvironmentFiles(project, "staging").read_record()) == 1
 
 
 def test_next_model_replaces_the_old_one(project: Path, port: int) -> None:
@@ -115,7 +115,10 @@ def test_next_model_replaces_the_old_one(project: Path, port: int) -> None:
     assert predict(port) == 3
     assert outcome.previous == old
     assert len(processes(project)) == 2
-    assert [entry.previous for entry in Place(project, "staging").read_record()] == [None, old]
+    assert [entry.previous for entry in EnvironmentFiles(project, "staging").read_record()] == [
+        None,
+        old,
+    ]
 
 
 def test_no_request_is_lost_while_switching(project: Path, port: int) -> None:
@@ -144,7 +147,7 @@ def test_a_request_that_comes_late_on_an_old_connection_is_answered(
     """Who connected before the switch and asks after it still gets an answer."""
     LocalTarget(project, quiet()).deploy("staging")
     train_factor(project, 3)
-    state = Place(project, "staging")
+    state = EnvironmentFiles(project, "staging")
     before = state.read_current()
     client = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
     client.connect()
@@ -169,7 +172,7 @@ def test_server_that_ends_while_the_old_one_finishes_is_no_deployment(
     LocalTarget(project, quiet()).deploy("staging")
     before = processes(project)
     train_factor(project, 3)
-    state = Place(project, "staging")
+    state = EnvironmentFiles(project, "staging")
 
     def kill_new(_port: int, _seconds: float) -> bool:
         current = state.read_current()
@@ -188,7 +191,7 @@ def test_server_that_ends_while_the_old_one_finishes_is_no_deployment(
 def test_another_server_at_the_port_of_a_dead_one_is_not_it(project: Path, port: int) -> None:
     """Whoever got a dead server's port may answer that it is ready: it is not what is deployed."""
     LocalTarget(project, quiet()).deploy("staging")
-    state = Place(project, "staging")
+    state = EnvironmentFiles(project, "staging")
     current = state.read_current()
     assert current is not None
     os.kill(int(state.server_lock(current.server).read_text()), signal.SIGKILL)
@@ -218,7 +221,7 @@ def test_rollback_by_revert_brings_the_very_same_model_back(project: Path, port:
     git(project, "revert", "--no-edit", "HEAD")
     LocalTarget(project, quiet()).deploy("staging")
     assert predict(port) == 2
-    first, _, third = Place(project, "staging").read_record()
+    first, _, third = EnvironmentFiles(project, "staging").read_record()
     assert (third.seq, third.sha256) == (3, first.sha256)
 
 
@@ -232,7 +235,7 @@ def test_failed_golden_check_keeps_the_old_server(project: Path, port: int) -> N
     assert run(["deploy", "staging", "--directory", str(project)]) == 1
     assert predict(port) == 2
     assert processes(project) == before
-    assert len(Place(project, "staging").read_record()) == 1
+    assert len(EnvironmentFiles(project, "staging").read_record()) == 1
 
 
 def test_server_that_ends_at_start_keeps_the_old_one(project: Path, port: int) -> None:
@@ -261,7 +264,7 @@ def test_failed_first_deployment_leaves_nothing(project: Path, port: int) -> Non
 def test_killed_process_is_replaced(project: Path, port: int, victim: str) -> None:
     """After kill -9 of the server or the router, the next deployment serves again."""
     LocalTarget(project, quiet()).deploy("staging")
-    place = Place(project, "staging")
+    place = EnvironmentFiles(project, "staging")
     locks = [lock for lock in place.servers.glob("*.lock") if "router" in lock.name]
     if victim == "server":
         locks = [lock for lock in place.servers.glob("*.lock") if "router" not in lock.name]
@@ -306,7 +309,7 @@ def test_model_that_is_not_what_the_commit_says_is_refused(project: Path) -> Non
     edit(project, "model/model.json", model_digest(project), "1" * 64)
     with pytest.raises(MlgitopsError, match="the model's sha256 is"):
         LocalTarget(project, quiet()).deploy("staging")
-    assert list(Place(project, "staging").releases.iterdir()) == []
+    assert list(EnvironmentFiles(project, "staging").bundles.iterdir()) == []
 
 
 def test_pinned_revision_is_deployed(project: Path, port: int) -> None:
@@ -447,7 +450,7 @@ def test_killed_at_any_moment_a_complete_model_serves(project: Path, port: int) 
             assert len(processes(project)) == 2
             factor = 5 - factor
             git(project, "revert", "--no-edit", "HEAD")
-    record = Place(project, "staging").read_record()
+    record = EnvironmentFiles(project, "staging").read_record()
     assert [entry.seq for entry in record] == list(range(1, len(record) + 1))
     for before, after in itertools.pairwise(record):
         assert after.previous == before.sha256
@@ -466,4 +469,4 @@ def test_deployments_at_once_end_with_the_newest(project: Path, port: int) -> No
         thread.join()
     assert predict(port) == 3
     assert len(processes(project)) == 2
-    assert len(Place(project, "staging").read_record()) == 1
+    assert len(EnvironmentFiles(project, "staging").read_record()) == 1

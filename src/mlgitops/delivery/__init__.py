@@ -1,7 +1,7 @@
 """Bring the model of an environment into service, checked, or keep the old one.
 
-What is wanted stands in git (`git.wanted`); a release is that model with its code, verified
-(`release`); a server runs it beside the present one (`server`, `protocol`); one file says
+What is wanted stands in git (`git.wanted`); a bundle is that model with its code, verified
+(`bundle`); a server runs it beside the present one (`server`, `protocol`); one file says
 which server answers the public port (`state`, `router`); `local` is the order of the steps on
 this host, one `target` of those that may come.
 """

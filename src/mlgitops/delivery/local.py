@@ -1,6 +1,6 @@
 """Target `local`: the order of the steps, on this host.
 
-Resolve and verify the release, start it beside the running server, check it, switch with
+Resolve and verify the bundle, start it beside the running server, check it, switch with
 one rename, confirm through the public port, stop the old one. Killed at any point, a
 complete and approved model is in service, and the next run goes on from there.
 """
@@ -13,6 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlgitops.delivery import router
+from mlgitops.delivery.bundle import (
+    GOLDEN,
+    MODEL,
+    SERVING_LOCK,
+    Bundle,
+    find_package,
+    make_bundle,
+    prune_bundles,
+)
 from mlgitops.delivery.golden import check_golden, read_golden
 from mlgitops.delivery.processes import (
     HOST,
@@ -30,16 +39,7 @@ from mlgitops.delivery.protocol import (
     read_tail,
     wait_until_ready,
 )
-from mlgitops.delivery.release import (
-    GOLDEN,
-    MODEL,
-    SERVING_LOCK,
-    Release,
-    find_package,
-    make_release,
-    prune_releases,
-)
-from mlgitops.delivery.state import Current, Place, utc_now, write_url
+from mlgitops.delivery.state import Current, EnvironmentFiles, utc_now, write_url
 from mlgitops.delivery.target import Deployed, Outcome, Status
 from mlgitops.environments import clean_environment, locked, make_environment
 from mlgitops.errors import MlgitopsError
@@ -71,7 +71,7 @@ class LocalTarget:
         ``port`` replaces the public port that the file names.
         """
         project, console = self._project, self._console
-        state = Place(project, environment)
+        state = EnvironmentFiles(project, environment)
         with Repository(project) as repository:
             prefix = _find_prefix(project, repository)
             # Read twice: before anything is written, to refuse early, and again once other runs
@@ -82,22 +82,22 @@ class LocalTarget:
                 state.complete_record()
                 public_port = port or wanted.port
                 _check_port(state, public_port)
-                release = make_release(
-                    project, repository, prefix, wanted, releases=state.releases, console=console
+                bundle = make_bundle(
+                    project, repository, prefix, wanted, bundles=state.bundles, console=console
                 )
-                return _reconcile(project, state, release, public_port, console)
+                return _reconcile(project, state, bundle, public_port, console)
 
     def read_status(self, environment: str) -> Status:
         """Return what ``environment`` serves, asked through its public port."""
-        current = Place(self._project, environment).read_current()
+        current = EnvironmentFiles(self._project, environment).read_current()
         if current is None:
             return Status(environment=environment, serving=False)
-        serving = _is_serving(Place(self._project, environment), current)
+        serving = _is_serving(EnvironmentFiles(self._project, environment), current)
         return Status(environment=environment, serving=serving, deployed=current.deployed)
 
     def stop(self, environment: str) -> bool:
         """End every process of ``environment``; return whether there was one."""
-        state = Place(self._project, environment)
+        state = EnvironmentFiles(self._project, environment)
         if not state.folder.is_dir():
             return False
         with locked(state.lock):
@@ -109,20 +109,20 @@ class LocalTarget:
 
 
 def _reconcile(
-    project: Path, state: Place, release: Release, public_port: int, console: Console
+    project: Path, state: EnvironmentFiles, bundle: Bundle, public_port: int, console: Console
 ) -> Outcome:
-    """Switch to ``release`` unless it is in service, in good health, at that port."""
+    """Switch to ``bundle`` unless it is in service, in good health, at that port."""
     current = state.read_current()
     _stop_others(state, current)
-    same = current and (current.deployed.release, current.public_port) == (
-        release.name,
+    same = current and (current.deployed.bundle, current.public_port) == (
+        bundle.name,
         public_port,
     )
     if current and same and _is_serving(state, current):
         return _outcome(state, current, previous=current.deployed.sha256, changed=False)
-    candidate = _start_candidate(project, state, release, public_port, console)
+    candidate = _start_candidate(project, state, bundle, public_port, console)
     with _stopped_on_failure(state, candidate):
-        golden = read_golden(release.folder / GOLDEN)
+        golden = read_golden(bundle.folder / GOLDEN)
         with console.step("Golden prediction"):
             check_golden(candidate.port, candidate.deployed.model, golden)
         with _reverted_on_failure(state, current, candidate):
@@ -133,24 +133,24 @@ def _reconcile(
                 _check_serving(state, candidate)
     state.complete_record()
     _stop_others(state, candidate)
-    prune_releases(state.releases, release)
+    prune_bundles(state.bundles, bundle)
     previous = current.deployed.sha256 if current else None
     return _outcome(state, candidate, previous=previous, changed=True)
 
 
 def _start_candidate(
-    project: Path, state: Place, release: Release, public_port: int, console: Console
+    project: Path, state: EnvironmentFiles, bundle: Bundle, public_port: int, console: Console
 ) -> Current:
-    """Start a server of ``release`` on a port of its own and wait until it is ready."""
-    lock = release.folder / SERVING_LOCK
+    """Start a server of ``bundle`` on a port of its own and wait until it is ready."""
+    lock = bundle.folder / SERVING_LOCK
     environment = make_environment(project, "serving", lock, console)
     port = find_free_port()
-    server = f"{release.name}-{port}"
+    server = f"{bundle.name}-{port}"
     deployed = Deployed(
-        release=release.name,
-        model=release.model,
-        sha256=release.sha256,
-        commit=release.commit,
+        bundle=bundle.name,
+        model=bundle.model,
+        sha256=bundle.sha256,
+        commit=bundle.commit,
         since=utc_now(),
         url=write_url(public_port),
     )
@@ -158,21 +158,21 @@ def _start_candidate(
     command: list[str | Path] = [
         environment / "bin" / "python",
         "-m",
-        f"{find_package(release)}.serve",
+        f"{find_package(bundle)}.serve",
     ]
-    command += ["--model", MODEL, "--port", str(port), "--name", release.model]
-    variables = clean_environment() | {"PYTHONPATH": str(release.folder / "src")}
+    command += ["--model", MODEL, "--port", str(port), "--name", bundle.model]
+    variables = clean_environment() | {"PYTHONPATH": str(bundle.folder / "src")}
     with console.step(f"Start it beside, on port {port}"), _stopped_on_failure(state, candidate):
         start_detached(
             command,
             lock=state.server_lock(server),
             log=_log(state, candidate),
-            cwd=release.folder,
+            cwd=bundle.folder,
             env=variables,
         )
         wait_until_ready(
             port,
-            release.model,
+            bundle.model,
             state.server_lock(server),
             _log(state, candidate),
             seconds=READY_SECONDS,
@@ -180,17 +180,17 @@ def _start_candidate(
     return candidate
 
 
-def _switch(state: Place, candidate: Current) -> None:
+def _switch(state: EnvironmentFiles, candidate: Current) -> None:
     """Send new connections to ``candidate``, and ask it through the public port."""
     state.write_current(candidate)
     _ensure_router(state, candidate.public_port)
-    golden = read_golden(state.releases / candidate.deployed.release / GOLDEN)
+    golden = read_golden(state.bundles / candidate.deployed.bundle / GOLDEN)
     check_golden(candidate.public_port, candidate.deployed.model, golden)
 
 
 @contextmanager
 def _reverted_on_failure(
-    state: Place, current: Current | None, candidate: Current
+    state: EnvironmentFiles, current: Current | None, candidate: Current
 ) -> Iterator[None]:
     """Send new connections to ``current`` again when the block fails; it must still run."""
     try:
@@ -202,7 +202,7 @@ def _reverted_on_failure(
         raise
 
 
-def _is_serving(state: Place, current: Current) -> bool:
+def _is_serving(state: EnvironmentFiles, current: Current) -> bool:
     """Tell whether ``current`` lives and answers through the public port.
 
     Its port alone would not say so: another server may have got it since ``current`` ended.
@@ -211,7 +211,7 @@ def _is_serving(state: Place, current: Current) -> bool:
     return alive and is_ready(current.public_port, current.deployed.model)
 
 
-def _check_serving(state: Place, candidate: Current) -> None:
+def _check_serving(state: EnvironmentFiles, candidate: Current) -> None:
     """Refuse a server that ended, or fell silent, while the old one finished."""
     if not _is_serving(state, candidate):
         raise CheckFailedError("the server stopped answering while the old one finished")
@@ -227,7 +227,7 @@ def _drain(previous: Current, console: Console) -> None:
         wait_until_drained(previous.port, _DRAIN_SECONDS)
 
 
-def _ensure_router(state: Place, port: int) -> None:
+def _ensure_router(state: EnvironmentFiles, port: int) -> None:
     lock = state.router_lock(port)
     if is_running(lock):
         return
@@ -248,7 +248,7 @@ def _ensure_router(state: Place, port: int) -> None:
         raise MlgitopsError(error.what, where=error.where) from error
 
 
-def _check_port(state: Place, port: int) -> None:
+def _check_port(state: EnvironmentFiles, port: int) -> None:
     """Refuse a public port that something else holds, before anything is started."""
     if is_running(state.router_lock(port)) or is_port_free(port):
         return
@@ -260,7 +260,7 @@ def _check_port(state: Place, port: int) -> None:
     )
 
 
-def _stop_others(state: Place, current: Current | None) -> None:
+def _stop_others(state: EnvironmentFiles, current: Current | None) -> None:
     """End servers and routers that are not ``current``: the old ones, or a killed run's."""
     keep = set()
     if current:
@@ -271,7 +271,7 @@ def _stop_others(state: Place, current: Current | None) -> None:
 
 
 @contextmanager
-def _stopped_on_failure(state: Place, candidate: Current) -> Iterator[None]:
+def _stopped_on_failure(state: EnvironmentFiles, candidate: Current) -> Iterator[None]:
     """End ``candidate`` when the block fails, and say that nothing changed."""
     try:
         yield
@@ -283,11 +283,13 @@ def _stopped_on_failure(state: Place, candidate: Current) -> Iterator[None]:
         raise
 
 
-def _log(state: Place, current: Current) -> Path:
+def _log(state: EnvironmentFiles, current: Current) -> Path:
     return state.logs / f"{current.server}.log"
 
 
-def _outcome(state: Place, current: Current, *, previous: str | None, changed: bool) -> Outcome:
+def _outcome(
+    state: EnvironmentFiles, current: Current, *, previous: str | None, changed: bool
+) -> Outcome:
     return Outcome(
         environment=state.environment,
         deployed=current.deployed,

@@ -52,14 +52,14 @@ def check_environment_name(name: str) -> None:
         )
 
 
-class Place:
+class EnvironmentFiles:
     """The files of one environment, below `.mlgitops/deploy/<environment>/`."""
 
     def __init__(self, project: Path, environment: str) -> None:
         check_environment_name(environment)
         self.environment = environment
         self.folder = project.absolute() / ".mlgitops" / "deploy" / environment
-        self.releases = self.folder / "releases"
+        self.bundles = self.folder / "bundles"
         self.servers = self.folder / "servers"
         self.logs = self.folder / "logs"
         self.lock = self.folder / "lock"

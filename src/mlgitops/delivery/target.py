@@ -12,9 +12,9 @@ from typing import Protocol
 
 @dataclass(frozen=True, kw_only=True)
 class Deployed:
-    """A release in service: which model, of which commit, since when, and where it answers."""
+    """A bundle in service: which model, of which commit, since when, and where it answers."""
 
-    release: str  # digest of the model, digest of what serves it
+    bundle: str  # digest of the model, digest of what serves it
     model: str
     sha256: str  # of the model file
     commit: str
@@ -29,7 +29,7 @@ class Outcome:
     environment: str
     deployed: Deployed
     previous: str | None  # sha256 of the model before, None when there was none
-    changed: bool  # False: this very release was in service already
+    changed: bool  # False: this very bundle was in service already
     logs: str  # log of the server
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+import msgspec
+from msgspec import Struct, field
 
 from mlgitops.errors import MistakesError, MlgitopsError
 from mlgitops.git.repository import UNSHALLOW
@@ -18,7 +19,19 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # of a commit; git has both formats
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LISTED = "`git log --first-parent --format=%H -- dvc.lock` lists those with a model"
-_KEYS = ("model", "revision", "sha256", "port")
+_KEYS = (
+    *("model", "version", "revision", "sha256"),
+    *("target", "port", "replicas", "resources", "canary", "bake"),
+)
+_VERSION = re.compile(r"v(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})")
+_TARGETS = ("local", "kubernetes")
+# Quantities of Kubernetes: processors such as 2 or 500m, memory such as 512Mi or 2Gi.
+_QUANTITIES = {
+    "cpu": re.compile(r"[1-9]\d{0,5}m?"),
+    "memory": re.compile(r"[1-9]\d{0,5}(Mi|Gi)"),
+}
+# Of each whole number: lowest, highest.
+_RANGES = {"port": (1, 65535), "replicas": (1, 1000), "canary": (0, 50), "bake": (0, 86400)}
 _LIMIT = 64 * 1024  # bytes of one model.yaml
 
 
@@ -28,8 +41,14 @@ class Wanted(Struct, frozen=True, kw_only=True):
     environment: str
     model: str
     commit: str  # whose dvc.lock names the model and whose code serves it
-    sha256: str | None  # of the model file; None when only the commit says it
+    sha256: str | None = None  # of the model file; None when only the commit says it
     port: int
+    version: str | None = None  # of the release, `v1.2.0`; None where a commit is named without one
+    target: str = "local"  # where it runs: `local` or `kubernetes`
+    replicas: int = 1  # servers that answer at once
+    resources: dict[str, str] = field(default_factory=dict)  # `cpu` and `memory`, as limits
+    canary: int = 0  # percent of the requests that a new model answers during the bake
+    bake: int = 0  # seconds that a new model must answer well before the old one ends
 
 
 def read_wanted(repository: Repository, prefix: str, environment: str, commit: str) -> Wanted:
@@ -54,13 +73,9 @@ def read_wanted(repository: Repository, prefix: str, environment: str, commit: s
     revision = None if content.get("revision") is None else str(content["revision"])
     if revision is not None:
         _refuse_foreign(repository, revision, commit, where=where)
-    return Wanted(
-        environment=environment,
-        model=str(content["model"]),
-        commit=commit if revision is None else revision,
-        sha256=str(content["sha256"]) if content.get("sha256") else None,
-        port=int(str(content["port"])),
-    )
+    given = {name: setting for name, setting in content.items() if setting is not None}
+    given |= {"environment": environment, "commit": given.pop("revision", commit)}
+    return msgspec.convert(given, Wanted)
 
 
 def _refuse_foreign(repository: Repository, revision: str, commit: str, *, where: str) -> None:
@@ -99,10 +114,27 @@ def _find_mistakes(content: Any) -> list[str]:  # noqa: ANN401 - raw YAML
     mistakes = [
         f"unknown key `{key}`: use {', '.join(_KEYS)}" for key in content if key not in _KEYS
     ]
-    model, revision = content.get("model"), content.get("revision")
-    sha256, port = content.get("sha256"), content.get("port")
+    mistakes += _find_odd_texts(content) + _find_odd_resources(content.get("resources"))
+    if not _is_given(content, "port"):
+        mistakes.append("`port` is missing: a number from 1 to 65535")
+    for name, (lowest, highest) in _RANGES.items():
+        number = content.get(name)
+        whole = isinstance(number, int) and not isinstance(number, bool)
+        if number is not None and not (whole and lowest <= number <= highest):
+            mistakes.append(f"`{name}` must be a number from {lowest} to {highest}")
+    return mistakes
+
+
+def _find_odd_texts(content: dict[str, Any]) -> list[str]:
+    mistakes = []
+    model, revision, sha256 = (content.get(name) for name in ("model", "revision", "sha256"))
+    version, target = content.get("version"), content.get("target")
     if not isinstance(model, str) or not _NAME.fullmatch(model):
         mistakes.append("`model` must be a name of lower-case letters, digits and hyphens")
+    if version is not None and not (isinstance(version, str) and _VERSION.fullmatch(version)):
+        mistakes.append("`version` must be that of a release, such as v1.2.0, or null")
+    if version is not None and revision is None:
+        mistakes.append("`version` needs the `revision` that it was given to")
     if revision is not None and not (isinstance(revision, str) and _SHA.fullmatch(revision)):
         mistakes.append(
             "`revision` must be the full sha of a commit in quotes, or null, "
@@ -110,6 +142,22 @@ def _find_mistakes(content: Any) -> list[str]:  # noqa: ANN401 - raw YAML
         )
     if sha256 is not None and not (isinstance(sha256, str) and _SHA256.fullmatch(sha256)):
         mistakes.append("`sha256` must be 64 hex digits in quotes, or null")
-    if not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 2**16:
-        mistakes.append("`port` must be a number from 1 to 65535")
+    if target is not None and target not in _TARGETS:
+        mistakes.append(f"`target` must be {' or '.join(_TARGETS)}, not {target!a:.80}")
     return mistakes
+
+
+def _find_odd_resources(resources: Any) -> list[str]:  # noqa: ANN401 - raw YAML
+    if resources is None:
+        return []
+    if not isinstance(resources, dict) or not resources.keys() <= _QUANTITIES.keys():
+        return ["`resources` must be a mapping with `cpu` and `memory`"]
+    return [
+        f"`resources.{name}` must be a quantity such as {'500m' if name == 'cpu' else '512Mi'}"
+        for name, amount in resources.items()
+        if not isinstance(amount, str) or not _QUANTITIES[name].fullmatch(amount)
+    ]
+
+
+def _is_given(content: dict[str, Any], name: str) -> bool:
+    return content.get(name) is not None

@@ -10,14 +10,14 @@ import pytest
 from mlgitops.commands.deploy import encode_outcome, encode_status
 from mlgitops.console import Console
 from mlgitops.delivery import Deployed, LocalTarget, Outcome, Status, Target
-from mlgitops.delivery.state import Current, Place
+from mlgitops.delivery.state import Current, EnvironmentFiles
 from mlgitops.errors import MlgitopsError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 DEPLOYED = Deployed(
-    release="0123-4567",
+    bundle="0123-4567",
     model="churn",
     sha256="ab" * 32,
     commit="4ead" * 10,
@@ -26,7 +26,7 @@ DEPLOYED = Deployed(
 )
 #: What the router, and an older or newer mlgitops, read.
 FILE = {
-    "release": "0123-4567",
+    "bundle": "0123-4567",
     "model": "churn",
     "sha256": "ab" * 32,
     "commit": "4ead" * 10,
@@ -39,18 +39,18 @@ CURRENT = Current(deployed=DEPLOYED, port=40_001, public_port=8081, server="0123
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def files(tmp_path: Path) -> EnvironmentFiles:
     """Return the files of an environment that has none yet."""
-    place = Place(tmp_path, "staging")
-    place.folder.mkdir(parents=True)
-    return place
+    files = EnvironmentFiles(tmp_path, "staging")
+    files.folder.mkdir(parents=True)
+    return files
 
 
-def test_the_state_on_disk_has_one_level(place: Place) -> None:
+def test_the_state_on_disk_has_one_level(files: EnvironmentFiles) -> None:
     """Whoever reads the file finds each field by its name, and what is read is what was written."""
-    place.write_current(CURRENT)
-    assert json.loads(place.current.read_text()) == FILE
-    assert place.read_current() == CURRENT
+    files.write_current(CURRENT)
+    assert json.loads(files.current.read_text()) == FILE
+    assert files.read_current() == CURRENT
 
 
 @pytest.mark.parametrize(
@@ -59,23 +59,23 @@ def test_the_state_on_disk_has_one_level(place: Place) -> None:
     + [json.dumps({name: FILE[name] for name in FILE if name != gone}) for gone in FILE]
     + [json.dumps({**FILE, "image": "x"})],
 )
-def test_a_state_that_is_none_is_an_error_to_act_on(place: Place, content: str) -> None:
+def test_a_state_that_is_none_is_an_error_to_act_on(files: EnvironmentFiles, content: str) -> None:
     """It names the file, and what mends it."""
-    place.current.write_text(content)
+    files.current.write_text(content)
     with pytest.raises(
         MlgitopsError, match="the state of this environment cannot be read"
     ) as error:
-        place.read_current()
-    assert error.value.where == str(place.current)
+        files.read_current()
+    assert error.value.where == str(files.current)
     assert "`mlgitops deploy staging --stop`" in str(error.value)
 
 
-def test_the_record_follows_what_is_in_service(place: Place) -> None:
+def test_the_record_follows_what_is_in_service(files: EnvironmentFiles) -> None:
     """One entry for each time that a model came into service."""
-    place.write_current(CURRENT)
+    files.write_current(CURRENT)
     for _ in range(2):
-        place.complete_record()
-    (entry,) = place.read_record()
+        files.complete_record()
+    (entry,) = files.read_record()
     assert (entry.seq, entry.model, entry.sha256, entry.commit) == (
         *(1, DEPLOYED.model),
         *(DEPLOYED.sha256, DEPLOYED.commit),

@@ -1,4 +1,4 @@
-"""A release: one model with the code and the lock that serve it, verified, in one folder."""
+"""A bundle: one model with the code and the lock that serve it, verified, in one folder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DESCRIPTION = "model/model.json"
 GOLDEN = "reports/golden.json"
 SERVING_LOCK = "requirements/serving.txt"
 
-#: What makes two releases the same: beside the model, all that the server reads.
+#: What makes two bundles the same: beside the model, all that the server reads.
 _IDENTITY = (
     "src/",
     "model/",
@@ -43,11 +43,11 @@ _IDENTITY = (
     SERVING_LOCK,
 )
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_KEEP = 5  # releases left on disk
+_KEEP = 5  # bundles left on disk
 
 
 @dataclass(frozen=True, kw_only=True)
-class Release:
+class Bundle:
     """A folder that holds everything a server of this model needs."""
 
     folder: Path
@@ -61,42 +61,42 @@ class Release:
         return self.folder.name
 
 
-def make_release(
+def make_bundle(
     project: Path,
     repository: Repository,
     prefix: str,
     wanted: Wanted,
     *,
-    releases: Path,
+    bundles: Path,
     console: Console,
-) -> Release:
+) -> Bundle:
     """Export the code of ``wanted.commit`` and its model, found by digest and verified.
 
     Raises :class:`MlgitopsError` when the model cannot be found or is not the one that the
-    commit and the environment's file name. A half-made release is never left.
+    commit and the environment's file name. A half-made bundle is never left.
     """
     digest = _read_digest(repository, prefix, wanted)
-    folder = releases / f"{digest[:16]}-{_hash_identity(repository, prefix, wanted.commit)[:12]}"
-    release = Release(folder=folder, model=wanted.model, sha256=digest, commit=wanted.commit)
+    folder = bundles / f"{digest[:16]}-{_hash_identity(repository, prefix, wanted.commit)[:12]}"
+    bundle = Bundle(folder=folder, model=wanted.model, sha256=digest, commit=wanted.commit)
     if folder.is_dir() and hash_sha256(folder / MODEL) == digest:
         os.utime(folder)
-        return release
-    releases.mkdir(parents=True, exist_ok=True)
+        return bundle
+    bundles.mkdir(parents=True, exist_ok=True)
     with console.step(f"Model {digest[:12]} and its code from {wanted.commit[:12]}"):
         oid = _read_oid(repository, prefix, wanted.commit)
         source = _find_object(project, oid, wanted.commit, console)
-        with tempfile.TemporaryDirectory(dir=releases, prefix=".making-") as name:
-            content = Path(name) / "release"
+        with tempfile.TemporaryDirectory(dir=bundles, prefix=".making-") as name:
+            content = Path(name) / "bundle"
             _export(project, wanted.commit, prefix, content, Path(name) / "code.tar")
             _copy_verified(source, content, oid, digest)
             shutil.rmtree(folder, ignore_errors=True)
             content.rename(folder)
-    return release
+    return bundle
 
 
-def prune_releases(releases: Path, keep: Release) -> None:
-    """Remove all but the newest few releases; ``keep`` stays in any case."""
-    folders = sorted(releases.glob("[0-9a-f]*"), key=lambda folder: folder.stat().st_mtime)
+def prune_bundles(bundles: Path, keep: Bundle) -> None:
+    """Remove all but the newest few bundles; ``keep`` stays in any case."""
+    folders = sorted(bundles.glob("[0-9a-f]*"), key=lambda folder: folder.stat().st_mtime)
     for folder in folders[:-_KEEP]:
         if folder != keep.folder:
             shutil.rmtree(folder, ignore_errors=True)
@@ -110,13 +110,13 @@ def hash_sha256(file: Path) -> str | None:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def find_package(release: Release) -> str:
+def find_package(bundle: Bundle) -> str:
     """Return the name of the package whose module `serve` is the server."""
-    packages = sorted(path.parent.name for path in release.folder.glob("src/*/serve.py"))
+    packages = sorted(path.parent.name for path in bundle.folder.glob("src/*/serve.py"))
     if len(packages) != 1:
         raise MlgitopsError(
             f"one server was expected, src/<package>/serve.py, and {len(packages)} are there",
-            where=f"commit {release.commit[:12]}",
+            where=f"commit {bundle.commit[:12]}",
         )
     return packages[0]
 
@@ -202,7 +202,7 @@ def _export(project: Path, commit: str, prefix: str, folder: Path, archive: Path
 
 
 def _copy_verified(source: Path, root: Path, oid: str, digest: str) -> None:
-    """Copy the model into the release at ``root``: its bytes, and nowhere else."""
+    """Copy the model into the bundle at ``root``: its bytes, and nowhere else."""
     target = root / MODEL
     refuse_links(root, target)
     target.parent.mkdir(parents=True, exist_ok=True)
