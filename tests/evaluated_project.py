@@ -194,9 +194,9 @@ class Run:
         """Put a file into DVC's cache of this job; return its entry in dvc.lock."""
         data = (self.root / path).read_bytes()
         digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
-        place = self._store_folder / "files" / "md5" / digest[:2] / digest[2:]
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(data)
+        target = self._store_folder / "files" / "md5" / digest[:2] / digest[2:]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
         return {"path": path, "hash": "md5", "md5": digest, "size": len(data)}
 
     def point(self, path: str) -> None:

@@ -116,9 +116,9 @@ class ThresholdProject(GitRepository):
     def _store(self, path: str) -> dict[str, object]:
         data = (self.root / path).read_bytes()
         digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
-        place = self.root / ".dvc" / "cache" / "files" / "md5" / digest[:2] / digest[2:]
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(data)
+        target = self.root / ".dvc" / "cache" / "files" / "md5" / digest[:2] / digest[2:]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
         return {"path": path, "hash": "md5", "md5": digest, "size": len(data)}
 
     def cached(self, path: str) -> Path:

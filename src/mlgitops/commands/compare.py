@@ -126,9 +126,9 @@ def make_flips(
         folder = Folder(repository, find_project(start, repository.root))
         leaves_machine = args.html or environ.get("GITHUB_ACTIONS") == "true"
         if leaves_machine and not may_show_rows(folder, report.base):
-            place = "a page" if args.html else "the log of a workflow"
+            output = "a page" if args.html else "the log of a workflow"
             raise MlgitopsError(
-                f"the data card at base does not let {place} show test rows",
+                f"the data card at base does not let {output} show test rows",
                 where="data/DATA_CARD.md",
                 hint="where they may be shown, say so on main: `| may be shown | test rows |`",
             )

@@ -199,5 +199,5 @@ def _describe(measurement: Measurement) -> str:
     if measurement.reason is not None:
         return f"not measured by the base's code: {measurement.reason}"
     rows = "" if measurement.rows is None else f" on {measurement.rows:,} test rows"
-    made = ", made by the base's code from the new data" if measurement.rebuilt else ""
-    return f"measured by the base's code{rows}{made}: {', '.join(measurement.paths)}"
+    rebuilt = ", made by the base's code from the new data" if measurement.rebuilt else ""
+    return f"measured by the base's code{rows}{rebuilt}: {', '.join(measurement.paths)}"

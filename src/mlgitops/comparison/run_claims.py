@@ -24,12 +24,12 @@ def take_cost(
     own: tuple[MetricChange, ...], claimed: tuple[MetricChange, ...]
 ) -> tuple[MetricChange, ...]:
     """Return the costs by the run's report, but for the size of the model; in order of name."""
-    told = {
+    costs = {
         change.name: replace(change, evidence=None)
         for change in claimed
         if change.path == COST_FILE and change.name in COST_NAMES and change.name != _OF_GIT
     }
-    merged = {change.name: change for change in own} | told
+    merged = {change.name: change for change in own} | costs
     return tuple(merged[name] for name in sorted(merged))
 
 
@@ -37,10 +37,10 @@ def take_stages(
     own: tuple[StageChange, ...], claimed: tuple[StageChange, ...]
 ) -> tuple[StageChange, ...]:
     """Return the stages that git knows, each with what the run says that it did and took."""
-    told = {stage.name: stage for stage in claimed}
+    stages = {stage.name: stage for stage in claimed}
     return tuple(
-        replace(stage, state=told[stage.name].state, seconds=told[stage.name].seconds)
-        if stage.name in told
+        replace(stage, state=stages[stage.name].state, seconds=stages[stage.name].seconds)
+        if stage.name in stages
         else stage
         for stage in own
     )

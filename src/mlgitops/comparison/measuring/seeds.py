@@ -84,8 +84,8 @@ def _read_models(
     console: Console,
 ) -> dict[str, bytes]:
     """Read what a stage needs that training made, of one side; empty where the side lacks it."""
-    made = {out for other in base.pipeline.stages.values() for out in other.outs}
-    paths = {dep for dep in stage.deps if dep in made} - rows.keys()
+    outputs = {out for other in base.pipeline.stages.values() for out in other.outs}
+    paths = {dep for dep in stage.deps if dep in outputs} - rows.keys()
     if any(side.find_hash(path) is None for path in paths):
         return {}
     fetch_missing(base, head, lambda at: paths if at.name == side.name else set(), console)

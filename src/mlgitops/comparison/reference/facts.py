@@ -168,8 +168,8 @@ def _select(metrics: tuple[MetricChange, ...], rules: Policy) -> tuple[MetricCha
     judged = [change for name in rules.metrics for change in joined.match(name)]
     names = {(change.path, change.name) for change in judged}
     names |= {
-        (place.removesuffix(f":{change.name}"), change.name)
-        for place, change in joined.moved.items()
+        (origin.removesuffix(f":{change.name}"), change.name)
+        for origin, change in joined.moved.items()
         if change in judged
     }
     return tuple(change for change in metrics if (change.path, change.name) in names)
