@@ -24,7 +24,16 @@ from mlgitops.statistics.intervals import ROUNDING, leaves_out_change
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mlgitops.model import Interval, MetricChange, Policy, Report, SliceFacts, SliceResult
+    from mlgitops.model import (
+        Interval,
+        Measurement,
+        MetricChange,
+        Policy,
+        Report,
+        Rescoring,
+        SliceFacts,
+        SliceResult,
+    )
 
 #: Rows that any method needs to measure noise: one row has no spread.
 FEWEST_ROWS = 2
@@ -79,31 +88,38 @@ def _check_test_data(report: Report, policy: Policy) -> Iterator[str]:
 def _check_rescoring(report: Report) -> Iterator[str]:
     """Refuse a rescoring where nothing was to be rescored, or of which both is said."""
     rescoring = report.rescoring
-    paths = set(rescoring.paths) if rescoring else set()
-    for change in report.metrics:
-        if change.base_stored is not None and change.path not in paths:
-            yield f"{name_change(change)} has a stored value at base, and was not measured anew"
+    replaced = [change for change in report.metrics if change.base_stored is not None]
+    yield from _check_anew(rescoring, replaced, side="base", word="stored")
     if rescoring is None:
         return
     if report.test_data is not TestData.CHANGED:
         yield f"base was measured anew, and the test data is {report.test_data}"
-    if rescoring.reason is not None and (paths or rescoring.rows is not None):
-        yield "base was measured anew, and the report says why that was not possible"
     if (rescoring.seen or 0) > (rescoring.rows if rescoring.rows is not None else 2**63):
         yield f"base's model was trained on {rescoring.seen:,} of {rescoring.rows:,} test rows"
 
 
 def _check_measurement(report: Report) -> Iterator[str]:
     """Refuse a claim where nothing was measured, and a measurement with a reason for none."""
-    measurement = report.measurement
-    paths = set(measurement.paths) if measurement else set()
-    for change in report.metrics:
-        if change.head_claimed is not None and change.path not in paths:
-            yield f"{name_change(change)} has a claimed value at head, and was not measured anew"
-    if measurement is None:
+    replaced = [change for change in report.metrics if change.head_claimed is not None]
+    yield from _check_anew(report.measurement, replaced, side="head", word="claimed")
+
+
+def _check_anew(
+    facts: Rescoring | Measurement | None,
+    replaced: list[MetricChange],
+    *,
+    side: str,
+    word: str,
+) -> Iterator[str]:
+    """Hold what was measured anew against the values that it replaced, and its own reason."""
+    paths = set(facts.paths) if facts else set()
+    for change in replaced:
+        if change.path not in paths:
+            yield f"{name_change(change)} has a {word} value at {side}, and was not measured anew"
+    if facts is None or facts.reason is None:
         return
-    if measurement.reason is not None and (paths or measurement.rows is not None):
-        yield "head was measured anew, and the report says why that was not possible"
+    if paths or facts.rows is not None:
+        yield f"{side} was measured anew, and the report says why that was not possible"
 
 
 def _check_cost(report: Report) -> Iterator[str]:
