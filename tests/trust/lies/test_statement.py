@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    Lie = tuple[Callable[[dict[str, Any]], None], str]  # what it changes, and why it is refused
+    Verify = Callable[[Lie], tuple[int, str]]
+
 MODEL = b"sixty trees\n"
 _MD5 = hashlib.md5(MODEL, usedforsecurity=False).hexdigest()
 _SHA256 = hashlib.sha256(MODEL).hexdigest()
@@ -123,6 +126,26 @@ def _encode(document: dict[str, Any]) -> bytes:
     return json.dumps(document).encode()
 
 
+@pytest.fixture
+def verify_lie(
+    evidence: Evidence,
+    honest: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
+) -> Verify:
+    """Return what verifies the honest statement with a lie in it: exit code and what is said."""
+
+    def verify(lie: Lie) -> tuple[int, str]:
+        change, reason = lie
+        document = copy.deepcopy(honest)
+        change(document)
+        code, text = evidence.verify(_encode(document), capsys)
+        check_lie(record_property, _encode(document), reason=reason, text=text)
+        return code, text
+
+    return verify
+
+
 def test_a_verdict_on_a_measured_model_is_stated_and_holds(
     evidence: Evidence, honest: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -202,7 +225,7 @@ def _unmeasure(document: dict[str, Any]) -> None:
 
 
 _REPORT = ("predicate", "report")
-LIES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
+LIES: dict[str, Lie] = {
     "another SHA-256": (
         _edit("subject", 0, "digest", "sha256", value="7" * 64),
         "its model's SHA-256 is not that of the file that was measured",
@@ -269,36 +292,20 @@ LIES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
 
 
 @pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
-def test_a_statement_that_says_anything_else_does_not_hold(
-    evidence: Evidence,
-    honest: dict[str, Any],
-    lie: tuple[Callable[[dict[str, Any]], None], str],
-    capsys: pytest.CaptureFixture[str],
-    record_property: Callable[[str, object], None],
-) -> None:
+def test_a_statement_that_says_anything_else_does_not_hold(verify_lie: Verify, lie: Lie) -> None:
     """Exit code 1, and what it should have said."""
-    change, reason = lie
-    document = copy.deepcopy(honest)
-    change(document)
-    code, text = evidence.verify(_encode(document), capsys)
+    code, text = verify_lie(lie)
     assert (code, "The statement does not hold:" in text) == (1, True), text
-    check_lie(record_property, _encode(document), reason=reason, text=text)
 
 
 def test_the_policy_of_another_commit_does_not_judge(
-    evidence: Evidence,
-    honest: dict[str, Any],
-    capsys: pytest.CaptureFixture[str],
-    record_property: Callable[[str, object], None],
+    evidence: Evidence, verify_lie: Verify
 ) -> None:
     """The same text at another commit than base is no policy of base's."""
-    document = copy.deepcopy(honest)
-    document["predicate"]["policy"]["commit"] = evidence.recorded.head
-    code, text = evidence.verify(_encode(document), capsys)
-    head, base = evidence.recorded.head[:12], evidence.recorded.base[:12]
-    reason = f"the policy is of {head}, and base is {base}"
+    head, base = evidence.recorded.head, evidence.recorded.base
+    reason = f"the policy is of {head[:12]}, and base is {base[:12]}"
+    code, _ = verify_lie((_edit("predicate", "policy", "commit", value=head), reason))
     assert code == 1
-    check_lie(record_property, _encode(document), reason=reason, text=text)
 
 
 def test_another_policy_of_base_does_not_judge(
@@ -383,7 +390,7 @@ def test_another_repository_is_refused(
 
 
 _POLICY_PATH = ("predicate", "policy", "path")
-_FORMS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
+_FORMS: dict[str, Lie] = {
     "a field of nobody's": (_edit("signed", value=True), "unknown field `signed`"),
     "another type": (_edit("_type", value=f"{STATEMENT_TYPE}.1"), "at `$._type`"),
     "another predicate": (
@@ -404,20 +411,10 @@ _FORMS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
 
 
 @pytest.mark.parametrize("lie", _FORMS.values(), ids=_FORMS)
-def test_what_is_no_statement_of_ours_is_not_checked(
-    evidence: Evidence,
-    honest: dict[str, Any],
-    lie: tuple[Callable[[dict[str, Any]], None], str],
-    capsys: pytest.CaptureFixture[str],
-    record_property: Callable[[str, object], None],
-) -> None:
+def test_what_is_no_statement_of_ours_is_not_checked(verify_lie: Verify, lie: Lie) -> None:
     """Exit code 2: it is bad input, whatever it says."""
-    change, reason = lie
-    document = copy.deepcopy(honest)
-    change(document)
-    code, text = evidence.verify(_encode(document), capsys)
+    code, text = verify_lie(lie)
     assert code == 2, text
-    check_lie(record_property, _encode(document), reason=reason, text=text)
 
 
 def test_a_fail_is_stated_and_is_no_way_to_deploy(
