@@ -72,6 +72,7 @@ FIGURES = (
         40,
         (
             "tests/trust/lies/test_measured.py",
+            "tests/trust/lies/test_measured_handover.py",
             "tests/trust/lies/test_evaluate_job.py",
             "tests/actions/test_measured_rehearsal.py",
         ),
