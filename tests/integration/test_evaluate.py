@@ -114,6 +114,22 @@ def test_the_same_model_and_rows_need_no_run(project: EvaluatedProject, evaluate
     assert name_model(ending.report) == (FINE_MODEL.md5, FINE_MODEL.sha256)
 
 
+def test_base_s_model_that_is_nowhere_leaves_what_is_stored(
+    tmp_path: Path, evaluate: Evaluate
+) -> None:
+    """Head is measured all the same, and the comment says that base's values are not."""
+    project = EvaluatedProject(tmp_path)
+    request = project.open(train_coarsely)
+    digest = FINE_MODEL.md5.removeprefix("md5:")
+    (project.storage / "files" / "md5" / digest[:2] / digest[2:]).unlink()
+    ending = evaluate(request)
+    assert ending.report is not None
+    assert ending.report.rescoring is None
+    assert (ending.report.metrics[0].base, ending.report.metrics[0].head) == (1.0, 0.99)
+    reason = "`model/model.json` of base is not here: neither cache nor storage has it."
+    assert f"what its code measures of its model is not known: {reason}" in ending.words
+
+
 def test_new_raw_data_is_split_by_the_base(project: EvaluatedProject, evaluate: Evaluate) -> None:
     """Base's stages make the test rows, and both models are measured on them."""
 

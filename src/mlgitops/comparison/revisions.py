@@ -355,7 +355,11 @@ def _rescore(
     *,
     trial: HeadMeasured | None,
 ) -> tuple[Report, Measured | None]:
-    """Measure base on head's test data where that is not base's own."""
+    """Measure base on head's test data where that is not base's own, or beside head's model."""
+    if trial is not None and report.test_data is TestData.SAME:
+        from mlgitops.comparison.measuring.base import renew_base
+
+        return renew_base(report, policy, base, head, console, trial=trial)
     if report.test_data is not TestData.CHANGED:
         return report, None
     from mlgitops.comparison.measuring.rescore import rescore

@@ -72,7 +72,7 @@ class Report(Struct, frozen=True, kw_only=True):
     test_data: TestData
     sampling: Sampling = Sampling()  # of head's test rows
     looks: Looks | None = None  # None: no dvc.lock says
-    rescoring: Rescoring | None = None  # tried when the test data changed
+    rescoring: Rescoring | None = None  # where the test data changed, or base has other values
     measurement: Measurement | None = None  # None: head's numbers are those of its own run
     reference: Reference | None = None  # None: the policy names none
     trend: Trend | None = None  # None: git does not hold it

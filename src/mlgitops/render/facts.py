@@ -293,7 +293,8 @@ def render_side(side: Side) -> str:
 
 def test_data_text(report: Report) -> str:
     """Say whether both sides were measured on the same rows."""
-    if report.rescoring is not None and report.rescoring.reason is None:
+    is_renewed = report.rescoring is not None and report.rescoring.reason is None
+    if is_renewed and report.test_data is TestData.CHANGED:
         return "both on head's test data, which changed"
     return {
         TestData.SAME: "same test data",

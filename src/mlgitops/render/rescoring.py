@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlgitops.model import TestData
 from mlgitops.render.facts import judged_rows
 from mlgitops.render.numbers import choose_decimals, render_number
 
@@ -21,6 +22,10 @@ def describe_rescoring(report: Report) -> list[str]:
     if rescoring.reason is not None:
         return [f"Base's model could not be measured on head's test data: {rescoring.reason}."]
     rows = f"{rescoring.rows:,} test rows" if rescoring.rows is not None else "test data"
+    if report.test_data is not TestData.CHANGED:
+        stored = _list_stored(report)
+        text = f"What base has stored is not what its own code measures of its model on its {rows}:"
+        return [f"{text} what was measured is base's{f', not {stored}' if stored else ''}."]
     sentences = [
         f"The test data changed, so base's model was measured anew, on head's {rows}.",
         _describe_seen(rescoring),

@@ -93,9 +93,16 @@ def _check_rescoring(report: Report) -> Iterator[str]:
     if rescoring is None:
         return
     if report.test_data is not TestData.CHANGED:
-        yield f"base was measured anew, and the test data is {report.test_data}"
+        yield from _check_renewal(report)
     if (rescoring.seen or 0) > (rescoring.rows if rescoring.rows is not None else 2**63):
         yield f"base's model was trained on {rescoring.seen:,} of {rescoring.rows:,} test rows"
+
+
+def _check_renewal(report: Report) -> Iterator[str]:
+    """Refuse a measurement of base on its own test data where base's code did not measure head."""
+    measured = report.measurement.paths if report.measurement is not None else ()
+    if report.test_data is not TestData.SAME or not measured:
+        yield f"base was measured anew, and the test data is {report.test_data}"
 
 
 def _check_measurement(report: Report) -> Iterator[str]:

@@ -27,6 +27,9 @@ from evaluated_project import (
 from trust.lie import check_lie
 from trust.poor_model import CLAIMED, FAIL, LOST, UNDECIDED, Lie, judge_lie, train_poorly
 
+from mlgitops.render.facts import test_data_text
+from mlgitops.render.rescoring import describe_rescoring
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -489,6 +492,81 @@ def test_predictions_that_the_next_change_would_be_held_against(
     assert (reason in ending.words) == is_other, ending.words
     if is_other:
         check_lie(record_property, work.__name__.encode(), reason=reason, text=ending.words)
+
+
+def _edit_the_ruler(run: Run) -> None:
+    run.write("evaluate.py", EVALUATE + "# no other numbers\n")
+
+
+def store_less(run: Run) -> None:
+    """Let base's own model look as poor as the one that the next pull request brings."""
+    run.execute()
+    lines = [line.split(",") for line in run.read("reports/predictions.csv").splitlines()[1:]]
+    rows = [
+        f"{name},{target},{int(guess) if at % 10 < 7 else 1 - int(guess)}"
+        for at, (name, target, guess) in enumerate(lines)
+    ]
+    run.write("reports/predictions.csv", "\n".join(["id,target,prediction", *rows]) + "\n")
+    _state(run, 0.7)
+
+
+def store_no_number(run: Run) -> None:
+    """Let the metric be a new one for the next pull request."""
+    run.execute()
+    run.write("reports/metrics.json", json.dumps({"test": {"rows": 400}}))
+
+
+@pytest.mark.parametrize(
+    ("change", "work", "stored"),
+    [
+        (_edit_the_ruler, store_less, 0.7),
+        (_edit_the_ruler, spoil_one_answer, 1.0),
+        (_edit_the_ruler, store_no_number, None),
+        (_touch_nothing, spoil_one_answer, 1.0),
+    ],
+    ids=["less with another ruler", "other answers with another ruler", "nothing", "other answers"],
+)
+def test_what_a_merge_stored_is_not_what_the_next_change_is_held_against(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Record,
+    *,
+    change: Change,
+    work: Change,
+    stored: float | None,
+) -> None:
+    """Base's code measures base's model, too: a loss beside that is a loss, whatever is stored."""
+    project = EvaluatedProject(tmp_path)
+    project.open(change, work=work).merge()
+    ending = project.open(train_poorly).evaluate(monkeypatch, capsys)
+    assert ending.report is not None
+    (values,) = (each for each in ending.report.metrics if each.name == "test.accuracy")
+    assert (values.base, values.base_stored, values.head) == (1.0, stored, 0.7)
+    assert ending.report.rescoring is not None
+    assert ending.verdict == FAIL, ending.words
+    assert values.evidence is not None
+    interval = values.evidence.interval
+    assert interval is not None
+    assert interval.low <= -0.3 <= interval.high
+    (text,) = describe_rescoring(ending.report)
+    assert "is not what its own code measures of its model on its 400 test rows" in text
+    assert ("not `test.accuracy` 0.7" in text) == (stored == 0.7)
+    assert test_data_text(ending.report) == "same test data"
+    check_lie(record_property, work.__name__.encode(), reason=LOST, text=ending.words)
+
+
+def test_base_s_honest_numbers_stay_as_they_are_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is measured and what is stored agree: nothing is said of base being measured anew."""
+    project = EvaluatedProject(tmp_path)
+    project.open(_train_coarsely).merge()
+    ending = project.open(train_poorly).evaluate(monkeypatch, capsys)
+    assert "measuring base's model" in ending.printed
+    assert ending.report is not None
+    assert ending.report.rescoring is None
+    assert (ending.report.metrics[0].base, ending.report.metrics[0].base_stored) == (0.99, None)
 
 
 def test_what_is_stored_with_the_rows_is_measured_with_them(
