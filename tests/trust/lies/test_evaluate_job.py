@@ -41,6 +41,15 @@ def measure(report: dict[str, Any], score: float, *, claimed: float | None) -> d
     return {**changed, "measurement": dict(_MEASURED)}
 
 
+def renew(report: dict[str, Any], base: float, *, stored: float) -> dict[str, Any]:
+    """Return a measured report that says of base, too, what its own code measures of its model."""
+    changed = measure(report, 0.5625, claimed=0.625)
+    first, second = changed["metrics"]
+    first.update(base=base, delta=0.5625 - base, base_stored=stored)
+    second.update(base_stored=0.5)
+    return {**changed, "rescoring": {"paths": ["metrics.json"], "rows": 1, "seconds": 2.0}}
+
+
 def pose(report: dict[str, Any], score: float) -> dict[str, Any]:
     """Return the report with a better score at head and a word that somebody measured it."""
     changed = copy.deepcopy(report)
@@ -58,6 +67,20 @@ def test_the_honest_measurement_is_a_pass(
     )
     assert code in (0, 1), text  # whether a claim that differs fails is the judge's question
     assert "0.5625" in text
+    assert "could not decide" not in text.lower()
+
+
+def test_base_measured_anew_beside_head_is_judged(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On the same test data, by the job that measures, with what base has stored beside it."""
+    report = renew(recorded.write_report(), 0.375, stored=0.5)
+    code, text = recorded.judge(
+        report, monkeypatch, capsys, "--evaluating", "success", published=recorded.results
+    )
+    assert code in (0, 1), text  # whether a claim that differs fails is the judge's question
+    assert "0.375" in text
+    assert "what was measured is base's, not `score` 0.5" in text
     assert "could not decide" not in text.lower()
 
 
@@ -121,6 +144,18 @@ _LIES: list[tuple[str, Callable[[dict[str, Any]], dict[str, Any]], str, str]] = 
         lambda report: measure(report, 0.59375, claimed=None),
         "success",
         "`score` at head is absent by the report and 0.625 in git",
+    ),
+    (
+        "base's stored value beside the measured one is not what base's commit has",
+        lambda report: renew(report, 0.375, stored=0.375),
+        "success",
+        "`score` at base is 0.375 by the report and 0.5 in git",
+    ),
+    (
+        "base is measured anew by the run, on the same test data",
+        lambda report: {**renew(report, 0.375, stored=0.5), "measurement": None},
+        "",
+        "base was measured anew, and the test data is same",
     ),
     (
         "measured, and not possible to measure",
