@@ -83,7 +83,7 @@ def make_bundle(
         return bundle
     bundles.mkdir(parents=True, exist_ok=True)
     with console.step(f"Model {digest[:12]} and its code from {wanted.commit[:12]}"):
-        oid = _read_oid(repository, prefix, wanted.commit)
+        oid = read_model_oid(repository, prefix, wanted.commit)
         source = _find_object(project, oid, wanted.commit, console)
         with tempfile.TemporaryDirectory(dir=bundles, prefix=".making-") as name:
             content = Path(name) / "bundle"
@@ -121,14 +121,14 @@ def find_package(bundle: Bundle) -> str:
     return packages[0]
 
 
-def _read_digest(repository: Repository, prefix: str, wanted: Wanted) -> str:
-    """Return the sha256 that the commit's model.json names, which must be the wanted one."""
+def read_model_sha256(repository: Repository, prefix: str, commit: str) -> str:
+    """Return the sha256 of the model that the model.json of ``commit`` names."""
     path = f"{prefix}{DESCRIPTION}"
-    data = repository.read(wanted.commit, path)
+    data = repository.read(commit, path)
     if data is None:
         raise MlgitopsError(
             "this commit describes no model",
-            where=f"{path} at {wanted.commit[:12]}",
+            where=f"{path} at {commit[:12]}",
             hint="commit what `mlgitops train` makes, or name a commit that has a model",
         )
     content = parse_json(data, path)
@@ -136,9 +136,15 @@ def _read_digest(repository: Repository, prefix: str, wanted: Wanted) -> str:
     if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
         raise MlgitopsError(
             "there is no sha256 of the model, 64 hex digits",
-            where=f"{path} at {wanted.commit[:12]}",
+            where=f"{path} at {commit[:12]}",
             hint="commit what `mlgitops train` makes",
         )
+    return digest
+
+
+def _read_digest(repository: Repository, prefix: str, wanted: Wanted) -> str:
+    """Return the sha256 of the commit's model, which must be the wanted one."""
+    digest = read_model_sha256(repository, prefix, wanted.commit)
     if wanted.sha256 and digest != wanted.sha256:
         raise MlgitopsError(
             f"the model {wanted.sha256[:12]} is wanted, and the commit holds {digest[:12]}",
@@ -158,7 +164,8 @@ def _hash_identity(repository: Repository, prefix: str, commit: str) -> str:
     return hashlib.sha256("\n".join(listed).encode()).hexdigest()
 
 
-def _read_oid(repository: Repository, prefix: str, commit: str) -> str:
+def read_model_oid(repository: Repository, prefix: str, commit: str) -> str:
+    """Return the md5 of the model, by which DVC keeps it, that ``commit`` names in dvc.lock."""
     pipeline = read_pipeline(
         repository.list_files(commit), lambda path: repository.read(commit, path)
     )

@@ -6,19 +6,18 @@ it is read at base.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import UNSHALLOW
+from mlgitops.git.tags import parse_version
 from mlgitops.judgement.reference import Form, find_form
 
 if TYPE_CHECKING:
     from mlgitops.git.repository import Folder, Repository
 
-_VERSION = re.compile(r"(?:(?P<key>.+)@)?v(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})")
 _SHORT = 12
 _MAX_LABEL = 100
 
@@ -56,22 +55,6 @@ def find_reference(
             f"{sha[:_SHORT]} is not in the history of base, {base[:_SHORT]}", hint=hint
         )
     return Target(sha=sha, label=label[:_MAX_LABEL])
-
-
-def parse_version(tag: str, key: str) -> tuple[bool, int, int, int] | None:
-    """Read the version that a tag gives to project ``key``; None when it gives it none.
-
-    A version of the project itself comes first, then one of the whole repository. One that is not
-    released yet, as in `v1.0.0-rc1`, is none.
-
-    >>> parse_version("v1.10.0", "model"), parse_version("other@v2.0.0", "model")
-    ((False, 1, 10, 0), None)
-    """
-    match = _VERSION.fullmatch(tag)
-    if match is None or match["key"] not in (None, key):
-        return None
-    numbers = [int(text) for text in match.groups()[1:]]
-    return (match["key"] is not None, numbers[0], numbers[1], numbers[2])
 
 
 def _find_release(repository: Repository, base: str, key: str, release: str | None) -> Target:
