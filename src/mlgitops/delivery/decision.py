@@ -1,0 +1,305 @@
+"""What git wants and what was seen of an environment, into the one next effect. Pure.
+
+No clock, no memory, no disk: the same input gives the same effect, so it does not matter who was
+killed where, or how many run at once. The rules stand in the order in which they are tried;
+docs/explanation/delivery.md says why each is where it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from mlgitops.delivery.effects import (
+    Append,
+    Bake,
+    CloseIssue,
+    Confirm,
+    Fetch,
+    Golden,
+    OpenIssue,
+    Return,
+    Route,
+    Start,
+    Stop,
+    Switch,
+    Wait,
+    Widen,
+)
+from mlgitops.delivery.observed import ALL, ServedModel, ServerState, Slot
+from mlgitops.model.ledger import Event, LedgerEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mlgitops.delivery.effects import Effect
+    from mlgitops.delivery.observed import Observed, Server, Wish
+
+#: Starts in a row that a model which served well may fail before it is condemned, too.
+MAX_RESTARTS = 3
+_NO_REASON = "it ended"
+
+
+def decide(wish: Wish, observed: Observed) -> Effect | None:
+    """Return the next effect; None when there is nothing to do."""
+    wish = find_effective(wish, observed.ledger)
+    return (
+        _record(observed)
+        or _route(observed)
+        or _return_at_once(wish, observed)
+        or _condemn(wish, observed)
+        or _report(wish, observed)
+        or _serve(wish, observed)
+    )
+
+
+def is_condemned(served: ServedModel, ledger: Sequence[LedgerEntry]) -> bool:
+    """Tell whether this bundle failed when this commit asked for it."""
+    return find_condemnation(served, ledger) is not None
+
+
+def find_condemnation(served: ServedModel, ledger: Sequence[LedgerEntry]) -> LedgerEntry | None:
+    """Return the entry by which ``served`` was given up, None if it was not."""
+    entries = (entry for entry in reversed(ledger) if entry.event is Event.CONDEMNED)
+    return next((entry for entry in entries if _read(entry).request == served.request), None)
+
+
+def find_switch(ledger: Sequence[LedgerEntry]) -> LedgerEntry | None:
+    """Return the newest entry that says what serves, None when nothing ever did."""
+    return next((entry for entry in reversed(ledger) if entry.event is Event.SWITCHED), None)
+
+
+def find_healthy(ledger: Sequence[LedgerEntry], *, instead_of: ServedModel) -> ServedModel | None:
+    """Return the last model that served, was not given up, and is another than ``instead_of``."""
+    switched = (_read(entry) for entry in reversed(ledger) if entry.event is Event.SWITCHED)
+    others = (served for served in switched if served.bundle != instead_of.bundle)
+    return next((served for served in others if not is_condemned(served, ledger)), None)
+
+
+def find_effective(wish: Wish, ledger: Sequence[LedgerEntry]) -> Wish:
+    """Return the wish with what was forced in its place, until git wants something else.
+
+    The newest entry names the commit that it overrides; a forced model that failed overrides
+    nothing.
+    """
+    newest = find_switch(ledger)
+    if newest is None or not newest.forced or newest.commit != wish.served.commit:
+        return wish
+    forced = _read(newest)
+    if wish.served.forced or is_condemned(forced, ledger):
+        return wish
+    return structs.replace(wish, served=forced)
+
+
+def find_target(wish: Wish, ledger: Sequence[LedgerEntry]) -> ServedModel | None:
+    """Return what should serve: the wish, or, once it failed, the last healthy model."""
+    if is_condemned(wish.served, ledger):
+        return find_healthy(ledger, instead_of=wish.served)
+    return wish.served
+
+
+def make_entry(
+    effect: Append, ledger: Sequence[LedgerEntry], *, environment: str, actor: str | None, at: str
+) -> LedgerEntry | None:
+    """Return the entry that ``effect`` adds to ``ledger``; None when it is there already."""
+    newest, served = find_switch(ledger), effect.served
+    if effect.event is Event.CONDEMNED:
+        present = is_condemned(served, ledger)
+    else:
+        present = newest is not None and _read(newest).request == served.request
+    if present:
+        return None
+    return LedgerEntry(
+        seq=ledger[-1].seq + 1 if ledger else 1,
+        environment=environment,
+        event=effect.event,
+        model=served.model,
+        version=served.version,
+        sha256=served.sha256,
+        commit=served.commit,
+        revision=served.revision,
+        previous=newest.sha256 if newest else None,
+        forced=served.forced,
+        reason=effect.reason,
+        actor=actor,
+        at=at,
+    )
+
+
+def _read(entry: LedgerEntry) -> ServedModel:
+    return ServedModel(
+        model=entry.model,
+        version=entry.version,
+        sha256=entry.sha256,
+        revision=entry.revision,
+        commit=entry.commit,
+        forced=entry.forced,
+    )
+
+
+def _record(observed: Observed) -> Effect | None:
+    """Write down what users are answered by, before anything else can change it."""
+    active, newest = observed.active, find_switch(observed.ledger)
+    if active is None or (newest and _read(newest).request == active.served.request):
+        return None
+    return Append(event=Event.SWITCHED, served=active.served, reason=active.reason)
+
+
+def _route(observed: Observed) -> Effect | None:
+    active = observed.active
+    return Route(slot=active.slot) if active and not observed.routed else None
+
+
+def _return_at_once(wish: Wish, observed: Observed) -> Effect | None:
+    """Send the users back while the old server still runs: before the network is asked.
+
+    A model that is superseded during its bake goes as well. Nobody can say yet whether it is
+    healthy, and its slot is needed.
+    """
+    active = observed.active
+    if active is None or active.is_proven:
+        return None
+    healthy = find_healthy(observed.ledger, instead_of=active.served)
+    if healthy is None or not _is_fit(observed.find_server(active.slot.other), healthy):
+        return None
+    server = observed.find_server(active.slot)
+    if _is_dead(server):
+        reason = _read_reason(server)
+    elif active.reason is None and wish.served.bundle not in {active.served.bundle, healthy.bundle}:
+        reason = f"superseded by {wish.served.commit[:12]} before its bake was over"
+    else:
+        return None
+    return Return(slot=active.slot.other, served=healthy, reason=reason)
+
+
+def _condemn(wish: Wish, observed: Observed) -> Effect | None:
+    """Give the wish up when its server failed.
+
+    A model that served well and ended is started again. It is given up only when it does not
+    come back, and there is another one to go to.
+    """
+    if is_condemned(wish.served, observed.ledger):
+        return None
+    for slot in Slot:
+        server = observed.find_server(slot)
+        if server is None or not _is_dead(server) or server.served.request != wish.served.request:
+            continue
+        active = observed.active
+        if active and active.slot is slot and active.is_proven:
+            lasting = not server.verified and server.restarts >= MAX_RESTARTS
+            if not lasting or find_healthy(observed.ledger, instead_of=wish.served) is None:
+                continue
+        return Append(event=Event.CONDEMNED, served=wish.served, reason=_read_reason(server))
+    return None
+
+
+def _report(wish: Wish, observed: Observed) -> Effect | None:
+    """Say that the wish failed; whoever forced one is told at the terminal."""
+    condemnation = find_condemnation(wish.served, observed.ledger)
+    if condemnation is None or wish.served.forced or observed.reported == wish.served.commit:
+        return None
+    return OpenIssue(served=wish.served, reason=condemnation.reason or _NO_REASON)
+
+
+def _serve(wish: Wish, observed: Observed) -> Effect | None:
+    target, active = find_target(wish, observed.ledger), observed.active
+    if target is None:
+        return None
+    slot = _choose_slot(target, observed)
+    return (
+        _heal(wish, target, observed)
+        or _bring_up(slot, target, observed)
+        or (
+            _switch(slot, target, wish, observed) if active is None or active.slot != slot else None
+        )
+        or _settle(slot, target, wish, observed)
+    )
+
+
+def _choose_slot(target: ServedModel, observed: Observed) -> Slot:
+    active = observed.active
+    if active is None:
+        return Slot.B if _is_fit(observed.b, target) else Slot.A
+    return active.slot if active.served.bundle == target.bundle else active.slot.other
+
+
+def _heal(wish: Wish, target: ServedModel, observed: Observed) -> Effect | None:
+    """Have the active model answer again, before another one is brought up beside it.
+
+    Only one that served well, only once, and not when the other one can take over now.
+    """
+    active = observed.active
+    if active is None or active.served.bundle in {target.bundle, wish.served.bundle}:
+        return None
+    server = observed.find_server(active.slot)
+    hopeless = _is_dead(server) and not (active.is_proven and server and server.verified)
+    if hopeless or _is_fit(observed.find_server(active.slot.other), target):
+        return None
+    if is_condemned(active.served, observed.ledger):
+        return None
+    return _bring_up(active.slot, active.served, observed)
+
+
+def _bring_up(slot: Slot, served: ServedModel, observed: Observed) -> Effect | None:
+    """Return the next step until the slot has a verified server of this bundle, then None."""
+    server = observed.find_server(slot)
+    if server and not _is_dead(server) and server.served.bundle != served.bundle:
+        return Stop(slot=slot)
+    if server is None or _is_dead(server):
+        if served.bundle not in observed.bundles:
+            return Fetch(served=served)
+        return Start(slot=slot, served=served, restarts=_count_restarts(server, served))
+    if server.state is ServerState.STARTING:
+        return Wait(slot=slot)
+    return None if server.verified else Golden(slot=slot)
+
+
+def _count_restarts(server: Server | None, served: ServedModel) -> int:
+    if server is None or server.served.bundle != served.bundle:
+        return 0
+    return 1 if server.verified else min(server.restarts + 1, MAX_RESTARTS)
+
+
+def _switch(slot: Slot, target: ServedModel, wish: Wish, observed: Observed) -> Effect:
+    if target.request != wish.served.request:
+        condemnation = find_condemnation(wish.served, observed.ledger)
+        reason = condemnation.reason if condemnation else None
+        return Return(slot=slot, served=target, reason=reason or _NO_REASON)
+    previous = observed.active and observed.find_server(observed.active.slot)
+    canary = wish.canary if previous and not _is_dead(previous) else 0
+    return Switch(slot=slot, served=target, share=canary or ALL, bake=wish.bake)
+
+
+def _settle(slot: Slot, target: ServedModel, wish: Wish, observed: Observed) -> Effect | None:
+    """Finish what a switch began, the old server last."""
+    active = observed.active
+    if active is None or not active.confirmed:
+        return Confirm(slot=slot)
+    if not active.baked:
+        return Bake(slot=slot)
+    if active.share < ALL:
+        return Widen(slot=slot)
+    if observed.find_server(slot.other):
+        return Stop(slot=slot.other)
+    if observed.reported and target.request == wish.served.request:
+        return CloseIssue(commit=observed.reported)
+    return None
+
+
+def _is_dead(server: Server | None) -> bool:
+    return server is not None and server.state is ServerState.DEAD
+
+
+def _is_fit(server: Server | None, served: ServedModel) -> bool:
+    """Tell whether the server can answer for ``served`` at once."""
+    return (
+        server is not None
+        and server.state is ServerState.READY
+        and server.verified
+        and server.served.bundle == served.bundle
+    )
+
+
+def _read_reason(server: Server | None) -> str:
+    return (server.reason if server else None) or _NO_REASON

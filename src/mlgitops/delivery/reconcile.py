@@ -1,0 +1,144 @@
+"""The loop: lock, observe, decide, one effect, and again, until there is nothing to do.
+
+The lock is held for one round, not for the whole: another run may go on where this one is, and
+one that is killed leaves nothing that the next does not see. A `Driver` does the I/O.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import structs
+
+from mlgitops.delivery.decision import decide, find_condemnation, find_effective, find_target
+from mlgitops.delivery.effects import Bake, CloseIssue, OpenIssue, Wait
+from mlgitops.errors import MlgitopsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
+    from mlgitops.console import Console
+    from mlgitops.delivery.effects import Effect
+    from mlgitops.delivery.observed import Observed, ServedModel, Wish
+
+#: How often the same effect is performed in one run before the next run has to go on.
+MAX_REPEATS = 4
+
+
+class Driver(Protocol):
+    """One environment of one target: what is seen of it, and what can be done to it.
+
+    ``perform`` may be cut off anywhere and run again. What fails because of the model is written
+    down as the state of its server; what fails for another reason is raised as
+    :class:`MlgitopsError`, and condemns nobody.
+    """
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Keep other runs for this environment out, on this host, while the block runs."""
+
+    def observe(self) -> tuple[Wish, Observed]:
+        """Read what git wants and how everything is. Called with the lock held."""
+
+    def perform(self, effect: Effect) -> None:
+        """Do it. Called with the lock held, except for :class:`Bake`."""
+
+
+class Ending(StrEnum):
+    """How a run ended."""
+
+    SERVING = "serving"  # what git wants is in service, and past its bake
+    BAKING = "baking"  # it is in service, and the old one still runs beside it
+    RETURNED = "returned"  # it failed, and the last healthy model is in service
+    FAILED = "failed"  # it failed, and there is nothing that could serve instead
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a run of the loop came to."""
+
+    wish: Wish
+    served: ServedModel | None  # by the active server; None when there is none
+    ending: Ending
+    reason: str | None  # why the wish was condemned
+    effects: tuple[Effect, ...]  # in their order
+
+
+def reconcile(driver: Driver, console: Console, *, patient: bool = True) -> Outcome:
+    """Bring what is as near as can be to what git wants, and say how far it came.
+
+    ``patient`` waits for the end of the bake; without it the run ends there, and a later one
+    goes on. Raises :class:`MlgitopsError` when something else than the model is at fault, and
+    when the same effect changed nothing several times.
+    """
+    effects: list[Effect] = []
+    unsent: list[MlgitopsError] = []
+    while True:
+        with driver.lock():
+            wish, observed = driver.observe()
+            effect = decide(wish, _assume_reported(wish, observed) if unsent else observed)
+            if effect is None or (isinstance(effect, Bake) and not patient):
+                break
+            effects.append(effect)
+            _refuse_endless(effects)
+            if isinstance(effect, OpenIssue | CloseIssue):
+                unsent += _report(driver, effect, console)
+            elif not isinstance(effect, Bake):
+                driver.perform(effect)
+        if isinstance(effect, Bake):
+            driver.perform(effect)
+    if unsent:
+        raise unsent[0]
+    return _conclude(wish, observed, effects)
+
+
+def _report(driver: Driver, effect: Effect, console: Console) -> list[MlgitopsError]:
+    """Write to GitHub; that it cannot be reached keeps nobody from restoring service."""
+    try:
+        driver.perform(effect)
+    except MlgitopsError as error:
+        console.warn(f"the issue could not be written, and will be tried again: {error}")
+        return [error]
+    return []
+
+
+def _assume_reported(wish: Wish, observed: Observed) -> Observed:
+    """Return what was seen as if the issue was as it should be, for the rest of this run."""
+    target = find_target(wish, observed.ledger)
+    healthy = target is not None and target.request == wish.served.request
+    return structs.replace(observed, reported=None if healthy else wish.served.commit)
+
+
+def _refuse_endless(effects: Sequence[Effect]) -> None:
+    """Stop a run that gets nowhere; the next one, a minute later, may have more luck."""
+    newest = effects[-1]
+    if isinstance(newest, Bake | Wait):
+        return
+    if Counter(effects)[newest] > MAX_REPEATS:
+        name = type(newest).__name__.lower()
+        raise MlgitopsError(
+            f"`{name}` was done {MAX_REPEATS} times and changed nothing",
+            hint="read the log of the server and of the router; the next run tries again",
+        )
+
+
+def _conclude(wish: Wish, observed: Observed, effects: Sequence[Effect]) -> Outcome:
+    wish = find_effective(wish, observed.ledger)
+    condemnation = find_condemnation(wish.served, observed.ledger)
+    active = observed.active
+    if active is None or active.served.bundle == wish.served.bundle:
+        ending = Ending.FAILED if condemnation or active is None else Ending.SERVING
+    else:
+        ending = Ending.RETURNED
+    if ending is Ending.SERVING and active and not active.is_proven:
+        ending = Ending.BAKING
+    return Outcome(
+        wish=wish,
+        served=active.served if active else None,
+        ending=ending,
+        reason=condemnation.reason if condemnation else None,
+        effects=tuple(effects),
+    )

@@ -1,0 +1,312 @@
+"""`decide`, rule by rule; that the rules hold together is what the simulation shows."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec import structs
+
+from mlgitops.delivery.decision import MAX_RESTARTS, decide, make_entry
+from mlgitops.delivery.effects import (
+    Append,
+    Bake,
+    CloseIssue,
+    Confirm,
+    Effect,
+    Fetch,
+    Golden,
+    OpenIssue,
+    Return,
+    Route,
+    Start,
+    Stop,
+    Switch,
+    Wait,
+    Widen,
+)
+from mlgitops.delivery.observed import (
+    Active,
+    Observed,
+    ServedModel,
+    Server,
+    ServerState,
+    Slot,
+    Wish,
+)
+from mlgitops.model.ledger import Event, LedgerEntry
+
+
+def make_served(name: str, commit: str, *, forced: bool = False) -> ServedModel:
+    """Return the model ``name`` (a hex digit), asked for by ``commit`` (another one)."""
+    return ServedModel(
+        model="flights",
+        version="v1.0.0",
+        sha256=name * 64,
+        revision=name * 40,
+        commit=commit * 40,
+        forced=forced,
+    )
+
+
+OLD, NEW = make_served("1", "a"), make_served("2", "b")
+BUNDLES = frozenset({OLD.bundle, NEW.bundle})
+WISH = Wish(served=NEW, canary=0, bake=60)
+READY, STARTING, DEAD = ServerState.READY, ServerState.STARTING, ServerState.DEAD
+
+
+def make_server(
+    served: ServedModel, state: ServerState = READY, *, verified: bool = True, restarts: int = 0
+) -> Server:
+    """Return a server; a dead one says why."""
+    reason = "it ended with 1" if state is DEAD else None
+    return Server(served=served, state=state, verified=verified, restarts=restarts, reason=reason)
+
+
+def make_ledger(*entries: tuple[Event, ServedModel]) -> tuple[LedgerEntry, ...]:
+    """Return the ledger with these entries, in their order."""
+    ledger: tuple[LedgerEntry, ...] = ()
+    for event, served in entries:
+        entry = make_entry(
+            Append(event=event, served=served, reason="why" if event is CONDEMNED else None),
+            ledger,
+            environment="production",
+            actor=None,
+            at="2026-11-28T00:00:00Z",
+        )
+        assert entry is not None
+        ledger = (*ledger, entry)
+    return ledger
+
+
+SWITCHED, CONDEMNED = Event.SWITCHED, Event.CONDEMNED
+ON_A = Active(slot=Slot.A, served=OLD, confirmed=True, baked=True)
+ON_B = Active(slot=Slot.B, served=NEW, confirmed=True, baked=True)
+BAKING = structs.replace(ON_B, baked=False)
+QUIET = Observed(
+    a=make_server(OLD), active=ON_A, bundles=BUNDLES, ledger=make_ledger((SWITCHED, OLD))
+)
+BOTH = make_ledger((SWITCHED, OLD), (SWITCHED, NEW))
+GIVEN_UP = make_ledger((SWITCHED, OLD), (SWITCHED, NEW), (CONDEMNED, NEW))
+RETURNED = make_ledger((SWITCHED, OLD), (SWITCHED, NEW), (CONDEMNED, NEW), (SWITCHED, OLD))
+MOVED = Observed(
+    a=make_server(OLD), b=make_server(NEW), active=BAKING, bundles=BUNDLES, ledger=BOTH
+)
+DEAD_NEW = make_server(NEW, DEAD)
+NO_RETURN = make_server(NEW, DEAD, verified=False, restarts=MAX_RESTARTS)
+SETTLED = structs.replace(MOVED, a=None, active=ON_B)
+BACK = structs.replace(MOVED, b=None, active=ON_A, ledger=RETURNED)
+THIRD = make_served("3", "c")
+FORCED = make_served("4", "b", forced=True)
+OVERRIDDEN = make_ledger((SWITCHED, OLD), (SWITCHED, FORCED))
+
+CASES: dict[str, tuple[Wish, Observed, Effect | None]] = {
+    "nothing there: fetch": (WISH, Observed(), Fetch(served=NEW)),
+    "nothing there: start": (WISH, Observed(bundles=BUNDLES), Start(slot=Slot.A, served=NEW)),
+    "beside the old one: start": (WISH, QUIET, Start(slot=Slot.B, served=NEW)),
+    "starting: wait": (
+        WISH,
+        structs.replace(QUIET, b=make_server(NEW, STARTING, verified=False)),
+        Wait(slot=Slot.B),
+    ),
+    "ready: the golden prediction": (
+        WISH,
+        structs.replace(QUIET, b=make_server(NEW, verified=False)),
+        Golden(slot=Slot.B),
+    ),
+    "verified: switch": (
+        WISH,
+        structs.replace(QUIET, b=make_server(NEW)),
+        Switch(slot=Slot.B, served=NEW, bake=60),
+    ),
+    "verified, with a canary": (
+        structs.replace(WISH, canary=20),
+        structs.replace(QUIET, b=make_server(NEW)),
+        Switch(slot=Slot.B, served=NEW, share=20, bake=60),
+    ),
+    "no canary beside a dead server": (
+        structs.replace(WISH, canary=20),
+        structs.replace(QUIET, a=make_server(OLD, DEAD), b=make_server(NEW)),
+        Switch(slot=Slot.B, served=NEW, bake=60),
+    ),
+    "switched: append": (
+        WISH,
+        structs.replace(MOVED, ledger=QUIET.ledger, b=DEAD_NEW, routed=False),
+        Append(event=SWITCHED, served=NEW),
+    ),
+    "the router is gone": (WISH, structs.replace(MOVED, routed=False), Route(slot=Slot.B)),
+    "not confirmed": (
+        WISH,
+        structs.replace(MOVED, active=structs.replace(BAKING, confirmed=False)),
+        Confirm(slot=Slot.B),
+    ),
+    "the bake": (WISH, MOVED, Bake(slot=Slot.B)),
+    "the end of a canary": (
+        WISH,
+        structs.replace(MOVED, active=structs.replace(ON_B, share=20)),
+        Widen(slot=Slot.B),
+    ),
+    "after the bake: stop the old one": (
+        WISH,
+        structs.replace(MOVED, active=ON_B),
+        Stop(slot=Slot.A),
+    ),
+    "at rest": (WISH, SETTLED, None),
+    "at rest by an older commit": (
+        Wish(served=structs.replace(NEW, commit="d" * 40)),
+        SETTLED,
+        None,
+    ),
+    "in order again": (
+        WISH,
+        structs.replace(SETTLED, reported="e" * 40),
+        CloseIssue(commit="e" * 40),
+    ),
+    "dead in the bake: back at once": (
+        WISH,
+        structs.replace(MOVED, b=DEAD_NEW),
+        Return(slot=Slot.A, served=OLD, reason="it ended with 1"),
+    ),
+    "back to nothing that is not ready": (
+        WISH,
+        structs.replace(MOVED, a=None, b=DEAD_NEW),
+        Append(event=CONDEMNED, served=NEW, reason="it ended with 1"),
+    ),
+    "back: condemn": (
+        WISH,
+        structs.replace(
+            MOVED,
+            b=DEAD_NEW,
+            active=ON_A,
+            ledger=make_ledger((SWITCHED, OLD), (SWITCHED, NEW), (SWITCHED, OLD)),
+        ),
+        Append(event=CONDEMNED, served=NEW, reason="it ended with 1"),
+    ),
+    "never ready: condemn": (
+        WISH,
+        structs.replace(QUIET, b=make_server(NEW, DEAD, verified=False)),
+        Append(event=CONDEMNED, served=NEW, reason="it ended with 1"),
+    ),
+    "condemned: the issue": (WISH, BACK, OpenIssue(served=NEW, reason="why")),
+    "condemned: at rest": (WISH, structs.replace(BACK, reported=NEW.commit), None),
+    "condemned with the old one gone: start it": (
+        WISH,
+        structs.replace(
+            MOVED, a=None, b=DEAD_NEW, active=ON_B, ledger=GIVEN_UP, reported=NEW.commit
+        ),
+        Start(slot=Slot.A, served=OLD),
+    ),
+    "condemned, and the old one is verified": (
+        WISH,
+        structs.replace(MOVED, active=ON_B, b=DEAD_NEW, ledger=GIVEN_UP, reported=NEW.commit),
+        Return(slot=Slot.A, served=OLD, reason="why"),
+    ),
+    "condemned, and nothing was ever healthy": (
+        WISH,
+        Observed(
+            a=DEAD_NEW,
+            bundles=BUNDLES,
+            ledger=make_ledger((CONDEMNED, NEW)),
+            reported=NEW.commit,
+        ),
+        None,
+    ),
+    "asked for again by a newer commit": (
+        Wish(served=structs.replace(NEW, commit="d" * 40)),
+        structs.replace(BACK, b=DEAD_NEW),
+        Start(slot=Slot.B, served=structs.replace(NEW, commit="d" * 40), restarts=1),
+    ),
+    "a proven one ended: start it again": (
+        WISH,
+        structs.replace(SETTLED, b=DEAD_NEW),
+        Start(slot=Slot.B, served=NEW, restarts=1),
+    ),
+    "a proven one after the machine restarted": (
+        WISH,
+        structs.replace(SETTLED, b=None),
+        Start(slot=Slot.B, served=NEW),
+    ),
+    "a proven one that does not come back": (
+        WISH,
+        structs.replace(SETTLED, b=NO_RETURN),
+        Append(event=CONDEMNED, served=NEW, reason="it ended with 1"),
+    ),
+    "a proven one with nothing else to go to": (
+        WISH,
+        structs.replace(SETTLED, b=NO_RETURN, ledger=make_ledger((SWITCHED, NEW))),
+        Start(slot=Slot.B, served=NEW, restarts=MAX_RESTARTS),
+    ),
+    "the old one ended while a new one is wanted": (
+        WISH,
+        structs.replace(QUIET, a=make_server(OLD, DEAD)),
+        Start(slot=Slot.A, served=OLD, restarts=1),
+    ),
+    "the old one does not come back while a new one is wanted": (
+        WISH,
+        structs.replace(QUIET, a=make_server(OLD, DEAD, verified=False, restarts=1)),
+        Start(slot=Slot.B, served=NEW),
+    ),
+    "superseded in its bake": (
+        Wish(served=THIRD),
+        MOVED,
+        Return(
+            slot=Slot.A, served=OLD, reason="superseded by cccccccccccc before its bake was over"
+        ),
+    ),
+    "superseded, returned, not again": (
+        Wish(served=THIRD),
+        structs.replace(
+            MOVED,
+            active=structs.replace(ON_A, confirmed=False, reason="superseded"),
+            ledger=make_ledger((SWITCHED, OLD), (SWITCHED, NEW), (SWITCHED, OLD)),
+        ),
+        Stop(slot=Slot.B),
+    ),
+    "the revert within the bake": (
+        Wish(served=structs.replace(OLD, commit="c" * 40), bake=60),
+        MOVED,
+        Switch(slot=Slot.A, served=structs.replace(OLD, commit="c" * 40), bake=60),
+    ),
+    "forced stays": (
+        WISH,
+        Observed(
+            a=make_server(FORCED),
+            active=structs.replace(ON_A, served=FORCED),
+            bundles=BUNDLES,
+            ledger=OVERRIDDEN,
+        ),
+        None,
+    ),
+    "forced ends with the next commit": (
+        Wish(served=THIRD),
+        Observed(
+            a=make_server(FORCED),
+            active=structs.replace(ON_A, served=FORCED),
+            bundles=frozenset({THIRD.bundle}),
+            ledger=OVERRIDDEN,
+        ),
+        Start(slot=Slot.B, served=THIRD),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_next_effect(case: str) -> None:
+    """Each rule, in the situation that it is for."""
+    wish, observed, effect = CASES[case]
+    assert decide(wish, observed) == effect
+
+
+def test_an_entry_is_written_once() -> None:
+    """A push whose answer was lost, or another run that was quicker, adds nothing."""
+    for event, ledger in ((SWITCHED, BOTH), (CONDEMNED, GIVEN_UP)):
+        effect = Append(event=event, served=NEW)
+        assert make_entry(effect, ledger, environment="production", actor=None, at="now") is None
+
+
+def test_entries_count_up_and_name_what_served_before() -> None:
+    """`seq` has no gap, and `previous` is the model of the switch before."""
+    assert [(entry.seq, entry.previous) for entry in RETURNED] == [
+        (1, None),
+        (2, OLD.sha256),
+        (3, NEW.sha256),
+        (4, NEW.sha256),
+    ]
