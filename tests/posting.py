@@ -36,6 +36,12 @@ def make_forge(
     return Forge(state, login=login, checks=checks, fault=fault)
 
 
+def make_pull_forge(branch: str) -> Forge:
+    """Make a forge without pull requests, to which ``branch`` was pushed."""
+    tips = {"main": BASE, "lax": BASE, branch: HEAD}
+    return Forge(State(repository=REPOSITORY), login=BOT, find_head=tips.get)
+
+
 def make_body(run: int = 1, text: str = "verdict", *, key: str = "model", sha: str = HEAD) -> str:
     """Make a comment's text, with its marker."""
     return f"{render_marker(Marker(key=key, sha=sha, run=(run, 1)))}\n{text} {run}"

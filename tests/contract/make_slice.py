@@ -19,9 +19,11 @@ HERE = Path(__file__).parent
 SOURCE = "npm @octokit/openapi 23.0.2, generated/api.github.com.json (MIT)"
 OPERATIONS = {
     "/user": ["get"],
-    "/repos/{owner}/{repo}/pulls": ["get"],
-    "/repos/{owner}/{repo}/pulls/{pull_number}": ["get"],
+    "/repos/{owner}/{repo}/pulls": ["get", "post"],
+    "/repos/{owner}/{repo}/pulls/{pull_number}": ["get", "patch"],
     "/repos/{owner}/{repo}/pulls/{pull_number}/commits": ["get"],
+    "/repos/{owner}/{repo}/issues": ["get", "post"],
+    "/repos/{owner}/{repo}/issues/{issue_number}": ["patch"],
     "/repos/{owner}/{repo}/issues/{issue_number}/comments": ["get", "post"],
     "/repos/{owner}/{repo}/issues/{issue_number}/events": ["get"],
     "/repos/{owner}/{repo}/issues/comments/{comment_id}": ["get", "patch", "delete"],

@@ -18,8 +18,10 @@ from mlgitops.github.client import GitHubClient
 from mlgitops.github.comment import CommentPoster, Outcome, fetch_login
 from mlgitops.github.event import Run
 from mlgitops.github.fork import fetch_fork_event, parse_fork_run
+from mlgitops.github.issues import keep_issue
 from mlgitops.github.marker import Marker, render_marker
 from mlgitops.github.newer_policy import fetch_last_change
+from mlgitops.github.pull_requests import open_pull_request
 from mlgitops.github.rejudge import Outcome as Started
 from mlgitops.github.rejudge import Rejudger, Trigger
 from mlgitops.github.waiver import fetch_waiving
@@ -108,6 +110,28 @@ def waive_and_rejudge(forge: Forge, client: GitHubClient) -> None:
     assert forge.state.reruns == [5]
 
 
+def open_and_keep(checker: Checker) -> None:
+    """Open a pull request and an issue, bring them up to date, and close the issue."""
+    tips = {"main": BASE, "promote/production/v1.0.0": HEAD}
+    forge = Forge(State(repository=REPOSITORY), find_head=tips.get)
+    with Server(forge) as server, CheckedSession(checker) as session:
+        client = GitHubClient(session, server.url, token="t" * 20, sleep=lambda _: None)
+        for text in ("as proposed", "measured"):
+            number = open_pull_request(
+                *(client, REPOSITORY),
+                branch="promote/production/v1.0.0",
+                base="main",
+                title="Promote",
+                body=text,
+            )
+            assert number == 1
+        for open_ in (True, False, True):
+            kept = keep_issue(
+                client, REPOSITORY, marker="x", title="Trouble", body=str(open_), open_=open_
+            )
+            assert kept == 2
+
+
 def test_every_operation_of_the_slice_is_exercised_and_conforms() -> None:
     """Whatever the client can send, and the forge answer, is as GitHub describes it."""
     checker = Checker()
@@ -136,6 +160,7 @@ def test_every_operation_of_the_slice_is_exercised_and_conforms() -> None:
     with Server(make_forge(checks=False)) as server, CheckedSession(checker) as session:
         client = GitHubClient(session, server.url, token="t" * 20, sleep=lambda _: None)
         post_check(client, REPOSITORY, make_check())
+    open_and_keep(checker)
     described = {(method, pattern.pattern) for method, pattern, _ in load_queries()}
     assert checker.seen | BY_HAND == described
 
@@ -153,6 +178,12 @@ def test_every_operation_of_the_slice_is_exercised_and_conforms() -> None:
         ("POST", f"statuses/{HEAD}", {}, {"state": "red"}),
         ("POST", "actions/jobs/5/rerun", {}, {"enable_debug_logging": "no"}),
         ("GET", "actions/workflows/pull-request.yml/runs", {"head": HEAD}, None),
+        ("POST", "pulls", {}, {"title": "x", "from": "a", "base": "b"}),
+        ("PATCH", "pulls/1", {}, {"state": "shut"}),
+        ("GET", "pulls", {"branch": "a"}, None),
+        ("POST", "issues", {}, {"body": "x"}),
+        ("PATCH", "issues/1", {}, {"state_reason": "bored"}),
+        ("GET", "issues", {"author": "me"}, None),
         ("GET", "actions/runs/3/jobs", {"filter": "newest"}, None),
     ],
 )

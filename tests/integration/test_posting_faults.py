@@ -1,6 +1,7 @@
 """Many runs, many faults: at the end one comment stands, and it shows the newest report.
 
-Each seed is one story: one to three runs of the workflow post at the same time, over HTTP,
+The same for the issue and the pull request that delivery opens. Each seed is one story: one to
+three runs post at the same time, over HTTP,
 to one forge that fails as the seed says; some runs are killed between two requests. Time is
 simulated: one run moves at a time, the one whose clock is furthest behind, and every request
 takes its share of a tenth of a second. So the same seed is always the same story.
@@ -14,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from posting import BOT, REPOSITORY, make_body, make_forge, own_comments
+from posting import BOT, REPOSITORY, make_body, make_forge, make_pull_forge, own_comments
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.github.client import GitHubClient
 from mlgitops.github.comment import CommentPoster, Outcome
+from mlgitops.github.issues import keep_issue
+from mlgitops.github.pull_requests import open_pull_request
 from mlgitops.rehearsal.forge import Comment, Fault, Forge, Server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 #: Seconds that one request takes, there and back.
 LONGEST_REQUEST = 0.1
@@ -119,10 +122,12 @@ class Session(requests.Session):
                 raise Killed
 
 
-def post_all(url: str, bodies: list[str], dice: random.Random, kill: int) -> list[str]:
-    """Let one run for each body post; return how each ended."""
+def run_all(
+    url: str, jobs: Sequence[Callable[[GitHubClient], str]], dice: random.Random, kill: int
+) -> list[str]:
+    """Let one run for each job post; return how each ended."""
     world = World()
-    ends = [""] * len(bodies)
+    ends = [""] * len(jobs)
 
     def make(number: int) -> Callable[[], None]:
         own = random.Random(dice.random())  # noqa: S311 - a story, not a secret
@@ -136,9 +141,8 @@ def post_all(url: str, bodies: list[str], dice: random.Random, kill: int) -> lis
                     sleep=lambda seconds: world.sleep(number, seconds),
                     random_=own.random,
                 )
-                poster = CommentPoster(client, repository=REPOSITORY, number=1, login=BOT)
                 try:
-                    ends[number] = poster.post(bodies[number]).outcome.value
+                    ends[number] = jobs[number](client)
                 except MlgitopsError:
                     ends[number] = "error"
                 except Killed:
@@ -146,8 +150,21 @@ def post_all(url: str, bodies: list[str], dice: random.Random, kill: int) -> lis
 
         return run
 
-    world.start([make(number) for number in range(len(bodies))])
+    world.start([make(number) for number in range(len(jobs))])
     return ends
+
+
+def post_all(url: str, bodies: list[str], dice: random.Random, kill: int) -> list[str]:
+    """Let one run for each body post the comment; return how each ended."""
+
+    def make(body: str) -> Callable[[GitHubClient], str]:
+        def post(client: GitHubClient) -> str:
+            poster = CommentPoster(client, repository=REPOSITORY, number=1, login=BOT)
+            return poster.post(body).outcome.value
+
+        return post
+
+    return run_all(url, [make(body) for body in bodies], dice, kill)
 
 
 def tell(seed: int) -> tuple[Forge, list[str], list[str]]:
@@ -197,3 +214,55 @@ def test_whatever_fails_one_current_comment_stands_at_the_end(
     record_property("cases", told)
     assert {"created", "updated", "error", "killed"} <= set(ends)
     assert "superseded" in ends
+
+
+BRANCH = "rollback/production/v1.0.0"
+
+
+def propose(client: GitHubClient) -> str:
+    """Open the pull request that takes a change back, and the issue that says why."""
+    issue = keep_issue(
+        client, REPOSITORY, marker="x", title="Returned", body="Why", open_=True, login=BOT
+    )
+    pull = open_pull_request(
+        client, REPOSITORY, branch=BRANCH, base="main", title="Return", body="Why", again=False
+    )
+    return f"{issue} {pull}"
+
+
+def tell_of_return(seed: int) -> tuple[Forge, list[str]]:
+    """Tell one story of runs that all find the same trouble; return the forge and the ends."""
+    dice = random.Random(seed)  # noqa: S311
+    forge = make_pull_forge(BRANCH)
+    chance = dice.choice((0, 0.1, 0.3))
+    faults = (*FAULTS, *(HARD_FAULTS if seed % 4 == 0 else ()))
+    forge.fault = lambda _method, _path: dice.choice(faults) if dice.random() < chance else None
+    runs = dice.randint(1, 3)
+    kill = dice.randint(0, runs) if seed % 3 == 0 else 0
+    with Server(forge) as server:
+        ends = run_all(server.url, [propose] * runs, dice, kill)
+        if not {"error", "killed"} & set(ends):
+            assert count_open(forge) == (1, 1), (seed, ends)
+        forge.fault = lambda _method, _path: None
+        run_all(server.url, [propose], dice, 0)
+    return forge, ends
+
+
+def count_open(forge: Forge) -> tuple[int, int]:
+    """Count the open issues and the open pull requests."""
+    issues = [issue for issue in forge.state.issues.values() if issue.state == "open"]
+    return len(issues), sum(pull.state == "open" for pull in forge.state.pulls.values())
+
+
+@pytest.mark.slow
+def test_whatever_fails_one_issue_and_one_pull_request_are_open_at_the_end(
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Runs without error leave one of each; after trouble, the next run mends all."""
+    ends: list[str] = []
+    for seed in range(60):
+        forge, how = tell_of_return(seed)
+        ends += how
+        assert count_open(forge) == (1, 1), seed
+    record_property("cases", 60)
+    assert {"error", "killed"} < set(ends)

@@ -41,11 +41,12 @@ _Answer = TypeVar("_Answer")
 #: What a request of ours needs, by the last fixed part of its path.
 _SCOPES = {
     "comments": "pull-requests: write",
-    "pulls": "pull-requests: read",
+    "pulls": "pull-requests: write",
     "actions": "actions: write",
     "check-runs": "checks: write",
     "statuses": "statuses: write",
     "commits": "contents: read",
+    "issues": "issues: write",
 }
 #: Read only to be written: a job that may do one without the other is of no use.
 _NEVER_ONLY_READ = ("checks: write", "statuses: write")

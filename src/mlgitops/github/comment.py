@@ -80,7 +80,7 @@ class CommentPoster:
         self._pull = f"/repos/{repository}/pulls/{number}"
         self._list = f"/repos/{repository}/issues/{number}/comments"
         self._one = f"/repos/{repository}/issues/comments"
-        self._logins = _list_logins(login or DEFAULT_LOGIN)
+        self._logins = list_logins(login or DEFAULT_LOGIN)
         self._base = base
 
     def post(
@@ -190,7 +190,7 @@ def fetch_login(client: GitHubClient, graphql_url: str | None) -> str | None:
         return None
 
 
-def _list_logins(own_login: str) -> set[str]:
+def list_logins(own_login: str) -> set[str]:
     """Return how REST may write the login that the server told us.
 
     It writes `[bot]` after an app's; GraphQL may leave it away. A person may have an app's

@@ -39,10 +39,28 @@ def render_marker(marker: Marker) -> str:
     >>> print(render_marker(Marker(key="a-->b", sha="0" * 40, run=(7, 1)))[:56])
     <!-- mlgitops:report {"v":1,"key":"a\u002d\u002d\u003eb"
     """
-    text = msgspec.json.encode(marker).decode()
+    return f"{_PREFIX}{_escape(msgspec.json.encode(marker).decode())}{_SUFFIX}"
+
+
+def _escape(text: str) -> str:
     for char in "-<>":
         text = text.replace(char, f"\\u{ord(char):04x}")
-    return f"{_PREFIX}{text}{_SUFFIX}"
+    return text
+
+
+def render_key_marker(kind: str, key: str) -> str:
+    r"""Write the line that makes an issue or a pull request ours: there is one for each ``key``.
+
+    >>> render_key_marker("issue", "a-b")
+    '<!-- mlgitops:issue {"v":1,"key":"a\\u002db"} -->'
+    """
+    text = msgspec.json.encode({"v": 1, "key": key}).decode()
+    return f"<!-- mlgitops:{kind} {_escape(text)}{_SUFFIX}"
+
+
+def has_first_line(body: str, line: str) -> bool:
+    """Tell whether ``line`` stands first in ``body``, whatever ends it."""
+    return body.split("\n", 1)[0].rstrip("\r") == line
 
 
 def find_marker(body: str) -> Marker | None:

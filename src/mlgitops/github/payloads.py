@@ -94,6 +94,13 @@ class NumberedPull(Pull, frozen=True, kw_only=True):
     head: NumberedSide
 
 
+class TitledPull(NumberedPull, frozen=True, kw_only=True):
+    """A pull request with what it says of itself."""
+
+    title: str
+    body: str | None = None
+
+
 class PullNumber(Payload, frozen=True, kw_only=True):
     """A pull request by its number."""
 
@@ -242,6 +249,18 @@ class User(Account, frozen=True, kw_only=True):
     def is_person(self) -> bool:
         """Tell whether this is a person's account, with a name that fits into an address."""
         return self.type == "User" and _LOGIN.fullmatch(self.login) is not None
+
+
+class Issue(Payload, frozen=True, kw_only=True):
+    """An issue; the list of them holds the pull requests as well."""
+
+    number: Id
+    state: str  # "open" or "closed", as a pull request's
+    state_reason: str | None = None  # of a closed one: completed, not_planned, duplicate
+    title: str
+    body: str | None = None
+    user: Account | None = None  # null: the account is gone
+    pull_request: Any = None
 
 
 class Comment(Payload, frozen=True, kw_only=True):

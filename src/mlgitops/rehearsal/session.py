@@ -241,7 +241,7 @@ def _open_pull(state: State, change: Change) -> int:
         for pull in state.pulls.values()
         if (pull.fork, pull.head[0]) == (change.fork, change.head[0])
     )
-    number = next((pull.number for pull in old), len(state.pulls) + 1)
+    number = next((pull.number for pull in old), None) or state.take_issue_number()
     state.pulls[number] = Pull(
         number=number,
         base=change.base,

@@ -12,6 +12,7 @@ from mlgitops.rehearsal.forge.server import Server
 from mlgitops.rehearsal.forge.state import (
     Artifact,
     Comment,
+    Issue,
     Job,
     Pull,
     State,
@@ -24,6 +25,7 @@ __all__ = [
     "Comment",
     "Fault",
     "Forge",
+    "Issue",
     "Job",
     "Pull",
     "Server",

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 from mlgitops.rehearsal.forge.call import answer_json, answer_missing
 from mlgitops.rehearsal.forge.commits import build_commit
 from mlgitops.rehearsal.forge.repositories import build_repository
-from mlgitops.rehearsal.forge.state import MOMENT
+from mlgitops.rehearsal.forge.state import MOMENT, Pull
 from mlgitops.rehearsal.forge.users import build_user, find_user_id
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response
 
     from mlgitops.rehearsal.forge.call import Call, Route
-    from mlgitops.rehearsal.forge.state import Pull
 
 
 def build_pull(url: str, full_name: str, pull: Pull, head: tuple[str, str]) -> dict[str, Any]:
@@ -71,13 +70,63 @@ def _show_pull(call: Call, number: str) -> Response:
 
 
 def _list_pulls(call: Call) -> Response:
-    state, head = call.request.args.get("state", "open"), call.request.args.get("head")
+    arguments = call.request.args
+    state, head, base = arguments.get("state", "open"), arguments.get("head"), arguments.get("base")
     shown = [
         _show_open_pull(call, pull)
         for pull in call.state.pulls.values()
         if state in ("all", pull.state)
     ]
-    return call.page([pull for pull in shown if head in (None, pull["head"]["label"])])
+    return call.page(
+        [
+            pull
+            for pull in shown
+            if head in (None, pull["head"]["label"]) and base in (None, pull["base"]["ref"])
+        ]
+    )
+
+
+def _create_pull(call: Call) -> Response:
+    """Open a pull request, of which a branch and its base have at most one at a time."""
+    sent = call.read_body()
+    branch, base, title = (str(sent.get(name) or "") for name in ("head", "base", "title"))
+    head, at = call.find_head(branch), call.find_head(base)
+    if not title.strip() or head is None or at is None:
+        return _refuse_pull("Validation Failed: head or base is invalid")
+    if head == at:
+        return _refuse_pull(f"No commits between {base} and {branch}")
+    sides = [(pull.head[0], pull.base[0]) for pull in call.state.pulls.values() if _is_open(pull)]
+    if (branch, base) in sides:
+        owner = call.state.repository.partition("/")[0]
+        return _refuse_pull(f"A pull request already exists for {owner}:{branch}.")
+    pull = Pull(
+        number=call.state.take_issue_number(),
+        base=(base, at),
+        head=(branch, head),
+        title=title,
+        body=str(sent.get("body") or ""),
+        author=call.login,
+    )
+    call.state.pulls[pull.number] = pull
+    return answer_json(_show_open_pull(call, pull), 201)
+
+
+def _is_open(pull: Pull) -> bool:
+    return pull.state == "open" and pull.fork is None
+
+
+def _refuse_pull(message: str) -> Response:
+    return answer_json({"message": message}, 422)
+
+
+def _update_pull(call: Call, number: str) -> Response:
+    pull = call.state.pulls.get(int(number))
+    if pull is None:
+        return answer_missing()
+    sent = call.read_body()
+    pull.title, pull.body = sent.get("title", pull.title), sent.get("body", pull.body)
+    pull.state = sent.get("state", pull.state)
+    return answer_json(_show_open_pull(call, pull))
 
 
 def _list_commits(call: Call, number: str) -> Response:
@@ -141,7 +190,9 @@ def _build_side(side: tuple[str, str], repository: dict[str, Any]) -> dict[str, 
 
 ROUTES: tuple[Route, ...] = (
     ("GET", "REPO/pulls", _list_pulls),
+    ("POST", "REPO/pulls", _create_pull),
     ("GET", r"REPO/pulls/(\d+)", _show_pull),
+    ("PATCH", r"REPO/pulls/(\d+)", _update_pull),
     ("GET", r"REPO/pulls/(\d+)/commits", _list_commits),
     ("GET", r"REPO/issues/(\d+)/events", _list_events),
 )

@@ -40,6 +40,17 @@ class Pull(msgspec.Struct, kw_only=True):
     commits: list[tuple[str, str]] = []  # (sha, message), oldest first, where a test needs them
 
 
+class Issue(msgspec.Struct, kw_only=True):
+    """One issue."""
+
+    number: int
+    login: str
+    title: str
+    body: str = ""
+    state: str = "open"
+    state_reason: str | None = None
+
+
 class Artifact(msgspec.Struct, kw_only=True):
     """What a run left behind; ``digest`` and ``size`` are what the API says of it."""
 
@@ -82,6 +93,7 @@ class State(msgspec.Struct, kw_only=True):
 
     repository: str
     pulls: dict[int, Pull] = {}
+    issues: dict[int, Issue] = {}
     comments: list[Comment] = []
     checks: list[dict[str, Any]] = []
     statuses: list[dict[str, Any]] = []
@@ -103,6 +115,10 @@ class State(msgspec.Struct, kw_only=True):
         """Return a number that nothing else has."""
         self.next_id += 1
         return self.next_id
+
+    def take_issue_number(self) -> int:
+        """Return the next number; issues and pull requests share theirs."""
+        return max([0, *self.pulls, *self.issues]) + 1
 
 
 def load_state(path: Path, repository: str) -> State:
