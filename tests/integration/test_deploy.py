@@ -180,7 +180,7 @@ def test_server_that_ends_while_the_old_one_finishes_is_no_deployment(
         os.kill(int(state.server_lock(current.server).read_text()), signal.SIGKILL)
         return True
 
-    monkeypatch.setattr("mlgitops.delivery.local.wait_until_drained", kill_new)
+    monkeypatch.setattr("mlgitops.delivery.local.target.wait_until_drained", kill_new)
     with pytest.raises(CheckFailedError, match="while the old one finished"):
         LocalTarget(project, quiet()).deploy("staging")
     assert predict(port) == 2

@@ -39,6 +39,14 @@ def fetch_answer(port: int, path: str, body: dict[str, Any] | None = None) -> tu
         connection.close()
 
 
+def is_live(port: int) -> bool:
+    """Tell whether a server answers at all."""
+    try:
+        return fetch_answer(port, "/v2/health/live")[0] == _OK
+    except (OSError, http.client.HTTPException):
+        return False
+
+
 def is_ready(port: int, model: str) -> bool:
     """Tell whether the server lives, is ready, and has the model loaded."""
     try:
