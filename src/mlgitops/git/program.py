@@ -60,19 +60,20 @@ def run_git(
     environment: Mapping[str, str] | None = None,
     hint: str | None = None,
     errors: str = "surrogateescape",
+    timeout: float | None = None,
 ) -> str:
     """Run git in ``folder`` and return what it printed; no hook runs, no prompt waits.
 
     Bytes that are not UTF-8 come as Python names files, so that such a name leads to its file;
-    with ``errors="replace"`` they come as text to show. Raises :class:`MlgitopsError` with
-    ``hint`` when git ends with another code than 0.
+    with ``errors="replace"`` they come as text to show. ``timeout`` is in seconds. Raises
+    :class:`MlgitopsError` with ``hint`` when git ends with another code than 0, or takes longer.
     """
     fixed = ["-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false"]
     fixed += ["-c", "core.autocrlf=false", "-c", "core.quotePath=false"]
     variables = {"GIT_TERMINAL_PROMPT": "0", **_inherit_variables(), **(environment or {})}
     try:
         words = ["git", "-C", folder, *fixed, *arguments]
-        return run_program(words, env=variables, hint=hint, errors=errors)
+        return run_program(words, env=variables, hint=hint, errors=errors, timeout=timeout)
     except MlgitopsError as error:
         if "not a git repository" in error.what:
             hint = hint or "run it inside one, or make one: `git init`"
@@ -89,13 +90,16 @@ def find_revision(folder: Path, revision: str) -> str | None:
         return None
 
 
-def find_remote_ref(folder: Path, ref: str) -> str | None:
+def find_remote_ref(folder: Path, ref: str, *, timeout: float | None = None) -> str | None:
     """Return the sha that ``ref``, a full name, has at origin; None when origin has no such ref.
+
+    ``timeout`` is in seconds. Raises :class:`MlgitopsError` when origin does not answer.
 
     Git takes the name for an ending, and lists `refs/heads/a/refs/heads/b` for `refs/heads/b`,
     and before it: only the line of the very name counts.
     """
-    listed = (line.split("\t") for line in run_git(folder, "ls-remote", "origin", ref).splitlines())
+    lines = run_git(folder, "ls-remote", "origin", ref, timeout=timeout).splitlines()
+    listed = (line.split("\t") for line in lines)
     return next((sha for sha, *names in listed if names == [ref]), None)
 
 

@@ -6,12 +6,20 @@ The order is that of ``seq``: times are for people to read and decide nothing. P
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 from msgspec import Meta
 
+from mlgitops.errors import MlgitopsError
 from mlgitops.model.fields import Sha, Struct, Text
+from mlgitops.parsing import parse_json
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_MENDED = "nobody edits it: see who did, `git log -p origin/deployments`, and restore the line"
+_TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$(?!\n)"
 _Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 
 
@@ -37,4 +45,77 @@ class LedgerEntry(Struct, frozen=True, kw_only=True):
     forced: bool = False  # deployed with --force: not merged, or not published
     reason: Text | None = None  # why a wish was condemned, or why the old model came back
     actor: Text | None = None  # who, or which run, brought it about; their own word
-    at: Text  # UTC, ISO 8601
+    at: Annotated[str, Meta(pattern=_TIME)]  # UTC, such as 2030-01-31T12:00:00.000000Z
+
+
+#: The largest file of one environment, in bytes: tens of thousands of entries.
+MAX_LEDGER_BYTES = 8 * 2**20
+_LONGEST_LINE = 16384  # bytes; the three texts of an entry have 500 characters each
+_ENCODER = msgspec.json.Encoder(order="sorted")
+
+
+def encode_entry(entry: LedgerEntry) -> bytes:
+    """Encode ``entry`` as the line that stands for it, its end included."""
+    return _ENCODER.encode(entry) + b"\n"
+
+
+def parse_ledger(data: bytes, environment: str, where: str) -> tuple[LedgerEntry, ...]:
+    """Read the entries of ``environment``; raises :class:`MlgitopsError` naming the first bad line.
+
+    Each must follow from those before it: the next number, and the model that served.
+    """
+    if len(data) > MAX_LEDGER_BYTES:
+        problem = f"{len(data):,} bytes are more than the {MAX_LEDGER_BYTES:,} we read"
+        raise MlgitopsError(problem, where=where)
+    entries: list[LedgerEntry] = []
+    *lines, rest = data.split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        entry = _parse_entry(line, f"{where}:{number}")
+        contradiction = _find_contradiction(entry, environment, entries)
+        if contradiction:
+            raise MlgitopsError(contradiction, where=f"{where}:{number}", hint=_MENDED)
+        entries.append(entry)
+    if rest:
+        raise MlgitopsError("the last line is cut off", where=where, hint=_MENDED)
+    return tuple(entries)
+
+
+def parse_lines(data: bytes, where: str) -> list[LedgerEntry]:
+    """Read whole lines of a ledger by themselves, whatever stood before them."""
+    return [_parse_entry(line, where) for line in data.split(b"\n")[:-1]]
+
+
+def find_live(entries: Sequence[LedgerEntry]) -> LedgerEntry | None:
+    """Find the entry of the model that serves: the last switch; None when there was none."""
+    switches = (entry for entry in reversed(entries) if entry.event is Event.SWITCHED)
+    return next(switches, None)
+
+
+def chain_entry(entry: LedgerEntry, entries: Sequence[LedgerEntry]) -> LedgerEntry:
+    """Return ``entry`` as the one after ``entries``: with its number, and who served before."""
+    live = find_live(entries)
+    previous = live.sha256 if live else None
+    return msgspec.structs.replace(entry, seq=len(entries) + 1, previous=previous)
+
+
+def _parse_entry(line: bytes, where: str) -> LedgerEntry:
+    document = parse_json(line, where, limit=_LONGEST_LINE)  # a key twice, depth, size
+    try:
+        return msgspec.convert(document, LedgerEntry)
+    except msgspec.ValidationError as error:
+        raise MlgitopsError(f"no entry of a ledger: {error}", where=where, hint=_MENDED) from error
+
+
+def _find_contradiction(
+    entry: LedgerEntry, environment: str, entries: Sequence[LedgerEntry]
+) -> str | None:
+    """Say how ``entry`` does not follow from ``entries``; None when it does."""
+    chained = chain_entry(entry, entries)
+    if entry.environment != environment:
+        return f"the entry is of {entry.environment}, not of {environment}"
+    if entry.seq != chained.seq:
+        return f"the entry is number {entry.seq}, not {chained.seq}: one is missing or was moved"
+    if entry.previous != chained.previous:
+        names = [sha256[:12] if sha256 else "none" for sha256 in (entry.previous, chained.previous)]
+        return f"the entry says that {names[0]} served before, and it was {names[1]}"
+    return None

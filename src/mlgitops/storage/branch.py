@@ -6,11 +6,11 @@ and a lost push race is settled by a rebase. Nothing on it is ever changed or re
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
+from mlgitops.git.commits import ROOT_IDENTITY, write_commit
 from mlgitops.git.program import find_revision, run_git
 from mlgitops.writing import refuse_links
 
@@ -29,17 +29,6 @@ changed or removed. It shares no history with the code: do not merge it.
 """
 # Bytes in, bytes out: no line-ending conversion, no attempt at a textual difference.
 _ATTRIBUTES = "files/** -text -diff -merge\n"
-
-
-# The first commit is the same in every clone, so that two first publishers share a root.
-_ROOT_IDENTITY = {
-    "GIT_AUTHOR_NAME": "mlgitops",
-    "GIT_AUTHOR_EMAIL": "mlgitops@localhost",
-    "GIT_AUTHOR_DATE": "2000-01-01T00:00:00Z",
-    "GIT_COMMITTER_NAME": "mlgitops",
-    "GIT_COMMITTER_EMAIL": "mlgitops@localhost",
-    "GIT_COMMITTER_DATE": "2000-01-01T00:00:00Z",
-}
 
 
 _FILE_MODES = ("100644", "100755")
@@ -121,14 +110,6 @@ def _find_worktree(project: Path) -> Path | None:
 
 def _make_root(project: Path) -> str:
     """Write the first commit without touching any work tree; return its sha."""
-    with tempfile.TemporaryDirectory() as name:
-        index = {"GIT_INDEX_FILE": str(Path(name) / "index")}
-        for path, text in (("README.md", _README), (".gitattributes", _ATTRIBUTES)):
-            file = Path(name) / "content"
-            file.write_text(text, encoding="utf-8")
-            blob = run_git(project, "hash-object", "-w", "--no-filters", file).strip()
-            entry = f"100644,{blob},{path}"
-            run_git(project, "update-index", "--add", "--cacheinfo", entry, environment=index)
-        tree = run_git(project, "write-tree", environment=index).strip()
+    files = {"README.md": _README.encode(), ".gitattributes": _ATTRIBUTES.encode()}
     message = "Store data and models of this repository"
-    return run_git(project, "commit-tree", tree, "-m", message, environment=_ROOT_IDENTITY).strip()
+    return write_commit(project, None, files, message, identity=ROOT_IDENTITY)
