@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 
 MODULES = ("compare_speed", "verdict_speed", "inference_speed", "table_speed", "peer_speed")
@@ -13,8 +12,6 @@ def main() -> int:
     """Run each benchmark's main and return 1 when a requirement does not hold."""
     broken = []
     for name in MODULES:
-        if importlib.util.find_spec(f"benchmarks.{name}") is None:
-            continue
         print(f"\n== {name} ==")
         if importlib.import_module(f"benchmarks.{name}").main() is False:
             broken.append(name)

@@ -2,7 +2,7 @@
 
 Models of one kind are trained once, on the same rows, with nothing but the seed changed. Then
 test sets are drawn from rows that none was trained on, and pairs of sides from the models: one
-model each, as without `train.other_seeds`, and five each. Neither side is better, so every
+model each, as without `other_seeds` in params.yaml, and five each. Neither side is better, so every
 *improved* or *worsened* is a mistake, and at most 5 % of them are allowed.
 """
 

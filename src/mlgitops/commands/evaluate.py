@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlgitops.errors import EXIT_PASS, MlgitopsError
 
 if TYPE_CHECKING:
-    import argparse
-
     from mlgitops.console import Console
     from mlgitops.github.event import Event
     from mlgitops.model import Measurement, Report
@@ -76,11 +76,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _parse_seconds(text: str) -> float:
-    """Parse a time limit; argparse says what is wrong with it."""
-    seconds = float(text)
-    if not 0 < seconds <= _MOST_SECONDS:
-        raise ValueError(text)
-    return seconds
+    """Parse a time limit."""
+    with suppress(ValueError):
+        if 0 < float(text) <= _MOST_SECONDS:
+            return float(text)
+    limit = f"above 0, and at most {_MOST_SECONDS:g}"
+    raise argparse.ArgumentTypeError(f"{text[:20]!r} is no number of seconds {limit}")
 
 
 _MOST_SECONDS = 86_400.0

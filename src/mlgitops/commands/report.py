@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 example, in a job that may write, needs the others and has checked out the base:
-  mlgitops report --computing "$COMPUTE_RESULT" --evaluating "$EVALUATE_RESULT" \
+  mlgitops report --computing "$COMPUTE_RESULT" --evaluating "$EVALUATE_RESULT" \\
     --publishing "$PUBLISH_RESULT"
 
 The report is treated as hostile: it must be of this event's commits, its own verdict is

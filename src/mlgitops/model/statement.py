@@ -144,8 +144,12 @@ def encode_statement_schema() -> bytes:
 
 
 def _has_claims(judgement: Judgement | None) -> bool:
-    metrics = judgement.metrics if judgement else ()
-    return any(metric.claimed and not metric.budget for metric in metrics)
+    """Tell whether something that is judged is the run's own word; a budget never is marked so."""
+    if judgement is None:
+        return False
+    metrics = (*judgement.metrics, *judgement.reference)
+    slices = any(rule.claimed for rule in judgement.slices)
+    return slices or any(metric.claimed for metric in metrics)
 
 
 def _encode(value: Statement | VerdictPredicate) -> bytes:

@@ -16,13 +16,11 @@ _SHORT = 7
 def describe_reference(report: Report) -> list[str]:
     """Say which commit the reference is, and what its values rest on; nothing without one."""
     reference = report.reference
-    if reference is None:
-        return []
+    if reference is None or reference.reason is not None:
+        return []  # the verdict says why head could not be held against it
     commit = f", {reference.sha[:_SHORT]}" if reference.sha else ""
     called = f" (`{reference.name}`)" if reference.name != reference.label else ""
     sentences = [f"Reference: `{reference.label}`{called}{commit}."]
-    if reference.reason is not None:
-        return []  # the verdict says why head could not be held against it
     rescoring = reference.rescoring
     if rescoring is not None:
         rows = f"{rescoring.rows:,} test rows" if rescoring.rows is not None else "test data"

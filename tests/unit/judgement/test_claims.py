@@ -33,6 +33,7 @@ from mlgitops.model import (
     Rule,
     Verdict,
 )
+from mlgitops.model.statement import find_evidence
 from mlgitops.render.facts import headline, is_plain_pass
 from mlgitops.render.measurement import advise_measuring, describe_measurement, measurement_notices
 
@@ -297,9 +298,24 @@ def test_slices_are_claimed_with_their_predictions(measurement: Measurement, why
     assert "`accuracy` by `carrier`" in "".join(read_judgement(strict).failures)
 
 
+def test_slices_alone_make_a_statement_a_claim() -> None:
+    """Base's code measured the metric, and wrote no predictions of which the groups could be."""
+    policy = Policy(metrics={AUC: Rule(min_value=0.65)}, slices=(SLICE,))
+    report = make_report(
+        claim(make_change(AUC, 0.7312, 0.7512), 0.7512),
+        measurement=msgspec.structs.replace(MEASURED, rows=None),
+        policy=policy,
+        slices=(SLICES,),
+    )
+    assert [row.claimed for row in read_judgement(report).metrics] == [None]
+    assert find_evidence(report) is DemandedEvidence.CLAIMED
+
+
 def test_slices_of_measured_predictions_are_no_claim() -> None:
     """Where base's code predicted, a slice rule is kept in plain green."""
-    assert headline(make_sliced(INDEPENDENT)) == "✅ May merge"
+    report = make_sliced(INDEPENDENT)
+    assert headline(report) == "✅ May merge"
+    assert find_evidence(report) is DemandedEvidence.INDEPENDENT
 
 
 def test_a_claim_in_the_report_itself_counts_for_nothing() -> None:

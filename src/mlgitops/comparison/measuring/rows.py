@@ -31,10 +31,8 @@ if TYPE_CHECKING:
     from mlgitops.model import Files
 
 #: Files of data by their names; git may keep a small table itself.
-_MAX_TEXT = 500
 _TABLES = {".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".feather", ".arrow"}
-
-
+_MAX_TEXT = 500
 _OTHER_ROWS = (
     "The test rows that the pull request's run wrote are not those that the base's code makes of"
     " its data: {}."
