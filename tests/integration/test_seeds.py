@@ -140,6 +140,25 @@ def test_the_served_model_is_no_other_seed(seeded: DvcProject, compare: Any) -> 
     assert noise["delta"] == pytest.approx((470 - 452) / ROWS)
 
 
+def test_seeds_may_answer_the_rows_in_another_order(seeded: DvcProject, compare: Any) -> None:  # noqa: ANN401
+    """Rows are known by their ids, in the files of other seeds, too."""
+    train(seeded, 500, BASE)
+    _turn_round(seeded)
+    seeded.fill(seeded.root / ".dvc" / "cache")
+    seeded.commit("Write the rows of other seeds from the last to the first")
+    train(seeded, 400, HEAD)
+    noise = read_accuracy(compare(seeded, "--json").report)["evidence"]["seeds"]
+    assert noise["seeds"] == 5
+    assert noise["delta"] == pytest.approx((470 - 452) / ROWS)
+
+
+def _turn_round(project: DvcProject) -> None:
+    for name in range(1, len(BASE) + 1):
+        path = f"reports/seeds/{name}.csv"
+        head, *rows = (project.root / path).read_text().splitlines()
+        project.put(path, "\n".join([head, *rows[::-1]]) + "\n")
+
+
 def test_predictions_of_other_rows_are_not_counted(seeded: DvcProject, compare: Any) -> None:  # noqa: ANN401
     """A seed that answers fewer rows is no seed, and the reason says so."""
     train(seeded, 400, HEAD)

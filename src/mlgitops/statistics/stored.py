@@ -153,10 +153,23 @@ def _compare_seed(
     """Compare a pair of models on the rows that the served models answer, or say why not."""
     if not isinstance(seed, Pair):
         return Undefined(seed.what)
-    is_same = seed.rows == served.rows and bool(np.all(seed.target == served.target))
-    if not is_same or (seed.lost, seed.gained) != (served.lost, served.gained):
+    left_out = (seed.lost, seed.gained), (served.lost, served.gained)
+    if left_out[0] != left_out[1] or not _is_of_rows(seed, served):
         return Undefined("their predictions are not of the test rows that the served models answer")
     return Comparison(seed, cluster)
+
+
+def _is_of_rows(seed: Pair, served: Pair) -> bool:
+    """Tell whether both pairs are of the same rows, in whatever order their files have them."""
+    if seed.rows != served.rows:
+        return False
+    if np.array_equal(seed.target, served.target):
+        return True
+    if seed.id is None or served.id is None:
+        return False
+    by_id = np.argsort(seed.id, kind="stable"), np.argsort(served.id, kind="stable")
+    columns = (seed.id, served.id), (seed.target, served.target)
+    return all(np.array_equal(first[by_id[0]], second[by_id[1]]) for first, second in columns)
 
 
 def _find_fitting(reading: Reading, whole: Comparison, stored: Stored) -> tuple[Definition, ...]:

@@ -83,6 +83,35 @@ def predict(base: Predictions, head: Predictions) -> Predicted:
     return Predicted(match_predictions(base, head), base, None)
 
 
+@pytest.mark.parametrize(
+    ("ids", "is_counted"),
+    [(np.arange(ROWS), True), (np.arange(ROWS)[::-1], True), (np.arange(1, ROWS + 1)[::-1], False)],
+    ids=["the same order", "another order", "other rows"],
+)
+def test_another_seed_is_of_the_rows_of_the_served_models(
+    ids: NDArray[np.intp], *, is_counted: bool
+) -> None:
+    """Both sides' predictions of a seed have the rows in another order, or have others."""
+    labels, rank = LABELS["two numbers"], ids - ids.min()
+    served = [as_rows(labels, answer(labels, (0.2, 0.1), seed)) for seed in (1, 2)]
+    others = [
+        Predictions(
+            id=ids,
+            target=rows.target[rank],
+            prediction=rows.prediction[rank],
+            scores={},
+        )
+        for rows in (as_rows(labels, answer(labels, (0.2, 0.1), seed)) for seed in (3, 4))
+    ]
+    pair = match_predictions(*served)
+    predicted = Predicted(pair, served[0], None, seeds=[match_predictions(*others)])
+    base, head = (float(np.mean(rows.target == rows.prediction)) for rows in served)
+    result = predicted.check(Stored(name="test.accuracy", base=base, head=head))
+    assert isinstance(result, Estimate)
+    assert ("2 seeds a side" in result.method) == is_counted
+    assert ("not of the test rows that the served" in " ".join(result.warnings)) != is_counted
+
+
 @pytest.mark.parametrize("names", [None, "target_names"])
 @pytest.mark.parametrize("prefix", ["", "test.report."])
 @pytest.mark.parametrize("kind", LABELS)
