@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,7 @@ from mlgitops.project.generate.mode import (
     recall_error,
     render_mode,
 )
+from mlgitops.project.generate.policy import find_margin
 from mlgitops.statistics.alone import measure_alone
 from mlgitops.statistics.compare import estimate_metrics
 from mlgitops.statistics.estimate import Estimate
@@ -29,6 +31,7 @@ from mlgitops.tables.predictions import Predictions
 if TYPE_CHECKING:
     from mlgitops.statistics.matching import Pair
 
+DEFAULTS = Path(__file__).parents[3] / "docs" / "explanation" / "defaults.md"
 ROWS = 4_000
 CLASSES = Binary(name="classes", prevalence=0.3, base=1.5, head=1.5, shared=0.8)
 NUMBERS = Regression(name="numbers", base=1.0, head=1.0, shared=0.8, tail=0.3)
@@ -120,6 +123,23 @@ def test_errors_before_there_is_a_model() -> None:
     assert group_error(400, None) == pytest.approx(0.025)
     assert group_error(400, 3.0) == pytest.approx(0.15)
     assert area_error(1_000, 1_000) == pytest.approx(2 * area_error(4_000, 4_000), rel=0.001)
+
+
+@pytest.mark.parametrize(("table", "positives"), [(125_000, 0.5), (215_000, 0.1), (27_000, None)])
+def test_rows_that_proof_takes_are_those_of_the_docs(table: int, positives: float | None) -> None:
+    """Without slices so many rows of a table are enough, and a tenth less is not."""
+    assert f"{table:,}" in DEFAULTS.read_text(encoding="utf-8")
+
+    def find_chance(rows: int) -> float:
+        tested, margin = round(0.3 * rows), find_margin(rows)
+        if positives is None:  # of an RMSE, in units of the target's spread
+            return find_neutral_chance([(1 / math.sqrt(2 * tested), 2 * margin)], [], tested)
+        rare = round(positives * tested)
+        loss = -sum(share * math.log(share) for share in (positives, 1 - positives))
+        area, log_loss = area_error(rare, tested - rare), loss / math.sqrt(tested)
+        return find_neutral_chance([(area, margin), (log_loss, margin)], [], tested)
+
+    assert find_chance(table) >= 0.8 > find_chance(round(0.9 * table))
 
 
 @pytest.mark.parametrize(
