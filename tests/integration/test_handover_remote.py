@@ -18,9 +18,10 @@ from integration.setup_project import clone, quiet
 from storage_servers import Server, start
 
 from mlgitops.cli import run
+from mlgitops.dvc.stored import hash_file
 from mlgitops.errors import MlgitopsError
 from mlgitops.project.training import run_pipeline
-from mlgitops.storage import prepare_storage
+from mlgitops.storage import is_published, prepare_storage, restore_published
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -139,6 +140,11 @@ def test_the_result_is_stored_and_committed(remote: Remote) -> None:
     assert changed == ["dvc.lock", "reports/metrics.json"]
     fresh = clone(scene.origin, scene.folder / "fresh")
     git(fresh, "switch", "--quiet", "change")
+    double = hash_file(scene.compute / "data/double.csv")
+    with restore_published(fresh, double, quiet()) as file:
+        assert file.read_text() == "3\n6\n9\n"
+    assert not (fresh / ".dvc/cache").exists()
+    assert not is_published(fresh, "0" * 32, quiet())
     pull(fresh)
     assert (fresh / "data/double.csv").read_text() == "3\n6\n9\n"
     prepare_storage(fresh, quiet())

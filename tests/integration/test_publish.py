@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 from git_project import commit, git
-from integration.setup_project import clone, make_origin, make_project, make_trained, quiet, shown
+from integration.setup_project import (
+    clone,
+    copy_trained,
+    make_origin,
+    make_project,
+    make_trained,
+    quiet,
+    shown,
+)
 
 from mlgitops.cli import run
 from mlgitops.dvc.command import run_dvc
@@ -20,7 +28,13 @@ from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Folder, Repository
 from mlgitops.project.training import run_pipeline
 from mlgitops.project.validation import validate_project
-from mlgitops.storage import prepare_storage, publish, publish_objects
+from mlgitops.storage import (
+    is_published,
+    prepare_storage,
+    publish,
+    publish_objects,
+    restore_published,
+)
 
 
 def trained(project: Path) -> Path:
@@ -249,3 +263,39 @@ def test_a_storage_moves_in_two_steps(tmp_path: Path) -> None:
     other = clone(origin, tmp_path / "other")
     subprocess.run([dvc, "pull", "--quiet"], cwd=other, check=True)
     assert (other / "data/double.csv").read_text() == "2\n4\n6\n"
+
+
+@pytest.mark.parametrize("kind", ["repo", "local"])
+def test_what_is_only_in_the_cache_is_not_published(
+    trained_project: Path, tmp_path: Path, kind: str
+) -> None:
+    """Nor what a storage branch holds that origin has not got; damage there is named."""
+    settings = {"url": str(tmp_path / "storage")} if kind == "local" else {}
+    project = copy_trained(trained_project, tmp_path / "project", **settings)
+    make_origin(project, tmp_path / "origin.git")
+    data = (project / "data/double.csv").read_bytes()
+    oid = hash_file(project / "data/double.csv")
+    assert not is_published(project, oid, quiet())
+    with (
+        pytest.raises(MlgitopsError, match="was not published"),
+        restore_published(project, oid, quiet()),
+    ):
+        pass
+    publish_objects(project, quiet())
+    shutil.rmtree(project / ".dvc/cache")
+    assert is_published(project, oid, quiet())
+    with restore_published(project, oid, quiet()) as file:
+        assert file.read_bytes() == data
+    if kind == "local":
+        stored_file = tmp_path / "storage" / locate(oid)
+        stored_file.chmod(0o644)
+        stored_file.write_bytes(b"other")
+        with (
+            pytest.raises(MlgitopsError, match=f"the stored object {oid} has the content"),
+            restore_published(project, oid, quiet()),
+        ):
+            pass
+    else:
+        git(project, "push", "--quiet", "origin", ":dvc-storage")
+        git(project, "update-ref", "-d", "refs/remotes/origin/dvc-storage")
+        assert not is_published(project, oid, quiet())

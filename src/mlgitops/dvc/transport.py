@@ -1,4 +1,4 @@
-"""Objects of a storage on another machine: what it holds, and sending it what it lacks.
+"""Objects of a storage on another machine: what it holds, fetched from it or sent to it.
 
 By DVC, in the project's own environment and an empty repository (`scratch`): no dvc.yaml is
 read, the run cache is not used, and only the objects that are named travel.
@@ -60,6 +60,13 @@ def send_objects(project: Path, cache: Path, versions: Iterable[DataVersion]) ->
     with open_scratch(project, cache=cache) as scratch:
         names = write_pointers(scratch, versions)
         _run(scratch, [*dvc_command(project, scratch), "push", "--quiet", *names])
+
+
+def fetch_stored(project: Path, folder: Path, versions: Iterable[DataVersion]) -> None:
+    """Fetch objects of the default remote below ``folder``, whatever the project's cache holds."""
+    with open_scratch(project, cache=folder) as scratch:
+        names = write_pointers(scratch, versions)
+        _run(scratch, [*dvc_command(project, scratch), "fetch", "--quiet", *names])
 
 
 def _ask(project: Path, **wanted: Iterable[str]) -> _Answer:
