@@ -346,3 +346,37 @@ def test_a_taken_port_is_said(server: Server, environments: dict[str, Path], pro
     assert done.returncode == 1
     assert f"error: cannot listen on 127.0.0.1, port {server.port}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_container_comes_into_service_only_with_the_answers_of_training(
+    environments: dict[str, Path], project: Path, port: int, tmp_path: Path
+) -> None:
+    """The startup probe passes on the golden prediction, and on no other; nor on no answer."""
+    (tmp_path / "reports").mkdir()
+    golden = json.loads((project / "reports" / "golden.json").read_text("utf-8"))
+
+    def probe(port: int) -> str:
+        (tmp_path / "reports" / "golden.json").write_text(json.dumps(golden), "utf-8")
+        python, address = environments["serving"] / "bin" / "python", f"http://127.0.0.1:{port}"
+        words = [str(python), "-m", "penguins.plumbing.admission", "golden"]
+        env = {**clean_environment(os.environ), "PYTHONPATH": str(project / "src")}
+        done = subprocess.run(
+            [*words, f"{address}/v2/models/birds"],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert bool(done.stderr) == bool(done.returncode)
+        return done.stderr
+
+    assert probe(port) == ""
+    assert "got no usable answer" in probe(find_free_port())
+    scores = next(x for x in golden["outputs"] if x["datatype"] == "FP64")
+    scores["data"][-1] += 0.01
+    assert f"the golden prediction differs: {scores['name']}" in probe(port)
+    scores["data"].pop()
+    assert "the golden prediction differs" in probe(port)
+    golden["outputs"] = []
+    assert "asks for nothing" in probe(port)

@@ -1,0 +1,81 @@
+"""What a container asks of itself before it serves, as the generated project has it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from template.conftest import Generate
+
+MODEL = b"a model"
+DIGEST = hashlib.sha256(MODEL).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def project(generate: Generate, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a generated project with the bytes of a model; only to be read."""
+    folder = generate(tmp_path_factory.mktemp("admission"))
+    (folder / "model").mkdir(exist_ok=True)
+    (folder / "model" / "model.skops").write_bytes(MODEL)
+    return folder
+
+
+def admit(project: Path, *words: str, wish: str | None) -> tuple[int, str]:
+    """Run the check as the init container does; return its exit code and what it said."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(project / "src")}
+    environment |= {} if wish is None else {"WISH": wish}
+    command = [sys.executable, "-m", "flight_delays.plumbing.admission", *words]
+    done = subprocess.run(
+        command, cwd=project, env=environment, capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stderr
+
+
+def test_the_wanted_model_is_admitted(project: Path) -> None:
+    """The sha256 of the overlay's model.yaml, with its comments, is that of the model."""
+    text = (project / "deploy" / "staging" / "model.yaml").read_text("utf-8")
+    assert text.count("sha256: null") == 1
+    wish = text.replace("sha256: null", f'sha256: "{DIGEST}"')
+    assert admit(project, "model", wish=wish) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("wish", "problem"),
+    [
+        (
+            f'sha256: "{"0" * 64}"',
+            f"the model 000000000000 is wanted, and this image holds {DIGEST[:12]}",
+        ),
+        (f"sha256: {'0' * 64}", "model.yaml names no `sha256`"),  # a number, without its quotes
+        (f"sha256: {DIGEST[:12]}", f"the model {DIGEST[:12]} is wanted, and this image holds"),
+        (f"sha256: {DIGEST.upper()}", "is wanted, and this image holds"),
+        ("sha256: null", "model.yaml names no `sha256`"),
+        ("model: flight-delays", "model.yaml names no `sha256`"),
+        (f"sha256: [{DIGEST}]", "model.yaml names no `sha256`"),
+        (f"- sha256: {DIGEST}", "model.yaml names no `sha256`"),
+        ("filled in by the overlay", "model.yaml names no `sha256`"),
+        ("", "model.yaml names no `sha256`"),
+        (None, "model.yaml names no `sha256`"),
+        ("sha256: {", "model.yaml cannot be read"),
+    ],
+)
+def test_nothing_else_is_admitted(wish: str | None, problem: str, project: Path) -> None:
+    """Another model, a part of a digest, and a wish that names none: exit code 1, and why."""
+    code, said = admit(project, "model", wish=wish)
+    assert code == 1
+    assert problem in said
+
+
+def test_another_word_is_refused(project: Path) -> None:
+    """A misspelt check does not count as one that passed."""
+    code, said = admit(project, "models", wish=f"sha256: {DIGEST}")
+    assert (code, "use: admission model" in said) == (1, True)
