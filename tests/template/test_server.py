@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import http.client
 import json
 import os
@@ -145,6 +146,21 @@ def send(
     return response.status, response.read().decode()
 
 
+def ask(
+    port: int, method: str, path: str, body: bytes | None = None, **headers: str
+) -> tuple[int, http.client.HTTPMessage, bytes]:
+    """Return status, headers and body of an answer, over a connection of its own."""
+    with closing(connect(port)) as connection:
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
+
+
+def hash_model(project: Path) -> str:
+    """Return the sha256 of the project's model."""
+    return hashlib.sha256((project / "model" / "model.skops").read_bytes()).hexdigest()
+
+
 @pytest.fixture
 def connection(port: int) -> Iterator[http.client.HTTPConnection]:
     """Return a connection to the server."""
@@ -184,6 +200,16 @@ def drop_first(request: Request) -> None:
     del request["inputs"][0]
 
 
+def repeat_first(request: Request) -> None:
+    """Give the first column twice."""
+    request["inputs"].append(request["inputs"][0])
+
+
+def shorten_first(request: Request) -> None:
+    """Leave out a value of the first column, and say so in no shape."""
+    request["inputs"][0]["data"].pop()
+
+
 def add_unknown(request: Request) -> None:
     """Add a column that the model does not read."""
     request["inputs"].append({**request["inputs"][0], "name": "surprise"})
@@ -206,6 +232,9 @@ def empty_all(request: Request) -> None:
 
 REFUSED = [
     (drop_first, "bill_length_mm: is missing"),
+    (repeat_first, "column bill_length_mm is given twice"),
+    (shorten_first, "column bill_length_mm: shape [5], and 4 values"),
+    (set_value("body_mass_g", [4000, 4100]), "column body_mass_g, row 1: is not one value"),
     (add_unknown, "surprise is not an input"),
     (set_value("body_mass_g", 99.0), "column body_mass_g, row 1"),
     (set_value("body_mass_g", "heavy"), "column body_mass_g, row 1"),
@@ -232,6 +261,108 @@ def test_rows_that_break_the_contract_get_400(
         kept = connection.sock
         assert send(connection, "POST", "/v2/models/birds/infer", golden["request"])[0] == 200
         assert connection.sock is kept
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "is not JSON"),
+        (b'{"inputs": [', "is not JSON"),
+        (b'{"inputs": 7}', "Expected `array`, got `int` - at `$.inputs`"),
+        (b'{"inputs": [{"name": "sex"}]}', "missing required field `datatype`"),
+        (b'{"inputs": [], "output": []}', "unknown field `output`"),
+        (b'{"inputs": []}', "there are no rows"),
+        (b'{"inputs": [{"name": "sex", "datatype": "FP64", "shape": [1], "data": [NaN]}]}',
+         "write null for a missing value"),
+    ],
+)  # fmt: skip
+def test_what_is_no_request_gets_400(body: bytes, reason: str, port: int) -> None:
+    """Bad JSON is the sender's mistake, and the reason says where it is."""
+    status, headers, answer = ask(port, "POST", "/v2/models/birds/infer", body)
+    assert status == 400, answer
+    assert reason in json.loads(answer)["error"]
+    assert "Traceback" not in answer.decode()
+    assert headers["Model-Sha256"]
+
+
+def test_a_request_that_is_too_large_is_refused(port: int) -> None:
+    """The size that is announced is enough: nothing of it is read."""
+    with closing(connect(port)) as connection:
+        connection.putrequest("POST", "/v2/models/birds/infer")
+        connection.putheader("Content-Length", "20000001")
+        connection.endheaders()
+        assert connection.getresponse().status == 413
+
+
+def test_every_answer_names_the_model(port: int, project: Path, golden: Request) -> None:
+    """The header is the sha256 of the model's file, whatever is asked and however it ends."""
+    digest = hash_model(project)
+    body = json.dumps(golden["request"]).encode()
+    for method, path, sent, expected in [
+        ("POST", "/v2/models/birds/infer", body, 200),
+        ("POST", "/v2/models/birds/infer", b"", 400),
+        ("GET", "/v2/models/birds/infer", None, 405),
+        ("GET", "/v2/models/birds", None, 200),
+        ("GET", "/v2/health/ready", None, 200),
+        ("GET", "/metrics", None, 200),
+        ("GET", "/v2/repository/index", None, 404),
+    ]:
+        status, headers, _ = ask(port, method, path, sent)
+        assert (status, headers["Model-Sha256"]) == (expected, digest), path
+
+
+def test_the_model_describes_itself(
+    connection: http.client.HTTPConnection, project: Path, golden: Request
+) -> None:
+    """Inputs and outputs with their datatypes, those of the golden prediction, and the sha256."""
+    status, answer = send(connection, "GET", "/v2/models/birds")
+    assert status == 200, answer
+    described = json.loads(answer)
+    assert (described["name"], described["sha256"]) == ("birds", hash_model(project))
+    assert (described["version"], described["versions"]) == (None, [])
+    for side, tensors in (("inputs", golden["request"]["inputs"]), ("outputs", golden["outputs"])):
+        assert described[side] == [
+            {"name": tensor["name"], "datatype": tensor["datatype"], "shape": [-1]}
+            for tensor in tensors
+        ]
+
+
+def test_request_and_row_ids_return(
+    connection: http.client.HTTPConnection, golden: Request
+) -> None:
+    """What names a request or its rows comes back with the answers, and is not read."""
+    request = {**golden["request"], "id": "request 7"}
+    plain = json.loads(send(connection, "POST", "/v2/models/birds/infer", request)[1])
+    assert plain["id"] == "request 7"
+    names = [f"bird {row}" for row in range(5)]
+    tensor = {"name": "id", "datatype": "BYTES", "shape": [5], "data": names}
+    request["inputs"] = [*request["inputs"], tensor]
+    status, answer = send(connection, "POST", "/v2/models/birds/infer", request)
+    assert status == 200, answer
+    assert json.loads(answer)["outputs"] == [tensor, *plain["outputs"]]
+    rows = [
+        {item["name"]: item["data"][at] for item in request["inputs"]} | {"id": at}
+        for at in range(3)
+    ]
+    status, answer = send(connection, "POST", "/v1/models/birds:predict", {"instances": rows})
+    assert status == 200, answer
+    assert [row["id"] for row in json.loads(answer)["predictions"]] == [0, 1, 2]
+    tensor["data"] = [*names[:4], 1.5]
+    status, answer = send(connection, "POST", "/v2/models/birds/infer", request)
+    assert status == 400
+    assert "column id, row 5" in answer
+
+
+def test_outputs_can_be_chosen(connection: http.client.HTTPConnection, golden: Request) -> None:
+    """Only the outputs that are asked for return, and an unknown one is refused."""
+    request = {**golden["request"], "outputs": [{"name": "score_Gentoo"}]}
+    status, answer = send(connection, "POST", "/v2/models/birds/infer", request)
+    assert status == 200, answer
+    assert [tensor["name"] for tensor in json.loads(answer)["outputs"]] == ["score_Gentoo"]
+    request["outputs"] = [{"name": "score_Dodo"}]
+    status, answer = send(connection, "POST", "/v2/models/birds/infer", request)
+    assert status == 400
+    assert "output score_Dodo is none of" in answer
 
 
 def test_a_missing_value_is_allowed_where_the_contract_allows_it(
@@ -335,6 +466,100 @@ def test_nobody_can_load_or_unload_a_model(
     assert send(connection, method, path) == (404, '{"error":"nothing is served here"}')
     assert send(connection, "GET", "/v2/models/birds/ready")[0] == 200
     assert send(connection, "POST", "/v2/models/birds/infer", golden["request"])[0] == 200
+
+
+def test_a_token_is_asked_for_where_one_is_set(
+    environments: dict[str, Path], project: Path, tmp_path: Path, golden: Request
+) -> None:
+    """Each token of the file may ask and describe; anybody may see the health.
+
+    The same server was told which model and version it serves, and says both.
+    """
+    first, second = "0123456789abcdef0123", "fedcba9876543210fedc"
+    (tmp_path / "tokens").write_text(f"{first}\n{second}\n", "ascii")
+    digest = hash_model(project)
+    options = ("--token-file", str(tmp_path / "tokens"), "--sha256", digest, "--version", "v1.2.0")
+    body = json.dumps(golden["request"]).encode()
+    with run_server(environments["serving"], project, *options) as server:
+        for text in (f"Bearer {first}", f"bearer {second}"):
+            path = "/v2/models/birds/infer"
+            assert ask(server.port, "POST", path, body, Authorization=text)[0] == 200
+        _, headers, answer = ask(
+            server.port, "GET", "/v2/models/birds", Authorization=f"Bearer {first}"
+        )
+        described = json.loads(answer)
+        assert (headers["Model-Sha256"], headers["Model-Version"]) == (digest, "v1.2.0")
+        assert (described["version"], described["versions"]) == ("v1.2.0", ["v1.2.0"])
+        refused = ["", f"Bearer {first}x", f"Bearer {first[:-1]}", f"Basic {first}", "Bearer "]
+        for path in ("/v2/models/birds/infer", "/v1/models/birds:predict", "/v2/repository/index"):
+            for text in refused:
+                status, headers, _ = ask(server.port, "POST", path, body, Authorization=text)
+                assert (status, headers["WWW-Authenticate"]) == (401, "Bearer"), (path, text)
+        for path in ("/metrics", "/v2/models/birds", "/v2"):
+            assert ask(server.port, "GET", path)[0] == 401, path
+        for path in ("/v2/health/live", "/v2/health/ready", "/v2/models/birds/ready"):
+            assert ask(server.port, "GET", path)[0] == 200, path
+
+
+#: Starts the server with each list of options; prints the errors with which it ends.
+REFUSALS = """
+import json, sys
+from penguins import serve
+from penguins.plumbing.errors import StageError, run_stage
+for options in json.loads(sys.argv[1]):
+    try:
+        run_stage(lambda: serve.main(options))
+    except SystemExit as end:
+        print(end.code, file=sys.stderr)
+"""
+
+
+def test_what_cannot_be_served_safely_is_refused(
+    environments: dict[str, Path], project: Path, tmp_path: Path
+) -> None:
+    """Another model than the named one, and tokens that can be guessed: nothing is served."""
+    (tmp_path / "short").write_text("0123456789abcdef\nsecret\n", "ascii")
+    (tmp_path / "empty").write_text("\n", "ascii")
+    refusals = {
+        ("--sha256", "0" * 64): f"model.skops has sha256 {hash_model(project)}, and {'0' * 64} is",
+        ("--sha256", "abc"): "'abc' is no sha256",
+        ("--version", "a\nb"): "is no version, such as v1.2.0",
+        ("--token-file", str(tmp_path / "short")): "token 2 is shorter than 16 characters",
+        ("--token-file", str(tmp_path / "empty")): "there is no token",
+        ("--token-file", str(tmp_path / "none")): "the tokens cannot be read",
+    }
+    python = environments["serving"] / "bin" / "python"
+    env = {**clean_environment(os.environ), "PYTHONPATH": "src"}
+    words = [str(python), "-c", REFUSALS, json.dumps([[*options] for options in refusals])]
+    done = subprocess.run(words, cwd=project, env=env, capture_output=True, text=True, check=True)
+    position = 0
+    for reason in refusals.values():  # in this order
+        position = done.stderr.find(reason, position)
+        assert position >= 0, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_quick_way_is_the_careful_one(
+    environments: dict[str, Path], project: Path, request: pytest.FixtureRequest
+) -> None:
+    """What the compiled contract accepts pandera accepts, and answers are the pipeline's, exactly.
+
+    For each task; the bundled rows, of which some miss values, all take the quick way.
+    """
+    program = request.path.parent / "serving_properties.py"
+    bundled = ROOT / "{{cookiecutter.project_slug}}" / "data" / "bundled"
+    seed = "1" if os.environ.get("CI") else str(time.time_ns() % 2**32)
+    python = environments["serving"] / "bin" / "python"
+    words = [str(python), str(program), str(bundled), seed]
+    env = {**clean_environment(os.environ), "PYTHONPATH": "src"}
+    done = subprocess.run(words, cwd=project, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"seed {seed}: {done.stderr}"
+    counted = json.loads(done.stdout)
+    assert counted["accepted"] > 250
+    assert counted["left to pandera"] > 300
+    for task in ("binary", "multiclass", "regression"):
+        assert counted[f"{task}: rows"] == 800
+        assert counted[f"{task}: answers"] == 1602
 
 
 def test_a_taken_port_is_said(server: Server, environments: dict[str, Path], project: Path) -> None:

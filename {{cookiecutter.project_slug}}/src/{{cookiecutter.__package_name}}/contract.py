@@ -70,7 +70,7 @@ def spell_booleans(table: pd.DataFrame, schema: Any) -> pd.DataFrame:  # noqa: A
     """
     spelled = {}
     for name, column in schema.columns.items():
-        texts = _find_spellings(column)
+        texts = find_spellings(column)
         if texts and name in table and table[name].map(lambda cell: isinstance(cell, bool)).any():
             spelled[name] = table[name].map(
                 lambda cell, texts=texts: texts.get(cell, cell) if isinstance(cell, bool) else cell
@@ -78,7 +78,7 @@ def spell_booleans(table: pd.DataFrame, schema: Any) -> pd.DataFrame:  # noqa: A
     return table.assign(**spelled)
 
 
-def _find_spellings(column: Any) -> dict[bool, str]:  # noqa: ANN401 - pandera has no types
+def find_spellings(column: Any) -> dict[bool, str]:  # noqa: ANN401 - pandera has no types
     """Return the text that stands for true, and for false, among those that a column allows."""
     allowed = [
         str(value)

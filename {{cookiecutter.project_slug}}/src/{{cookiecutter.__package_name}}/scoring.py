@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from .contract import find_text_columns, read_columns
@@ -46,17 +47,29 @@ def predict(model: Pipeline, table: pd.DataFrame) -> pd.DataFrame:
 
     Binary predictions are labels of the data here; `score` is for the positive class.
     """
-    features = select_features(table, model)
-    estimator = model["estimator"]
-    predictions = {"prediction": model.predict(features)}
-    if hasattr(model, "predict_proba"):
-        scores = model.predict_proba(features).round(DECIMALS)
-        if hasattr(estimator, "pos_label"):
-            predictions["score"] = scores[:, list(model.classes_).index(estimator.pos_label)]
-        else:
-            names = [f"score_{name}" for name in model.classes_]
-            predictions.update(zip(names, scores.T, strict=True))
-    return pd.DataFrame(predictions, index=table.index)
+    answers = predict_features(model, select_features(table, model))
+    return pd.DataFrame(answers, index=table.index)
+
+
+def predict_features(model: Pipeline, features: pd.DataFrame) -> dict[str, Any]:
+    """Return name → one value for each row: `prediction`, then the scores as :func:`predict`.
+
+    ``features`` are those of `select_features`. They are transformed once, and a binary label
+    follows from score and boundary: equal to the pipeline's own `predict` and `predict_proba`.
+    """
+    estimator, columns = model["estimator"], model[:-1].transform(features)
+    if not hasattr(estimator, "predict_proba"):
+        return {"prediction": estimator.predict(columns)}
+    scores = estimator.predict_proba(columns)
+    classes = estimator.classes_
+    if hasattr(estimator, "pos_label"):
+        positive = classes.tolist().index(estimator.pos_label)
+        score = scores[:, positive]
+        labels = classes[np.where(score >= estimator.threshold, positive, 1 - positive)]
+        return {"prediction": labels, "score": score.round(DECIMALS)}
+    names = [f"score_{name}" for name in classes]
+    columns_of_scores = zip(names, scores.round(DECIMALS).T, strict=True)
+    return {"prediction": estimator.predict(columns), **dict(columns_of_scores)}
 
 
 def score_table(model: Pipeline, table: pd.DataFrame, params: Params) -> pd.DataFrame:

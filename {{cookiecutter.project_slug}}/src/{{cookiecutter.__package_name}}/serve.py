@@ -1,16 +1,17 @@
 """The model behind HTTP: KServe's server, Open Inference Protocol version 2.
 
 Runs in the serving environment, which has another pandas than the pipeline. Input is held
-against the contract first; whatever is wrong with it is answered with 400. An exception that
-left `predict` would break the client's connection, so none does.
+against the contract first; whatever is wrong with it is answered with 400. The model is the one
+that `--sha256` names, or nothing is served.
 
-It asks nobody who they are, so it listens on this machine only unless `--host` says otherwise,
-and it answers at ANSWERED only: KServe's own routes to load and unload a model are not served.
+It listens on this machine only unless `--host` says otherwise, and asks nobody who they are
+unless `--token-file` is given.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import re
 import signal
 import socket
@@ -18,14 +19,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+import numpy as np
 import pandas as pd
-from kserve import InferRequest, Model, ModelServer
-from kserve.constants.constants import FASTAPI_APP_IMPORT_STRING
-from kserve.errors import InvalidInput
+from kserve import Model, ModelServer
 from kserve.model_server import app
 from kserve.protocol.rest.server import RESTServer
-from kserve.utils.utils import get_predict_response
-from starlette.responses import JSONResponse
 
 from . import MODEL_NAME
 from .contract import (
@@ -35,109 +34,203 @@ from .contract import (
     select_columns,
     spell_booleans,
 )
+from .estimators import read_columns, select_features
 from .plumbing import paths
 from .plumbing.errors import StageError, run_stage
-from .plumbing.storing import read_model, read_trusted_types
-from .scoring import predict
+from .plumbing.storing import load_model, read_trusted_types
+from .scoring import predict_features
+from .serving.compiled import CompiledContract
+from .serving.front import Front, guard
+from .serving.protocol import (
+    BadRequestError,
+    Rows,
+    describe_tensor,
+    parse_instances,
+    parse_tensors,
+    refuse_nested,
+    render_answers,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sklearn.pipeline import Pipeline
 
-#: The paths that are answered; everything else is 404, whatever KServe has there.
-ANSWERED = re.compile(
-    r"/|/metrics|/v1/models|/v1/models/[^/]+"
-    r"|/v2|/v2/health/(live|ready)|/v2/models|/v2/models/[^/]+(/versions/[^/]+)?(/ready|/infer)?"
-)
+#: Characters of a token, at least: a shorter one can be guessed.
+TOKEN_LENGTH = 16
+#: What a header can say of a version.
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@/-]{0,99}")
 
 
 class ContractModel(Model):
     """A model that answers only rows that keep the contract."""
 
-    def __init__(self, name: str, model: Pipeline, schema: Any) -> None:  # noqa: ANN401 - untyped
+    def __init__(
+        self,
+        name: str,
+        model: Pipeline,
+        schema: Any,  # noqa: ANN401 - pandera has no types
+        *,
+        sha256: str = "",
+        version: str | None = None,
+    ) -> None:
         super().__init__(name)
         self.model = model
-        self.columns = list(model.feature_names_in_)
+        self.sha256, self.version = sha256, version
+        numeric, categorical = read_columns(model)
+        self.columns = [*numeric, *categorical]
         self.schema = select_columns(schema, self.columns)
-        self.load()
-
-    def load(self) -> bool:
-        """Say that the model is ready: it was loaded before the server started."""
+        self.compiled = CompiledContract(self.schema, numeric, categorical)
         self.ready = True
-        return True
 
-    def predict(
+    async def predict(
         self,
-        payload: InferRequest | dict[str, Any],
+        payload: Rows,
         headers: dict[str, str] | None = None,  # noqa: ARG002 - KServe's signature
         response_headers: dict[str, str] | None = None,  # noqa: ARG002 - the same
-    ) -> Any:  # noqa: ANN401 - KServe's response
-        """Return prediction and scores for each row; raise InvalidInput on anything else."""
+    ) -> dict[str, Any]:
+        """Return name → one value for each row; raise BadRequestError for rows that are wrong."""
+        features = self.read_features(payload.columns)
         try:
-            table = spell_booleans(read_payload(payload), self.schema)
-            self._check(table)
-            answer = predict(self.model, table)
-        except InvalidInput:
-            raise
+            return predict_features(self.model, features)
         except (StageError, ValueError, TypeError, KeyError, ArithmeticError) as error:
-            raise InvalidInput(f"the rows can't be scored: {error}") from error
-        if isinstance(payload, dict):  # KServe's own form of it makes every number a float
-            return {"predictions": answer.to_dict("records")}
-        return get_predict_response(payload, answer, self.name)
+            raise BadRequestError(f"the rows can't be scored: {error}") from error
 
-    def _check(self, table: pd.DataFrame) -> None:
-        if table.empty:
-            raise InvalidInput("there are no rows")
-        for name in table.columns.difference(self.columns):
-            raise InvalidInput(f"column {name} is not an input; those are: {self.columns}")
-        mistakes = find_mistakes(table, self.schema)
-        if mistakes:
-            raise InvalidInput(f"the rows break the contract:\n{render_mistakes(mistakes)}")
+    def read_features(self, columns: dict[str, list[Any]]) -> pd.DataFrame:
+        """Return what the model reads of rows that keep the contract.
+
+        Rows of which the compiled contract is not sure are pandera's to judge.
+        """
+        if not any(columns.values()):
+            raise BadRequestError("there are no rows")
+        features = self.compiled.read(columns)
+        return self._judge(columns) if features is None else features
+
+    def _judge(self, columns: dict[str, list[Any]]) -> pd.DataFrame:
+        for name in sorted(columns.keys() - set(self.columns)):
+            raise BadRequestError(f"column {name} is not an input; those are: {self.columns}")
+        refuse_nested(columns)
+        try:
+            table = spell_booleans(pd.DataFrame(columns), self.schema)
+            mistakes = find_mistakes(table, self.schema)
+            if not mistakes:
+                return select_features(table, self.model)
+        except (StageError, ValueError, TypeError, KeyError, ArithmeticError) as error:
+            raise BadRequestError(f"the rows can't be read: {error}") from error
+        raise BadRequestError(f"the rows break the contract:\n{render_mistakes(mistakes)}")
+
+    def describe(self) -> dict[str, Any]:
+        """Return the model's description: what it reads and answers, and which one it is."""
+        dtypes = {name: column.dtype for name, column in self.schema.columns.items()}
+        inputs = [describe_tensor(name, _find_dtype(dtypes[name])) for name in self.columns]
+        estimator = self.model["estimator"]
+        classes = getattr(estimator, "classes_", None)
+        outputs = {"prediction": np.float64 if classes is None else classes.dtype}
+        if hasattr(estimator, "pos_label"):
+            outputs["score"] = np.float64
+        elif classes is not None:
+            outputs |= {f"score_{name}": np.float64 for name in classes}
+        return {
+            "name": self.name,
+            "versions": [self.version] if self.version else [],
+            "platform": "scikit-learn",
+            "inputs": inputs,
+            "outputs": [describe_tensor(name, dtype) for name, dtype in outputs.items()],
+            "sha256": self.sha256,
+            "version": self.version,
+        }
+
+    def make_routes(self) -> dict[tuple[str, str], Any]:
+        """Return method and path → what answers there."""
+        facts = {"model_name": self.name}
+        if self.version:
+            facts["model_version"] = self.version
+
+        def answer(
+            parse: Callable[[bytes, list[str]], Rows], facts: dict[str, str]
+        ) -> Callable[[bytes], Any]:
+            async def respond(body: bytes) -> bytes:
+                rows = parse(body, self.columns)
+                answers, _ = await self(rows)  # by KServe, which counts and times it
+                return render_answers(rows, answers, facts)
+
+            return guard(respond)
+
+        async def describe(_: bytes) -> bytes:
+            return msgspec.json.encode(self.describe())
+
+        return {
+            ("GET", f"/v2/models/{self.name}"): guard(describe),
+            ("POST", f"/v2/models/{self.name}/infer"): answer(parse_tensors, facts),
+            ("POST", f"/v1/models/{self.name}:predict"): answer(parse_instances, {}),
+        }
 
 
-def read_payload(payload: InferRequest | dict[str, Any]) -> pd.DataFrame:
-    """Return the rows of a request: version 2 tensors, one a column, or version 1 instances."""
-    if isinstance(payload, InferRequest):
-        lengths = {len(tensor.data) for tensor in payload.inputs if tensor.data is not None}
-        if len(lengths) != 1:
-            raise InvalidInput(f"the columns have different numbers of rows: {sorted(lengths)}")
-        names = [tensor.name for tensor in payload.inputs]
-        if len(set(names)) != len(names):
-            raise InvalidInput("a column is given twice")
-        return payload.as_dataframe()
-    instances = payload.get("instances")
-    if not isinstance(instances, list) or not all(isinstance(row, dict) for row in instances):
-        raise InvalidInput("`instances` must be a list of rows, each column name → value")
-    return pd.DataFrame(instances)
-
-
-class AnsweredOnly:
-    """What stands before KServe's application and lets no other path through."""
-
-    def __init__(self, app: Any) -> None:  # noqa: ANN401 - an ASGI application
-        self.app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
-        """Hand a request on, or answer it with 404."""
-        if scope["type"] == "lifespan" or ANSWERED.fullmatch(scope.get("path", "")):
-            await self.app(scope, receive, send)
-        else:
-            await JSONResponse({"error": "nothing is served here"}, 404)(scope, receive, send)
+def _find_dtype(dtype: Any) -> Any:  # noqa: ANN401 - pandera's
+    """Return numpy's type of a contract's column; a text, or what numpy does not know: object."""
+    try:
+        return np.dtype(str(dtype))
+    except TypeError:
+        return np.dtype(object)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Serve a model until a signal ends the process."""
     options = _parse_options(arguments)
-    model = read_model(options.model, read_trusted_types(options.trusted_types))
-    served = ContractModel(options.name, model, read_schema(options.contract))
+    served = read_served(options)
+    tokens = read_tokens(options.token_file) if options.token_file else []
     listener = _listen(options.host, options.port)
     server = ModelServer(http_port=options.port, enable_grpc=False, workers=1)
     server.register_model(served)
-    app.add_middleware(AnsweredOnly)
+    headers = {"Model-Sha256": served.sha256}
+    if served.version:
+        headers["Model-Version"] = served.version
+    front = Front(app, served.make_routes(), headers, tokens)
     for number in (signal.SIGINT, signal.SIGTERM):  # raised again once requests are answered
         signal.signal(number, lambda *_: sys.exit(0))
     extension = server.model_repository_extension
-    rest = RESTServer(FASTAPI_APP_IMPORT_STRING, server.dataplane, extension, options.port)
+    rest = RESTServer(front, server.dataplane, extension, options.port)
     rest.run(sockets=[listener])  # KServe itself would listen on every interface
+
+
+def read_served(options: Any) -> ContractModel:  # noqa: ANN401 - argparse
+    """Return the model that the options name.
+
+    Raises :class:`StageError` when its file has another sha256 than `--sha256`: nothing of the
+    file is read by then.
+    """
+    try:
+        data = options.model.read_bytes()
+    except FileNotFoundError:
+        raise StageError(f"{options.model} does not exist: run `make train` to make it") from None
+    digest = hashlib.sha256(data).hexdigest()
+    if options.sha256 is not None and options.sha256 != digest:
+        raise StageError(
+            f"{options.model} has sha256 {digest}, and {options.sha256} is to be served; "
+            "fetch the model again"
+        )
+    model = load_model(data, read_trusted_types(options.trusted_types), name=str(options.model))
+    schema = read_schema(options.contract)
+    served = ContractModel(options.name, model, schema, sha256=digest, version=options.version)
+    if served.compiled.slow:
+        print(f"slower: pandera decides every request ({', '.join(served.compiled.slow)})")
+    return served
+
+
+def read_tokens(path: Path) -> list[bytes]:
+    """Return the tokens in a file, one a line; several, so that one can replace another."""
+    try:
+        lines = path.read_text(encoding="ascii").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StageError(f"{path}: the tokens cannot be read: {error}") from None
+    short = [number for number, line in enumerate(lines, start=1) if len(line) < TOKEN_LENGTH]
+    hint = "`openssl rand -hex 32` makes one"
+    if short:
+        limit = f"shorter than {TOKEN_LENGTH} characters"
+        raise StageError(f"{path}: token {short[0]} is {limit}; {hint}")
+    if not lines:
+        raise StageError(f"{path}: there is no token; {hint}")
+    return [line.encode() for line in lines]
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -157,6 +250,12 @@ def _parse_options(arguments: list[str] | None) -> Any:  # noqa: ANN401 - argpar
     )
     parser.add_argument("--model", type=Path, default=paths.MODEL)
     parser.add_argument(
+        "--sha256", type=_parse_sha256, help="serve only the model whose file has this sha256"
+    )
+    parser.add_argument(
+        "--version", type=_parse_version, help="version of the model, said in its description"
+    )
+    parser.add_argument(
         "--host",
         default="127.0.0.1",
         help="address to listen on; 0.0.0.0, as in a container, lets everybody ask who gets there",
@@ -165,7 +264,24 @@ def _parse_options(arguments: list[str] | None) -> Any:  # noqa: ANN401 - argpar
     parser.add_argument("--name", default=MODEL_NAME, help="name of the model in the address")
     parser.add_argument("--contract", type=Path, default=paths.CONTRACT)
     parser.add_argument("--trusted-types", type=Path, default=paths.TRUSTED_TYPES)
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        help="answer only who sends one of the tokens in this file, one a line",
+    )
     return parser.parse_args(arguments)
+
+
+def _parse_sha256(text: str) -> str:
+    if not re.fullmatch("[0-9a-f]{64}", text):
+        raise argparse.ArgumentTypeError(f"{text!r:.80} is no sha256: 64 of 0 to 9, a to f")
+    return text
+
+
+def _parse_version(text: str) -> str:
+    if not _VERSION.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r:.120} is no version, such as v1.2.0")
+    return text
 
 
 if __name__ == "__main__":

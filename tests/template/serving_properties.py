@@ -1,0 +1,180 @@
+"""Properties of the generated project's server, tried inside its serving environment.
+
+    python serving_properties.py BUNDLED SEED
+
+``BUNDLED`` is the template's folder of bundled tables. Prints what was counted, as JSON: a
+property that accepted nothing has shown nothing. Run by test_server.py. That environment has no
+Hypothesis, and another Python than ours: the examples are drawn by a seeded generator.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+import yaml
+from pandera.pandas import DataFrameSchema
+from penguins import contract, params, scoring, train
+from penguins.estimators import shape_features
+from penguins.plumbing.tables import read_table
+from penguins.serving.compiled import CompiledContract
+
+EXAMPLES = 2000
+ROWS = 400
+ESTIMATORS = {
+    "binary": ["linear_model.LogisticRegression", "ensemble.HistGradientBoostingClassifier"],
+    "multiclass": ["linear_model.LogisticRegression", "ensemble.RandomForestClassifier"],
+    "regression": ["linear_model.Ridge", "ensemble.HistGradientBoostingRegressor"],
+}
+COUNTED: Counter[str] = Counter()
+
+#: Values as JSON has them, of every kind, many of them odd.
+ODD: list[Any] = [None, True, False, float("nan"), "a", "10", "7.5", "", "nan", 0, -0.0, 10, 10.0]
+ODD += [4, 7.5, 2**53, 2**53 + 1, 2**63, -(2**70), 1e308, 1e-320, -1, 3.5, [1], {"a": 1}]
+TEXTS = ["a", "b", "ab", "a\n", "10", "True", "true", "False", "ä", "", "nan", "None"]
+NUMBER_RULES: list[dict[str, Any]] = [
+    {},
+    {"in_range": {"min_value": 3, "max_value": 7.5}},
+    {"in_range": {"min_value": 2, "max_value": 10, "include_min": False}},
+    {"in_range": {"min_value": -1, "max_value": 4, "include_max": False}},
+    {"greater_than": 3},
+    {"greater_than_or_equal_to": 4},
+    {"less_than": 7.5},
+    {"less_than_or_equal_to": 7},
+    {"isin": [3, 4, 10]},
+    {"notin": [4]},  # not compiled
+]
+TEXT_RULES: list[dict[str, Any]] = [
+    {},
+    {"isin": ["a", "b", "10"]},
+    {"isin": ["True", "False", "a"]},
+    {"isin": ["True", "true"]},
+    {"str_matches": "^a"},
+    {"str_matches": "a$"},
+    {"str_matches": "[A-Z]"},
+    {"str_length": {"min_value": 1, "max_value": 2}},  # not compiled
+]
+
+
+def draw_column(draw: random.Random) -> dict[str, Any]:
+    """Return a column's block of a contract."""
+    dtype = draw.choice(["str", "float64", "float64", "int64"])
+    block = dict(draw.choice(TEXT_RULES if dtype == "str" else NUMBER_RULES))
+    block |= {"dtype": dtype, "nullable": draw.random() < 0.5, "coerce": draw.random() < 0.5}
+    return block | ({"unique": True} if draw.random() < 0.05 else {})
+
+
+def draw_cell(draw: random.Random, block: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    """Return a value that often keeps a block of a contract, and now and then does not."""
+    if draw.random() < 0.04:
+        return draw.choice(ODD)
+    if block["dtype"] == "str":
+        return draw.choice([*TEXTS, *block.get("isin", []), *block.get("isin", [])])
+    if block["dtype"] == "int64" or draw.random() < 0.3:
+        return draw.randint(3, 7)
+    return draw.choice([draw.uniform(3, 7), 3.0, 4.0, 7.5, 7.0])
+
+
+def check_example(draw: random.Random) -> None:
+    """Hold what the compiled contract accepts against pandera, and against what pandas reads."""
+    blocks = {f"c{at}": draw_column(draw) for at in range(draw.randint(1, 3))}
+    numeric = [
+        name for name, block in blocks.items() if block["dtype"] != "str" and draw.random() < 0.8
+    ]
+    categorical = [name for name in blocks if name not in numeric]
+    content = {"schema_type": "dataframe", "strict": True, "columns": blocks}
+    schema = DataFrameSchema.from_yaml(yaml.safe_dump(content, sort_keys=False))
+    rows = draw.randint(1, 2)
+    cells = {name: [draw_cell(draw, block) for _ in range(rows)] for name, block in blocks.items()}
+    features = CompiledContract(schema, numeric, categorical).read(cells)
+    COUNTED["left to pandera" if features is None else "accepted"] += 1
+    if features is None:
+        return
+    table = contract.spell_booleans(pd.DataFrame(cells), schema)
+    assert contract.find_mistakes(table, schema) == [], (blocks, cells)
+    shaped = shape_features(table, numeric, categorical)
+    pd.testing.assert_frame_equal(features, shaped, check_exact=True)
+
+
+def read_bundled(folder: Path) -> tuple[pd.DataFrame, Any]:
+    """Return a bundled table and its parameters, once each of its rows took the quick way."""
+    text_columns = contract.find_text_columns(contract.read_columns(folder / "contract.yaml"))
+    table = read_table(folder / "data.csv", text_columns)
+    table = table.sample(2 * ROWS, random_state=1, replace=True).reset_index(drop=True)
+    chosen = params.read_params(folder / "params.yaml")
+    numeric, categorical = chosen.features.numeric, chosen.features.categorical
+    schema = contract.read_schema(folder / "contract.yaml")
+    schema = contract.select_columns(schema, chosen.features.names)
+    compiled = CompiledContract(schema, numeric, categorical)
+    assert compiled.slow == []
+    for at in range(0, len(table), 10):
+        rows = table.iloc[at : at + 10].reset_index(drop=True)
+        cells = {
+            name: [None if pd.isna(cell) else cell for cell in rows[name].tolist()]
+            for name in chosen.features.names
+        }
+        features = compiled.read(cells)
+        assert features is not None, cells
+        shaped = shape_features(rows, numeric, categorical)
+        pd.testing.assert_frame_equal(features, shaped, check_exact=True)
+        COUNTED[f"{chosen.task}: rows"] += len(rows)
+    return table, chosen
+
+
+def check_answers(table: pd.DataFrame, chosen: Any) -> None:  # noqa: ANN401 - Params
+    """One transform gives the labels and scores of `predict` and `predict_proba`, bit for bit."""
+    for name in ESTIMATORS[chosen.task]:
+        part = msgspec.structs.replace(chosen.train, estimator=f"sklearn.{name}", settings={})
+        model = train.fit_model(table.head(ROWS), msgspec.structs.replace(chosen, train=part))
+        columns = chosen.features.numeric, chosen.features.categorical
+        features = shape_features(table.tail(ROWS), *columns)
+        for rows in (features, spread_rows(features), features.head(1)):
+            hold_answers(model, rows)
+            COUNTED[f"{chosen.task}: answers"] += len(rows)
+
+
+def spread_rows(features: pd.DataFrame) -> pd.DataFrame:
+    """Return rows whose values come from any row each, a fifth of them missing."""
+    mixed = features.apply(lambda column: column.sample(frac=1, random_state=3).to_numpy())
+    return mixed.mask(np.random.default_rng(2).random(mixed.shape) < 0.2)
+
+
+def hold_answers(model: Any, features: pd.DataFrame) -> None:  # noqa: ANN401 - a Pipeline
+    """Hold the answers of one transform against the pipeline's own methods."""
+    answers = scoring.predict_features(model, features)
+    labels = answers.pop("prediction")
+    np.testing.assert_array_equal(labels, model.predict(features), strict=True)
+    if not hasattr(model, "predict_proba"):
+        assert answers == {}
+        return
+    scores = dict(zip(model.classes_, model.predict_proba(features).T, strict=True))
+    if hasattr(model["estimator"], "pos_label"):
+        expected = {"score": scores[model["estimator"].pos_label]}
+    else:
+        expected = {f"score_{name}": values for name, values in scores.items()}
+    assert answers.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(answers[name], values.round(scoring.DECIMALS), strict=True)
+
+
+def main() -> None:
+    """Try all of them."""
+    warnings.simplefilter("ignore")
+    draw = random.Random(int(sys.argv[2]))  # noqa: S311 - examples, no secrets
+    for _ in range(EXAMPLES):
+        check_example(draw)
+    for folder in sorted(Path(sys.argv[1]).iterdir()):
+        check_answers(*read_bundled(folder))
+    sys.stdout.write(json.dumps(COUNTED))
+
+
+if __name__ == "__main__":
+    main()

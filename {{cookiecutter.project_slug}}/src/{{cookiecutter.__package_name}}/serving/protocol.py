@@ -1,0 +1,183 @@
+"""The documents of the Open Inference Protocol: bytes → rows, and answers → bytes.
+
+Version 2 sends each column as a tensor, version 1 each row as an object. A column `id` that is
+no input names the rows: it is not read, and returns with the answers. No I/O here.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+ID = "id"
+
+#: numpy's kind of a value → the protocol's datatype.
+_DATATYPES = {"b": "BOOL", "i": "INT64", "u": "UINT64", "f": "FP64"}
+
+
+class BadRequestError(Exception):
+    """What is wrong with a request, for the person who sent it."""
+
+
+class _Tensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    datatype: str
+    shape: list[int]
+    data: list[Any]
+    parameters: dict[str, Any] | None = None
+
+
+class _RequestedOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    parameters: dict[str, Any] | None = None
+
+
+class _InferenceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    inputs: list[_Tensor]
+    id: str | None = None
+    parameters: dict[str, Any] | None = None
+    outputs: list[_RequestedOutput] | None = None
+
+
+class _Instances(msgspec.Struct, frozen=True):
+    instances: list[dict[str, Any]]
+
+
+class Rows(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows of a request: column name → values as JSON has them, all of one length."""
+
+    columns: dict[str, list[Any]]
+    ids: list[str | int] | None  # of the rows, as the request names them
+    request_id: str | None = None
+    outputs: list[str] | None = None  # that are asked for; None: all
+    version: int = 2  # of the protocol
+
+
+_TENSORS = msgspec.json.Decoder(_InferenceRequest)
+_OBJECTS = msgspec.json.Decoder(_Instances)
+
+
+def parse_tensors(body: bytes, inputs: Collection[str]) -> Rows:
+    """Return the rows of a request of version 2; ``inputs`` are the model's columns.
+
+    Raises :class:`BadRequestError`, here and in :func:`parse_instances`.
+    """
+    request = _decode(_TENSORS, body)
+    columns: dict[str, list[Any]] = {}
+    for tensor in request.inputs:
+        if tensor.name in columns:
+            raise BadRequestError(f"column {tensor.name} is given twice")
+        columns[tensor.name] = _read_data(tensor)
+    lengths = {len(values) for values in columns.values()}
+    if len(lengths) > 1:
+        raise BadRequestError(f"the columns have different numbers of rows: {sorted(lengths)}")
+    return Rows(
+        ids=_take_ids(columns, inputs),
+        columns=columns,
+        request_id=request.id,
+        outputs=[output.name for output in request.outputs] if request.outputs else None,
+    )
+
+
+def parse_instances(body: bytes, inputs: Collection[str]) -> Rows:
+    """Return the rows of a request of version 1; a name that a row lacks is a missing value."""
+    instances = _decode(_OBJECTS, body).instances
+    names = dict.fromkeys(name for row in instances for name in row)
+    columns = {name: [row.get(name) for row in instances] for name in names}
+    return Rows(ids=_take_ids(columns, inputs), columns=columns, version=1)
+
+
+def render_answers(rows: Rows, answers: Mapping[str, Any], facts: Mapping[str, Any]) -> bytes:
+    """Return the body of an answer; ``answers`` is name → one value for each row.
+
+    ``facts`` are further members of the document, such as the model's name.
+    """
+    if rows.version == 1:
+        columns = {name: values.tolist() for name, values in answers.items()}
+        if rows.ids is not None:
+            columns = {ID: rows.ids, **columns}
+        cells = zip(*columns.values(), strict=True)
+        predictions = [dict(zip(columns, row, strict=True)) for row in cells]
+        return msgspec.json.encode({"predictions": predictions, **facts})
+    outputs = [make_tensor(name, values) for name, values in answers.items()]
+    if rows.ids is not None:
+        outputs.insert(0, make_tensor(ID, np.array(rows.ids, dtype=_find_dtype(rows.ids))))
+    if rows.outputs is not None:
+        outputs = _select_outputs(outputs, rows.outputs)
+    document = {**facts, "id": rows.request_id or str(uuid.uuid4()), "outputs": outputs}
+    return msgspec.json.encode(document)
+
+
+def make_tensor(name: str, values: Any) -> dict[str, Any]:  # noqa: ANN401 - an array
+    """Return one value for each row as a tensor."""
+    datatype = _DATATYPES.get(values.dtype.kind, "BYTES")
+    return {"name": name, "shape": [len(values)], "datatype": datatype, "data": values.tolist()}
+
+
+def describe_tensor(name: str, dtype: Any) -> dict[str, Any]:  # noqa: ANN401 - numpy's
+    """Return what the model's description says of a column: any number of rows."""
+    datatype = _DATATYPES.get(np.dtype(dtype).kind, "BYTES")
+    return {"name": name, "datatype": datatype, "shape": [-1]}
+
+
+def _decode(decoder: Any, body: bytes) -> Any:  # noqa: ANN401 - msgspec's
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise BadRequestError(f"the request is not as the protocol has it: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        hint = "; write null for a missing value" if b"NaN" in body else ""
+        raise BadRequestError(f"the request is not JSON: {error}{hint}") from error
+
+
+def _read_data(tensor: _Tensor) -> list[Any]:
+    """Return one value for each row of a column; [[1], [2]] is two rows of one value each."""
+    data, shape = tensor.data, tensor.shape
+    if len(shape) == 2 and shape[1] == 1:  # noqa: PLR2004 - rows and one column
+        data = [cell[0] if isinstance(cell, list) and len(cell) == 1 else cell for cell in data]
+    elif len(shape) != 1:
+        raise BadRequestError(f"column {tensor.name}: its shape is {shape}, not [rows]")
+    if shape[0] != len(data):
+        raise BadRequestError(f"column {tensor.name}: shape {shape}, and {len(data)} values")
+    return data
+
+
+def _take_ids(columns: dict[str, list[Any]], inputs: Collection[str]) -> list[str | int] | None:
+    """Take the rows' names out of the columns, where the request has some."""
+    if ID in inputs or ID not in columns:
+        return None
+    ids = columns.pop(ID)
+    for row, value in enumerate(ids, start=1):
+        if type(value) not in (str, int):
+            raise BadRequestError(f"column {ID}, row {row}: must be a text or a whole number")
+    return ids
+
+
+def _find_dtype(ids: Sequence[str | int]) -> type:
+    whole = all(type(value) is int and -(2**63) <= value < 2**63 for value in ids)
+    return np.int64 if whole else object
+
+
+def _select_outputs(outputs: list[dict[str, Any]], names: list[str]) -> list[dict[str, Any]]:
+    by_name = {output["name"]: output for output in outputs}
+    for name in names:
+        if name not in by_name:
+            raise BadRequestError(f"output {name} is none of {', '.join(by_name)}")
+    return [by_name[name] for name in names]
+
+
+def refuse_nested(columns: Mapping[str, list[Any]]) -> None:
+    """Raise :class:`BadRequestError` for a value that is a list, an object, or no finite number."""
+    for name, values in columns.items():
+        for row, value in enumerate(values, start=1):
+            if isinstance(value, list | dict):
+                raise BadRequestError(f"column {name}, row {row}: is not one value: {value!r:.60}")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise BadRequestError(f"column {name}, row {row}: is no finite number")
