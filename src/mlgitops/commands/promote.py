@@ -1,0 +1,99 @@
+"""`mlgitops promote`: propose a release for an environment, as a pull request."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlgitops.errors import EXIT_PASS
+
+if TYPE_CHECKING:
+    import argparse
+
+    from mlgitops.console import Console
+    from mlgitops.delivery.proposal import Proposal, Proposed
+
+_EPILOG = """\
+Writes the release's version, commit and sha256 into deploy/ENV/model.yaml, on a branch
+promote/ENV/VERSION of its own, pushes that without force, and opens the pull request with
+GITHUB_TOKEN (or GH_TOKEN); without a token it prints the command that opens it. Nothing is checked
+out or trained, and running it again changes nothing. The verdict on that pull request compares the
+release with the model that is wanted there now.
+
+Refused: what is no release, what the storage does not hold, what is wanted already, and what is
+older than that (`mlgitops rollback` is the way back).
+
+examples:
+  mlgitops promote --to staging
+  mlgitops promote --to production v1.2.0
+
+exit codes: 0 proposed, also if it was before; 2 refused, or it could not be
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.epilog = _EPILOG
+    parser.add_argument(
+        "version", nargs="?", metavar="VERSION", help="such as v1.2.0 (default: the newest release)"
+    )
+    parser.add_argument(
+        "--to",
+        required=True,
+        metavar="ENV",
+        dest="environment",
+        help="the environment, a folder below deploy/",
+    )
+    parser.add_argument(
+        "--allow-older", action="store_true", help="take a release older than what is wanted there"
+    )
+    parser.add_argument("--json", action="store_true", help="write what was done as JSON")
+    parser.add_argument(
+        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
+    )
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Propose the release."""
+    from mlgitops.delivery.promotion import plan_promotion
+    from mlgitops.delivery.proposal import fetch_newest, open_proposal, push_proposal
+    from mlgitops.git.repository import Folder, Repository
+
+    project = args.directory.resolve()
+    with Repository(project) as repository:
+        fetch_newest(repository.root, console)
+        proposal = plan_promotion(
+            Folder(repository, project),
+            args.environment,
+            args.version,
+            allow_older=args.allow_older,
+            console=console,
+        )
+        commit = push_proposal(repository, proposal)
+        proposed = open_proposal(repository, proposal, commit, os.environ)
+    console.result(show_proposed(proposal, proposed, as_json=args.json))
+    return EXIT_PASS
+
+
+def show_proposed(proposal: Proposal, proposed: Proposed, *, as_json: bool) -> str:
+    """Say what was proposed and where it stands."""
+    if as_json:
+        document = {
+            "environment": proposal.environment,
+            "title": proposal.title,
+            "branch": proposed.branch,
+            "commit": proposed.commit,
+            "pull_request": proposed.number,
+            "url": proposed.url,
+            "merged": proposed.merged,
+        }
+        return json.dumps(document, indent=2)
+    if proposed.merged:
+        return f"{proposal.title}: {proposed.commit[:12]} is on {proposed.branch}"
+    if proposed.number is not None:
+        return f"{proposal.title}: pull request #{proposed.number}, {proposed.url}"
+    lines = [f"{proposal.title}: branch {proposed.branch} is ready. Open the pull request:"]
+    lines += [f"  {opener}" for opener in (proposed.opener, proposed.url) if opener]
+    return "\n".join(lines)

@@ -1,0 +1,154 @@
+"""A release into an environment: its model.yaml then, or why it must not change. Reads git."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlgitops.delivery.bundle import read_model_oid
+from mlgitops.delivery.proposal import Proposal, find_default
+from mlgitops.delivery.release import find_release, list_releases
+from mlgitops.errors import MlgitopsError
+from mlgitops.git.tags import parse_version
+from mlgitops.git.wanted import read_wanted
+from mlgitops.git.wanted_edit import edit_wanted
+from mlgitops.render.escape import escape_code
+from mlgitops.storage.published import is_published
+
+if TYPE_CHECKING:
+    from mlgitops.console import Console
+    from mlgitops.delivery.release import Release
+    from mlgitops.git.repository import Folder, Repository
+    from mlgitops.git.wanted import Wanted
+
+_SHORT = 12
+_MOST_METRICS = 8
+
+
+def plan_promotion(
+    folder: Folder,
+    environment: str,
+    version: str | None,
+    *,
+    allow_older: bool,
+    console: Console,
+) -> Proposal:
+    """Plan the change that brings a release of the environment's model there.
+
+    ``version`` such as v1.2.0; None is the newest. Raises :class:`MlgitopsError` for what is no
+    release, not published, wanted already, or, without ``allow_older``, older than what is wanted.
+    """
+    repository = folder.repository
+    base, tip = find_default(repository)
+    wanted = read_wanted(repository, folder.prefix, environment, tip)
+    release = _select(repository, wanted.model, version)
+    _refuse_wanted(folder, wanted, release, tip)
+    if not allow_older:
+        _refuse_older(repository, wanted, release, tip)
+    refuse_unpublished(folder, release.revision, release.tag, console)
+    return Proposal(
+        environment=environment,
+        path=locate_wanted(folder, environment),
+        content=write_release(folder, environment, release, tip),
+        base=base,
+        tip=tip,
+        branch=f"promote/{folder.prefix}{environment}/{release.version}",
+        title=f"Promote {release.model} {release.version} to {environment}",
+        body=_describe(wanted, release, tip),
+    )
+
+
+def locate_wanted(folder: Folder, environment: str) -> str:
+    """Name the environment's file from the root of the repository."""
+    return f"{folder.prefix}deploy/{environment}/model.yaml"
+
+
+def write_release(folder: Folder, environment: str, release: Release, tip: str) -> bytes:
+    """Write the environment's file as it is at ``tip``, with ``release`` in it."""
+    path = locate_wanted(folder, environment)
+    data = folder.repository.read(tip, path) or b""
+    model = {
+        "version": release.version,
+        "revision": release.revision,
+        "sha256": release.sha256,
+    }
+    return edit_wanted(data, model, where=f"{path} at {tip[:_SHORT]}")
+
+
+def refuse_unpublished(folder: Folder, revision: str, label: str, console: Console) -> None:
+    """Raise :class:`MlgitopsError` unless the storage holds the model of ``revision``."""
+    oid = read_model_oid(folder.repository, folder.prefix, revision)
+    if not is_published(folder.place, oid, console):
+        raise MlgitopsError(
+            f"the model of {label} is not in the storage, so that nobody else can fetch it",
+            where=f"object {oid[:_SHORT]}",
+            hint="whoever trained it must run `mlgitops publish`",
+        )
+
+
+def _select(repository: Repository, model: str, version: str | None) -> Release:
+    if version is not None:
+        return find_release(repository, model, version)
+    releases = list_releases(repository, model)
+    if not releases:
+        hint = "`mlgitops release` makes one of what is merged"
+        raise MlgitopsError(f"{model} has no release", hint=hint)
+    return releases[-1]
+
+
+def _refuse_wanted(folder: Folder, wanted: Wanted, release: Release, tip: str) -> None:
+    is_same = (wanted.version, wanted.commit) == (release.version, release.revision)
+    if is_same and wanted.sha256 in (None, release.sha256):
+        raise MlgitopsError(
+            f"{wanted.environment} wants {release.version} already",
+            where=f"{locate_wanted(folder, wanted.environment)} at {tip[:_SHORT]}",
+            hint=f"`mlgitops deploy {wanted.environment} --status` says what is in service",
+        )
+
+
+def _refuse_older(repository: Repository, wanted: Wanted, release: Release, tip: str) -> None:
+    """Refuse a way back, by version where both have one, else by the place in the history.
+
+    An environment that follows the branch wants whatever was merged last: there is no way back.
+    """
+    if wanted.version is not None:
+        versions = [parse_version(name, wanted.model) for name in (release.version, wanted.version)]
+        is_older = versions[0] is not None and versions[1] is not None and versions[0] < versions[1]
+    else:
+        is_older = wanted.commit not in (tip, release.revision) and (
+            repository.is_first_parent_ancestor(release.revision, wanted.commit)
+        )
+    if is_older:
+        raise MlgitopsError(
+            f"{release.version} is older than what {wanted.environment} wants,"
+            f" {wanted.version or wanted.commit[:_SHORT]}",
+            hint=f"`mlgitops rollback {wanted.environment}` goes back to what was there before; "
+            "--allow-older takes this one all the same",
+        )
+
+
+def _describe(wanted: Wanted, release: Release, tip: str) -> str:
+    """Say what changes, who measured it, and what merging does."""
+    before = wanted.version or (
+        "what was merged last" if wanted.commit == tip else wanted.commit[:_SHORT]
+    )
+    lineage = release.lineage
+    numbers = [
+        f"{escape_code(metric.name)} {metric.value:.6g}"
+        for metric in lineage.metrics[:_MOST_METRICS]
+    ]
+    verdict = lineage.verdict or "not said by the release"
+    environment = wanted.environment
+    move = (
+        f"{escape_code(environment)} shall serve {escape_code(release.tag)} instead of"
+        f" {escape_code(before)}."
+    )
+    model = (
+        f"Model {escape_code(release.sha256[:_SHORT])} of commit {release.revision}; its verdict"
+        f" when it was merged: {verdict}."
+    )
+    merging = (
+        "Nothing is trained. Merging this makes it what is wanted, and the next delivery brings it"
+        f" into service; `mlgitops rollback {environment}` takes it back."
+    )
+    released = f"At its release: {', '.join(numbers)}." if numbers else ""
+    return "\n\n".join(text for text in (move, model, released, merging) if text)

@@ -1,0 +1,154 @@
+"""The way back: what an environment's model.yaml said before its model last changed. Reads git."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from mlgitops.delivery.promotion import locate_wanted, refuse_unpublished, write_release
+from mlgitops.delivery.proposal import Proposal, find_default
+from mlgitops.delivery.release import find_release
+from mlgitops.errors import MlgitopsError
+from mlgitops.git.repository import UNSHALLOW
+from mlgitops.git.wanted import read_wanted
+from mlgitops.git.wanted_edit import MODEL_KEYS, edit_wanted
+from mlgitops.parsing import parse_yaml
+from mlgitops.render.escape import escape_code, escape_prose
+
+if TYPE_CHECKING:
+    from mlgitops.console import Console
+    from mlgitops.git.repository import Folder
+
+#: Changes of the file that are looked at, newest first.
+MOST_CHANGES = 200
+_SHORT = 12
+_FOLLOWS = "the branch"  # which an environment without a revision follows
+
+
+class _State(Struct, frozen=True, kw_only=True):
+    """What the file said after one commit of the default branch."""
+
+    commit: str
+    data: bytes
+    content: dict[str, Any]  # of the file
+
+    @property
+    def model(self) -> tuple[object, ...]:
+        """Return version, revision and sha256."""
+        return tuple(self.content.get(key) for key in MODEL_KEYS)
+
+
+def plan_rollback(
+    folder: Folder,
+    environment: str,
+    version: str | None,
+    *,
+    reason: str | None,
+    console: Console,
+) -> Proposal:
+    """Plan the change that takes an environment back to the model that it wanted before.
+
+    To the release ``version`` where one is given. ``reason`` goes into the text. Raises
+    :class:`MlgitopsError` when there is nothing to go back to, or it is not clear what that is.
+    """
+    base, tip = find_default(folder.repository)
+    wanted = read_wanted(folder.repository, folder.prefix, environment, tip)
+    if version is None:
+        now, before = _find_states(folder, environment, tip)
+        content, branch = _restore(now, before, tip, folder, environment), now[-1].commit[:_SHORT]
+        target = str(before.model[0] or before.model[1] or _FOLLOWS)[:_SHORT]
+        revision = str(before.model[1] or tip)
+    else:
+        release = find_release(folder.repository, wanted.model, version)
+        content, branch = write_release(folder, environment, release, tip), release.version
+        target, revision = release.version, release.revision
+    refuse_unpublished(folder, revision, target, console)
+    path = locate_wanted(folder, environment)
+    if content == folder.repository.read(tip, path):
+        raise MlgitopsError(f"{environment} wants {target} already", where=path)
+    left = wanted.version or wanted.commit[:_SHORT]
+    return Proposal(
+        environment=environment,
+        path=path,
+        content=content,
+        base=base,
+        tip=tip,
+        branch=f"rollback/{folder.prefix}{environment}/{branch}",
+        title=f"Roll {environment} back to {target} from {left}",
+        body=_describe(environment, target, left, reason),
+    )
+
+
+def _find_states(folder: Folder, environment: str, tip: str) -> tuple[list[_State], _State]:
+    """Find the states with the model that is wanted now, newest first, and the one before them.
+
+    Raises :class:`MlgitopsError` where the model came by a rollback itself: the one before it is
+    what was left then.
+    """
+    path = locate_wanted(folder, environment)
+    states = _read_states(folder, path, tip)
+    models = [state.model for state in states]
+    count = next((at for at, model in enumerate(models) if model != models[0]), len(models))
+    if count == len(states):
+        raise _refuse(folder, environment, path, states)
+    if models[0] in models[count:]:
+        left = str(models[count][0] or models[count][1] or _FOLLOWS)[:_SHORT]
+        raise MlgitopsError(
+            f"its last change was a way back itself, and what it left was {left}",
+            where=f"{path} at {states[count - 1].commit[:_SHORT]}",
+            hint=f"say where to: `mlgitops rollback {environment} --to VERSION`",
+        )
+    return states[:count], states[count]
+
+
+def _read_states(folder: Folder, path: str, tip: str) -> list[_State]:
+    repository = folder.repository
+    states = []
+    for commit in repository.list_changes(tip, path, most=MOST_CHANGES):
+        data = repository.read(commit, path)
+        if data is None:
+            break
+        content = parse_yaml(data, f"{path} at {commit[:_SHORT]}")
+        mapping = content if isinstance(content, dict) else {}
+        states.append(_State(commit=commit, data=data, content=mapping))
+    return states
+
+
+def _refuse(folder: Folder, environment: str, path: str, states: list[_State]) -> MlgitopsError:
+    if folder.repository.is_shallow():
+        return MlgitopsError("the clone lacks what it wanted before", where=path, hint=UNSHALLOW)
+    follows = bool(states) and states[0].model[1] is None
+    problem = f"{environment} never wanted another model"
+    if follows:
+        problem = f"{environment} has no `revision`: it follows the branch, and its file stays"
+    hint = f"`mlgitops rollback {environment} --to VERSION`, or revert the merge that brought it"
+    return MlgitopsError(problem, where=path, hint=hint)
+
+
+def _restore(
+    now: list[_State], before: _State, tip: str, folder: Folder, environment: str
+) -> bytes:
+    """Return the old file byte for byte, where nothing but the model has changed since.
+
+    Else the present one with the old model in it: replicas that were added meanwhile stay.
+    """
+    model = dict(zip(MODEL_KEYS, before.model, strict=True))
+    if {**now[0].content, **model} == {**dict.fromkeys(MODEL_KEYS), **before.content}:
+        return before.data
+    values = {key: None if value is None else str(value) for key, value in model.items()}
+    path = locate_wanted(folder, environment)
+    return edit_wanted(now[0].data, values, where=f"{path} at {tip[:_SHORT]}")
+
+
+def _describe(environment: str, target: str, left: str, reason: str | None) -> str:
+    move = (
+        f"{escape_code(environment)} shall serve {escape_code(target)} again, instead of"
+        f" {escape_code(left)}."
+    )
+    merging = (
+        "Nothing is trained: the model has the digest that it had. Merging this makes it what is"
+        " wanted, and the next delivery brings it into service."
+    )
+    why = f"Why: {escape_prose(reason)}" if reason else ""
+    return "\n\n".join(text for text in (move, why, merging) if text)

@@ -1,0 +1,271 @@
+"""Promotion and rollback: real branches of a real origin, pull requests at the stand-in API."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from git_project import git
+from promoted_project import MODEL_YAML, PATH, PromotedProject
+
+from mlgitops.cli import run
+from mlgitops.git.repository import Repository
+from mlgitops.git.wanted import Wanted, read_wanted
+from mlgitops.rehearsal.forge import Forge, Server, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+REPOSITORY = "octo/flights"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> PromotedProject:
+    """Make the project."""
+    return PromotedProject(tmp_path)
+
+
+@pytest.fixture
+def forge(project: PromotedProject, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
+    """Serve the API of origin's repository, and hand out a token for it."""
+    made = Forge(State(repository=REPOSITORY), find_head=project.find_tip)
+    with Server(made) as server:
+        monkeypatch.setenv("GITHUB_TOKEN", "test-token-of-the-forge")
+        monkeypatch.setenv("GITHUB_REPOSITORY", REPOSITORY)
+        monkeypatch.setenv("GITHUB_API_URL", server.url)
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def _no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GITHUB_TOKEN", "GH_TOKEN", "GITHUB_REPOSITORY", "GITHUB_SERVER_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def call(
+    project: PromotedProject, capsys: pytest.CaptureFixture[str], *words: str
+) -> dict[str, Any]:
+    """Run the command; return what it says that it did."""
+    code = run([*words, "--json", "--directory", str(project.root)])
+    said = capsys.readouterr()
+    assert code == 0, said.err
+    document: dict[str, Any] = json.loads(said.out)
+    return document
+
+
+def refuse(project: PromotedProject, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Run the command, which must refuse and leave origin as it was; return what it said."""
+    before = git(project.origin, "for-each-ref")
+    assert run([*words, "--directory", str(project.root)]) == 2
+    assert git(project.origin, "for-each-ref") == before
+    said = capsys.readouterr()
+    assert "Traceback" not in said.err
+    return said.err
+
+
+def read(project: PromotedProject, revision: str) -> Wanted:
+    """Read what production wants at a commit, as everybody else reads it."""
+    with Repository(project.root) as repository:
+        return read_wanted(repository, "", "production", repository.resolve(revision))
+
+
+def test_the_newest_release_is_proposed_and_again_without_a_second_one(
+    project: PromotedProject, forge: Forge, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One branch, one commit of one file, one pull request; its comments and other keys stay."""
+    done = call(project, capsys, "promote", "--to", "production")
+    assert done["branch"] == "promote/production/v1.1.0"
+    assert done["pull_request"] == 1
+    assert call(project, capsys, "promote", "--to", "production", "v1.1.0") == done
+    pull = forge.state.pulls[1]
+    assert (pull.title, pull.base[0]) == ("Promote flights v1.1.0 to production", "main")
+    assert "`production` shall serve" in pull.body
+    changed = git(project.origin, "diff", "--name-only", "main", done["branch"])
+    assert changed == PATH
+    main = git(project.origin, "rev-parse", "main")
+    expected = MODEL_YAML.replace("revision: null", f'revision: "{main}"')
+    digest = json.loads(git(project.origin, "show", "main:model/model.json"))["sha256"]
+    expected = expected.replace("sha256: null", f'sha256: "{digest}"')
+    expected = expected.replace("model: flights\n", "model: flights\nversion: v1.1.0\n")
+    assert project.read(done["branch"]) == expected
+    project.merge(done["branch"])
+    wanted = read(project, "HEAD")
+    assert (wanted.version, wanted.commit, wanted.sha256) == ("v1.1.0", main, digest)
+
+
+def test_without_a_token_the_command_that_opens_it_is_printed(
+    project: PromotedProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The branch is pushed, and the rest is one line."""
+    assert run(["promote", "--to", "production", "--directory", str(project.root)]) == 0
+    out = capsys.readouterr().out
+    assert "gh pr create --base main --head promote/production/v1.1.0 --fill" in out
+    assert project.find_tip("promote/production/v1.1.0")
+
+
+def test_a_project_without_an_origin_gets_the_branch_here(
+    project: PromotedProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is pushed, and nothing in the work tree moves."""
+    project.repository.git("remote", "remove", "origin")
+    before = project.repository.git("rev-parse", "HEAD")
+    done = call(project, capsys, "promote", "--to", "production", "v1.0.0")
+    assert project.repository.git("rev-parse", done["branch"]) == done["commit"]
+    assert project.repository.git("status", "--porcelain") == ""
+    assert project.repository.git("rev-parse", "HEAD") == before
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--to", "production", "v9.9.9"), "has no release 'v9.9.9' here"),
+        (("--to", "nowhere"), "the environment nowhere is not described"),
+        (("--to", "production", "main"), "has no release 'main' here"),
+    ],
+)
+def test_what_is_no_release_is_not_promoted(
+    project: PromotedProject,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    reason: str,
+) -> None:
+    """Neither a version that was not released, nor a branch, nor an unknown environment."""
+    assert reason in refuse(project, capsys, "promote", *words)
+
+
+def test_what_is_wanted_older_or_not_published_is_refused(
+    project: PromotedProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each with its reason; --allow-older takes the older one all the same."""
+    done = call(project, capsys, "promote", "--to", "production")
+    project.merge(done["branch"])
+    wanted = refuse(project, capsys, "promote", "--to", "production", "v1.1.0")
+    assert "production wants v1.1.0 already" in wanted
+    older = refuse(project, capsys, "promote", "--to", "production", "v1.0.0")
+    assert "v1.0.0 is older than what production wants, v1.1.0" in older
+    back = call(project, capsys, "promote", "--to", "production", "v1.0.0", "--allow-older")
+    assert back["branch"] == "promote/production/v1.0.0"
+    project.release(b"third", "v1.2.0", publish=False)
+    project.push()
+    lost = refuse(project, capsys, "promote", "--to", "production")
+    assert "the model of flights@v1.2.0 is not in the storage" in lost
+
+
+def test_an_older_one_is_seen_by_its_commit_where_no_version_is_named(
+    project: PromotedProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A hand-made file names a commit alone."""
+    main = project.repository.git("rev-parse", "HEAD")
+    project.repository.put(PATH, MODEL_YAML.replace("revision: null", f'revision: "{main}"'))
+    project.repository.commit("pin")
+    project.push()
+    older = refuse(project, capsys, "promote", "--to", "production", "v1.0.0")
+    assert f"v1.0.0 is older than what production wants, {main[:12]}" in older
+
+
+def test_a_branch_that_holds_something_else_is_not_written_over(
+    project: PromotedProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody's own commit on that branch stays."""
+    run_git = project.repository.git
+    run_git("switch", "--quiet", "--create", "promote/production/v1.1.0")
+    project.repository.put("other.txt", "mine")
+    project.repository.commit("mine")
+    run_git("push", "--quiet", "origin", "HEAD")
+    run_git("switch", "--quiet", "main")
+    said = refuse(project, capsys, "promote", "--to", "production")
+    assert "it is there already, and holds another change" in said
+
+
+def test_a_tag_that_was_moved_at_origin_is_refused(
+    project: PromotedProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The clone knows another one: which of them was released cannot be told."""
+    git(project.origin, "tag", "--force", "flights@v1.1.0", "main~1")
+    said = refuse(project, capsys, "promote", "--to", "production")
+    assert "a tag that is another one here was moved" in said
+
+
+def test_a_rollback_brings_the_old_file_back_byte_for_byte(
+    project: PromotedProject, forge: Forge, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its pull request, merged, is the state before; a second one asks where to go."""
+    first = call(project, capsys, "promote", "--to", "production", "v1.0.0")
+    project.merge(first["branch"])
+    before = project.read("main")
+    second = call(project, capsys, "promote", "--to", "production")
+    tip = project.merge(second["branch"])
+    back = call(project, capsys, "rollback", "production", "--reason", "slow @all")
+    assert back["branch"] == f"rollback/production/{tip[:12]}"
+    assert back["title"] == "Roll production back to v1.0.0 from v1.1.0"
+    assert back == call(project, capsys, "rollback", "production", "--reason", "slow @all")
+    assert "Why: slow @\u200ball" in forge.state.pulls[back["pull_request"]].body
+    assert project.read(back["branch"]) == before
+    project.merge(back["branch"])
+    assert read(project, "HEAD").version == "v1.0.0"
+    unclear = refuse(project, capsys, "rollback", "production")
+    assert "its last change was a way back itself, and what it left was v1.1.0" in unclear
+    forth = call(project, capsys, "rollback", "production", "--to", "v1.1.0")
+    assert forth["branch"] == "rollback/production/v1.1.0"
+
+
+def test_a_rollback_keeps_what_was_changed_beside_the_model(
+    project: PromotedProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Replicas that were added after the promotion stay."""
+    for version in ("v1.0.0", "v1.1.0"):
+        done = call(project, capsys, "promote", "--to", "production", version)
+        promoted = project.merge(done["branch"])
+    text = (project.root / PATH).read_text()
+    project.repository.put(PATH, f"{text}replicas: 3\n")
+    project.repository.commit("more replicas")
+    project.push()
+    back = call(project, capsys, "rollback", "production", "--now")
+    assert (back["merged"], back["branch"]) == (True, "main")
+    assert project.find_tip("main") == back["commit"]
+    project.repository.git("fetch", "--quiet")
+    wanted = read(project, "origin/main")
+    assert (wanted.version, wanted.replicas) == ("v1.0.0", 3)
+    assert project.repository.git("rev-parse", f"{promoted}~0") == promoted
+
+
+def test_a_default_branch_that_takes_no_push_says_so(
+    project: PromotedProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--now is for whoever the rules allow it; nothing is forced."""
+    for version in ("v1.0.0", "v1.1.0"):
+        done = call(project, capsys, "promote", "--to", "production", version)
+        project.merge(done["branch"])
+    hook = project.origin / "hooks" / "update"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text('#!/bin/sh\n[ "$1" != refs/heads/main ]\n')
+    hook.chmod(0o755)
+    said = refuse(project, capsys, "rollback", "production", "--now")
+    assert "main did not take it" in said
+    assert "without --now a pull request is opened" in said
+
+
+def test_where_nothing_was_before_there_is_no_way_back(
+    project: PromotedProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An environment that follows the branch, and one that wanted one model alone."""
+    follows = refuse(project, capsys, "rollback", "production")
+    assert "production has no `revision`: it follows the branch" in follows
+    said = refuse(project, capsys, "rollback", "production", "--to", "v3.0.0")
+    assert "has no release 'v3.0.0' here" in said
+
+
+def test_a_model_that_the_storage_lost_is_not_gone_back_to(
+    project: PromotedProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A rollback that nobody can deploy would be worse than none."""
+    for version in ("v1.0.0", "v1.1.0"):
+        done = call(project, capsys, "promote", "--to", "production", version)
+        project.merge(done["branch"])
+    for file in project.storage.rglob("*"):
+        if file.is_file() and file.read_bytes() == b"first":
+            file.unlink()
+    said = refuse(project, capsys, "rollback", "production")
+    assert "the model of v1.0.0 is not in the storage" in said
