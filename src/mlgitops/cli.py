@@ -29,6 +29,7 @@ VERBS = {
     "verify": "hold the statement of a verdict against git and the model, offline",
     "rejudge": "after a waiver's label, start the judging of a pull request again",
     "rehearse": "run the project's own pull-request workflow on this machine",
+    "release": "give the merged model its version, as a tag with its lineage",
     "promote": "propose a release for an environment, as a pull request",
     "rollback": "propose the model that an environment wanted before",
     "deploy": "bring the model of an environment into service, checked",

@@ -37,18 +37,23 @@ def read_golden(file: Path) -> Golden:
             where=file.name,
             hint="commit reports/golden.json, which the stage evaluate writes",
         )
-    content: Any = parse_json(file.read_bytes(), file.name)
+    return parse_golden(file.read_bytes(), file.name)
+
+
+def parse_golden(data: bytes, where: str) -> Golden:
+    """Read the bytes of that file; raises :class:`MlgitopsError` when they are malformed."""
+    content: Any = parse_json(data, where)
     try:
         request, tolerance = content["request"], content.get("tolerance", 1e-6)
         outputs = _index_outputs(content["outputs"])
     except (TypeError, KeyError, AttributeError) as error:
         problem = "`request` and a list `outputs` were expected"
-        raise MlgitopsError(problem, where=file.name) from error
+        raise MlgitopsError(problem, where=where) from error
     if not isinstance(tolerance, float | int) or not 0 <= tolerance <= _LARGEST_TOLERANCE:
         problem = f"`tolerance` must be from 0 to {_LARGEST_TOLERANCE}"
-        raise MlgitopsError(problem, where=file.name)
+        raise MlgitopsError(problem, where=where)
     if not outputs or not all(outputs.values()):
-        raise MlgitopsError("`outputs` is empty: nothing would be checked", where=file.name)
+        raise MlgitopsError("`outputs` is empty: nothing would be checked", where=where)
     return Golden(request=request, outputs=outputs, tolerance=tolerance)
 
 

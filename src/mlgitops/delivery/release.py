@@ -9,22 +9,31 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from mlgitops.delivery.bundle import read_model_oid, read_model_sha256
+from mlgitops.delivery.bundle import MODEL, read_model_oid, read_model_sha256
+from mlgitops.dvc.artifacts import parse_artifacts
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import ask_git
 from mlgitops.git.repository import UNSHALLOW
 from mlgitops.git.tags import list_versions, read_tag
 from mlgitops.model.lineage import Lineage, parse_message
+from mlgitops.parsing import parse_yaml
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mlgitops.git.repository import Repository
     from mlgitops.git.tags import TagObject
 
-UNSIGNED = "unsigned"
+#: What the signature of a release is called.
+SIGNED_BY, UNSIGNED = "signed by ", "unsigned"
+#: In the repository: the SSH keys that may release, in the form of git's allowed signers.
+#: Source: https://git-scm.com/docs/git-config#Documentation/git-config.txt-gpgsshallowedSignersFile
+SIGNERS = ".github/allowed_signers"
 _MODEL = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _GOOD = re.compile(r'^Good "git" signature for (\S{1,200}) with ', re.MULTILINE)
 _MAX_RELEASES = 10_000
@@ -65,6 +74,38 @@ def find_release(repository: Repository, model: str, version: str) -> Release:
             hint=f"the newest: {listed}; `git fetch --tags` fetches those of origin",
         )
     return _read_release(repository, model, name, read_line(repository))
+
+
+def find_model_name(repository: Repository, project: str, commit: str) -> str:
+    """Find the name by which the model of a project is released: that of its artifact in dvc.yaml.
+
+    In a project without `artifacts:`, the one that its environments agree on. ``project`` is its
+    folder, empty or ending in a slash. Raises :class:`MlgitopsError` when there is not one name.
+    """
+    path = f"{project}dvc.yaml"
+    data = repository.read(commit, path)
+    artifacts = parse_artifacts(data, path) if data is not None else {}
+    names = {name for name, file in artifacts.items() if file == MODEL}
+    names = names or set(_list_wanted_models(repository, project, commit))
+    if len(names) != 1 or not _MODEL.fullmatch(min(names)):
+        listed = ", ".join(sorted(names))[:100] or "none"
+        raise MlgitopsError(
+            f"one name of the model was expected, of lower-case letters, digits and hyphens; "
+            f"there is: {listed}",
+            where=f"{path} at {commit[:12]}",
+            hint=f"name it: `artifacts: {{my-model: {{path: {MODEL}, type: model}}}}`",
+        )
+    return min(names)
+
+
+def _list_wanted_models(repository: Repository, project: str, commit: str) -> Iterator[str]:
+    pattern = re.compile(re.escape(f"{project}deploy/") + r"[^/]+/model\.yaml")
+    for path in filter(pattern.fullmatch, repository.list_files(commit)):
+        data = repository.read(commit, path)
+        content = parse_yaml(data, path) if data is not None else None
+        model = content.get("model") if isinstance(content, dict) else None
+        if isinstance(model, str):
+            yield model
 
 
 def read_tip(repository: Repository) -> str:
@@ -144,14 +185,35 @@ def _check_model(repository: Repository, lineage: Lineage, *, where: str) -> Non
 
 
 def _verify_signature(repository: Repository, tag: TagObject) -> str:
-    """Ask git who signed; raises :class:`MlgitopsError` when the signature is of another tag."""
+    """Ask git who signed, by the keys that the default branch allows, else by git's own settings.
+
+    Raises :class:`MlgitopsError` for a signature of another content, and where the branch allowed
+    keys already at the release and now, for anything but a good signature of one of them.
+    """
+    allowed = repository.read_at(read_tip(repository), SIGNERS)
+    said = _ask_signature(repository, tag, allowed[1] if allowed else None)
+    if allowed and repository.read_at(tag.target, SIGNERS) and not said.startswith(SIGNED_BY):
+        raise MlgitopsError(
+            f"it is {said}, and {SIGNERS} says who may release",
+            where=f"tag {tag.name}",
+            hint="let one of those keys sign it: set git's gpg.format and user.signingKey",
+        )
+    return said
+
+
+def _ask_signature(repository: Repository, tag: TagObject, allowed: bytes | None) -> str:
     if not tag.signed:
         return UNSIGNED
-    asked = ask_git(repository.root, "verify-tag", tag.sha)
+    with tempfile.NamedTemporaryFile(prefix="mlgitops-") as signers:
+        signers.write(allowed or b"")
+        signers.flush()
+        setting = f"gpg.ssh.allowedSignersFile={signers.name}"
+        options = ("-c", setting) if allowed is not None else ()
+        asked = ask_git(repository.root, *options, "verify-tag", tag.sha)
     said = os.fsdecode(asked.stderr).strip()
     good = _GOOD.search(said)
     if asked.returncode == 0 and good:
-        return f"signed by {good[1]}"
+        return f"{SIGNED_BY}{good[1]}"
     if "incorrect signature" in said or "BAD signature" in said:
         raise MlgitopsError("its signature is of another content", where=f"tag {tag.name}")
     reason = said.splitlines()[0].removeprefix("error: ") if said else "git did not say"

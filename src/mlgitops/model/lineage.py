@@ -95,6 +95,7 @@ class Lineage(Struct, frozen=True, kw_only=True):
     author: _Person | None
     approvers: Annotated[tuple[_Person, ...], Meta(max_length=50)] | None
     cost: Annotated[tuple[ReleasedMetric, ...], Meta(max_length=20)] | None
+    sources: dict[Name, Text]  # name of a field above → who says so, where git alone does not
     absent: dict[Name, Text]  # name of a field above that is null or empty → why
 
 
@@ -144,6 +145,8 @@ def _check_absences(lineage: Lineage, where: str) -> None:
             "is not there, without a reason" if odd in empty else "is named absent, and is not"
         )
         raise MlgitopsError(f"`{odd[:100]}` {problem}", where=where)
+    if not lineage.sources.keys() <= set(OPTIONAL) - empty:
+        raise MlgitopsError("it names a source of what is not there", where=where)
     if (lineage.verdict == "waived") != (lineage.waiver is not None):
         raise MlgitopsError("its verdict and its waiver contradict each other", where=where)
     if (lineage.change is Change.FIRST) != (lineage.previous is None):

@@ -169,6 +169,7 @@ def test_a_second_document_is_refused(scene: Scene) -> None:
         (b'"cost": "not known here"', b'"costs": "not known here"', "`cost` is not there, without"),
         (b'"verdict": null', b'"verdict": "pass"', "`verdict` is named absent, and is not"),
         (b'"waiver": null', b'"waiver": {}', "no lineage of a release"),
+        (b'"sources": {}', b'"sources": {"cost": "me"}', "a source of what is not there"),
         (b'"previous": null', b'"previous": "v0.9.0"', "previous version contradict"),
     ],
 )

@@ -1,0 +1,93 @@
+"""`mlgitops release`: give the merged model its version, as a tag that says where it comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlgitops.errors import EXIT_PASS
+
+if TYPE_CHECKING:
+    import argparse
+
+    from mlgitops.console import Console
+    from mlgitops.delivery.tagging import Outcome
+
+_EPILOG = """\
+Takes the model at the tip of the default branch, reads it back from the storage, and holds it
+against dvc.lock and model/model.json; nothing is trained. When it is not the newest release, it
+gets the next version: an annotated tag MODEL@vX.Y.Z whose message is a line for people and its
+lineage as JSON. The first is v1.0.0; then inputs or outputs changed: major; code, parameters or
+locked packages: minor; only the data: patch. MODEL is the name in dvc.yaml's `artifacts:`.
+
+Git signs the tag where `gpg.format` is ssh and `user.signingKey` is set. What git does not know,
+such as the verdict, comes from --statement; without it those fields are null, with the reason.
+A tag is never moved: of two runs at once one wins, and the other finds nothing new.
+
+exit codes:
+  0  released, or nothing was new
+  2  not released: not published, damaged, the statement does not hold, a tag that is no release
+
+examples:
+  mlgitops release --dry-run
+  mlgitops release --statement statement.json --push
+  git show flights@v1.2.0
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `mlgitops release`."""
+    parser.epilog = _EPILOG
+    parser.add_argument(
+        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
+    )
+    parser.add_argument(
+        "--statement", type=Path, metavar="FILE", help="of the verdict, as `report` wrote it"
+    )
+    parser.add_argument("--push", action="store_true", help="send the tag to origin")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be tagged")
+    parser.add_argument("--json", action="store_true", help="write the outcome as JSON")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Release, and say which version there is now."""
+    from mlgitops.delivery.tagging import release_tip
+    from mlgitops.git.repository import Folder, Repository
+
+    with Repository(args.directory) as repository:
+        outcome = release_tip(
+            Folder(repository, args.directory.resolve()),
+            console,
+            statement=args.statement,
+            push=args.push,
+            dry_run=args.dry_run,
+        )
+    console.result(encode_outcome(outcome) if args.json else _describe(outcome))
+    return EXIT_PASS
+
+
+def encode_outcome(outcome: Outcome) -> str:
+    """Write the outcome as JSON: the tag, what this run did, and the lineage."""
+    import msgspec
+
+    return msgspec.json.format(msgspec.json.encode(outcome, order="sorted"), indent=2).decode()
+
+
+def _describe(outcome: Outcome) -> str:
+    from mlgitops.model.lineage import write_title
+
+    lineage = outcome.lineage
+    where = f"{lineage.commit[:12]}, model {lineage.sha256[:12]}"
+    if outcome.signature is None:
+        lines = [f"would be released: {outcome.tag} at {where}"]
+    elif outcome.made:
+        lines = [f"released: {outcome.tag} at {where}, {outcome.signature}"]
+    else:
+        return f"nothing is new: {outcome.tag} has this model, {lineage.sha256[:12]}"
+    lines.append(f"  {write_title(lineage)}")
+    if lineage.changed:
+        lines.append(f"  changed: {', '.join(lineage.changed[:10])}")
+    lines += [f"  no {name}: {reason}" for name, reason in sorted(lineage.absent.items())]
+    if outcome.made and not outcome.pushed:
+        lines.append(f"It is here alone; to send it: git push origin {outcome.tag}")
+    return "\n".join(lines)

@@ -1,0 +1,257 @@
+"""Where a model comes from: facts that git holds of its commit, and what a statement says of it.
+
+What is not known stays null, with the reason. A statement is believed only when it holds against
+git and the model's file; who wrote it is for a signature to say. Reads git.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct, field
+
+from mlgitops.delivery.bundle import MODEL, SERVING_LOCK
+from mlgitops.delivery.version import CONTRACT, PARAMETERS, TRAINING_LOCK
+from mlgitops.dvc.metrics import parse_metrics
+from mlgitops.dvc.pipeline import read_pipeline
+from mlgitops.errors import MlgitopsError, show_bytes
+from mlgitops.git.program import run_git
+from mlgitops.github.statement_check import check_statement
+from mlgitops.judgement.policy import parse_policy
+from mlgitops.model.lineage import DataHash, ReleasedMetric
+from mlgitops.model.statement import MAX_STATEMENT_BYTES, parse_statement
+from mlgitops.model.waiver import Waiver
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from mlgitops.dvc.pipeline import Pipeline
+    from mlgitops.git.repository import Repository
+    from mlgitops.model import MetricChange
+    from mlgitops.model.statement import Statement
+
+_POLICY = "policy.yaml"
+_MAX_METRICS, _MAX_DATA = 500, 1000
+_PULL_REQUEST = re.compile(r"^Merge pull request #([1-9]\d{0,9}) from |\(#([1-9]\d{0,9})\)$")
+_BOT = "github-actions[bot]"
+_NO_STATEMENT = "no statement of a verdict was given (`--statement FILE`)"
+#: What a statement of the verdict says, and git does not.
+_STATED = ("measured_by", "verdict", "statement", "cost")
+
+
+class Account(Struct, kw_only=True):
+    """What is known of a model by now, as fields of its lineage."""
+
+    fields: dict[str, Any] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+
+    def put(self, name: str, value: object, *, source: str | None = None, absent: str) -> None:
+        """Take ``value`` for a field, or ``absent``, the reason why there is none."""
+        self.fields[name] = msgspec.to_builtins(value)
+        self.sources.pop(name, None)
+        self.absent.pop(name, None)
+        if value in (None, ()):
+            self.absent[name] = absent[:500]
+        elif source:
+            self.sources[name] = source[:500]
+
+
+def trace_model(repository: Repository, project: str, commit: str) -> Account:
+    """Read what git holds of the model at ``commit``, of the project in the folder ``project``."""
+    pipeline = read_pipeline(
+        repository.list_files(commit), lambda path: repository.read(commit, path)
+    )
+    account = Account()
+    hashed = {
+        "contract": CONTRACT,
+        "parameters": PARAMETERS,
+        "environment": TRAINING_LOCK,
+        "serving": SERVING_LOCK,
+    }
+    for name, path in hashed.items():
+        data = repository.read(commit, project + path)
+        digest = None if data is None else hashlib.sha256(data).hexdigest()
+        account.put(name, digest, absent=f"the commit has no {path}")
+    data_hashes = tuple(_list_data(repository, project, commit, pipeline))
+    account.put("data", data_hashes, absent="dvc.lock names no data that the model was made from")
+    _put_measured(account, repository, project, commit, pipeline)
+    for name in _STATED:
+        account.put(name, None, absent=_NO_STATEMENT)
+    _put_people(account, repository, project, commit)
+    return account
+
+
+def read_statement(path: Path) -> tuple[Statement, str]:
+    """Read the statement of a verdict: it, and the sha256 of its file."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_STATEMENT_BYTES + 1)
+    except OSError as error:
+        raise MlgitopsError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    return parse_statement(data, str(path)), hashlib.sha256(data).hexdigest()
+
+
+def add_statement(
+    account: Account, repository: Repository, project: str, path: Path, model: Path
+) -> None:
+    """Add what the verdict's statement in the file ``path`` says of the file ``model``.
+
+    Raises :class:`MlgitopsError` when it does not hold, or its verdict is fail.
+    """
+    statement, digest = read_statement(path)
+    predicate, where = statement.predicate, str(path)
+    if predicate.project != project.rstrip("/"):
+        told = predicate.project or "the root"
+        raise MlgitopsError(f"it is a statement of the project in {told}", where=where)
+    checked = check_statement(statement, repository, branch=None, policy_path=_POLICY, model=model)
+    if checked.problems:
+        raise MlgitopsError(f"the statement does not hold: {checked.problems[0]}", where=where)
+    if predicate.verdict == "fail":
+        hint = "a model whose verdict is fail is not released"
+        raise MlgitopsError("the verdict on this model is fail", where=where, hint=hint)
+    said, report = "the verdict's statement", predicate.report
+    put = account.put
+    put("metrics", _take_metrics(report.metrics), source=said, absent="the statement has none")
+    put("measured_by", predicate.evidence, source=said, absent="")
+    put("verdict", predicate.verdict, source=said, absent="")
+    account.fields["waiver"] = msgspec.to_builtins(predicate.waiver)
+    put("statement", digest, absent="")
+    put("cost", _take_metrics(report.cost)[:20], source=said, absent="the statement has none")
+    if predicate.pull_request is not None:
+        put("pull_request", predicate.pull_request, source=said, absent="")
+    if report.head.test_data is not None:
+        put("test_data", report.head.test_data, source=said, absent="")
+
+
+def _list_data(
+    repository: Repository, project: str, commit: str, pipeline: Pipeline
+) -> list[DataHash]:
+    """List all that the model was made from and git does not keep, back to the start.
+
+    By the hashes of dvc.lock: those that the stages were run with.
+    """
+    makers = {path: lock for lock in pipeline.locks.values() for path in lock.outs}
+    paths, hashes = [project + MODEL], dict[str, str]()
+    while paths:
+        lock = makers.get(paths.pop())
+        fresh = {} if lock is None else {k: v for k, v in lock.deps.items() if k not in hashes}
+        hashes |= fresh
+        paths += fresh
+    tree = repository.tree(commit)
+    data = [
+        DataHash(path=show_bytes(path.removeprefix(project))[:500], hash=digest)
+        for path, digest in sorted(hashes.items())
+        if path not in tree.files and not tree.is_folder(path)
+    ]
+    return data[:_MAX_DATA]
+
+
+def _put_measured(
+    account: Account, repository: Repository, project: str, commit: str, pipeline: Pipeline
+) -> None:
+    """Take the numbers that the run left in git, which are its own word."""
+    metrics = []
+    for path in sorted(pipeline.metrics):
+        data = repository.read(commit, path) if path.startswith(project) else None
+        values = parse_metrics(data, path).values if data is not None else {}
+        metrics += [
+            ReleasedMetric(name=show_bytes(name)[:200], value=value)
+            for name, value in sorted(values.items())
+        ]
+    account.put(
+        "metrics",
+        tuple(metrics[:_MAX_METRICS]),
+        source="the run that trained it; no intervals without the verdict's statement",
+        absent="no metrics file of dvc.yaml is in git",
+    )
+    data = repository.read(commit, project + _POLICY)
+    named = parse_policy(data, where=project + _POLICY).files.test_data if data else None
+    version = pipeline.find_version(project + named) if named else None
+    account.put(
+        "test_data",
+        version.hash if version else None,
+        absent="dvc.lock names no test data of policy.yaml's `files: {test_data: ...}`",
+    )
+
+
+def _put_people(account: Account, repository: Repository, project: str, commit: str) -> None:
+    """Take who made the model, from the commit of the branch that brought it in."""
+    changes = repository.list_changes(commit, f"{project}dvc.lock", most=1)
+    merge = changes[0] if changes else commit
+    form = "--format=%an%x00%s%x00%P"
+    name, subject, parents = (
+        run_git(repository.root, "log", "-1", form, merge, errors="replace")
+        .rstrip("\n")
+        .split("\0")
+    )
+    match = _PULL_REQUEST.search(subject)
+    number = int(match[1] or match[2]) if match else None
+    account.put(
+        "pull_request",
+        number,
+        source=f"the subject of {merge[:12]}",
+        absent=f"the subject of {merge[:12]} names none",
+    )
+    author = _find_author(repository, merge) if len(parents.split()) > 1 else name
+    account.put(
+        "author",
+        _make_line(author) or None,
+        source=f"the commits of {merge[:12]}",
+        absent=f"the commits of {merge[:12]} name nobody",
+    )
+    account.put("approvers", None, absent="git does not say who approved the pull request")
+    waiver = _find_waiver(repository, merge)
+    account.fields["waiver"] = msgspec.to_builtins(waiver)
+    if waiver is not None:
+        account.put("verdict", "waived", source=f"a message below {merge[:12]}", absent="")
+
+
+def _find_author(repository: Repository, merge: str) -> str:
+    """Find who wrote the newest commit that a merge brought in, runs of workflows aside."""
+    words = ("log", "--format=%an", f"{merge}^1..{merge}")
+    names = run_git(repository.root, *words, errors="replace").splitlines()[1:]
+    return next((name for name in names if name != _BOT), "")
+
+
+def _find_waiver(repository: Repository, merge: str) -> Waiver | None:
+    """Find the waiver that a commit with results records, among those that a merge brought in.
+
+    Its author can be forged: it is taken as what speaks against the model, never for it.
+    """
+    keys = ("Waived-by", "Waived-at", "Waived-sha", "Waived-reason", "Waived-in")
+    form = "%x00".join(f"%(trailers:key={key},valueonly,separator=%x20)" for key in keys)
+    base = f"{merge}^1" if repository.find(f"{merge}^1") else None
+    span = f"{base}..{merge}" if base else merge
+    listed = run_git(repository.root, "log", f"--format={form}%x01", span, errors="replace")
+    for entry in listed.split("\x01"):
+        login, at, sha, reason, url = (*entry.strip("\n").split("\0"), *[""] * 5)[:5]
+        named = {"login": login, "at": at, "sha": sha, "reason": reason, "url": url}
+        try:
+            return msgspec.convert(named, Waiver)
+        except msgspec.ValidationError:
+            continue
+    return None
+
+
+def _take_metrics(changes: Sequence[MetricChange]) -> tuple[ReleasedMetric, ...]:
+    """Take the numbers of head, with the interval of what they differ from base's."""
+    return tuple(
+        ReleasedMetric(
+            name=change.name,
+            value=change.head,
+            delta=change.delta,
+            interval=change.evidence.interval if change.evidence else None,
+        )
+        for change in changes[:_MAX_METRICS]
+        if change.head is not None
+    )
+
+
+def _make_line(text: str) -> str:
+    """Make the name of a person one line that can be shown."""
+    return "".join(letter if letter.isprintable() else " " for letter in text).strip()[:100]
