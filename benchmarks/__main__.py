@@ -5,7 +5,14 @@ from __future__ import annotations
 import importlib
 import sys
 
-MODULES = ("compare_speed", "verdict_speed", "inference_speed", "table_speed", "peer_speed")
+MODULES = (
+    "compare_speed",
+    "verdict_speed",
+    "inference_speed",
+    "table_speed",
+    "serving_speed",
+    "peer_speed",
+)
 
 
 def main() -> int:

@@ -23,9 +23,10 @@ import pandas as pd
 import yaml
 from pandera.pandas import DataFrameSchema
 from penguins import contract, params, scoring, train
-from penguins.estimators import shape_features
+from penguins.estimators import read_columns, shape_features
 from penguins.plumbing.tables import read_table
 from penguins.serving.compiled import CompiledContract
+from penguins.serving.transform import Transform
 
 EXAMPLES = 2000
 ROWS = 400
@@ -101,7 +102,12 @@ def check_example(draw: random.Random) -> None:
     table = contract.spell_booleans(pd.DataFrame(cells), schema)
     assert contract.find_mistakes(table, schema) == [], (blocks, cells)
     shaped = shape_features(table, numeric, categorical)
-    pd.testing.assert_frame_equal(features, shaped, check_exact=True)
+    hold_features(features, shaped)
+
+
+def hold_features(features: dict[str, Any], shaped: pd.DataFrame) -> None:
+    """Hold the quick features against those that a stage of the pipeline reads, in their order."""
+    pd.testing.assert_frame_equal(pd.DataFrame(features), shaped, check_exact=True)
 
 
 def read_bundled(folder: Path) -> tuple[pd.DataFrame, Any]:
@@ -124,7 +130,7 @@ def read_bundled(folder: Path) -> tuple[pd.DataFrame, Any]:
         features = compiled.read(cells)
         assert features is not None, cells
         shaped = shape_features(rows, numeric, categorical)
-        pd.testing.assert_frame_equal(features, shaped, check_exact=True)
+        hold_features(features, shaped)
         COUNTED[f"{chosen.task}: rows"] += len(rows)
     return table, chosen
 
@@ -149,7 +155,11 @@ def spread_rows(features: pd.DataFrame) -> pd.DataFrame:
 
 def hold_answers(model: Any, features: pd.DataFrame) -> None:  # noqa: ANN401 - a Pipeline
     """Hold the answers of one transform against the pipeline's own methods."""
-    answers = scoring.predict_features(model, features)
+    transform = Transform(model, *read_columns(model))
+    assert transform.is_quick
+    numbers = transform({name: features[name].to_numpy() for name in features})
+    assert numbers.tobytes() == model[:-1].transform(features).tobytes()
+    answers = scoring.answer_numbers(model["estimator"], numbers)
     labels = answers.pop("prediction")
     np.testing.assert_array_equal(labels, model.predict(features), strict=True)
     if not hasattr(model, "predict_proba"):

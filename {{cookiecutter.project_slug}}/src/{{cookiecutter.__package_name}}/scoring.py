@@ -47,20 +47,19 @@ def predict(model: Pipeline, table: pd.DataFrame) -> pd.DataFrame:
 
     Binary predictions are labels of the data here; `score` is for the positive class.
     """
-    answers = predict_features(model, select_features(table, model))
-    return pd.DataFrame(answers, index=table.index)
+    numbers = model[:-1].transform(select_features(table, model))
+    return pd.DataFrame(answer_numbers(model["estimator"], numbers), index=table.index)
 
 
-def predict_features(model: Pipeline, features: pd.DataFrame) -> dict[str, Any]:
+def answer_numbers(estimator: Any, numbers: Any) -> dict[str, Any]:  # noqa: ANN401 - untyped
     """Return name → one value for each row: `prediction`, then the scores as :func:`predict`.
 
-    ``features`` are those of `select_features`. They are transformed once, and a binary label
-    follows from score and boundary: equal to the pipeline's own `predict` and `predict_proba`.
+    ``numbers`` are the transformed features. They are made once, and a binary label follows from
+    score and boundary: equal to the pipeline's own `predict` and `predict_proba`.
     """
-    estimator, columns = model["estimator"], model[:-1].transform(features)
     if not hasattr(estimator, "predict_proba"):
-        return {"prediction": estimator.predict(columns)}
-    scores = estimator.predict_proba(columns)
+        return {"prediction": estimator.predict(numbers)}
+    scores = estimator.predict_proba(numbers)
     classes = estimator.classes_
     if hasattr(estimator, "pos_label"):
         positive = classes.tolist().index(estimator.pos_label)
@@ -68,8 +67,8 @@ def predict_features(model: Pipeline, features: pd.DataFrame) -> dict[str, Any]:
         labels = classes[np.where(score >= estimator.threshold, positive, 1 - positive)]
         return {"prediction": labels, "score": score.round(DECIMALS)}
     names = [f"score_{name}" for name in classes]
-    columns_of_scores = zip(names, scores.round(DECIMALS).T, strict=True)
-    return {"prediction": estimator.predict(columns), **dict(columns_of_scores)}
+    by_class = zip(names, scores.round(DECIMALS).T, strict=True)
+    return {"prediction": estimator.predict(numbers), **dict(by_class)}
 
 
 def score_table(model: Pipeline, table: pd.DataFrame, params: Params) -> pd.DataFrame:

@@ -38,7 +38,7 @@ from .estimators import read_columns, select_features
 from .plumbing import paths
 from .plumbing.errors import StageError, run_stage
 from .plumbing.storing import load_model, read_trusted_types
-from .scoring import predict_features
+from .scoring import answer_numbers
 from .serving.compiled import CompiledContract
 from .serving.front import Front, guard
 from .serving.protocol import (
@@ -50,6 +50,7 @@ from .serving.protocol import (
     refuse_nested,
     render_answers,
 )
+from .serving.transform import Transform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,6 +82,7 @@ class ContractModel(Model):
         self.columns = [*numeric, *categorical]
         self.schema = select_columns(schema, self.columns)
         self.compiled = CompiledContract(self.schema, numeric, categorical)
+        self.transform = Transform(model, numeric, categorical)
         self.ready = True
 
     async def predict(
@@ -92,12 +94,12 @@ class ContractModel(Model):
         """Return name → one value for each row; raise BadRequestError for rows that are wrong."""
         features = self.read_features(payload.columns)
         try:
-            return predict_features(self.model, features)
+            return answer_numbers(self.model["estimator"], self.transform(features))
         except (StageError, ValueError, TypeError, KeyError, ArithmeticError) as error:
             raise BadRequestError(f"the rows can't be scored: {error}") from error
 
-    def read_features(self, columns: dict[str, list[Any]]) -> pd.DataFrame:
-        """Return what the model reads of rows that keep the contract.
+    def read_features(self, columns: dict[str, list[Any]]) -> dict[str, np.ndarray]:
+        """Return name → what the model reads of rows that keep the contract.
 
         Rows of which the compiled contract is not sure are pandera's to judge.
         """
@@ -106,7 +108,7 @@ class ContractModel(Model):
         features = self.compiled.read(columns)
         return self._judge(columns) if features is None else features
 
-    def _judge(self, columns: dict[str, list[Any]]) -> pd.DataFrame:
+    def _judge(self, columns: dict[str, list[Any]]) -> dict[str, np.ndarray]:
         for name in sorted(columns.keys() - set(self.columns)):
             raise BadRequestError(f"column {name} is not an input; those are: {self.columns}")
         refuse_nested(columns)
@@ -114,7 +116,8 @@ class ContractModel(Model):
             table = spell_booleans(pd.DataFrame(columns), self.schema)
             mistakes = find_mistakes(table, self.schema)
             if not mistakes:
-                return select_features(table, self.model)
+                features = select_features(table, self.model)
+                return {name: features[name].to_numpy() for name in features}
         except (StageError, ValueError, TypeError, KeyError, ArithmeticError) as error:
             raise BadRequestError(f"the rows can't be read: {error}") from error
         raise BadRequestError(f"the rows break the contract:\n{render_mistakes(mistakes)}")

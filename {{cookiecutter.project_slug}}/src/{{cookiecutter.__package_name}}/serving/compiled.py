@@ -7,11 +7,11 @@ wrong and writes the message.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from ..contract import find_spellings
 
@@ -70,8 +70,8 @@ class CompiledContract:
             else:
                 self._readers[name] = reader
 
-    def read(self, columns: Mapping[str, list[Any]]) -> pd.DataFrame | None:
-        """Return the features as `select_features` shapes them, or None: pandera decides.
+    def read(self, columns: Mapping[str, list[Any]]) -> dict[str, np.ndarray] | None:
+        """Return name → values as `select_features` shapes them, or None: pandera decides.
 
         ``columns`` is name → values as JSON has them, each list of one length, at least 1.
         """
@@ -83,34 +83,36 @@ class CompiledContract:
             if values is None:
                 return None
             features[name] = values
-        return pd.DataFrame(features, copy=False)
+        return features
 
 
 def _compile(name: str, schema: Any, *, as_text: bool) -> Reader | None:  # noqa: ANN401 - as above
     column = schema.columns.get(name)
     if column is None:
         return None
-    checks = _compile_checks(column.checks)
-    if checks is None or not _is_plain(column, _PLAIN_COLUMN):
+    check = _compile_checks(column.checks)
+    if check is None or not _is_plain(column, _PLAIN_COLUMN):
         return None
     dtype, is_coerced = str(column.dtype), bool(column.coerce or schema.coerce)
     if dtype == "str" and as_text:
-        return _read_text(checks, find_spellings(column), nullable=column.nullable)
+        return _read_text(check, find_spellings(column), nullable=column.nullable)
     if dtype == "int64" and not column.nullable:
-        return _read_whole(checks, as_text=as_text)
+        return _read_whole(check, as_text=as_text)
     if dtype == "float64" and not as_text:
-        return _read_numbers(checks, nullable=column.nullable, coerced=is_coerced)
+        return _read_numbers(check, nullable=column.nullable, coerced=is_coerced)
     return None
 
 
-def _read_text(checks: list[Check], spellings: dict[bool, str], *, nullable: bool) -> Reader:
+def _read_text(check: Check, spellings: dict[bool, str], *, nullable: bool) -> Reader:
     def read(values: list[Any]) -> np.ndarray | None:
         cells = np.empty(len(values), dtype=object)
         for row, value in enumerate(values):
             cell = spellings.get(value) if type(value) is bool else value
-            if cell is None and value is None and nullable:
+            if type(cell) is not str:
+                if value is not None or not nullable:
+                    return None
                 cell = np.nan
-            elif type(cell) is not str or not all(check(cell) for check in checks):
+            elif not check(cell):
                 return None
             cells[row] = cell
         return cells
@@ -118,12 +120,10 @@ def _read_text(checks: list[Check], spellings: dict[bool, str], *, nullable: boo
     return read
 
 
-def _read_whole(checks: list[Check], *, as_text: bool) -> Reader:
+def _read_whole(check: Check, *, as_text: bool) -> Reader:
     def read(values: list[Any]) -> np.ndarray | None:
         for value in values:
-            if type(value) is not int or not -_EXACT <= value <= _EXACT:
-                return None
-            if not all(check(value) for check in checks):
+            if type(value) is not int or not -_EXACT <= value <= _EXACT or not check(value):
                 return None
         if as_text:
             return np.array([str(value) for value in values], dtype=object)
@@ -132,7 +132,7 @@ def _read_whole(checks: list[Check], *, as_text: bool) -> Reader:
     return read
 
 
-def _read_numbers(checks: list[Check], *, nullable: bool, coerced: bool) -> Reader:
+def _read_numbers(check: Check, *, nullable: bool, coerced: bool) -> Reader:
     """Return a reader of floats; whole numbers are floats only where the contract coerces."""
 
     def read(values: list[Any]) -> np.ndarray | None:
@@ -140,23 +140,24 @@ def _read_numbers(checks: list[Check], *, nullable: bool, coerced: bool) -> Read
             return None
         cells = np.empty(len(values))
         for row, value in enumerate(values):
-            if value is None and nullable:
-                cells[row] = np.nan
-                continue
-            whole = coerced and type(value) is int and -_EXACT <= value <= _EXACT
-            if not (whole or (type(value) is float and np.isfinite(value))):
+            if value is None:
+                usable = nullable
+            elif type(value) is float:
+                usable = math.isfinite(value) and check(value)
+            else:
+                usable = coerced and type(value) is int and -_EXACT <= value <= _EXACT
+                usable = usable and check(value)
+            if not usable:
                 return None
-            if not all(check(value) for check in checks):
-                return None
-            cells[row] = value
+            cells[row] = math.nan if value is None else value
         return cells
 
     return read
 
 
-def _compile_checks(checks: Sequence[Any]) -> list[Check] | None:
-    """Return the checks as functions of one value, or None when one is of another kind."""
-    compiled = []
+def _compile_checks(checks: Sequence[Any]) -> Check | None:
+    """Return the checks as one function of one value, or None when one is of another kind."""
+    compiled: list[Check] = []
     for check in checks:
         make = _MAKERS.get(check.name)
         if make is None or not _is_plain(check, _PLAIN_CHECK):
@@ -165,7 +166,9 @@ def _compile_checks(checks: Sequence[Any]) -> list[Check] | None:
             compiled.append(make(**check.statistics))
         except (TypeError, re.error):  # of a form that pandera reads, and this module does not
             return None
-    return compiled
+    if len(compiled) == 1:
+        return compiled[0]
+    return lambda value: all(check(value) for check in compiled)
 
 
 def _is_plain(value: Any, plain: dict[str, Any]) -> bool:  # noqa: ANN401 - pandera has no types
