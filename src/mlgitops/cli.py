@@ -33,6 +33,7 @@ VERBS = {
     "promote": "propose a release for an environment, as a pull request",
     "rollback": "propose the model that an environment wanted before",
     "deploy": "bring the model of an environment into service, checked",
+    "audit": "say what decided in an environment, from what and by whose approval, with proof",
     "demo": "show the whole loop on this machine, with a real project",
 }
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 README = "README.md"
 _FILE = re.compile(r"(?:[^\x00-\x1f\"\\]+/)?([a-z0-9][a-z0-9-]{0,62})\.jsonl")
 _MODE = "100644"
+_MERGED = 2  # parents of a commit that joins two histories
 _HINT = (
     "nobody edits this branch: see who did, `git log -p`, and put it back to the last commit "
     "that only adds"
@@ -53,7 +54,11 @@ def list_additions(root: Path, before: str | None, tip: str) -> list[Addition]:
     contents: dict[str, bytes] = {}  # of each file, as of the commit that was read last
     additions = []
     with Repository(root) as repository:
-        for commit in _list_commits(root, before, tip):
+        # With two lines of history "what was there before" has no meaning: merges come first.
+        commits = sorted(
+            _list_commits(root, before, tip), key=lambda it: len(it.parents[:2]) != _MERGED
+        )
+        for commit in commits:
             where = f"commit {commit.sha[:12]} of the ledger"
             try:
                 path = _find_changed(commit)
@@ -93,7 +98,7 @@ def _find_changed(commit: _Commit) -> str | None:
 
     Raises ValueError saying what else it does.
     """
-    if len(commit.parents) > 1:
+    if len(commit.parents) >= _MERGED:
         raise ValueError("it joins two histories, and the ledger has one")
     entries = [change.partition("\t") for change in commit.changes]
     if not commit.parents:

@@ -119,13 +119,12 @@ def render_html(report: Report, *, links: Links, flips: Flips | None = None) -> 
 
     ``flips``: test rows that may be shown, as the data card says.
     """
-    style = _read_part("report.css")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    style, digest = read_style()
     rows = [*judged_rows(report), *reference_rows(report)]
     gaps = gap_rows(report)
     return load_template().render(
         report=report,
-        style=Markup(style),  # noqa: S704 - our own file
+        style=style,
         digest=digest,
         version=__version__,
         headline=headline(report),
@@ -219,14 +218,14 @@ def mark_name(text: str) -> Markup:
 
 
 @cache
-def load_template() -> Template:
-    """Compile the template once; every value is escaped, a missing one is an error."""
+def load_template(name: str = _TEMPLATE) -> Template:
+    """Compile a template once; every value is escaped, a missing one is an error."""
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        loader=DictLoader({_TEMPLATE: _read_part(_TEMPLATE)}),
+        loader=DictLoader({name: read_part(name)}),
         bytecode_cache=_find_byte_code(),
     )
     environment.filters |= {
@@ -238,7 +237,7 @@ def load_template() -> Template:
         "version": render_version,
     }
     environment.globals |= {"dash": DASH, "count": _count}
-    return environment.get_template(_TEMPLATE)
+    return environment.get_template(name)
 
 
 def _find_byte_code() -> FileSystemBytecodeCache | None:
@@ -249,7 +248,15 @@ def _find_byte_code() -> FileSystemBytecodeCache | None:
     return FileSystemBytecodeCache(str(folder), "%s.jinja.cache")
 
 
-def _read_part(name: str) -> str:
+def read_style() -> tuple[Markup, str]:
+    """Return the style of our pages, and the hash by which the page allows it and no other."""
+    style = read_part("report.css")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return Markup(style), digest  # noqa: S704 - our own file
+
+
+def read_part(name: str) -> str:
+    """Read one of the files that pages are made of."""
     return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
 
 

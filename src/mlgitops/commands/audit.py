@@ -1,0 +1,88 @@
+"""`mlgitops audit`: what decided in an environment, from what, by whose approval; and proof."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlgitops.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNDECIDED
+
+if TYPE_CHECKING:
+    import argparse
+
+    from mlgitops.console import Console
+    from mlgitops.model.audit import Audit
+
+_EPILOG = """\
+Reads the ledger of deployments, then follows each hash and each signature: the commit that asked
+for the model and its place on the default branch, model.json, dvc.lock, the release's tag and its
+lineage, the model's bytes in the storage. The first that fails is named.
+
+exit codes:
+  0  everything that there is to check holds
+  1  something does not hold: it is named
+  2  something could not be checked, such as a storage that does not answer
+
+examples:
+  mlgitops audit production
+  mlgitops audit production --at 2026-03-03            # what decided on that day (UTC)
+  mlgitops audit production --at 3f786850e387550f      # a model's sha256, or its beginning
+  mlgitops audit production --output evidence/         # in-toto, CycloneDX, JSON and HTML
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `mlgitops audit`."""
+    parser.epilog = _EPILOG
+    parser.add_argument("environment", metavar="ENV", help="a folder below deploy/")
+    parser.add_argument(
+        "--at", metavar="WHEN", help="a day, a time, or a model's sha256 (default: now)"
+    )
+    parser.add_argument(
+        "--statement", type=Path, metavar="FILE", help="the verdict's statement, to be held too"
+    )
+    parser.add_argument("--json", action="store_true", help="write the audit as JSON")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="write audit.json, audit.html, and for each model an in-toto statement with SLSA "
+        "provenance and a CycloneDX ML-BOM",
+    )
+    parser.add_argument(
+        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
+    )
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Audit, write what was asked for, and return the exit code."""
+    from mlgitops.delivery.audit import audit_environment
+    from mlgitops.model.audit import encode_audit
+    from mlgitops.render.audit import describe_audit
+    from mlgitops.render.sections import render_page, render_text
+    from mlgitops.writing import replace_file
+
+    with console.step(f"Audit of {args.environment}"):
+        audit = audit_environment(
+            args.directory, args.environment, console, asked=args.at, statement=args.statement
+        )
+    page = describe_audit(audit)
+    if args.html:
+        replace_file(args.html, render_page(page).encode())
+    if args.output:
+        from mlgitops.delivery.audit.documents import write_documents
+
+        write_documents(audit, args.output)
+        replace_file(args.output / "audit.html", render_page(page).encode())
+    console.result(encode_audit(audit).decode() if args.json else render_text(page))
+    return find_exit_code(audit)
+
+
+def find_exit_code(audit: Audit) -> int:
+    """Return 1 where something fails, 2 where something could not be checked, else 0."""
+    from mlgitops.model.audit import CheckState
+
+    if audit.find_first(CheckState.FAILS):
+        return EXIT_FAIL
+    return EXIT_UNDECIDED if audit.find_first(CheckState.OPEN) else EXIT_PASS

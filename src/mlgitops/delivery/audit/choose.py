@@ -1,0 +1,89 @@
+"""Which entries of the ledger a question is about: now, a time, a day, or a model. Pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.model.audit import Period
+from mlgitops.model.ledger import Event, find_live
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mlgitops.model.ledger import LedgerEntry
+
+_DIGEST = re.compile(r"[0-9a-f]{7,64}")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_HINT = "give a day as 2026-03-03, a time as 2026-03-03T14:00:00Z, or a model's sha256"
+
+
+def choose_entries(entries: Sequence[LedgerEntry], asked: str | None) -> list[LedgerEntry]:
+    """Choose the switches that ``asked`` is about; None asks for what serves now.
+
+    A day is one of UTC, and so is a time without an offset. A sha256 may be cut to seven digits
+    or more; it gives the last switch to each model that begins so. Empty: nothing served then.
+    """
+    if asked is None:
+        live = find_live(entries)
+        return [live] if live else []
+    switches = _list_switches(entries)
+    if _DIGEST.fullmatch(asked):
+        last = {entry.sha256: entry for entry in switches if entry.sha256.startswith(asked)}
+        return sorted(last.values(), key=lambda entry: entry.seq)
+    start, end = _parse_span(asked)
+    spans = [*zip(switches, [*map(_parse_time, switches[1:]), None], strict=True)]
+    return [
+        entry
+        for entry, until in spans
+        if _parse_time(entry) < end and (until is None or until > start)
+    ]
+
+
+def list_periods(entries: Sequence[LedgerEntry], sha256: str) -> tuple[Period, ...]:
+    """List the times in which the model with this ``sha256`` served."""
+    switches = _list_switches(entries)
+    ends: list[str | None] = [*(entry.at for entry in switches[1:]), None]
+    return tuple(
+        Period(seq=entry.seq, since=entry.at, until=end, forced=entry.forced, actor=entry.actor)
+        for entry, end in zip(switches, ends, strict=True)
+        if entry.sha256 == sha256
+    )
+
+
+def find_skew(entries: Sequence[LedgerEntry]) -> str | None:
+    """Say where the clocks of those who wrote the ledger disagree: times are not proof there."""
+    for before, after in pairwise(entries):
+        if _parse_time(after) < _parse_time(before):
+            return (
+                f"entry {after.seq} says {after.at}, which is before entry {before.seq}: the "
+                "order is the ledger's, and times around there are not to be relied on"
+            )
+    return None
+
+
+def _list_switches(entries: Sequence[LedgerEntry]) -> list[LedgerEntry]:
+    return [entry for entry in entries if entry.event is Event.SWITCHED]
+
+
+def _parse_time(entry: LedgerEntry) -> datetime:
+    try:
+        return datetime.fromisoformat(entry.at)
+    except ValueError as error:
+        where = f"entry {entry.seq} of {entry.environment}"
+        raise MlgitopsError(f"{entry.at!a} is no time", where=where) from error
+
+
+def _parse_span(asked: str) -> tuple[datetime, datetime]:
+    """Return the first moment asked about, and the first one after it that is not."""
+    try:
+        start = datetime.fromisoformat(asked)
+    except ValueError as error:
+        raise MlgitopsError(f"--at {asked[:80]!a} is no time and no sha256", hint=_HINT) from error
+    start = start.replace(tzinfo=UTC) if start.tzinfo is None else start
+    return start, start + (
+        timedelta(days=1) if _DAY.fullmatch(asked) else timedelta(microseconds=1)
+    )

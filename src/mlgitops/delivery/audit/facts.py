@@ -1,0 +1,136 @@
+"""What git says of a commit and of what a model was made from. Reads git."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+from mlgitops.delivery.bundle import MODEL, SERVING_LOCK
+from mlgitops.dvc.pipeline import read_pipeline
+from mlgitops.git.program import ask_git
+from mlgitops.model.audit import CommitFacts, Ingredient, Package
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mlgitops.dvc.pipeline import LockEntry, Pipeline
+    from mlgitops.git.repository import Repository
+
+_PULL_REQUEST = re.compile(r"^Merge pull request #(\d{1,9})\b|\(#(\d{1,9})\)$")
+_PIN = re.compile(
+    rb"^([A-Za-z0-9][A-Za-z0-9._-]{0,199})==([A-Za-z0-9][A-Za-z0-9.!+_-]{0,199})", re.MULTILINE
+)
+_FORM = "%an <%ae>%x00%cn <%ce>%x00%cI%x00%s%x00%G?%x00%GS"
+# What git's letter means beside good, bad and none: https://git-scm.com/docs/git-log, `%G?`.
+_REASONS = {"U": "by a key that nobody named as allowed", "E": "nothing here can check it"}
+_SIGNATURES = {"N": "unsigned", "B": "bad"}
+_LONGEST = 200
+CONTRACT, PARAMETERS, TRAINING_LOCK = "contract.yaml", "params.yaml", "requirements/pipeline.txt"
+
+
+def read_commit(repository: Repository, sha: str) -> CommitFacts | None:
+    """Read who made the commit ``sha``; None where it is not here."""
+    done = ask_git(repository.root, "log", "-1", f"--format={_FORM}", sha, "--")
+    if done.returncode != 0:
+        return None
+    fields = os.fsdecode(done.stdout).removesuffix("\n").split("\0")
+    author, committer, at, subject, state, signer = (_show(field) for field in fields[:6])
+    match = _PULL_REQUEST.search(subject)
+    number = next((int(group) for group in match.groups() if group), None) if match else None
+    good = f"signed by {signer}" if state == "G" else f"not verified: {_say_why(state)}"
+    return CommitFacts(
+        sha=sha,
+        author=author,
+        committer=committer,
+        at=at,
+        subject=subject,
+        pull_request=number,
+        signature=_SIGNATURES.get(state, good),
+    )
+
+
+def read_at_revision(repository: Repository, commit: str) -> Pipeline:
+    """Read the pipeline as it stood at ``commit``."""
+    return read_pipeline(repository.list_files(commit), lambda path: repository.read(commit, path))
+
+
+def hash_file_at(repository: Repository, commit: str, path: str) -> str | None:
+    """Return the sha256 of a file that git keeps; None where it keeps none there."""
+    data = repository.read(commit, path)
+    return None if data is None else hashlib.sha256(data).hexdigest()
+
+
+def list_ingredients(
+    repository: Repository, prefix: str, commit: str, pipeline: Pipeline
+) -> Iterator[Ingredient]:
+    """List what the model of ``commit`` was made from, and what serves it.
+
+    Data as dvc.lock and the .dvc files name it, the rest by its content in git.
+    """
+    files = repository.list_files(commit)
+    for path in sorted(_find_sources(pipeline, f"{prefix}{MODEL}")):
+        version = pipeline.pointers.get(path) or pipeline.find_version(path)
+        if version is not None and path not in files:
+            digest = version.hash.removeprefix("md5:")
+            yield Ingredient(kind="data", path=path, algorithm="md5", digest=digest)
+    fixed: tuple[tuple[str, Any], ...] = (
+        (CONTRACT, "contract"),
+        (PARAMETERS, "parameters"),
+        (TRAINING_LOCK, "environment"),
+        (SERVING_LOCK, "environment"),
+    )
+    code = [path for path in files if path.startswith(f"{prefix}src/")]
+    for path, kind in (
+        *((prefix + name, kind) for name, kind in fixed),
+        *((p, "code") for p in code),
+    ):
+        sha256 = hash_file_at(repository, commit, path)
+        if sha256 is not None:
+            yield Ingredient(kind=kind, path=path, algorithm="sha256", digest=sha256)
+
+
+def list_packages(repository: Repository, prefix: str, commit: str) -> tuple[Package, ...]:
+    """List what the lock at ``commit`` pins for serving."""
+    lock = repository.read(commit, f"{prefix}{SERVING_LOCK}") or b""
+    pins = sorted(
+        {(name.decode().lower(), version.decode()) for name, version in _PIN.findall(lock)}
+    )
+    return tuple(Package(name=name, version=version) for name, version in pins)
+
+
+def read_parameters(prefix: str, pipeline: Pipeline) -> dict[str, Any]:
+    """Read the parameters with which the model was trained, as dvc.lock says: name → value."""
+    parameters: dict[str, Any] = {}
+    for lock in _list_locks(pipeline, f"{prefix}{MODEL}"):
+        for values in lock.values.values():
+            parameters |= values
+    return dict(sorted(parameters.items()))
+
+
+def _list_locks(pipeline: Pipeline, path: str) -> list[LockEntry]:
+    """List the runs that led to ``path``, the last one first."""
+    makers = {out: lock for lock in pipeline.locks.values() for out in lock.outs}
+    locks: list[LockEntry] = []
+    waiting = [path]
+    while waiting:
+        lock = makers.get(waiting.pop())
+        if lock is not None and lock not in locks:
+            locks.append(lock)
+            waiting += lock.deps
+    return locks
+
+
+def _find_sources(pipeline: Pipeline, path: str) -> set[str]:
+    """Find what the runs that led to ``path`` began with: what none of them made."""
+    made = {out for lock in pipeline.locks.values() for out in lock.outs}
+    return {dep for lock in _list_locks(pipeline, path) for dep in lock.deps} - made
+
+
+def _say_why(state: str) -> str:
+    return _REASONS.get(state, f"its key has expired or was revoked ({state})")
+
+
+def _show(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()[:_LONGEST]

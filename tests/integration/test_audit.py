@@ -1,0 +1,206 @@
+"""`mlgitops audit`: the answers, the questions by time, and the documents that others read."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from audited_project import (
+    ENVIRONMENT,
+    FIRST,
+    SECOND,
+    AuditedProject,
+    make_audited,
+    sha256,
+)
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from git_project import git
+from google.protobuf import json_format
+from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
+from in_toto_attestation.v1 import statement_pb2
+from in_toto_attestation.v1.statement import Statement
+
+from mlgitops.cli import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> AuditedProject:
+    """Make a project in service once; what changes it copies it."""
+    return make_audited(tmp_path_factory.mktemp("audited") / "project")
+
+
+@pytest.fixture(scope="module")
+def evidence(project: AuditedProject) -> Path:
+    """Write every document of what served on 3 March, and of what serves now, into one folder."""
+    folder = project.folder / "evidence"
+    for words in ([], ["--at", "2026-03-03"]):
+        options = ["--directory", str(project.root), "--output", str(folder), *words]
+        assert run(["audit", ENVIRONMENT, *options]) == 0
+    return folder
+
+
+def ask(project: AuditedProject, capsys: pytest.CaptureFixture[str], *words: str) -> Any:  # noqa: ANN401 - JSON
+    """Ask as a script does; return exit code and document."""
+    code = run(["audit", ENVIRONMENT, "--directory", str(project.root), "--json", *words])
+    printed = capsys.readouterr()
+    return code, json.loads(printed.out) if printed.out else printed.err
+
+
+def test_what_decided_on_a_day_is_one_command(
+    project: AuditedProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which model, since when, from which data, approved by whom, with which verdict."""
+    assert run(["audit", ENVIRONMENT, "--at", "2026-03-03", "--directory", str(project.root)]) == 0
+    text = capsys.readouterr().out
+    for answer in (
+        "production served flights v1.0.0",
+        f"SHA-256 {sha256(FIRST)}",
+        "since 2026-03-01T08:00:00Z until 2026-03-05T08:00:00Z",
+        "approved by   mira, otto",
+        "pass, measured by nobody who is named",
+        "data         data/raw/table.csv",
+        "train.depth  3",
+    ):
+        assert answer in text
+
+
+@pytest.mark.parametrize(
+    ("when", "versions"),
+    [
+        ("2026-03-01", ["v1.0.0"]),
+        ("2026-03-04", ["v1.0.0"]),
+        ("2026-03-05", ["v1.0.0", "v1.1.0"]),
+        ("2026-03-05T07:59:59Z", ["v1.0.0"]),
+        ("2026-03-05T08:00:00Z", ["v1.1.0"]),
+        ("2026-03-05T09:59:59+02:00", ["v1.0.0"]),
+        ("2031-01-01", ["v1.1.0"]),
+        (sha256(FIRST), ["v1.0.0"]),
+        (sha256(SECOND)[:12], ["v1.1.0"]),
+    ],
+)
+def test_a_day_a_time_or_a_digest_names_the_models(
+    project: AuditedProject,
+    capsys: pytest.CaptureFixture[str],
+    when: str,
+    versions: list[str],
+) -> None:
+    """The first moment counts for the new model; a day may have several."""
+    code, document = ask(project, capsys, "--at", when)
+    assert code == 0
+    assert [model["version"] for model in document["models"]] == versions
+
+
+@pytest.mark.parametrize(
+    ("when", "reason"),
+    [
+        ("yesterday", r"--at 'yesterday' is no time and no sha256"),
+        ("2026-02-28", r"nothing was in service in production then"),
+        ("0123456789abcdef", r"nothing was in service in production then"),
+    ],
+)
+def test_a_question_without_an_answer_ends_with_2(
+    project: AuditedProject, capsys: pytest.CaptureFixture[str], when: str, reason: str
+) -> None:
+    """Not known is not the same as all is well."""
+    code, text = ask(project, capsys, "--at", when)
+    assert code == 2
+    assert reason in text
+
+
+def test_what_fails_is_1_and_what_cannot_be_asked_is_2(
+    project: AuditedProject, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """And the storage that is away is no tampering."""
+    copy = project.copy(tmp_path / "copy")
+    git(copy.root, "remote", "set-url", "origin", str(tmp_path / "nowhere"))
+    code, document = ask(copy, capsys)
+    assert code == 2
+    states = {check["name"]: check["state"] for check in document["checks"]}
+    assert states == {"ledger": "not checked"}
+    copy = project.copy(tmp_path / "forced")
+    (copy.root / "deploy/production/model.yaml").write_text("x", encoding="utf-8")
+    entry = json.loads(git(copy.origin, "show", "deployments:production.jsonl").splitlines()[-1])
+    assert entry["version"] == "v1.1.0"
+    assert ask(copy, capsys)[0] == 0  # what lies on disk is nobody's wish
+
+
+def test_hostile_names_stay_text(project: AuditedProject, tmp_path: Path) -> None:
+    """A subject of a commit may be anything; the page shows it and runs nothing."""
+    copy = project.copy(tmp_path / "copy")
+    head = git(copy.root, "rev-parse", "HEAD")
+    subject = "<script>alert(1)</script>\x1b[31m `x`"
+    git(copy.root, "commit", "--quiet", "--allow-empty", "--message", subject)
+    copy.push()
+    wish = git(copy.root, "rev-parse", "HEAD")
+    revision = git(copy.root, "rev-parse", "flights@v1.1.0^{commit}")
+    copy.append(
+        copy.make_entry(wish, revision, SECOND, version="v1.1.0", at="2026-03-09T00:00:00Z")
+    )
+    page = tmp_path / "audit.html"
+    assert run(["audit", ENVIRONMENT, "--directory", str(copy.root), "--html", str(page)]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    assert "\x1b" not in text
+    assert head != wish
+
+
+def test_the_page_and_the_documents_are_the_same_each_time(
+    project: AuditedProject, evidence: Path
+) -> None:
+    """Evidence can be compared: no time of writing, no random number."""
+    before = {file.name: file.read_bytes() for file in evidence.iterdir()}
+    options = ["--directory", str(project.root), "--output", str(evidence)]
+    assert run(["audit", ENVIRONMENT, *options, "--at", "2026-03-03"]) == 0
+    assert {file.name: file.read_bytes() for file in evidence.iterdir()} == before
+    assert sorted(name.partition("-")[2].partition(".")[2] for name in before if "-" in name) == [
+        "cdx.json",
+        "cdx.json",
+        "provenance.json",
+        "provenance.json",
+    ]
+
+
+def test_in_totos_own_library_accepts_the_provenance(evidence: Path) -> None:
+    """Statement and predicate, by the published message types, without an unknown field."""
+    files = sorted(evidence.glob("*.provenance.json"))
+    assert len(files) == 2
+    for file in files:
+        document = json.loads(file.read_bytes())
+        statement = json_format.ParseDict(document, statement_pb2.Statement())
+        Statement.copy_from_pb(statement).validate()
+        predicate = json_format.ParseDict(document["predicate"], provenance_pb2.Provenance())
+        definition = predicate.build_definition
+        names = [dependency.name for dependency in definition.resolved_dependencies]
+        assert {"source", "data/raw/table.csv", "params.yaml"} <= set(names)
+        assert predicate.run_details.builder.id
+        digest = document["subject"][0]["digest"]["sha256"]
+        assert digest in {sha256(FIRST), sha256(SECOND)}
+
+
+def test_cyclonedxs_own_validator_accepts_the_bill(evidence: Path) -> None:
+    """The strict schema of 1.6, and a machine-learning model with its card in it."""
+    validator = JsonStrictValidator(SchemaVersion.V1_6)
+    files = sorted(evidence.glob("*.cdx.json"))
+    assert len(files) == 2
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        assert validator.validate_str(text) is None
+        document = json.loads(text)
+        assert document["metadata"]["component"]["type"] == "machine-learning-model"
+        types = {component["type"] for component in document["components"]}
+        assert types == {"data", "file", "library"}
+        spoiled = text.replace('"machine-learning-model"', '"model"')
+        assert validator.validate_str(spoiled) is not None
+
+
+def test_no_document_names_this_machine(project: AuditedProject, evidence: Path) -> None:
+    """Evidence is handed on: no path of the host that wrote it."""
+    for file in evidence.iterdir():
+        assert not re.search(re.escape(str(project.folder)), file.read_text(encoding="utf-8"))
