@@ -1,0 +1,342 @@
+"""What the loop (`reconcile`) sees of an environment on Kubernetes, and does to it.
+
+One Deployment is rolled over, server by server: a pod is in service only after it gave the golden
+prediction, and the old ones go only as new ones serve. So the switch of the loop is the moment in
+which a rollout is complete and written down. An undo applies what served before, which still has
+its pods. Where nothing is served yet, a failed one stays, and is replaced by the next.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
+from urllib.parse import quote
+
+import msgspec
+from msgspec import structs
+
+from mlgitops.delivery.decision import find_effective, make_entry
+from mlgitops.delivery.effects import (
+    Append,
+    Bake,
+    CloseIssue,
+    Confirm,
+    Fetch,
+    OpenIssue,
+    Return,
+    Route,
+    Start,
+    Stop,
+    Switch,
+    Wait,
+)
+from mlgitops.delivery.kubernetes.answers import Pods, Workload, Workloads, parse_answer
+from mlgitops.delivery.kubernetes.manifests import mark, render_manifests
+from mlgitops.delivery.kubernetes.rollout import (
+    NOTE,
+    REFUSED,
+    REPORTED,
+    Note,
+    Seen,
+    list_images,
+    look,
+)
+from mlgitops.delivery.observed import Observed, ServerState, Slot
+from mlgitops.environments import locked
+from mlgitops.errors import MlgitopsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from mlgitops.console import Console
+    from mlgitops.delivery.effects import Effect
+    from mlgitops.delivery.kubernetes.kubectl import Kubectl
+    from mlgitops.delivery.kubernetes.manifests import Manifests
+    from mlgitops.delivery.ledger import Ledger
+    from mlgitops.delivery.observed import ServedModel, Wish
+    from mlgitops.git.repository import Repository
+    from mlgitops.model.ledger import LedgerEntry
+
+_List = TypeVar("_List", Workloads, Pods)
+_PATIENCE = 1_200.0  # seconds for one rollout, beyond its own deadline in the cluster
+
+
+class Reporter(Protocol):
+    """Tells people that a wish failed."""
+
+    def open(self, served: ServedModel, reason: str) -> int | None:
+        """Open the issue of a wish; return its number, None without a token."""
+
+    def close(self, commit: str) -> None:
+        """Close it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What a driver works with, each for one environment."""
+
+    kubectl: Kubectl
+    repository: Repository
+    prefix: str  # of the project in the repository, empty or ending in a slash
+    environment: str
+    read_wish: Callable[[], Wish]  # of the default branch, asked anew
+    check_available: Callable[[ServedModel], None]  # raises unless it is published
+    ledger: Ledger
+    reporter: Reporter
+    lock: Path
+    console: Console
+    poll: float = 1.0  # seconds between two looks at a rollout
+
+
+class KubernetesDriver:
+    """One environment in the cluster of kubectl's context, for as long as one command runs."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._kubectl = parts.kubectl
+        self._wish: Wish | None = None
+        self._ledger: tuple[LedgerEntry, ...] = ()
+        self._rendered: dict[str, Manifests] = {}  # by commit
+        self._checked: set[tuple[str, str]] = set()  # bundles that are published
+        self._seen = Seen()
+        self._pods = Pods()
+        self._waited = 0.0
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Keep other runs for this environment out, on this host, while the block runs."""
+        return locked(self._parts.lock)
+
+    def observe(self) -> tuple[Wish, Observed]:
+        """Read what git wants, and how the Deployment is."""
+        wish = self._wish or self._refresh()
+        self._look()
+        self._refuse_obstacle()
+        return wish, Observed(
+            a=self._seen.a,
+            b=self._seen.b,
+            active=self._seen.active,
+            routed=self._is_followed(wish),
+            bundles=frozenset(self._checked),
+            ledger=self._ledger,
+            reported=self._seen.reported,
+        )
+
+    def perform(self, effect: Effect) -> None:
+        """Do one thing; what fails because of the model is seen in the cluster."""
+        match effect:
+            case Append():
+                self._append(effect)
+            case OpenIssue():
+                self._parts.reporter.open(effect.served, effect.reason)
+                self._annotate(REPORTED, effect.served.commit)
+            case CloseIssue():
+                self._parts.reporter.close(self._seen.reported or "")
+                self._annotate(REPORTED, None)
+            case Switch():
+                if find_effective(self._refresh(), self._ledger).served == effect.served:
+                    self._activate(effect.slot, effect.served, bake=effect.bake)
+            case Return():
+                self._activate(effect.slot, effect.served, reason=effect.reason)
+            case _:
+                self._roll(effect)
+
+    def _roll(self, effect: Effect) -> None:
+        """Have the cluster roll over to a model, or see how far it is."""
+        match effect:
+            case Fetch():
+                self._parts.check_available(effect.served)
+                self._render(effect.served)
+                self._checked.add(effect.served.bundle)
+            case Start():
+                self._apply(effect.served, effect.slot, effect.restarts)
+            case Wait():
+                self._wait()
+            case Stop():
+                self._undo(effect.slot)
+            case Route():
+                self._follow()
+            case Confirm():
+                self._confirm()
+            case Bake():
+                time.sleep(self._parts.poll)
+            case _:
+                raise MlgitopsError(f"Kubernetes has no {type(effect).__name__.lower()}")
+
+    def _refresh(self) -> Wish:
+        self._wish = self._parts.read_wish()
+        self._ledger = self._parts.ledger.read(self._parts.environment)
+        return self._wish
+
+    def _look(self) -> None:
+        manifests = self._manifests
+        base = f"/apis/apps/v1/namespaces/{quote(manifests.namespace, safe='')}"
+        path = f"{base}/deployments/{quote(manifests.name, safe='')}"
+        answer = self._kubectl.read(path)
+        deployment = None if answer is None else parse_answer(answer, Workload, path)
+        revisions, self._pods = Workloads(), Pods()
+        if deployment is not None:
+            labels = manifests.deployment["spec"]["selector"]["matchLabels"]
+            selector = quote(",".join(f"{name}={value}" for name, value in labels.items()))
+            revisions = self._list(f"{base}/replicasets?labelSelector={selector}", Workloads)
+            pods = f"/api/v1/namespaces/{quote(manifests.namespace, safe='')}/pods"
+            self._pods = self._list(f"{pods}?labelSelector={selector}", Pods)
+        self._seen = look(deployment, revisions.items, self._pods.items, now=time.time())
+
+    def _list(self, path: str, kind: type[_List]) -> _List:
+        return parse_answer(self._kubectl.read(path) or b"{}", kind, path)
+
+    def _refuse_obstacle(self) -> None:
+        """End a run that waits for what the model cannot change; the cluster goes on by itself."""
+        if self._seen.obstacle and self._waited > self._parts.poll:
+            raise MlgitopsError(
+                self._seen.obstacle,
+                where=f"environment {self._parts.environment}",
+                hint="mend it in the cluster or the registry, and the rollout goes on by itself; "
+                "what served before still serves",
+            )
+
+    def _render(self, served: ServedModel) -> Manifests:
+        parts = self._parts
+        if served.commit not in self._rendered:
+            self._rendered[served.commit] = render_manifests(
+                parts.kubectl, parts.repository, parts.prefix, parts.environment, served
+            )
+        return self._rendered[served.commit]
+
+    def _apply(self, served: ServedModel, slot: Slot, restarts: int) -> None:
+        self._waited = 0.0
+        self._kubectl.apply(mark(self._render(served), served, slot, restarts).objects)
+
+    def _wait(self) -> None:
+        """Let the cluster go on; its own deadline ends a rollout that gets nowhere."""
+        time.sleep(self._parts.poll)
+        self._waited += self._parts.poll
+        if self._waited > _PATIENCE:
+            raise MlgitopsError(
+                f"the cluster has not said for {_PATIENCE:.0f} s how the rollout goes",
+                where=f"environment {self._parts.environment}",
+                hint="`kubectl describe deployment` shows what it waits for",
+            )
+
+    def _undo(self, slot: Slot) -> None:
+        """Have the Deployment want again what serves; its pods are still there."""
+        note = self._seen.note
+        if note is None or self._seen.newest is not slot:
+            return
+        server = self._seen.a if note.slot is Slot.A else self._seen.b
+        served = structs.replace(note.served, commit=note.manifests)
+        self._apply(served, note.slot, server.restarts if server else note.start)
+
+    def _is_followed(self, wish: Wish) -> bool:
+        """Tell whether the model that serves runs as the newest manifests for it say."""
+        note = self._seen.note
+        if note is None or note.served.bundle != wish.served.bundle:
+            return True  # what is brought up next comes with its own manifests
+        return wish.served.commit in {note.manifests, self._seen.refused}
+
+    def _follow(self) -> None:
+        """Roll the same model over to newer manifests, and back where they do not come up.
+
+        The model is not to blame, so nothing is condemned; the commit is noted as refused.
+        """
+        note, wish = self._seen.note, self._wish
+        if note is None or wish is None:
+            return
+        commit = wish.served.commit
+        newer = structs.replace(note.served, commit=commit)
+        running = self._render(structs.replace(note.served, commit=note.manifests))
+        self._waited = 0.0
+        self._kubectl.apply(mark(self._render(newer), newer, note.slot, note.start).objects)
+        while (state := self._read_state(note.slot)) is ServerState.STARTING:
+            self._refuse_obstacle()
+            self._wait()
+        if state is ServerState.READY:
+            self._change_note(manifests=commit)
+            return
+        server = self._seen.a if note.slot is Slot.A else self._seen.b
+        served = structs.replace(note.served, commit=note.manifests)
+        self._kubectl.apply(mark(running, served, note.slot, note.start).objects)
+        self._annotate(REFUSED, commit)
+        raise MlgitopsError(
+            f"the manifests of {commit[:12]} do not come up: {server and server.reason}",
+            where=f"deploy/{self._parts.environment}",
+            hint=f"those of {note.manifests[:12]} are back; they are not tried again until git "
+            "changes",
+        )
+
+    def _read_state(self, slot: Slot) -> ServerState:
+        self._look()
+        server = self._seen.a if slot is Slot.A else self._seen.b
+        return server.state if server else ServerState.STARTING
+
+    def _activate(
+        self, slot: Slot, served: ServedModel, *, bake: int = 0, reason: str | None = None
+    ) -> None:
+        note = Note(
+            slot=slot,
+            served=served,
+            manifests=served.commit,
+            start=self._seen.restarts,
+            since=_read_time(),
+            began=time.time(),
+            bake=bake,
+            baked=reason is not None,
+            reason=reason,
+        )
+        self._write_note(note)
+
+    def _confirm(self) -> None:
+        """Hold what the nodes run against the digest that git names."""
+        note = self._seen.note
+        if note is None:
+            return
+        wanted = self._render(note.served).image.rpartition("@")[2]
+        images = list_images(self._pods.items, note.served)
+        odd = [image for image in images if not image.endswith(wanted)]
+        if odd or not images:
+            raise MlgitopsError(
+                f"the nodes run {odd[0] if odd else 'nothing'!a:.200}, not {wanted[:19]}",
+                where=f"environment {self._parts.environment}",
+                hint="`kubectl get pods --output wide` says where; what changes images there?",
+            )
+        self._change_note(confirmed=True)
+
+    def _append(self, effect: Append) -> None:
+        parts = self._parts
+
+        def make(entries: tuple[LedgerEntry, ...]) -> LedgerEntry | None:
+            return make_entry(
+                effect,
+                entries,
+                environment=parts.environment,
+                actor=os.environ.get("GITHUB_ACTOR") or getpass.getuser(),
+                at=_read_time(),
+            )
+
+        parts.ledger.append(parts.environment, make)
+        self._ledger = parts.ledger.read(parts.environment)
+
+    def _change_note(self, **changes: object) -> None:
+        if self._seen.note is not None:
+            self._write_note(structs.replace(self._seen.note, **changes))
+
+    def _write_note(self, note: Note) -> None:
+        self._annotate(NOTE, msgspec.json.encode(note).decode())
+
+    def _annotate(self, name: str, text: str | None) -> None:
+        manifests = self._manifests
+        self._kubectl.annotate(manifests.namespace, manifests.name, {name: text})
+
+    @property
+    def _manifests(self) -> Manifests:
+        """Return those of the wish, which name the namespace and the Deployment."""
+        return self._render((self._wish or self._refresh()).served)
+
+
+def _read_time() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

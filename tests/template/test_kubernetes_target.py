@@ -1,0 +1,414 @@
+"""The target `kubernetes`: the real kubectl against an emulator of the API, which is no cluster.
+
+What becomes of a pod is told to the emulator for each image (tests/template/cluster).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from git_project import git
+from msgspec import structs
+from template.test_manifests import cluster, make_locked
+
+from mlgitops.console import Console
+from mlgitops.delivery.kubernetes import Kubectl, KubernetesDriver, Parts
+from mlgitops.delivery.ledger import Ledger
+from mlgitops.delivery.observed import ServedModel, Wish
+from mlgitops.delivery.reconcile import Ending, Outcome, reconcile
+from mlgitops.errors import MlgitopsError
+from mlgitops.git.repository import Repository
+from mlgitops.git.wanted import read_wanted
+from mlgitops.model.ledger import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from template.conftest import Generate
+
+pytestmark = pytest.mark.slow
+
+__all__ = ["cluster", "make_locked"]
+
+HERE = Path(__file__).parent / "cluster"
+LOCK = "schema: '2.0'\nstages:\n  train:\n    cmd: train\n    outs:\n"
+OUT = "    - {{path: model/model.skops, hash: md5, md5: {md5}, size: {size}}}\n"
+DEPLOYMENT = "/apis/apps/v1/namespaces/flight-delays-staging/deployments/server"
+
+
+@dataclass
+class Emulator:
+    """A running emulator, and the kubectl that talks to it."""
+
+    process: subprocess.Popen[str]
+    kubectl: Kubectl
+
+    def tell(self, image: str, outcome: str) -> None:
+        """Say what becomes of the pods of an image from now on."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(json.dumps({hash_text(image): outcome}) + "\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == "noted\n"
+
+    def read(self, path: str) -> dict[str, Any]:
+        """Return what the API has at a path."""
+        data = self.kubectl.read(path)
+        assert data is not None
+        content: dict[str, Any] = json.loads(data)
+        return content
+
+
+def hash_text(text: str) -> str:
+    """Return 64 hex digits for a name."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.fixture
+def emulator(
+    cluster: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Emulator]:
+    """Return an emulator without an object, which kubectl's current context names."""
+    program = [str(cluster / "bin" / "python"), str(HERE / "emulate_cluster.py")]
+    with subprocess.Popen(
+        program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        address = process.stdout.readline().strip()
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "emulated",
+            "contexts": [{"name": "emulated", "context": {"cluster": "c", "user": "u"}}],
+            "clusters": [{"name": "c", "cluster": {"server": address}}],
+            "users": [{"name": "u", "user": {}}],
+        }
+        (tmp_path / "kubeconfig").write_text(json.dumps(config), "utf-8")
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+        monkeypatch.setenv("HOME", str(tmp_path))  # where kubectl keeps what it discovered
+        yield Emulator(process, Kubectl(program=str(cluster / "bin" / "kubectl")))
+        assert process.stdin
+        process.stdin.close()
+        assert process.wait(60) == 0
+
+
+class CutOff(Kubectl):
+    """A kubectl whose nth request to the cluster is its last: odd ones are sent before that."""
+
+    def __init__(self, kubectl: Kubectl, left: int) -> None:
+        super().__init__(program=kubectl.program)
+        self.__dict__["left"] = left
+
+    def _run(self, *words: str) -> str:
+        if words[0] == "kustomize":
+            return super()._run(*words)
+        self.__dict__["left"] -= 1
+        if self.__dict__["left"] == 0:
+            with contextlib.suppress(MlgitopsError):
+                super()._run(*words)
+            raise KeyboardInterrupt("cut off")
+        return super()._run(*words)
+
+
+@dataclass
+class Scene:
+    """A project whose main branch says what staging should serve, and the cluster it goes to."""
+
+    project: Path
+    emulator: Emulator
+    opened: list[str] = field(default_factory=list)  # reasons
+    checked: list[ServedModel] = field(default_factory=list)  # whether they are published
+    closed: list[str] = field(default_factory=list)  # commits
+
+    def want(self, model: str, **settings: object) -> str:
+        """Merge a model, and then the wish for it with its image; return the wish's commit."""
+        data = model.encode()
+        digest = hashlib.sha256(data).hexdigest()
+        md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        (self.project / "model").mkdir(exist_ok=True)
+        (self.project / "model" / "model.json").write_text(json.dumps({"sha256": digest}))
+        (self.project / "dvc.lock").write_text(LOCK + OUT.format(md5=md5, size=len(data)))
+        git(self.project, "add", "--all", "--force")
+        git(self.project, "commit", "--quiet", "--message", f"Train {model}")
+        revision = git(self.project, "rev-parse", "HEAD").strip()
+        folder = self.project / "deploy" / "staging"
+        lines = {"model": "flight-delays", "revision": revision, "sha256": digest, "port": 8081}
+        text = "".join(f"{key}: {json.dumps(value)}\n" for key, value in (lines | settings).items())
+        (folder / "model.yaml").write_text(text, "utf-8")
+        overlay = (folder / "kustomization.yaml").read_text("utf-8")
+        before = next(line for line in overlay.splitlines() if "digest:" in line)
+        after = f"    digest: sha256:{hash_text(model)}"
+        (folder / "kustomization.yaml").write_text(overlay.replace(before, after), "utf-8")
+        git(self.project, "commit", "--quiet", "--all", "--message", f"Want {model}")
+        return git(self.project, "rev-parse", "HEAD").strip()
+
+    def read_wish(self) -> Wish:
+        """Return what the tip of main wants."""
+        with Repository(self.project) as repository:
+            tip = repository.resolve("HEAD")
+            file = "deploy/staging"
+            wanted = read_wanted(repository, "", "staging", tip)
+            assert wanted.sha256
+            served = ServedModel(
+                model=wanted.model,
+                sha256=wanted.sha256,
+                revision=wanted.commit,
+                commit=repository.list_changes(tip, file, most=1)[0],
+            )
+            return Wish(served=served, bake=wanted.bake)
+
+    def open(self, served: ServedModel, reason: str) -> int | None:  # noqa: ARG002
+        """Take note of an issue."""
+        self.opened.append(reason)
+        return None
+
+    def close(self, commit: str) -> None:
+        """Take note that it was closed."""
+        self.closed.append(commit)
+
+    def deploy(self, *, patient: bool = True, cut: int = 0) -> Outcome:
+        """Run the loop as a command of its own would; ``cut`` it off at that request."""
+        console = Console(quiet=True)
+        with Repository(self.project) as repository:
+            parts = Parts(
+                kubectl=CutOff(self.emulator.kubectl, cut) if cut else self.emulator.kubectl,
+                repository=repository,
+                prefix="",
+                environment="staging",
+                read_wish=self.read_wish,
+                check_available=self.checked.append,
+                ledger=Ledger(self.project, "", console),
+                reporter=self,
+                lock=self.project.parent / "lock",
+                console=console,
+                poll=0.1,
+            )
+            return reconcile(KubernetesDriver(parts), console, patient=patient)
+
+    def read_events(self) -> list[tuple[str, str]]:
+        """Return the ledger: event and commit of each entry."""
+        entries = Ledger(self.project, "").read("staging")
+        return [(entry.event.value, entry.commit) for entry in entries]
+
+    def find_image(self) -> str:
+        """Return the digest of the image that the Deployment wants."""
+        spec = self.emulator.read(DEPLOYMENT)["spec"]["template"]["spec"]
+        image: str = spec["containers"][0]["image"]
+        return image.rpartition(":")[2]
+
+
+@pytest.fixture(scope="module")
+def generated(generate: Generate, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a generated project; only to be copied."""
+    return generate(tmp_path_factory.mktemp("target"))
+
+
+@pytest.fixture
+def scene(generated: Path, emulator: Emulator, tmp_path: Path) -> Scene:
+    """Return a project with nothing deployed."""
+    shutil.copytree(generated, tmp_path / "project")
+    return Scene(tmp_path / "project", emulator)
+
+
+def merge(scene: Scene, file: str, before: str, after: str) -> None:
+    """Replace a text of a file below deploy/staging, once, and commit."""
+    path = scene.project / "deploy" / "staging" / file
+    text = path.read_text("utf-8")
+    assert text.count(before) == 1, text
+    path.write_text(text.replace(before, after), "utf-8")
+    git(scene.project, "commit", "--quiet", "--all", "--message", "Change")
+
+
+def list_names(outcome: Outcome) -> list[str]:
+    """Return the names of the effects of a run, without those of waiting."""
+    names = [type(effect).__name__ for effect in outcome.effects]
+    return [name for name in names if name != "Wait"]
+
+
+def test_a_wish_is_rolled_out_and_a_second_run_finds_nothing_to_do(scene: Scene) -> None:
+    """The Deployment runs the image and carries its model; the ledger has one entry."""
+    commit = scene.want("first")
+    outcome = scene.deploy()
+    assert outcome.ending is Ending.SERVING
+    assert list_names(outcome) == ["Fetch", "Start", "Switch", "Append", "Confirm"]
+    assert scene.find_image() == hash_text("first")
+    assert scene.read_events() == [("switched", commit)]
+    assert scene.deploy().effects == ()
+    assert scene.read_events() == [("switched", commit)]
+
+
+def test_a_model_that_ends_is_undone_and_not_tried_again(scene: Scene) -> None:
+    """The old one goes on serving, the wish is condemned by its commit, and one issue says so."""
+    first = scene.want("first")
+    scene.deploy()
+    scene.emulator.tell("second", "crash")
+    second = scene.want("second")
+    outcome = scene.deploy()
+    assert outcome.ending is Ending.RETURNED
+    assert outcome.reason == "`server` ended with exit code 1, 3 times: the server ended"
+    assert "Stop" in list_names(outcome)
+    assert scene.find_image() == hash_text("first")
+    assert scene.read_events() == [("switched", first), ("condemned", second)]
+    assert scene.opened == [outcome.reason]
+    again = scene.deploy()
+    assert (again.ending, again.effects) == (Ending.RETURNED, ())
+    third = scene.want("third")
+    assert scene.deploy().ending is Ending.SERVING
+    assert scene.read_events()[2:] == [("switched", third)]
+    assert (len(scene.opened), scene.closed) == (1, [second])
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"),
+    [
+        ("unwanted", "`is-wanted` ended with exit code 1, 3 times: another model is wanted"),
+        ("late", "not ready in time: it has timed out progressing"),
+    ],
+)
+def test_a_first_model_that_fails_is_condemned(scene: Scene, outcome: str, reason: str) -> None:
+    """There is nothing to return to: the run fails and says why."""
+    scene.emulator.tell("first", outcome)
+    commit = scene.want("first")
+    result = scene.deploy()
+    assert (result.ending, result.reason) == (Ending.FAILED, reason)
+    assert scene.read_events() == [("condemned", commit)]
+    assert scene.deploy().effects == ()
+
+
+def test_a_registry_that_fails_condemns_nobody(scene: Scene) -> None:
+    """An image that cannot be pulled is no verdict: exit code 2, and later it goes on."""
+    scene.want("first")
+    scene.deploy()
+    scene.emulator.tell("second", "unpullable")
+    second = scene.want("second")
+    with pytest.raises(MlgitopsError, match="the image cannot be pulled: no such image"):
+        scene.deploy()
+    assert len(scene.read_events()) == 1
+    scene.emulator.tell("second", "ready")
+    assert scene.deploy().ending is Ending.SERVING
+    assert scene.read_events()[1] == ("switched", second)
+
+
+def test_a_model_that_dies_in_its_bake_is_taken_back(scene: Scene) -> None:
+    """What served before is rolled out again, and the ledger says that it returned, and why."""
+    first = scene.want("first")
+    scene.deploy()
+    second = scene.want("second", bake=3600)
+    assert scene.deploy(patient=False).ending is Ending.BAKING
+    scene.emulator.tell("second", "crash")
+    outcome = scene.deploy()
+    assert outcome.ending is Ending.RETURNED
+    assert scene.find_image() == hash_text("first")
+    assert scene.read_events() == [
+        ("switched", first),
+        ("switched", second),
+        ("condemned", second),
+        ("switched", first),
+    ]
+    assert Ledger(scene.project, "").read("staging")[-1].event is Event.SWITCHED
+
+
+def test_other_images_on_the_nodes_are_not_confirmed(scene: Scene) -> None:
+    """What runs must be what git names: another digest there ends the run, and is no success."""
+    scene.emulator.tell("first", "swapped")
+    scene.want("first")
+    with pytest.raises(MlgitopsError, match=r"the nodes run 'ghcr.io/.*fff', not sha256:"):
+        scene.deploy()
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "problem"),
+    [
+        ("kustomization.yaml", hash_text("first"), "0" * 64, "no digest names the image"),
+        ("kustomization.yaml", "digest: sha256:", "newTag: v", "no digest names the image"),
+        ("kustomization.yaml", "../base # or ../kserve", "../kserve", "and 0 are there"),
+        ("model.yaml", "port: 8081", "port: 8081\ncanary: 20", "cannot be done on Kubernetes"),
+    ],
+)
+def test_what_cannot_run_is_not_sent(
+    file: str, before: str, after: str, problem: str, scene: Scene
+) -> None:
+    """It is refused before the cluster is asked for anything, by name."""
+    scene.want("first")
+    if "kserve" in after:
+        overlay = scene.project / "deploy" / "staging" / file
+        overlay.write_text(overlay.read_text("utf-8").partition("patches:")[0], "utf-8")
+    merge(scene, file, before, after)
+    with pytest.raises(MlgitopsError, match=problem):
+        scene.deploy()
+    assert scene.emulator.kubectl.read(DEPLOYMENT) is None
+    assert scene.read_events() == []
+
+
+def test_another_model_than_the_wish_names_is_not_sent(scene: Scene) -> None:
+    """model.yaml without a sha256 would admit no server: it is refused here already."""
+    scene.want("first")
+    wish = scene.read_wish()
+    merge(scene, "model.yaml", f'"{wish.served.sha256}"', "null")
+    commit = git(scene.project, "rev-parse", "HEAD").strip()
+    served = structs.replace(wish.served, commit=commit)
+    scene.read_wish = lambda: Wish(served=served)  # type: ignore[method-assign]
+    with pytest.raises(MlgitopsError, match="a server starts only with the model"):
+        scene.deploy()
+
+
+@pytest.mark.parametrize(
+    ("note", "problem"),
+    [
+        ("{", "it cannot be read"),
+        ('{"slot": "c"}', "it cannot be read: Invalid enum value 'c'"),
+        ('{"slot": "a", "now": 1}', "it cannot be read: Object contains unknown field `now`"),
+    ],
+)
+def test_a_foreign_note_in_the_cluster_is_refused(note: str, problem: str, scene: Scene) -> None:
+    """What we wrote there is read strictly: anything else ends the run and changes nothing."""
+    scene.want("first")
+    scene.deploy()
+    namespace = "flight-delays-staging"
+    scene.emulator.kubectl.annotate(namespace, "server", {"mlgitops.io/active": note})
+    scene.want("second")
+    with pytest.raises(MlgitopsError, match=problem):
+        scene.deploy()
+    assert scene.find_image() == hash_text("first")
+
+
+def test_newer_manifests_for_the_same_model_are_followed_or_taken_back(scene: Scene) -> None:
+    """A changed overlay rolls the same model over; one that does not come up is not kept."""
+    commit = scene.want("first")
+    scene.deploy()
+    merge(scene, "kustomization.yaml", hash_text("first"), hash_text("rebuilt"))
+    assert list_names(scene.deploy()) == ["Route"]
+    assert scene.find_image() == hash_text("rebuilt")
+    assert scene.deploy().effects == ()
+    scene.emulator.tell("broken", "crash")
+    merge(scene, "kustomization.yaml", hash_text("rebuilt"), hash_text("broken"))
+    with pytest.raises(MlgitopsError, match="do not come up: `server` ended with exit code 1"):
+        scene.deploy()
+    assert scene.find_image() == hash_text("rebuilt")
+    assert scene.deploy().effects == ()
+    assert scene.read_events() == [("switched", commit)]
+    second = scene.want("second")
+    assert scene.deploy().ending is Ending.SERVING
+    assert scene.read_events()[1:] == [("switched", second)]
+
+
+@pytest.mark.parametrize("call", [4, 9, 12])
+def test_a_run_that_is_cut_off_is_finished_by_the_next(call: int, scene: Scene) -> None:
+    """Whatever kubectl was asked for last, done or not: the next run ends as if nothing was."""
+    first = scene.want("first")
+    with pytest.raises(KeyboardInterrupt, match="cut off"):
+        scene.deploy(cut=call)
+    assert scene.deploy().ending is Ending.SERVING
+    assert scene.find_image() == hash_text("first")
+    assert scene.read_events() == [("switched", first)]
+    assert scene.deploy().effects == ()
