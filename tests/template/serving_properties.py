@@ -26,6 +26,7 @@ from penguins import contract, params, scoring, train
 from penguins.estimators import read_columns, shape_features
 from penguins.plumbing.tables import read_table
 from penguins.serving.compiled import CompiledContract
+from penguins.serving.explaining import Explainer
 from penguins.serving.transform import Transform
 
 EXAMPLES = 2000
@@ -34,6 +35,31 @@ ESTIMATORS = {
     "binary": ["linear_model.LogisticRegression", "ensemble.HistGradientBoostingClassifier"],
     "multiclass": ["linear_model.LogisticRegression", "ensemble.RandomForestClassifier"],
     "regression": ["linear_model.Ridge", "ensemble.HistGradientBoostingRegressor"],
+}
+#: Estimator → how its answers are explained.
+EXPLAINED = {
+    "binary": {
+        "linear_model.LogisticRegression": "linear",
+        "ensemble.HistGradientBoostingClassifier": "trees",
+        "ensemble.GradientBoostingClassifier": "trees",
+        "ensemble.RandomForestClassifier": "trees",
+        "naive_bayes.GaussianNB": "permutation",
+    },
+    "multiclass": {
+        "linear_model.LogisticRegression": "linear",
+        "ensemble.HistGradientBoostingClassifier": "trees",
+        "ensemble.ExtraTreesClassifier": "trees",
+        "tree.DecisionTreeClassifier": "trees",
+        "neighbors.KNeighborsClassifier": "permutation",
+    },
+    "regression": {
+        "linear_model.Ridge": "linear",
+        "linear_model.PoissonRegressor": "permutation",
+        "ensemble.HistGradientBoostingRegressor": "trees",
+        "ensemble.GradientBoostingRegressor": "trees",
+        "ensemble.RandomForestRegressor": "trees",
+        "neighbors.KNeighborsRegressor": "permutation",
+    },
 }
 COUNTED: Counter[str] = Counter()
 
@@ -175,6 +201,76 @@ def hold_answers(model: Any, features: pd.DataFrame) -> None:  # noqa: ANN401 - 
         np.testing.assert_array_equal(answers[name], values.round(scoring.DECIMALS), strict=True)
 
 
+def check_explanations(table: pd.DataFrame, chosen: Any) -> None:  # noqa: ANN401 - Params
+    """Contributions are by the method that fits the model, and say what they claim."""
+    columns = chosen.features.numeric, chosen.features.categorical
+    features = shape_features(table.tail(30), *columns)
+    reference = shape_features(table.iloc[30:37], *columns)
+    for name, method in EXPLAINED[chosen.task].items():
+        part = msgspec.structs.replace(chosen.train, estimator=f"sklearn.{name}", settings={})
+        model = train.fit_model(table.head(ROWS), msgspec.structs.replace(chosen, train=part))
+        explainer = Explainer(model, Transform(model, *read_columns(model)), as_arrays(reference))
+        assert explainer.method == method, name
+        assert explainer.rows == 7
+        answers = explainer.explain(as_arrays(features))
+        contributions = {
+            column: answers[f"contribution_{column}"] for column in chosen.features.names
+        }
+        expected = find_output(model, features, features, explainer.scale)
+        if method != "permutation":
+            total = answers["base"] + sum(contributions.values())
+            np.testing.assert_allclose(total, expected, rtol=1e-6, atol=1e-9)
+        if method == "trees":
+            assert np.ptp(answers["base"]) < 1e-9 or chosen.task == "multiclass"
+        else:  # in a linear model, too, it is what the reference's values would change
+            hold_replacements(model, features, reference, contributions, explainer.scale)
+        COUNTED[f"{method}: explained"] += len(features)
+
+
+def as_arrays(features: pd.DataFrame) -> dict[str, Any]:
+    """Return column name → its values."""
+    return {name: features[name].to_numpy() for name in features}
+
+
+def find_output(
+    model: Any,  # noqa: ANN401 - a Pipeline
+    rows: pd.DataFrame,
+    of: Any,  # noqa: ANN401 - features whose answers are explained
+    scale: str,
+) -> Any:  # noqa: ANN401 - an array
+    """Return what is explained of rows: for the class that the model answers to ``of``."""
+    estimator, numbers = model["estimator"], model[:-1].transform(rows)
+    if not hasattr(estimator, "classes_"):
+        return estimator.predict(numbers)
+    inner = estimator.estimator_ if hasattr(estimator, "pos_label") else estimator
+    values = getattr(inner, "decision_function" if scale == "log-odds" else "predict_proba")(
+        numbers
+    )
+    classes = model.classes_.tolist()
+    if hasattr(estimator, "pos_label"):
+        positive = classes.index(estimator.pos_label)
+        return values[:, positive] if values.ndim > 1 else values * (1 if positive else -1)
+    explained = model.predict(of)
+    return values[np.arange(len(rows)), [classes.index(label) for label in explained]]
+
+
+def hold_replacements(
+    model: Any,  # noqa: ANN401 - a Pipeline
+    features: pd.DataFrame,
+    reference: pd.DataFrame,
+    contributions: dict[str, Any],
+    scale: str,
+) -> None:
+    """Hold each contribution against rows that have the reference's values in one column."""
+    own = find_output(model, features, features, scale)
+    for name, values in contributions.items():
+        replaced = [
+            find_output(model, features.assign(**{name: value}), features, scale)
+            for value in reference[name]
+        ]
+        np.testing.assert_allclose(values, own - np.mean(replaced, axis=0), rtol=1e-6, atol=1e-9)
+
+
 def main() -> None:
     """Try all of them."""
     warnings.simplefilter("ignore")
@@ -182,7 +278,9 @@ def main() -> None:
     for _ in range(EXAMPLES):
         check_example(draw)
     for folder in sorted(Path(sys.argv[1]).iterdir()):
-        check_answers(*read_bundled(folder))
+        table, chosen = read_bundled(folder)
+        check_answers(table, chosen)
+        check_explanations(table, chosen)
     sys.stdout.write(json.dumps(COUNTED))
 
 

@@ -353,6 +353,36 @@ def test_request_and_row_ids_return(
     assert "column id, row 5" in answer
 
 
+def test_answers_are_explained(connection: http.client.HTTPConnection, golden: Request) -> None:
+    """Each input has a contribution for each row, beside the answer and the request's ids.
+
+    They are the log-odds of the predicted species: the largest of three, so above their mean.
+    """
+    request = {**golden["request"], "id": "why"}
+    names = [f"bird {row}" for row in range(5)]
+    tensor = {"name": "id", "datatype": "BYTES", "shape": [5], "data": names}
+    request["inputs"] = [*request["inputs"], tensor]
+    status, answer = send(connection, "POST", "/v2/models/birds/explain", request)
+    assert status == 200, answer
+    content = json.loads(answer)
+    assert content["id"] == "why"
+    assert content["parameters"] == {"method": "linear", "scale": "log-odds", "reference_rows": 5}
+    outputs = {item["name"]: item["data"] for item in content["outputs"]}
+    assert outputs.pop("id") == names
+    assert outputs["prediction"] == golden["outputs"][0]["data"]
+    inputs = [item["name"] for item in golden["request"]["inputs"]]
+    contributions = [outputs[f"contribution_{name}"] for name in inputs]
+    assert [name for name in outputs if name.startswith("contribution_")] == [
+        f"contribution_{name}" for name in inputs
+    ]
+    totals = [sum(parts) for parts in zip(outputs["base"], *contributions, strict=True)]
+    assert min(totals) > 0
+    set_value("body_mass_g", 99.0)(request)
+    status, answer = send(connection, "POST", "/v2/models/birds/explain", request)
+    assert status == 400
+    assert "column body_mass_g, row 1" in answer
+
+
 def test_outputs_can_be_chosen(connection: http.client.HTTPConnection, golden: Request) -> None:
     """Only the outputs that are asked for return, and an unknown one is refused."""
     request = {**golden["request"], "outputs": [{"name": "score_Gentoo"}]}
@@ -520,6 +550,8 @@ def test_what_cannot_be_served_safely_is_refused(
     """Another model than the named one, and tokens that can be guessed: nothing is served."""
     (tmp_path / "short").write_text("0123456789abcdef\nsecret\n", "ascii")
     (tmp_path / "empty").write_text("\n", "ascii")
+    broken = {"name": "sex", "datatype": "BYTES", "shape": [1], "data": [[]]}
+    (tmp_path / "rows.json").write_text(json.dumps({"request": {"inputs": [broken]}}), "ascii")
     refusals = {
         ("--sha256", "0" * 64): f"model.skops has sha256 {hash_model(project)}, and {'0' * 64} is",
         ("--sha256", "abc"): "'abc' is no sha256",
@@ -527,6 +559,7 @@ def test_what_cannot_be_served_safely_is_refused(
         ("--token-file", str(tmp_path / "short")): "token 2 is shorter than 16 characters",
         ("--token-file", str(tmp_path / "empty")): "there is no token",
         ("--token-file", str(tmp_path / "none")): "the tokens cannot be read",
+        ("--reference", str(tmp_path / "rows.json")): "these are no reference rows: column sex",
     }
     python = environments["serving"] / "bin" / "python"
     env = {**clean_environment(os.environ), "PYTHONPATH": "src"}
@@ -544,6 +577,7 @@ def test_the_quick_way_is_the_careful_one(
 ) -> None:
     """What the compiled contract accepts pandera accepts, and answers are the pipeline's, exactly.
 
+    Explanations are what they claim for each kind of model: parts of a sum, or replacements.
     For each task; the bundled rows, of which some miss values, all take the quick way.
     """
     program = request.path.parent / "serving_properties.py"
@@ -557,6 +591,8 @@ def test_the_quick_way_is_the_careful_one(
     counted = json.loads(done.stdout)
     assert counted["accepted"] > 250
     assert counted["left to pandera"] > 300
+    explained = [counted[f"{name}: explained"] for name in ("linear", "trees", "permutation")]
+    assert explained == [90, 270, 120]
     for task in ("binary", "multiclass", "regression"):
         assert counted[f"{task}: rows"] == 800
         assert counted[f"{task}: answers"] == 1602

@@ -11,6 +11,7 @@ unless `--token-file` is given.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import hashlib
 import re
 import signal
@@ -23,6 +24,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 from kserve import Model, ModelServer
+from kserve.model import InferenceVerb
 from kserve.model_server import app
 from kserve.protocol.rest.server import RESTServer
 
@@ -40,12 +42,14 @@ from .plumbing.errors import StageError, run_stage
 from .plumbing.storing import load_model, read_trusted_types
 from .scoring import answer_numbers
 from .serving.compiled import CompiledContract
-from .serving.front import Front, guard
+from .serving.explaining import MOST_SCORED, Explainer
+from .serving.front import Front, RefusedError, guard
 from .serving.protocol import (
     BadRequestError,
     Rows,
     describe_tensor,
     parse_instances,
+    parse_reference,
     parse_tensors,
     refuse_nested,
     render_answers,
@@ -53,8 +57,6 @@ from .serving.protocol import (
 from .serving.transform import Transform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sklearn.pipeline import Pipeline
 
 #: Characters of a token, at least: a shorter one can be guessed.
@@ -83,6 +85,7 @@ class ContractModel(Model):
         self.schema = select_columns(schema, self.columns)
         self.compiled = CompiledContract(self.schema, numeric, categorical)
         self.transform = Transform(model, numeric, categorical)
+        self.explainer: Explainer | None = None
         self.ready = True
 
     async def predict(
@@ -97,6 +100,27 @@ class ContractModel(Model):
             return answer_numbers(self.model["estimator"], self.transform(features))
         except (StageError, ValueError, TypeError, KeyError, ArithmeticError) as error:
             raise BadRequestError(f"the rows can't be scored: {error}") from error
+
+    def explain(
+        self,
+        payload: Rows,
+        headers: dict[str, str] | None = None,  # noqa: ARG002 - KServe's signature
+    ) -> dict[str, Any]:
+        """Return the answers and the reasons for them; a thread of its own may run it."""
+        if self.explainer is None:
+            raise RefusedError(501, "nothing to compare with: start the server with --reference")
+        features = self.read_features(payload.columns)
+        scored = self.explainer.count_scored(len(next(iter(features.values()))))
+        if scored > MOST_SCORED:
+            raise BadRequestError(
+                f"to explain these rows {scored} must be scored, and {MOST_SCORED} are the limit; "
+                "send fewer rows"
+            )
+        return self.explainer.explain(features)
+
+    def compare_with(self, rows: Rows) -> None:
+        """Explain answers from now on, by these reference rows."""
+        self.explainer = Explainer(self.model, self.transform, self.read_features(rows.columns))
 
     def read_features(self, columns: dict[str, list[Any]]) -> dict[str, np.ndarray]:
         """Return name → what the model reads of rows that keep the contract.
@@ -145,28 +169,41 @@ class ContractModel(Model):
 
     def make_routes(self) -> dict[tuple[str, str], Any]:
         """Return method and path → what answers there."""
-        facts = {"model_name": self.name}
-        if self.version:
-            facts["model_version"] = self.version
-
-        def answer(
-            parse: Callable[[bytes, list[str]], Rows], facts: dict[str, str]
-        ) -> Callable[[bytes], Any]:
-            async def respond(body: bytes) -> bytes:
-                rows = parse(body, self.columns)
-                answers, _ = await self(rows)  # by KServe, which counts and times it
-                return render_answers(rows, answers, facts)
-
-            return guard(respond)
 
         async def describe(_: bytes) -> bytes:
             return msgspec.json.encode(self.describe())
 
+        async def infer(body: bytes) -> bytes:
+            return await self._answer(parse_tensors(body, self.columns))
+
+        async def predict(body: bytes) -> bytes:
+            return await self._answer(parse_instances(body, self.columns))
+
         return {
             ("GET", f"/v2/models/{self.name}"): guard(describe),
-            ("POST", f"/v2/models/{self.name}/infer"): answer(parse_tensors, facts),
-            ("POST", f"/v1/models/{self.name}:predict"): answer(parse_instances, {}),
+            ("POST", f"/v2/models/{self.name}/infer"): guard(infer),
+            ("POST", f"/v2/models/{self.name}/explain"): guard(self._explain_request),
+            ("POST", f"/v1/models/{self.name}:predict"): guard(predict),
         }
+
+    async def _answer(self, rows: Rows) -> bytes:
+        answers, _ = await self(rows)  # by KServe, which counts and times it
+        return render_answers(rows, answers, self._facts if rows.version > 1 else {})
+
+    async def _explain_request(self, body: bytes) -> bytes:
+        rows = parse_tensors(body, self.columns)
+        # Beside the server's own thread, which goes on answering: an explanation can take longer.
+        answers, _ = await asyncio.to_thread(
+            lambda: asyncio.run(self(rows, verb=InferenceVerb.EXPLAIN))
+        )
+        facts = {**self._facts, "parameters": self.explainer.describe() if self.explainer else {}}
+        return render_answers(rows, answers, facts)
+
+    @property
+    def _facts(self) -> dict[str, Any]:
+        """What each answer of version 2 says of the model."""
+        version = {"model_version": self.version} if self.version else {}
+        return {"model_name": self.name, **version}
 
 
 def _find_dtype(dtype: Any) -> Any:  # noqa: ANN401 - pandera's
@@ -215,9 +252,24 @@ def read_served(options: Any) -> ContractModel:  # noqa: ANN401 - argparse
     model = load_model(data, read_trusted_types(options.trusted_types), name=str(options.model))
     schema = read_schema(options.contract)
     served = ContractModel(options.name, model, schema, sha256=digest, version=options.version)
+    if options.reference is not None:
+        set_reference(served, options.reference)
+    elif paths.GOLDEN.is_file():
+        try:
+            set_reference(served, paths.GOLDEN)
+        except StageError as error:  # nobody asked for explanations
+            print(f"nothing will be explained: {error}")
     if served.compiled.slow:
         print(f"slower: pandera decides every request ({', '.join(served.compiled.slow)})")
     return served
+
+
+def set_reference(served: ContractModel, path: Path) -> None:
+    """Let a model explain its answers by the rows in a file, which must keep the contract."""
+    try:
+        served.compare_with(parse_reference(path.read_bytes(), served.columns))
+    except (OSError, BadRequestError) as error:
+        raise StageError(f"{path}: these are no reference rows: {error}") from error
 
 
 def read_tokens(path: Path) -> list[bytes]:
@@ -267,6 +319,12 @@ def _parse_options(arguments: list[str] | None) -> Any:  # noqa: ANN401 - argpar
     parser.add_argument("--name", default=MODEL_NAME, help="name of the model in the address")
     parser.add_argument("--contract", type=Path, default=paths.CONTRACT)
     parser.add_argument("--trusted-types", type=Path, default=paths.TRUSTED_TYPES)
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        help="rows to compare with in explanations: a request, or a golden prediction "
+        f"(default: {paths.GOLDEN}, where it is there)",
+    )
     parser.add_argument(
         "--token-file",
         type=Path,

@@ -147,6 +147,8 @@ def guard(answer: Answer) -> Answer:
     async def answer_or_refuse(body: bytes) -> bytes:
         try:
             return await answer(body)
+        except RefusedError:
+            raise
         except BadRequestError as error:
             raise RefusedError(400, str(error)) from error
         except Exception as error:

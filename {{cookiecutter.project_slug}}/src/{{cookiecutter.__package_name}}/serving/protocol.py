@@ -94,6 +94,17 @@ def parse_instances(body: bytes, inputs: Collection[str]) -> Rows:
     return Rows(ids=_take_ids(columns, inputs), columns=columns, version=1)
 
 
+def parse_reference(body: bytes, inputs: Collection[str]) -> Rows:
+    """Return the rows of a request, or of a golden prediction: a document with a `request`."""
+    try:
+        content = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequestError(f"it is not JSON: {error}") from error
+    if isinstance(content, dict) and "request" in content:
+        body = msgspec.json.encode(content["request"])
+    return parse_tensors(body, inputs)
+
+
 def render_answers(rows: Rows, answers: Mapping[str, Any], facts: Mapping[str, Any]) -> bytes:
     """Return the body of an answer; ``answers`` is name → one value for each row.
 

@@ -39,6 +39,18 @@ class Transform:
         """Tell whether the steps are asked with arrays."""
         return self._groups is not None
 
+    def find_sources(self) -> list[str] | None:
+        """Find the column that each of the estimator's inputs is made of; None: not known."""
+        if self._groups is None:
+            return None
+        sources = []
+        for names, steps in self._groups:
+            made = [str(position) for position in range(len(names))]
+            for step in steps:
+                made = step.get_feature_names_out(made)
+            sources += [names[int(text.partition("_")[0])] for text in made]
+        return sources
+
     def __call__(self, features: Mapping[str, np.ndarray]) -> Any:  # noqa: ANN401 - dense or sparse
         """Return the estimator's input; ``features`` is name → one value for each row."""
         if self._groups is None:
