@@ -92,7 +92,7 @@ def install(folder: str, lock: str) -> None:
 
 
 def drop_empty(words: list[str]) -> list[str]:
-    """Leave out options whose value is empty, and `--flag=false`; `--flag=true` is the flag.
+    """Leave out what is empty, with its option, and `--flag=false`; `--flag=true` is the flag.
 
     A flag is written `--name=VALUE`, an option as two words. What stands before the verb, or
     at the end, has no value: it is handed on as it is.
@@ -103,7 +103,7 @@ def drop_empty(words: list[str]) -> list[str]:
     for word in rest:
         name, equals, value = word.partition("=")
         if word == "--":
-            return [*kept, word, *rest]
+            return [*kept, word, *filter(None, rest)]
         if word.startswith("--") and equals and value in ("true", "false", ""):
             kept += [name] if value == "true" else []
         elif word.startswith("--") and not equals and verb:  # its value is the next word

@@ -63,6 +63,7 @@ def test_the_certificates_of_the_machine_are_trusted(
         (["report", "--dry-run="], ["report"]),
         (["train", "--base", "--help"], ["train", "--base=--help"]),
         (["deploy", "--port", "", "--", "staging"], ["deploy", "--", "staging"]),
+        (["promote", "--to", "staging", "--", ""], ["promote", "--to=staging", "--"]),
         (["--version"], ["--version"]),
         (["-h"], ["-h"]),
         (["--version", "report", "--key", ""], ["--version", "report"]),

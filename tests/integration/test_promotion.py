@@ -72,10 +72,17 @@ def read(project: PromotedProject, revision: str) -> Wanted:
 
 
 def test_the_newest_release_is_proposed_and_again_without_a_second_one(
-    project: PromotedProject, forge: Forge, capsys: pytest.CaptureFixture[str]
+    project: PromotedProject,
+    forge: Forge,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """One branch, one commit of one file, one pull request; its comments and other keys stay."""
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "outputs"))
     done = call(project, capsys, "promote", "--to", "production")
+    outputs = (tmp_path / "outputs").read_text("utf-8").split("\n")
+    assert {"promote/production/v1.1.0", "1", done["url"]} <= set(outputs)
     assert done["branch"] == "promote/production/v1.1.0"
     assert done["pull_request"] == 1
     assert call(project, capsys, "promote", "--to", "production", "v1.1.0") == done

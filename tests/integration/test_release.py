@@ -52,13 +52,18 @@ def write_hook(project: MergedProject, name: str, text: str) -> Path:
     return hook
 
 
-def test_a_merged_model_gets_its_first_version(project: MergedProject, release: Release) -> None:
+def test_a_merged_model_gets_its_first_version(
+    project: MergedProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, release: Release
+) -> None:
     """The tag stands on the tip, origin has it, and its lineage names what git holds."""
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "outputs"))
     tip = project.train("second", message="Merge pull request #7 from fork/topic")
     outcome = release(project.root, "--push")
     assert (outcome["tag"], outcome["made"], outcome["pushed"]) == ("flights@v1.0.0", True, True)
     assert git(project.origin, "rev-parse", "flights@v1.0.0^{commit}") == tip
     lineage = outcome["lineage"]
+    outputs = (tmp_path / "outputs").read_text("utf-8").split("\n")
+    assert {"flights@v1.0.0", "true", lineage["sha256"]} <= set(outputs)
     assert (lineage["md5"], lineage["size"]) == (hash_md5("second"), 6)
     assert lineage["data"] == [
         {"path": "data/raw.csv", "hash": f"md5:{hash_md5('raw of second')}"},

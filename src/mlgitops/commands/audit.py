@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,8 +62,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from mlgitops.model.audit import encode_audit
     from mlgitops.render.audit import describe_audit
     from mlgitops.render.sections import render_page, render_text
+    from mlgitops.storage.handover.commit import authorize
     from mlgitops.writing import replace_file
 
+    authorize(os.environ)
     with console.step(f"Audit of {args.environment}"):
         audit = audit_environment(
             args.directory, args.environment, console, asked=args.at, statement=args.statement

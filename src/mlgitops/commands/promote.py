@@ -73,8 +73,18 @@ def run(args: argparse.Namespace, console: Console) -> int:
         )
         commit = push_proposal(repository, proposal)
         proposed = open_proposal(repository, proposal, commit, os.environ)
+    hand_over(proposed)
     console.result(show_proposed(proposal, proposed, as_json=args.json))
     return EXIT_PASS
+
+
+def hand_over(proposed: Proposed) -> None:
+    """Set the outputs of a workflow's step, where there is one."""
+    from mlgitops.github.outputs import write_outputs
+
+    number = "" if proposed.number is None else str(proposed.number)
+    outputs = {"branch": proposed.branch, "pull-request": number, "url": proposed.url or ""}
+    write_outputs(os.environ, outputs)
 
 
 def show_proposed(proposal: Proposal, proposed: Proposed, *, as_json: bool) -> str:

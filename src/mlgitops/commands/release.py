@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """Release, and say which version there is now."""
     from mlgitops.delivery.tagging import release_tip
     from mlgitops.git.repository import Folder, Repository
+    from mlgitops.github.outputs import write_outputs
+    from mlgitops.storage.handover.commit import authorize
 
+    authorize(os.environ)
     with Repository(args.directory) as repository:
         outcome = release_tip(
             Folder(repository, args.directory.resolve()),
@@ -62,6 +66,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
             push=args.push,
             dry_run=args.dry_run,
         )
+    made, sha256 = str(outcome.made).lower(), outcome.lineage.sha256
+    write_outputs(os.environ, {"tag": outcome.tag, "made": made, "sha256": sha256})
     console.result(encode_outcome(outcome) if args.json else _describe(outcome))
     return EXIT_PASS
 

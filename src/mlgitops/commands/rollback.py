@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Propose the way back, or take it."""
-    from mlgitops.commands.promote import show_proposed
+    from mlgitops.commands.promote import hand_over, show_proposed
     from mlgitops.delivery.proposal import fetch_newest
     from mlgitops.delivery.rollback import plan_rollback
     from mlgitops.git.repository import Folder, Repository
@@ -71,6 +71,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             console=console,
         )
         proposed = _carry_out(repository, proposal, now=args.now)
+    hand_over(proposed)
     console.result(show_proposed(proposal, proposed, as_json=args.json))
     return EXIT_PASS
 
