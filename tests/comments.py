@@ -20,6 +20,7 @@ from mlgitops.model import (
     OnInconclusive,
     ParamChange,
     Policy,
+    Promotion,
     Reference,
     Report,
     Rescoring,
@@ -31,6 +32,7 @@ from mlgitops.model import (
     TestData,
     Trend,
     TrendPoint,
+    WantedModel,
 )
 
 LINKS = Links(
@@ -152,6 +154,55 @@ def _make_reference_situations() -> dict[str, Report]:
     }
 
 
+def _make_promotion_situations() -> dict[str, Report]:
+    """Make those in which environments shall serve another model, and nothing is trained."""
+    policy = Policy(metrics={_AUC: Rule(min_value=0.7, max_worsening=0.005)})
+    still = make_change(_AUC, 0.7312, 0.7312)
+    promotion = Promotion(
+        environment="production",
+        base=WantedModel(sha="c0ffee" * 6 + "c0ff", label="v1.1.0"),
+        head=WantedModel(sha="ba5eba5" * 5 + "ba5eb", label="v1.2.0"),
+        rows=TestData.SAME,
+        metrics=(make_change(_AUC, 0.7212, 0.7312, interval=(0.0061, 0.0139)),),
+        answers=7_500,
+        changed_answers=312,
+    )
+    worse = msgspec.structs.replace(
+        promotion,
+        rows=TestData.CHANGED,
+        rescoring=Rescoring(paths=("reports/metrics.json",), rows=7_500, seconds=3.1),
+        metrics=(make_change(_AUC, 0.7212, 0.7102, interval=(-0.0141, -0.0079)),),
+    )
+    back = msgspec.structs.replace(
+        worse,
+        base=promotion.head,
+        head=promotion.base,
+        is_return=True,
+        rows=TestData.SAME,
+        rescoring=None,
+    )
+    unread = Promotion(
+        environment="production",
+        base=promotion.base,
+        reason="`revision` is a tag's, not a commit's",
+    )
+    first = Promotion(
+        environment="staging",
+        head=promotion.head,
+        metrics=(make_change(_AUC, None, 0.7312),),
+    )
+    made = {
+        "promotion_improves": (promotion, first),
+        "promotion_worsens": (worse,),
+        "promotion_is_a_way_back": (back,),
+        "promotion_not_read": (unread,),
+    }
+    return {
+        name: make_report(still, policy=policy, promotions=promotions)
+        for name, promotions in made.items()
+    }
+
+
 def situations() -> dict[str, Report]:
     """Make every situation's report; a new one is a line here and a file in golden/."""
     steady = steady_changes()
@@ -236,6 +287,7 @@ def situations() -> dict[str, Report]:
             make_change(_AUC, 0.73112, 0.725, interval=(-0.0151, 0.0031)), policy=strict
         ),
         **_make_reference_situations(),
+        **_make_promotion_situations(),
         "unchanged": make_report(
             make_change(_AUC, 0.73112, 0.73112),
             make_change("test.log_loss", 0.44, 0.44),

@@ -15,6 +15,7 @@ from mlgitops.comparison.cost.changes import compare_cost
 from mlgitops.comparison.diff import diff_data, diff_metrics, diff_params, diff_stages
 from mlgitops.comparison.looks import count_looks
 from mlgitops.comparison.prediction_files import PredictionFiles
+from mlgitops.comparison.promotion.resolve import list_edited, list_environments
 from mlgitops.comparison.protected import MAX_PROTECTED, find_measuring, find_protected, find_traces
 from mlgitops.comparison.run_claims import take_cost, take_stages
 from mlgitops.comparison.sampling import find_sampling
@@ -137,6 +138,8 @@ def compare(
     )
     rows = trial.rows.contents if trial is not None and trial.rows is not None else None
     seeds = _open_seeds(applied, files, stale, evaluation, rows=rows, rescored=rescored)
+    if isinstance(policy, Policy):
+        report = _add_promotions(report, policy, base_side, head_side, console, commit=head.sha)
     judged = _judge(report, policy, files, stale, console, seeds=seeds, rows=rows)
     return fit_report(_add_plots(judged, applied, base_side, head_side, rescored))
 
@@ -311,6 +314,27 @@ def _collect(
         omitted=Omitted(protected=max(0, len(protected) - MAX_PROTECTED)),
         notices=_limit_notices(notices),
     )
+
+
+def _add_promotions(
+    report: Report,
+    policy: Policy,
+    base: SideFiles,
+    head: SideFiles,
+    console: Console,
+    *,
+    commit: str | None,
+) -> Report:
+    """Compare the models of environments, where this change edits what they want.
+
+    What the base alone edited since they parted at ``commit`` is no part of the change.
+    """
+    changed = list_edited(base.folder.repository, base.sha, head.sha, commit)
+    if not list_environments(base.folder, changed):
+        return report
+    from mlgitops.comparison.promotion.facts import compare_promotions
+
+    return compare_promotions(report, policy, base, head, console, changed=changed)
 
 
 def _measure_head(

@@ -38,7 +38,9 @@ _MAX_NAME = 150
 _FEW = 3  # names in a sentence
 #: What a side is called that is held beside head in base's place.
 REFERENCE = "the reference"
-_REVIEWED = ("base", REFERENCE)
+#: The same of a promotion: the model that an environment wants now, and the one that it shall.
+SERVED, PROMOTED = "what is wanted there now", "what is promoted"
+_REVIEWED = ("base", REFERENCE, SERVED, PROMOTED)
 #: What a metrics file is called in a folder of metrics; other files there are plots and pictures.
 _METRICS_SUFFIXES = (".json", ".yaml", ".yml", ".toml")
 

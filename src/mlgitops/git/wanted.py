@@ -51,30 +51,40 @@ class Wanted(Struct, frozen=True, kw_only=True):
     bake: int = 0  # seconds that a new model must answer well before the old one ends
 
 
-def read_wanted(repository: Repository, prefix: str, environment: str, commit: str) -> Wanted:
-    """Read what ``environment`` should serve, from the tree of ``commit``.
+def read_wanted(
+    repository: Repository,
+    prefix: str,
+    environment: str,
+    commit: str | None,
+    *,
+    line: str | None = None,
+) -> Wanted:
+    """Read what ``environment`` should serve, from the tree of ``commit``, or the work tree.
 
-    ``prefix`` is the project's folder in the repository, empty or ending in a slash. Raises
-    :class:`MlgitopsError` naming every mistake in the file at once.
+    ``prefix`` is the project's folder in the repository, empty or ending in a slash. ``line`` is
+    the commit whose history the model must be of, for a file that is not merged yet; None: that
+    of ``commit``. Raises :class:`MlgitopsError` naming every mistake in the file at once.
     """
     path = f"{prefix}deploy/{environment}/model.yaml"
     data = repository.read(commit, path)
+    label = commit[:12] if commit else "the work tree"
     if data is None:
         raise MlgitopsError(
-            f"the environment {environment} is not described at {commit[:12]}",
+            f"the environment {environment} is not described at {label}",
             where=path,
             hint=f"there are: {', '.join(_environments(repository, prefix, commit)) or 'none'}",
         )
-    where = f"{path} at {commit[:12]}"
+    where = f"{path} at {label}"
+    tip = line or commit or repository.resolve("HEAD")
     content = parse_yaml(data, where, limit=_LIMIT)
     mistakes = [MlgitopsError(problem, where=where) for problem in _find_mistakes(content)]
     if mistakes or not isinstance(content, dict):
         raise MistakesError("the wanted state cannot be read:", mistakes)
     revision = None if content.get("revision") is None else str(content["revision"])
     if revision is not None:
-        _refuse_foreign(repository, revision, commit, where=where)
+        _refuse_foreign(repository, revision, tip, where=where)
     given = {name: setting for name, setting in content.items() if setting is not None}
-    given |= {"environment": environment, "commit": given.pop("revision", commit)}
+    given |= {"environment": environment, "commit": given.pop("revision", tip)}
     return msgspec.convert(given, Wanted)
 
 
@@ -102,7 +112,7 @@ def _refuse_foreign(repository: Repository, revision: str, commit: str, *, where
         )
 
 
-def _environments(repository: Repository, prefix: str, commit: str) -> list[str]:
+def _environments(repository: Repository, prefix: str, commit: str | None) -> list[str]:
     pattern = re.compile(re.escape(f"{prefix}deploy/") + r"([^/]+)/model\.yaml")
     matches = (pattern.fullmatch(path) for path in repository.list_files(commit))
     return sorted(match[1] for match in matches if match)

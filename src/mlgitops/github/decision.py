@@ -31,6 +31,7 @@ from mlgitops.verification.agreement import (
     contradict_head,
     contradict_likeness,
     contradict_objects,
+    contradict_promotions,
     contradict_reference,
     contradict_results,
     correct_looks,
@@ -210,6 +211,7 @@ def check_record(decision: Decision, record: Record) -> Decision:
     if record.head is not None and record.results is None:
         contradictions += contradict_head(report, record.head, record.base)
     contradictions += contradict_reference(report, rules, record)
+    contradictions += contradict_promotions(report, rules, record)
     corrected = correct_sampling(correct_protected(report, record), record)
     corrected = correct_looks(corrected, record)
     corrected = correct_trend(corrected, record)

@@ -29,6 +29,14 @@ import msgspec
 from mlgitops.judgement.claims import find_broken, list_failures, weigh_metric, weigh_slices
 from mlgitops.judgement.moved import Joined
 from mlgitops.judgement.power import find_power
+from mlgitops.judgement.promotion import (
+    excuse,
+    leave_promotion,
+    list_deciding,
+    list_promotion_failures,
+    put_promotion,
+    select_promotion_rules,
+)
 from mlgitops.judgement.reference import (
     NOT_READ,
     find_absence,
@@ -46,6 +54,7 @@ from mlgitops.model import (
     MetricChange,
     MetricVerdict,
     OnInconclusive,
+    PromotionVerdict,
     StageState,
     TestData,
     Verdict,
@@ -55,7 +64,16 @@ from mlgitops.statistics.names import find_estimator
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mlgitops.model import Interval, Policy, Power, Reference, Report, Rule, SliceVerdict
+    from mlgitops.model import (
+        Interval,
+        Policy,
+        Power,
+        Promotion,
+        Reference,
+        Report,
+        Rule,
+        SliceVerdict,
+    )
 
 OTHER_ROWS = "was measured on other test data than at base"
 NO_METHOD = "is judged by its plain numbers: no method is known for its noise"
@@ -72,7 +90,10 @@ def judge_report(report: Report, policy: Policy) -> Report:
     slices = judge_slices(policy.slices, report.slices, policy.inconclusive)
     slices = weigh_slices(slices, report, policy.evidence)
     since = _judge_since(report.reference, report, policy)
-    judgement = _sum_up(verdicts, slices, since, report.reference)
+    promotions = tuple(
+        _judge_promotion(promotion, report, policy) for promotion in report.promotions
+    )
+    judgement = _sum_up(verdicts, slices, since, report.reference, promotions)
     return msgspec.structs.replace(report, judgement=judgement)
 
 
@@ -110,6 +131,17 @@ def _judge_since(
         mark_undecided(verdict, absence) if absence else verdict
         for verdict, absence in zip(verdicts, absences, strict=True)
     )
+
+
+def _judge_promotion(promotion: Promotion, report: Report, policy: Policy) -> PromotionVerdict:
+    """Judge what an environment shall serve against what it serves."""
+    rules = select_promotion_rules(policy)
+    verdicts = (
+        leave_promotion(promotion, rules)
+        if promotion.reason is not None
+        else excuse(promotion, _judge_metrics(put_promotion(report, promotion), rules))
+    )
+    return PromotionVerdict(environment=promotion.environment, metrics=verdicts)
 
 
 def find_kind(change: MetricChange, rule: Rule | None = None) -> Kind:
@@ -372,6 +404,7 @@ def _sum_up(
     slices: tuple[SliceVerdict, ...],
     since: tuple[MetricVerdict, ...],
     reference: Reference | None,
+    promotions: tuple[PromotionVerdict, ...],
 ) -> Judgement:
     """Fail when any fails; a failing metric decides, then a slice, else the policy's first."""
     failing = [verdict for verdict in verdicts if verdict.verdict is Verdict.FAIL]
@@ -383,11 +416,15 @@ def _sum_up(
     unread = [verdict for verdict in since if verdict.verdict is Verdict.UNDECIDED]
     failures = list_failures(failing, unfair)
     failures += [line for row in lost for line in say_failures(label, row)]
-    outcome = Verdict.FAIL if failures else Verdict.UNDECIDED if unread else Verdict.PASS
+    failures += list_promotion_failures(promotions, Verdict.FAIL)
+    unknown = [line for row in unread for line in say_failures(label, row)]
+    unknown += list_promotion_failures(promotions, Verdict.UNDECIDED)
+    outcome = Verdict.FAIL if failures else Verdict.UNDECIDED if unknown else Verdict.PASS
     # What is told first is the first metric whose claim does not hold, else the policy's first.
     failing.sort(key=lambda row: find_broken(row) is None)
     deciding = [verdict.name for verdict in failing]
     deciding += [name_since(verdict.name, label) for verdict in lost]
+    deciding += list_deciding(promotions, has_failed=bool(deciding or unfair))
     deciding += [] if deciding or unfair else [verdict.name for verdict in verdicts]
     return Judgement(
         verdict=outcome,
@@ -395,5 +432,6 @@ def _sum_up(
         metrics=verdicts,
         slices=slices,
         reference=since,
-        failures=(*failures, *(line for row in unread for line in say_failures(label, row))),
+        promotions=promotions,
+        failures=(*failures, *unknown),
     )

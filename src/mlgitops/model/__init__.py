@@ -33,6 +33,7 @@ from mlgitops.model.judgement import (
     Kind,
     MetricVerdict,
     Power,
+    PromotionVerdict,
     SliceVerdict,
     Verdict,
 )
@@ -46,6 +47,7 @@ from mlgitops.model.policy import (
     Statistic,
     Waivers,
 )
+from mlgitops.model.promotion import MAX_PROMOTIONS, Promotion, WantedModel
 from mlgitops.model.report import (
     DEFAULT_KEY,
     REPORT_SCHEMA,
@@ -62,6 +64,7 @@ from mlgitops.model.waiver import WAIVER_LABEL, Waiver, Waiving
 __all__ = [
     "DEFAULT_KEY",
     "MAX_DRAWN",
+    "MAX_PROMOTIONS",
     "MAX_SLICES",
     "MAX_SLICE_RULES",
     "MOST_MERGES",
@@ -94,6 +97,8 @@ __all__ = [
     "Path_",
     "Policy",
     "Power",
+    "Promotion",
+    "PromotionVerdict",
     "Reference",
     "Report",
     "Rescoring",
@@ -122,4 +127,5 @@ __all__ = [
     "Waiver",
     "Waivers",
     "Waiving",
+    "WantedModel",
 ]

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from mlgitops.model.fields import Name, Path_, Share, Struct, Text
 from mlgitops.model.policy import Rule, SliceRule
+from mlgitops.model.promotion import MAX_PROMOTIONS
 from mlgitops.model.slices import MAX_SLICE_RULES, Group
 
 
@@ -69,6 +70,13 @@ class SliceVerdict(Struct, frozen=True, kw_only=True):
     hopeless: tuple[Group, ...] = ()  # judged groups whose few rows cannot hold the margin
 
 
+class PromotionVerdict(Struct, frozen=True, kw_only=True):
+    """The judgement on the model that one environment shall serve."""
+
+    environment: Name
+    metrics: tuple[MetricVerdict, ...] = ()
+
+
 class Judgement(Struct, frozen=True, kw_only=True):
     """The verdict, the metric that decides it, and why."""
 
@@ -77,4 +85,5 @@ class Judgement(Struct, frozen=True, kw_only=True):
     metrics: tuple[MetricVerdict, ...] = ()
     slices: Annotated[tuple[SliceVerdict, ...], Meta(max_length=MAX_SLICE_RULES)] = ()
     reference: tuple[MetricVerdict, ...] = ()  # on what was lost since the reference, if one is set
+    promotions: Annotated[tuple[PromotionVerdict, ...], Meta(max_length=MAX_PROMOTIONS)] = ()
     failures: tuple[Text, ...] = ()  # every reason for a fail, in order of importance

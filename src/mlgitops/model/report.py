@@ -21,6 +21,7 @@ from mlgitops.model.facts import (
 )
 from mlgitops.model.fields import Count, Name, Path_, Struct, Text
 from mlgitops.model.judgement import Judgement
+from mlgitops.model.promotion import Promotions
 from mlgitops.model.slices import MAX_SLICE_RULES, SliceFacts
 from mlgitops.model.tables import TableChange
 
@@ -75,6 +76,7 @@ class Report(Struct, frozen=True, kw_only=True):
     rescoring: Rescoring | None = None  # where the test data changed, or base has other values
     measurement: Measurement | None = None  # None: head's numbers are those of its own run
     reference: Reference | None = None  # None: the policy names none
+    promotions: Promotions = ()  # environments for which head wants another model
     trend: Trend | None = None  # None: git does not hold it
     metrics: tuple[MetricChange, ...] = ()
     params: tuple[ParamChange, ...] = ()

@@ -51,6 +51,8 @@ def check_report(report: Report) -> None:
     """Raise :class:`MlgitopsError` for a report of the right form that does not add up."""
     _check_changes((*report.metrics, *report.cost))
     _check_changes(report.reference.metrics if report.reference else ())
+    for promotion in report.promotions:
+        _check_changes(promotion.metrics)
     for facts in report.slices:
         _check_slices(facts)
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 from mlgitops.judgement.claims import find_broken, find_claim
 from mlgitops.judgement.judge import find_kind, find_margin, is_untouched
 from mlgitops.judgement.moved import Joined, describe_moves
+from mlgitops.judgement.promotion import name_in
 from mlgitops.judgement.reference import name_since
 from mlgitops.model import Kind, TestData, Verdict
 from mlgitops.render.measurement import NOT_HELD, OWN_NUMBER
@@ -108,9 +109,13 @@ class Row(Struct, frozen=True, kw_only=True):
 
 
 def find_row(report: Report, name: str) -> Row | None:
-    """Find the row of a judged metric, or of one as held against the reference."""
-    rows = (*judged_rows(report), *reference_rows(report))
-    return next((row for row in rows if row.name == name), None)
+    """Find the row of a judged metric, whatever it is held against."""
+    return next((row for row in held_rows(report) if row.name == name), None)
+
+
+def held_rows(report: Report) -> list[Row]:
+    """List the judged metrics against base, the reference, and what environments serve."""
+    return [*judged_rows(report), *reference_rows(report), *promotion_rows(report)]
 
 
 def reference_rows(report: Report) -> list[Row]:
@@ -126,6 +131,23 @@ def reference_rows(report: Report) -> list[Row]:
     return [
         msgspec.structs.replace(row, name=name_since(row.name, reference.label)) for row in rows
     ]
+
+
+def promotion_rows(report: Report, environment: str | None = None) -> list[Row]:
+    """List the judged metrics of promotions, or of one; what is served now in base's place."""
+    held = {promotion.environment: promotion for promotion in report.promotions}
+    rows = []
+    for judged in report.judgement.promotions if report.judgement else ():
+        promotion = held.get(judged.environment)
+        if promotion is None or environment not in (None, judged.environment):
+            continue
+        joined = Joined(promotion.metrics)
+        for verdict in judged.metrics:
+            row = _judged_row(verdict, _find_judged(verdict, joined, ()))
+            name = name_in(row.name, judged.environment)
+            limits = () if promotion.is_return else row.limits  # they do not count there
+            rows.append(msgspec.structs.replace(row, name=name, limits=limits))
+    return rows
 
 
 def judged_rows(report: Report) -> list[Row]:
@@ -149,6 +171,12 @@ def find_verdict(report: Report, row: Row) -> tuple[MetricVerdict | None, Metric
     for verdict in judgement.reference if judgement and reference else ():
         if reference and name_since(verdict.name, reference.label) == row.name:
             return verdict, _find_judged(verdict, Joined(reference.metrics), ())
+    held = {promotion.environment: promotion for promotion in report.promotions}
+    for judged in judgement.promotions if judgement else ():
+        for verdict in judged.metrics:
+            if name_in(verdict.name, judged.environment) == row.name:
+                metrics = held[judged.environment].metrics
+                return verdict, _find_judged(verdict, Joined(metrics), ())
     return None, None
 
 
@@ -280,10 +308,9 @@ def interval_cells(row: Row, *, with_interval: bool, level: str | None) -> list[
 def unproven_rows(report: Report) -> list[Row]:
     """List the judged metrics that pass and may have lost more than they may, for all we know.
 
-    Against base, then against the reference.
+    Against base, then against the reference, then against what environments serve.
     """
-    rows = (*judged_rows(report), *reference_rows(report))
-    return [row for row in rows if row.is_doubtful]
+    return [row for row in held_rows(report) if row.is_doubtful]
 
 
 def render_side(side: Side) -> str:
@@ -383,7 +410,10 @@ def passing_text(report: Report) -> str:
     )
     since = reference_rows(report)
     kept += [f"{len(since)} since `{report.reference.label}`"] if since and report.reference else []
-    text = f"{total}: {', '.join([*words, *kept])}.{_list_unproven([*rows, *since])}{more}"
+    promoted = [row for row in promotion_rows(report) if row.verdict is not Verdict.SKIP]
+    kept += [f"{len(promoted)} against what is served"] if promoted else []
+    unproven = _list_unproven([*rows, *since, *promoted])
+    text = f"{total}: {', '.join([*words, *kept])}.{unproven}{more}"
     return f"{text} {sliced}" if sliced else text
 
 

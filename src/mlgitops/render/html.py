@@ -41,12 +41,11 @@ from mlgitops.render.facts import (
     explain_skip,
     find_verdict,
     headline,
+    held_rows,
     is_plain_pass,
-    judged_rows,
     noise_notices,
     other_rows,
     passing_text,
-    reference_rows,
     render_side,
     render_version,
     sampling_text,
@@ -63,6 +62,7 @@ from mlgitops.render.measurement import (
 )
 from mlgitops.render.numbers import DASH, render_plain, render_seconds
 from mlgitops.render.power import describe_power
+from mlgitops.render.promotion import describe_promotions, promotion_notices
 from mlgitops.render.reference import describe_reference
 from mlgitops.render.rescoring import describe_rescoring
 from mlgitops.render.sentence import describe_row, find_deciding
@@ -120,7 +120,7 @@ def render_html(report: Report, *, links: Links, flips: Flips | None = None) -> 
     ``flips``: test rows that may be shown, as the data card says.
     """
     style, digest = read_style()
-    rows = [*judged_rows(report), *reference_rows(report)]
+    rows = held_rows(report)
     gaps = gap_rows(report)
     return load_template().render(
         report=report,
@@ -183,10 +183,12 @@ def _gather_others(report: Report) -> dict[str, Any]:
 def _list_notices(report: Report) -> list[str]:
     """List what a reader must know, as the comment does."""
     return [
+        *describe_promotions(report),
         *report.notices,
         *measurement_notices(report),
         *describe_rescoring(report),
         *describe_reference(report),
+        *promotion_notices(report),
         *describe_slide(report),
         *noise_notices(report),
     ]

@@ -16,11 +16,10 @@ from mlgitops.render.escape import escape_address, escape_code, escape_prose
 from mlgitops.render.facts import (
     explain_skip,
     headline,
+    held_rows,
     interval_cells,
-    judged_rows,
     noise_notices,
     passing_text,
-    reference_rows,
     render_side,
     sampling_text,
     shared_confidence,
@@ -34,6 +33,7 @@ from mlgitops.render.measurement import (
 )
 from mlgitops.render.numbers import DASH
 from mlgitops.render.power import describe_power
+from mlgitops.render.promotion import describe_promotions, promotion_notices
 from mlgitops.render.reference import describe_reference
 from mlgitops.render.rescoring import describe_rescoring
 from mlgitops.render.sentence import describe_row, find_deciding
@@ -86,6 +86,7 @@ def render_report(
         _sides_line(report, links),
         escape_prose(sampling_text(report)) if detail < Detail.VERDICT else "",
         escape_prose(describe_measurement(report), limit=1_000),
+        *(escape_prose(text, limit=1_000) for text in describe_promotions(report)),
         *describe_waiving(waiving),
         *_why_lines(report, detail),
         escape_prose(advise_measuring(report)),
@@ -168,6 +169,7 @@ def _warnings(report: Report) -> list[str]:
         *measurement_notices(report),
         *describe_rescoring(report),
         *describe_reference(report),
+        *promotion_notices(report),
         *describe_slide(report),
         *noise_notices(report),
     ]
@@ -178,7 +180,7 @@ def _warnings(report: Report) -> list[str]:
 
 
 def _judged_table(report: Report, detail: Detail) -> list[str]:
-    rows = [*judged_rows(report), *reference_rows(report)]
+    rows = held_rows(report)
     hidden = 0
     if detail is Detail.FAILING:
         failing = [row for row in rows if row.verdict is Verdict.FAIL][:_MOST_FAILURES]
@@ -214,7 +216,7 @@ def _gap_cells(gap: GapRow, *, with_interval: bool) -> list[str]:
 
 def _judged_cells(row: Row, *, with_interval: bool, level: str | None) -> list[str]:
     interval = interval_cells(row, with_interval=with_interval, level=level)
-    result = f"{UNPROVEN if row.is_open else MARKS[row.verdict]} {row.result}"
+    result = f"{UNPROVEN if row.is_open else MARKS[row.verdict]} {row.result}".strip()
     limits = "; ".join(row.limits) or DASH
     name = escape_code(row.name, cell=True)
     return [name, row.base, row.head, row.delta, *interval, limits, result]

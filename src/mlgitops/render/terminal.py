@@ -17,13 +17,12 @@ from mlgitops.render.facts import (
     explain_others,
     explain_skip,
     headline,
+    held_rows,
     is_plain_pass,
-    judged_rows,
     moved_rows,
     noise_notices,
     other_rows,
     passing_text,
-    reference_rows,
     render_side,
     render_version,
     sampling_text,
@@ -38,6 +37,7 @@ from mlgitops.render.measurement import (
 )
 from mlgitops.render.numbers import DASH, render_seconds
 from mlgitops.render.power import describe_power
+from mlgitops.render.promotion import describe_promotions, promotion_notices
 from mlgitops.render.reference import describe_reference
 from mlgitops.render.rescoring import describe_rescoring
 from mlgitops.render.slices import SLICE_HEAD, describe_gap, gap_rows, hidden_slices, slice_rows
@@ -72,7 +72,7 @@ def render_terminal(report: Report, console: Console) -> None:
     width = None if console.out.isatty() else find_width(os.environ)
     screen = RichConsole(file=console.out, width=width, highlight=False, markup=False, emoji=False)
     _print_answer(report, screen)
-    _print_judged([*judged_rows(report), *reference_rows(report)], screen)
+    _print_judged(held_rows(report), screen)
     _print_power(report, screen)
     _print_slices(report, screen)
     _print_others(report, screen)
@@ -123,6 +123,8 @@ def _print_answer(report: Report, screen: RichConsole) -> None:
     _print_prose(_plain(sampling_text(report)), screen, style="dim")
     if report.measurement is not None:
         _print_prose(_plain(describe_measurement(report)), screen, style="dim")
+    for text in describe_promotions(report):
+        _print_prose(_plain(text), screen)
     failures = report.judgement.failures if report.judgement else ()
     for failure in failures:
         _print_prose(f"✗ {_plain(failure)}", screen, style="red", indent=2)
@@ -142,6 +144,7 @@ def _print_answer(report: Report, screen: RichConsole) -> None:
         *measurement_notices(report),
         *describe_rescoring(report),
         *describe_reference(report),
+        *promotion_notices(report),
         *describe_slide(report),
         *noise_notices(report),
     ]

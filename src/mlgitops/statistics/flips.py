@@ -50,6 +50,16 @@ def find_flips(pair: Pair, columns: Sequence[str], most: int) -> Flips:
     )
 
 
+def count_changed(pair: Pair) -> int | None:
+    """Count the rows that both models put into different classes; None where there are none."""
+    if not _is_of_classes(pair):
+        return None
+    try:
+        return int(np.count_nonzero(pair.coded.base != pair.coded.head))
+    except Undefined:
+        return None
+
+
 def _is_of_classes(pair: Pair) -> bool:
     """Tell classes from numbers, which have no scores and many different values."""
     if pair.base_scores or pair.head_scores or pair.target.dtype.kind == "S":

@@ -16,6 +16,7 @@ from mlgitops.dvc.metrics import MetricSet
 from mlgitops.judgement.absence import Absences
 from mlgitops.judgement.judge import find_margin, match_metric
 from mlgitops.judgement.moved import Joined
+from mlgitops.judgement.promotion import put_promotion, select_promotion_rules
 from mlgitops.judgement.reference import put_in_place, select_rules
 from mlgitops.judgement.slices import name_rule
 from mlgitops.model import Sampling, TestData
@@ -25,8 +26,15 @@ from mlgitops.verification.consistency import name_change
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mlgitops.model import DataChange, MetricChange, Policy, Report
-    from mlgitops.verification.record import Record, SideRecord
+    from mlgitops.model import (
+        DataChange,
+        MetricChange,
+        Policy,
+        Promotion,
+        Report,
+        WantedModel,
+    )
+    from mlgitops.verification.record import PromotionRecord, Record, SideRecord
 
 _SIZE = "cost.model_size_mb"  # the one cost of head that its lock says
 _MOST_NAMED = 3
@@ -76,6 +84,60 @@ def contradict_reference(report: Report, policy: Policy, record: Record) -> list
         f"with the reference in base's place: {text}"
         for text in contradict_base(inside, rules, side)
     ]
+
+
+def contradict_promotions(report: Report, policy: Policy, record: Record) -> list[str]:
+    """List what ``report`` says of the models that environments shall serve, and git does not."""
+    stated = {promotion.environment: promotion for promotion in report.promotions}
+    if record.promotions is None:
+        return [f"what {_name(name)} shall serve could not be read from git" for name in stated]
+    held = {promotion.target.environment: promotion for promotion in record.promotions}
+    contradictions = [
+        f"the report {'leaves out' if name in held else 'tells of'} another model for {_name(name)}"
+        for name in sorted(stated.keys() ^ held.keys())
+    ]
+    for name in sorted(stated.keys() & held.keys()):
+        contradictions += [
+            f"in {_name(name)}: {text}"
+            for text in _contradict_promotion(report, policy, stated[name], held[name])
+        ]
+    return contradictions
+
+
+def _contradict_promotion(
+    report: Report, policy: Policy, promotion: Promotion, held: PromotionRecord
+) -> list[str]:
+    target = held.target
+    contradictions = [
+        _differ(part, _identify(stated), _identify(held_model))
+        for part, stated, held_model in (
+            ("the model that is wanted now", promotion.base, target.base),
+            ("the model that is promoted", promotion.head, target.head),
+        )
+        if _identify(stated) != _identify(held_model)
+    ]
+    if promotion.is_return != target.is_return:
+        contradictions.append("by git it is no way back" if promotion.is_return else "it is one")
+    if target.reason is not None and promotion.reason is None:
+        contradictions.append(f"the models were compared, and by git: {target.reason}")
+    if contradictions or promotion.reason is not None:
+        return contradictions
+    return _contradict_models(put_promotion(report, promotion), policy, held)
+
+
+def _contradict_models(inside: Report, policy: Policy, held: PromotionRecord) -> list[str]:
+    """Hold the values of both models against their commits."""
+    rules = select_promotion_rules(policy)
+    if held.head is None or (held.base is None and held.target.base is not None):
+        return ["a commit of the models could not be read"]
+    contradictions = contradict_results(inside, rules, held.head)
+    if held.base is not None:
+        contradictions += contradict_base(inside, rules, held.base)
+    return contradictions
+
+
+def _identify(model: WantedModel | None) -> str | None:
+    return None if model is None else f"{model.label} ({model.sha})"
 
 
 def contradict_results(report: Report, policy: Policy, results: SideRecord) -> list[str]:
@@ -164,6 +226,7 @@ def list_claims(report: Report, policy: Policy, record: Record) -> list[str]:
         *_claim_noise(report, policy, record.base),
         *_claim_cost(report, policy),
         *_claim_reference(report, policy, record),
+        *_claim_promotions(report, policy, record),
     ]
 
 
@@ -394,6 +457,25 @@ def _claim_reference(report: Report, policy: Policy, record: Record) -> Iterator
     inside = put_in_place(report, reference)
     for text in _claim_noise(inside, select_rules(policy), side):
         yield f"{text} against the reference {label}"
+
+
+def _claim_promotions(report: Report, policy: Policy, record: Record) -> Iterator[str]:
+    """Name what of the environments' models nobody but the run vouches for."""
+    held = {entry.target.environment: entry for entry in record.promotions or ()}
+    for promotion in report.promotions:
+        entry, label = held.get(promotion.environment), _name(promotion.environment)
+        if entry is None or promotion.reason is not None or promotion.is_return:
+            continue
+        sides = [side for side in (entry.base, entry.head) if side is not None]
+        paths = {change.path for change in promotion.metrics}
+        away = sorted(paths & {path for side in sides for path in side.elsewhere})
+        if away:
+            yield f"values for {label} in {_join(away)}, which DVC keeps"
+        if promotion.rescoring is not None:
+            yield f"values of what {label} wants now on other test data, as the run measured them"
+        inside = put_promotion(report, promotion)
+        for text in _claim_noise(inside, select_promotion_rules(policy), entry.base):
+            yield f"{text} in {label}"
 
 
 def _claim_noise(report: Report, policy: Policy, base: SideRecord | None) -> Iterator[str]:

@@ -14,6 +14,7 @@ from mlgitops.comparison.cost.changes import COST_NAMES
 from mlgitops.comparison.cost.record import COST_FILE
 from mlgitops.comparison.diff import relate
 from mlgitops.judgement.moved import Joined
+from mlgitops.judgement.promotion import put_promotion, select_promotion_rules
 from mlgitops.judgement.reference import put_in_place, select_rules
 from mlgitops.judgement.slices import name_group, name_rule
 from mlgitops.model import TestData
@@ -52,6 +53,7 @@ def find_contradictions(report: Report, policy: Policy) -> list[str]:
         *chain.from_iterable(map(_check_values, (*report.metrics, *report.cost))),
         *_check_evidence(report, policy),
         *_check_reference(report, policy),
+        *_check_promotions(report, policy),
         *_check_rules(report),
         *chain.from_iterable(_check_slices(facts, report, policy) for facts in report.slices),
     ]
@@ -242,6 +244,26 @@ def _check_reference(report: Report, policy: Policy) -> Iterator[str]:
         inside = put_in_place(report, reference)
         for text in find_contradictions(inside, rules):
             yield f"against the reference in base's place: {text}"
+
+
+def _check_promotions(report: Report, policy: Policy) -> Iterator[str]:
+    """Hold what is said of each promotion against itself."""
+    environments = [promotion.environment for promotion in report.promotions]
+    if len(set(environments)) < len(environments):
+        yield "an environment's model is compared twice"
+    rules = select_promotion_rules(policy)
+    for promotion in report.promotions:
+        label = f"`{promotion.environment.replace('`', chr(39))[:_MAX_NAME]}`"
+        facts = (promotion.metrics, promotion.rescoring, promotion.answers)
+        if promotion.reason is not None and any(facts):
+            yield f"the model for {label} was compared, and the report says why that cannot be"
+        if promotion.reason is None and promotion.head is None:
+            yield f"it does not say which model {label} shall serve"
+        if (promotion.changed_answers or 0) > (promotion.answers or 0):
+            yield f"more answers change for {label} than there are"
+        if promotion.reason is None:
+            for text in find_contradictions(put_promotion(report, promotion), rules):
+                yield f"in {label}: {text}"
 
 
 def _check_rules(report: Report) -> Iterator[str]:

@@ -14,10 +14,17 @@ from msgspec import Struct, field
 from mlgitops.comparison.cost.changes import measure_cost
 from mlgitops.comparison.diff import diff_data
 from mlgitops.comparison.looks import count_looks, hash_content
+from mlgitops.comparison.promotion.resolve import Target, find_targets, list_edited
 from mlgitops.comparison.protected import MAX_PROTECTED, find_protected, find_traces
 from mlgitops.comparison.reference.resolve import find_reference
 from mlgitops.comparison.sampling import find_sampling
-from mlgitops.comparison.sides import REFERENCE, SideFiles, read_recorded
+from mlgitops.comparison.sides import (
+    PROMOTED,
+    REFERENCE,
+    SERVED,
+    SideFiles,
+    read_recorded,
+)
 from mlgitops.comparison.stale import Staleness
 from mlgitops.comparison.staleness import find_stale
 from mlgitops.comparison.trend import read_trend
@@ -35,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from mlgitops.model import Policy, Report
+    from mlgitops.model import Policy, Report, WantedModel
 
 
 class SideRecord(Struct, frozen=True, kw_only=True):
@@ -57,6 +64,14 @@ class SideRecord(Struct, frozen=True, kw_only=True):
     sampling: Sampling = Sampling()  # how its test rows were chosen
 
 
+class PromotionRecord(Struct, frozen=True, kw_only=True):
+    """What git holds of both models of one promotion."""
+
+    target: Target
+    base: SideRecord | None = None  # None: there is none, or it could not be read
+    head: SideRecord | None = None
+
+
 class Record(Struct, frozen=True, kw_only=True):
     """What git holds of all of them; None for what could not be read."""
 
@@ -66,6 +81,7 @@ class Record(Struct, frozen=True, kw_only=True):
     data: tuple[DataChange, ...] | None = None  # what DVC keeps otherwise in results than at base
     reference: SideRecord | None = None  # the commit that the policy names as reference
     reference_label: str | None = None  # how people call it: a tag, an environment, a short sha
+    promotions: tuple[PromotionRecord, ...] | None = None  # None: git did not say
     trend: Trend | None = None  # the judged metric over the last merges into base
     foreign: tuple[str, ...] = ()  # files that the latter changes and no run writes
     protected: tuple[str, ...] | None = None  # changed files that decide the judgement
@@ -93,7 +109,8 @@ def read_record(
     """
     commits = {"base": report.base.sha, "head": report.head.sha, "results": published}
     wanted = {name: sha for name, sha in commits.items() if sha}
-    beside = report.reference.metrics if report.reference else ()
+    beside = list(report.reference.metrics if report.reference else ())
+    beside += [change for promotion in report.promotions for change in promotion.metrics]
     paths = {change.path for change in (*report.metrics, *beside)}
     try:
         with Repository(project) as repository:
@@ -102,6 +119,7 @@ def read_record(
             for name, sha in wanted.items():
                 reader.read(name, sha)
             reader.read_reference(report.key, release)
+            reader.read_promotions()
             return reader.collect(policy_path)
     except MlgitopsError as error:
         return Record(problems=dict.fromkeys(wanted, _say(error)), missing=frozenset(wanted))
@@ -116,6 +134,7 @@ class _Reader:
         self.problems: dict[str, str] = {}
         self.missing: set[str] = set()
         self.reference_label: str | None = None
+        self.promotions: tuple[PromotionRecord, ...] | None = None
         self._folder, self._policy, self._paths = folder, policy, paths
 
     def read(self, name: str, sha: str) -> None:
@@ -156,6 +175,34 @@ class _Reader:
         self.reference_label = target.label
         self.read("reference", target.sha)
 
+    def read_promotions(self) -> None:
+        """Read both models of each environment for which head wants another one than base."""
+        base, head = self.sides.get("base"), self.sides.get("head")
+        if base is None or head is None:
+            return
+        folder, model = self._folder, self._policy.files.model
+        changed = list_edited(folder.repository, base.sha, head.sha, None)
+        targets = find_targets(folder, changed, base=base.sha or "", head=head.sha, model=model)
+        self.promotions = tuple(
+            PromotionRecord(
+                target=target,
+                base=self._read_model(SERVED, target.base),
+                head=self._read_model(PROMOTED, target.head),
+            )
+            for target in targets
+        )
+
+    def _read_model(self, name: str, model: WantedModel | None) -> SideRecord | None:
+        """Read the commit that has a model, which stands on the history of base."""
+        if model is None:
+            return None
+        side = SideFiles(name=name, sha=model.sha, folder=self._folder)
+        try:
+            read_recorded(side, self._paths)
+            return _summarise(side, None, self._policy)
+        except MlgitopsError:
+            return None  # whoever is judged by it is told
+
     def collect(self, policy_path: str) -> Record:
         """Return all that was read, with the files that decide how the change is judged."""
         base, head = self.sides.get("base"), self.sides.get("head")
@@ -171,6 +218,7 @@ class _Reader:
         record = Record(
             **self.records,
             reference_label=self.reference_label,
+            promotions=self.promotions,
             data=self._list_data(),
             trend=read_trend(self._policy, base) if base is not None else None,
             foreign=foreign,

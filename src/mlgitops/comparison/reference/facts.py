@@ -74,7 +74,9 @@ def hold_against_reference(
     notices = (*report.notices, *(notice[:_MAX_TEXT] for notice in compared.notices))
     return msgspec.structs.replace(
         report,
-        reference=msgspec.structs.replace(reference, metrics=_select(compared.metrics, rules)),
+        reference=msgspec.structs.replace(
+            reference, metrics=select_judged(compared.metrics, rules)
+        ),
         notices=notices,
     )
 
@@ -162,7 +164,7 @@ def _add_noise(
     return add_evidence(put_in_place(report, reference), rules, files)
 
 
-def _select(metrics: tuple[MetricChange, ...], rules: Policy) -> tuple[MetricChange, ...]:
+def select_judged(metrics: tuple[MetricChange, ...], rules: Policy) -> tuple[MetricChange, ...]:
     """Keep the metrics that a limit is set for; of one that moved, both of its files."""
     joined = Joined(metrics)
     judged = [change for name in rules.metrics for change in joined.match(name)]
