@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mlgitops.delivery.effects import Effect
-    from mlgitops.delivery.observed import Observed, Server, Wish
+    from mlgitops.delivery.observed import Active, Observed, Server, Wish
 
 #: Starts in a row that a model which served well may fail before it is condemned, too.
 MAX_RESTARTS = 3
@@ -174,24 +174,33 @@ def _return_at_once(wish: Wish, observed: Observed) -> Effect | None:
 
 
 def _condemn(wish: Wish, observed: Observed) -> Effect | None:
-    """Give the wish up when its server failed.
-
-    A model that served well and ended is started again. It is given up only when it does not
-    come back, and there is another one to go to.
-    """
+    """Give the wish up when its server failed."""
     if is_condemned(wish.served, observed.ledger):
         return None
     for slot in Slot:
         server = observed.find_server(slot)
-        if server is None or not _is_dead(server) or server.served.request != wish.served.request:
-            continue
-        active = observed.active
-        if active and active.slot is slot and active.is_proven:
-            lasting = not server.verified and server.restarts >= MAX_RESTARTS
-            if not lasting or find_healthy(observed.ledger, instead_of=wish.served) is None:
+        if server and _is_dead(server) and server.served.request == wish.served.request:
+            if _is_excused(slot, server, observed):
                 continue
-        return Append(event=Event.CONDEMNED, served=wish.served, reason=_read_reason(server))
+            return Append(event=Event.CONDEMNED, served=wish.served, reason=_read_reason(server))
     return None
+
+
+def _is_excused(slot: Slot, server: Server, observed: Observed) -> bool:
+    """Tell whether a server that is dead is to be started again, and not to be blamed.
+
+    A model that served well and ended is started again. It is given up only when it does not
+    come back, and there is another one to go to.
+    """
+    active, newest = observed.active, find_switch(observed.ledger)
+    if active is None or active.slot is not slot:
+        is_forced_aside = newest and newest.forced and newest.commit == server.served.commit
+        return server.verified and bool(is_forced_aside)
+    if not active.is_proven:
+        return False
+    if server.verified or server.restarts < MAX_RESTARTS:
+        return True
+    return find_healthy(observed.ledger, instead_of=server.served) is None
 
 
 def _report(wish: Wish, observed: Observed) -> Effect | None:
@@ -225,34 +234,56 @@ def _choose_slot(target: ServedModel, observed: Observed) -> Slot:
 
 
 def _heal(wish: Wish, target: ServedModel, observed: Observed) -> Effect | None:
-    """Have the active model answer again, before another one is brought up beside it.
+    """Have users answered again before another model is brought up, unless that can take over.
 
-    Only one that served well, only once, and not when the other one can take over now.
+    The active model is started again if it served well, once. Where that does not help, the last
+    healthy one is brought back: what is wanted may be no better.
     """
     active = observed.active
-    if active is None or active.served.bundle in {target.bundle, wish.served.bundle}:
+    if active is None or active.served.bundle == target.bundle:
         return None
+    beside = observed.find_server(active.slot.other)
+    if beside and not _is_dead(beside) and beside.served.bundle == target.bundle:
+        return None
+    if not _is_hopeless(active, wish, observed):
+        return _bring_up(active.slot, active.served, observed)
+    healthy = find_healthy(observed.ledger, instead_of=active.served)
+    if healthy is None or healthy.bundle == target.bundle:
+        return None
+    if beside and _is_dead(beside) and beside.served.bundle == healthy.bundle:
+        return None
+    return _bring_up(active.slot.other, healthy, observed) or Return(
+        slot=active.slot.other,
+        served=healthy,
+        reason=_read_reason(observed.find_server(active.slot)),
+    )
+
+
+def _is_hopeless(active: Active, wish: Wish, observed: Observed) -> bool:
+    """Tell whether the active model is not to be started again in its slot."""
+    if active.served.bundle == wish.served.bundle or is_condemned(active.served, observed.ledger):
+        return True
     server = observed.find_server(active.slot)
-    hopeless = _is_dead(server) and not (active.is_proven and server and server.verified)
-    if hopeless or _is_fit(observed.find_server(active.slot.other), target):
-        return None
-    if is_condemned(active.served, observed.ledger):
-        return None
-    return _bring_up(active.slot, active.served, observed)
+    if server is None or not _is_dead(server):
+        return False
+    return not (active.is_proven and server.verified)
 
 
 def _bring_up(slot: Slot, served: ServedModel, observed: Observed) -> Effect | None:
     """Return the next step until the slot has a verified server of this bundle, then None."""
-    server = observed.find_server(slot)
-    if server and not _is_dead(server) and server.served.bundle != served.bundle:
+    server, active = observed.find_server(slot), observed.active
+    is_alive = server is not None and not _is_dead(server)
+    if server and is_alive and server.served.bundle == served.bundle:
+        if server.state is ServerState.STARTING:
+            return Wait(slot=slot)
+        return None if server.verified else Golden(slot=slot)
+    if active and active.slot is not slot and active.share < ALL:
+        return Widen(slot=active.slot)  # or who is to be answered there meets a server unchecked
+    if is_alive:
         return Stop(slot=slot)
-    if server is None or _is_dead(server):
-        if served.bundle not in observed.bundles:
-            return Fetch(served=served)
-        return Start(slot=slot, served=served, restarts=_count_restarts(server, served))
-    if server.state is ServerState.STARTING:
-        return Wait(slot=slot)
-    return None if server.verified else Golden(slot=slot)
+    if served.bundle not in observed.bundles:
+        return Fetch(served=served)
+    return Start(slot=slot, served=served, restarts=_count_restarts(server, served))
 
 
 def _count_restarts(server: Server | None, served: ServedModel) -> int:
@@ -283,7 +314,7 @@ def _settle(slot: Slot, target: ServedModel, wish: Wish, observed: Observed) -> 
     if observed.find_server(slot.other):
         return Stop(slot=slot.other)
     if observed.reported and target.request == wish.served.request:
-        return CloseIssue(commit=observed.reported)
+        return CloseIssue()
     return None
 
 

@@ -18,7 +18,10 @@ class Fetch(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Start(Struct, frozen=True, kw_only=True, tag=True):
-    """Start a server in a slot, in the place of what is empty or dead there."""
+    """Start a server in a slot, in the place of what is empty or dead there.
+
+    No user reaches it before it gave the golden prediction (:class:`Golden`).
+    """
 
     slot: Slot
     served: ServedModel
@@ -76,7 +79,7 @@ class Bake(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Widen(Struct, frozen=True, kw_only=True, tag=True):
-    """End the canary: the active slot answers all requests."""
+    """End the canary: no request goes to the other slot any more."""
 
     slot: Slot
 
@@ -96,7 +99,10 @@ class Append(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class OpenIssue(Struct, frozen=True, kw_only=True, tag=True):
-    """Say that the wish failed: one issue, and the pull request that reverts it."""
+    """Say that the wish failed: one issue, and the pull request that reverts it.
+
+    Before the request is sent, `UNSURE` is written down; after its answer, the commit.
+    """
 
     served: ServedModel
     reason: str
@@ -104,8 +110,6 @@ class OpenIssue(Struct, frozen=True, kw_only=True, tag=True):
 
 class CloseIssue(Struct, frozen=True, kw_only=True, tag=True):
     """Close the issue: what git wants is in service."""
-
-    commit: str  # the wish that the issue is about
 
 
 Effect = (

@@ -15,6 +15,7 @@ from mlgitops.model.fields import Count, Struct
 from mlgitops.model.ledger import LedgerEntry
 
 ALL = 100  # percent
+UNSURE = "unsure"  # whether an issue is open: a request was sent, and its answer is not known
 Percent = Annotated[int, Meta(ge=0, le=100)]
 
 
@@ -110,7 +111,7 @@ class Observed(Struct, frozen=True, kw_only=True):
     routed: bool = True  # the router runs and sends where `active` says
     bundles: frozenset[tuple[str, str]] = frozenset()  # on disk and verified
     ledger: tuple[LedgerEntry, ...] = ()
-    reported: str | None = None  # the wish's commit for which an issue is open
+    reported: str | None = None  # the wish's commit for which an issue is open, or `UNSURE`
 
     def find_server(self, slot: Slot) -> Server | None:
         """Return what ``slot`` holds, None when it is empty."""

@@ -41,7 +41,12 @@ class Driver(Protocol):
         """Keep other runs for this environment out, on this host, while the block runs."""
 
     def observe(self) -> tuple[Wish, Observed]:
-        """Read what git wants and how everything is. Called with the lock held."""
+        """Read what git wants and how everything is. Called with the lock held.
+
+        What git wants is read from this clone, which all runs on this host share, so that
+        none acts on an older wish than another one has seen. Raises :class:`MlgitopsError` when
+        what is forced was forced over an older wish.
+        """
 
     def perform(self, effect: Effect) -> None:
         """Do it. Called with the lock held, except for :class:`Bake`."""
@@ -74,39 +79,53 @@ def reconcile(driver: Driver, console: Console, *, patient: bool = True) -> Outc
     goes on. Raises :class:`MlgitopsError` when something else than the model is at fault, and
     when the same effect changed nothing several times.
     """
-    effects: list[Effect] = []
-    unsent: list[MlgitopsError] = []
-    while True:
-        with driver.lock():
-            wish, observed = driver.observe()
-            effect = decide(wish, _assume_reported(wish, observed) if unsent else observed)
-            if effect is None or (isinstance(effect, Bake) and not patient):
-                break
-            effects.append(effect)
-            _refuse_endless(effects)
+    run = Run(driver, console, patient=patient)
+    while (outcome := run.step()) is None:
+        pass
+    return outcome
+
+
+class Run:
+    """One run of the loop, round by round; between two rounds it holds nothing."""
+
+    def __init__(self, driver: Driver, console: Console, *, patient: bool = True) -> None:
+        self._driver = driver
+        self._console = console
+        self._patient = patient
+        self._effects: list[Effect] = []
+        self._unsent: MlgitopsError | None = None
+
+    def step(self) -> Outcome | None:
+        """Lock, observe, decide, one effect; return how the run ended, None while it goes on."""
+        with self._driver.lock():
+            wish, observed = self._driver.observe()
+            effect = decide(wish, _assume_reported(wish, observed) if self._unsent else observed)
+            if effect is None or (isinstance(effect, Bake) and not self._patient):
+                if self._unsent:
+                    raise self._unsent
+                return _conclude(wish, observed, self._effects)
+            self._effects.append(effect)
+            _refuse_endless(self._effects)
             if isinstance(effect, OpenIssue | CloseIssue):
-                unsent += _report(driver, effect, console)
+                self._report(effect)
             elif not isinstance(effect, Bake):
-                driver.perform(effect)
+                self._driver.perform(effect)
         if isinstance(effect, Bake):
-            driver.perform(effect)
-    if unsent:
-        raise unsent[0]
-    return _conclude(wish, observed, effects)
+            self._driver.perform(effect)
+        return None
 
-
-def _report(driver: Driver, effect: Effect, console: Console) -> list[MlgitopsError]:
-    """Write to GitHub; that it cannot be reached keeps nobody from restoring service."""
-    try:
-        driver.perform(effect)
-    except MlgitopsError as error:
-        console.warn(f"the issue could not be written, and will be tried again: {error}")
-        return [error]
-    return []
+    def _report(self, effect: Effect) -> None:
+        """Write to GitHub; that it cannot be reached keeps nobody from restoring service."""
+        try:
+            self._driver.perform(effect)
+        except MlgitopsError as error:
+            self._console.warn(f"the issue could not be written; the next run tries again: {error}")
+            self._unsent = error
 
 
 def _assume_reported(wish: Wish, observed: Observed) -> Observed:
     """Return what was seen as if the issue was as it should be, for the rest of this run."""
+    wish = find_effective(wish, observed.ledger)
     target = find_target(wish, observed.ledger)
     healthy = target is not None and target.request == wish.served.request
     return structs.replace(observed, reported=None if healthy else wish.served.commit)
@@ -128,13 +147,13 @@ def _refuse_endless(effects: Sequence[Effect]) -> None:
 def _conclude(wish: Wish, observed: Observed, effects: Sequence[Effect]) -> Outcome:
     wish = find_effective(wish, observed.ledger)
     condemnation = find_condemnation(wish.served, observed.ledger)
-    active = observed.active
-    if active is None or active.served.bundle == wish.served.bundle:
-        ending = Ending.FAILED if condemnation or active is None else Ending.SERVING
-    else:
+    active, target = observed.active, find_target(wish, observed.ledger)
+    if target is None or active is None:
+        ending = Ending.FAILED
+    elif target.request != wish.served.request:
         ending = Ending.RETURNED
-    if ending is Ending.SERVING and active and not active.is_proven:
-        ending = Ending.BAKING
+    else:
+        ending = Ending.SERVING if active.is_proven else Ending.BAKING
     return Outcome(
         wish=wish,
         served=active.served if active else None,

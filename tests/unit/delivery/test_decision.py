@@ -158,7 +158,7 @@ CASES: dict[str, tuple[Wish, Observed, Effect | None]] = {
     "in order again": (
         WISH,
         structs.replace(SETTLED, reported="e" * 40),
-        CloseIssue(commit="e" * 40),
+        CloseIssue(),
     ),
     "dead in the bake: back at once": (
         WISH,
