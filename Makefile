@@ -17,7 +17,7 @@ export DVC_NO_ANALYTICS := 1
 unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
-.PHONY: help setup docs demo test quick lint format trust mutants bench coverage-study erosion-study power-study seed-study locks clean
+.PHONY: help setup docs demo test quick lint format trust ledger mutants bench coverage-study erosion-study power-study seed-study locks clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ format: $(READY) ## let ruff format and fix
 
 trust: $(READY) ## the figures behind docs/explanation/security.md, from the seeded tests (about 5 minutes)
 	$(BIN)/python scripts/trust.py
+
+ledger: $(READY) ## simulate deliveries that are killed, and show that weakened rules are noticed
+	$(BIN)/python scripts/ledger.py
 
 mutants: $(READY) ## weaken one deciding line at a time; a test must notice (ONLY=judge: one area)
 	$(BIN)/python scripts/mutants.py $(ONLY)
