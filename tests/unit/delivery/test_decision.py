@@ -97,6 +97,9 @@ BACK = structs.replace(MOVED, b=None, active=ON_A, ledger=RETURNED)
 THIRD = make_served("3", "c")
 FORCED = make_served("4", "b", forced=True)
 OVERRIDDEN = make_ledger((SWITCHED, OLD), (SWITCHED, FORCED))
+OVER_OLD = make_served("4", "a", forced=True)
+AGAIN = structs.replace(NEW, commit="d" * 40)
+LOST = Append(event=CONDEMNED, served=NEW, reason="it ended with 1")
 
 CASES: dict[str, tuple[Wish, Observed, Effect | None]] = {
     "nothing there: fetch": (WISH, Observed(), Fetch(served=NEW)),
@@ -264,6 +267,73 @@ CASES: dict[str, tuple[Wish, Observed, Effect | None]] = {
         Wish(served=structs.replace(OLD, commit="c" * 40), bake=60),
         MOVED,
         Switch(slot=Slot.A, served=structs.replace(OLD, commit="c" * 40), bake=60),
+    ),
+    "dead, and so is the old one": (
+        WISH,
+        structs.replace(MOVED, a=make_server(OLD, DEAD), b=DEAD_NEW),
+        LOST,
+    ),
+    "dead, and the old one is not checked since its start": (
+        WISH,
+        structs.replace(MOVED, a=make_server(OLD, verified=False), b=DEAD_NEW),
+        LOST,
+    ),
+    "dead, and another one than the old one is beside it": (
+        WISH,
+        structs.replace(MOVED, a=make_server(THIRD), b=DEAD_NEW),
+        LOST,
+    ),
+    "a proven one that failed to start once": (
+        WISH,
+        structs.replace(SETTLED, b=make_server(NEW, DEAD, verified=False, restarts=1)),
+        Start(slot=Slot.B, served=NEW, restarts=2),
+    ),
+    "a share of the requests goes to the slot that is needed": (
+        Wish(served=THIRD),
+        structs.replace(MOVED, a=None, active=structs.replace(BAKING, share=20)),
+        Widen(slot=Slot.B),
+    ),
+    "condemned by a newer commit: the same model is not the last healthy": (
+        Wish(served=AGAIN),
+        structs.replace(
+            SETTLED,
+            b=DEAD_NEW,
+            ledger=make_ledger((SWITCHED, OLD), (SWITCHED, NEW), (CONDEMNED, AGAIN)),
+            reported=AGAIN.commit,
+        ),
+        Start(slot=Slot.A, served=OLD),
+    ),
+    "the last healthy one is one that was not given up": (
+        WISH,
+        Observed(
+            bundles=BUNDLES,
+            ledger=make_ledger(
+                (SWITCHED, OLD), (SWITCHED, THIRD), (CONDEMNED, THIRD), (CONDEMNED, NEW)
+            ),
+            reported=NEW.commit,
+        ),
+        Start(slot=Slot.A, served=OLD),
+    ),
+    "what was forced failed: the wish again": (
+        WISH,
+        Observed(
+            a=make_server(FORCED, DEAD),
+            b=make_server(NEW),
+            active=structs.replace(ON_A, served=FORCED),
+            ledger=make_ledger((SWITCHED, OLD), (SWITCHED, FORCED), (CONDEMNED, FORCED)),
+        ),
+        Switch(slot=Slot.B, served=NEW, bake=60),
+    ),
+    "what was forced aside may have ended": (
+        Wish(served=OLD),
+        Observed(
+            a=make_server(OLD, DEAD),
+            b=make_server(OVER_OLD, DEAD),
+            active=structs.replace(BAKING, served=OVER_OLD),
+            bundles=BUNDLES,
+            ledger=make_ledger((SWITCHED, OLD), (SWITCHED, OVER_OLD), (CONDEMNED, OVER_OLD)),
+        ),
+        Start(slot=Slot.A, served=OLD, restarts=1),
     ),
     "forced stays": (
         WISH,
