@@ -34,6 +34,7 @@ VERBS = {
     "rollback": "propose the model that an environment wanted before",
     "deploy": "bring the model of an environment into service, checked",
     "audit": "say what decided in an environment, from what and by whose approval, with proof",
+    "history": "list versions, what environments served, and who leads on the same test rows",
     "demo": "show the whole loop on this machine, with a real project",
 }
 

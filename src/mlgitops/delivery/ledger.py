@@ -88,6 +88,18 @@ class Ledger:
             self._synchronize()
             return self._read_entries(self.tip, self._prefix + environment, environment)
 
+    def list_environments(self) -> list[str]:
+        """List the environments of this project that the ledger knows; raises as `read` does."""
+        with self._locked():
+            self._synchronize()
+            if self.tip is None:
+                return []
+            words = ("ls-tree", "--full-tree", "--name-only", "-z", self.tip)
+            folder = [self._prefix] if self._prefix else []
+            listed = run_git(self._root, *words, *folder).split("\0")
+        names = [path.removeprefix(self._prefix) for path in listed if path.endswith(".jsonl")]
+        return sorted(name.removesuffix(".jsonl") for name in names)
+
     def append(
         self,
         environment: str,

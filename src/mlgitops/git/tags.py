@@ -63,6 +63,14 @@ def list_versions(repository: Repository, key: str) -> list[str]:
     return [name for _, name in sorted(numbered)]
 
 
+def list_models(repository: Repository) -> list[str]:
+    """List the names before `@` of the tags `NAME@vX.Y.Z` that are here."""
+    listed = ask_git(repository.root, "for-each-ref", "--format=%(refname)", f"{_PREFIX}*@v*")
+    names = [ref.removeprefix(_PREFIX) for ref in os.fsdecode(listed.stdout).split("\n")]
+    matches = [match for match in map(_TAG.fullmatch, names) if match and match["key"]]
+    return sorted({match["key"] for match in matches})
+
+
 def read_tag(repository: Repository, name: str) -> TagObject:
     """Read an annotated tag; raises :class:`MlgitopsError` when ``name`` is none."""
     asked = ask_git(repository.root, "rev-parse", "--verify", "--quiet", f"{_PREFIX}{name}")

@@ -421,10 +421,10 @@ def replace_tag(
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"contract": "1" * 64}, "its contract.yaml has the hash 111111111111, and git has"),
-        ({"parameters": "2" * 64}, "its params.yaml has the hash 222222222222, and git has"),
-        ({"environment": "3" * 64}, "its requirements/pipeline.txt has the hash 333333333333"),
-        ({"serving": "4" * 64}, "its requirements/serving.txt has the hash 444444444444"),
+        ({"contract": "1" * 64}, "its contract is 111111111111, and git has"),
+        ({"parameters": "2" * 64}, "its parameters is 222222222222, and git has"),
+        ({"environment": "3" * 64}, "its environment is 333333333333, and git has"),
+        ({"serving": "4" * 64}, "its serving is 444444444444, and git has"),
         ({"sha256": "5" * 64}, f"its model has the sha256 {'5' * 64}"),
         ({"md5": "6" * 32}, f"its model has the md5 {'6' * 32}"),
         ({"version": "v9.0.0"}, "its lineage is that of flights@v9.0.0"),

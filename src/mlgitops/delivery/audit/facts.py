@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from mlgitops.delivery.bundle import MODEL, SERVING_LOCK
+from mlgitops.delivery.version import CONTRACT, PARAMETERS, TRAINING_LOCK
 from mlgitops.dvc.pipeline import read_pipeline
 from mlgitops.git.program import ask_git
 from mlgitops.model.audit import CommitFacts, Ingredient, Package
@@ -27,7 +28,6 @@ _FORM = "%an <%ae>%x00%cn <%ce>%x00%cI%x00%s%x00%G?%x00%GS"
 _REASONS = {"U": "by a key that nobody named as allowed", "E": "nothing here can check it"}
 _SIGNATURES = {"N": "unsigned", "B": "bad"}
 _LONGEST = 200
-CONTRACT, PARAMETERS, TRAINING_LOCK = "contract.yaml", "params.yaml", "requirements/pipeline.txt"
 
 
 def read_commit(repository: Repository, sha: str) -> CommitFacts | None:

@@ -146,7 +146,6 @@ def _audit_entry(
         line=sources.line,
         wish=read_commit(repository, entry.commit),
         release=release,
-        pipeline=pipeline,
         statement=sources.statement,
         console=sources.console,
     )
