@@ -7,6 +7,8 @@ import hashlib
 import http.client
 import json
 import os
+import signal
+import socket
 import subprocess
 import time
 from contextlib import closing, contextmanager
@@ -472,6 +474,38 @@ def test_a_flag_opens_the_server(environments: dict[str, Path], project: Path) -
     """`--host 0.0.0.0`, as the Dockerfile has it, is what lets others ask."""
     with run_server(environments["serving"], project, "--host", EVERYWHERE) as server:
         assert list_listeners(server.process.pid) == {write_hex(EVERYWHERE, server.port)}
+
+
+def test_a_request_under_way_is_answered_before_the_server_ends(
+    environments: dict[str, Path], project: Path, golden: Request
+) -> None:
+    """Told to end, it takes no new connection, answers what it has begun, and ends with 0."""
+    body = json.dumps(golden["request"]).encode()
+    head = "POST /v2/models/birds/infer HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+    with (
+        run_server(environments["serving"], project) as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=600) as sender,
+    ):
+        sender.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode())
+        assert sender.recv(1000).startswith(b"HTTP/1.1 100")  # it waits for the body now
+        server.process.send_signal(signal.SIGTERM)
+        wait_until_refused(server.port)
+        sender.sendall(body)
+        response = http.client.HTTPResponse(sender)
+        response.begin()
+        assert response.status == 200
+        assert json.loads(response.read())["outputs"][0]["name"] == "prediction"
+        assert server.process.wait(600) == 0
+
+
+def wait_until_refused(port: int) -> None:
+    """Return when nobody listens any more."""
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=600).close()
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(

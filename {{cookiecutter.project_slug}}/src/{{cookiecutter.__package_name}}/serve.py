@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import re
 import signal
 import socket
@@ -43,6 +42,7 @@ from .plumbing.storing import load_model, read_trusted_types
 from .scoring import answer_numbers
 from .serving.compiled import CompiledContract
 from .serving.explaining import MOST_SCORED, Explainer
+from .serving.files import read_tokens, read_verified
 from .serving.front import Front, RefusedError, guard
 from .serving.protocol import (
     BadRequestError,
@@ -59,8 +59,6 @@ from .serving.transform import Transform
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-#: Characters of a token, at least: a shorter one can be guessed.
-TOKEN_LENGTH = 16
 #: What a header can say of a version.
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@/-]{0,99}")
 
@@ -234,21 +232,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def read_served(options: Any) -> ContractModel:  # noqa: ANN401 - argparse
-    """Return the model that the options name.
-
-    Raises :class:`StageError` when its file has another sha256 than `--sha256`: nothing of the
-    file is read by then.
-    """
-    try:
-        data = options.model.read_bytes()
-    except FileNotFoundError:
-        raise StageError(f"{options.model} does not exist: run `make train` to make it") from None
-    digest = hashlib.sha256(data).hexdigest()
-    if options.sha256 is not None and options.sha256 != digest:
-        raise StageError(
-            f"{options.model} has sha256 {digest}, and {options.sha256} is to be served; "
-            "fetch the model again"
-        )
+    """Return the model that the options name, and let it explain itself where it can."""
+    data, digest = read_verified(options.model, options.sha256)
     model = load_model(data, read_trusted_types(options.trusted_types), name=str(options.model))
     schema = read_schema(options.contract)
     served = ContractModel(options.name, model, schema, sha256=digest, version=options.version)
@@ -270,22 +255,6 @@ def set_reference(served: ContractModel, path: Path) -> None:
         served.compare_with(parse_reference(path.read_bytes(), served.columns))
     except (OSError, BadRequestError) as error:
         raise StageError(f"{path}: these are no reference rows: {error}") from error
-
-
-def read_tokens(path: Path) -> list[bytes]:
-    """Return the tokens in a file, one a line; several, so that one can replace another."""
-    try:
-        lines = path.read_text(encoding="ascii").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise StageError(f"{path}: the tokens cannot be read: {error}") from None
-    short = [number for number, line in enumerate(lines, start=1) if len(line) < TOKEN_LENGTH]
-    hint = "`openssl rand -hex 32` makes one"
-    if short:
-        limit = f"shorter than {TOKEN_LENGTH} characters"
-        raise StageError(f"{path}: token {short[0]} is {limit}; {hint}")
-    if not lines:
-        raise StageError(f"{path}: there is no token; {hint}")
-    return [line.encode() for line in lines]
 
 
 def _listen(host: str, port: int) -> socket.socket:

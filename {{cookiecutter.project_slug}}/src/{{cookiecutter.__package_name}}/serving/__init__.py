@@ -1,5 +1,6 @@
 """What `serve` answers requests with; no stage of the pipeline imports it.
 
-front → protocol → compiled → scoring, and `explaining` beside it: HTTP, the documents of the
-protocol, the contract as checks of plain values, the model's answer, and the reasons for it.
+front → protocol → compiled → transform → scoring: HTTP, the documents of the protocol, the
+contract as checks of plain values, the model's numbers, its answer. `explaining` and `trees` give
+the reasons for it, `files` checks what the server is given.
 """
