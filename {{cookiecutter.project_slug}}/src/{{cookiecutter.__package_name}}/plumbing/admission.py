@@ -14,12 +14,14 @@ import os
 import sys
 import urllib.request
 from http.client import HTTPException
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import MODEL_NAME
 from . import paths
 from .errors import StageError, run_stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ADDRESS = f"http://127.0.0.1:8080/v2/models/{MODEL_NAME}"
 SECONDS = 8.0  # for the answer; the probe itself ends a little later
@@ -53,24 +55,25 @@ def check_golden(address: str, golden: dict[str, Any]) -> None:
     for name, values in expected.items():
         answers = answered.get(name, [])
         if len(answers) != len(values) or not all(
-            _is_same(value, answer, tolerance) for value, answer in zip(values, answers)
+            _is_same(value, answer, tolerance)
+            for value, answer in zip(values, answers, strict=True)
         ):
             raise StageError(f"the golden prediction differs: {name} is {answers}, not {values}")
 
 
 def _ask(address: str, body: dict[str, Any]) -> dict[str, list[Any]]:
-    request = urllib.request.Request(
+    request = urllib.request.Request(  # noqa: S310 - an address of this container
         f"{address}/infer", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=SECONDS) as response:
+        with urllib.request.urlopen(request, timeout=SECONDS) as response:  # noqa: S310 - same
             content = json.load(response)
         return {output["name"]: list(output["data"]) for output in content["outputs"]}
     except (OSError, HTTPException, ValueError, TypeError, KeyError) as error:
         raise StageError(f"the golden prediction got no usable answer: {error}") from error
 
 
-def _is_same(expected: Any, answer: Any, tolerance: float) -> bool:
+def _is_same(expected: Any, answer: Any, tolerance: float) -> bool:  # noqa: ANN401 - JSON
     if isinstance(expected, int | float) and isinstance(answer, int | float):
         return math.isclose(expected, answer, rel_tol=tolerance, abs_tol=tolerance)
     return bool(expected == answer)
@@ -82,7 +85,9 @@ def main(words: list[str] | None = None) -> None:
         case ["model"]:
             check_model(os.environ.get("WISH", ""), paths.MODEL)
         case ["golden", *address]:
-            check_golden("".join(address) or ADDRESS, json.loads(paths.GOLDEN.read_text(encoding="utf-8")))
+            check_golden(
+                "".join(address) or ADDRESS, json.loads(paths.GOLDEN.read_text(encoding="utf-8"))
+            )
         case _:
             raise StageError("use: admission model, or admission golden [ADDRESS OF THE MODEL]")
 
