@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +21,6 @@ from mlgitops.storage import publish_objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Release = Callable[..., Any]
 
@@ -107,6 +107,16 @@ def test_versions_count_on_by_what_changed(project: MergedProject, release: Rele
     project.merge("Revert")
     outcome = release(project.root, "--push")
     assert (outcome["tag"], outcome["lineage"]["md5"]) == ("flights@v2.0.1", hash_md5("first"))
+    # The registry whose form of tags it is reads them, too.
+    gto = str(Path(sys.executable).with_name("gto"))
+    done = subprocess.run(
+        [gto, "show", "flights", "--json", "--repo", str(project.root)],
+        capture_output=True,
+        check=True,
+        timeout=300,
+    )
+    versions = [entry["version"] for entry in json.loads(done.stdout)]
+    assert versions == ["v2.0.1", "v2.0.0", "v1.1.0", "v1.0.1", "v1.0.0"]
 
 
 def test_a_dry_run_tags_nothing(project: MergedProject, release: Release) -> None:

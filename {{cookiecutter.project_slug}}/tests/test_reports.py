@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from {{ cookiecutter.__package_name }} import (
     explain,
@@ -124,6 +125,17 @@ def test_model_card_repeats_the_numbers_it_is_given(params: Params) -> None:
     limits = card.render_limits("# Data\n\n## Limits\n\n* Few rows.\n\n## More\n\ntext\n")
     assert "* Few rows." in limits
     assert "text" not in limits
+
+
+def test_the_card_says_what_model_hubs_read(params: Params) -> None:
+    """Its front matter is YAML that names the task, the file and the run's own metrics."""
+    front = card.render_front_matter(params, {"test": {"made_up": 0.12345}})
+    first, text, rest = front.split("---\n")
+    content = yaml.safe_load(text)
+    assert (first, rest) == ("", "")
+    assert content["pipeline_tag"] in ("tabular-classification", "tabular-regression")
+    (result,) = content["model-index"][0]["results"]
+    assert result["metrics"] == [{"type": "made_up", "value": 0.12345}]
 
 
 def test_text_of_the_data_cannot_format_the_card() -> None:

@@ -6,6 +6,8 @@ import csv
 import re
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from .. import MODEL_NAME, OWNER, PROJECT_NAME
 from ..params import read_params
 from . import paths
@@ -40,9 +42,34 @@ def main() -> None:
         render_limits(paths.DATA_CARD.read_text(encoding="utf-8")),
         render_origin(read_json(paths.MODEL_FACTS)),
     ]
-    text = "\n\n".join([f"# Model card: {PROJECT_NAME}", *sections]) + "\n"
+    front = render_front_matter(params, read_json(paths.METRICS))
+    text = "\n\n".join([f"{front}\n# Model card: {PROJECT_NAME}", *sections]) + "\n"
     paths.MODEL_CARD.write_text(text, encoding="utf-8", newline="\n")
     print(f"{paths.MODEL_CARD}: {len(sections)} sections")
+
+
+def render_front_matter(params: Params, metrics: dict[str, Any]) -> str:
+    """Return what model hubs read of a card, as YAML between two lines of dashes.
+
+    https://huggingface.co/docs/hub/model-cards#model-card-metadata
+    """
+    task = f"tabular-{'regression' if params.task == 'regression' else 'classification'}"
+    numbers = [{"type": name, "value": value} for name, value in sorted(metrics["test"].items())]
+    result = {
+        "task": {"type": task},
+        "dataset": {"type": MODEL_NAME, "name": f"Test rows of {PROJECT_NAME}"},
+        "metrics": numbers,
+    }
+    front = {
+        "library_name": "sklearn",
+        "pipeline_tag": task,
+        "tags": [task, "sklearn", "skops"],
+        "model_format": "skops",
+        "model_file": paths.MODEL.as_posix(),
+        "model-index": [{"name": MODEL_NAME, "results": [result]}],
+    }
+    lines = yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=1000)
+    return f"---\n{lines}---\n"
 
 
 def render_purpose(params: Params) -> str:
