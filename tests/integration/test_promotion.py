@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from git_project import git
+from integration.setup_project import shown
 from promoted_project import MODEL_YAML, PATH, PromotedProject
 
 from mlgitops.cli import run
-from mlgitops.git.repository import Repository
+from mlgitops.console import Console
+from mlgitops.delivery.rollback import propose_return
+from mlgitops.git.repository import Folder, Repository
 from mlgitops.git.wanted import Wanted, read_wanted
 from mlgitops.rehearsal.forge import Forge, Server, State
 
@@ -276,3 +281,33 @@ def test_a_model_that_the_storage_lost_is_not_gone_back_to(
             file.unlink()
     said = refuse(project, capsys, "rollback", "production")
     assert "the model of v1.0.0 is not in the storage" in said
+
+
+def test_a_delivery_that_returned_proposes_the_way_back_once(
+    project: PromotedProject, forge: Forge, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Tried every minute: one pull request, and one that a person closed stays closed."""
+    console = Console(out=io.StringIO(), err=io.StringIO())
+
+    def propose() -> int | None:
+        with Repository(project.root) as repository:
+            proposed = propose_return(
+                *(Folder(repository, project.root), "production", "The golden prediction differs"),
+                environ=os.environ,
+                console=console,
+            )
+        return proposed.number if proposed else None
+
+    assert propose() is None
+    assert "production has no `revision`: it follows the branch" in shown(console)
+    for version in ("v1.0.0", "v1.1.0"):
+        done = call(project, capsys, "promote", "--to", "production", version)
+        project.merge(done["branch"])
+    for pull in forge.state.pulls.values():
+        pull.state = "closed"
+    number = propose()
+    assert number == 3
+    assert "Why: The golden prediction differs" in forge.state.pulls[3].body
+    forge.state.pulls[3].state = "closed"
+    assert [propose(), propose()] == [3, 3]
+    assert [pull.state for pull in forge.state.pulls.values()] == ["closed"] * 3
