@@ -35,6 +35,7 @@ VERBS = {
     "deploy": "bring the model of an environment into service, checked",
     "audit": "say what decided in an environment, from what and by whose approval, with proof",
     "history": "list versions, what environments served, and who leads on the same test rows",
+    "export": "send the releases to an MLflow server, again and again without duplicates",
     "demo": "show the whole loop on this machine, with a real project",
 }
 

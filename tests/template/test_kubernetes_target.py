@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from git_project import git
 from msgspec import structs
-from template.test_manifests import cluster, make_locked
+from template.test_manifests import cluster
 
 from mlgitops.console import Console
 from mlgitops.delivery.kubernetes import Kubectl, KubernetesDriver, Parts
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-__all__ = ["cluster", "make_locked"]
+__all__ = ["cluster"]
 
 HERE = Path(__file__).parent / "cluster"
 LOCK = "schema: '2.0'\nstages:\n  train:\n    cmd: train\n    outs:\n"

@@ -15,12 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from mini_project import shared_store
+from kept_environments import make_locked
 from npm_packages import install_packages
 from template.conftest import ROOT
-
-from mlgitops.console import Console
-from mlgitops.environments import make_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,13 +41,6 @@ Object = dict[str, Any]
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the environment with kubectl, the schemas and Rego, from requirements/cluster.txt."""
     return make_locked("cluster", ROOT / "requirements" / "cluster.txt", tmp_path_factory)
-
-
-def make_locked(name: str, lock: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an environment that holds exactly what ``lock`` pins; made once a machine."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLGITOPS_ENVIRONMENTS", str(shared_store()))
-        return make_environment(tmp_path_factory.mktemp(name), name, lock, Console(quiet=True))
 
 
 @pytest.fixture(scope="module")

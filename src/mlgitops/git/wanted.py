@@ -72,7 +72,7 @@ def read_wanted(
         raise MlgitopsError(
             f"the environment {environment} is not described at {label}",
             where=path,
-            hint=f"there are: {', '.join(_environments(repository, prefix, commit)) or 'none'}",
+            hint=f"there are: {', '.join(list_environments(repository, prefix, commit)) or 'none'}",
         )
     where = f"{path} at {label}"
     tip = line or commit or repository.resolve("HEAD")
@@ -112,7 +112,8 @@ def _refuse_foreign(repository: Repository, revision: str, commit: str, *, where
         )
 
 
-def _environments(repository: Repository, prefix: str, commit: str | None) -> list[str]:
+def list_environments(repository: Repository, prefix: str, commit: str | None) -> list[str]:
+    """List the environments that are described at ``commit``: folders below deploy/."""
     pattern = re.compile(re.escape(f"{prefix}deploy/") + r"([^/]+)/model\.yaml")
     matches = (pattern.fullmatch(path) for path in repository.list_files(commit))
     return sorted(match[1] for match in matches if match)
