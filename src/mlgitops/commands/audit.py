@@ -29,6 +29,7 @@ examples:
   mlgitops audit production --at 2026-03-03            # what decided on that day (UTC)
   mlgitops audit production --at 3f786850e387550f      # a model's sha256, or its beginning
   mlgitops audit production --output evidence/         # in-toto, CycloneDX, JSON and HTML
+  mlgitops audit production --reproduce                # train again, compare
 """
 
 
@@ -41,6 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--statement", type=Path, metavar="FILE", help="the verdict's statement, to be held too"
+    )
+    parser.add_argument(
+        "--reproduce",
+        action="store_true",
+        help="train the model again in a clean folder, and compare its bytes and metrics",
     )
     parser.add_argument("--json", action="store_true", help="write the audit as JSON")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page")
@@ -68,7 +74,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
     authorize(os.environ)
     with console.step(f"Audit of {args.environment}"):
         audit = audit_environment(
-            args.directory, args.environment, console, asked=args.at, statement=args.statement
+            args.directory,
+            args.environment,
+            console,
+            asked=args.at,
+            statement=args.statement,
+            again=args.reproduce,
         )
     page = describe_audit(audit)
     if args.html:

@@ -19,6 +19,7 @@ from mlgitops.delivery.audit.facts import (
     read_commit,
     read_parameters,
 )
+from mlgitops.delivery.audit.reproduce import BYTES, ServedModel, reproduce_model
 from mlgitops.delivery.audit.steps import (
     CHECKS,
     AbsentError,
@@ -55,6 +56,7 @@ class _Sources:
     prefix: str
     line: frozenset[str]  # commits at which the default branch stood
     statement: Path | None
+    again: bool  # train each model again
     console: Console
 
 
@@ -65,8 +67,11 @@ def audit_environment(
     *,
     asked: str | None = None,
     statement: Path | None = None,
+    again: bool = False,
 ) -> Audit:
     """Audit what ``environment`` serves, or what it served at the time, or the model, ``asked``.
+
+    With ``again`` each model is trained again, where nothing failed before.
 
     Raises :class:`MlgitopsError` when the question cannot be read, or nothing served then.
     """
@@ -85,6 +90,7 @@ def audit_environment(
             prefix=prefix,
             line=read_line(repository),
             statement=statement,
+            again=again,
             console=console,
         )
         skew = find_skew(entries)
@@ -150,6 +156,8 @@ def _audit_entry(
         console=sources.console,
     )
     checks = tuple(_make_check(name, step, subject) for name, step in CHECKS.items())
+    if sources.again:
+        checks += _train_again(sources, entry, checks)
     version = pipeline.find_version(f"{sources.prefix}{MODEL}") if pipeline else None
     held = release if isinstance(release, Release) else None
     return AuditedModel(
@@ -172,6 +180,23 @@ def _audit_entry(
         signature=held.signature if held else None,
         checks=checks,
     )
+
+
+def _train_again(
+    sources: _Sources, entry: LedgerEntry, checks: Sequence[Check]
+) -> tuple[Check, ...]:
+    """Train the model again; not where a check failed, or the code may be anybody's."""
+    if any(check.state in {CheckState.FAILS, CheckState.OPEN} for check in checks):
+        detail = "no code is run where a check before it does not hold"
+        return (Check(name=BYTES, state=CheckState.OPEN, detail=detail),)
+    model = ServedModel(
+        project=sources.project,
+        repository=sources.repository,
+        prefix=sources.prefix,
+        revision=entry.revision,
+        sha256=entry.sha256,
+    )
+    return reproduce_model(model, sources.console)
 
 
 def _read_pipeline(repository: Repository, commit: str) -> Pipeline | None:
