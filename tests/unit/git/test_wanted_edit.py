@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.wanted_edit import edit_wanted
+from mlgitops.parsing import parse_yaml
 
 SHA = "1" * 40
 SHA256 = f'"{"2" * 64}"'
@@ -53,3 +56,32 @@ def test_what_cannot_be_edited_is_refused(text: str) -> None:
     """Nothing is written that says something else than was asked for."""
     with pytest.raises(MlgitopsError, match="cannot be edited line by line"):
         edit_wanted(text.encode(), MODEL, where="f")
+
+
+_TEXT = st.text(alphabet="abc019 :#'\"-{}[]|>&*!%@`\\\t", max_size=12)
+_LINES = st.lists(
+    st.one_of(
+        st.sampled_from(["model: m", "revision: null", "sha256: 'a'", "version: v1.0.0 # x", ""]),
+        st.builds(lambda key, value: f"{key}: {value}", st.sampled_from(["port", "bake"]), _TEXT),
+        _TEXT.map(lambda text: f"# {text}"),
+    ),
+    max_size=8,
+)
+
+
+@given(lines=_LINES, end=st.sampled_from(["\n", "\r\n"]))
+def test_whatever_the_file_holds_it_says_what_was_asked_for_and_all_else_stays(
+    lines: list[str], end: str
+) -> None:
+    """It is refused, or it is the old mapping with the new values, and every comment stays."""
+    text = end.join([*lines, ""])
+    try:
+        before = parse_yaml(text.encode(), "f")
+        edited = edit_wanted(text.encode(), MODEL, where="f").decode()
+    except MlgitopsError:
+        return
+    assert isinstance(before, dict)
+    assert parse_yaml(edited.encode(), "f") == {**before, **MODEL}
+    comments = [line for line in lines if line.startswith("#")]
+    assert [line for line in edited.split(end) if line.startswith("#")] == comments
+    assert edit_wanted(edited.encode(), MODEL, where="f").decode() == edited
