@@ -1,4 +1,4 @@
-"""Simulate deliveries, and try weakened rules in the same stories: `make ledger`.
+"""Simulate deliveries, try weakened rules, and kill real processes: `make ledger`.
 
 Each figure stands beside its requirement. Exit code 0 when every one is met.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
@@ -16,6 +17,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 sys.path[:1] = [str(ROOT / "tests"), str(ROOT)]  # in the place of this folder
 
+from ledger.kills import play as play_kills  # noqa: E402
 from ledger.rules import DECISION, RULES, Rules, list_mutants, weaken  # noqa: E402
 from ledger.simulation import simulate  # noqa: E402
 
@@ -24,6 +26,8 @@ MOST_SECONDS = 60.0  # of a processor, for all stories
 LEAST_MUTANTS = 15
 PATIENCE = 4_000  # stories in which a mutant has to show
 BATCH = 250
+SCENES, KILLS = 2, 16  # of real processes, in each scene
+LEAST_KILLS = 30
 WORKERS = 2
 
 
@@ -50,6 +54,7 @@ def main() -> int:
         met = show_stories(list(pool.map(play, starts)))
         mutants = list_mutants()
         caught = list(pool.map(catch, range(len(mutants))))
+        met &= show_kills(list(pool.map(kill, range(options.first, options.first + SCENES))))
     decided = sum(mutant.file == DECISION for mutant in mutants)
     missed = [mutant.name for mutant, seed in zip(mutants, caught, strict=True) if seed is None]
     met &= show(
@@ -77,6 +82,27 @@ def catch(number: int) -> int | None:
     """Return the first seed that shows what one mutant breaks, None when none does."""
     rules: Rules = weaken(list_mutants()[number])
     return next((seed for seed in range(PATIENCE) if simulate(seed, rules).violation), None)
+
+
+def kill(seed: int) -> list[str]:
+    """Kill real processes, and let the last one come to rest; return the steps of the kills."""
+    with tempfile.TemporaryDirectory(prefix="mlgitops-") as folder:
+        try:
+            return play_kills(Path(folder), seed, KILLS).kills
+        except AssertionError as error:
+            print(f"     seed {seed}: {error}")
+            return []
+
+
+def show_kills(scenes: list[list[str]]) -> bool:
+    """Print how many processes were killed, and whether any scene failed."""
+    kills = [step for scene in scenes for step in scene]
+    failed = sum(not scene for scene in scenes)
+    return show(
+        f"kills of real processes, with a real remote and real servers: {len(kills)} "
+        f"(at least {LEAST_KILLS}), {failed} scenes failed",
+        holds=len(kills) >= LEAST_KILLS and not failed,
+    )
 
 
 def show_stories(batches: list[Batch]) -> bool:
