@@ -70,7 +70,10 @@ async def ask(
 ) -> tuple[str, str]:
     """Send one POST on a connection; return the status and the body."""
     ending = "Connection: close\r\n" if close else ""
-    writer.write(f"POST / HTTP/1.1\r\nHost: x\r\n{ending}Content-Length: 2\r\n\r\n{{}}".encode())
+    writer.write(f"POST / HTTP/1.1\r\nHost: x\r\n{ending}Content-Length: 2\r\n\r\n".encode())
+    await writer.drain()
+    await asyncio.sleep(0)  # as most clients do, the body comes by a packet of its own
+    writer.write(b"{}")
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
     length = int(head.partition("content-length:")[2].splitlines()[0])
     return head.split()[1], (await reader.readexactly(length)).decode()

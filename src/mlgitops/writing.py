@@ -39,12 +39,15 @@ def refuse_links(root: Path, path: Path) -> None:
         )
 
 
-def replace_file(path: Path, data: bytes, *, root: Path | None = None) -> None:
+def replace_file(
+    path: Path, data: bytes, *, root: Path | None = None, durable: bool = False
+) -> None:
     """Write ``data`` beside ``path`` under a new name, then put it there in one step.
 
     A reader sees the old file or the new one. Folders are made; below ``root`` none may be a
     link, as in :func:`refuse_links`. A link at ``path`` itself is replaced, not followed; a device
-    or a pipe that a person names, such as `/dev/null`, is written to and stays.
+    or a pipe that a person names, such as `/dev/null`, is written to and stays. What is
+    ``durable`` is on the disk before it is put there: a machine that fails has the old or the new.
     """
     if root is None and _is_stream(path):
         path.write_bytes(data)
@@ -56,6 +59,9 @@ def replace_file(path: Path, data: bytes, *, root: Path | None = None) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
             os.fchmod(file.fileno(), _MODE & ~_read_umask())
         Path(name).replace(path)
     except BaseException:

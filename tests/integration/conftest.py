@@ -1,20 +1,28 @@
-"""The command that compares, and its reports held against themselves."""
+"""The command that compares, its reports held against themselves, and a project to deploy."""
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from dvc_program import DvcProgram, start_dvc
 from integration.compared import Outcome
+from integration.deploy_project import edit, make_deployable
+from integration.setup_project import quiet
+from mini_project import shared_store
 
 from mlgitops.cli import run
 from mlgitops.comparison import revisions as comparison
+from mlgitops.delivery import LocalTarget
+from mlgitops.delivery.processes import find_free_port
 from mlgitops.model import Policy
+from mlgitops.storage import prepare_storage
 from mlgitops.verification.consistency import find_contradictions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from git_project import GitRepository
 
@@ -52,3 +60,29 @@ def dvc() -> Iterator[DvcProgram]:
     """Start the real dvc, once for all that ask it."""
     with start_dvc() as program:
         yield program
+
+
+@pytest.fixture
+def port() -> int:
+    """Return a port that is free."""
+    return find_free_port()
+
+
+@pytest.fixture(scope="session")
+def deployable_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a project with a trained and stored model, from which the others are copied."""
+    return make_deployable(tmp_path_factory.mktemp("trained") / "project")
+
+
+@pytest.fixture
+def deployable(
+    deployable_model: Path, tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """Return a project whose staging wants ``port``; what it started is ended afterwards."""
+    monkeypatch.setenv("MLGITOPS_ENVIRONMENTS", str(shared_store()))
+    folder = tmp_path / "project"
+    shutil.copytree(deployable_model, folder, symlinks=True)
+    prepare_storage(folder, quiet())
+    edit(folder, "deploy/staging/model.yaml", "port: 8081", f"port: {port}")
+    yield folder
+    LocalTarget(folder, quiet()).stop("staging")

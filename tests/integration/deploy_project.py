@@ -9,17 +9,26 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import os
+import signal
+import time
 from typing import TYPE_CHECKING, Any
 
 from git_project import commit, git, write_files
 from integration.setup_project import make_project, quiet
 
+from mlgitops.delivery.ledger import Ledger
+from mlgitops.delivery.local.files import EnvironmentFiles, SlotRecord
+from mlgitops.delivery.processes import is_running
 from mlgitops.project.toolkit import toolkit_root
 from mlgitops.project.training import run_pipeline
 from mlgitops.storage import publish_objects
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from mlgitops.delivery.observed import Slot
+    from mlgitops.model.ledger import LedgerEntry
 
 PIPELINE = """\
 stages:
@@ -52,17 +61,20 @@ Path("reports/golden.json").write_text(json.dumps(golden))
 
 SERVE = """\
 import argparse
+import hashlib
 import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 BIAS = 0.0
+UNLUCKY = None  # an input that this version has no answer to
 
 parser = argparse.ArgumentParser()
 for option in ("--model", "--port", "--name"):
     parser.add_argument(option)
 args = parser.parse_args()
-factor = json.loads(Path(args.model).read_text())["factor"]
+model = Path(args.model).read_bytes()
+factor, digest = json.loads(model)["factor"], hashlib.sha256(model).hexdigest()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -70,6 +82,7 @@ class Handler(BaseHTTPRequestHandler):
         body = json.dumps(content).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("Model-Sha256", digest)
         self.end_headers()
         self.wfile.write(body)
 
@@ -78,6 +91,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         data = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["inputs"][0]["data"]
+        if UNLUCKY in data:
+            self.send_error(500)
+            return
         data = [factor * value + BIAS for value in data]
         self.answer({"outputs": [{"name": "y", "shape": [2], "datatype": "FP64", "data": data}]})
 
@@ -143,16 +159,52 @@ def head(project: Path) -> str:
     return git(project, "rev-parse", "HEAD")
 
 
-def predict(port: int, connection: http.client.HTTPConnection | None = None) -> float:
-    """Ask for the prediction of 1.0, which is the factor of the model in service."""
-    body: dict[str, Any] = {
-        "inputs": [{"name": "x", "shape": [1], "datatype": "FP64", "data": [1.0]}]
-    }
-    connection = connection or http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+def predict(port: int, value: float = 1.0) -> float:
+    """Ask for the prediction of a value; that of 1.0 is the factor of the model in service."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
     try:
-        connection.request("POST", "/v2/models/demo/infer", body=json.dumps(body))
-        response = connection.getresponse()
-        assert response.status == 200, response.status
-        return float(json.loads(response.read())["outputs"][0]["data"][0])
+        return ask(connection, value)
     finally:
         connection.close()
+
+
+def ask(connection: http.client.HTTPConnection, value: float = 1.0) -> float:
+    """Ask as :func:`predict` does, on a connection that stays open."""
+    tensor: dict[str, Any] = {"name": "x", "shape": [1], "datatype": "FP64", "data": [value]}
+    connection.request("POST", "/v2/models/demo/infer", body=json.dumps({"inputs": [tensor]}))
+    response = connection.getresponse()
+    assert response.status == 200, response.status
+    return float(json.loads(response.read())["outputs"][0]["data"][0])
+
+
+def read_slot(project: Path, slot: Slot) -> SlotRecord:
+    """Return the record of a slot of staging, which must hold a server."""
+    files = EnvironmentFiles(project, "staging")
+    record = files.read(files.slot_record(slot), SlotRecord)
+    assert record is not None
+    return record
+
+
+def processes(project: Path) -> list[str]:
+    """Return the roles of staging whose processes run: `router`, `slot-a`, `slot-b`."""
+    locks = sorted(EnvironmentFiles(project, "staging").folder.glob("*-*.lock"))
+    locks.append(EnvironmentFiles(project, "staging").router_lock)
+    return [lock.stem for lock in locks if is_running(lock)]
+
+
+def read_pid(project: Path, role: str) -> int:
+    """Return the process id of a role of staging."""
+    folder = EnvironmentFiles(project, "staging").folder
+    return int((folder / f"{role}.lock").read_text(encoding="ascii"))
+
+
+def kill(project: Path, role: str) -> None:
+    """End the process of a role by kill -9, and wait until it is gone."""
+    os.kill(read_pid(project, role), signal.SIGKILL)
+    while role in processes(project):
+        time.sleep(0.01)
+
+
+def read_ledger(project: Path, environment: str = "staging") -> tuple[LedgerEntry, ...]:
+    """Return what the ledger of the project says of an environment."""
+    return Ledger(project, "").read(environment)

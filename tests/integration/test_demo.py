@@ -13,7 +13,7 @@ from mini_project import shared_store
 from mlgitops.cli import run
 from mlgitops.delivery import LocalTarget
 from mlgitops.delivery.bundle import hash_sha256
-from mlgitops.delivery.state import EnvironmentFiles
+from mlgitops.delivery.ledger import Ledger
 from mlgitops.errors import MlgitopsError
 from mlgitops.rehearsal.demonstration.stage import claim_folder, edit_file
 from mlgitops.rehearsal.demonstration.story import BAD, FAKE, GOOD, check_restored, check_verdict
@@ -54,7 +54,7 @@ def test_demo_goes_round_the_whole_loop(
     assert git(project, "status", "--porcelain") == ""
     described = json.loads((project / "model/model.json").read_text(encoding="utf-8"))
     assert described["sha256"] == hash_sha256(project / "model/model.skops")
-    (entry,) = EnvironmentFiles(project, "staging").read_record()
+    (entry,) = Ledger(project, "").read("staging")
     assert (entry.sha256, entry.commit) == (described["sha256"], git(project, "rev-parse", "HEAD"))
     assert 0 < demo["prediction"]["outputs"]["score"] < 1
     assert not LocalTarget(project, quiet()).read_status("staging").serving  # --stop-server

@@ -7,8 +7,6 @@ import http.server
 import itertools
 import json
 import os
-import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -18,61 +16,40 @@ from typing import TYPE_CHECKING
 import pytest
 from git_project import git
 from integration.deploy_project import (
+    ask,
     edit,
     head,
-    make_deployable,
+    kill,
     model_digest,
     predict,
+    processes,
+    read_ledger,
+    read_pid,
+    read_slot,
     train_factor,
 )
 from integration.setup_project import quiet
 from listeners import list_listeners, write_hex
-from mini_project import shared_store
+from msgspec import structs
 
 from mlgitops.cli import run
 from mlgitops.delivery import CheckFailedError, LocalTarget
 from mlgitops.delivery.golden import find_difference, read_golden
-from mlgitops.delivery.processes import find_free_port, is_running
+from mlgitops.delivery.local.files import EnvironmentFiles
+from mlgitops.delivery.observed import Slot
+from mlgitops.delivery.processes import find_free_port
 from mlgitops.delivery.protocol import is_ready
-from mlgitops.delivery.state import EnvironmentFiles
 from mlgitops.errors import MlgitopsError
-from mlgitops.storage import prepare_storage
+from mlgitops.model.ledger import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
 @pytest.fixture
-def port() -> int:
-    """Return a port that is free."""
-    return find_free_port()
-
-
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a project with a trained and stored model, from which the others are copied."""
-    return make_deployable(tmp_path_factory.mktemp("trained") / "project")
-
-
-@pytest.fixture
-def project(
-    trained: Path, tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Path]:
-    """Return a project whose staging wants ``port``; what it started is ended afterwards."""
-    monkeypatch.setenv("MLGITOPS_ENVIRONMENTS", str(shared_store()))
-    made = tmp_path / "project"
-    shutil.copytree(trained, made, symlinks=True)
-    prepare_storage(made, quiet())
-    edit(made, "deploy/staging/model.yaml", "port: 8081", f"port: {port}")
-    yield made
-    LocalTarget(made, quiet()).stop("staging")
-
-
-def processes(project: Path) -> list[str]:
-    """Return the names of the locks that processes of staging hold."""
-    locks = sorted(EnvironmentFiles(project, "staging").servers.glob("*.lock"))
-    return [lock.stem for lock in locks if is_running(lock)]
+def project(deployable: Path) -> Path:
+    """Return a project whose staging wants a free port."""
+    return deployable
 
 
 def test_first_deployment_serves(project: Path, port: int) -> None:
@@ -80,17 +57,18 @@ def test_first_deployment_serves(project: Path, port: int) -> None:
     outcome = LocalTarget(project, quiet()).deploy("staging")
     assert predict(port) == 2
     assert (outcome.changed, outcome.previous) == (True, None)
-    (entry,) = EnvironmentFiles(project, "staging").read_record()
+    (entry,) = read_ledger(project)
     assert (entry.seq, entry.sha256, entry.commit) == (1, model_digest(project), head(project))
-    assert len(processes(project)) == 2  # one server, one router
+    assert entry.forced is False
+    assert processes(project) == ["slot-a", "router"]
 
 
 def test_only_this_machine_can_ask(project: Path, port: int) -> None:
     """Server and router listen on the loopback address alone, the router at the public port."""
     LocalTarget(project, quiet()).deploy("staging")
     listeners: set[str] = set()
-    for lock in EnvironmentFiles(project, "staging").servers.glob("*.lock"):
-        listeners |= list_listeners(int(lock.read_text("ascii")))
+    for role in processes(project):
+        listeners |= list_listeners(read_pid(project, role))
     assert write_hex("127.0.0.1", port) in listeners
     assert len(listeners) == 2
     loopback, _, _ = write_hex("127.0.0.1", 0).partition(":")
@@ -103,7 +81,7 @@ def test_same_digest_is_a_no_op(project: Path) -> None:
     before = processes(project)
     assert not LocalTarget(project, quiet()).deploy("staging").changed
     assert processes(project) == before
-    assert len(EnvironmentFiles(project, "staging").read_record()) == 1
+    assert len(read_ledger(project)) == 1
 
 
 def test_next_model_replaces_the_old_one(project: Path, port: int) -> None:
@@ -115,10 +93,7 @@ def test_next_model_replaces_the_old_one(project: Path, port: int) -> None:
     assert predict(port) == 3
     assert outcome.previous == old
     assert len(processes(project)) == 2
-    assert [entry.previous for entry in EnvironmentFiles(project, "staging").read_record()] == [
-        None,
-        old,
-    ]
+    assert [entry.previous for entry in read_ledger(project)] == [None, old]
 
 
 def test_no_request_is_lost_while_switching(project: Path, port: int) -> None:
@@ -141,62 +116,91 @@ def test_no_request_is_lost_while_switching(project: Path, port: int) -> None:
     assert answers == sorted(answers)
 
 
-def test_a_request_that_comes_late_on_an_old_connection_is_answered(
-    project: Path, port: int
-) -> None:
-    """Who connected before the switch and asks after it still gets an answer."""
+def test_a_client_that_stays_connected_reaches_the_new_model(project: Path, port: int) -> None:
+    """Its next request on the same connection is answered by the model that is in service then."""
     LocalTarget(project, quiet()).deploy("staging")
-    train_factor(project, 3)
-    state = EnvironmentFiles(project, "staging")
-    before = state.read_current()
     client = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
     client.connect()
-    answers: list[float] = []
-
-    def ask() -> None:
-        while state.read_current() == before:
-            time.sleep(0.01)
-        answers.append(predict(port, client))
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    LocalTarget(project, quiet()).deploy("staging")
-    thread.join()
-    assert answers == [2]
-
-
-def test_server_that_ends_while_the_old_one_finishes_is_no_deployment(
-    project: Path, port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A new server that dies after the switch is a fail, and the old one serves again."""
-    LocalTarget(project, quiet()).deploy("staging")
-    before = processes(project)
+    socket = client.sock
     train_factor(project, 3)
-    state = EnvironmentFiles(project, "staging")
+    LocalTarget(project, quiet()).deploy("staging")
+    assert ask(client) == 3
+    assert client.sock is socket
+    client.close()
 
-    def kill_new(_port: int, _seconds: float) -> bool:
-        current = state.read_current()
-        assert current is not None
-        os.kill(int(state.server_lock(current.server).read_text()), signal.SIGKILL)
-        return True
 
-    monkeypatch.setattr("mlgitops.delivery.local.target.wait_until_drained", kill_new)
-    with pytest.raises(CheckFailedError, match="while the old one finished"):
-        LocalTarget(project, quiet()).deploy("staging")
+def test_a_server_that_dies_in_its_bake_is_taken_back(project: Path, port: int) -> None:
+    """It is given up, nobody asks in vain, the old one serves on, and a deployment ends with 1."""
+    LocalTarget(project, quiet()).deploy("staging")
+    edit(project, "deploy/staging/model.yaml", "sha256: null", "sha256: null\nbake: 3600")
+    wish = train_factor(project, 3)
+    assert LocalTarget(project, quiet()).deploy("staging", patient=False).baking
+    assert predict(port) == 3
+    kill(project, "slot-b")
     assert predict(port) == 2
-    assert processes(project) == before
-    assert len(state.read_record()) == 1
+    assert run(["deploy", "staging", "--directory", str(project)]) == 1
+    assert predict(port) == 2
+    assert processes(project) == ["slot-a", "router"]
+    _, switched, condemned, returned = read_ledger(project)
+    assert (switched.event, switched.commit) == (Event.SWITCHED, wish)
+    assert {condemned.event, returned.event} == {Event.CONDEMNED, Event.SWITCHED}
+
+
+def test_a_request_that_fails_in_the_bake_is_answered_by_the_old_model(
+    project: Path, port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It costs nobody an answer, and takes the new model back: exit code 1, with the reason."""
+    LocalTarget(project, quiet()).deploy("staging")
+    edit(project, "deploy/staging/model.yaml", "sha256: null", "sha256: null\nbake: 3600")
+    edit(project, "src/demo/serve.py", "UNLUCKY = None", "UNLUCKY = 13.0")
+    train_factor(project, 3)
+    LocalTarget(project, quiet()).deploy("staging", patient=False)
+    assert predict(port) == 3
+    assert predict(port, 13.0) == 26
+    assert run(["deploy", "staging", "--directory", str(project)]) == 1
+    assert "it failed users' requests, or its health checks" in capsys.readouterr().err
+    assert predict(port) == 2
+
+
+def test_a_bake_ends_with_the_old_server(project: Path, port: int) -> None:
+    """Until then both run; after it the new one stands alone."""
+    LocalTarget(project, quiet()).deploy("staging")
+    edit(project, "deploy/staging/model.yaml", "sha256: null", "sha256: null\nbake: 1")
+    train_factor(project, 3)
+    outcome = LocalTarget(project, quiet()).deploy("staging")
+    assert not outcome.baking
+    assert predict(port) == 3
+    assert processes(project) == ["slot-b", "router"]
+
+
+def test_a_canary_answers_its_share_until_the_bake_is_over(project: Path, port: int) -> None:
+    """Of many requests some go to the new model, and most to the old one."""
+    LocalTarget(project, quiet()).deploy("staging")
+    asked = "sha256: null\ncanary: 30\nbake: 3600"
+    edit(project, "deploy/staging/model.yaml", "sha256: null", asked)
+    train_factor(project, 3)
+    assert LocalTarget(project, quiet()).deploy("staging", patient=False).baking
+    answers = [predict(port) for _ in range(100)]
+    assert set(answers) == {2, 3}
+    assert answers.count(2) > answers.count(3)
+    assert processes(project) == ["slot-a", "slot-b", "router"]
+
+
+def test_a_canary_ends_with_all_requests(project: Path, port: int) -> None:
+    """Once the bake is over, the new model answers everybody, and the old one is ended."""
+    LocalTarget(project, quiet()).deploy("staging")
+    edit(project, "deploy/staging/model.yaml", "sha256: null", "sha256: null\ncanary: 1\nbake: 1")
+    train_factor(project, 3)
+    LocalTarget(project, quiet()).deploy("staging")
+    assert {predict(port) for _ in range(20)} == {3}
+    assert processes(project) == ["slot-b", "router"]
 
 
 def test_another_server_at_the_port_of_a_dead_one_is_not_it(project: Path, port: int) -> None:
     """Whoever got a dead server's port may answer that it is ready: it is not what is deployed."""
     LocalTarget(project, quiet()).deploy("staging")
-    state = EnvironmentFiles(project, "staging")
-    current = state.read_current()
-    assert current is not None
-    os.kill(int(state.server_lock(current.server).read_text()), signal.SIGKILL)
-    while is_running(state.server_lock(current.server)):
-        time.sleep(0.01)
+    record = read_slot(project, Slot.A)
+    kill(project, "slot-a")
 
     class Ready(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -204,7 +208,7 @@ def test_another_server_at_the_port_of_a_dead_one_is_not_it(project: Path, port:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", current.port), Ready) as other:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", record.port), Ready) as other:
         threading.Thread(target=other.serve_forever, daemon=True).start()
         assert is_ready(port, "demo")
         assert not LocalTarget(project, quiet()).read_status("staging").serving
@@ -221,7 +225,7 @@ def test_rollback_by_revert_brings_the_very_same_model_back(project: Path, port:
     git(project, "revert", "--no-edit", "HEAD")
     LocalTarget(project, quiet()).deploy("staging")
     assert predict(port) == 2
-    first, _, third = EnvironmentFiles(project, "staging").read_record()
+    first, _, third = read_ledger(project)
     assert (third.seq, third.sha256) == (3, first.sha256)
 
 
@@ -235,7 +239,8 @@ def test_failed_golden_check_keeps_the_old_server(project: Path, port: int) -> N
     assert run(["deploy", "staging", "--directory", str(project)]) == 1
     assert predict(port) == 2
     assert processes(project) == before
-    assert len(EnvironmentFiles(project, "staging").read_record()) == 1
+    events = [entry.event for entry in read_ledger(project)]
+    assert events == [Event.SWITCHED, Event.CONDEMNED]
 
 
 def test_server_that_ends_at_start_keeps_the_old_one(project: Path, port: int) -> None:
@@ -260,15 +265,27 @@ def test_failed_first_deployment_leaves_nothing(project: Path, port: int) -> Non
         predict(port)
 
 
-@pytest.mark.parametrize("victim", ["server", "router"])
+def test_after_a_reboot_the_same_model_is_started_again(project: Path, port: int) -> None:
+    """What ended with the machine is not the model's fault: nothing is condemned, nothing new."""
+    LocalTarget(project, quiet()).deploy("staging")
+    files = EnvironmentFiles(project, "staging")
+    record = structs.replace(read_slot(project, Slot.A), boot="another run of this machine")
+    kill(project, "slot-a")
+    files.write(files.slot_record(Slot.A), record)
+    assert "since this machine was" in (
+        LocalTarget(project, quiet()).read_status("staging").problem or ""
+    )
+    LocalTarget(project, quiet()).deploy("staging")
+    assert predict(port) == 2
+    assert read_slot(project, Slot.A).restarts == 0
+    assert len(read_ledger(project)) == 1
+
+
+@pytest.mark.parametrize("victim", ["slot-a", "router"])
 def test_killed_process_is_replaced(project: Path, port: int, victim: str) -> None:
     """After kill -9 of the server or the router, the next deployment serves again."""
     LocalTarget(project, quiet()).deploy("staging")
-    place = EnvironmentFiles(project, "staging")
-    locks = [lock for lock in place.servers.glob("*.lock") if "router" in lock.name]
-    if victim == "server":
-        locks = [lock for lock in place.servers.glob("*.lock") if "router" not in lock.name]
-    os.kill(int(locks[0].read_text()), signal.SIGKILL)
+    kill(project, victim)
     assert not LocalTarget(project, quiet()).read_status("staging").serving
     assert LocalTarget(project, quiet()).deploy("staging").changed
     assert predict(port) == 2
@@ -319,7 +336,7 @@ def test_pinned_revision_is_deployed(project: Path, port: int) -> None:
     edit(project, "deploy/staging/model.yaml", "revision: null", f'revision: "{first}"')
     edit(project, "deploy/staging/model.yaml", "sha256: null", f'sha256: "{digest}"')
     outcome = LocalTarget(project, quiet()).deploy("staging")
-    assert (outcome.deployed.commit, outcome.deployed.sha256) == (first, digest)
+    assert (outcome.deployed.revision, outcome.deployed.sha256) == (first, digest)
     assert predict(port) == 2
 
 
@@ -450,7 +467,7 @@ def test_killed_at_any_moment_a_complete_model_serves(project: Path, port: int) 
             assert len(processes(project)) == 2
             factor = 5 - factor
             git(project, "revert", "--no-edit", "HEAD")
-    record = EnvironmentFiles(project, "staging").read_record()
+    record = read_ledger(project)
     assert [entry.seq for entry in record] == list(range(1, len(record) + 1))
     for before, after in itertools.pairwise(record):
         assert after.previous == before.sha256
@@ -469,4 +486,4 @@ def test_deployments_at_once_end_with_the_newest(project: Path, port: int) -> No
         thread.join()
     assert predict(port) == 3
     assert len(processes(project)) == 2
-    assert len(EnvironmentFiles(project, "staging").read_record()) == 1
+    assert len(read_ledger(project)) == 1

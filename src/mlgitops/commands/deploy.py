@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlgitops.delivery import CheckFailedError, LocalTarget
+from mlgitops.delivery import CheckFailedError, Deployed, LocalTarget
 from mlgitops.errors import EXIT_FAIL, EXIT_PASS
+from mlgitops.storage.handover.commit import authorize
 
 if TYPE_CHECKING:
     from mlgitops.console import Console
     from mlgitops.delivery import Outcome, Status, Target
 
 _EPILOG = """\
-Reads deploy/ENV/model.yaml at the commit, fetches the model by its digest and verifies it,
-starts the project's server beside the running one, waits until it is ready, asks it for the
-golden prediction, and only then switches the public port over. On any failure the model that
-served before goes on serving. The servers keep running after the command, until --stop.
+Reads deploy/ENV/model.yaml at the tip of the default branch, as origin has it, fetches the model by
+its digest and verifies it, starts the project's server beside the running one, waits until it is
+ready, asks it for the golden prediction, and only then sends the users there. While the bake that
+the file asks for lasts, the old server answers whatever the new one fails to; when the new one
+fails, the old one comes back by itself. A commit whose model failed is not tried again. What was
+brought into service is written to the ledger, the branch `deployments`. The servers keep running
+after the command, until --stop.
 
 exit codes:
   0  in service (or, with --status, serving)
-  1  the model failed a check, or --status finds it not serving: the log's end is shown
-  2  could not try: no such environment, digest mismatch, model not found, port taken
+  1  the model failed and what served before serves on; or --status finds it not serving
+  2  could not try: no such environment, not merged, not published, digest mismatch, port taken
 
 examples:
   mlgitops deploy staging
-  mlgitops deploy production --revision v1.2.0 --port 9000
+  mlgitops deploy production --port 9000
+  mlgitops deploy staging --revision HEAD --force   unapproved, and the ledger says so
   mlgitops deploy staging --status --json
   mlgitops deploy staging --stop
 """
@@ -42,9 +49,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--revision",
-        default="HEAD",
         metavar="REV",
-        help="the commit to deploy: what its deploy/ENV/model.yaml wants (default: HEAD)",
+        help="deploy what another commit wants; needs --force unless the default branch wants the "
+        "same, or ENV is `local`",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="deploy what is not merged (HEAD, or --revision) or not published, and write it down "
+        "as such",
+    )
+    parser.add_argument(
+        "--no-wait",
+        action="store_true",
+        help="end when the bake begins; another run, such as the installed timer's, finishes it",
     )
     parser.add_argument(
         "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
@@ -64,28 +82,32 @@ def run(args: argparse.Namespace, console: Console) -> int:
         return EXIT_PASS
     if args.status:
         status = target.read_status(args.environment)
-        console.result(encode_status(status) if args.json else _describe(status))
+        console.result(encode_status(status) if args.json else _show_status(status))
         return EXIT_PASS if status.serving else EXIT_FAIL
+    authorize(os.environ)
     try:
-        outcome = target.deploy(args.environment, revision=args.revision, port=args.port)
+        outcome = target.deploy(
+            args.environment,
+            revision=args.revision,
+            force=args.force,
+            port=args.port,
+            patient=not args.no_wait,
+        )
     except CheckFailedError as error:
         console.error(error)
         return EXIT_FAIL
-    console.result(encode_outcome(outcome) if args.json else _tell(outcome))
+    console.result(encode_outcome(outcome) if args.json else _show_outcome(outcome))
     return EXIT_PASS
 
 
 def encode_outcome(outcome: Outcome) -> str:
     """Write what a deployment did as JSON, all in one level."""
-    deployed = outcome.deployed
     document = {
         "environment": outcome.environment,
-        "model": deployed.model,
-        "sha256": deployed.sha256,
-        "commit": deployed.commit,
+        **asdict(outcome.deployed),
         "previous": outcome.previous,
         "changed": outcome.changed,
-        "url": deployed.url,
+        "baking": outcome.baking,
         "logs": outcome.logs,
     }
     return json.dumps(document, indent=2)
@@ -93,9 +115,13 @@ def encode_outcome(outcome: Outcome) -> str:
 
 def encode_status(status: Status) -> str:
     """Write what an environment serves as JSON, all in one level; null where nothing is."""
-    document: dict[str, object] = {"environment": status.environment, "serving": status.serving}
-    for name in ("model", "sha256", "commit", "since", "url"):
-        document[name] = getattr(status.deployed, name) if status.deployed else None
+    names = (field.name for field in fields(Deployed))
+    document: dict[str, object] = {
+        "environment": status.environment,
+        "serving": status.serving,
+        **(asdict(status.deployed) if status.deployed else dict.fromkeys(names)),
+        "problem": status.problem,
+    }
     return json.dumps(document, indent=2)
 
 
@@ -105,19 +131,32 @@ def _parse_port(text: str) -> int:
     return int(text)
 
 
-def _tell(outcome: Outcome) -> str:
+def _name(deployed: Deployed) -> str:
+    version = f"{deployed.version} " if deployed.version else ""
+    return f"{deployed.model} {version}{deployed.sha256[:12]}"
+
+
+def _show_outcome(outcome: Outcome) -> str:
     deployed = outcome.deployed
-    model = f"{deployed.model} {deployed.sha256[:12]}"
     if not outcome.changed:
-        return f"{outcome.environment}: {model} is in service already, at {deployed.url}"
+        return f"{outcome.environment}: {_name(deployed)} is in service already, at {deployed.url}"
     before = f" (before: {outcome.previous[:12]})" if outcome.previous else ""
-    return f"{outcome.environment}: {model} is in service at {deployed.url}{before}"
+    bake = ", and the old one stands behind it until its bake is over" if outcome.baking else ""
+    served = f"{_name(deployed)} is in service at {deployed.url}{before}{bake}"
+    return f"{outcome.environment}: {served}"
 
 
-def _describe(status: Status) -> str:
+def _show_status(status: Status) -> str:
     deployed = status.deployed
     if deployed is None:
-        return f"{status.environment}: nothing is deployed"
+        return f"{status.environment}: {status.problem}"
     state = "in service" if status.serving else "NOT answering"
-    model = f"{deployed.model} {deployed.sha256[:12]} of commit {deployed.commit[:12]}"
-    return f"{status.environment}: {model}, {state} at {deployed.url} since {deployed.since}"
+    forced = ", by force" if deployed.forced else ""
+    lines = [
+        f"{status.environment}: {_name(deployed)}, {state} at {deployed.url}",
+        (
+            f"  since {deployed.since}, by commit {deployed.commit[:12]}{forced}; "
+            f"its code is of {deployed.revision[:12]}"
+        ),
+    ]
+    return "\n".join([*lines, *([status.problem] if status.problem else [])])

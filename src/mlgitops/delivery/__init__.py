@@ -1,9 +1,8 @@
 """Bring the model of an environment into service, checked, or keep the old one.
 
-What is wanted stands in git (`git.wanted`); a bundle is that model with its code, verified
-(`bundle`); a server runs it beside the present one (`server`, `protocol`); one file says
-which server answers the public port (`state`, `router`); `local` is the order of the steps on
-this host, one `target` of those that may come.
+What is wanted stands in git (`wish`); a bundle is that model with its code, verified (`bundle`).
+`decision` says what to do next, `reconcile` does it until nothing is left, on one `target`: this
+host (`local`) is one. What came into service stands in the `ledger`.
 """
 
 from mlgitops.delivery.local import LocalTarget

@@ -23,9 +23,11 @@ from mlgitops.storage import prepare_storage
 from mlgitops.writing import refuse_links
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from mlgitops.console import Console
+    from mlgitops.delivery.observed import ServedModel
     from mlgitops.git.repository import Repository
-    from mlgitops.git.wanted import Wanted
 
 MODEL = "model/model.skops"
 DESCRIPTION = "model/model.json"
@@ -33,7 +35,7 @@ GOLDEN = "reports/golden.json"
 SERVING_LOCK = "requirements/serving.txt"
 
 #: What makes two bundles the same: beside the model, all that the server reads.
-_IDENTITY = (
+IDENTITY = (
     "src/",
     "model/",
     "contract.yaml",
@@ -65,40 +67,46 @@ def make_bundle(
     project: Path,
     repository: Repository,
     prefix: str,
-    wanted: Wanted,
+    served: ServedModel,
     *,
     bundles: Path,
     console: Console,
 ) -> Bundle:
-    """Export the code of ``wanted.commit`` and its model, found by digest and verified.
+    """Export the code of ``served.revision`` and its model, found by digest and verified.
 
-    Raises :class:`MlgitopsError` when the model cannot be found or is not the one that the
-    commit and the environment's file name. A half-made bundle is never left.
+    Raises :class:`MlgitopsError` when the model cannot be found, or is not the one that the
+    commit names. A half-made bundle is never left.
     """
-    digest = _read_digest(repository, prefix, wanted)
-    folder = bundles / f"{digest[:16]}-{_hash_identity(repository, prefix, wanted.commit)[:12]}"
-    bundle = Bundle(folder=folder, model=wanted.model, sha256=digest, commit=wanted.commit)
+    revision, digest = served.revision, read_model_sha256(repository, prefix, served.revision)
+    if digest != served.sha256:
+        raise MlgitopsError(
+            f"the model {served.sha256[:12]} is wanted, and the commit holds {digest[:12]}",
+            where=f"commit {revision[:12]}",
+            hint="see who changed the ledger, on the branch `deployments`",
+        )
+    folder = bundles / f"{digest[:16]}-{_hash_identity(repository, prefix, revision)[:12]}"
+    bundle = Bundle(folder=folder, model=served.model, sha256=digest, commit=revision)
     if folder.is_dir() and hash_sha256(folder / MODEL) == digest:
         os.utime(folder)
         return bundle
     bundles.mkdir(parents=True, exist_ok=True)
-    with console.step(f"Model {digest[:12]} and its code from {wanted.commit[:12]}"):
-        oid = read_model_oid(repository, prefix, wanted.commit)
-        source = _find_object(project, oid, wanted.commit, console)
+    with console.step(f"Model {digest[:12]} and its code from {revision[:12]}"):
+        oid = read_model_oid(repository, prefix, revision)
+        source = _find_object(project, oid, revision, console)
         with tempfile.TemporaryDirectory(dir=bundles, prefix=".making-") as name:
             content = Path(name) / "bundle"
-            _export(project, wanted.commit, prefix, content, Path(name) / "code.tar")
+            _export(project, revision, prefix, content, Path(name) / "code.tar")
             _copy_verified(source, content, oid, digest)
             shutil.rmtree(folder, ignore_errors=True)
             content.rename(folder)
     return bundle
 
 
-def prune_bundles(bundles: Path, keep: Bundle) -> None:
-    """Remove all but the newest few bundles; ``keep`` stays in any case."""
+def prune_bundles(bundles: Path, keep: Collection[str]) -> None:
+    """Remove all but the newest few bundles; those of the names ``keep`` stay in any case."""
     folders = sorted(bundles.glob("[0-9a-f]*"), key=lambda folder: folder.stat().st_mtime)
     for folder in folders[:-_KEEP]:
-        if folder != keep.folder:
+        if folder.name not in keep:
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -142,24 +150,12 @@ def read_model_sha256(repository: Repository, prefix: str, commit: str) -> str:
     return digest
 
 
-def _read_digest(repository: Repository, prefix: str, wanted: Wanted) -> str:
-    """Return the sha256 of the commit's model, which must be the wanted one."""
-    digest = read_model_sha256(repository, prefix, wanted.commit)
-    if wanted.sha256 and digest != wanted.sha256:
-        raise MlgitopsError(
-            f"the model {wanted.sha256[:12]} is wanted, and the commit holds {digest[:12]}",
-            where=f"deploy/{wanted.environment}/model.yaml",
-            hint="name the commit of that model as `revision`, or correct `sha256`",
-        )
-    return digest
-
-
 def _hash_identity(repository: Repository, prefix: str, commit: str) -> str:
     files = repository.list_files(commit)
     listed = sorted(
         f"{blob} {path}"
         for path, blob in files.items()
-        if path.removeprefix(prefix).startswith(_IDENTITY)
+        if path.removeprefix(prefix).startswith(IDENTITY)
     )
     return hashlib.sha256("\n".join(listed).encode()).hexdigest()
 

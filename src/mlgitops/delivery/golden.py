@@ -8,11 +8,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlgitops.delivery.protocol import CheckFailedError, fetch_answer
+from mlgitops.delivery.protocol import CheckFailedError, fetch
 from mlgitops.errors import MlgitopsError
 from mlgitops.parsing import parse_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _OK = 200
@@ -57,10 +58,16 @@ def parse_golden(data: bytes, where: str) -> Golden:
     return Golden(request=request, outputs=outputs, tolerance=tolerance)
 
 
-def check_golden(port: int, model: str, golden: Golden) -> None:
-    """Ask for the golden prediction; raises :class:`CheckFailedError` when it is another."""
+def check_golden(
+    port: int, model: str, golden: Golden, *, headers: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Ask for the golden prediction; return the answer's headers, names in small letters.
+
+    ``headers`` go with the request. Raises :class:`CheckFailedError` for another prediction.
+    """
     try:
-        status, answer = fetch_answer(port, f"/v2/models/{model}/infer", golden.request)
+        path = f"/v2/models/{model}/infer"
+        status, answer, answered_headers = fetch(port, path, golden.request, headers=headers)
         content = json.loads(answer) if status == _OK else None
         answered = _index_outputs(content["outputs"]) if content else {}
     except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError) as error:
@@ -75,6 +82,7 @@ def check_golden(port: int, model: str, golden: Golden) -> None:
             hint="the server computes something else than training did: compare the versions "
             "in requirements/serving.txt with those in model/model.json",
         )
+    return answered_headers
 
 
 def find_difference(

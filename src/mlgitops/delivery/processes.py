@@ -29,7 +29,7 @@ _ESTABLISHED, _CLOSE_WAIT, _LISTENING = "01", "08", "0A"  # in /proc/net/tcp, se
 # The shell starts the program in the background and ends at once. The program then has no
 # parent here that would have to wait for it, so it leaves no zombie process when it ends. The
 # shell also writes the process id, which is on disk even if mlgitops is killed right after.
-_DETACH = 'log=$1; lock=$2; shift 2; "$@" >"$log" 2>&1 </dev/null & echo "$!" >"$lock"'
+_DETACH = 'log=$1; lock=$2; shift 2; "$@" >>"$log" 2>&1 </dev/null & echo "$!" >"$lock"'
 
 
 def start_detached(

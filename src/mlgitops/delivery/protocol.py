@@ -14,6 +14,7 @@ from mlgitops.delivery.processes import HOST, is_running
 from mlgitops.errors import MlgitopsError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _REQUEST_SECONDS = 10.0
@@ -28,13 +29,26 @@ class CheckFailedError(MlgitopsError):
 
 def fetch_answer(port: int, path: str, body: dict[str, Any] | None = None) -> tuple[int, bytes]:
     """Send one request on a connection of its own; return status and content."""
+    status, content, _ = fetch(port, path, body)
+    return status, content
+
+
+def fetch(
+    port: int,
+    path: str,
+    body: dict[str, Any] | None = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+) -> tuple[int, bytes, dict[str, str]]:
+    """Send one request as :func:`fetch_answer` does; return the answer's headers, too."""
     connection = http.client.HTTPConnection(HOST, port, timeout=_REQUEST_SECONDS)
     try:
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json", "Connection": "close"}
-        connection.request("GET" if data is None else "POST", path, body=data, headers=headers)
+        sent = {"Content-Type": "application/json", "Connection": "close", **(headers or {})}
+        connection.request("GET" if data is None else "POST", path, body=data, headers=sent)
         response = connection.getresponse()
-        return response.status, response.read(_MAX_ANSWER)
+        received = {name.lower(): text for name, text in response.getheaders()}
+        return response.status, response.read(_MAX_ANSWER), received
     finally:
         connection.close()
 

@@ -1,8 +1,4 @@
-"""What every target of a delivery can do, and how each says what it serves. Pure.
-
-There is one target so far, this host (`local`). A cluster would be a second class with the
-same three methods.
-"""
+"""What every target of a delivery can do, and how each says what it serves. Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +8,14 @@ from typing import Protocol
 
 @dataclass(frozen=True, kw_only=True)
 class Deployed:
-    """A bundle in service: which model, of which commit, since when, and where it answers."""
+    """A model in service: which, by which commit, since when, and where it answers."""
 
-    bundle: str  # digest of the model, digest of what serves it
     model: str
+    version: str | None  # of the release; None when a commit is named without one
     sha256: str  # of the model file
-    commit: str
+    commit: str  # that asked for it
+    revision: str  # whose dvc.lock names the model and whose code serves it
+    forced: bool  # not merged, or not published
     since: str  # UTC, ISO 8601
     url: str
 
@@ -29,7 +27,8 @@ class Outcome:
     environment: str
     deployed: Deployed
     previous: str | None  # sha256 of the model before, None when there was none
-    changed: bool  # False: this very bundle was in service already
+    changed: bool  # False: this very model was in service already, in good health
+    baking: bool  # the old model still stands behind it
     logs: str  # log of the server
 
 
@@ -40,19 +39,27 @@ class Status:
     environment: str
     serving: bool  # it answers at its address
     deployed: Deployed | None = None  # None: nothing was deployed
+    problem: str | None = None  # why it does not answer, and what to do
 
 
 class Target(Protocol):
     """Where the models of a project are brought into service, each environment by its name."""
 
     def deploy(
-        self, environment: str, *, revision: str = "HEAD", port: int | None = None
+        self,
+        environment: str,
+        *,
+        revision: str | None = None,
+        force: bool = False,
+        port: int | None = None,
+        patient: bool = True,
     ) -> Outcome:
-        """Make ``environment`` serve what its file wants at ``revision``.
+        """Make ``environment`` serve what its file wants on the default branch.
 
-        Raises :class:`~mlgitops.delivery.protocol.CheckFailedError` when the model failed a
-        check and :class:`~mlgitops.errors.MlgitopsError` when it could not be tried; either way
-        what served before still serves.
+        ``revision`` names another commit, which needs ``force``; ``patient`` waits for the end of
+        the bake. Raises :class:`~mlgitops.delivery.protocol.CheckFailedError` when the model
+        failed a check and :class:`~mlgitops.errors.MlgitopsError` when it could not be tried;
+        either way what served before still serves.
         """
 
     def read_status(self, environment: str) -> Status:

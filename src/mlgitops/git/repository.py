@@ -171,13 +171,15 @@ class Repository:
         """
         return None if "\n" in path else self._read_object(f"{sha}:{path}")
 
-    def list_changes(self, tip: str, path: str, *, most: int) -> list[str]:
-        """List the commits on the line of first parents to ``tip`` that changed ``path``.
+    def list_changes(self, tip: str, *paths: str, most: int) -> list[str]:
+        """List the commits on the line of first parents to ``tip`` that changed one of ``paths``.
 
-        The newest first; a merge is one, and what it brought in is not. ``path`` is from the root.
+        The newest first; a merge is one, and what it brought in is not. A path is from the root,
+        and may be a folder's.
         """
-        words = ("log", "--first-parent", f"--max-count={most}", "--format=%H", tip)
-        return self._run(*words, "--", f":(top,literal){path}").stdout.decode().split()
+        words = ("log", "--first-parent", f"--max-count={most}", "--format=%H", tip, "--")
+        named = (f":(top,literal){path}" for path in paths)
+        return self._run(*words, *named).stdout.decode().split()
 
     def read_disk(self, path: str) -> bytes | None:
         """Read a file of the work tree, ignored ones too.

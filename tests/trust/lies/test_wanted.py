@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from git_project import GitRepository
+from integration.setup_project import write_config
 from trust.lie import check_lie
 
 from mlgitops.cli import run
@@ -185,6 +186,7 @@ def test_a_commit_that_a_shallow_clone_lacks_is_refused(
         "clone", "--quiet", "--depth=1", f"file://{scene.repository.root}", clone.as_posix()
     )
     shallow = Scene(repository=GitRepository(clone), shas=scene.shas)
+    shallow.repository.git("remote", "remove", "origin")  # what is committed here is what is wanted
     content = write(revision=f'"{scene.shas["first"]}"')
     text = shallow.deploy(content, capsys)
     check_lie(record_property, content.encode(), reason="git fetch --unshallow", text=text)
@@ -249,7 +251,8 @@ def test_a_model_that_nobody_published_is_refused(
     record_property: Callable[[str, object], None],
 ) -> None:
     """Lock and description agree, and the object is nowhere."""
+    scene.repository.put(f"{PROJECT}/.dvc/config", write_config("../store"))
     content = write(revision=f'"{scene.shas["first"]}"', sha256=sha256_of(b"first"))
     text = scene.deploy(content, capsys)
-    reason = "is neither in the cache nor in the storage"
+    reason = "is not in the storage"
     check_lie(record_property, content.encode(), reason=reason, text=text)

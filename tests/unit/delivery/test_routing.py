@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mlgitops.delivery.local.haproxy import Router, find_haproxy
-from mlgitops.delivery.local.routing import Routing, Slot, parse_map, render_map
+from mlgitops.delivery.local.routing import Routing, choose_routing, parse_map, render_map
+from mlgitops.delivery.observed import Active, ServedModel, Slot
 from mlgitops.errors import MlgitopsError
 
 if TYPE_CHECKING:
@@ -37,7 +38,11 @@ def test_what_is_written_is_read(
     "text",
     [
         *("live", "live live-c", "live a", "live live-a x", "other live-a"),
-        *("live live-a\nshare 51", "live live-a\nshare -1", "live live-a\ncanary live-b"),
+        *(
+            "live live-a\ncanary bake-b\nshare 101",
+            "live live-a\nshare -1",
+            "live live-a\ncanary live-b",
+        ),
         *("live live-a\nshare 10", "live  ", "\0", "live baked-a"),
     ],
 )
@@ -57,6 +62,27 @@ def test_a_program_on_path_comes_first(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_without_files_nobody_answers(tmp_path: Path) -> None:
-    """No router, no map: nothing is live."""
-    assert Router(tmp_path).read_routing() == Routing()
+    """No router says who is live."""
+    assert Router(tmp_path).read_routing() is None
     assert not Router(tmp_path).is_up()
+
+
+SERVED = ServedModel(model="churn", sha256="ab" * 32, revision="5ead" * 10, commit="4ead" * 10)
+
+
+@pytest.mark.parametrize(
+    ("active", "routing"),
+    [
+        ({}, Routing(live=Slot.A, baking=True)),
+        ({"confirmed": True}, Routing(live=Slot.A, baking=True)),
+        ({"baked": True}, Routing(live=Slot.A, baking=True)),
+        ({"confirmed": True, "baked": True}, Routing(live=Slot.A)),
+        ({"share": 20}, Routing(live=Slot.B, canary=Slot.A, share=20)),
+        ({"reason": "it ended"}, Routing(live=Slot.A)),
+    ],
+)
+def test_the_old_server_stands_behind_what_is_not_proven(
+    active: dict[str, Any], routing: Routing
+) -> None:
+    """But nobody behind what came back: the other one is what failed."""
+    assert choose_routing(Active(slot=Slot.A, served=SERVED, **active)) == routing

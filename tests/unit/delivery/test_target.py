@@ -10,99 +10,104 @@ import pytest
 from mlgitops.commands.deploy import encode_outcome, encode_status
 from mlgitops.console import Console
 from mlgitops.delivery import Deployed, LocalTarget, Outcome, Status, Target
-from mlgitops.delivery.state import Current, EnvironmentFiles
+from mlgitops.delivery.local.files import (
+    ActiveRecord,
+    BundleIndex,
+    EnvironmentFiles,
+    ReportRecord,
+    RouterRecord,
+    SlotRecord,
+)
+from mlgitops.delivery.observed import ServedModel, Slot
 from mlgitops.errors import MlgitopsError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mlgitops.model.fields import Struct
+
 DEPLOYED = Deployed(
-    bundle="0123-4567",
     model="churn",
+    version="v1.2.0",
     sha256="ab" * 32,
     commit="4ead" * 10,
-    since="2030-01-31T12:00:00.000000Z",
+    revision="5ead" * 10,
+    forced=False,
+    since="2030-01-31T12:00:00Z",
     url="http://127.0.0.1:8081",
 )
-#: What the router, and an older or newer mlgitops, read.
-FILE = {
-    "bundle": "0123-4567",
-    "model": "churn",
-    "sha256": "ab" * 32,
-    "commit": "4ead" * 10,
-    "port": 40_001,
-    "public_port": 8081,
-    "server": "0123-4567-40001",
-    "since": "2030-01-31T12:00:00.000000Z",
-}
-CURRENT = Current(deployed=DEPLOYED, port=40_001, public_port=8081, server="0123-4567-40001")
+SERVED = ServedModel(
+    model="churn", version="v1.2.0", sha256="ab" * 32, revision="5ead" * 10, commit="4ead" * 10
+)
+RECORDS: list[Struct] = [
+    SlotRecord(served=SERVED, bundle="0123-4567", port=40_001, boot="b", failure="it ended"),
+    ActiveRecord(slot=Slot.A, served=SERVED, since="2030-01-31T12:00:00Z", boot="b", bake=60),
+    RouterRecord(public=8081, a=40_001, b=40_002),
+    ReportRecord(commit="4ead" * 10, issue=7),
+    BundleIndex(),
+]
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> EnvironmentFiles:
     """Return the files of an environment that has none yet."""
-    files = EnvironmentFiles(tmp_path, "staging")
-    files.folder.mkdir(parents=True)
-    return files
+    return EnvironmentFiles(tmp_path, "staging")
 
 
-def test_the_state_on_disk_has_one_level(files: EnvironmentFiles) -> None:
-    """Whoever reads the file finds each field by its name, and what is read is what was written."""
-    files.write_current(CURRENT)
-    assert json.loads(files.current.read_text()) == FILE
-    assert files.read_current() == CURRENT
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+def test_a_record_is_read_as_it_was_written(files: EnvironmentFiles, record: Struct) -> None:
+    """Nothing else stands beside it, and where there is none, none is read."""
+    assert files.read(files.active, type(record)) is None
+    files.write(files.active, record)
+    assert files.read(files.active, type(record)) == record
+    assert [path.name for path in files.folder.iterdir()] == ["active.json"]
 
 
-@pytest.mark.parametrize(
-    "content",
-    ["", "[]", "null", "{}", *(json.dumps({**FILE, name: None}) for name in ("port", "server"))]
-    + [json.dumps({name: FILE[name] for name in FILE if name != gone}) for gone in FILE]
-    + [json.dumps({**FILE, "image": "x"})],
-)
-def test_a_state_that_is_none_is_an_error_to_act_on(files: EnvironmentFiles, content: str) -> None:
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+@pytest.mark.parametrize("content", ["", "[]", "null", "{", '{"image": "x"}', "\xff", "9" * 70_000])
+def test_a_record_that_is_none_is_an_error_to_act_on(
+    files: EnvironmentFiles, record: Struct, content: str
+) -> None:
     """It names the file, and what mends it."""
-    files.current.write_text(content)
-    with pytest.raises(
-        MlgitopsError, match="the state of this environment cannot be read"
-    ) as error:
-        files.read_current()
-    assert error.value.where == str(files.current)
+    files.folder.mkdir(parents=True)
+    files.active.write_bytes(content.encode("latin-1"))
+    with pytest.raises(MlgitopsError, match=r"active\.json: ") as error:
+        files.read(files.active, type(record))
     assert "`mlgitops deploy staging --stop`" in str(error.value)
-
-
-def test_the_record_follows_what_is_in_service(files: EnvironmentFiles) -> None:
-    """One entry for each time that a model came into service."""
-    files.write_current(CURRENT)
-    for _ in range(2):
-        files.complete_record()
-    (entry,) = files.read_record()
-    assert (entry.seq, entry.model, entry.sha256, entry.commit) == (
-        *(1, DEPLOYED.model),
-        *(DEPLOYED.sha256, DEPLOYED.commit),
-    )
-    assert (entry.at, entry.previous) == (DEPLOYED.since, None)
 
 
 def test_nothing_deployed_is_nothing_served(tmp_path: Path) -> None:
     """The local target is a target, and says so of an environment that it does not have."""
     target: Target = LocalTarget(tmp_path, Console(quiet=True))
-    assert target.read_status("staging") == Status(environment="staging", serving=False)
+    status = target.read_status("staging")
+    problem = "nothing is deployed: `mlgitops deploy staging`"
+    assert status == Status(environment="staging", serving=False, problem=problem)
     assert not target.stop("staging")
 
 
 def test_the_outcome_as_json() -> None:
     """Its keys stand in one level, in this order."""
     outcome = Outcome(
-        environment="staging", deployed=DEPLOYED, previous=None, changed=True, logs="x.log"
+        environment="staging",
+        deployed=DEPLOYED,
+        previous=None,
+        changed=True,
+        baking=False,
+        logs="x.log",
     )
     assert list(json.loads(encode_outcome(outcome)).items()) == [
         ("environment", "staging"),
         ("model", "churn"),
+        ("version", "v1.2.0"),
         ("sha256", "ab" * 32),
         ("commit", "4ead" * 10),
+        ("revision", "5ead" * 10),
+        ("forced", False),
+        ("since", "2030-01-31T12:00:00Z"),
+        ("url", "http://127.0.0.1:8081"),
         ("previous", None),
         ("changed", True),
-        ("url", "http://127.0.0.1:8081"),
+        ("baking", False),
         ("logs", "x.log"),
     ]
 
@@ -110,10 +115,14 @@ def test_the_outcome_as_json() -> None:
 @pytest.mark.parametrize("deployed", [DEPLOYED, None])
 def test_the_status_as_json(deployed: Deployed | None) -> None:
     """Every key is there, null where nothing is deployed."""
-    names = ("model", "sha256", "commit", "since", "url")
-    status = Status(environment="staging", serving=deployed is not None, deployed=deployed)
+    names = ("model", "version", "sha256", "commit", "revision", "forced", "since", "url")
+    problem = None if deployed else "nothing is deployed"
+    status = Status(
+        environment="staging", serving=deployed is not None, deployed=deployed, problem=problem
+    )
     assert json.loads(encode_status(status)) == {
         "environment": "staging",
         "serving": deployed is not None,
+        "problem": problem,
         **{name: getattr(deployed, name, None) for name in names},
     }

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlgitops.delivery.local.routing import Routing, Slot, parse_map, render_map
+from mlgitops.delivery.local.routing import Routing, parse_map, render_map
+from mlgitops.delivery.observed import Slot
 from mlgitops.delivery.processes import HOST
 from mlgitops.errors import MlgitopsError
 from mlgitops.writing import replace_file
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SLOT_HEADER = "mlgitops-slot"  # of every answer: the slot that gave it
+CANARY_HEADER = "mlgitops-canary"  # of a request: ask the candidate, where there is one
 MODEL_HEADER = "model-sha256"  # of every answer of a generated project's server
 
 _CONFIGURATION = "haproxy.cfg"
@@ -40,6 +42,8 @@ _MAX_ANSWER = 2**20  # bytes of an answer of the runtime socket
 # `retry-on`: a prediction changes nothing, so asking twice is asking once. A server that is killed
 # at work costs its requests one more try; `observe` with `on-error mark-down` sends that try, and
 # all after it, to the other slot, which only the backends of the bake have as their backup.
+# `http-buffer-request` and `tune.bufsize`: what is to be sent twice must be held, so a request of
+# over 64 kB is sent once.
 _TEMPLATE = """\
 # Written by mlgitops: edits are lost at the next deployment.
 global
@@ -47,12 +51,14 @@ global
   stats socket unix@{socket} mode 600 level admin
   nbthread 1
   fd-hard-limit 20000
-  maxconn 4000
+  maxconn 2000
+  tune.bufsize 65536
   hard-stop-after 15s
 defaults
   mode http
   log global
   option http-server-close
+  option http-buffer-request
   option redispatch 1
   retries 3
   retry-on all-retryable-errors
@@ -60,13 +66,17 @@ defaults
   timeout client 75s
   timeout server 60s
   timeout http-request 30s
+  timeout check 10s
 frontend public
   bind {host}:{public_port}
   capture response header {model_header} len 64
   log-format "%t %ci %HM %HP %ST %TR+%Tr ms %b slot=%s model=%[capture.res.hdr(0)] %ts"
   http-request set-var(txn.share) str(share),map({map},0)
   http-request set-var(txn.draw) rand(100),sub(txn.share)
-  use_backend %[str(canary),map({map},none)] if {{ var(txn.draw) -m int lt 0 }}
+  acl is_drawn var(txn.draw) -m int lt 0
+  acl has_canary str(share),map({map},0) -m int gt 0
+  acl is_asked_for req.hdr({canary_header}) -m found
+  use_backend %[str(canary),map({map},none)] if is_drawn || is_asked_for has_canary
   use_backend %[str(live),map({map},none)]
   http-response set-header {slot_header} %[srv_name]
 backend none
@@ -78,8 +88,8 @@ backend live-{slot}
 backend bake-{slot}
   option httpchk GET /v2/health/ready
   http-check expect status 200
-  server {slot} {host}:{port} check inter 1s rise 1 fall 2 observe layer7 error-limit 1 \
-on-error mark-down
+  default-server inter 2s fastinter 500ms rise 1 fall 3 error-limit 1 on-error mark-down
+  server {slot} {host}:{port} check observe layer7
   server {other} {host}:{other_port} backup
 """
 
@@ -130,6 +140,7 @@ def render_configuration(ports: Ports) -> str:
         public_port=ports.public,
         model_header=MODEL_HEADER,
         slot_header=SLOT_HEADER,
+        canary_header=CANARY_HEADER,
     )
     return frontend + backends
 
@@ -144,11 +155,10 @@ class Router:
         """Return the command that runs it in the foreground, from its folder."""
         return [find_haproxy(), "-db", "-f", _CONFIGURATION]
 
-    def write_configuration(self, ports: Ports) -> None:
-        """Write what it reads when it starts; a map that is there stays."""
+    def write_configuration(self, ports: Ports, routing: Routing) -> None:
+        """Write what it reads when it starts."""
         replace_file(self._folder / _CONFIGURATION, render_configuration(ports).encode())
-        if not (self._folder / _MAP).is_file():
-            self._write_map(Routing())
+        self._write_map(routing)
 
     def is_up(self) -> bool:
         """Tell whether it answers at its runtime socket."""
@@ -165,21 +175,14 @@ class Router:
                 raise MlgitopsError("the router did not start", where=str(self._folder))
             time.sleep(_POLL_SECONDS)
 
-    def read_routing(self) -> Routing:
-        """Return who answers: as the running router says, else as it would say at its start.
-
-        A map that was written and not yet sent is taken back: what answers is what was checked.
-        """
-        path = self._folder / _MAP
+    def read_routing(self) -> Routing | None:
+        """Return who answers, as the running router says; None where none runs."""
         try:
             answer = self._ask(f"show map {_MAP}")
         except OSError:
-            return parse_map(path.read_text("utf-8"), str(path)) if path.is_file() else Routing()
+            return None
         lines = (line.split(maxsplit=1) for line in answer.splitlines() if line.strip())
-        routing = parse_map("\n".join(line[-1] for line in lines), "HAProxy's map")
-        if not path.is_file() or parse_map(path.read_text("utf-8"), str(path)) != routing:
-            self._write_map(routing)
-        return routing
+        return parse_map("\n".join(line[-1] for line in lines), "HAProxy's map")
 
     def route(self, routing: Routing) -> None:
         """Let the requests that come now be answered as ``routing`` says.

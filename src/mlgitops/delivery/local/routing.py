@@ -8,24 +8,11 @@ in an order in which every state between is one that may serve.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
+from mlgitops.delivery.observed import ALL, Active, Slot
 from mlgitops.errors import MlgitopsError
 
 _NONE = "none"  # the backend that answers 503: nothing is deployed
-_HIGHEST_SHARE = 50  # percent, as `canary` in model.yaml
-
-
-class Slot(StrEnum):
-    """One of the two places in which a server of an environment can run."""
-
-    A = "a"
-    B = "b"
-
-    @property
-    def other(self) -> Slot:
-        """Return the slot beside this."""
-        return Slot.B if self is Slot.A else Slot.A
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +25,21 @@ class Routing:
     live: Slot | None = None
     baking: bool = False
     canary: Slot | None = None
-    share: int = 0  # percent of the requests that ``canary`` answers, 0 to 50
+    share: int = 0  # percent of the requests that ``canary`` answers
+
+
+def choose_routing(active: Active | None) -> Routing:
+    """Return who answers when ``active`` is what the users are sent to.
+
+    >>> choose_routing(None)
+    Routing(live=None, baking=False, canary=None, share=0)
+    """
+    if active is None:
+        return Routing()
+    if active.share < ALL:
+        return Routing(live=active.slot.other, canary=active.slot, share=active.share)
+    # What came back stands alone: the other one failed.
+    return Routing(live=active.slot, baking=active.reason is None and not active.is_proven)
 
 
 def render_map(routing: Routing) -> dict[str, str]:
@@ -85,7 +86,7 @@ def _parse_entries(entries: dict[str, str]) -> Routing | None:
         live=Slot(slot) if slot else None,
         baking=kind == "bake",
         canary=Slot(canary) if canary else None,
-        share=min(int(share), _HIGHEST_SHARE),
+        share=min(int(share), ALL),
     )
     rendered = render_map(routing)
     return routing if rendered.items() >= entries.items() else None

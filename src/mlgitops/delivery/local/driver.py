@@ -1,0 +1,371 @@
+"""What the loop (`reconcile`) sees of an environment on this host, and does to it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from mlgitops.delivery.bundle import make_bundle, prune_bundles
+from mlgitops.delivery.decision import find_effective, make_entry
+from mlgitops.delivery.effects import (
+    Append,
+    Bake,
+    CloseIssue,
+    Confirm,
+    Effect,
+    Fetch,
+    Golden,
+    OpenIssue,
+    Return,
+    Route,
+    Start,
+    Stop,
+    Switch,
+    Wait,
+    Widen,
+)
+from mlgitops.delivery.local.files import (
+    ActiveRecord,
+    BundleIndex,
+    BundleRecord,
+    ReportRecord,
+    read_boot,
+    read_uptime,
+    utc_now,
+)
+from mlgitops.delivery.observed import ALL, UNSURE, Active, Observed, Slot
+from mlgitops.delivery.promotion import refuse_unpublished
+from mlgitops.delivery.protocol import CheckFailedError
+from mlgitops.delivery.wish import (
+    PERSONAL,
+    fetch_default_branch,
+    is_available,
+    mark_forced,
+    read_wish,
+)
+from mlgitops.environments import locked
+from mlgitops.git.repository import Folder
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from mlgitops.console import Console
+    from mlgitops.delivery.bundle import Bundle
+    from mlgitops.delivery.ledger import Ledger
+    from mlgitops.delivery.local.files import EnvironmentFiles, SlotRecord
+    from mlgitops.delivery.local.front import Front
+    from mlgitops.delivery.local.slots import Slots
+    from mlgitops.delivery.observed import ServedModel, Server, Wish
+    from mlgitops.delivery.reports import Reporter
+    from mlgitops.git.repository import Repository
+    from mlgitops.git.wanted import Wanted
+    from mlgitops.model.ledger import LedgerEntry
+
+_BAKE_SECONDS = 0.5  # that pass without the lock
+_REFRESH_SECONDS = 30.0  # during a bake: how old what is known of origin may be
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What somebody asks for: an environment, and how to go about it."""
+
+    project: Path
+    prefix: str  # of the project in the repository, empty or ending in a slash
+    environment: str
+    revision: str | None = None  # instead of the default branch's tip
+    force: bool = False  # not merged or not published, and written down as such
+    port: int | None = None  # instead of the file's
+
+    @property
+    def is_gated(self) -> bool:
+        """Tell whether only what is merged and published is let through."""
+        return self.environment != PERSONAL
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What a driver works with, each for one environment."""
+
+    repository: Repository
+    files: EnvironmentFiles
+    slots: Slots
+    front: Front
+    ledger: Ledger
+    reporter: Reporter
+    console: Console
+
+
+class LocalDriver:
+    """One environment on this host, for as long as one command runs."""
+
+    def __init__(self, request: Request, parts: Parts) -> None:
+        self._request = request
+        self._parts = parts
+        self._files = parts.files
+        self._asked = float("-inf")  # when git was read, in seconds since the machine's start
+        self._wish: Wish
+        self._wanted: Wanted
+        self._ledger: tuple[LedgerEntry, ...] = ()
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Keep other runs for this environment out while the block runs."""
+        return locked(self._files.lock)
+
+    def observe(self) -> tuple[Wish, Observed]:
+        """Read what git wants, and how slots, router and ledger are."""
+        if read_uptime() - self._asked > _REFRESH_SECONDS:
+            self.refresh()
+        active = self._observe_active()
+        servers = {slot: self._parts.slots.observe(slot) for slot in Slot}
+        servers = self._count_failures(active, servers)
+        return self._wish, Observed(
+            a=servers[Slot.A],
+            b=servers[Slot.B],
+            active=active,
+            routed=self._parts.front.is_routed(active, self._read_slots(), self.public_port),
+            bundles=self._list_bundles(),
+            ledger=self._ledger,
+            reported=self._read_report(),
+        )
+
+    @property
+    def public_port(self) -> int:
+        """Return where the users ask."""
+        return self._request.port or self._wanted.port
+
+    def refresh(self) -> None:
+        """Read from origin what is wanted, and what was brought into service."""
+        request, repository = self._request, self._parts.repository
+        if request.is_gated:
+            fetch_default_branch(repository, self._parts.console)
+        wish, self._wanted = read_wish(
+            repository,
+            request.prefix,
+            request.environment,
+            revision=request.revision,
+            force=request.force,
+        )
+        gated = request.force and request.is_gated and not wish.served.forced
+        if gated and not is_available(
+            request.project, repository, request.prefix, wish.served, self._parts.console
+        ):
+            wish = mark_forced(wish)
+        self._wish = wish
+        self._ledger = self._parts.ledger.read(request.environment)
+        self._asked = read_uptime()
+
+    def perform(self, effect: Effect) -> None:
+        """Do one thing; what fails because of the model becomes the state of its server."""
+        match effect:
+            case Start() | Wait() | Golden() | Confirm() | Stop():
+                self._serve(effect)
+            case Switch() | Return() | Route() | Widen():
+                self._send(effect)
+            case Fetch():
+                self._fetch(effect.served)
+            case Bake():
+                time.sleep(_BAKE_SECONDS)
+            case Append():
+                self._append(effect)
+            case OpenIssue() | CloseIssue():
+                self._report(effect)
+
+    def _serve(self, effect: Start | Wait | Golden | Confirm | Stop) -> None:
+        """Do what concerns the server of one slot."""
+        slots = self._parts.slots
+        match effect:
+            case Start():
+                bundle = self._make_bundle(effect.served)
+                slots.start(effect.slot, bundle, effect.served, effect.restarts)
+            case Wait():
+                slots.wait(effect.slot)
+            case Golden():
+                slots.check(effect.slot)
+            case Confirm():
+                self._confirm(effect.slot)
+            case Stop():
+                slots.stop(effect.slot)
+                self._prune()
+
+    def _send(self, effect: Switch | Return | Route | Widen) -> None:
+        """Do what concerns who is sent where."""
+        match effect:
+            case Switch():
+                self._switch(effect)
+            case Return():
+                self._activate(effect.slot, effect.served, reason=effect.reason, baked=True)
+            case Route():
+                self._route()
+            case Widen():
+                self._change_active(share=ALL)
+                self._route()
+
+    def _fetch(self, served: ServedModel) -> None:
+        request, parts = self._request, self._parts
+        if request.is_gated and not served.forced:
+            folder = Folder(parts.repository, request.project)
+            refuse_unpublished(folder, served.revision, served.sha256[:12], parts.console)
+        bundle = self._make_bundle(served)
+        record = BundleRecord(
+            sha256=served.sha256,
+            revision=served.revision,
+            folder=bundle.name,
+            published=not served.forced,
+        )
+        kept = [other for other in self._read_index() if _key(other) != _key(record)]
+        self._files.write(self._files.index, BundleIndex(bundles=(*kept, record)))
+
+    def _switch(self, effect: Switch) -> None:
+        """Make a slot the active one, unless git wants something else by now."""
+        self.refresh()
+        if find_effective(self._wish, self._ledger).served.request == effect.served.request:
+            self._activate(effect.slot, effect.served, share=effect.share, bake=effect.bake)
+
+    def _activate(
+        self,
+        slot: Slot,
+        served: ServedModel,
+        *,
+        share: int = ALL,
+        bake: int = 0,
+        baked: bool = False,
+        reason: str | None = None,
+    ) -> None:
+        before = self._files.read(self._files.active, ActiveRecord)
+        record = ActiveRecord(
+            slot=slot,
+            served=served,
+            previous=before.served.sha256 if before else None,
+            since=utc_now(),
+            share=share,
+            bake=bake,
+            began=read_uptime(),
+            boot=read_boot(),
+            baked=baked,
+            reason=reason,
+        )
+        self._files.write(self._files.active, record)
+        with self._parts.console.step(f"Switch port {self.public_port} over"):
+            self._route()
+
+    def _confirm(self, slot: Slot) -> None:
+        record = self._parts.slots.read(slot)
+        assert record is not None  # noqa: S101 - decided on a server that is there
+        try:
+            self._parts.front.confirm(slot, record)
+        except CheckFailedError as error:
+            self._parts.slots.fail(slot, error.what)
+            return
+        self._change_active(confirmed=True)
+
+    def _append(self, effect: Append) -> None:
+        environment = self._request.environment
+
+        def write_entry(entries: tuple[LedgerEntry, ...]) -> LedgerEntry | None:
+            actor = os.environ.get("GITHUB_ACTOR") or getpass.getuser()
+            return make_entry(effect, entries, environment=environment, actor=actor, at=utc_now())
+
+        try:
+            self._parts.ledger.append(environment, write_entry)
+        finally:  # an entry that origin did not take waits here, and counts
+            self._ledger = self._parts.ledger.read(environment)
+
+    def _report(self, effect: OpenIssue | CloseIssue) -> None:
+        """Tell people; that it begins is written down before, what became of it after."""
+        reporter, files = self._parts.reporter, self._files
+        before = files.read(files.report, ReportRecord)
+        commit = effect.served.commit if isinstance(effect, OpenIssue) else None
+        if before and before.commit != commit:
+            reporter.close(before.commit)
+            files.report.unlink()
+        if isinstance(effect, OpenIssue):
+            report = ReportRecord(commit=effect.served.commit)
+            files.write(files.report, report)
+            number = reporter.open(effect.served, effect.reason)
+            files.write(files.report, structs.replace(report, issue=number, sent=True))
+
+    def _read_report(self) -> str | None:
+        report = self._files.read(self._files.report, ReportRecord)
+        if report is None:
+            return None
+        return report.commit if report.sent else UNSURE
+
+    def _observe_active(self) -> Active | None:
+        record = self._files.read(self._files.active, ActiveRecord)
+        if record is None:
+            return None
+        if record.boot != read_boot():  # the clock began anew, and so does the bake
+            record = self._change_active(boot=read_boot(), began=read_uptime())
+        if not record.baked and read_uptime() - record.began >= record.bake:
+            record = self._change_active(baked=True)
+        return Active(
+            slot=record.slot,
+            served=record.served,
+            share=record.share,
+            confirmed=record.confirmed,
+            baked=record.baked,
+            reason=record.reason,
+        )
+
+    def _count_failures(
+        self, active: Active | None, servers: dict[Slot, Server | None]
+    ) -> dict[Slot, Server | None]:
+        """Count a server as dead to which users' requests failed while it bakes."""
+        if active is None or active.is_proven or active.reason is not None:
+            return servers
+        slot, slots = active.slot, self._parts.slots
+        if not self._parts.front.is_marked_down(slot) or not slots.read(slot):
+            return servers
+        server = servers[slot]
+        if server and server.reason is None:
+            slots.fail(slot, "it failed users' requests, or its health checks, during its bake")
+        return {**servers, slot: slots.observe(slot)}
+
+    def _change_active(self, **fields: object) -> ActiveRecord:
+        record = self._files.read(self._files.active, ActiveRecord)
+        assert record is not None  # noqa: S101 - nothing else asks for a change
+        changed = structs.replace(record, **fields)
+        self._files.write(self._files.active, changed)
+        return changed
+
+    def _route(self) -> None:
+        self._parts.front.route(self._observe_active(), self._read_slots(), self.public_port)
+
+    def _read_slots(self) -> dict[Slot, SlotRecord | None]:
+        return {slot: self._parts.slots.read(slot) for slot in Slot}
+
+    def _make_bundle(self, served: ServedModel) -> Bundle:
+        return make_bundle(
+            self._request.project,
+            self._parts.repository,
+            self._request.prefix,
+            served,
+            bundles=self._files.bundles,
+            console=self._parts.console,
+        )
+
+    def _read_index(self) -> tuple[BundleRecord, ...]:
+        index = self._files.read(self._files.index, BundleIndex)
+        bundles = index.bundles if index else ()
+        return tuple(record for record in bundles if (self._files.bundles / record.folder).is_dir())
+
+    def _list_bundles(self) -> frozenset[tuple[str, str]]:
+        """Return those that may be served: unpublished ones only to whoever forces them."""
+        forced = find_effective(self._wish, self._ledger).served.forced
+        return frozenset(
+            _key(record) for record in self._read_index() if record.published or forced
+        )
+
+    def _prune(self) -> None:
+        records = self._read_slots().values()
+        prune_bundles(self._files.bundles, [record.bundle for record in records if record])
+
+
+def _key(record: BundleRecord) -> tuple[str, str]:
+    return record.sha256, record.revision

@@ -1,0 +1,162 @@
+"""What git wants for an environment, and whether it may have it. Reads git.
+
+The wish stands in `deploy/<environment>/model.yaml` at the tip of the default branch, as origin has
+it. An environment that is called `local` is one person's: it takes what is checked out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlgitops.delivery.bundle import IDENTITY, read_model_oid, read_model_sha256
+from mlgitops.delivery.observed import ServedModel, Wish
+from mlgitops.errors import MlgitopsError
+from mlgitops.git.program import ask_git, run_git
+from mlgitops.git.wanted import read_wanted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mlgitops.console import Console
+    from mlgitops.git.repository import Repository
+    from mlgitops.git.wanted import Wanted
+
+#: The environment of one person, which nobody approves anything for.
+PERSONAL = "local"
+_FETCH_SECONDS = 60.0
+
+
+def fetch_default_branch(repository: Repository, console: Console) -> None:
+    """Bring the default branch of origin up to date; where it does not answer, say so."""
+    branch = repository.find_default_branch() or ""
+    if branch == "origin/HEAD":
+        named = ask_git(repository.root, "rev-parse", "--abbrev-ref", branch)
+        branch = named.stdout.decode().strip()
+    remote, _, name = branch.partition("origin/")
+    if remote or not name:
+        return
+    refs = f"+refs/heads/{name}:refs/remotes/origin/{name}"
+    words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "origin", refs)
+    try:
+        run_git(repository.root, *words, timeout=_FETCH_SECONDS)
+    except MlgitopsError as error:
+        reason = error.what.splitlines()[-1:]
+        console.warn(f"origin does not answer, so this goes by what it had before: {reason}")
+
+
+def read_wish(
+    repository: Repository,
+    prefix: str,
+    environment: str,
+    *,
+    revision: str | None = None,
+    force: bool = False,
+) -> tuple[Wish, Wanted]:
+    """Return what ``environment`` should serve, and the settings of its file.
+
+    ``revision`` other than the default branch's tip needs ``force``, unless the environment is a
+    person's own. A forced wish names the commit of the approved one that it overrides. Raises
+    :class:`MlgitopsError` naming every mistake in the file at once.
+    """
+    if environment == PERSONAL:
+        return _read_at(repository, prefix, environment, repository.resolve(revision or "HEAD"))
+    tip = _find_tip(repository)
+    asked = repository.resolve(revision or ("HEAD" if force else tip))
+    wish, wanted = _read_at(repository, prefix, environment, asked)
+    if asked == tip:
+        return wish, wanted
+    approved = _read_approved(repository, prefix, environment, tip, force=force)
+    if approved and approved.served.bundle == wish.served.bundle:
+        return approved, wanted
+    if not force:
+        raise MlgitopsError(
+            f"{asked[:12]} wants another model than the default branch",
+            where=f"{prefix}deploy/{environment}/model.yaml",
+            hint="merge it first, or deploy it unapproved, which the ledger says: --force",
+        )
+    served = _override(wish.served, approved.served.commit if approved else tip)
+    return Wish(served=served, canary=wish.canary, bake=wish.bake), wanted
+
+
+def mark_forced(wish: Wish) -> Wish:
+    """Return the wish as one that nobody may call approved."""
+    return Wish(
+        served=_override(wish.served, wish.served.commit), canary=wish.canary, bake=wish.bake
+    )
+
+
+def is_available(
+    project: Path, repository: Repository, prefix: str, served: ServedModel, console: Console
+) -> bool:
+    """Tell whether the model is in the storage, where all can fetch it, and not only cached."""
+    from mlgitops.storage import is_published
+
+    return is_published(project, read_model_oid(repository, prefix, served.revision), console)
+
+
+def _read_approved(
+    repository: Repository, prefix: str, environment: str, tip: str, *, force: bool
+) -> Wish | None:
+    """Return the wish at the tip; None where it cannot be read and ``force`` goes over it."""
+    try:
+        return _read_at(repository, prefix, environment, tip)[0]
+    except MlgitopsError:
+        if force:
+            return None
+        raise
+
+
+def _override(served: ServedModel, commit: str) -> ServedModel:
+    return ServedModel(
+        model=served.model,
+        version=served.version,
+        sha256=served.sha256,
+        revision=served.revision,
+        commit=commit,
+        forced=True,
+    )
+
+
+def _find_tip(repository: Repository) -> str:
+    branch = repository.find_default_branch()
+    if branch is None:
+        raise MlgitopsError(
+            "there is no default branch, main or master, that says what is wanted",
+            where=str(repository.root),
+            hint="fetch it: `git fetch origin main`",
+        )
+    return repository.resolve(branch)
+
+
+def _read_at(
+    repository: Repository, prefix: str, environment: str, tip: str
+) -> tuple[Wish, Wanted]:
+    """Read the wish at ``tip``, with the commits at which it, and its bundle, last changed.
+
+    A commit that changes neither asks for nothing new, so it is not a new wish.
+    """
+    wanted = read_wanted(repository, prefix, environment, tip)
+    file = f"{prefix}deploy/{environment}/model.yaml"
+    follows = wanted.commit == tip
+    sources = [f"{prefix}{path}" for path in (*IDENTITY, "dvc.lock")]
+    revision = _find_change(repository, tip, *sources) if follows else wanted.commit
+    digest = read_model_sha256(repository, prefix, revision)
+    if wanted.sha256 and digest != wanted.sha256:
+        raise MlgitopsError(
+            f"the model {wanted.sha256[:12]} is wanted, and the commit holds {digest[:12]}",
+            where=f"deploy/{environment}/model.yaml",
+            hint="name the commit of that model as `revision`, or correct `sha256`",
+        )
+    served = ServedModel(
+        model=wanted.model,
+        version=wanted.version,
+        sha256=digest,
+        revision=revision,
+        commit=_find_change(repository, tip, file, *(sources if follows else ())),
+    )
+    return Wish(served=served, canary=wanted.canary, bake=wanted.bake), wanted
+
+
+def _find_change(repository: Repository, tip: str, *paths: str) -> str:
+    changes = repository.list_changes(tip, *paths, most=1)
+    return changes[0] if changes else tip
