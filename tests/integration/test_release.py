@@ -119,6 +119,27 @@ def test_versions_count_on_by_what_changed(project: MergedProject, release: Rele
     assert versions == ["v2.0.1", "v2.0.0", "v1.1.0", "v1.0.1", "v1.0.0"]
 
 
+WAIVED = """\
+Train
+
+Waived-by: olga
+Waived-at: 2026-11-27T12:00:00Z
+Waived-sha: 1111111111111111111111111111111111111111
+Waived-reason: the old rows were wrong
+Waived-in: https://github.example/octo/model/pull/7#issuecomment-1
+"""
+
+
+def test_a_waiver_in_the_results_is_said(project: MergedProject, release: Release) -> None:
+    """Without a statement, too: a verdict that was waived is never left out."""
+    project.train("second", message=WAIVED)
+    lineage = release(project.root, "--push")["lineage"]
+    assert (lineage["verdict"], lineage["waiver"]["login"]) == ("waived", "olga")
+    assert lineage["waiver"]["reason"] == "the old rows were wrong"
+    project.train("third", message=WAIVED.replace("Waived-sha: 1", "Waived-sha: x"))
+    assert release(project.root, "--push")["lineage"]["verdict"] is None
+
+
 def test_a_dry_run_tags_nothing(project: MergedProject, release: Release) -> None:
     """It says what would be released."""
     outcome = release(project.root, "--dry-run", "--push")

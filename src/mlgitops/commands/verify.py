@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlgitops.errors import MlgitopsError
-
 if TYPE_CHECKING:
     import argparse
 
@@ -64,16 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Check, print what holds or does not, and return the exit code."""
     from mlgitops.git.repository import Repository
-    from mlgitops.github.statement_check import check_statement
-    from mlgitops.model.statement import MAX_STATEMENT_BYTES, parse_statement
+    from mlgitops.github.statement_check import check_statement, read_statement
 
-    try:
-        with args.statement.open("rb") as file:
-            data = file.read(MAX_STATEMENT_BYTES + 1)
-    except OSError as error:
-        where = str(args.statement)
-        raise MlgitopsError(f"cannot be read: {error.strerror}", where=where) from error
-    statement = parse_statement(data, str(args.statement))
+    statement, _ = read_statement(args.statement)
     with Repository(args.repository) as repository:
         checked = check_statement(
             statement, repository, branch=args.branch, policy_path=args.policy, model=args.model

@@ -19,10 +19,9 @@ from mlgitops.dvc.metrics import parse_metrics
 from mlgitops.dvc.pipeline import read_pipeline
 from mlgitops.errors import MlgitopsError, show_bytes
 from mlgitops.git.program import run_git
-from mlgitops.github.statement_check import check_statement
+from mlgitops.github.statement_check import check_statement, read_statement
 from mlgitops.judgement.policy import parse_policy
 from mlgitops.model.lineage import DataHash, ReleasedMetric
-from mlgitops.model.statement import MAX_STATEMENT_BYTES, parse_statement
 from mlgitops.model.waiver import Waiver
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from mlgitops.dvc.pipeline import Pipeline
     from mlgitops.git.repository import Repository
     from mlgitops.model import MetricChange
-    from mlgitops.model.statement import Statement
 
 _POLICY = "policy.yaml"
 _MAX_METRICS, _MAX_DATA = 500, 1000
@@ -86,16 +84,6 @@ def trace_model(repository: Repository, project: str, commit: str) -> Account:
     return account
 
 
-def read_statement(path: Path) -> tuple[Statement, str]:
-    """Read the statement of a verdict: it, and the sha256 of its file."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_STATEMENT_BYTES + 1)
-    except OSError as error:
-        raise MlgitopsError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    return parse_statement(data, str(path)), hashlib.sha256(data).hexdigest()
-
-
 def add_statement(
     account: Account, repository: Repository, project: str, path: Path, model: Path
 ) -> None:
@@ -103,7 +91,7 @@ def add_statement(
 
     Raises :class:`MlgitopsError` when it does not hold, or its verdict is fail.
     """
-    statement, digest = read_statement(path)
+    statement, data = read_statement(path)
     predicate, where = statement.predicate, str(path)
     if predicate.project != project.rstrip("/"):
         told = predicate.project or "the root"
@@ -120,7 +108,7 @@ def add_statement(
     put("measured_by", predicate.evidence, source=said, absent="")
     put("verdict", predicate.verdict, source=said, absent="")
     account.fields["waiver"] = msgspec.to_builtins(predicate.waiver)
-    put("statement", digest, absent="")
+    put("statement", hashlib.sha256(data).hexdigest(), absent="")
     put("cost", _take_metrics(report.cost)[:20], source=said, absent="the statement has none")
     if predicate.pull_request is not None:
         put("pull_request", predicate.pull_request, source=said, absent="")

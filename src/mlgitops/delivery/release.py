@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mlgitops.delivery.bundle import MODEL, read_model_oid, read_model_sha256
-from mlgitops.dvc.artifacts import parse_artifacts
+from mlgitops.dvc.artifacts import parse_models
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import ask_git
 from mlgitops.git.repository import UNSHALLOW
@@ -84,7 +84,7 @@ def find_model_name(repository: Repository, project: str, commit: str) -> str:
     """
     path = f"{project}dvc.yaml"
     data = repository.read(commit, path)
-    artifacts = parse_artifacts(data, path) if data is not None else {}
+    artifacts = parse_models(data, path) if data is not None else {}
     names = {name for name, file in artifacts.items() if file == MODEL}
     names = names or set(_list_wanted_models(repository, project, commit))
     if len(names) != 1 or not _MODEL.fullmatch(min(names)):

@@ -38,8 +38,8 @@ class TagObject(Struct, frozen=True, kw_only=True):
     signed: bool  # there is a signature; whether it is good is asked of git
 
 
-def parse_version(tag: str, key: str) -> tuple[bool, int, int, int] | None:
-    """Read the version that a tag gives to project ``key``; None when it gives it none.
+def parse_version(tag: str, *keys: str) -> tuple[bool, int, int, int] | None:
+    """Read the version that a tag gives to a project or model called one of ``keys``, or None.
 
     A version of the project itself comes first, then one of the whole repository. One that is not
     released yet, as in `v1.0.0-rc1`, is none.
@@ -48,7 +48,7 @@ def parse_version(tag: str, key: str) -> tuple[bool, int, int, int] | None:
     ((False, 1, 10, 0), None)
     """
     match = _TAG.fullmatch(tag)
-    if match is None or match["key"] not in (None, key):
+    if match is None or match["key"] not in (None, *keys):
         return None
     numbers = [int(text) for text in match.groups()[1:]]
     return (match["key"] is not None, numbers[0], numbers[1], numbers[2])

@@ -25,7 +25,7 @@ from mlgitops.judgement.judge import judge_report
 from mlgitops.judgement.policy import parse_policy
 from mlgitops.judgement.reference import RELEASE
 from mlgitops.model import Waivers, Waiving
-from mlgitops.model.statement import find_evidence
+from mlgitops.model.statement import MAX_STATEMENT_BYTES, find_evidence, parse_statement
 from mlgitops.storage.handover.commit import read_waived
 from mlgitops.verification.agreement import list_claims
 from mlgitops.verification.consistency import find_contradictions
@@ -53,6 +53,16 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         """Return 0 for a statement that holds, of a verdict with which a model may merge."""
         may_merge = self.statement.predicate.verdict != "fail"
         return EXIT_PASS if may_merge and not self.problems else EXIT_FAIL
+
+
+def read_statement(path: Path) -> tuple[Statement, bytes]:
+    """Read the file of a statement: what it says, and its bytes."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_STATEMENT_BYTES + 1)
+    except OSError as error:
+        raise MlgitopsError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    return parse_statement(data, str(path)), data
 
 
 def check_statement(

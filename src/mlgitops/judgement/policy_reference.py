@@ -70,8 +70,9 @@ _TOP = {
     " code, in a job that runs none of the pull request's; with `claimed` its own run will do, and"
     " the report says so.",
     "reference": "A commit that head is held against too, so that small losses of many changes add"
-    " up (docs/explanation/reference.md): `release` is the newest tag `vX.Y.Z` or `KEY@vX.Y.Z`;"
-    " `deploy/NAME` what that environment serves; else a tag, or a commit's full sha.",
+    " up (docs/explanation/reference.md): `release` is the newest tag `vX.Y.Z`, `KEY@vX.Y.Z`"
+    " or `MODEL@vX.Y.Z`; `deploy/NAME` what that environment serves; else a tag, or a commit's"
+    " full sha.",
     "inconclusive_since_reference": "As `inconclusive`, for what was lost since the reference."
     " Proof is asked for unless this says `pass`: with few test rows nothing else stops a slide.",
 }

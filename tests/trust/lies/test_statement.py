@@ -15,11 +15,16 @@ from trust.lie import check_lie
 from trust.recorded import FILES, POLICY, PREFIX, Recorded, write_results
 
 from mlgitops.cli import run
+from mlgitops.delivery.provenance import add_statement, trace_model
+from mlgitops.errors import MlgitopsError
+from mlgitops.git.repository import Repository
 from mlgitops.model.statement import PREDICATE_TYPE, STATEMENT_TYPE, encode_statement_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from mlgitops.delivery.provenance import Account
 
     Lie = tuple[Callable[[dict[str, Any]], None], str]  # what it changes, and why it is refused
     Verify = Callable[[Lie], tuple[int, str]]
@@ -467,6 +472,62 @@ def test_what_is_undecided_is_not_stated(
     code, text, path = evidence.state(report, monkeypatch, capsys, published=evidence.results)
     assert (code, path.exists()) == (2, False)
     assert "the verdict is undecided, which is no verdict on a model" in text
+
+
+def account_for(evidence: Evidence, statement: Path, **named: Any) -> Account:  # noqa: ANN401
+    """Return what a release of the recorded results knows with this statement."""
+    given = {"project": PREFIX, "model": evidence.model, **named}
+    with Repository(evidence.recorded.root) as repository:
+        account = trace_model(repository, PREFIX, evidence.results)
+        assert account.fields["measured_by"] is None
+        assert "no statement" in account.absent["verdict"]
+        add_statement(account, repository, path=statement, **given)
+    return account
+
+
+def test_a_release_takes_from_the_statement_what_git_does_not_know(
+    evidence: Evidence, honest: dict[str, Any]
+) -> None:
+    """Numbers, who measured them, verdict and pull request, each with its source."""
+    statement = evidence.folder / "released.json"
+    statement.write_bytes(_encode(honest))
+    account = account_for(evidence, statement)
+    fields = account.fields
+    assert (fields["verdict"], fields["measured_by"]) == ("pass", "independent")
+    assert (fields["pull_request"], fields["waiver"]) == (1, None)
+    assert fields["statement"] == hashlib.sha256(statement.read_bytes()).hexdigest()
+    (metric,) = [metric for metric in fields["metrics"] if metric["name"] == "score"]
+    assert (metric["value"], metric["delta"]) == (0.625, 0.125)
+    assert {account.sources[name] for name in ("metrics", "verdict", "measured_by")} == {
+        "the verdict's statement"
+    }
+    assert not {"metrics", "verdict", "statement", "pull_request"} & account.absent.keys()
+
+
+def test_a_release_believes_no_other_statement(
+    evidence: Evidence,
+    honest: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Of another project or model, of a fail, or one that does not hold."""
+    statement = evidence.folder / "released.json"
+    statement.write_bytes(_encode(honest))
+    with pytest.raises(MlgitopsError, match="statement of the project in models/a"):
+        account_for(evidence, statement, project="models/b/")
+    other = evidence.folder / "other.bin"
+    other.write_bytes(b"other")
+    with pytest.raises(MlgitopsError, match=r"does not hold: .*other\.bin is another model"):
+        account_for(evidence, statement, model=other)
+    lied = copy.deepcopy(honest)
+    lied["predicate"]["evidence"] = "claimed"
+    statement.write_bytes(_encode(lied))
+    with pytest.raises(MlgitopsError, match="does not hold: its evidence is called claimed"):
+        account_for(evidence, statement)
+    report = evidence.write_report(_MEASURED, head=0.25)
+    _, _, failed = evidence.state(report, monkeypatch, capsys)
+    with pytest.raises(MlgitopsError, match="the verdict on this model is fail"):
+        account_for(evidence, failed)
 
 
 def _waive(evidence: Evidence, recorded_by: str) -> tuple[dict[str, Any], str]:

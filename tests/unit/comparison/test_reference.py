@@ -74,6 +74,22 @@ def test_the_newest_release_is_that_of_the_highest_version(history: History) -> 
     assert history.find("release") == Target(sha=history.merge, label="v1.11.0")
 
 
+def test_releases_of_the_projects_own_model_count(history: History) -> None:
+    """By the name that dvc.yaml at base gives it; of another model's name there may be others."""
+    history.repository.put(
+        "project/dvc.yaml",
+        "artifacts:\n  flights: {path: model/model.skops, type: model}\n"
+        "  rows: {path: data.csv, type: dataset}\n",
+    )
+    history.base = history.repository.commit("name the model")
+    history.tag("v9.0.0", history.first)
+    history.tag("flights@v1.10.0", history.merge, annotated=True)
+    history.tag("flights@v1.9.0", history.base, annotated=True)
+    for other in ("fraud@v3.0.0", "rows@v4.0.0"):
+        history.tag(other, history.base, annotated=True)
+    assert history.find("release") == Target(sha=history.merge, label="flights@v1.10.0")
+
+
 def test_what_was_the_newest_release_is_found_when_it_is_no_longer(history: History) -> None:
     """A verdict of old names it; what is no release, or was never merged, is none then either."""
     history.tag("v1.0.0", history.first)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from mlgitops.dvc.artifacts import parse_models
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import UNSHALLOW
 from mlgitops.git.tags import parse_version
@@ -41,7 +42,7 @@ def find_reference(
     repository = folder.repository
     match find_form(name):
         case Form.RELEASE:
-            return _find_release(repository, base, key, release)
+            return _find_release(folder, base, key, release)
         case Form.ENVIRONMENT:
             environment = name.removeprefix("deploy/")
             sha, label = _find_served(folder, environment, base), environment
@@ -57,17 +58,20 @@ def find_reference(
     return Target(sha=sha, label=label[:_MAX_LABEL])
 
 
-def _find_release(repository: Repository, base: str, key: str, release: str | None) -> Target:
+def _find_release(folder: Folder, base: str, key: str, release: str | None) -> Target:
     """Find the newest release in the history of ``base``, by the order of versions.
 
-    The one that ``release`` names, if it does.
+    The one that ``release`` names, if it does. Releases are those of the project's ``key``, and of
+    the models that its dvc.yaml names, as `mlgitops release` tags them.
     """
+    repository = folder.repository
     if repository.is_shallow():
         raise MlgitopsError("the clone is shallow, and may lack the newest release", hint=UNSHALLOW)
+    keys = (key, *_list_models(folder, base))
     versions = {
         version: (tag, sha)
         for tag, sha in repository.list_tags(base).items()
-        if (version := parse_version(tag, key)) is not None and release in (None, tag)
+        if (version := parse_version(tag, *keys)) is not None and release in (None, tag)
     }
     if not versions and release is not None:
         raise MlgitopsError(f"no release {release[:_MAX_LABEL]} is in the history of base")
@@ -78,6 +82,15 @@ def _find_release(repository: Repository, base: str, key: str, release: str | No
         )
     tag, sha = versions[max(versions)]
     return Target(sha=sha, label=tag[:_MAX_LABEL])
+
+
+def _list_models(folder: Folder, base: str) -> list[str]:
+    """List the names that dvc.yaml at ``base`` gives to artifacts; none where it cannot be read."""
+    data = folder.read(base, "dvc.yaml")
+    try:
+        return sorted(parse_models(data, "dvc.yaml")) if data is not None else []
+    except MlgitopsError:
+        return []
 
 
 def _find_served(folder: Folder, environment: str, base: str) -> str:
