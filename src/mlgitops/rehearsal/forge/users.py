@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from mlgitops.rehearsal.forge.call import answer_json
 from mlgitops.rehearsal.forge.state import MOMENT
@@ -32,7 +33,8 @@ def find_user_id(login: str) -> int:
 
 def build_user(url: str, login: str, number: int) -> dict[str, Any]:
     """Build a user; an app's login ends in `[bot]`."""
-    own = f"{url}/users/{login}"
+    name = quote(login)  # brackets are none of a URI's characters: GitHub writes %5Bbot%5D
+    own = f"{url}/users/{name}"
     return {
         "login": login,
         "id": number,
@@ -40,7 +42,7 @@ def build_user(url: str, login: str, number: int) -> dict[str, Any]:
         "avatar_url": f"{url}/avatars/{number}",
         "gravatar_id": "",
         "url": own,
-        "html_url": f"{url}/{login}",
+        "html_url": f"{url}/{name}",
         **{f"{name}_url": f"{own}/{name}" for name in _USER_URLS},
         "type": "Bot" if login.endswith("[bot]") else "User",
         "site_admin": False,
