@@ -15,7 +15,7 @@ from mlgitops.storage.handover.commit import authorize
 
 if TYPE_CHECKING:
     from mlgitops.console import Console
-    from mlgitops.delivery import Outcome, Status, Target
+    from mlgitops.delivery import Outcome, Status
 
 _EPILOG = """\
 Reads deploy/ENV/model.yaml at the tip of the default branch, as origin has it, fetches the model by
@@ -24,7 +24,7 @@ ready, asks it for the golden prediction, and only then sends the users there. W
 the file asks for lasts, the old server answers whatever the new one fails to; when the new one
 fails, the old one comes back by itself. A commit whose model failed is not tried again. What was
 brought into service is written to the ledger, the branch `deployments`. The servers keep running
-after the command, until --stop.
+after the command, until --stop, which takes away what --install brought, too.
 
 exit codes:
   0  in service (or, with --status, serving)
@@ -35,6 +35,7 @@ examples:
   mlgitops deploy staging
   mlgitops deploy production --port 9000
   mlgitops deploy staging --revision HEAD --force   unapproved, and the ledger says so
+  mlgitops deploy production --install
   mlgitops deploy staging --status --json
   mlgitops deploy staging --stop
 """
@@ -70,12 +71,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--status", action="store_true", help="only say what is in service")
     instead.add_argument("--stop", action="store_true", help="end the environment's processes")
+    parser.add_argument(
+        "--install",
+        action="store_true",
+        help="after that, look after it every minute: units of your systemd, or lines for cron",
+    )
     parser.add_argument("--json", action="store_true", help="write the outcome as JSON")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Deploy, or show, or stop."""
-    target: Target = LocalTarget(args.directory, console)
+    target = LocalTarget(args.directory, console)
     if args.stop:
         stopped = target.stop(args.environment)
         console.result(f"{args.environment}: {'stopped' if stopped else 'nothing was running'}")
@@ -96,6 +102,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     except CheckFailedError as error:
         console.error(error)
         return EXIT_FAIL
+    if args.install:
+        console.say(target.install(args.environment, args.port))
     console.result(encode_outcome(outcome) if args.json else _show_outcome(outcome))
     return EXIT_PASS
 

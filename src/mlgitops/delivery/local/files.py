@@ -88,6 +88,12 @@ class BundleIndex(Struct, frozen=True, kw_only=True):
     bundles: tuple[BundleRecord, ...] = ()
 
 
+class InstallRecord(Struct, frozen=True, kw_only=True):
+    """That the environment is brought back by itself, and by which units."""
+
+    units: Name | None = None  # what their names begin with; None: a person's crontab does it
+
+
 class EnvironmentFiles:
     """The files of one environment."""
 
@@ -103,6 +109,9 @@ class EnvironmentFiles:
         self.report = self.folder / "report.json"
         self.index = self.folder / "bundles.json"
         self.router_lock = self.folder / "router.lock"
+        self.install = self.folder / "install.json"
+        self.runner = self.folder / "run.sh"
+        self.variables = self.folder / "variables"  # of the units, such as a token
         self.personal_ledger = self.folder / "ledger"
 
     def slot_record(self, slot: Slot) -> Path:

@@ -10,9 +10,9 @@ from mlgitops.delivery.ledger import Ledger
 from mlgitops.delivery.local.driver import LocalDriver, Parts, Request
 from mlgitops.delivery.local.files import ActiveRecord, EnvironmentFiles
 from mlgitops.delivery.local.front import Front
-from mlgitops.delivery.local.launching import Detached
 from mlgitops.delivery.local.logs import rotate_logs
 from mlgitops.delivery.local.slots import Slots
+from mlgitops.delivery.local.units import choose_launcher, install, uninstall
 from mlgitops.delivery.observed import Slot
 from mlgitops.delivery.processes import HOST
 from mlgitops.delivery.protocol import CheckFailedError
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlgitops.console import Console
-    from mlgitops.delivery.local.launching import Launcher
     from mlgitops.delivery.reconcile import Outcome as Reconciled
 
 
@@ -39,7 +38,6 @@ class LocalTarget:
     def __init__(self, project: Path, console: Console) -> None:
         self._project = project.resolve()
         self._console = console
-        self._launcher: Launcher = Detached()
 
     def deploy(
         self,
@@ -99,13 +97,19 @@ class LocalTarget:
         files = EnvironmentFiles(self._project, environment)
         if not files.folder.is_dir():
             return False
-        slots = self._slots(files)
         with locked(files.lock):
+            uninstall(files)
             running = self._front(files).stop()
             files.active.unlink(missing_ok=True)
             for slot in Slot:
-                running = slots.end(slot) or running
+                running = self._slots(files).end(slot) or running
             return running
+
+    def install(self, environment: str, port: int | None = None) -> str:
+        """Have ``environment`` brought back by itself after a crash and a reboot; say how."""
+        files = EnvironmentFiles(self._project, environment)
+        with locked(files.lock):
+            return install(self._project, files, port)
 
     @contextmanager
     def _open_driver(
@@ -140,10 +144,10 @@ class LocalTarget:
             )
 
     def _slots(self, files: EnvironmentFiles) -> Slots:
-        return Slots(self._project, files, self._launcher, self._console)
+        return Slots(self._project, files, choose_launcher(files), self._console)
 
     def _front(self, files: EnvironmentFiles) -> Front:
-        return Front(files, self._launcher)
+        return Front(files, choose_launcher(files))
 
 
 def _refuse_failed(reconciled: Reconciled, files: EnvironmentFiles) -> None:
