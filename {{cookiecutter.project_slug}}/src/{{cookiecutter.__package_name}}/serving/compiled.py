@@ -96,7 +96,7 @@ def _compile(name: str, schema: Any, *, as_text: bool) -> Reader | None:  # noqa
     dtype, is_coerced = str(column.dtype), bool(column.coerce or schema.coerce)
     if dtype == "str" and as_text:
         return _read_text(check, find_spellings(column), nullable=column.nullable)
-    if dtype == "int64" and not column.nullable:
+    if dtype == "int64":
         return _read_whole(check, as_text=as_text)
     if dtype == "float64" and not as_text:
         return _read_numbers(check, nullable=column.nullable, coerced=is_coerced)
