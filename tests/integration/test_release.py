@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,14 @@ def release(capsys: pytest.CaptureFixture[str]) -> Release:
     return call
 
 
+MERGED = """\
+Merge pull request #7 from fork/topic
+
+Approved-by: Olga <olga@example.org>
+Reviewed-by: Paul
+"""
+
+
 def write_hook(project: MergedProject, name: str, text: str) -> Path:
     """Let origin run a script when something is pushed to it."""
     hook = project.origin / "hooks" / name
@@ -57,7 +66,7 @@ def test_a_merged_model_gets_its_first_version(
 ) -> None:
     """The tag stands on the tip, origin has it, and its lineage names what git holds."""
     monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "outputs"))
-    tip = project.train("second", message="Merge pull request #7 from fork/topic")
+    tip = project.train("second", message=MERGED)
     outcome = release(project.root, "--push")
     assert (outcome["tag"], outcome["made"], outcome["pushed"]) == ("flights@v1.0.0", True, True)
     assert git(project.origin, "rev-parse", "flights@v1.0.0^{commit}") == tip
@@ -74,8 +83,9 @@ def test_a_merged_model_gets_its_first_version(
         {"name": "test.r2", "value": 0.9, "delta": None, "interval": None}
     ]
     assert (lineage["pull_request"], lineage["author"]) == (7, "Author")
+    assert lineage["approvers"] == ["Olga", "Paul"]
     assert set(lineage["absent"]) == {
-        *("serving", "measured_by", "verdict", "statement", "approvers", "cost"),
+        *("serving", "measured_by", "verdict", "statement", "cost"),
     }
     shown = git(project.origin, "tag", "--list", "--format=%(contents:subject)", "flights@v1.0.0")
     assert shown == "flights v1.0.0: the first release"
@@ -212,6 +222,24 @@ def test_what_could_not_be_served_is_not_released(
     project.edit(path, text)
     assert said in release(project.root, "--push", code=2)
     assert project.list_tags() == []
+
+
+def test_two_projects_release_models_of_two_names(project: MergedProject, release: Release) -> None:
+    """Each from its own folder; of one name they would count on from each other's versions."""
+    other = project.root / "other"
+    for name in (".dvc/config", "dvc.yaml", "dvc.lock", "model/model.json", "reports/golden.json"):
+        (other / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(project.root / name, other / name)
+    project.merge("Add another project")
+    release(project.root, "--push")
+    assert "the project in the root, which gives its model the same name" in release(
+        other, "--push", code=2
+    )
+    pipeline = (other / "dvc.yaml").read_text()
+    project.edit("other/dvc.yaml", pipeline.replace("flights: {path", "fraud: {path"))
+    outcome = release(other, "--push")
+    assert (outcome["tag"], outcome["lineage"]["project"]) == ("fraud@v1.0.0", "other/")
+    assert not release(project.root, "--push")["made"]
 
 
 def test_a_moved_tag_of_origin_ends_the_run(

@@ -192,7 +192,12 @@ def _put_people(account: Account, repository: Repository, project: str, commit: 
         source=f"the commits of {merge[:12]}",
         absent=f"the commits of {merge[:12]} name nobody",
     )
-    account.put("approvers", None, absent="git does not say who approved the pull request")
+    account.put(
+        "approvers",
+        _find_approvers(repository, merge),
+        source=f"the message of {merge[:12]}",
+        absent=f"the message of {merge[:12]} has no `Reviewed-by:` or `Approved-by:`",
+    )
     waiver = _find_waiver(repository, merge)
     account.fields["waiver"] = msgspec.to_builtins(waiver)
     if waiver is not None:
@@ -204,6 +209,16 @@ def _find_author(repository: Repository, merge: str) -> str:
     words = ("log", "--format=%an", f"{merge}^1..{merge}")
     names = run_git(repository.root, *words, errors="replace").splitlines()[1:]
     return next((name for name in names if name != _BOT), "")
+
+
+def _find_approvers(repository: Repository, merge: str) -> tuple[str, ...]:
+    """Find who approved, by the trailers that whoever merged has put into the message."""
+    trailers = "%(trailers:key=Reviewed-by,key=Approved-by,valueonly)"
+    listed = run_git(
+        repository.root, "log", "-1", f"--format={trailers}", merge, errors="replace"
+    ).splitlines()
+    names = (_make_line(line.partition("<")[0]) for line in listed)
+    return tuple(dict.fromkeys(filter(None, names)))[:50]
 
 
 def _find_waiver(repository: Repository, merge: str) -> Waiver | None:

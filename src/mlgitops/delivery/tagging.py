@@ -106,7 +106,21 @@ def _read_origin(folder: Folder, console: Console) -> tuple[str, list[Release]]:
         model = find_model_name(repository, folder.prefix, tip)
         if has_origin(repository.root):
             _fetch_tags(repository.root, f"{_TAGS}{model}@v*")
-        return tip, list_releases(repository, model)
+        releases = list_releases(repository, model)
+    _refuse_shared(folder, releases)
+    return tip, releases
+
+
+def _refuse_shared(folder: Folder, releases: list[Release]) -> None:
+    """Raise where another project of the repository releases a model of the same name."""
+    others = [release for release in releases if release.lineage.project != folder.prefix]
+    if others:
+        project = others[0].lineage.project or "the root"
+        raise MlgitopsError(
+            f"it is a release of the project in {project}, which gives its model the same name",
+            where=f"tag {others[0].tag}",
+            hint="name them apart in each dvc.yaml: `artifacts:`",
+        )
 
 
 def _fetch_tags(root: Path, pattern: str) -> None:
