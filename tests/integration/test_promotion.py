@@ -14,7 +14,8 @@ from promoted_project import MODEL_YAML, PATH, PromotedProject
 
 from mlgitops.cli import run
 from mlgitops.console import Console
-from mlgitops.delivery.rollback import propose_return
+from mlgitops.delivery.observed import ServedModel
+from mlgitops.delivery.reports import Reporter
 from mlgitops.git.repository import Folder, Repository
 from mlgitops.git.wanted import Wanted, read_wanted
 from mlgitops.rehearsal.forge import Forge, Server, State
@@ -286,28 +287,48 @@ def test_a_model_that_the_storage_lost_is_not_gone_back_to(
 def test_a_delivery_that_returned_proposes_the_way_back_once(
     project: PromotedProject, forge: Forge, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Tried every minute: one pull request, and one that a person closed stays closed."""
+    """Told every minute: one issue, one pull request, and one that was closed stays closed."""
     console = Console(out=io.StringIO(), err=io.StringIO())
 
-    def propose() -> int | None:
+    def tell() -> None:
         with Repository(project.root) as repository:
-            proposed = propose_return(
-                *(Folder(repository, project.root), "production", "The golden prediction differs"),
+            reporter = Reporter(
+                environment="production",
+                folder=Folder(repository, project.root),
                 environ=os.environ,
                 console=console,
             )
-        return proposed.number if proposed else None
+            served = ServedModel(
+                model="flights",
+                version="v1.1.0",
+                sha256="1" * 64,
+                commit="2" * 40,
+                revision="3" * 40,
+            )
+            reporter.open(served, "The golden prediction differs")
 
-    assert propose() is None
+    tell()
     assert "production has no `revision`: it follows the branch" in shown(console)
+    assert forge.state.pulls == {}
     for version in ("v1.0.0", "v1.1.0"):
         done = call(project, capsys, "promote", "--to", "production", version)
         project.merge(done["branch"])
     for pull in forge.state.pulls.values():
         pull.state = "closed"
-    number = propose()
-    assert number == 3
-    assert "Why: The golden prediction differs" in forge.state.pulls[3].body
-    forge.state.pulls[3].state = "closed"
-    assert [propose(), propose()] == [3, 3]
-    assert [pull.state for pull in forge.state.pulls.values()] == ["closed"] * 3
+    tell()
+    number = max(forge.state.pulls)
+    assert "Why: The golden prediction differs" in forge.state.pulls[number].body
+    (issue,) = forge.state.issues.values()
+    assert f"#{number}" in issue.body.replace("\u200b", "")
+    forge.state.pulls[number].state = "closed"
+    tell()
+    assert max(forge.state.pulls) == number
+    assert {pull.state for pull in forge.state.pulls.values()} == {"closed"}
+    hook = project.origin / "hooks" / "update"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nfalse\n")
+    hook.chmod(0o755)
+    git(project.origin, "branch", "--delete", "--force", forge.state.pulls[number].head[0])
+    tell()
+    assert len(forge.state.issues) == 1
+    assert "or merge a better model" in issue.body

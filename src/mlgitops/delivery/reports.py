@@ -55,7 +55,11 @@ class Reporter:
         self._keep(commit, f"{self.environment} is healthy again", text, open_=False)
 
     def _propose_way_back(self, reason: str) -> str:
-        """Open the pull request that reverts the wish; return what to do, as Markdown."""
+        """Open the pull request that reverts the wish; return what to do, as Markdown.
+
+        It is asked again and again: one that a person closed stays closed, and what git or the API
+        refuses is said, for the issue must be opened all the same.
+        """
         repository = self.folder.repository
         if self.environment == PERSONAL or not has_origin(repository.root):
             return "Take that commit back, or merge a better model."
@@ -63,10 +67,10 @@ class Reporter:
             proposal = plan_rollback(
                 self.folder, self.environment, None, reason=reason, console=self.console
             )
-        except MlgitopsError as error:  # there is nothing to go back to by this file alone
+            commit = push_proposal(repository, proposal)
+            proposed = open_proposal(repository, proposal, commit, self.environ, again=False)
+        except MlgitopsError as error:  # such as a file that never wanted another model
             return f"Take that commit back, or merge a better model ({escape_prose(error.what)})."
-        commit = push_proposal(repository, proposal)
-        proposed = open_proposal(repository, proposal, commit, self.environ, again=False)
         if proposed.number is not None:
             return f"Merge the pull request that takes it back: #{proposed.number}."
         return f"The way back is on the branch {escape_code(proposed.branch)}."

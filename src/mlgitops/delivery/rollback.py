@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from mlgitops.delivery.promotion import locate_wanted, refuse_unpublished, write_release
-from mlgitops.delivery.proposal import Proposal, find_default, open_proposal, push_proposal
+from mlgitops.delivery.proposal import Proposal, find_default
 from mlgitops.delivery.release import find_release
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import UNSHALLOW
@@ -17,10 +17,7 @@ from mlgitops.parsing import parse_yaml
 from mlgitops.render.escape import escape_code, escape_prose
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from mlgitops.console import Console
-    from mlgitops.delivery.proposal import Proposed
     from mlgitops.git.repository import Folder
 
 #: Changes of the file that are looked at, newest first.
@@ -81,29 +78,6 @@ def plan_rollback(
         title=f"Roll {environment} back to {target} from {left}",
         body=_describe(environment, target, left, reason),
     )
-
-
-def propose_return(
-    folder: Folder,
-    environment: str,
-    reason: str,
-    *,
-    environ: Mapping[str, str],
-    console: Console,
-) -> Proposed | None:
-    """Propose to take a wish back that failed, without being asked: for a delivery that returned.
-
-    It may be called again and again: there is one branch and one pull request of it, and one that
-    a person closed stays closed. Never raises for what git or the API says: that is warned of, and
-    None returned, for the old model serves all the same.
-    """
-    try:
-        proposal = plan_rollback(folder, environment, None, reason=reason, console=console)
-        commit = push_proposal(folder.repository, proposal)
-        return open_proposal(folder.repository, proposal, commit, environ, again=False)
-    except MlgitopsError as error:
-        console.warn(f"no pull request takes the failed wish of {environment} back: {error}")
-        return None
 
 
 def _find_states(folder: Folder, environment: str, tip: str) -> tuple[list[_State], _State]:
