@@ -24,6 +24,7 @@ from mlgitops.github.newer_policy import fetch_last_change
 from mlgitops.github.pull_requests import open_pull_request
 from mlgitops.github.rejudge import Outcome as Started
 from mlgitops.github.rejudge import Rejudger, Trigger
+from mlgitops.github.reviews import fetch_request
 from mlgitops.github.waiver import fetch_waiving
 from mlgitops.model import WAIVER_LABEL
 from mlgitops.rehearsal.forge import (
@@ -125,6 +126,10 @@ def open_and_keep(checker: Checker) -> None:
                 body=text,
             )
             assert number == 1
+        forge.state.pulls[1].reviews.append(("octocat", "APPROVED", HEAD))
+        assert [item.login for item in fetch_request(client, REPOSITORY, 1).approvals] == [
+            "octocat"
+        ]
         for open_ in (True, False, True):
             kept = keep_issue(
                 client, REPOSITORY, marker="x", title="Trouble", body=str(open_), open_=open_

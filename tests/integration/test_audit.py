@@ -22,8 +22,10 @@ from google.protobuf import json_format
 from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
 from in_toto_attestation.v1 import statement_pb2
 from in_toto_attestation.v1.statement import Statement
+from posting import BASE, HEAD, REPOSITORY
 
 from mlgitops.cli import run
+from mlgitops.rehearsal.forge import Forge, Pull, Server, State
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -204,3 +206,74 @@ def test_no_document_names_this_machine(project: AuditedProject, evidence: Path)
     """Evidence is handed on: no path of the host that wrote it."""
     for file in evidence.iterdir():
         assert not re.search(re.escape(str(project.folder)), file.read_text(encoding="utf-8"))
+
+
+def make_answering(project: AuditedProject, *, merged_as: str | None = None) -> Forge:
+    """Make a forge that knows the pull request of the wish: approved once, and late once."""
+    wish = json.loads(git(project.origin, "show", "deployments:production.jsonl").splitlines()[-1])
+    pull = Pull(
+        number=6,
+        base=("main", BASE),
+        head=("promote/production/v1.1.0", HEAD),
+        title="Promote",
+        state="closed",
+        author="rosa",
+        merged_as=merged_as or wish["commit"],
+        merged_by="mira",
+        reviews=[("mira", "APPROVED", HEAD), ("otto", "APPROVED", BASE)],
+    )
+    return Forge(State(repository=REPOSITORY, pulls={6: pull}))
+
+
+def ask_with(
+    forge: Forge,
+    project: AuditedProject,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Any:  # noqa: ANN401 - JSON
+    """Audit where ``forge`` is GitHub; return exit code, and the states of the checks."""
+    with Server(forge) as server:
+        variables = {"GITHUB_API_URL": server.url, "GITHUB_REPOSITORY": REPOSITORY}
+        for name, value in {**variables, "GITHUB_TOKEN": "opens-nothing"}.items():
+            monkeypatch.setenv(name, value)
+        code, document = ask(project, capsys, "--github")
+    checks = {check["name"]: check for check in document["models"][0]["checks"]}
+    return code, checks, document["models"][0]
+
+
+def test_github_says_who_approved_the_promotion(
+    project: AuditedProject, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked where a token is: who wrote, approved and merged, and that it became this commit."""
+    code, checks, model = ask_with(make_answering(project), project, capsys, monkeypatch)
+    assert code == 0
+    assert checks["wish: approvers"]["state"] == "holds"
+    assert checks["wish: approvers"]["detail"] == (
+        "mira, otto (before its last commit) approved pull request 6 by rosa, merged by mira"
+    )
+    assert model["promotion"]["merged_by"] == "mira"
+    assert model["training"] is None
+
+
+def test_a_pull_request_that_became_another_commit_is_refused(
+    project: AuditedProject, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A subject can name any number; GitHub knows what it was merged as."""
+    forge = make_answering(project, merged_as="f" * 40)
+    code, checks, _ = ask_with(forge, project, capsys, monkeypatch)
+    assert code == 1
+    assert checks["wish: approvers"]["state"] == "fails"
+    assert checks["wish: approvers"]["detail"].startswith(
+        "pull request 6: it was merged as ffffffffffff, and "
+    )
+
+
+def test_asking_github_without_a_token_ends_with_2(
+    project: AuditedProject, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was asked for and cannot be done is not left out in silence."""
+    for name in ("GITHUB_TOKEN", "GH_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    code, text = ask(project, capsys, "--github")
+    assert code == 2
+    assert "GitHub cannot be asked: no token, or no repository" in text

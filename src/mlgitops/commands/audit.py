@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlgitops.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNDECIDED
+from mlgitops.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNDECIDED, MlgitopsError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable, Iterator, Mapping
 
     from mlgitops.console import Console
-    from mlgitops.model.audit import Audit
+    from mlgitops.model.audit import Audit, PullRequestFacts
 
 _EPILOG = """\
 Reads the ledger of deployments, then follows each hash and each signature: the commit that asked
@@ -29,6 +31,7 @@ examples:
   mlgitops audit production --at 2026-03-03            # what decided on that day (UTC)
   mlgitops audit production --at 3f786850e387550f      # a model's sha256, or its beginning
   mlgitops audit production --output evidence/         # in-toto, CycloneDX, JSON and HTML
+  mlgitops audit production --github                   # who approved, as GitHub says
   mlgitops audit production --reproduce                # train again, compare
 """
 
@@ -47,6 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--reproduce",
         action="store_true",
         help="train the model again in a clean folder, and compare its bytes and metrics",
+    )
+    parser.add_argument(
+        "--github",
+        action="store_true",
+        help="ask GitHub who approved and merged the pull requests (GITHUB_TOKEN, "
+        "GITHUB_REPOSITORY)",
     )
     parser.add_argument("--json", action="store_true", help="write the audit as JSON")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page")
@@ -72,7 +81,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from mlgitops.writing import replace_file
 
     authorize(os.environ)
-    with console.step(f"Audit of {args.environment}"):
+    asking = _open_github(os.environ, wanted=args.github)
+    with console.step(f"Audit of {args.environment}"), asking as ask_github:
         audit = audit_environment(
             args.directory,
             args.environment,
@@ -80,6 +90,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             asked=args.at,
             statement=args.statement,
             again=args.reproduce,
+            ask_github=ask_github,
         )
     page = describe_audit(audit)
     if args.html:
@@ -91,6 +102,27 @@ def run(args: argparse.Namespace, console: Console) -> int:
         replace_file(args.output / "audit.html", render_page(page).encode())
     console.result(encode_audit(audit).decode() if args.json else render_text(page))
     return find_exit_code(audit)
+
+
+@contextmanager
+def _open_github(
+    environ: Mapping[str, str], *, wanted: bool
+) -> Iterator[Callable[[int], PullRequestFacts] | None]:
+    """Hand out what asks GitHub for a pull request, where that is ``wanted``."""
+    if not wanted:
+        yield None
+        return
+    from mlgitops.github.client import open_client
+    from mlgitops.github.reviews import fetch_request
+
+    token = environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN")
+    repository = environ.get("GITHUB_REPOSITORY")
+    if not token or not repository:
+        hint = "set GITHUB_TOKEN, which may read pull requests, and GITHUB_REPOSITORY to OWNER/NAME"
+        raise MlgitopsError("GitHub cannot be asked: no token, or no repository", hint=hint)
+    api = environ.get("GITHUB_API_URL") or "https://api.github.com"
+    with open_client(api, token=token) as client:
+        yield lambda number: fetch_request(client, repository, number)
 
 
 def find_exit_code(audit: Audit) -> int:

@@ -101,6 +101,25 @@ class TitledPull(NumberedPull, frozen=True, kw_only=True):
     body: str | None = None
 
 
+class MergedPull(Payload, frozen=True, kw_only=True):
+    """A pull request, and what became of it."""
+
+    user: Owner | None = None
+    merged_by: Owner | None = None
+    merged: bool = False
+    merge_commit_sha: Sha | None = None
+    head: Side
+
+
+class Review(Payload, frozen=True, kw_only=True):
+    """One review of a pull request."""
+
+    user: Owner | None  # null when the account is gone
+    state: str  # "APPROVED", "CHANGES_REQUESTED", "COMMENTED", "DISMISSED"
+    commit_id: Sha | None = None  # that was looked at
+    submitted_at: _Moment | None = None
+
+
 class PullNumber(Payload, frozen=True, kw_only=True):
     """A pull request by its number."""
 

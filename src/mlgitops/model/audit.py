@@ -59,6 +59,24 @@ class CommitFacts(Struct, frozen=True, kw_only=True):
     signature: Text  # "signed by NAME", "unsigned", "not verified: REASON" or "bad"
 
 
+class Approval(Struct, frozen=True, kw_only=True):
+    """An account that approved a pull request, and did not take it back."""
+
+    login: Name
+    at: Text | None
+    newest: bool  # of the commit that was merged; False: commits came after it
+
+
+class PullRequestFacts(Struct, frozen=True, kw_only=True):
+    """Who wrote, approved and merged a pull request, as GitHub says."""
+
+    number: Count
+    author: Name | None
+    merged_by: Name | None
+    merged_as: Sha | None  # commit on the base branch; None: it was not merged
+    approvals: tuple[Approval, ...]
+
+
 class Ingredient(Struct, frozen=True, kw_only=True):
     """One thing that a model was made from or is served with, as its commit names it."""
 
@@ -84,7 +102,9 @@ class AuditedModel(Struct, frozen=True, kw_only=True):
     md5: Text | None
     revision: Sha  # whose dvc.lock names the model and whose code serves it
     wish: CommitFacts | None  # the commit of the default branch that asked for it
+    promotion: PullRequestFacts | None  # that the wish names; None: GitHub was not asked
     trained: CommitFacts | None  # the commit that brought the model in
+    training: PullRequestFacts | None  # that this commit names
     periods: tuple[Period, ...]  # all in which this environment served it
     ingredients: tuple[Ingredient, ...]
     packages: tuple[Package, ...]

@@ -9,7 +9,7 @@ from mlgitops.model.audit import CheckState
 from mlgitops.render.sections import Page, Section
 
 if TYPE_CHECKING:
-    from mlgitops.model.audit import Audit, AuditedModel, CommitFacts
+    from mlgitops.model.audit import Audit, AuditedModel, CommitFacts, PullRequestFacts
     from mlgitops.model.lineage import ReleasedMetric
 
 _MARKS = {
@@ -82,11 +82,15 @@ def _list_facts(model: AuditedModel) -> list[tuple[str, str]]:
         rows.append(
             ("in service", f"since {period.since} {until}, ledger entry {period.seq}{forced}")
         )
-    rows += _list_commit("asked for by", model.wish) + _list_commit("trained in", model.trained)
+    rows += _list_commit("asked for by", model.wish)
+    if approved := _list_approvers(model.promotion):
+        rows.append(("promotion approved by", ", ".join(approved)))
+    rows += _list_commit("trained in", model.trained)
     lineage = model.lineage
     if lineage is None:
         return rows
-    approvers = ", ".join(lineage.approvers or ()) or f"not known: {_why(model, 'approvers')}"
+    approvers = ", ".join(lineage.approvers or _list_approvers(model.training))
+    approvers = approvers or f"not known: {_why(model, 'approvers')}"
     rows += [
         ("approved by", approvers),
         ("author", lineage.author or f"not known: {_why(model, 'author')}"),
@@ -95,6 +99,10 @@ def _list_facts(model: AuditedModel) -> list[tuple[str, str]]:
     if lineage.waiver is not None:
         rows.append(("waived by", f"{lineage.waiver.login}: {lineage.waiver.reason}"))
     return rows
+
+
+def _list_approvers(request: PullRequestFacts | None) -> list[str]:
+    return [approval.login for approval in request.approvals] if request else []
 
 
 def _why(model: AuditedModel, name: str) -> str:

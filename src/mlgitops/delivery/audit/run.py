@@ -33,15 +33,25 @@ from mlgitops.delivery.release import Release, read_line
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import run_git
 from mlgitops.git.repository import Folder, Repository
-from mlgitops.model.audit import Audit, AuditedModel, Check, CheckState, LedgerFacts
+from mlgitops.model.audit import (
+    Audit,
+    AuditedModel,
+    Check,
+    CheckState,
+    LedgerFacts,
+    PullRequestFacts,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from mlgitops.console import Console
     from mlgitops.dvc.pipeline import Pipeline
+    from mlgitops.model.audit import CommitFacts
     from mlgitops.model.ledger import LedgerEntry
+
+    AskGitHub = Callable[[int], PullRequestFacts]
 
 _LONGEST = 500
 _SECONDS = 600.0
@@ -57,6 +67,7 @@ class _Sources:
     line: frozenset[str]  # commits at which the default branch stood
     statement: Path | None
     again: bool  # train each model again
+    ask_github: AskGitHub | None
     console: Console
 
 
@@ -68,10 +79,12 @@ def audit_environment(
     asked: str | None = None,
     statement: Path | None = None,
     again: bool = False,
+    ask_github: AskGitHub | None = None,
 ) -> Audit:
     """Audit what ``environment`` serves, or what it served at the time, or the model, ``asked``.
 
-    With ``again`` each model is trained again, where nothing failed before.
+    With ``again`` each model is trained again, where nothing failed before. ``ask_github`` is
+    given the number of a pull request, and says who approved it.
 
     Raises :class:`MlgitopsError` when the question cannot be read, or nothing served then.
     """
@@ -91,6 +104,7 @@ def audit_environment(
             line=read_line(repository),
             statement=statement,
             again=again,
+            ask_github=ask_github,
             console=console,
         )
         skew = find_skew(entries)
@@ -144,13 +158,17 @@ def _audit_entry(
     repository = sources.repository
     pipeline = _read_pipeline(repository, entry.revision)
     release = look_for_release(repository, entry)
+    wish, trained = read_commit(repository, entry.commit), read_commit(repository, entry.revision)
+    requests = _ask_github(sources, wish, trained)
     subject = Subject(
         entry=entry,
         project=sources.project,
         repository=repository,
         prefix=sources.prefix,
         line=sources.line,
-        wish=read_commit(repository, entry.commit),
+        wish=wish,
+        trained=trained,
+        requests=requests,
         release=release,
         statement=sources.statement,
         console=sources.console,
@@ -166,8 +184,10 @@ def _audit_entry(
         sha256=entry.sha256,
         md5=version.hash.removeprefix("md5:") if version else None,
         revision=entry.revision,
-        wish=subject.wish,
-        trained=read_commit(repository, entry.revision),
+        wish=wish,
+        promotion=_pick(requests, wish),
+        trained=trained,
+        training=_pick(requests, trained),
         periods=list_periods(entries, entry.sha256),
         ingredients=tuple(
             list_ingredients(repository, sources.prefix, entry.revision, pipeline)
@@ -180,6 +200,28 @@ def _audit_entry(
         signature=held.signature if held else None,
         checks=checks,
     )
+
+
+def _ask_github(
+    sources: _Sources, *commits: CommitFacts | None
+) -> dict[int, PullRequestFacts | MlgitopsError] | None:
+    """Ask for each pull request that the commits name; None where nobody can be asked."""
+    if sources.ask_github is None:
+        return None
+    answers: dict[int, PullRequestFacts | MlgitopsError] = {}
+    for number in {commit.pull_request for commit in commits if commit} - {None}:
+        try:
+            answers[number or 0] = sources.ask_github(number or 0)
+        except MlgitopsError as error:
+            answers[number or 0] = error
+    return answers
+
+
+def _pick(
+    requests: Mapping[int, PullRequestFacts | MlgitopsError] | None, commit: CommitFacts | None
+) -> PullRequestFacts | None:
+    request = (requests or {}).get((commit.pull_request if commit else None) or 0)
+    return request if isinstance(request, PullRequestFacts) else None
 
 
 def _train_again(

@@ -19,7 +19,7 @@ from mlgitops.delivery.bundle import (
     read_model_sha256,
 )
 from mlgitops.delivery.provenance import trace_model
-from mlgitops.delivery.release import find_release, list_releases
+from mlgitops.delivery.release import Release, find_release, list_releases
 from mlgitops.dvc.remote import find_cache
 from mlgitops.dvc.stored import hash_file, locate
 from mlgitops.errors import MlgitopsError
@@ -32,13 +32,12 @@ from mlgitops.model.statement import MAX_STATEMENT_BYTES, parse_statement
 from mlgitops.storage.published import is_published, restore_published
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from mlgitops.console import Console
-    from mlgitops.delivery.release import Release
     from mlgitops.git.repository import Repository
-    from mlgitops.model.audit import CommitFacts
+    from mlgitops.model.audit import CommitFacts, PullRequestFacts
     from mlgitops.model.ledger import LedgerEntry
     from mlgitops.model.lineage import Lineage
 
@@ -72,6 +71,8 @@ class Subject:
     wish: CommitFacts | None
     release: Release | MlgitopsError | None  # an error: the tag is there, and is none
     statement: Path | None
+    trained: CommitFacts | None
+    requests: Mapping[int, PullRequestFacts | MlgitopsError] | None  # None: GitHub was not asked
     console: Console
 
     @property
@@ -108,6 +109,11 @@ def check_approval(subject: Subject) -> str:
     wish = subject.wish
     by = f"pull request {wish.pull_request}" if wish.pull_request else f"{wish.subject!a:.120}"
     return f"{entry.commit[:12]} stands on the default branch: {by}, by {wish.committer}"
+
+
+def check_wish_approvers(subject: Subject) -> str:
+    """Say who approved the pull request that asked for the model, as GitHub says."""
+    return _check_request(subject, subject.wish)
 
 
 def check_wish(subject: Subject) -> str:
@@ -244,10 +250,10 @@ def check_verdict(subject: Subject) -> str:
 
 
 def check_approvers(subject: Subject) -> str:
-    """Say who approved the pull request that brought the model in."""
-    lineage = subject.lineage
-    if not lineage.approvers:
-        raise AbsentError(lineage.absent.get("approvers", "the lineage names none"))
+    """Say who approved the pull request that brought the model in: the release, else GitHub."""
+    lineage = subject.release.lineage if isinstance(subject.release, Release) else None
+    if lineage is None or not lineage.approvers:
+        return _check_request(subject, subject.trained)
     number = f" (pull request {lineage.pull_request})" if lineage.pull_request else ""
     return f"{', '.join(lineage.approvers)}{number}, author {lineage.author or 'not known'}"
 
@@ -319,6 +325,7 @@ def check_given_statement(subject: Subject) -> str:
 #: What is checked, by its name, in this order.
 CHECKS: dict[str, Callable[[Subject], str]] = {
     "wish: merged": check_approval,
+    "wish: approvers": check_wish_approvers,
     "wish: model.yaml": check_wish,
     "wish: signature": check_wish_signature,
     "model: merged": check_revision,
@@ -335,6 +342,27 @@ CHECKS: dict[str, Callable[[Subject], str]] = {
     "verdict: approvers": check_approvers,
     "verdict: statement": check_given_statement,
 }
+
+
+def _check_request(subject: Subject, commit: CommitFacts | None) -> str:
+    """Hold the pull request that ``commit`` names against GitHub, and say who approved it."""
+    if commit is None or commit.pull_request is None:
+        raise AbsentError("its commit names no pull request")
+    if subject.requests is None:
+        raise AbsentError("GitHub was not asked: --github asks it")
+    request = subject.requests[commit.pull_request]
+    if isinstance(request, MlgitopsError):
+        raise OpenError(request.what, where=request.where)
+    where = f"pull request {request.number}"
+    if request.merged_as != commit.sha:
+        problem = f"it was merged as {_cut(request.merged_as)}, and {commit.sha[:12]} names it"
+        raise MlgitopsError(problem, where=where)
+    by = f"by {request.author or 'an account that is gone'}, merged by {request.merged_by}"
+    if not request.approvals:
+        raise AbsentError(f"nobody approved {where} {by}")
+    late = " (before its last commit)"
+    names = [item.login + ("" if item.newest else late) for item in request.approvals]
+    return f"{', '.join(names)} approved {where} {by}"
 
 
 def _explain_unmerged(subject: Subject, commit: str, did: str) -> MlgitopsError:

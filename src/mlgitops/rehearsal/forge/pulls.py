@@ -53,11 +53,14 @@ def build_pull(url: str, full_name: str, pull: Pull, head: tuple[str, str]) -> d
         "draft": False,
         "created_at": MOMENT,
         "updated_at": MOMENT,
-        **dict.fromkeys(("assignee", "milestone", "closed_at", "merged_at", "merged_by")),
-        **dict.fromkeys(("auto_merge", "merge_commit_sha", "mergeable")),
+        **dict.fromkeys(("assignee", "milestone", "closed_at", "auto_merge", "mergeable")),
+        "merged_at": MOMENT if pull.merged_as else None,
+        "merged_by": build_user(url, pull.merged_by, 3) if pull.merged_by else None,
+        "merge_commit_sha": pull.merged_as,
         **dict.fromkeys(("additions", "changed_files", "commits", "deletions"), 0),
         **dict.fromkeys(("comments", "review_comments"), 0),
-        **dict.fromkeys(("merged", "maintainer_can_modify"), False),
+        "merged": pull.merged_as is not None,
+        "maintainer_can_modify": False,
         "mergeable_state": "unknown",
     }
 
@@ -138,6 +141,32 @@ def _list_commits(call: Call, number: str) -> Response:
     )
 
 
+def _list_reviews(call: Call, number: str) -> Response:
+    pull = call.state.pulls.get(int(number))
+    if pull is None:
+        return answer_missing()
+    return call.page([_build_review(call, pull, at) for at in range(len(pull.reviews))])
+
+
+def _build_review(call: Call, pull: Pull, at: int) -> dict[str, Any]:
+    login, state, sha = pull.reviews[at]
+    own = f"{call.url}/repos/{call.state.repository}/pulls/{pull.number}"
+    page = f"{call.url}/{call.state.repository}/pull/{pull.number}#pullrequestreview-{at + 1}"
+    return {
+        "id": at + 1,
+        "node_id": f"PRR_{at + 1}",
+        "user": build_user(call.url, login, find_user_id(login)),
+        "body": "",
+        "state": state,
+        "html_url": page,
+        "pull_request_url": own,
+        "_links": {"html": {"href": page}, "pull_request": {"href": own}},
+        "submitted_at": MOMENT,
+        "commit_id": sha,
+        "author_association": "MEMBER",
+    }
+
+
 def _list_events(call: Call, number: str) -> Response:
     pull = call.state.pulls.get(int(number))
     if pull is None:
@@ -194,5 +223,6 @@ ROUTES: tuple[Route, ...] = (
     ("GET", r"REPO/pulls/(\d+)", _show_pull),
     ("PATCH", r"REPO/pulls/(\d+)", _update_pull),
     ("GET", r"REPO/pulls/(\d+)/commits", _list_commits),
+    ("GET", r"REPO/pulls/(\d+)/reviews", _list_reviews),
     ("GET", r"REPO/issues/(\d+)/events", _list_events),
 )

@@ -37,6 +37,9 @@ class Pull(msgspec.Struct, kw_only=True):
     author: str | None = None  # a login; None: the repository's owner
     labels: list[str] = []
     turns: list[str] = []  # moments at which it got another base branch
+    merged_as: str | None = None  # sha of the commit on the base branch
+    merged_by: str | None = None  # a login
+    reviews: list[tuple[str, str, str]] = []  # (login, state, sha), oldest first
     commits: list[tuple[str, str]] = []  # (sha, message), oldest first, where a test needs them
 
 
