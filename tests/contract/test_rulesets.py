@@ -41,7 +41,7 @@ def create(ruleset: Ruleset) -> None:
     Checker().check_request(request)
 
 
-@pytest.mark.parametrize("name", ["main", "dvc-storage"])
+@pytest.mark.parametrize("name", ["main", "dvc-storage", "releases"])
 def test_github_describes_what_the_command_sends(name: str) -> None:
     """Targets, conditions, actors and the parameters of each rule are as GitHub names them."""
     create(read_ruleset(name))
@@ -122,4 +122,16 @@ def test_the_storage_branch_is_never_deleted_or_rewritten() -> None:
         "conditions": {"ref_name": {"include": ["refs/heads/dvc-storage"], "exclude": []}},
         "bypass_actors": [],
         "rules": [{"type": "deletion"}, {"type": "non_fast_forward"}],
+    }
+
+
+def test_the_tag_of_a_release_is_never_moved_or_deleted() -> None:
+    """Of every model, by nobody: what was promoted by its name stays what it was."""
+    assert read_ruleset("releases") == {
+        "name": "releases: never moved, never deleted",
+        "target": "tag",
+        "enforcement": "active",
+        "conditions": {"ref_name": {"include": ["refs/tags/*@v*"], "exclude": []}},
+        "bypass_actors": [],
+        "rules": [{"type": "deletion"}, {"type": "update"}, {"type": "non_fast_forward"}],
     }
