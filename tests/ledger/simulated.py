@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
     from ledger.rules import Rules
 
+    from mlgitops.model.ledger import LedgerEntry
+
 
 class SimulatedDriver:
     """A :class:`~mlgitops.delivery.reconcile.Driver` of one process in a world."""
@@ -50,6 +52,7 @@ class SimulatedDriver:
     def __init__(self, world: World, rules: Rules, forced: ServedModel | None = None) -> None:
         self.world = world
         self._rules = rules
+        self._remembered: tuple[Wish, tuple[LedgerEntry, ...]] | None = None
         self._forced = forced
         self._booted = world.booted
         if world.reached.git:
@@ -60,6 +63,8 @@ class SimulatedDriver:
         """Hold the lock: whatever comes next, no other process does anything."""
         if self._booted != self.world.booted:
             raise MlgitopsError("the machine was restarted, so this process is gone")
+        if self.world.turn is not self:  # as `mlgitops.delivery.turns` has it
+            self._remembered, self.world.turn = None, self
         yield
 
     def observe(self) -> tuple[Wish, Observed]:
@@ -67,7 +72,9 @@ class SimulatedDriver:
         world = self.world
         self._push()
         world.note_bake()
-        wish = world.fetched
+        if self._remembered is None:
+            self._remembered = (world.fetched, world.waiting)
+        wish, ledger = self._remembered
         if self._forced:
             if self._forced.commit != wish.served.commit:
                 raise MlgitopsError("git wants something else than what this was forced over")
@@ -79,7 +86,7 @@ class SimulatedDriver:
             active=self._observe_active(),
             routed=active is None or world.router == (active.slot, active.share),
             bundles=world.bundles,
-            ledger=world.waiting,
+            ledger=ledger,
             reported=world.reported,
         )
 
@@ -191,6 +198,7 @@ class SimulatedDriver:
             raise MlgitopsError("origin cannot be reached")
         world.fetched = world.commits[-1]
         wish = world.fetched
+        self._remembered = None
         wanted = self._forced or wish.served
         is_same = wanted == effect.served and wanted.commit == wish.served.commit
         world.tick()
@@ -254,6 +262,7 @@ class SimulatedDriver:
         entry = self._rules.make_entry(
             effect, world.waiting, environment="production", actor=None, at=f"{world.clock}"
         )
+        self._remembered = None
         if entry is None:
             return
         if effect.event is Event.CONDEMNED:

@@ -1,6 +1,6 @@
-"""A server of a few lines: it listens on a socket, and says a number for its model file.
+"""A server of a few lines: it listens on a port, and says a number for its model file.
 
-Its arguments are the model file (a nature, a number) and the socket.
+Its arguments are the model file (a nature, a number) and the file that names its port.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ def main() -> None:
     nature, number = Path(sys.argv[1]).read_text(encoding="ascii").split()
     if nature == "ends":
         sys.exit(f"model {number} cannot be loaded")
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(sys.argv[2])
-        server.listen()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        named = Path(f"{sys.argv[2]}.new")
+        named.write_text(str(server.getsockname()[1]), encoding="ascii")
+        named.replace(sys.argv[2])
         while True:
             client, _ = server.accept()
             with client:

@@ -48,7 +48,7 @@ from mlgitops.delivery.observed import (
     Slot,
     Wish,
 )
-from mlgitops.delivery.processes import is_running, start_detached, stop_process
+from mlgitops.delivery.processes import HOST, is_running, start_detached, stop_process
 from mlgitops.delivery.reconcile import reconcile
 from mlgitops.environments import clean_environment, locked
 from mlgitops.errors import MlgitopsError
@@ -127,10 +127,10 @@ class SmallTarget:
 
     def ask(self, slot: Slot) -> str | None:
         """Ask a server for its golden prediction; None when it does not answer."""
-        with suppress(OSError), socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(SECONDS)
-            client.connect(str(self._path(slot, "sock")))
-            return client.recv(100).decode().partition(" ")[2]
+        with suppress(OSError):
+            port = int(self._path(slot, "port").read_text("ascii"))
+            with socket.create_connection((HOST, port), timeout=SECONDS) as client:
+                return client.recv(100).decode().partition(" ")[2] or None
         return None
 
     def stop_all(self) -> None:
@@ -176,15 +176,15 @@ class SmallTarget:
         replace_file(self._folder / "bundles" / f"{sha256}-{revision}", data)
 
     def _start(self, effect: Start) -> None:
-        lock, sock = self._path(effect.slot, "lock"), self._path(effect.slot, "sock")
+        lock, port = self._path(effect.slot, "lock"), self._path(effect.slot, "port")
         stop_process(lock)
-        sock.unlink(missing_ok=True)
+        port.unlink(missing_ok=True)
         file = SlotFile(served=effect.served, restarts=effect.restarts)
         self._write_slot(effect.slot, file)
         say("written")
         bundle = self._folder / "bundles" / "-".join(effect.served.bundle)
         start_detached(
-            [sys.executable, "-I", "-S", SERVER, bundle, sock],
+            [sys.executable, "-I", "-S", SERVER, bundle, port],
             lock=lock,
             log=self._path(effect.slot, "log"),
             cwd=self._folder,

@@ -106,6 +106,7 @@ class World:
         self.counts = Counts()
         self.quiet = False  # nothing happens by itself any more
         self.inside_effect = False
+        self.turn: object = None  # whoever held the lock last
         self.booted = 0  # how often the machine was restarted
         self.clock = 20_000 * DAY
         self.reached = Reached()

@@ -43,8 +43,8 @@ class Driver(Protocol):
     def observe(self) -> tuple[Wish, Observed]:
         """Read what git wants and how everything is. Called with the lock held.
 
-        What git wants is read from this clone, which all runs on this host share, so that
-        none acts on an older wish than another one has seen. Raises :class:`MlgitopsError` when
+        What is remembered of git and of the ledger counts only while no other run had a turn
+        (:class:`~mlgitops.delivery.turns.Turns`). Raises :class:`MlgitopsError` when
         what is forced was forced over an older wish.
         """
 
