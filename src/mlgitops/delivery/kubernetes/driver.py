@@ -11,6 +11,7 @@ from __future__ import annotations
 import getpass
 import os
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import quote
@@ -45,12 +46,11 @@ from mlgitops.delivery.kubernetes.rollout import (
     look,
 )
 from mlgitops.delivery.observed import Observed, ServerState, Slot
-from mlgitops.environments import locked
+from mlgitops.delivery.turns import Turns
 from mlgitops.errors import MlgitopsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from mlgitops.console import Console
@@ -98,6 +98,7 @@ class KubernetesDriver:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._turns = Turns(parts.lock)
         self._kubectl = parts.kubectl
         self._wish: Wish | None = None
         self._ledger: tuple[LedgerEntry, ...] = ()
@@ -107,9 +108,13 @@ class KubernetesDriver:
         self._pods = Pods()
         self._waited = 0.0
 
-    def lock(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def lock(self) -> Iterator[None]:
         """Keep other runs for this environment out, on this host, while the block runs."""
-        return locked(self._parts.lock)
+        with self._turns.hold() as is_undisturbed:
+            if not is_undisturbed:
+                self._wish = None
+            yield
 
     def observe(self) -> tuple[Wish, Observed]:
         """Read what git wants, and how the Deployment is."""

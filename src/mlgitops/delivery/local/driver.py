@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,7 @@ from mlgitops.delivery.local.files import (
 from mlgitops.delivery.observed import ALL, UNSURE, Active, Observed, Slot
 from mlgitops.delivery.promotion import refuse_unpublished
 from mlgitops.delivery.protocol import CheckFailedError
+from mlgitops.delivery.turns import Turns
 from mlgitops.delivery.wish import (
     PERSONAL,
     fetch_default_branch,
@@ -48,11 +50,10 @@ from mlgitops.delivery.wish import (
     mark_forced,
     read_wish,
 )
-from mlgitops.environments import locked
 from mlgitops.git.repository import Folder
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator
     from pathlib import Path
 
     from mlgitops.console import Console
@@ -108,14 +109,19 @@ class LocalDriver:
         self._request = request
         self._parts = parts
         self._files = parts.files
+        self._turns = Turns(parts.files.lock)
         self._asked = float("-inf")  # when git was read, in seconds since the machine's start
         self._wish: Wish
         self._wanted: Wanted
         self._ledger: tuple[LedgerEntry, ...] = ()
 
-    def lock(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def lock(self) -> Iterator[None]:
         """Keep other runs for this environment out while the block runs."""
-        return locked(self._files.lock)
+        with self._turns.hold() as is_undisturbed:
+            if not is_undisturbed:
+                self._asked = float("-inf")
+            yield
 
     def observe(self) -> tuple[Wish, Observed]:
         """Read what git wants, and how slots, router and ledger are."""
