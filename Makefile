@@ -33,7 +33,7 @@ $(READY): requirements/dev.txt requirements/uv.txt pyproject.toml
 	@$(BIN)/uv --no-config pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(READY) ## the whole loop on this machine: generate, train, two pull requests, merge, deploy
+demo: $(READY) ## the whole loop on this machine: pull requests, release, promotion, a rollback, the audit
 	@$(BIN)/mlgitops demo
 
 test: $(READY) ## everything: linters, types, and every test

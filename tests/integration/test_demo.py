@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from git_project import git
@@ -48,16 +49,41 @@ def test_demo_goes_round_the_whole_loop(
     # What is on main is what the pull request's own run trained, stored, and put into service.
     author = git(project, "log", "-1", "--format=%an", GOOD.branch)
     assert author == "github-actions[bot]"
-    assert git(project, "diff", "--name-only", "main", GOOD.branch) == ""
+    merge = git(project, "rev-parse", "flight-delays@v1.1.0^{commit}")
+    assert git(project, "diff", "--name-only", merge, GOOD.branch) == ""
     for change in (BAD, FAKE):
         assert git(project, "log", "--format=%an", change.branch).count("[bot]") == 0
     assert git(project, "status", "--porcelain") == ""
     described = json.loads((project / "model/model.json").read_text(encoding="utf-8"))
     assert described["sha256"] == hash_sha256(project / "model/model.skops")
     (entry,) = Ledger(project, "").read("staging")
-    assert (entry.sha256, entry.commit) == (described["sha256"], git(project, "rev-parse", "HEAD"))
+    assert (entry.sha256, entry.commit) == (described["sha256"], merge)
     assert 0 < demo["prediction"]["outputs"]["score"] < 1
+    check_delivered(tmp_path / "demo", project, demo["delivered"])
     assert not LocalTarget(project, quiet()).read_status("staging").serving  # --stop-server
+
+
+def check_delivered(folder: Path, project: Path, delivered: dict[str, Any]) -> None:
+    """Three releases, a promotion that was judged, one that came back by itself, the audit."""
+    tags = [f"flight-delays@{version}" for version in ("v1.0.0", "v1.1.0", "v1.2.0")]
+    assert delivered["releases"] == git(project, "tag", "--list").split() == tags
+    comment = (folder / "comment-promotion.md").read_text(encoding="utf-8")
+    assert "`production`: `v1.0.0` → `v1.1.0`." in comment
+    assert "of the answers change" in comment
+    wanted = git(project, "show", "main:deploy/production/model.yaml")
+    assert "\nversion: v1.1.0\n" in wanted
+    assert (delivered["version"], delivered["failed"]) == ("v1.1.0", 0)
+    assert delivered["answered"] > 0
+    entries = Ledger(project, "").read("production")
+    assert [(str(entry.event), entry.version) for entry in entries] == [
+        ("switched", "v1.1.0"),
+        ("switched", "v1.2.0"),  # which died when it was used
+        ("switched", "v1.1.0"),  # back by itself
+        ("condemned", "v1.2.0"),  # and the rollback in git starts nothing
+    ]
+    audit = json.loads((Path(delivered["audit"]) / "audit.json").read_text(encoding="utf-8"))
+    checks = [check for model in (audit, *audit["models"]) for check in model["checks"]]
+    assert {check["state"] for check in checks} == {"holds", "absent"}
 
 
 @pytest.mark.parametrize(

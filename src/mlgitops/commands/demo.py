@@ -19,15 +19,18 @@ _EPILOG = """\
 Generates the default project (real flights, real weather), installs its locked environments,
 trains it, rehearses three pull requests with the project's own workflow file (one improves the
 model, one makes it worse, one makes it worse and writes better numbers), merges the good one
-(which needs no second training), deploys it and asks it for a prediction. Nothing is simulated
-but GitHub itself; no account is needed.
-The first run installs about a gigabyte of packages; later runs find them and take about a
-minute.
+(which needs no second training), releases it, deploys it to staging and asks it for a prediction.
+Then the release is promoted to production by a pull request of its own; a broken version comes
+into service, goes back by itself while users ask and none of their requests fails; that is
+rolled back in git, and production is audited. Nothing is simulated but GitHub itself; no account
+is needed.
+The first run installs about a gigabyte of packages; later runs find them and take two to three
+minutes.
 
 example:
   mlgitops demo --directory /tmp/demo --stop-server
 
-Exit code 2 when a step fails, the good change does not pass, or one of the others does not fail.
+Exit code 2 when a step fails, or anything else than what is promised comes of it.
 """
 
 
@@ -42,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where everything is made (default: .demo; an earlier demo there is replaced)",
     )
     parser.add_argument(
-        "--stop-server", action="store_true", help="end the deployed server at the end"
+        "--stop-server", action="store_true", help="end the deployed servers at the end"
     )
     parser.add_argument("--json", action="store_true", help="write times and verdicts as JSON")
 
@@ -63,11 +66,15 @@ def _last_page(demo: Demo, *, serving: bool) -> str:
     rows += [
         ("model card", f"{demo.project}/MODEL_CARD.md"),
         ("metrics", f"{demo.project}/reports/metrics.json"),
-        ("deployments", f"{demo.project}/.mlgitops/deploy/staging/record.jsonl"),
+        ("releases", ", ".join(demo.delivered.releases)),
+        ("deployments", f"git -C {demo.project} log deployments"),
+        ("audit", f"{demo.delivered.audit}/audit.html"),
     ]
     if serving:
-        stop = f"mlgitops deploy staging --stop --directory {demo.project}"
-        rows += [("server", demo.url), ("stop it with", stop)]
+        rows.append(("staging", demo.url))
+        for environment in ("staging", "production"):
+            stop = f"mlgitops deploy {environment} --stop --directory {demo.project}"
+            rows.append((f"stop {environment}", stop))
     width = max(len(name) for name, _ in rows)
     verdicts = ", ".join(
         f"{branch} {verdict} in {demo.rehearsals[branch]:.0f} s "

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 from mlgitops.delivery import LocalTarget
+from mlgitops.delivery.processes import find_free_port, is_port_free
 from mlgitops.environments import STORE_VARIABLE
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import identity_options, run_git
@@ -49,7 +50,7 @@ class Stage:
 
         Raises :class:`MlgitopsError` when it ends with a code that is not ``allowed``.
         """
-        self.console.say(f"   $ mlgitops {' '.join(words)}")
+        self.console.say(f"   $ mlgitops {' '.join(_quote(word) for word in words)}")
         command = [sys.executable, "-P", "-m", "mlgitops", *words]
         done = subprocess.run(
             command,
@@ -98,6 +99,13 @@ def stop_servers(project: Path, console: Console) -> None:
     """End what an earlier demo left serving."""
     for environment in sorted((project / ".mlgitops" / "deploy").glob("*")):
         LocalTarget(project, console).stop(environment.name)
+
+
+def choose_port(project: Path, environment: str) -> int | None:
+    """Return another port when something else listens on the one that the file names."""
+    text = (project / "deploy" / environment / "model.yaml").read_text(encoding="utf-8")
+    line = next(line for line in text.splitlines() if line.startswith("port:"))
+    return None if is_port_free(int(line.split()[1])) else find_free_port()
 
 
 def edit_file(project: Path, path: str, edits: Mapping[str, str], console: Console) -> None:

@@ -10,10 +10,16 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlgitops.delivery.processes import find_free_port, is_port_free
 from mlgitops.delivery.protocol import fetch_answer
 from mlgitops.errors import MlgitopsError
-from mlgitops.rehearsal.demonstration.stage import Stage, claim_folder, edit_file, stop_servers
+from mlgitops.rehearsal.demonstration import afterwards
+from mlgitops.rehearsal.demonstration.stage import (
+    Stage,
+    choose_port,
+    claim_folder,
+    edit_file,
+    stop_servers,
+)
 from mlgitops.rehearsal.screen import show_comment
 
 if TYPE_CHECKING:
@@ -86,6 +92,7 @@ class Demo:
     comments: dict[str, str]  # branch → file with the comment
     url: str
     prediction: dict[str, Any]  # inputs and outputs of the request
+    delivered: afterwards.Delivered
 
 
 def tell(folder: Path, console: Console, *, stop_server: bool) -> Demo:
@@ -99,9 +106,15 @@ def tell(folder: Path, console: Console, *, stop_server: bool) -> Demo:
     stage = Stage(folder, console)
     project = _generate(stage)
     _train_baseline(stage, project)
+    with stage.chapter("Release it, and let production want that version"):
+        releases = [afterwards.release(stage, project)]
+        afterwards.start_production(stage, project)
     rehearsed = {change.branch: _open_pull(stage, project, change) for change in (GOOD, BAD, FAKE)}
     _merge(stage, project, GOOD)
+    with stage.chapter("Release the merged model: read back from the storage, verified, tagged"):
+        releases.append(afterwards.release(stage, project))
     url, prediction = _deploy(stage, project)
+    delivered = _deliver(stage, project, releases)
     if stop_server:
         stop_servers(project, console)
     return Demo(
@@ -116,6 +129,7 @@ def tell(folder: Path, console: Console, *, stop_server: bool) -> Demo:
         comments={branch: str(_comment_file(folder, branch)) for branch in rehearsed},
         url=url,
         prediction=prediction,
+        delivered=delivered,
     )
 
 
@@ -196,7 +210,7 @@ def check_restored(stages: list[dict[str, Any]], project: Path) -> None:
 def _deploy(stage: Stage, project: Path) -> tuple[str, dict[str, Any]]:
     """Bring the merged model into service and ask it about one flight."""
     with stage.chapter("Deploy it to staging: checked beside, then switched over"):
-        port = _choose_port(project)
+        port = choose_port(project, "staging")
         words = ("deploy", "staging", "--json", *(("--port", str(port)) if port else ()))
         outcome = json.loads(stage.run(*words, cwd=project))
     with stage.chapter("Ask it for a prediction"):
@@ -205,20 +219,44 @@ def _deploy(stage: Stage, project: Path) -> tuple[str, dict[str, Any]]:
         return outcome["url"], _ask(project, outcome["url"], outcome["model"], stage.console)
 
 
-def _choose_port(project: Path) -> int | None:
-    """Return another port when something else listens on the one that staging names."""
-    text = (project / "deploy" / "staging" / "model.yaml").read_text(encoding="utf-8")
-    line = next(line for line in text.splitlines() if line.startswith("port:"))
-    return None if is_port_free(int(line.split()[1])) else find_free_port()
+def _deliver(stage: Stage, project: Path, releases: list[str]) -> afterwards.Delivered:
+    """Promote the newest of ``releases``, break production, roll back, and audit."""
+    with stage.chapter("Promote it to production: judged against what production wants now"):
+        answer = afterwards.propose_to_production(stage, project)
+        _comment_file(stage.folder, "promotion").write_text(answer["comment"], encoding="utf-8")
+        _show(stage.console, answer["comment"])
+    with stage.chapter("Merge that: production serves the version that was judged"):
+        port = choose_port(project, afterwards.PRODUCTION)
+        afterwards.deploy(stage, project, port)
+    with stage.chapter("A version that dies when it is used: it goes back by itself"):
+        tags = [*releases, afterwards.spoil(stage, project)]
+        traffic = afterwards.break_production(stage, project, _read_golden(project))
+    with stage.chapter("Roll back: git wants again what serves"):
+        version = afterwards.roll_back(stage, project, port)
+    with stage.chapter("Audit production: what decides there, and every hash on the way"):
+        documents = afterwards.audit(stage, project)
+    return afterwards.Delivered(
+        releases=tags,
+        version=version,
+        answered=traffic.answered,
+        failed=traffic.failed,
+        audit=str(documents),
+    )
 
 
-def _ask(project: Path, url: str, model: str, console: Console) -> dict[str, Any]:
-    """Send the first golden row as a request of its own; return inputs and outputs."""
+def _read_golden(project: Path) -> dict[str, Any]:
+    """Return the request with the first golden row."""
     golden = json.loads((project / "reports" / "golden.json").read_text(encoding="utf-8"))
     request = dict(golden["request"])
     request["inputs"] = [
         {**tensor, "shape": [1], "data": tensor["data"][:1]} for tensor in request["inputs"]
     ]
+    return request
+
+
+def _ask(project: Path, url: str, model: str, console: Console) -> dict[str, Any]:
+    """Send the first golden row as a request of its own; return inputs and outputs."""
+    request = _read_golden(project)
     port = int(url.rpartition(":")[2])
     status, answer = fetch_answer(port, f"/v2/models/{model}/infer", request)
     if status != _OK:
