@@ -104,10 +104,17 @@ def choose_ci_lock(project: Path, storage: str) -> None:
             path.unlink()
 
 
-def choose_workflows(project: Path, *, fork_reports: bool) -> None:
-    """Drop the workflow that may write for a fork's pull request, unless it was asked for."""
+def choose_workflows(project: Path, *, fork_reports: bool, storage: str) -> None:
+    """Drop the workflow that may write for a fork's pull request, unless it was asked for.
+
+    With storage in a folder of this machine, drop what reads it after a merge, too: GitHub's
+    runners cannot, and nobody rehearses it.
+    """
+    workflows = project / ".github" / "workflows"
     if not fork_reports:
-        (project / ".github" / "workflows" / "report-on-forks.yml").unlink()
+        (workflows / "report-on-forks.yml").unlink()
+    if storage == "local":
+        (workflows / "release.yml").unlink()
 
 
 def choose_rulesets(project: Path, storage: str) -> None:
@@ -268,8 +275,9 @@ def main() -> None:
     place_dataset(project, Path(str(answers["_dataset"] or bundled)))
     write_pointer(project / "data" / "raw" / "table.csv")
     choose_ci_lock(project, str(answers["storage"]))
-    choose_workflows(project, fork_reports=bool(answers["fork_reports"]))
-    choose_rulesets(project, str(answers["storage"]))
+    storage = str(answers["storage"])
+    choose_workflows(project, fork_reports=bool(answers["fork_reports"]), storage=storage)
+    choose_rulesets(project, storage)
     toolkit = find_toolkit(answers)
     write_toolkit(project, toolkit)
     notes = [start_history(project, answers)]

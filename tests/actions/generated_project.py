@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from git_project import git
+from integration.setup_project import quiet
 from mini_project import shared_store
+
+from mlgitops.rehearsal.forge import Forge, Server, load_state
+from mlgitops.rehearsal.repository import Change, make_origin
+from mlgitops.rehearsal.running import Ran, Stage, Start, run_workflow
 
 #: The two lines of params.yaml that choose the estimator, and others in their place.
 ESTIMATOR = r"(?m)^  estimator: .*\n  settings: .*$"
@@ -78,3 +83,31 @@ def rehearse(project: Path, *options: str) -> dict[str, Any]:
     assert done.stdout, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return {**found, "stderr": done.stderr}
+
+
+def run_pushed(project: Path, scratch: Path, workflow: str) -> tuple[Ran, Path]:
+    """Run a workflow as a push to main starts it; return what ran, and the bare clone."""
+    main = git(project, "rev-parse", "main")
+    head = (git(project, "branch", "--show-current"), git(project, "rev-parse", "HEAD"))
+    change = Change(base=("main", main), head=head, title="", body="")
+    scratch.mkdir()
+    make_origin(project, change, 1, scratch / "origin.git")
+    state = load_state(scratch / "state.json", "local/model")
+    push: dict[str, object] = {
+        "ref": "refs/heads/main",
+        "after": main,
+        "repository": {"full_name": state.repository, "default_branch": "main"},
+    }
+    start = Start(workflow=workflow, event_name="push", event=push, sha=main, ref="refs/heads/main")
+    forge = Forge(state, find_head=lambda _branch: None, find_change=lambda _rev, _path: None)
+    with Server(forge) as server:
+        stage = Stage(
+            root=project,
+            scratch=scratch,
+            store=shared_store(),
+            logs=scratch,
+            url=server.url,
+            state=state,
+            console=quiet(),
+        )
+        return run_workflow(stage, start, scratch), scratch / "origin.git"

@@ -15,6 +15,7 @@ from actions.generated_project import (
     make_baseline,
     read_posted,
     rehearse,
+    run_pushed,
     train_and_commit,
 )
 from git_project import git
@@ -99,6 +100,7 @@ def test_the_projects_own_workflow_runs_to_a_verdict(
     if storage == "repo":
         check_queue(project)
         check_verify(project)
+        check_release(project, tmp_path / "pushed")
 
 
 def check_queue(project: Path) -> None:
@@ -133,3 +135,18 @@ def check_verify(project: Path) -> None:
     current = rehearse(project)
     check_steps(current, [*every, *KEEP])
     assert (current["verdict"], current["published"]) == ("pass", None)
+
+
+def check_release(project: Path, scratch: Path) -> None:
+    """Require that a push to main gives the model there its version; nothing is trained."""
+    ran, origin = run_pushed(project, scratch, ".github/workflows/release.yml")
+    assert [(step.job, step.title, step.result) for step in ran.run.steps] == [
+        ("release", "Check out the default branch", "success"),
+        ("release", "Set up Python", "success"),
+        ("release", "Give the model its version", "success"),
+    ]
+    outputs = {name: value for (_, _, name), value in ran.run.outputs.items()}
+    assert (outputs["tag"], outputs["made"]) == ("model@v1.0.0", "true")
+    assert git(origin, "cat-file", "-t", "model@v1.0.0") == "tag"
+    tagged = git(origin, "rev-parse", "model@v1.0.0^{commit}")
+    assert tagged == git(project, "rev-parse", "main")

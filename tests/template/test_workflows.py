@@ -53,6 +53,14 @@ PERMISSIONS: dict[str, dict[str, dict[str, str]]] = {
 }
 FORKS = ".github/workflows/report-on-forks.yml"
 WAIVER = ".github/workflows/waiver.yml"
+RELEASE = ".github/workflows/release.yml"
+RELEASE_PERMISSIONS: dict[str, dict[str, dict[str, str]]] = {
+    storage: {
+        "release": {"contents": "write"} | (OIDC if storage in {"s3", "gcs", "azure"} else {}),
+        "attest": OIDC | {"attestations": "write"},
+    }
+    for storage in ("repo", "s3", "gcs", "azure", "ssh")
+}
 WAIVER_PERMISSIONS = {"rejudge": {"actions": "write", "pull-requests": "read"}}
 FORKS_PERMISSIONS = {
     "evaluate": {"actions": "read", "contents": "read", "pull-requests": "read"},
@@ -90,7 +98,9 @@ def render_github(answers: Mapping[str, object]) -> dict[str, str]:
             path.read_text(encoding="utf-8")
         ).render(cookiecutter={**complete, **known})
         for path in sorted((PROJECT / ".github").rglob("*"))
-        if path.is_file() and (complete["fork_reports"] or path != PROJECT / FORKS)
+        if path.is_file()
+        and (complete["fork_reports"] or path != PROJECT / FORKS)
+        and (complete["storage"] != "local" or path != PROJECT / RELEASE)
     }
 
 
@@ -328,7 +338,8 @@ def test_jobs_have_the_permissions_of_the_table(
         assert workflow["permissions"] == {}, path
         granted = {name: job["permissions"] for name, job in workflow["jobs"].items()}
         forks = {name: FORKS_PERMISSIONS[name] for name in granted if name in FORKS_PERMISSIONS}
-        others = {FORKS: forks, WAIVER: WAIVER_PERMISSIONS}
+        released = RELEASE_PERMISSIONS.get(storage)
+        others = {FORKS: forks, WAIVER: WAIVER_PERMISSIONS, RELEASE: released}
         assert granted == others.get(path, PERMISSIONS[storage]), path
         assert path != FORKS or ("evaluate" in granted) == (storage == "repo")
 
@@ -388,7 +399,7 @@ def test_every_job_ends_and_leaves_no_credentials(
     for _, path, workflow in list_workflows(rendered):
         assert "concurrency" in workflow, path
         assert all(int(job["timeout-minutes"]) <= 60 for job in workflow["jobs"].values())
-        others = {FORKS: {"workflow_run"}, WAIVER: {"pull_request"}}
+        others = {FORKS: {"workflow_run"}, WAIVER: {"pull_request"}, RELEASE: {"push"}}
         assert set(workflow["on"]) == others.get(path, {"pull_request", "merge_group"}), path
         for step in list_steps(workflow):
             assert "${{" not in step.get("run", ""), path
@@ -428,7 +439,7 @@ def test_what_was_measured_is_taken_by_its_number(
     """Any job of the run can take an artifact's name first; none can set another job's output."""
     number = "${{ needs.evaluate.outputs.artifact-id || '0' }}"
     for storage, path, workflow in list_workflows(rendered):
-        if path in (FORKS, WAIVER):
+        if path in (FORKS, WAIVER, RELEASE):
             continue
         jobs: Any = workflow["jobs"]
         *_, last = jobs["evaluate"]["steps"]
@@ -465,7 +476,7 @@ def test_what_may_merge_is_attested_by_a_job_that_does_nothing_else(
 ) -> None:
     """It signs the statement of the job that judged, taken by its number, and only after a pass."""
     for _, path, workflow in list_workflows(rendered):
-        if path in (FORKS, WAIVER):
+        if path in (FORKS, WAIVER, RELEASE):
             continue
         report, attest = workflow["jobs"]["report"], workflow["jobs"]["attest"]
         *_, kept = report["steps"]
@@ -491,6 +502,29 @@ def test_what_may_merge_is_attested_by_a_job_that_does_nothing_else(
         (judging,) = list_inputs(report, "/actions/report@")
         assert judging["statement"] == f"{kept['with']['path']}/statement.json"
         assert kept["with"]["path"] == download["with"]["path"]
+
+
+def test_a_release_is_of_the_default_branch_alone_and_waits_for_its_turn(
+    rendered: Mapping[str, Mapping[str, str]],
+) -> None:
+    """Every storage but a folder of this machine has it; what it made is what is signed."""
+    storages = set()
+    for storage, path, workflow in list_workflows(rendered):
+        if path != RELEASE:
+            continue
+        storages.add(storage)
+        assert workflow["on"] == {"push": {"branches": ["main"]}}
+        assert workflow["concurrency"] == {"group": "release", "cancel-in-progress": "false"}
+        release, attest = workflow["jobs"]["release"], workflow["jobs"]["attest"]
+        (checkout,) = list_inputs(release, "actions/checkout@")
+        assert checkout["fetch-depth"] == "0"
+        assert "ref" not in checkout
+        assert "/actions/release@" in release["steps"][-1]["uses"]
+        assert (release.get("environment") == "storage") == (storage == "ssh")
+        assert attest["if"].startswith("${{ needs.release.outputs.made == 'true'")
+        (signed,) = list_inputs(attest, "actions/attest-build-provenance@")
+        assert signed["subject-digest"] == "sha256:${{ needs.release.outputs.sha256 }}"
+    assert storages == set(RELEASE_PERMISSIONS)
 
 
 def test_only_publish_has_the_identity_that_may_write(
