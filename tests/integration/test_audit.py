@@ -23,8 +23,10 @@ from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
 from in_toto_attestation.v1 import statement_pb2
 from in_toto_attestation.v1.statement import Statement
 from posting import BASE, HEAD, REPOSITORY
+from released_project import MODEL_NAME, MergedProject
 
 from mlgitops.cli import run
+from mlgitops.delivery.ledger import Ledger
 from mlgitops.rehearsal.forge import Forge, Pull, Server, State
 
 if TYPE_CHECKING:
@@ -277,3 +279,26 @@ def test_asking_github_without_a_token_ends_with_2(
     code, text = ask(project, capsys, "--github")
     assert code == 2
     assert "GitHub cannot be asked: no token, or no repository" in text
+
+
+def test_what_the_tool_releases_holds_in_an_audit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A release by `mlgitops release`, whose lineage has gaps with their reasons."""
+    project = MergedProject(tmp_path)
+    root = project.repository.root
+    assert run(["release", "--push", "--directory", str(root)]) == 0
+    capsys.readouterr()
+    (tag,) = project.list_tags()
+    version, revision = tag.partition("@")[2], git(root, "rev-parse", f"{tag}^{{commit}}")
+    wanted = f'model: {MODEL_NAME}\nversion: {version}\nrevision: "{revision}"\nport: 8080\n'
+    wish = project.edit(f"deploy/{ENVIRONMENT}/model.yaml", wanted)
+    audited = AuditedProject(tmp_path)
+    entry = audited.make_entry(wish, revision, b"first", version=version, at="2026-03-01T00:00:00Z")
+    Ledger(root, "").append(ENVIRONMENT, lambda _: entry)
+    assert run(["audit", ENVIRONMENT, "--json", "--directory", str(root)]) == 0
+    (model,) = json.loads(capsys.readouterr().out)["models"]
+    data = [item["path"] for item in model["ingredients"] if item["kind"] == "data"]
+    assert data == [item["path"] for item in model["lineage"]["data"]][: len(data)] != []
+    details = {check["name"]: check["detail"] for check in model["checks"]}
+    assert "no `Reviewed-by:`" in details["verdict: approvers"]

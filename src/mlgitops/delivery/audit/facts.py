@@ -70,10 +70,10 @@ def list_ingredients(
     Data as dvc.lock and the .dvc files name it, the rest by its content in git.
     """
     files = repository.list_files(commit)
-    for path in sorted(_find_sources(pipeline, f"{prefix}{MODEL}")):
-        version = pipeline.pointers.get(path) or pipeline.find_version(path)
-        if version is not None and path not in files:
-            digest = version.hash.removeprefix("md5:")
+    for path, named in sorted(_find_sources(pipeline, f"{prefix}{MODEL}").items()):
+        kept_by_git = path in files or repository.tree(commit).is_folder(path)
+        if named.startswith("md5:") and not kept_by_git:
+            digest = named.removeprefix("md5:")
             yield Ingredient(kind="data", path=path, algorithm="md5", digest=digest)
     fixed: tuple[tuple[str, Any], ...] = (
         (CONTRACT, "contract"),
@@ -122,10 +122,12 @@ def _list_locks(pipeline: Pipeline, path: str) -> list[LockEntry]:
     return locks
 
 
-def _find_sources(pipeline: Pipeline, path: str) -> set[str]:
-    """Find what the runs that led to ``path`` began with: what none of them made."""
-    made = {out for lock in pipeline.locks.values() for out in lock.outs}
-    return {dep for lock in _list_locks(pipeline, path) for dep in lock.deps} - made
+def _find_sources(pipeline: Pipeline, path: str) -> dict[str, str]:
+    """Find what the runs that led to ``path`` began with, and none of them made: path → hash."""
+    outputs = {out for lock in pipeline.locks.values() for out in lock.outs}
+    locks = _list_locks(pipeline, path)
+    deps = {dep: named for lock in locks for dep, named in lock.deps.items()}
+    return {dep: named for dep, named in deps.items() if dep not in outputs}
 
 
 def _say_why(state: str) -> str:

@@ -148,7 +148,8 @@ def _read_ledger(ledger: Ledger, environment: str) -> tuple[Check, tuple[LedgerE
     if ledger.problem:
         detail = f"origin could not be asked, so there may be newer entries: {ledger.problem}"
         return Check(name=name, state=CheckState.OPEN, detail=detail[:_LONGEST]), entries
-    detail = f"{len(entries)} entries without a gap, none rewritten, at {str(ledger.tip)[:12]}"
+    count = "1 entry" if len(entries) == 1 else f"{len(entries)} entries"
+    detail = f"{count} without a gap, none rewritten, at {str(ledger.tip)[:12]}"
     return Check(name=name, state=CheckState.HOLDS, detail=detail), entries
 
 

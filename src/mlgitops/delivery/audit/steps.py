@@ -252,6 +252,8 @@ def check_verdict(subject: Subject) -> str:
 def check_approvers(subject: Subject) -> str:
     """Say who approved the pull request that brought the model in: the release, else GitHub."""
     lineage = subject.release.lineage if isinstance(subject.release, Release) else None
+    if lineage is not None and not lineage.approvers and subject.requests is None:
+        raise AbsentError(lineage.absent.get("approvers", "the release names none"))
     if lineage is None or not lineage.approvers:
         return _check_request(subject, subject.trained)
     number = f" (pull request {lineage.pull_request})" if lineage.pull_request else ""
