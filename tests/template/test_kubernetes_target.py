@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass, field
@@ -16,14 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from git_project import git
+from integration.setup_project import write_config
 from msgspec import structs
 from template.test_manifests import cluster
 
+from mlgitops.cli import run
 from mlgitops.console import Console
 from mlgitops.delivery.kubernetes import Kubectl, KubernetesDriver, Parts
 from mlgitops.delivery.ledger import Ledger
 from mlgitops.delivery.observed import ServedModel, Wish
 from mlgitops.delivery.reconcile import Ending, Outcome, reconcile
+from mlgitops.dvc.stored import locate
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Repository
 from mlgitops.git.wanted import read_wanted
@@ -245,6 +249,43 @@ def test_a_wish_is_rolled_out_and_a_second_run_finds_nothing_to_do(scene: Scene)
     assert scene.read_events() == [("switched", commit)]
     assert scene.deploy().effects == ()
     assert scene.read_events() == [("switched", commit)]
+
+
+def test_the_command_rolls_out_where_the_file_names_the_target(
+    scene: Scene, cluster: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Through the gate of publication; what only the target `local` has is refused."""
+    monkeypatch.setenv("PATH", f"{cluster / 'bin'}:{os.environ['PATH']}")
+    (scene.project / ".dvc" / "config").write_text(write_config("../../store"), "utf-8")
+    commit = scene.want("first", target="kubernetes")
+    words = ["deploy", "staging", "--directory", str(scene.project)]
+    assert run(words) == 2
+    assert "is not in the storage" in capsys.readouterr().err
+    for option, problem in (("--port=80", "--port is for"), ("--install", "--install is for")):
+        assert run([*words, option]) == 2
+        assert problem in capsys.readouterr().err
+    publish(scene, "first")
+    assert run([*words, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["commit"], document["changed"]) == (commit, True)
+    assert scene.find_image() == hash_text("first")
+    scene.emulator.tell("second", "crash")
+    scene.want("second", target="kubernetes")
+    publish(scene, "second")
+    assert run(words) == 1
+    assert "serves on" in capsys.readouterr().err
+    assert scene.find_image() == hash_text("first")
+    assert run([*words, "--status"]) == 2
+    assert "kubectl get deployments,pods" in capsys.readouterr().err
+
+
+def publish(scene: Scene, model: str) -> None:
+    """Put a model into the storage beside the project."""
+    data = model.encode()
+    oid = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    file = scene.project.parent / "store" / locate(oid)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
 
 
 def test_a_model_that_ends_is_undone_and_not_tried_again(scene: Scene) -> None:

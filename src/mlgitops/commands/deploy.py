@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlgitops.delivery import CheckFailedError, Deployed, LocalTarget
-from mlgitops.errors import EXIT_FAIL, EXIT_PASS
+from mlgitops.errors import EXIT_FAIL, EXIT_PASS, MlgitopsError
 from mlgitops.storage.handover.commit import authorize
 
 if TYPE_CHECKING:
     from mlgitops.console import Console
-    from mlgitops.delivery import Outcome, Status
+    from mlgitops.delivery import Outcome, Status, Target
 
 _EPILOG = """\
 Reads deploy/ENV/model.yaml at the tip of the default branch, as origin has it, fetches the model by
@@ -81,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Deploy, or show, or stop."""
-    target = LocalTarget(args.directory, console)
+    target = _choose_target(args, console)
     if args.stop:
         stopped = target.stop(args.environment)
         console.result(f"{args.environment}: {'stopped' if stopped else 'nothing was running'}")
@@ -103,9 +103,26 @@ def run(args: argparse.Namespace, console: Console) -> int:
         console.error(error)
         return EXIT_FAIL
     if args.install:
-        console.say(target.install(args.environment, args.port))
+        console.say(LocalTarget(args.directory, console).install(args.environment, args.port))
     console.result(encode_outcome(outcome) if args.json else _show_outcome(outcome))
     return EXIT_PASS
+
+
+def _choose_target(args: argparse.Namespace, console: Console) -> Target:
+    """Return the target that the environment's file names where it is wanted."""
+    from mlgitops.delivery.kubernetes.target import KubernetesTarget
+    from mlgitops.delivery.wish import find_target_name
+
+    name = find_target_name(args.directory.resolve(), args.environment)
+    if name != "kubernetes":
+        return LocalTarget(args.directory, console)
+    if args.install:
+        raise MlgitopsError(
+            "--install is for the target `local`",
+            where=f"deploy/{args.environment}/model.yaml",
+            hint="a cluster looks after its servers; Argo CD or Flux follow git there",
+        )
+    return KubernetesTarget(args.directory, console)
 
 
 def encode_outcome(outcome: Outcome) -> str:

@@ -2,7 +2,7 @@
 
 What is wanted stands in git (`wish`); a bundle is that model with its code, verified (`bundle`).
 `decision` says what to do next, `reconcile` does it until nothing is left, on one `target`: this
-host (`local`) is one. What came into service stands in the `ledger`.
+host (`local`), or a cluster (`kubernetes`). What came into service stands in the `ledger`.
 """
 
 from mlgitops.delivery.local import LocalTarget

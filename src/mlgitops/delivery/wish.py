@@ -6,24 +6,66 @@ it. An environment that is called `local` is one person's: it takes what is chec
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlgitops.delivery.bundle import IDENTITY, read_model_oid, read_model_sha256
 from mlgitops.delivery.observed import ServedModel, Wish
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import ask_git, run_git
+from mlgitops.git.repository import Folder, Repository
 from mlgitops.git.wanted import read_wanted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mlgitops.console import Console
-    from mlgitops.git.repository import Repository
     from mlgitops.git.wanted import Wanted
 
 #: The environment of one person, which nobody approves anything for.
 PERSONAL = "local"
 _FETCH_SECONDS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What somebody asks for: an environment, and how to go about it."""
+
+    project: Path
+    prefix: str  # of the project in the repository, empty or ending in a slash
+    environment: str
+    revision: str | None = None  # instead of the default branch's tip
+    force: bool = False  # not merged or not published, and written down as such
+    port: int | None = None  # instead of the file's
+
+    @property
+    def is_gated(self) -> bool:
+        """Tell whether only what is merged and published is let through."""
+        return self.environment != PERSONAL
+
+
+def read_requested(
+    request: Request, repository: Repository, console: Console
+) -> tuple[Wish, Wanted]:
+    """Return what ``request`` asks for, by what origin has now, and the settings of its file.
+
+    What is forced and not published is marked as forced, too.
+    """
+    if request.is_gated:
+        fetch_default_branch(repository, console)
+    wish, wanted = read_wish(
+        repository,
+        request.prefix,
+        request.environment,
+        revision=request.revision,
+        force=request.force,
+    )
+    gated = request.force and request.is_gated and not wish.served.forced
+    if gated and not is_available(
+        request.project, repository, request.prefix, wish.served, console
+    ):
+        wish = mark_forced(wish)
+    return wish, wanted
 
 
 def fetch_default_branch(repository: Repository, console: Console) -> None:
@@ -83,6 +125,20 @@ def mark_forced(wish: Wish) -> Wish:
     return Wish(
         served=_override(wish.served, wish.served.commit), canary=wish.canary, bake=wish.bake
     )
+
+
+def find_target_name(project: Path, environment: str) -> str | None:
+    """Find the target that the environment's file names at the default branch's tip.
+
+    None where it cannot be read: whoever deploys it is told why then.
+    """
+    try:
+        with Repository(project) as repository:
+            folder = Folder(repository, project)
+            tip = repository.resolve("HEAD") if environment == PERSONAL else _find_tip(repository)
+            return read_wanted(repository, folder.prefix, environment, tip).target
+    except MlgitopsError:
+        return None
 
 
 def is_available(

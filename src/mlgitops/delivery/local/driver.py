@@ -43,18 +43,11 @@ from mlgitops.delivery.observed import ALL, UNSURE, Active, Observed, Slot
 from mlgitops.delivery.promotion import refuse_unpublished
 from mlgitops.delivery.protocol import CheckFailedError
 from mlgitops.delivery.turns import Turns
-from mlgitops.delivery.wish import (
-    PERSONAL,
-    fetch_default_branch,
-    is_available,
-    mark_forced,
-    read_wish,
-)
+from mlgitops.delivery.wish import read_requested
 from mlgitops.git.repository import Folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from mlgitops.console import Console
     from mlgitops.delivery.bundle import Bundle
@@ -64,29 +57,13 @@ if TYPE_CHECKING:
     from mlgitops.delivery.local.slots import Slots
     from mlgitops.delivery.observed import ServedModel, Server, Wish
     from mlgitops.delivery.reports import Reporter
+    from mlgitops.delivery.wish import Request
     from mlgitops.git.repository import Repository
     from mlgitops.git.wanted import Wanted
     from mlgitops.model.ledger import LedgerEntry
 
 _BAKE_SECONDS = 0.5  # that pass without the lock
 _REFRESH_SECONDS = 30.0  # during a bake: how old what is known of origin may be
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What somebody asks for: an environment, and how to go about it."""
-
-    project: Path
-    prefix: str  # of the project in the repository, empty or ending in a slash
-    environment: str
-    revision: str | None = None  # instead of the default branch's tip
-    force: bool = False  # not merged or not published, and written down as such
-    port: int | None = None  # instead of the file's
-
-    @property
-    def is_gated(self) -> bool:
-        """Tell whether only what is merged and published is let through."""
-        return self.environment != PERSONAL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,22 +124,8 @@ class LocalDriver:
 
     def refresh(self) -> None:
         """Read from origin what is wanted, and what was brought into service."""
-        request, repository = self._request, self._parts.repository
-        if request.is_gated:
-            fetch_default_branch(repository, self._parts.console)
-        wish, self._wanted = read_wish(
-            repository,
-            request.prefix,
-            request.environment,
-            revision=request.revision,
-            force=request.force,
-        )
-        gated = request.force and request.is_gated and not wish.served.forced
-        if gated and not is_available(
-            request.project, repository, request.prefix, wish.served, self._parts.console
-        ):
-            wish = mark_forced(wish)
-        self._wish = wish
+        request, parts = self._request, self._parts
+        self._wish, self._wanted = read_requested(request, parts.repository, parts.console)
         self._ledger = self._parts.ledger.read(request.environment)
         self._asked = read_uptime()
 

@@ -7,19 +7,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mlgitops.delivery.ledger import Ledger
-from mlgitops.delivery.local.driver import LocalDriver, Parts, Request
+from mlgitops.delivery.local.driver import LocalDriver, Parts
 from mlgitops.delivery.local.files import ActiveRecord, EnvironmentFiles
 from mlgitops.delivery.local.front import Front
 from mlgitops.delivery.local.logs import rotate_logs
 from mlgitops.delivery.local.slots import Slots
 from mlgitops.delivery.local.units import choose_launcher, install, uninstall
 from mlgitops.delivery.observed import Slot
+from mlgitops.delivery.outcomes import describe_served, refuse_failed
 from mlgitops.delivery.processes import HOST
-from mlgitops.delivery.protocol import CheckFailedError
 from mlgitops.delivery.reconcile import Ending, reconcile
 from mlgitops.delivery.reports import Reporter
-from mlgitops.delivery.target import Deployed, Outcome, Status
-from mlgitops.delivery.wish import PERSONAL
+from mlgitops.delivery.target import Outcome, Status
+from mlgitops.delivery.wish import PERSONAL, Request
 from mlgitops.environments import locked
 from mlgitops.git.program import run_git
 from mlgitops.git.repository import Folder, Repository
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlgitops.console import Console
-    from mlgitops.delivery.reconcile import Outcome as Reconciled
+    from mlgitops.delivery.target import Deployed
 
 
 class LocalTarget:
@@ -59,7 +59,7 @@ class LocalTarget:
             before = files.read(files.active, ActiveRecord)
             reconciled = reconcile(driver, self._console, patient=patient)
             rotate_logs(files.logs)
-        _refuse_failed(reconciled, files)
+        refuse_failed(reconciled, str(files.logs))
         active = files.read(files.active, ActiveRecord)
         assert active is not None  # noqa: S101 - it serves
         previous = before.served.sha256 if before else None
@@ -150,20 +150,6 @@ class LocalTarget:
         return Front(files, choose_launcher(files))
 
 
-def _refuse_failed(reconciled: Reconciled, files: EnvironmentFiles) -> None:
-    """Raise :class:`CheckFailedError` unless what git wants is in service."""
-    if reconciled.ending in {Ending.SERVING, Ending.BAKING}:
-        return
-    served = reconciled.served
-    kept = f"{served.model} {served.sha256[:12]} serves on" if served else "nothing serves"
-    raise CheckFailedError(
-        f"{reconciled.reason}\n{kept}",
-        where=str(files.logs),
-        hint=f"this wish, of commit {reconciled.wish.served.commit[:12]}, is not tried again: "
-        "take it back, or merge a better model",
-    )
-
-
 def _open_ledger(
     files: EnvironmentFiles, repository: Repository, prefix: str, console: Console
 ) -> Ledger:
@@ -177,14 +163,4 @@ def _open_ledger(
 
 
 def _describe(active: ActiveRecord, port: int) -> Deployed:
-    served = active.served
-    return Deployed(
-        model=served.model,
-        version=served.version,
-        sha256=served.sha256,
-        commit=served.commit,
-        revision=served.revision,
-        forced=served.forced,
-        since=active.since,
-        url=f"http://{HOST}:{port}",
-    )
+    return describe_served(active.served, since=active.since, url=f"http://{HOST}:{port}")
