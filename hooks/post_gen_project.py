@@ -114,7 +114,8 @@ def choose_workflows(project: Path, *, fork_reports: bool, storage: str) -> None
     if not fork_reports:
         (workflows / "report-on-forks.yml").unlink()
     if storage == "local":
-        (workflows / "release.yml").unlink()
+        for name in ("release.yml", "promote.yml", "rollback.yml"):
+            (workflows / name).unlink()
 
 
 def choose_rulesets(project: Path, storage: str) -> None:

@@ -47,7 +47,7 @@ MADE = {
 LEFT_OUT = re.compile(r"data/bundled/|requirements/ci-")
 FORKS = ".github/workflows/report-on-forks.yml"
 STORAGE_RULES = ".github/rulesets/dvc-storage.json"
-RELEASE = ".github/workflows/release.yml"
+AFTERWARDS = {f".github/workflows/{name}.yml" for name in ("release", "promote", "rollback")}
 
 #: A brace pair that is no GitHub expression, a Jinja statement, or a name of the template's own.
 LEFTOVER = re.compile(r"(?<!\$)\{\{|\{%|cookiecutter|__TOOLKIT|_copy_without")
@@ -58,7 +58,7 @@ def list_expected(package: str, *, storage: str, fork_reports: bool) -> list[str
     names = [name.removeprefix(f"{SLUG}/") for name in list_template_files(ROOT) if SLUG in name]
     dropped = {FORKS} if not fork_reports else set()
     dropped |= {STORAGE_RULES} if storage != "repo" else set()
-    dropped |= {RELEASE} if storage == "local" else set()
+    dropped |= AFTERWARDS if storage == "local" else set()
     names = [name for name in names if not LEFT_OUT.match(name) and name not in dropped]
     return sorted(
         {name.replace("{{cookiecutter.__package_name}}", package) for name in names} | MADE

@@ -61,6 +61,8 @@ RELEASE_PERMISSIONS: dict[str, dict[str, dict[str, str]]] = {
     }
     for storage in ("repo", "s3", "gcs", "azure", "ssh")
 }
+#: Started by hand; with the job that each has.
+PROPOSALS = {f".github/workflows/{name}.yml": name for name in ("promote", "rollback")}
 WAIVER_PERMISSIONS = {"rejudge": {"actions": "write", "pull-requests": "read"}}
 FORKS_PERMISSIONS = {
     "evaluate": {"actions": "read", "contents": "read", "pull-requests": "read"},
@@ -87,6 +89,11 @@ def list_combinations() -> Iterator[dict[str, object]]:
         yield {**answers, "fork_reports": sum(places) % 2 == 1}
 
 
+def name_below(path: Path) -> str:
+    """Return the path of a file of the template, from the project's folder."""
+    return path.relative_to(PROJECT).as_posix()
+
+
 def render_github(answers: Mapping[str, object]) -> dict[str, str]:
     """Return path → text of everything below .github, as the template writes it."""
     complete = complete_answers(ROOT, answers, ask=False)  # type: ignore[arg-type]
@@ -100,7 +107,7 @@ def render_github(answers: Mapping[str, object]) -> dict[str, str]:
         for path in sorted((PROJECT / ".github").rglob("*"))
         if path.is_file()
         and (complete["fork_reports"] or path != PROJECT / FORKS)
-        and (complete["storage"] != "local" or path != PROJECT / RELEASE)
+        and (complete["storage"] != "local" or name_below(path) not in {RELEASE, *PROPOSALS})
     }
 
 
@@ -339,7 +346,10 @@ def test_jobs_have_the_permissions_of_the_table(
         granted = {name: job["permissions"] for name, job in workflow["jobs"].items()}
         forks = {name: FORKS_PERMISSIONS[name] for name in granted if name in FORKS_PERMISSIONS}
         released = RELEASE_PERMISSIONS.get(storage)
+        proposing = {"contents": "write", "pull-requests": "write"}
+        proposing |= OIDC if storage in {"s3", "gcs", "azure"} else {}
         others = {FORKS: forks, WAIVER: WAIVER_PERMISSIONS, RELEASE: released}
+        others |= {file: {job: proposing} for file, job in PROPOSALS.items()}
         assert granted == others.get(path, PERMISSIONS[storage]), path
         assert path != FORKS or ("evaluate" in granted) == (storage == "repo")
 
@@ -400,6 +410,7 @@ def test_every_job_ends_and_leaves_no_credentials(
         assert "concurrency" in workflow, path
         assert all(int(job["timeout-minutes"]) <= 60 for job in workflow["jobs"].values())
         others = {FORKS: {"workflow_run"}, WAIVER: {"pull_request"}, RELEASE: {"push"}}
+        others |= {file: {"workflow_dispatch"} for file in PROPOSALS}
         assert set(workflow["on"]) == others.get(path, {"pull_request", "merge_group"}), path
         for step in list_steps(workflow):
             assert "${{" not in step.get("run", ""), path
@@ -439,7 +450,7 @@ def test_what_was_measured_is_taken_by_its_number(
     """Any job of the run can take an artifact's name first; none can set another job's output."""
     number = "${{ needs.evaluate.outputs.artifact-id || '0' }}"
     for storage, path, workflow in list_workflows(rendered):
-        if path in (FORKS, WAIVER, RELEASE):
+        if path in (FORKS, WAIVER, RELEASE, *PROPOSALS):
             continue
         jobs: Any = workflow["jobs"]
         *_, last = jobs["evaluate"]["steps"]
@@ -476,7 +487,7 @@ def test_what_may_merge_is_attested_by_a_job_that_does_nothing_else(
 ) -> None:
     """It signs the statement of the job that judged, taken by its number, and only after a pass."""
     for _, path, workflow in list_workflows(rendered):
-        if path in (FORKS, WAIVER, RELEASE):
+        if path in (FORKS, WAIVER, RELEASE, *PROPOSALS):
             continue
         report, attest = workflow["jobs"]["report"], workflow["jobs"]["attest"]
         *_, kept = report["steps"]
@@ -525,6 +536,25 @@ def test_a_release_is_of_the_default_branch_alone_and_waits_for_its_turn(
         (signed,) = list_inputs(attest, "actions/attest-build-provenance@")
         assert signed["subject-digest"] == "sha256:${{ needs.release.outputs.sha256 }}"
     assert storages == set(RELEASE_PERMISSIONS)
+
+
+def test_a_proposal_is_of_the_default_branch_whatever_branch_was_chosen(
+    rendered: Mapping[str, Mapping[str, str]],
+) -> None:
+    """What a person types reaches the action as an input, and no script."""
+    proposed = set()
+    for storage, path, workflow in list_workflows(rendered):
+        if path not in PROPOSALS:
+            continue
+        proposed.add((storage, path))
+        job = workflow["jobs"][PROPOSALS[path]]
+        (checkout,) = list_inputs(job, "actions/checkout@")
+        assert checkout["ref"] == "${{ github.event.repository.default_branch }}"
+        (given,) = list_inputs(job, f"/actions/{PROPOSALS[path]}@")
+        typed = workflow["on"]["workflow_dispatch"]["inputs"]
+        assert set(given.values()) == {f"${{{{ inputs.{name} }}}}" for name in typed}
+        assert workflow["concurrency"]["cancel-in-progress"] == "false"
+    assert proposed == set(itertools.product(RELEASE_PERMISSIONS, PROPOSALS))
 
 
 def test_only_publish_has_the_identity_that_may_write(
