@@ -45,7 +45,7 @@ from mlgitops.delivery.kubernetes.rollout import (
     list_images,
     look,
 )
-from mlgitops.delivery.observed import Observed, ServerState, Slot
+from mlgitops.delivery.observed import UNSURE, Observed, ServerState, Slot
 from mlgitops.delivery.turns import Turns
 from mlgitops.errors import MlgitopsError
 
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from mlgitops.model.ledger import LedgerEntry
 
 _List = TypeVar("_List", Workloads, Pods)
+_UNSENT = "unsent "  # before the commit: the request was begun, its answer is not known
 _PATIENCE = 1_200.0  # seconds for one rollout, beyond its own deadline in the cluster
 
 
@@ -128,7 +129,7 @@ class KubernetesDriver:
             routed=self._is_followed(wish),
             bundles=frozenset(self._checked),
             ledger=self._ledger,
-            reported=self._seen.reported,
+            reported=self._read_reported(),
         )
 
     def perform(self, effect: Effect) -> None:
@@ -136,12 +137,8 @@ class KubernetesDriver:
         match effect:
             case Append():
                 self._append(effect)
-            case OpenIssue():
-                self._parts.reporter.open(effect.served, effect.reason)
-                self._annotate(REPORTED, effect.served.commit)
-            case CloseIssue():
-                self._parts.reporter.close(self._seen.reported or "")
-                self._annotate(REPORTED, None)
+            case OpenIssue() | CloseIssue():
+                self._report(effect)
             case Switch():
                 if find_effective(self._refresh(), self._ledger).served == effect.served:
                     self._activate(effect.slot, effect.served, bake=effect.bake)
@@ -171,6 +168,36 @@ class KubernetesDriver:
                 time.sleep(self._parts.poll)
             case _:
                 raise MlgitopsError(f"Kubernetes has no {type(effect).__name__.lower()}")
+
+    def read_note(self) -> Note | None:
+        """Return what was written down of what serves, None when nothing was deployed."""
+        self._look()
+        return self._seen.note
+
+    def find_trouble(self) -> str | None:
+        """Return why the users are not answered as :meth:`read_note` says, None if they are."""
+        note = self._seen.note
+        server = (self._seen.a if note.slot is Slot.A else self._seen.b) if note else None
+        if server is None:
+            return "none of its servers is left"
+        if server.state is ServerState.READY:
+            return None
+        return server.reason or self._seen.obstacle or "its servers are not ready"
+
+    @property
+    def namespace(self) -> str:
+        """Return the namespace of the environment."""
+        return self._manifests.namespace
+
+    @property
+    def name(self) -> str:
+        """Return the name of its Deployment."""
+        return self._manifests.name
+
+    @property
+    def address(self) -> str:
+        """Return where the Service of the Deployment answers, within the cluster."""
+        return f"http://{self.name}.{self.namespace}.svc"
 
     def _refresh(self) -> Wish:
         self._wish = self._parts.read_wish()
@@ -323,8 +350,27 @@ class KubernetesDriver:
                 at=_read_time(),
             )
 
-        parts.ledger.append(parts.environment, make)
-        self._ledger = parts.ledger.read(parts.environment)
+        try:
+            parts.ledger.append(parts.environment, make)
+        finally:  # an entry that origin did not take waits here, and counts
+            self._ledger = parts.ledger.read(parts.environment)
+
+    def _report(self, effect: OpenIssue | CloseIssue) -> None:
+        """Tell people; that it begins is written down before, what became of it after."""
+        reporter = self._parts.reporter
+        before = (self._seen.reported or "").removeprefix(_UNSENT)
+        commit = effect.served.commit if isinstance(effect, OpenIssue) else None
+        if before and before != commit:
+            reporter.close(before)
+            self._annotate(REPORTED, None)
+        if isinstance(effect, OpenIssue):
+            self._annotate(REPORTED, f"{_UNSENT}{commit}")
+            reporter.open(effect.served, effect.reason)
+            self._annotate(REPORTED, commit)
+
+    def _read_reported(self) -> str | None:
+        reported = self._seen.reported
+        return UNSURE if reported and reported.startswith(_UNSENT) else reported
 
     def _change_note(self, **changes: object) -> None:
         if self._seen.note is not None:

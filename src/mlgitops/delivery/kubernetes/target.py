@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from mlgitops.delivery.kubernetes.driver import KubernetesDriver, Parts
 from mlgitops.delivery.kubernetes.kubectl import Kubectl
 from mlgitops.delivery.ledger import Ledger
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlgitops.console import Console
-    from mlgitops.delivery.observed import ServedModel
+    from mlgitops.delivery.observed import ServedModel, Wish
 
 
 class KubernetesTarget:
@@ -87,12 +89,21 @@ class KubernetesTarget:
             if not served.forced:
                 refuse_unpublished(folder, served.revision, served.sha256[:12], console)
 
+        def read_wish() -> Wish:
+            """Read the wish, by the newest commit that changed anything of its manifests."""
+            wish = read_requested(request, repository, console)[0]
+            paths = [f"{request.prefix}deploy/{name}" for name in ("base", request.environment)]
+            tip = repository.resolve(repository.find_default_branch() or "HEAD")
+            changes = repository.list_changes(tip, *paths, most=1)
+            served = structs.replace(wish.served, commit=[*changes, wish.served.commit][0])
+            return wish if wish.served.forced else structs.replace(wish, served=served)
+
         return Parts(
             kubectl=Kubectl(),
             repository=repository,
             prefix=folder.prefix,
             environment=request.environment,
-            read_wish=lambda: read_requested(request, repository, console)[0],
+            read_wish=read_wish,
             check_available=check_available,
             ledger=Ledger(repository.root, folder.prefix, console),
             reporter=Reporter(
