@@ -132,9 +132,11 @@ class Oracle:
             self._check_return(effect, world)
         self.history.append(Switched(served, isinstance(effect, Return)))
 
-    def check_issue(self, commit: str | None, world: World) -> None:
-        """Refuse an issue about what was not given up, and the end of one that is needed."""
-        wish = world.fetched.served
+    def check_issue(self, commit: str | None, wish: ServedModel, world: World) -> None:
+        """Refuse an issue about what was not given up, and the end of one that is needed.
+
+        ``wish`` is what the run saw when it had its turn: another one may have fetched since.
+        """
         given_up = wish.request in self.condemned
         if commit is None:
             serves = world.active and world.active.served.bundle == self._effective(wish).bundle

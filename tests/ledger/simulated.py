@@ -291,7 +291,8 @@ class SimulatedDriver:
         world = self.world
         if not world.reached.github:
             raise MlgitopsError("GitHub cannot be reached")
-        world.oracle.check_issue(commit, world)
+        assert self._remembered
+        world.oracle.check_issue(commit, self._remembered[0].served, world)
         world.reported = UNSURE
         world.tick()
         world.issue = commit
