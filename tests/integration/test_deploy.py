@@ -157,7 +157,7 @@ def test_a_request_that_fails_in_the_bake_is_answered_by_the_old_model(
     LocalTarget(project, quiet()).deploy("staging", patient=False)
     assert predict(port) == 3
     assert predict(port, 13.0) == 26
-    assert run(["deploy", "staging", "--directory", str(project)]) == 1
+    assert run(["deploy", "staging", "--no-wait", "--directory", str(project)]) == 1
     assert "it failed users' requests, or its health checks" in capsys.readouterr().err
     assert predict(port) == 2
 
