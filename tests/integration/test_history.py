@@ -152,11 +152,14 @@ class _Links(HTMLParser):
         self.loads += [name for name, _ in attrs if name in {"src", "href"} or name[:2] == "on"]
 
 
-def test_the_page_can_be_published(ranked: DvcProject, tmp_path: Path) -> None:
+def test_the_page_can_be_published(
+    ranked: DvcProject, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """One file that loads nothing, runs nothing, and says the same each time."""
     page = tmp_path / "public" / "index.html"
     page.parent.mkdir()
     assert run(["history", "--directory", str(ranked.root), "--html", str(page)]) == 0
+    assert f"  page: {page}\n" in capsys.readouterr().err
     first = page.read_bytes()
     links = _Links()
     links.feed(first.decode())

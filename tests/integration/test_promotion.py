@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -114,7 +115,13 @@ def test_without_a_token_the_command_that_opens_it_is_printed(
     """The branch is pushed, and the rest is one line."""
     assert run(["promote", "--to", "production", "--directory", str(project.root)]) == 0
     out = capsys.readouterr().out
-    assert "gh pr create --base main --head promote/production/v1.1.0 --fill" in out
+    (line,) = [line.strip() for line in out.splitlines() if "gh pr create" in line]
+    shell = ["sh", "-c", f'gh() {{ printf "%s\\n" "$@"; }}; {line}']  # as a shell reads it
+    words = subprocess.check_output(shell, cwd=project.root, text=True).splitlines()
+    sides = ["--base", "main", "--head", "promote/production/v1.1.0"]
+    assert words[:7] == ["pr", "create", *sides, "--title"]
+    assert words[7] == "Promote flights v1.1.0 to production"
+    assert "`production` shall serve" in words[9]
     assert project.find_tip("promote/production/v1.1.0")
 
 
@@ -201,6 +208,19 @@ def test_a_tag_that_was_moved_at_origin_is_refused(
     assert "a tag that is another one here was moved" in said
 
 
+def test_a_release_that_was_never_pushed_is_refused(
+    project: PromotedProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who judges the pull request could not tell what the version is; once pushed, it is taken."""
+    git(project.origin, "tag", "--delete", "flights@v1.1.0")
+    said = refuse(project, capsys, "promote", "--to", "production")
+    assert "tag flights@v1.1.0: the release is in this clone alone" in said
+    assert "git push origin flights@v1.1.0" in said
+    project.repository.git("push", "--quiet", "origin", "flights@v1.1.0")
+    done = call(project, capsys, "promote", "--to", "production")
+    assert done["branch"] == "promote/production/v1.1.0"
+
+
 def test_a_rollback_brings_the_old_file_back_byte_for_byte(
     project: PromotedProject, forge: Forge, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -268,6 +288,21 @@ def test_where_nothing_was_before_there_is_no_way_back(
     assert "production has no `revision`: it follows the branch" in follows
     said = refuse(project, capsys, "rollback", "production", "--to", "v3.0.0")
     assert "has no release 'v3.0.0' here" in said
+
+
+def test_a_way_back_to_the_very_same_model_is_refused(
+    project: PromotedProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Production followed the branch, whose model is the one that was promoted: nothing is won."""
+    done = call(project, capsys, "promote", "--to", "production")
+    project.merge(done["branch"])
+    for words in ((), ("--now",)):
+        said = refuse(project, capsys, "rollback", "production", *words)
+        assert "followed the branch, which has this very model now" in said
+        assert "mlgitops rollback production --to VERSION" in said
+    back = call(project, capsys, "rollback", "production", "--to", "v1.0.0", "--now")
+    project.repository.git("fetch", "--quiet")
+    assert read(project, back["commit"]).version == "v1.0.0"
 
 
 def test_a_model_that_the_storage_lost_is_not_gone_back_to(

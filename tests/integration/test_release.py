@@ -159,14 +159,22 @@ def test_a_dry_run_tags_nothing(project: MergedProject, release: Release) -> Non
     assert (project.list_tags(), project.repository.git("tag")) == ([], "")
 
 
-def test_without_push_the_tag_waits_here(project: MergedProject, release: Release) -> None:
-    """And a later run with --push sends that very tag."""
-    assert not release(project.root)["pushed"]
+def test_without_push_the_tag_waits_here(
+    project: MergedProject, release: Release, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And a later run with --push sends that very tag; the text says what is known of where."""
+    assert run(["release", "--directory", str(project.root)]) == 0
+    said = capsys.readouterr().out
+    assert "It is here alone; to send it: git push origin flights@v1.0.0" in said
+    absent = "  no cost, measured by, statement, verdict: no statement of a verdict was given"
+    assert said.count(absent) == said.count("no statement of a verdict was given") == 1
     assert project.list_tags() == []
     own = project.repository.git("rev-parse", "flights@v1.0.0")
     outcome = release(project.root, "--push")
     assert (outcome["made"], outcome["pushed"]) == (False, True)
     assert git(project.origin, "rev-parse", "flights@v1.0.0") == own
+    assert run(["release", "--directory", str(project.root), "--push"]) == 0
+    assert capsys.readouterr().out.endswith("; origin has the tag\n")
 
 
 def test_the_tip_is_released_whatever_is_checked_out(

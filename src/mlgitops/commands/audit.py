@@ -95,11 +95,13 @@ def run(args: argparse.Namespace, console: Console) -> int:
     page = describe_audit(audit)
     if args.html:
         replace_file(args.html, render_page(page).encode())
+        console.say(f"  page: {args.html}")
     if args.output:
         from mlgitops.delivery.audit.documents import write_documents
 
         write_documents(audit, args.output)
         replace_file(args.output / "audit.html", render_page(page).encode())
+        console.say(f"  evidence: {args.output}")
     console.result(encode_audit(audit).decode() if args.json else render_text(page))
     return find_exit_code(audit)
 

@@ -49,5 +49,6 @@ def run(args: argparse.Namespace, console: Console) -> int:
     page = describe_history(history)
     if args.html:
         replace_file(args.html, render_page(page).encode())
+        console.say(f"  page: {args.html}")
     console.result(encode_history(history).decode() if args.json else render_text(page))
     return EXIT_UNDECIDED if history.notices else EXIT_PASS

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from mlgitops.console import Console
     from mlgitops.delivery.tagging import Outcome
+    from mlgitops.model.lineage import Lineage
 
 _EPILOG = """\
 Takes the model at the tip of the default branch, reads it back from the storage, and holds it
@@ -89,11 +90,20 @@ def _describe(outcome: Outcome) -> str:
     elif outcome.made:
         lines = [f"released: {outcome.tag} at {where}, {outcome.signature}"]
     else:
-        return f"nothing is new: {outcome.tag} has this model, {lineage.sha256[:12]}"
+        sent = "; origin has the tag" if outcome.pushed else ""
+        return f"nothing is new: {outcome.tag} has this model, {lineage.sha256[:12]}{sent}"
     lines.append(f"  {write_title(lineage)}")
     if lineage.changed:
         lines.append(f"  changed: {', '.join(lineage.changed[:10])}")
-    lines += [f"  no {name}: {reason}" for name, reason in sorted(lineage.absent.items())]
+    lines += _explain_absent(lineage)
     if outcome.made and not outcome.pushed:
         lines.append(f"It is here alone; to send it: git push origin {outcome.tag}")
     return "\n".join(lines)
+
+
+def _explain_absent(lineage: Lineage) -> list[str]:
+    """Say what is not known, fields with the same reason on one line."""
+    fields: dict[str, list[str]] = {}
+    for name, reason in sorted(lineage.absent.items()):
+        fields.setdefault(reason, []).append(name.replace("_", " "))
+    return [f"  no {', '.join(names)}: {reason}" for reason, names in fields.items()]

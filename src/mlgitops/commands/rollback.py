@@ -20,7 +20,8 @@ Puts the model back into deploy/ENV/model.yaml that was wanted there before the 
 on a branch rollback/ENV/COMMIT of its own, and opens the pull request as `mlgitops promote` does.
 The file is the old one byte for byte, unless something else in it was changed since: that stays.
 Nothing is trained; once it is merged, the next delivery brings the old model into service. Where
-the last change was a way back itself, it asks where to go.
+the last change was a way back itself, or going back would bring the very same model, it asks where
+to go.
 
 --now puts the change on the default branch at once, for whoever the branch's rules allow it.
 

@@ -8,10 +8,12 @@ from mlgitops.delivery.bundle import read_model_oid
 from mlgitops.delivery.proposal import Proposal, find_default
 from mlgitops.delivery.release import find_release, list_releases
 from mlgitops.errors import MlgitopsError
+from mlgitops.git.program import find_remote_ref
 from mlgitops.git.tags import parse_version
 from mlgitops.git.wanted import read_wanted
 from mlgitops.git.wanted_edit import edit_wanted
 from mlgitops.render.escape import escape_code
+from mlgitops.storage.exchange import has_origin
 from mlgitops.storage.published import is_published
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ def plan_promotion(
     base, tip = find_default(repository)
     wanted = read_wanted(repository, folder.prefix, environment, tip)
     release = _select(repository, wanted.model, version)
+    _refuse_unsent(repository, release)
     _refuse_wanted(folder, wanted, release, tip)
     if not allow_older:
         _refuse_older(repository, wanted, release, tip)
@@ -93,6 +96,17 @@ def _select(repository: Repository, model: str, version: str | None) -> Release:
         hint = "`mlgitops release` makes one of what is merged"
         raise MlgitopsError(f"{model} has no release", hint=hint)
     return releases[-1]
+
+
+def _refuse_unsent(repository: Repository, release: Release) -> None:
+    """Refuse a tag that only this clone has: nobody else could tell what the version is."""
+    root = repository.root
+    if has_origin(root) and find_remote_ref(root, f"refs/tags/{release.tag}") is None:
+        raise MlgitopsError(
+            "the release is in this clone alone",
+            where=f"tag {release.tag}",
+            hint=f"send it: `git push origin {release.tag}`",
+        )
 
 
 def _refuse_wanted(folder: Folder, wanted: Wanted, release: Release, tip: str) -> None:

@@ -70,7 +70,7 @@ def fetch_newest(root: Path, console: Console) -> None:
     if not has_origin(root):
         return
     authorize(os.environ)
-    with console.step("fetching branches and tags of origin"):
+    with console.step("Fetch branches and tags of origin"):
         run_git(
             *(root, "fetch", "--quiet", "--tags", "origin"),
             hint="a tag that is another one here was moved: `git fetch origin --tags --verbose`",
@@ -152,7 +152,6 @@ def open_proposal(
     name = environ.get("GITHUB_REPOSITORY") or _read_name(repository.root)
     token = environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN")
     server = environ.get("GITHUB_SERVER_URL", _GITHUB).rstrip("/")
-    sides = f"--base {shlex.quote(proposal.base)} --head {shlex.quote(proposal.branch)}"
     if not name or not token:
         page = f"{server}/{name}/compare/{quote(proposal.base)}...{quote(proposal.branch)}?expand=1"
         return Proposed(
@@ -160,7 +159,7 @@ def open_proposal(
             commit=commit,
             number=None,
             url=page if name else None,
-            opener=f"gh pr create {sides} --fill",
+            opener=_write_opener(proposal, commit),
         )
     from mlgitops.github.client import open_client
     from mlgitops.github.pull_requests import open_pull_request
@@ -182,6 +181,17 @@ def open_proposal(
         url=f"{server}/{name}/pull/{number}",
         opener=None,
     )
+
+
+def _write_opener(proposal: Proposal, commit: str) -> str:
+    """Write the command that opens the pull request of a branch that is not checked out.
+
+    With `--fill` gh reads a local branch of that name, which nobody has:
+    https://github.com/cli/cli/issues/12394
+    """
+    names = {"base": proposal.base, "head": proposal.branch, "title": proposal.title}
+    options = " ".join(f"--{option} {shlex.quote(name)}" for option, name in names.items())
+    return f'gh pr create {options} --body "$(git log -1 --format=%b {commit[:_SHORT]})"'
 
 
 def _commit(repository: Repository, proposal: Proposal) -> str:

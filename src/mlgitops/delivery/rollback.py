@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from mlgitops.delivery.bundle import read_model_oid
 from mlgitops.delivery.promotion import locate_wanted, refuse_unpublished, write_release
 from mlgitops.delivery.proposal import Proposal, find_default
 from mlgitops.delivery.release import find_release
@@ -19,6 +20,7 @@ from mlgitops.render.escape import escape_code, escape_prose
 if TYPE_CHECKING:
     from mlgitops.console import Console
     from mlgitops.git.repository import Folder
+    from mlgitops.git.wanted import Wanted
 
 #: Changes of the file that are looked at, newest first.
 MOST_CHANGES = 200
@@ -56,6 +58,7 @@ def plan_rollback(
     wanted = read_wanted(folder.repository, folder.prefix, environment, tip)
     if version is None:
         now, before = _find_states(folder, environment, tip)
+        _refuse_same_model(folder, wanted, before, tip)
         content, branch = _restore(now, before, tip, folder, environment), now[-1].commit[:_SHORT]
         target = str(before.model[0] or before.model[1] or _FOLLOWS)[:_SHORT]
         revision = str(before.model[1] or tip)
@@ -124,6 +127,23 @@ def _refuse(folder: Folder, environment: str, path: str, states: list[_State]) -
         problem = f"{environment} has no `revision`: it follows the branch, and its file stays"
     hint = f"`mlgitops rollback {environment} --to VERSION`, or revert the merge that brought it"
     return MlgitopsError(problem, where=path, hint=hint)
+
+
+def _refuse_same_model(folder: Folder, wanted: Wanted, before: _State, tip: str) -> None:
+    """Refuse to follow the branch again where it has the very model that shall be left."""
+    if before.model[1] is not None:
+        return
+    at_tip, left = (
+        read_model_oid(folder.repository, folder.prefix, commit) for commit in (tip, wanted.commit)
+    )
+    if at_tip == left:
+        environment = wanted.environment
+        raise MlgitopsError(
+            f"before, {environment} followed the branch, which has this very model now",
+            where=locate_wanted(folder, environment),
+            hint=f"say where to: `mlgitops rollback {environment} --to VERSION`,"
+            " or revert the merge that brought the model",
+        )
 
 
 def _restore(

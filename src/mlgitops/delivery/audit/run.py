@@ -274,7 +274,8 @@ def _explain_nothing(
         return MlgitopsError(
             f"the ledger holds nothing of {environment}",
             where=f"branch {BRANCH}",
-            hint="`mlgitops history` lists the environments that it knows",
+            hint=f"`mlgitops deploy {environment}` writes its first entry; `mlgitops history` lists"
+            " the environments that have one",
         )
     first = f"its first entry is of {entries[0].at}"
     problem = f"nothing was in service in {environment} then" if asked else "nothing is in service"

@@ -395,7 +395,7 @@ def _check_bytes(file: Path, oid: str, sha256: str) -> str:
         if actual != wanted:
             problem = f"the model's {name} is {_cut(actual)}, not {wanted[:12]}"
             raise MlgitopsError(problem, where=str(file))
-    return f"{file.name} has both hashes"
+    return f"{_cut(oid)} has both hashes"
 
 
 def _hold_statement_against_lineage(subject: Subject, data: bytes, where: str) -> None:
