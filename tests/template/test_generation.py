@@ -308,7 +308,7 @@ def test_the_wheel_carries_the_template(tmp_path: Path, home: Path, generate: Ge
     made = Path(json.loads(printed)["project"])
     same = generate(tmp_path / "checkout")
     assert list_files(made) == list_files(same)
-    named = {".devcontainer/devcontainer.json", "README.md"}
+    named = {".devcontainer/devcontainer.json", "README.md", *AFTERWARDS}
     named |= {f".github/workflows/{name}.yml" for name in ("pull-request", "waiver")}
     differing = {
         name
