@@ -146,6 +146,73 @@ def test_going_forth_again_is_no_way_back(
     project.want(project.worse, "v1.1.0")
     code, report = compare(project, capsys)
     assert (code, find_one(report)[0].is_return) == (1, False)
+    project.commit("by somebody who may, again")
+    project.want(project.equal)
+    project.commit("promote past it")
+    project.want(project.good, "v1.0.0")
+    project.commit("roll back, past the worse one")
+    project.want(project.worse, "v1.1.0")
+    code, report = compare(project, capsys)
+    assert (code, find_one(report)[0].is_return) == (1, False)
+
+
+def test_what_was_taken_back_is_no_way_back_from_a_later_model(
+    project: Environments, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Production once left it for an older model: it is held against the limits as at first."""
+    for revision, version, message in (
+        (project.worse, "v1.1.0", "by somebody who may"),
+        (project.good, "v1.0.0", "roll back"),
+        (project.equal, None, "promote what is better"),
+    ):
+        project.want(revision, version)
+        project.commit(message)
+    project.want(project.worse, "v1.1.0")
+    code, report = compare(project, capsys)
+    assert (code, find_one(report)[0].is_return) == (1, False)
+    project.want(project.good, "v1.0.0")
+    assert find_one(compare(project, capsys)[1])[0].is_return
+
+
+def test_an_environment_described_anew_is_compared_with_what_it_wanted_last(
+    project: Environments, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """To remove it in one change and to bring another model in the next is a promotion."""
+    (project.root / PATH).unlink()
+    code, report = compare(project, capsys)
+    assert (code, report.promotions) == (0, ())
+    project.commit("retire production")
+    project.want(project.worse, "v1.1.0")
+    code, report = compare(project, capsys)
+    promotion, _ = find_one(report)
+    assert code == 1
+    assert promotion.base is not None
+    assert promotion.base.label == "v1.0.0"
+    project.want(project.good, "v1.0.0")
+    code, report = compare(project, capsys)
+    assert (code, report.promotions) == (0, ())
+
+
+@pytest.mark.parametrize("name", ["model.yaml", "production"])
+def test_a_wish_behind_a_link_is_undecided(
+    name: str, project: Environments, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The next change would edit another file, and move the model without a comparison."""
+    main = project.git("rev-parse", "HEAD")
+    project.git("switch", "--quiet", "--create", "topic")
+    project.put("wishes/production/model.yaml", (project.root / PATH).read_text())
+    (project.root / PATH).unlink()
+    link = project.root / "deploy/production"
+    if name == "production":
+        link.rmdir()
+        link.symlink_to("../wishes/production")
+    else:
+        (link / name).symlink_to("../../wishes/production/model.yaml")
+    project.commit("move the wish")
+    code = run(["compare", "--base", main, "--directory", str(project.root), "--json"])
+    report = parse_report(capsys.readouterr().out.encode())
+    assert code == 2
+    assert "it is behind a link" in (find_one(report)[0].reason or "")
 
 
 def test_other_edits_of_the_file_are_no_promotion(

@@ -75,6 +75,12 @@ def read_wanted(
             hint=f"there are: {', '.join(list_environments(repository, prefix, commit)) or 'none'}",
         )
     where = f"{path} at {label}"
+    if repository.follow(commit, path) != path:
+        raise MlgitopsError(
+            "it is behind a link, so that a change of another file would change what is wanted",
+            where=where,
+            hint="commit the file itself in its place",
+        )
     tip = line or commit or repository.resolve("HEAD")
     content = parse_yaml(data, where, limit=_LIMIT)
     mistakes = [MlgitopsError(problem, where=where) for problem in _find_mistakes(content)]

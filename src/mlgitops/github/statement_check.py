@@ -150,10 +150,10 @@ def _check_branch(
     if name is None:
         raise MlgitopsError("no default branch was found", hint="name it: `--branch NAME`")
     base = statement.predicate.report.base.sha or ""
-    if repository.merge_base(base, name) != base:
+    if not repository.is_first_parent_ancestor(base, name):
         yield (
-            f"its base {base[:12]} is not on {name} as this clone has it, so nobody merged the"
-            " policy that judged"
+            f"its base {base[:12]} never stood on {name} as this clone has it, so nobody merged"
+            " the policy that judged"
         )
     if statement.predicate.policy.commit != base:
         yield f"the policy is of {statement.predicate.policy.commit[:12]}, and base is {base[:12]}"

@@ -132,6 +132,7 @@ class _Reader:
         self.sides: dict[str, SideFiles] = {}
         self.records: dict[str, SideRecord] = {}
         self.problems: dict[str, str] = {}
+        self.fetched: dict[str, str] = {}  # base, head, results → sha, whether or not it was read
         self.missing: set[str] = set()
         self.reference_label: str | None = None
         self.promotions: tuple[PromotionRecord, ...] | None = None
@@ -145,6 +146,7 @@ class _Reader:
             self.problems[name] = _say(error)
             self.missing.add(name)
             return
+        self.fetched[name] = sha
         # Lenient as with base: what is malformed at head was an error where it was compared.
         label = {"head": "the head's commit", "reference": REFERENCE}.get(name, name)
         side = SideFiles(name=label, sha=sha, folder=self._folder)
@@ -176,13 +178,16 @@ class _Reader:
         self.read("reference", target.sha)
 
     def read_promotions(self) -> None:
-        """Read both models of each environment for which head wants another one than base."""
-        base, head = self.sides.get("base"), self.sides.get("head")
+        """Read both models of each environment for which head wants another one than base.
+
+        Also where head is malformed in other files, which must not hide a promotion.
+        """
+        base, head = self.fetched.get("base"), self.fetched.get("head")
         if base is None or head is None:
             return
         folder, model = self._folder, self._policy.files.model
-        changed = list_edited(folder.repository, base.sha, head.sha, None)
-        targets = find_targets(folder, changed, base=base.sha or "", head=head.sha, model=model)
+        changed = list_edited(folder.repository, base, head, None)
+        targets = find_targets(folder, changed, base=base, head=head, model=model)
         self.promotions = tuple(
             PromotionRecord(
                 target=target,

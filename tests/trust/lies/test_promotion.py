@@ -237,6 +237,31 @@ def test_a_model_that_nobody_reviewed_is_not_promoted(
         check_lie(record_property, b"unreviewed" + text.encode(), reason=reason, text=said)
 
 
+@pytest.mark.parametrize("name", ["deploy/other/model.yaml", "predictions.csv"])
+def test_a_link_out_of_the_repository_hides_no_promotion(
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Whatever else cannot be read of head: the report is held against the environments in git."""
+    scene = Promoted(tmp_path / "model")
+    git(scene.root, "switch", "--quiet", "--detach", scene.base)
+    link = scene.root / PREFIX / name
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to("../../../../../elsewhere.yaml")
+    scene.head = commit_files(scene.root, want(scene.worse), "Promote")
+    report = {**scene.write_report(), "promotions": []}
+    code, text = scene.judge(report, monkeypatch, capsys)
+    assert code == 2, text
+    reason = "the report leaves out another model for `production`"
+    check_lie(
+        record_property, name.encode() + json.dumps(report).encode(), reason=reason, text=text
+    )
+
+
 def test_a_way_back_by_git_is_green_though_it_loses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -352,9 +352,19 @@ def test_a_base_that_nobody_merged_does_not_judge(
     digest = hashlib.sha256(lax.encode()).hexdigest()
     document["predicate"]["policy"].update(commit=base, sha256=digest)
     code, text = evidence.verify(_encode(document), capsys)
-    reason = "is not on main as this clone has it, so nobody merged the policy that judged"
+    reason = "never stood on main as this clone has it, so nobody merged the policy that judged"
     assert code == 1
     check_lie(record_property, _encode(document), reason=reason, text=text)
+    # The branch tightens it again and is merged: that policy is in main's history, and never was
+    # the one by which main was judged.
+    git(recorded.root, "switch", "--quiet", "--create", "loosened")
+    commit_files(recorded.root, {f"{PREFIX}policy.yaml": POLICY}, "Tighten")
+    git(recorded.root, "switch", "--quiet", "--create", "merged", recorded.base)
+    git(recorded.root, "merge", "--quiet", "--no-ff", "--message", "Merge", "loosened")
+    code, text = evidence.verify(_encode(document), capsys, "--branch", "merged")
+    assert code == 1
+    reason = "never stood on merged as this clone has it"
+    check_lie(record_property, _encode(document) + b"merged", reason=reason, text=text)
 
 
 def test_another_model_is_refused(

@@ -192,6 +192,20 @@ def test_a_commit_that_a_shallow_clone_lacks_is_refused(
     check_lie(record_property, content.encode(), reason="git fetch --unshallow", text=text)
 
 
+def test_a_wish_behind_a_link_is_refused(
+    scene: Scene,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Whoever edits what it leads to would change what is wanted, and no verdict sees it."""
+    file = scene.project / FILE
+    file.parent.mkdir(parents=True)
+    file.symlink_to("../../wish.yaml")
+    content = write(revision=f'"{scene.shas["first"]}"')
+    text = scene.deploy(content, capsys)  # which writes through the link
+    check_lie(record_property, content.encode(), reason="it is behind a link", text=text)
+
+
 def sha256_of(model: bytes) -> str:
     """Return the digest of a model, in quotes."""
     return f'"{hashlib.sha256(model).hexdigest()}"'

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -83,13 +83,11 @@ def _find_target(
 ) -> Target | None:
     path = f"{folder.prefix}deploy/{environment}/model.yaml"
     repository = folder.repository
-    present, wished = repository.read(base, path), repository.read(head, path)
-    if wished is None or wished == present:
-        return None
     before: Wanted | None = None
     try:
-        if present is not None:
-            before = read_wanted(repository, folder.prefix, environment, base)
+        if repository.read(head, path) is None:
+            return None
+        before = _read_before(folder, environment, path, base)
         after = read_wanted(repository, folder.prefix, environment, head, line=base)
         if before is not None and _is_same(before, after):
             return None
@@ -104,6 +102,20 @@ def _find_target(
         head=_name(after),
         is_return=before is not None and _is_return(folder, path, base, before, after),
     )
+
+
+def _read_before(folder: Folder, environment: str, path: str, base: str) -> Wanted | None:
+    """Read what was wanted before the change: at base, else until base's history removed the file.
+
+    Else whoever removes an environment in one change, and describes it anew in the next, would
+    bring any model there without a comparison.
+    """
+    repository = folder.repository
+    commit: str | None = base
+    if repository.read(base, path) is None:
+        removals = repository.list_changes(base, path, most=1)
+        commit = repository.find(f"{removals[0]}^1") if removals else None
+    return read_wanted(repository, folder.prefix, environment, commit) if commit else None
 
 
 def _is_same(before: Wanted, after: Wanted) -> bool:
@@ -143,19 +155,33 @@ def _check_version(folder: Folder, wanted: Wanted) -> None:
 
 
 def _is_return(folder: Folder, path: str, base: str, before: Wanted, after: Wanted) -> bool:
-    """Tell whether an older model is wanted that base's own history of the file wanted before."""
+    """Tell whether an older model is wanted that base's own history of the file wanted before.
+
+    One that was left for a still older model was taken back then: to want it again is no way back.
+    """
     repository = folder.repository
     if not repository.is_first_parent_ancestor(after.commit, before.commit):
         return False
+    next_revision = before.commit  # what the file named after the content at hand
     for commit in repository.list_changes(base, path, most=_MOST_CHANGES):
-        data = repository.read(commit, path)
-        try:
-            content = parse_yaml(data, path) if data is not None else None
-        except MlgitopsError:
-            continue
-        if isinstance(content, dict) and content.get("revision") == after.commit:
-            return content.get("sha256") in (None, after.sha256)
+        content = _read_content(repository, commit, path)
+        if content.get("revision") == after.commit:
+            was_taken_back = next_revision != after.commit and (
+                repository.is_first_parent_ancestor(next_revision, after.commit)
+            )
+            return content.get("sha256") in (None, after.sha256) and not was_taken_back
+        next_revision = str(content.get("revision") or next_revision)
     return False
+
+
+def _read_content(repository: Repository, commit: str, path: str) -> dict[str, Any]:
+    """Read the file as it once was; empty where it says nothing that can be read."""
+    try:
+        data = repository.read(commit, path)
+        content = parse_yaml(data, path) if data is not None else None
+    except MlgitopsError:
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _name(wanted: Wanted) -> WantedModel:
