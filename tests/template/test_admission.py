@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -79,3 +81,25 @@ def test_another_word_is_refused(project: Path) -> None:
     """A misspelt check does not count as one that passed."""
     code, said = admit(project, "models", wish=f"sha256: {DIGEST}")
     assert (code, "use: admission model" in said) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "tolerance"),
+    [
+        ([], 0.0),
+        ([{"name": "score", "data": []}], 0.0),  # an answer without it would be as good
+        ([{"name": "score", "data": [1]}, {"name": "label", "data": []}], 0.0),
+        ([{"name": "score", "data": [1]}], 0.5),
+        ([{"name": "score", "data": [1]}], float("nan")),
+    ],
+)
+def test_a_golden_prediction_that_asks_for_nothing_is_refused(
+    outputs: list[dict[str, object]], tolerance: float, project: Path, tmp_path: Path
+) -> None:
+    """Before the server is asked: nothing that it says could be wrong."""
+    shutil.copytree(project / "src", tmp_path / "src")
+    golden = tmp_path / "reports" / "golden.json"
+    golden.parent.mkdir()
+    golden.write_text(json.dumps({"request": {}, "outputs": outputs, "tolerance": tolerance}))
+    code, said = admit(tmp_path, "golden", "http://127.0.0.1:9", wish=None)
+    assert (code, "asks for nothing" in said) == (1, True), said

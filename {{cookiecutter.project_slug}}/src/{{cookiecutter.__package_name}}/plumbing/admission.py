@@ -49,7 +49,8 @@ def check_golden(address: str, golden: dict[str, Any]) -> None:
     """Raise StageError unless the model at ``address`` gives the answers known from training."""
     tolerance = float(golden["tolerance"])
     expected = {output["name"]: output["data"] for output in golden["outputs"]}
-    if not expected or not 0 <= tolerance <= LARGEST_TOLERANCE:
+    is_empty = not expected or not all(expected.values())
+    if is_empty or not 0 <= tolerance <= LARGEST_TOLERANCE:
         raise StageError(f"{paths.GOLDEN} asks for nothing: commit what the stage evaluate writes")
     answered = _ask(address, golden["request"])
     for name, values in expected.items():
