@@ -133,6 +133,7 @@ class Scene:
     opened: list[str] = field(default_factory=list)  # reasons
     checked: list[ServedModel] = field(default_factory=list)  # whether they are published
     closed: list[str] = field(default_factory=list)  # commits
+    environment: str = "staging"
 
     def want(self, model: str, **settings: object) -> str:
         """Merge a model, and then the wish for it with its image; return the wish's commit."""
@@ -145,7 +146,7 @@ class Scene:
         git(self.project, "add", "--all", "--force")
         git(self.project, "commit", "--quiet", "--message", f"Train {model}")
         revision = git(self.project, "rev-parse", "HEAD").strip()
-        folder = self.project / "deploy" / "staging"
+        folder = self.project / "deploy" / self.environment
         lines = {"model": "flight-delays", "revision": revision, "sha256": digest, "port": 8081}
         text = "".join(f"{key}: {json.dumps(value)}\n" for key, value in (lines | settings).items())
         (folder / "model.yaml").write_text(text, "utf-8")
@@ -153,15 +154,16 @@ class Scene:
         before = next(line for line in overlay.splitlines() if "digest:" in line)
         after = f"    digest: sha256:{hash_text(model)}"
         (folder / "kustomization.yaml").write_text(overlay.replace(before, after), "utf-8")
-        git(self.project, "commit", "--quiet", "--all", "--message", f"Want {model}")
+        git(self.project, "add", "--all")
+        git(self.project, "commit", "--quiet", "--message", f"Want {model}")
         return git(self.project, "rev-parse", "HEAD").strip()
 
     def read_wish(self) -> Wish:
         """Return what the tip of main wants."""
         with Repository(self.project) as repository:
             tip = repository.resolve("HEAD")
-            file = "deploy/staging"
-            wanted = read_wanted(repository, "", "staging", tip)
+            file = f"deploy/{self.environment}"
+            wanted = read_wanted(repository, "", self.environment, tip)
             assert wanted.sha256
             served = ServedModel(
                 model=wanted.model,
@@ -188,7 +190,7 @@ class Scene:
                 kubectl=CutOff(self.emulator.kubectl, cut) if cut else self.emulator.kubectl,
                 repository=repository,
                 prefix="",
-                environment="staging",
+                environment=self.environment,
                 read_wish=self.read_wish,
                 check_available=self.checked.append,
                 ledger=Ledger(self.project, "", console),
@@ -365,6 +367,60 @@ def test_other_images_on_the_nodes_are_not_confirmed(scene: Scene) -> None:
     scene.want("first")
     with pytest.raises(MlgitopsError, match=r"the nodes run 'ghcr.io/.*fff', not sha256:"):
         scene.deploy()
+
+
+def test_other_images_on_the_nodes_are_not_confirmed_for_newer_manifests(scene: Scene) -> None:
+    """The model was confirmed with its first image, which says nothing of the next."""
+    scene.want("first")
+    scene.deploy()
+    scene.emulator.tell("rebuilt", "swapped")
+    merge(scene, "kustomization.yaml", hash_text("first"), hash_text("rebuilt"))
+    with pytest.raises(MlgitopsError, match=r"the nodes run 'ghcr.io/.*fff', not sha256:"):
+        scene.deploy()
+    scene.emulator.tell("rebuilt", "ready")
+    assert list_names(scene.deploy()) == ["Route"]
+
+
+def test_manifests_that_are_merged_during_a_rollout_are_followed(scene: Scene) -> None:
+    """What is noted is what runs, which is not yet what the newest commit says."""
+    scene.want("first")
+    with pytest.raises(KeyboardInterrupt, match="cut off"):
+        scene.deploy(cut=4)
+    merge(scene, "kustomization.yaml", hash_text("first"), hash_text("rebuilt"))
+    outcome = scene.deploy()
+    assert outcome.ending is Ending.SERVING
+    assert "Route" in list_names(outcome)
+    assert scene.find_image() == hash_text("rebuilt")
+
+
+def test_a_run_stays_in_the_context_that_it_began_in(emulator: Emulator, tmp_path: Path) -> None:
+    """Somebody switches to another cluster while a rollout is waited for."""
+    pinned = emulator.kubectl.pin()
+    assert pinned.context == "emulated"
+    file = tmp_path / "kubeconfig"
+    config = json.loads(file.read_text("utf-8"))
+    config["clusters"].append({"name": "d", "cluster": {"server": "http://127.0.0.1:9"}})
+    config["contexts"].append({"name": "other", "context": {"cluster": "d", "user": "u"}})
+    file.write_text(json.dumps(config | {"current-context": "other"}), "utf-8")
+    assert pinned.read(DEPLOYMENT) is None
+    with pytest.raises(MlgitopsError, match="refused"):
+        emulator.kubectl.read(DEPLOYMENT)
+    file.write_text(json.dumps(config | {"current-context": ""}), "utf-8")
+    assert emulator.kubectl.pin() == emulator.kubectl
+    with pytest.raises(MlgitopsError, match="not installed"):
+        Kubectl(program=str(tmp_path / "kubectl")).pin()
+
+
+def test_an_environment_in_the_namespace_of_another_is_refused(scene: Scene) -> None:
+    """A copied folder that kept its namespace changes nothing of what runs there."""
+    scene.want("first")
+    scene.deploy()
+    shutil.copytree(scene.project / "deploy" / "staging", scene.project / "deploy" / "copy")
+    scene.environment = "copy"
+    scene.want("second")
+    with pytest.raises(MlgitopsError, match="that of the environment 'staging'"):
+        scene.deploy()
+    assert scene.find_image() == hash_text("first")
 
 
 @pytest.mark.parametrize(

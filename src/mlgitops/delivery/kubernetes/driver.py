@@ -42,6 +42,7 @@ from mlgitops.delivery.kubernetes.rollout import (
     REPORTED,
     Note,
     Seen,
+    find_other_image,
     list_images,
     look,
 )
@@ -217,7 +218,13 @@ class KubernetesDriver:
             revisions = self._list(f"{base}/replicasets?labelSelector={selector}", Workloads)
             pods = f"/api/v1/namespaces/{quote(manifests.namespace, safe='')}/pods"
             self._pods = self._list(f"{pods}?labelSelector={selector}", Pods)
-        self._seen = look(deployment, revisions.items, self._pods.items, now=time.time())
+        self._seen = look(
+            deployment,
+            revisions.items,
+            self._pods.items,
+            environment=self._parts.environment,
+            now=time.time(),
+        )
 
     def _list(self, path: str, kind: type[_List]) -> _List:
         return parse_answer(self._kubectl.read(path) or b"{}", kind, path)
@@ -288,6 +295,7 @@ class KubernetesDriver:
             self._refuse_obstacle()
             self._wait()
         if state is ServerState.READY:
+            self._refuse_other_images(newer)
             self._change_note(manifests=commit)
             return
         server = self._seen.a if note.slot is Slot.A else self._seen.b
@@ -309,11 +317,13 @@ class KubernetesDriver:
     def _activate(
         self, slot: Slot, served: ServedModel, *, bake: int = 0, reason: str | None = None
     ) -> None:
+        server = self._seen.a if slot is Slot.A else self._seen.b
         note = Note(
+            environment=self._parts.environment,
             slot=slot,
             served=served,
-            manifests=served.commit,
-            start=self._seen.restarts,
+            manifests=server.served.commit if server else served.commit,
+            start=server.restarts if server else self._seen.restarts,
             since=_read_time(),
             began=time.time(),
             bake=bake,
@@ -327,16 +337,19 @@ class KubernetesDriver:
         note = self._seen.note
         if note is None:
             return
-        wanted = self._render(note.served).image.rpartition("@")[2]
-        images = list_images(self._pods.items, note.served)
-        odd = [image for image in images if not image.endswith(wanted)]
-        if odd or not images:
+        self._refuse_other_images(structs.replace(note.served, commit=note.manifests))
+        self._change_note(confirmed=True)
+
+    def _refuse_other_images(self, served: ServedModel) -> None:
+        manifests = self._render(served)
+        image, name = manifests.image, manifests.container
+        other = find_other_image(list_images(self._pods.items, served, name), image)
+        if other is not None:
             raise MlgitopsError(
-                f"the nodes run {odd[0] if odd else 'nothing'!a:.200}, not {wanted[:19]}",
+                f"the nodes run {other!a:.200}, not {image.rpartition('@')[2][:19]}",
                 where=f"environment {self._parts.environment}",
                 hint="`kubectl get pods --output wide` says where; what changes images there?",
             )
-        self._change_note(confirmed=True)
 
     def _append(self, effect: Append) -> None:
         parts = self._parts

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ _SECONDS = 120.0  # for one request, with its retries
 _LIMIT = 16 * 2**20  # bytes of one answer
 _HINT = "kubectl (1.30 or newer) must be on PATH, and `kubectl auth whoami` must name you"
 _MISSING = "(NotFound)"
+_UNSET = "current-context is not set"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,17 @@ class Kubectl:
     """The cluster of kubectl's current context."""
 
     program: str = "kubectl"
+    context: str = ""  # empty: the one that is current at each request
+
+    def pin(self) -> Kubectl:
+        """Return a kubectl that stays with what is current now, whatever is switched to later."""
+        try:
+            context = self._run("config", "current-context").strip()
+        except MlgitopsError as error:
+            if _UNSET in error.what:  # a job within a cluster asks that cluster
+                return self
+            raise
+        return replace(self, context=context)
 
     def build(self, folder: Path) -> list[Object]:
         """Return the objects that kustomize makes of a folder; asks no cluster."""
@@ -72,4 +84,5 @@ class Kubectl:
         self._run("annotate", "deployment", name, *options, *words)
 
     def _run(self, *words: str) -> str:
-        return run_program([self.program, *words], timeout=_SECONDS, hint=_HINT)
+        context = [f"--context={self.context}"] if self.context else []
+        return run_program([self.program, *context, *words], timeout=_SECONDS, hint=_HINT)

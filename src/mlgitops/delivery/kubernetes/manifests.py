@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 #: Notes on the pods of a revision.
 SERVED, SLOT, START = "mlgitops.io/served", "mlgitops.io/slot", "mlgitops.io/start"
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:(?P<digest>[0-9a-f]{64})")
+_NAME = re.compile(r"[a-z0-9][A-Za-z0-9._/-]*")
 _MOST_FILES = 1_000
 
 
@@ -37,6 +38,7 @@ class Manifests:
     objects: list[Object]
     namespace: str
     name: str
+    container: str  # in which the server runs
     image: str  # of the server, by digest
 
     @property
@@ -55,11 +57,11 @@ def render_manifests(
     """
     wanted = read_wanted(repository, prefix, environment, served.commit)
     where = f"{prefix}deploy/{environment} at {served.commit[:12]}"
-    _refuse_unfit(wanted, served, where)
+    refuse_unfit(wanted, served, where)
     with tempfile.TemporaryDirectory(prefix="mlgitops-") as name:
         _export(repository, f"{prefix}deploy/", served.commit, Path(name))
         objects = kubectl.build(Path(name) / environment)
-    manifests = _read_manifests(objects, where)
+    manifests = read_manifests(objects, where)
     _set_sizes(manifests, wanted)
     return manifests
 
@@ -71,6 +73,7 @@ def mark(manifests: Manifests, served: ServedModel, slot: Slot, restarts: int) -
         objects=marked,
         namespace=manifests.namespace,
         name=manifests.name,
+        container=manifests.container,
         image=manifests.image,
     )
     metadata = result.deployment["spec"]["template"]["metadata"]
@@ -79,7 +82,8 @@ def mark(manifests: Manifests, served: ServedModel, slot: Slot, restarts: int) -
     return result
 
 
-def _refuse_unfit(wanted: Wanted, served: ServedModel, where: str) -> None:
+def refuse_unfit(wanted: Wanted, served: ServedModel, where: str) -> None:
+    """Raise :class:`MlgitopsError` when model.yaml asks for what cannot be done in a cluster."""
     if served.forced:
         raise MlgitopsError(
             "--force cannot be used on Kubernetes: an image belongs to what a commit wants",
@@ -111,7 +115,8 @@ def _export(repository: Repository, folder: str, commit: str, target: Path) -> N
         file.write_bytes(repository.read(commit, path) or b"")
 
 
-def _read_manifests(objects: list[Object], where: str) -> Manifests:
+def read_manifests(objects: list[Object], where: str) -> Manifests:
+    """Return the objects of an environment; raises :class:`MlgitopsError` unless all can run."""
     deployments = [content for content in objects if content.get("kind") == "Deployment"]
     if len(deployments) != 1:
         raise MlgitopsError(
@@ -124,12 +129,27 @@ def _read_manifests(objects: list[Object], where: str) -> Manifests:
         metadata, pods = deployments[0]["metadata"], deployments[0]["spec"]["template"]["spec"]
         images = [content["image"] for content in _list_containers(pods)]
         namespace, name = metadata["namespace"], metadata["name"]
-        server = pods["containers"][0]["image"]
+        server = pods["containers"][0]
+        named = [
+            namespace,
+            name,
+            server["name"],
+            *deployments[0]["spec"]["selector"]["matchLabels"],
+        ]
     except (KeyError, TypeError, IndexError) as error:
         raise MlgitopsError(f"the Deployment lacks {error}", where=where) from error
+    for text in named:  # kubectl would read one with a dash in front as an option
+        if not isinstance(text, str) or not _NAME.fullmatch(text):
+            raise MlgitopsError(f"the Deployment has no such name: {text!a:.80}", where=where)
     for image in images:
         _refuse_movable(image, where)
-    return Manifests(objects=objects, namespace=namespace, name=name, image=server)
+    return Manifests(
+        objects=objects,
+        namespace=namespace,
+        name=name,
+        container=server["name"],
+        image=server["image"],
+    )
 
 
 def _list_containers(pods: Any) -> list[Any]:  # noqa: ANN401 - of the user's YAML

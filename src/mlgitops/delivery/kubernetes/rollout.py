@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, structs
 
 from mlgitops.delivery.kubernetes.manifests import SERVED, SLOT, START
 from mlgitops.delivery.observed import Active, ServedModel, Server, ServerState, Slot
 from mlgitops.errors import MlgitopsError
-from mlgitops.model.fields import Count, Seconds, Sha, Struct, Text
+from mlgitops.model.fields import Count, Name, Seconds, Sha, Struct, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,7 +28,18 @@ NOTE, REPORTED, REFUSED = "mlgitops.io/active", "mlgitops.io/reported", "mlgitop
 _HINT = "somebody changed what mlgitops wrote there; remove the annotation and deploy again"
 _ENDED = "CrashLoopBackOff"
 #: Reasons to wait that are the cluster's or the registry's, and no fault of the model.
-_BLAMELESS = frozenset({"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "Unschedulable"})
+_BLAMELESS = frozenset(
+    {
+        "ErrImageNeverPull",
+        "ErrImagePull",
+        "ImageInspectError",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "RegistryUnavailable",
+        "SignatureValidationFailed",
+        "Unschedulable",
+    }
+)
 _RESTARTS = 2  # after that many, a server that does not come up is given up
 _LONGEST = 300  # characters of a reason
 
@@ -38,6 +49,7 @@ _Note = TypeVar("_Note", bound=Struct)
 class Note(Struct, frozen=True, kw_only=True):
     """What we write on the Deployment: which slot users are sent to, and what was seen since."""
 
+    environment: Name  # or a copied folder with the same namespace would take over
     slot: Slot
     served: ServedModel
     manifests: Sha  # the commit whose manifests run; it may be newer than that of the model
@@ -48,6 +60,11 @@ class Note(Struct, frozen=True, kw_only=True):
     confirmed: bool = False
     baked: bool = False
     reason: Annotated[str, Meta(max_length=1_000)] | None = None  # why a return made it active
+
+    @property
+    def revision(self) -> tuple[Slot, ServedModel, int]:
+        """Return what is noted on the pods that were seen to serve."""
+        return self.slot, structs.replace(self.served, commit=self.manifests), self.start
 
 
 class Seen(Struct, frozen=True, kw_only=True):
@@ -65,19 +82,33 @@ class Seen(Struct, frozen=True, kw_only=True):
 
 
 def look(
-    deployment: Workload | None, revisions: Sequence[Workload], pods: Sequence[Pod], *, now: float
+    deployment: Workload | None,
+    revisions: Sequence[Workload],
+    pods: Sequence[Pod],
+    *,
+    environment: str,
+    now: float,
 ) -> Seen:
-    """Return what the API's answers come to; ``now`` in seconds of the epoch."""
+    """Return what the API's answers come to; ``now`` in seconds of the epoch.
+
+    Raises :class:`MlgitopsError` when it is another environment's, or not as we wrote it.
+    """
     if deployment is None:
         return Seen()
     note = _read_note(deployment.metadata.annotations, NOTE, Note)
+    if note is not None and note.environment != environment:
+        raise MlgitopsError(
+            f"this Deployment is that of the environment {note.environment!a:.80}",
+            where=f"environment {environment}",
+            hint="give each environment a namespace of its own in its kustomization.yaml",
+        )
     reported, refused = (deployment.metadata.annotations.get(key) for key in (REPORTED, REFUSED))
     newest = _read_revision(deployment.spec.template.metadata.annotations)
     if newest is None:  # it is not ours: whatever it serves, nobody wrote it down
         return Seen(note=note, active=_read_active(note, now), reported=reported, refused=refused)
     slot, served, restarts = newest
     own = [pod for pod in pods if _read_revision(pod.metadata.annotations) == newest]
-    state = _judge(deployment, own, is_active=note is not None and note.slot is slot)
+    state = _judge(deployment, own, is_active=note is not None and note.revision == newest)
     server = Server(
         served=served,
         state=state,
@@ -96,7 +127,7 @@ def look(
         refused=refused,
         newest=slot,
         restarts=restarts,
-        obstacle=None if state is not ServerState.STARTING else find_obstacle(own),
+        obstacle=None if state is not ServerState.STARTING else _find_hold(deployment, own),
     )
 
 
@@ -127,13 +158,27 @@ def find_obstacle(pods: Iterable[Pod]) -> str | None:
     return None
 
 
-def list_images(pods: Iterable[Pod], served: ServedModel) -> list[str]:
-    """Return what the ready servers of a model run, as the nodes name it."""
+def find_other_image(images: Iterable[str], image: str) -> str | None:
+    """Return what the nodes run that is not ``image``, None when they run it and nothing else."""
+    digest = image.rpartition("@")[2]
+    running = list(images)
+    if not running:
+        return "nothing"
+    return next((name for name in running if name.rpartition("@")[2] != digest), None)
+
+
+def list_images(pods: Iterable[Pod], served: ServedModel, container_name: str) -> list[str]:
+    """Return what the ready servers of a model run, as the nodes name it.
+
+    A container that the cluster itself put beside the server, such as a mesh's, is not ours.
+    """
     return [
         container.image_id
         for pod in pods
         for container in pod.status.container_statuses
-        if container.ready and _is_of(pod.metadata.annotations, served)
+        if container.name == container_name
+        and container.ready
+        and _is_of(pod.metadata.annotations, served)
     ]
 
 
@@ -147,9 +192,18 @@ def _judge(deployment: Workload, pods: Sequence[Pod], *, is_active: bool) -> Ser
     complete = status.replicas == status.updated_replicas and available >= wanted
     if is_current and complete:
         return ServerState.READY
-    if is_current and (find_blame(pods) or _find_deadline(deployment)) and not find_obstacle(pods):
+    late = None if is_active else _find_deadline(deployment)  # of a later rollout, undone since
+    if is_current and (find_blame(pods) or late) and not _find_hold(deployment, pods):
         return ServerState.DEAD
     return ServerState.STARTING
+
+
+def _find_hold(deployment: Workload, pods: Sequence[Pod]) -> str | None:
+    """Return what keeps a rollout from going on: its pods are not made, or cannot start."""
+    for condition in deployment.status.conditions:
+        if condition.type == "ReplicaFailure" and condition.status == "True":
+            return f"the cluster makes no pod: {condition.message}"[:_LONGEST]
+    return find_obstacle(pods)
 
 
 def _find_deadline(deployment: Workload) -> str | None:

@@ -99,7 +99,7 @@ class KubernetesTarget:
             return wish if wish.served.forced else structs.replace(wish, served=served)
 
         return Parts(
-            kubectl=Kubectl(),
+            kubectl=Kubectl().pin(),
             repository=repository,
             prefix=folder.prefix,
             environment=request.environment,
