@@ -1,0 +1,121 @@
+"""What people are told of a wish that fails in service, at the stand-in API of GitHub."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from git_project import commit, git
+from integration.deploy_project import edit, head, model_digest, predict
+from integration.setup_project import make_origin
+from msgspec import structs
+
+from mlgitops.cli import run
+from mlgitops.delivery.local.files import EnvironmentFiles, ReportRecord
+from mlgitops.rehearsal.forge import Forge, Server, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+REPOSITORY = "octo/flights"
+SETTINGS = 'model: demo\nrevision: "{}"\nsha256: "{}"\nport: {}\n'
+
+
+@pytest.fixture
+def project(deployable: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a project with an origin, and no token for its API."""
+    for name in ("GITHUB_TOKEN", "GH_TOKEN", "GITHUB_REPOSITORY", "GITHUB_SERVER_URL"):
+        monkeypatch.delenv(name, raising=False)
+    make_origin(deployable, tmp_path / "origin")
+    git(deployable, "push", "--quiet", "origin", "dvc-storage")
+    return deployable
+
+
+@pytest.fixture
+def forge(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
+    """Serve the API of origin's repository, and hand out a token for it."""
+
+    def find_tip(branch: str) -> str | None:
+        listed = git(project, "ls-remote", "origin", f"refs/heads/{branch}")
+        return listed.partition("\t")[0] or None
+
+    made = Forge(State(repository=REPOSITORY), find_head=find_tip)
+    with Server(made) as server:
+        monkeypatch.setenv("GITHUB_TOKEN", "test-token-of-the-forge")
+        monkeypatch.setenv("GITHUB_REPOSITORY", REPOSITORY)
+        monkeypatch.setenv("GITHUB_API_URL", server.url)
+        yield made
+
+
+def pin(project: Path, port: int) -> str:
+    """Let staging want the model and the code of HEAD, as origin has it; return that commit."""
+    text = SETTINGS.format(head(project), model_digest(project), port)
+    (project / "deploy/staging/model.yaml").write_text(text)
+    wish = commit(project, "Promote")
+    git(project, "push", "--quiet", "origin", "main")
+    return wish
+
+
+def deploy(project: Path) -> int:
+    """Run the command in a project; return its exit code."""
+    return run(["deploy", "staging", "--directory", str(project)])
+
+
+def serve_then_fail(project: Path, port: int) -> str:
+    """Bring a good wish into service, then one that fails; return the commit of that one."""
+    pin(project, port)
+    assert deploy(project) == 0
+    edit(project, "src/demo/serve.py", "BIAS = 0.0", "BIAS = 0.5")
+    wish = pin(project, port)
+    assert deploy(project) == 1
+    assert predict(port) == 2
+    return wish
+
+
+def test_a_wish_that_fails_is_an_issue_and_a_pull_request_until_git_is_served(
+    project: Path, port: int, forge: Forge
+) -> None:
+    """One of each, said again by a run after one that was cut off; closed with the way back."""
+    wish = serve_then_fail(project, port)
+    (issue,) = forge.state.issues.values()
+    (pull,) = forge.state.pulls.values()
+    assert (issue.state, pull.state) == ("open", "open")
+    assert wish in issue.body
+    assert "the golden prediction differs" in issue.body
+    assert f"#{pull.number}" in issue.body.replace("\u200b", "")
+    said = issue.body
+    issue.body = f"{said.splitlines()[0]}\nWhat an older run said."
+    files = EnvironmentFiles(project, "staging")
+    assert deploy(project) == 1  # people were told, so nothing is sent
+    assert issue.body != said
+    report = files.read(files.report, ReportRecord)
+    assert report is not None
+    assert (report.commit, report.issue, report.sent) == (wish, issue.number, True)
+    files.write(files.report, structs.replace(report, sent=False))  # as a killed run leaves it
+    assert deploy(project) == 1
+    assert (len(forge.state.issues), len(forge.state.pulls)) == (1, 1)
+    assert (issue.body, issue.state) == (said, "open")
+    git(project, "fetch", "--quiet", "origin", pull.head[0])
+    git(project, "merge", "--quiet", "--no-edit", "FETCH_HEAD")
+    git(project, "push", "--quiet", "origin", "main")
+    assert deploy(project) == 0
+    assert (len(forge.state.issues), len(forge.state.pulls)) == (1, 1)
+    assert (issue.state, issue.state_reason) == ("closed", "completed")
+    assert "serves what git wants again" in issue.body
+    assert files.read(files.report, ReportRecord) is None
+
+
+def test_without_a_token_the_way_back_is_a_branch_and_is_said(
+    project: Path, port: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Origin gets the branch all the same, and the terminal names it."""
+    wish = serve_then_fail(project, port)
+    said = capsys.readouterr().err
+    assert f"wanted by {wish[:12]}, failed and is not tried again" in said
+    branches = git(tmp_path / "origin", "branch", "--format=%(refname:short)").split()
+    (branch,) = set(branches) - {"main", "dvc-storage", "deployments"}
+    assert f"The way back is on the branch `{branch}`" in said
+    files = EnvironmentFiles(project, "staging")
+    report = files.read(files.report, ReportRecord)
+    assert report == ReportRecord(commit=wish, issue=None, sent=True)
