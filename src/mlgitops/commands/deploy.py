@@ -15,7 +15,7 @@ from mlgitops.storage.handover.commit import authorize
 
 if TYPE_CHECKING:
     from mlgitops.console import Console
-    from mlgitops.delivery import Outcome, Status, Target
+    from mlgitops.delivery import Outcome, Shadow, Status, Target
 
 _EPILOG = """\
 Reads deploy/ENV/model.yaml at the tip of the default branch, as origin has it, fetches the model by
@@ -26,8 +26,13 @@ fails, the old one comes back by itself. A commit whose model failed is not trie
 brought into service is written to the ledger, the branch `deployments`. The servers keep running
 after the command, until --stop, which takes away what --install brought, too.
 
+--shadow asks the requests of a file, one of the Open Inference Protocol a line, of the server in
+service and of what git, or --revision, wants, which is started beside for that time. It says how
+many answers are equal within the golden tolerance. No user is sent there, nothing is written down.
+
 exit codes:
-  0  in service (or, with --status, serving)
+  0  in service (or, with --status, serving; with --shadow, the candidate answered all that the
+     server in service answered, the same or not)
   1  the model failed and what served before serves on; or --status finds it not serving
   2  could not try: no such environment, not merged, not published, digest mismatch, port taken
 
@@ -36,6 +41,7 @@ examples:
   mlgitops deploy production --port 9000
   mlgitops deploy staging --revision HEAD --force   unapproved, and the ledger says so
   mlgitops deploy production --install
+  mlgitops deploy production --shadow requests.jsonl --revision HEAD
   mlgitops deploy staging --status --json
   mlgitops deploy staging --stop
 """
@@ -71,6 +77,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--status", action="store_true", help="only say what is in service")
     instead.add_argument("--stop", action="store_true", help="end the environment's processes")
+    instead.add_argument(
+        "--shadow",
+        type=Path,
+        metavar="FILE",
+        help="only compare: ask the requests of FILE, JSON Lines, of what serves and of what would",
+    )
     parser.add_argument(
         "--install",
         action="store_true",
@@ -91,6 +103,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         console.result(encode_status(status) if args.json else _show_status(status))
         return EXIT_PASS if status.serving else EXIT_FAIL
     authorize(os.environ)
+    if args.shadow:
+        return _compare(args, target, console)
     try:
         outcome = target.deploy(
             args.environment,
@@ -106,6 +120,23 @@ def run(args: argparse.Namespace, console: Console) -> int:
         console.say(LocalTarget(args.directory, console).install(args.environment, args.port))
     console.result(encode_outcome(outcome) if args.json else _show_outcome(outcome))
     return EXIT_PASS
+
+
+def _compare(args: argparse.Namespace, target: Target, console: Console) -> int:
+    """Replay requests; a difference is a fact for people to judge, a failed request is not."""
+    if not isinstance(target, LocalTarget):
+        raise MlgitopsError(
+            "--shadow is for the target `local`",
+            where=f"deploy/{args.environment}/model.yaml",
+            hint="deploy the candidate to an environment that is `local`, and compare there",
+        )
+    try:
+        shadow = target.shadow(args.environment, args.shadow, revision=args.revision)
+    except CheckFailedError as error:
+        console.error(error)
+        return EXIT_FAIL
+    console.result(encode_shadow(shadow) if args.json else _show_shadow(shadow))
+    return EXIT_FAIL if shadow.replay.candidate_failed else EXIT_PASS
 
 
 def _choose_target(args: argparse.Namespace, console: Console) -> Target:
@@ -150,6 +181,12 @@ def encode_status(status: Status) -> str:
     return json.dumps(document, indent=2)
 
 
+def encode_shadow(shadow: Shadow) -> str:
+    """Write what a replay came to as JSON, all in one level."""
+    document = asdict(shadow)
+    return json.dumps(document | document.pop("replay"), indent=2)
+
+
 def _parse_port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 2**16:
         raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a port: give 1 to 65535")
@@ -185,3 +222,20 @@ def _show_status(status: Status) -> str:
         ),
     ]
     return "\n".join([*lines, *([status.problem] if status.problem else [])])
+
+
+def _show_shadow(shadow: Shadow) -> str:
+    counted = shadow.replay
+    asked = f"{counted.requests:,} requests asked of {shadow.live[:12]}, in service, and of "
+    failed = f"{counted.candidate_failed:,} failed by the candidate only, {counted.live_failed:,} "
+    lines = [
+        f"{shadow.environment}: {asked}{shadow.candidate[:12]} of commit {shadow.revision[:12]}",
+        f"  {counted.equal:,} answers equal, {counted.different:,} different",
+        f"  {failed}by the one in service only, {counted.refused:,} by both",
+    ]
+    if counted.live_ms is not None:
+        medians = (
+            f"{counted.live_ms:.1f} ms in service, {counted.candidate_ms:.1f} ms the candidate"
+        )
+        lines.append(f"  median of one answer: {medians}")
+    return "\n".join([*lines, *([f"  first: {counted.first}"] if counted.first else [])])

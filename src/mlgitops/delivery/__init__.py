@@ -7,6 +7,7 @@ host (`local`), or a cluster (`kubernetes`). What came into service stands in th
 
 from mlgitops.delivery.local import LocalTarget
 from mlgitops.delivery.protocol import CheckFailedError
+from mlgitops.delivery.shadow import Shadow
 from mlgitops.delivery.target import Deployed, Outcome, Status, Target
 
-__all__ = ["CheckFailedError", "Deployed", "LocalTarget", "Outcome", "Status", "Target"]
+__all__ = ["CheckFailedError", "Deployed", "LocalTarget", "Outcome", "Shadow", "Status", "Target"]

@@ -46,7 +46,7 @@ def parse_golden(data: bytes, where: str) -> Golden:
     content: Any = parse_json(data, where)
     try:
         request, tolerance = content["request"], content.get("tolerance", 1e-6)
-        outputs = _index_outputs(content["outputs"])
+        outputs = index_outputs(content["outputs"])
     except (TypeError, KeyError, AttributeError) as error:
         problem = "`request` and a list `outputs` were expected"
         raise MlgitopsError(problem, where=where) from error
@@ -69,7 +69,7 @@ def check_golden(
         path = f"/v2/models/{model}/infer"
         status, answer, answered_headers = fetch(port, path, golden.request, headers=headers)
         content = json.loads(answer) if status == _OK else None
-        answered = _index_outputs(content["outputs"]) if content else {}
+        answered = index_outputs(content["outputs"]) if content else {}
     except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError) as error:
         raise CheckFailedError(f"the golden prediction got no usable answer: {error}") from error
     if status != _OK:
@@ -104,7 +104,8 @@ def find_difference(
     return None
 
 
-def _index_outputs(outputs: list[dict[str, Any]]) -> dict[str, list[Any]]:
+def index_outputs(outputs: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Return the values of each output by its name, as an answer of the protocol lists them."""
     return {output["name"]: list(output["data"]) for output in outputs}
 
 

@@ -106,7 +106,7 @@ class Slots:
             restarts=restarts,
         )
         files.write(files.slot_record(slot), record)
-        command = _list_command(environment / "bin" / "python", bundle, served, record.port)
+        command = list_command(environment / "bin" / "python", bundle, served, record.port)
         variables = {"PYTHONPATH": str(bundle.folder / "src")}
         program = files.slot_program(slot)
         write_program(program, command, cwd=bundle.folder, variables=variables)
@@ -178,7 +178,7 @@ class Slots:
         return read_tail(self._files.slot_log(slot), lines=_TAIL_LINES)
 
 
-def _list_command(python: Path, bundle: Bundle, served: ServedModel, port: int) -> list[str | Path]:
+def list_command(python: Path, bundle: Bundle, served: ServedModel, port: int) -> list[str | Path]:
     """Return the command of the project's own server."""
     package = find_package(bundle)
     command: list[str | Path] = [python, "-m", f"{package}.serve"]

@@ -6,21 +6,26 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from mlgitops.delivery.bundle import GOLDEN, make_bundle
+from mlgitops.delivery.golden import read_golden
 from mlgitops.delivery.ledger import Ledger
+from mlgitops.delivery.local.candidate import end_candidate, start_candidate
 from mlgitops.delivery.local.driver import LocalDriver, Parts
 from mlgitops.delivery.local.files import ActiveRecord, EnvironmentFiles
 from mlgitops.delivery.local.front import Front
 from mlgitops.delivery.local.logs import rotate_logs
 from mlgitops.delivery.local.slots import Slots
 from mlgitops.delivery.local.units import choose_launcher, install, uninstall
-from mlgitops.delivery.observed import Slot
+from mlgitops.delivery.observed import ALL, Slot
 from mlgitops.delivery.outcomes import describe_served, refuse_failed
 from mlgitops.delivery.processes import HOST
 from mlgitops.delivery.reconcile import Ending, reconcile
 from mlgitops.delivery.reports import Reporter
+from mlgitops.delivery.shadow import Shadow, read_requests, replay
 from mlgitops.delivery.target import Outcome, Status
-from mlgitops.delivery.wish import PERSONAL, Request
+from mlgitops.delivery.wish import PERSONAL, Request, read_requested
 from mlgitops.environments import locked
+from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import run_git
 from mlgitops.git.repository import Folder, Repository
 
@@ -29,6 +34,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlgitops.console import Console
+    from mlgitops.delivery.bundle import Bundle
+    from mlgitops.delivery.local.files import SlotRecord
+    from mlgitops.delivery.observed import ServedModel
     from mlgitops.delivery.target import Deployed
 
 
@@ -99,6 +107,7 @@ class LocalTarget:
             return False
         with locked(files.lock):
             uninstall(files)
+            end_candidate(files)
             running = self._front(files).stop()
             files.active.unlink(missing_ok=True)
             for slot in Slot:
@@ -110,6 +119,72 @@ class LocalTarget:
         files = EnvironmentFiles(self._project, environment)
         with locked(files.lock):
             return install(self._project, files, port)
+
+    def shadow(self, environment: str, file: Path, *, revision: str | None = None) -> Shadow:
+        """Ask the requests in ``file`` of what serves, and of what git wants; nothing is switched.
+
+        ``revision`` names another commit, merged or not. Raises :class:`CheckFailedError` when its
+        server is not fit for service, and :class:`MlgitopsError` when nothing serves, or what
+        serves changed meanwhile.
+        """
+        files = EnvironmentFiles(self._project, environment)
+        requests = read_requests(file)
+        before = self._require_serving(files)
+        served, bundle = self._fetch_candidate(files, revision)
+        tolerance = read_golden(bundle.folder / GOLDEN).tolerance
+        candidate = start_candidate(self._project, files, bundle, served, self._console)
+        with candidate as port, self._console.step(f"Ask {len(requests):,} requests of both"):
+            result = replay(requests, served.model, tolerance, live=before.port, candidate=port)
+        if self._require_serving(files) != before:
+            raise MlgitopsError(
+                "what serves changed while it was asked", where=environment, hint="run it again"
+            )
+        return Shadow(
+            environment=environment,
+            live=before.served.sha256,
+            candidate=served.sha256,
+            revision=served.revision,
+            replay=result,
+        )
+
+    def _require_serving(self, files: EnvironmentFiles) -> SlotRecord:
+        """Return the record of the server that most users reach, which must be in good health."""
+        active = files.read(files.active, ActiveRecord)
+        slots = self._slots(files)
+        record, problem = None, "nothing is deployed"
+        if active:
+            slot = active.slot if active.share == ALL else active.slot.other  # not the canary
+            record, problem = slots.read(slot), slots.find_problem(slot) or ""
+        if record is None or problem:
+            raise MlgitopsError(
+                f"there is no server in service to compare with: {problem}",
+                where=f"deploy/{files.environment}",
+                hint=f"`mlgitops deploy {files.environment}`",
+            )
+        return record
+
+    def _fetch_candidate(
+        self, files: EnvironmentFiles, revision: str | None
+    ) -> tuple[ServedModel, Bundle]:
+        with Repository(self._project) as repository, locked(files.lock):
+            prefix = Folder(repository, self._project).prefix
+            request = Request(
+                project=self._project,
+                prefix=prefix,
+                environment=files.environment,
+                revision=revision,
+                force=revision is not None,  # users never reach it
+            )
+            served = read_requested(request, repository, self._console)[0].served
+            bundle = make_bundle(
+                self._project,
+                repository,
+                prefix,
+                served,
+                bundles=files.bundles,
+                console=self._console,
+            )
+        return served, bundle
 
     @contextmanager
     def _open_driver(
