@@ -252,6 +252,34 @@ def test_tensors_that_contradict_themselves_are_refused(
         modules.protocol.parse_tensors(json.dumps({"inputs": inputs}).encode(), ["a"])
 
 
+def test_a_request_cannot_ask_for_more_than_it_says(modules: Modules) -> None:
+    """A small body never becomes a table or an answer of any size: the server must go on."""
+    protocol = modules.protocol
+    rows = [{f"c{at}": 1} for at in range(3000)]  # a table of these has 9 million cells
+    with pytest.raises(protocol.BadRequestError, match="column c0 is not an input; those are"):
+        protocol.parse_instances(json.dumps({"instances": rows}).encode(), ["a"])
+    inputs = {"inputs": [tensor("a", 1)], "outputs": [{"name": "score"}] * 2}
+    with pytest.raises(protocol.BadRequestError, match="output score is asked for twice"):
+        protocol.parse_tensors(json.dumps(inputs).encode(), ["a"])
+
+
+def test_a_request_has_no_more_rows_than_can_be_judged(modules: Modules) -> None:
+    """The last allowed number is read, and one more is refused, in both versions."""
+    protocol = modules.protocol
+    for count in (protocol.MAX_ROWS, protocol.MAX_ROWS + 1):
+        bodies = {
+            protocol.parse_instances: {"instances": [{"a": 1}] * count},
+            protocol.parse_tensors: {"inputs": [tensor("a", *[1] * count)]},
+        }
+        for parse, document in bodies.items():
+            body = json.dumps(document).encode()
+            if count == protocol.MAX_ROWS:
+                assert len(parse(body, ["a"]).columns["a"]) == count
+            else:
+                with pytest.raises(protocol.BadRequestError, match="100001 rows are more than"):
+                    parse(body, ["a"])
+
+
 def test_row_ids_are_no_input_unless_the_model_reads_them(modules: Modules) -> None:
     """They are taken out of the columns, and returned first."""
     body = json.dumps({"inputs": [tensor("a", 1, 2), tensor("id", 7, 8)], "id": "r"}).encode()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import uuid
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
 ID = "id"
+
+#: Rows of a request; whatever is wrong with each of so many is named in seconds, not in minutes.
+MAX_ROWS = 100_000
 
 #: numpy's kind of a value → the protocol's datatype.
 _DATATYPES = {"b": "BOOL", "i": "INT64", "u": "UINT64", "f": "FP64"}
@@ -78,18 +82,23 @@ def parse_tensors(body: bytes, inputs: Collection[str]) -> Rows:
     lengths = {len(values) for values in columns.values()}
     if len(lengths) > 1:
         raise BadRequestError(f"the columns have different numbers of rows: {sorted(lengths)}")
+    _refuse_many(max(lengths, default=0))
     return Rows(
         ids=_take_ids(columns, inputs),
         columns=columns,
         request_id=request.id,
-        outputs=[output.name for output in request.outputs] if request.outputs else None,
+        outputs=_name_outputs(request.outputs) if request.outputs else None,
     )
 
 
 def parse_instances(body: bytes, inputs: Collection[str]) -> Rows:
     """Return the rows of a request of version 1; a name that a row lacks is a missing value."""
     instances = _decode(_OBJECTS, body).instances
+    _refuse_many(len(instances))
     names = dict.fromkeys(name for row in instances for name in row)
+    for name in names:  # before there is a column for each: every row may have a name of its own
+        if name != ID and name not in inputs:
+            raise BadRequestError(f"column {name} is not an input; those are: {[*inputs]}")
     columns = {name: [row.get(name) for row in instances] for name in names}
     return Rows(ids=_take_ids(columns, inputs), columns=columns, version=1)
 
@@ -158,6 +167,20 @@ def _read_data(tensor: _Tensor) -> list[Any]:
     if shape[0] != len(data):
         raise BadRequestError(f"column {tensor.name}: shape {shape}, and {len(data)} values")
     return data
+
+
+def _refuse_many(rows: int) -> None:
+    if rows > MAX_ROWS:
+        raise BadRequestError(f"{rows} rows are more than the {MAX_ROWS} of one request")
+
+
+def _name_outputs(outputs: Sequence[_RequestedOutput]) -> list[str]:
+    """Return the names of outputs, each given once: an answer must not be a request's many times."""
+    names = [output.name for output in outputs]
+    repeated = next((name for name, times in Counter(names).items() if times > 1), None)
+    if repeated is not None:
+        raise BadRequestError(f"output {repeated} is asked for twice")
+    return names
 
 
 def _take_ids(columns: dict[str, list[Any]], inputs: Collection[str]) -> list[str | int] | None:
