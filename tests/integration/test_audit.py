@@ -66,7 +66,7 @@ def test_what_decided_on_a_day_is_one_command(
         "production served flights v1.0.0",
         f"SHA-256 {sha256(FIRST)}",
         "since 2026-03-01T08:00:00Z until 2026-03-05T08:00:00Z",
-        "approved by   mira, otto",
+        "approved by   mira, otto (the release's word)",
         "pass, measured by nobody who is named",
         "data         data/raw/table.csv",
         "train.depth  3",
@@ -211,7 +211,7 @@ def test_no_document_names_this_machine(project: AuditedProject, evidence: Path)
 
 
 def make_answering(project: AuditedProject, *, merged_as: str | None = None) -> Forge:
-    """Make a forge that knows the pull request of the wish: approved once, and late once."""
+    """Make a forge that knows both pull requests; that of the wish was approved once, and late."""
     wish = json.loads(git(project.origin, "show", "deployments:production.jsonl").splitlines()[-1])
     pull = Pull(
         number=6,
@@ -224,7 +224,18 @@ def make_answering(project: AuditedProject, *, merged_as: str | None = None) -> 
         merged_by="mira",
         reviews=[("mira", "APPROVED", HEAD), ("otto", "APPROVED", BASE)],
     )
-    return Forge(State(repository=REPOSITORY, pulls={6: pull}))
+    trained = Pull(
+        number=len(SECOND),  # as the subject of the commit says
+        base=("main", BASE),
+        head=("train", HEAD),
+        title="Train",
+        state="closed",
+        author="rosa",
+        merged_as=git(project.root, "rev-parse", "flights@v1.1.0^{commit}"),
+        merged_by="rosa",
+        reviews=[("olga", "APPROVED", HEAD)],
+    )
+    return Forge(State(repository=REPOSITORY, pulls={6: pull, trained.number: trained}))
 
 
 def ask_with(
@@ -254,7 +265,23 @@ def test_github_says_who_approved_the_promotion(
         "mira, otto (before its last commit) approved pull request 6 by rosa, merged by mira"
     )
     assert model["promotion"]["merged_by"] == "mira"
-    assert model["training"] is None
+    assert checks["verdict: approvers"]["detail"].startswith("olga approved pull request 14 by")
+
+
+def test_a_name_in_a_release_is_no_approval(
+    project: AuditedProject, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tag says mira and otto; GitHub, where it is asked, that nobody did."""
+    _, document = ask(project, capsys)
+    checks = {check["name"]: check for check in document["models"][0]["checks"]}
+    assert checks["verdict: approvers"]["state"] == "absent"
+    assert "nobody vouches for that" in checks["verdict: approvers"]["detail"]
+    forge = make_answering(project)
+    forge.state.pulls[len(SECOND)].reviews = []
+    _, checks, model = ask_with(forge, project, capsys, monkeypatch)
+    assert model["training"]["approvals"] == []
+    assert checks["verdict: approvers"]["state"] == "absent"
+    assert checks["verdict: approvers"]["detail"].startswith("nobody approved pull request 14")
 
 
 def test_a_pull_request_that_became_another_commit_is_refused(

@@ -61,12 +61,25 @@ def write_hook(project: MergedProject, name: str, text: str) -> Path:
     return hook
 
 
+def merge_topic(project: MergedProject, message: str, *, by: str = "mira@example.org") -> str:
+    """Train on a branch of its own and merge it as ``by``; return the merge."""
+    project.repository.git("switch", "--quiet", "--create", "topic")
+    project.train("second")
+    project.repository.git("switch", "--quiet", "main")
+    project.repository.git("merge", "--quiet", "--no-ff", "--no-commit", "topic")
+    named = ("env", f"GIT_COMMITTER_EMAIL={by}")
+    words = [*named, "git", "commit", "--quiet", "--no-gpg-sign", "--message", message]
+    subprocess.run(words, cwd=project.root, check=True)
+    project.repository.git("push", "--quiet", "origin", "main")
+    return project.repository.git("rev-parse", "HEAD")
+
+
 def test_a_merged_model_gets_its_first_version(
     project: MergedProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, release: Release
 ) -> None:
     """The tag stands on the tip, origin has it, and its lineage names what git holds."""
     monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "outputs"))
-    tip = project.train("second", message=MERGED)
+    tip = merge_topic(project, MERGED)
     outcome = release(project.root, "--push")
     assert (outcome["tag"], outcome["made"], outcome["pushed"]) == ("flights@v1.0.0", True, True)
     assert git(project.origin, "rev-parse", "flights@v1.0.0^{commit}") == tip
@@ -89,6 +102,16 @@ def test_a_merged_model_gets_its_first_version(
     }
     shown = git(project.origin, "tag", "--list", "--format=%(contents:subject)", "flights@v1.0.0")
     assert shown == "flights v1.0.0: the first release"
+
+
+def test_a_change_does_not_say_who_approved_it(project: MergedProject, release: Release) -> None:
+    """What a squash or GitHub's button writes is the pull request's own title and messages."""
+    project.train("first again", message="Train (#7)\n\nReviewed-by: Olga\n")
+    lineage = release(project.root, "--push")["lineage"]
+    assert (lineage["pull_request"], lineage["approvers"]) == (7, [])
+    merge_topic(project, MERGED, by="noreply@github.com")
+    lineage = release(project.root, "--push")["lineage"]
+    assert (lineage["pull_request"], lineage["approvers"]) == (7, [])
 
 
 def test_nothing_new_is_said_and_changes_nothing(project: MergedProject, release: Release) -> None:

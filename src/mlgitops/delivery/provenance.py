@@ -36,6 +36,7 @@ _POLICY = "policy.yaml"
 _MAX_METRICS, _MAX_DATA = 500, 1000
 _PULL_REQUEST = re.compile(r"^Merge pull request #([1-9]\d{0,9}) from |\(#([1-9]\d{0,9})\)$")
 _BOT = "github-actions[bot]"
+_GITHUB = "noreply@github.com"  # committer of what its button merged
 _NO_STATEMENT = "no statement of a verdict was given (`--statement FILE`)"
 #: What a statement of the verdict says, and git does not.
 _STATED = ("measured_by", "verdict", "statement", "cost")
@@ -104,12 +105,12 @@ def add_statement(
         raise MlgitopsError("the verdict on this model is fail", where=where, hint=hint)
     said, report = "the verdict's statement", predicate.report
     put = account.put
-    put("metrics", _take_metrics(report.metrics), source=said, absent="the statement has none")
+    put("metrics", take_metrics(report.metrics), source=said, absent="the statement has none")
     put("measured_by", predicate.evidence, source=said, absent="")
     put("verdict", predicate.verdict, source=said, absent="")
     account.fields["waiver"] = msgspec.to_builtins(predicate.waiver)
     put("statement", hashlib.sha256(data).hexdigest(), absent="")
-    put("cost", _take_metrics(report.cost)[:20], source=said, absent="the statement has none")
+    put("cost", take_metrics(report.cost)[:20], source=said, absent="the statement has none")
     if predicate.pull_request is not None:
         put("pull_request", predicate.pull_request, source=said, absent="")
     if report.head.test_data is not None:
@@ -196,7 +197,8 @@ def _put_people(account: Account, repository: Repository, project: str, commit: 
         "approvers",
         _find_approvers(repository, merge),
         source=f"the message of {merge[:12]}",
-        absent=f"the message of {merge[:12]} has no `Reviewed-by:` or `Approved-by:`",
+        absent=f"the message of {merge[:12]} has no `Reviewed-by:` or `Approved-by:`"
+        " of whoever merged",
     )
     waiver = _find_waiver(repository, merge)
     account.fields["waiver"] = msgspec.to_builtins(waiver)
@@ -212,12 +214,17 @@ def _find_author(repository: Repository, merge: str) -> str:
 
 
 def _find_approvers(repository: Repository, merge: str) -> tuple[str, ...]:
-    """Find who approved, by the trailers that whoever merged has put into the message."""
+    """Find who approved, by the trailers that whoever merged has put into the message.
+
+    A squashed commit has the messages of the pull request's own commits, and one that GitHub made
+    has its title: who wrote the change would name who approved it. Then nobody is named.
+    """
     trailers = "%(trailers:key=Reviewed-by,key=Approved-by,valueonly)"
-    listed = run_git(
-        repository.root, "log", "-1", f"--format={trailers}", merge, errors="replace"
-    ).splitlines()
-    names = (_make_line(line.partition("<")[0]) for line in listed)
+    words = ("log", "-1", f"--format=%P%x00%ce%x00{trailers}", merge)
+    parents, committer, listed = run_git(repository.root, *words, errors="replace").split("\0")
+    if len(parents.split()) == 1 or committer == _GITHUB:
+        return ()
+    names = (_make_line(line.partition("<")[0]) for line in listed.splitlines())
     return tuple(dict.fromkeys(filter(None, names)))[:50]
 
 
@@ -241,7 +248,7 @@ def _find_waiver(repository: Repository, merge: str) -> Waiver | None:
     return None
 
 
-def _take_metrics(changes: Sequence[MetricChange]) -> tuple[ReleasedMetric, ...]:
+def take_metrics(changes: Sequence[MetricChange]) -> tuple[ReleasedMetric, ...]:
     """Take the numbers of head, with the interval of what they differ from base's."""
     return tuple(
         ReleasedMetric(

@@ -10,7 +10,7 @@ from mlgitops.render.sections import Page, Section
 
 if TYPE_CHECKING:
     from mlgitops.model.audit import Audit, AuditedModel, CommitFacts, PullRequestFacts
-    from mlgitops.model.lineage import ReleasedMetric
+    from mlgitops.model.lineage import Lineage, ReleasedMetric
 
 _MARKS = {
     CheckState.HOLDS: "holds",
@@ -89,16 +89,23 @@ def _list_facts(model: AuditedModel) -> list[tuple[str, str]]:
     lineage = model.lineage
     if lineage is None:
         return rows
-    approvers = ", ".join(lineage.approvers or _list_approvers(model.training))
-    approvers = approvers or f"not known: {_why(model, 'approvers')}"
     rows += [
-        ("approved by", approvers),
+        ("approved by", _name_approvers(model, lineage)),
         ("author", lineage.author or f"not known: {_why(model, 'author')}"),
         ("verdict", lineage.verdict or f"not known: {_why(model, 'verdict')}"),
     ]
     if lineage.waiver is not None:
         rows.append(("waived by", f"{lineage.waiver.login}: {lineage.waiver.reason}"))
     return rows
+
+
+def _name_approvers(model: AuditedModel, lineage: Lineage) -> str:
+    """Name who approved the training: GitHub's answer, else the release's word, called that."""
+    if model.training is not None:
+        return ", ".join(_list_approvers(model.training)) or "nobody, as GitHub says"
+    if lineage.approvers:
+        return f"{', '.join(lineage.approvers)} (the release's word)"
+    return f"not known: {_why(model, 'approvers')}"
 
 
 def _list_approvers(request: PullRequestFacts | None) -> list[str]:

@@ -35,7 +35,7 @@ from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Repository
 from mlgitops.model.audit import Audit, CheckState
 from mlgitops.model.ledger import LedgerEntry
-from mlgitops.model.lineage import Lineage, encode_message
+from mlgitops.model.lineage import Lineage, ReleasedMetric, encode_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +82,7 @@ def test_the_honest_project_holds(honest: AuditedProject) -> None:
     assert done.find_first(CheckState.FAILS) is None
     assert done.find_first(CheckState.OPEN) is None
     holding = [check.name for check in done.list_checks() if check.state is CheckState.HOLDS]
-    assert len(holding) == 13
+    assert len(holding) == 12
 
 
 # The ledger: each case gives the file a new content, by a commit on the branch.
@@ -468,6 +468,33 @@ def test_a_lineage_with_other_data(
     data = (msgspec.structs.replace(lineage.data[0], path=path, hash=f"md5:{digest}"),)
     replace_tag(project, msgspec.structs.replace(lineage, data=data))
     check_lie(record_property, digest.encode(), reason=reason, text=name_failure(project))
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"data": ()}, "it leaves out the data data/raw/table.csv, which git names"),
+        ({"contract": None}, "its contract is None, and git has"),
+        (
+            {"metrics": (ReleasedMetric(name="test.r2", value=0.99),)},
+            "its metrics are not those in git, and no statement's",
+        ),
+    ],
+)
+def test_a_lineage_that_leaves_something_out(
+    project: AuditedProject,
+    record_property: Callable[[str, object], None],
+    fields: dict[str, Any],
+    reason: str,
+) -> None:
+    """What it does say is true: the data that nobody names, and a number that nobody measured."""
+    lineage = read_lineage(project)
+    absent = {name: why for name, why in lineage.absent.items() if name not in fields}
+    absent |= {name: "not there" for name, value in fields.items() if not value}
+    replace_tag(project, msgspec.structs.replace(lineage, **fields, absent=absent))
+    failure = name_failure(project)
+    assert failure.startswith("release: lineage: ")
+    check_lie(record_property, str(fields).encode(), reason=reason, text=failure)
 
 
 @pytest.mark.parametrize(

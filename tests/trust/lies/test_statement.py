@@ -9,15 +9,22 @@ import shutil
 from typing import TYPE_CHECKING, Any, cast
 
 import jsonschema
+import msgspec
 import pytest
 from git_project import commit_files, git
+from released_project import make_lineage
 from trust.lie import check_lie
 from trust.recorded import FILES, POLICY, PREFIX, Recorded, write_results
 
 from mlgitops.cli import run
+from mlgitops.console import Console
+from mlgitops.delivery.audit.steps import Subject, check_given_statement
 from mlgitops.delivery.provenance import add_statement, trace_model
+from mlgitops.delivery.release import Release
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Repository
+from mlgitops.model.ledger import Event, LedgerEntry
+from mlgitops.model.lineage import Lineage
 from mlgitops.model.statement import PREDICATE_TYPE, STATEMENT_TYPE, encode_statement_schema
 
 if TYPE_CHECKING:
@@ -512,6 +519,70 @@ def test_a_release_takes_from_the_statement_what_git_does_not_know(
         "the verdict's statement"
     }
     assert not {"metrics", "verdict", "statement", "pull_request"} & account.absent.keys()
+
+
+def audit_statement(evidence: Evidence, statement: Path, *, prefix: str, **named: Any) -> str:  # noqa: ANN401
+    """Hold a statement as an audit does, against a release with fields of its own."""
+    stated = account_for(evidence, statement).fields
+    names = ("statement", "verdict", "measured_by", "waiver", "metrics")
+    lineage = msgspec.to_builtins(make_lineage(evidence.results, evidence.model.read_bytes()))
+    lineage |= {name: stated[name] for name in names} | named
+    entry = LedgerEntry(
+        seq=1,
+        environment="production",
+        event=Event.SWITCHED,
+        model="flights",
+        version="v1.0.0",
+        sha256=lineage["sha256"],
+        commit=evidence.results,
+        revision=evidence.results,
+        previous=None,
+        at="2026-03-01T08:00:00Z",
+    )
+    released = msgspec.convert(lineage, Lineage)
+    release = Release(
+        model="flights",
+        version="v1.0.0",
+        tag="flights@v1.0.0",
+        revision=evidence.results,
+        sha256=released.sha256,
+        lineage=released,
+        signature="unsigned",
+    )
+    with Repository(evidence.recorded.root) as repository:
+        subject = Subject(
+            entry=entry,
+            project=evidence.recorded.root / prefix,
+            repository=repository,
+            prefix=prefix,
+            line=frozenset(),
+            wish=None,
+            trained=None,
+            requests=None,
+            release=release,
+            statement=statement,
+            console=Console(quiet=True),
+        )
+        return check_given_statement(subject)
+
+
+def test_an_audit_believes_no_other_statement_than_the_releases(
+    evidence: Evidence, honest: dict[str, Any]
+) -> None:
+    """Of another project of the repository, or one of which the release's tag says more."""
+    statement = evidence.folder / "audited.json"
+    statement.write_bytes(_encode(honest))
+    held = audit_statement(evidence, statement, prefix=PREFIX)
+    assert held == "pass, and all it says of git holds"
+    with pytest.raises(MlgitopsError, match="statement of the project in models/a"):
+        audit_statement(evidence, statement, prefix="models/b/")
+    for name, value in (
+        ("verdict", None),
+        ("measured_by", "claimed"),
+        ("metrics", [{"name": "score", "value": 0.99}]),
+    ):
+        with pytest.raises(MlgitopsError, match=f"its {name} is not what the release says"):
+            audit_statement(evidence, statement, prefix=PREFIX, **{name: value})
 
 
 def test_a_release_believes_no_other_statement(

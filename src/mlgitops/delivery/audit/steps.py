@@ -11,6 +11,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from mlgitops.delivery.bundle import (
     DESCRIPTION,
     MODEL,
@@ -18,7 +20,7 @@ from mlgitops.delivery.bundle import (
     read_model_oid,
     read_model_sha256,
 )
-from mlgitops.delivery.provenance import trace_model
+from mlgitops.delivery.provenance import take_metrics, trace_model
 from mlgitops.delivery.release import Release, find_release, list_releases
 from mlgitops.dvc.remote import find_cache
 from mlgitops.dvc.stored import hash_file, locate
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from mlgitops.model.audit import CommitFacts, PullRequestFacts
     from mlgitops.model.ledger import LedgerEntry
     from mlgitops.model.lineage import Lineage
+    from mlgitops.model.statement import Statement
 
 _HASHED = ("contract", "parameters", "environment", "serving")
 _MEASURERS = {
@@ -223,8 +226,8 @@ def check_lineage(subject: Subject) -> str:
     names = (*_HASHED, *(() if "test_data" in lineage.sources else ("test_data",)))
     for name in names:
         written = getattr(lineage, name)
-        if written is not None and held[name] != written:
-            problem = f"its {name} is {written[:12]}, and git has {_cut(held[name])}"
+        if held[name] != written:
+            problem = f"its {name} is {_cut(written)}, and git has {_cut(held[name])}"
             raise MlgitopsError(problem, where=where)
     counted = sum(getattr(lineage, name) is not None for name in names)
     data = {item["path"]: item["hash"] for item in held["data"]}
@@ -232,6 +235,12 @@ def check_lineage(subject: Subject) -> str:
         if data.get(item.path) != item.hash:
             problem = f"its data {item.path} are {item.hash}, and git names {data.get(item.path)}"
             raise MlgitopsError(problem, where=where)
+    left_out = sorted(data.keys() - {item.path for item in lineage.data})
+    if left_out:
+        raise MlgitopsError(f"it leaves out the data {left_out[0]}, which git names", where=where)
+    # With a statement the numbers are that one's, which `verdict: statement` holds.
+    if lineage.statement is None and [*msgspec.to_builtins(lineage.metrics)] != [*held["metrics"]]:
+        raise MlgitopsError("its metrics are not those in git, and no statement's", where=where)
     return f"{counted} hashes of files and {len(lineage.data)} of data are git's"
 
 
@@ -250,14 +259,18 @@ def check_verdict(subject: Subject) -> str:
 
 
 def check_approvers(subject: Subject) -> str:
-    """Say who approved the pull request that brought the model in: the release, else GitHub."""
-    lineage = subject.release.lineage if isinstance(subject.release, Release) else None
-    if lineage is not None and not lineage.approvers and subject.requests is None:
-        raise AbsentError(lineage.absent.get("approvers", "the release names none"))
-    if lineage is None or not lineage.approvers:
+    """Say who approved the pull request that brought the model in: GitHub, where it was asked.
+
+    Whom a release names is the word of whoever wrote the commit's message, and holds nothing.
+    """
+    if subject.requests is not None:
         return _check_request(subject, subject.trained)
+    lineage = subject.lineage
+    if not lineage.approvers:
+        raise AbsentError(lineage.absent.get("approvers", "the release names none"))
     number = f" (pull request {lineage.pull_request})" if lineage.pull_request else ""
-    return f"{', '.join(lineage.approvers)}{number}, author {lineage.author or 'not known'}"
+    names = f"{', '.join(lineage.approvers)}{number}, author {lineage.author or 'not known'}"
+    raise AbsentError(f"the release names {names}: nobody vouches for that, and --github asks")
 
 
 def check_cache(subject: Subject) -> str:
@@ -313,7 +326,10 @@ def check_given_statement(subject: Subject) -> str:
     if digest != subject.entry.sha256:
         problem = f"it is about the model {digest[:12]}, not {subject.entry.sha256[:12]}"
         raise MlgitopsError(problem, where=where)
-    _hold_statement_against_lineage(subject, data, where)
+    if statement.predicate.project != subject.prefix.rstrip("/"):
+        named = statement.predicate.project or "the root"
+        raise MlgitopsError(f"it is a statement of the project in {named}", where=where)
+    _hold_statement_against_lineage(subject, statement, data, where)
     checked = check_statement(
         statement, subject.repository, branch=None, policy_path="policy.yaml", model=None
     )
@@ -398,7 +414,9 @@ def _check_bytes(file: Path, oid: str, sha256: str) -> str:
     return f"{_cut(oid)} has both hashes"
 
 
-def _hold_statement_against_lineage(subject: Subject, data: bytes, where: str) -> None:
+def _hold_statement_against_lineage(
+    subject: Subject, statement: Statement, data: bytes, where: str
+) -> None:
     try:
         lineage = subject.lineage
     except AbsentError:
@@ -407,6 +425,16 @@ def _hold_statement_against_lineage(subject: Subject, data: bytes, where: str) -
     if lineage.statement is not None and lineage.statement != digest:
         problem = f"it is not the one of the release, whose sha256 is {lineage.statement[:12]}"
         raise MlgitopsError(problem, where=where)
+    predicate = statement.predicate
+    pairs = {
+        "verdict": (lineage.verdict, predicate.verdict),
+        "measured_by": (lineage.measured_by, predicate.evidence),
+        "waiver": (lineage.waiver, predicate.waiver),
+        "metrics": (lineage.metrics, take_metrics(predicate.report.metrics)),
+    }
+    for name, (released, stated) in pairs.items():
+        if lineage.statement is not None and released != stated:
+            raise MlgitopsError(f"its {name} is not what the release says", where=where)
 
 
 def _cut(text: object) -> str:
