@@ -13,6 +13,7 @@ from audited_project import (
     SECOND,
     AuditedProject,
     make_audited,
+    md5,
     sha256,
 )
 from cyclonedx.schema import SchemaVersion
@@ -27,6 +28,7 @@ from released_project import MODEL_NAME, MergedProject
 
 from mlgitops.cli import run
 from mlgitops.delivery.ledger import Ledger
+from mlgitops.dvc.stored import locate
 from mlgitops.rehearsal.forge import Forge, Pull, Server, State
 
 if TYPE_CHECKING:
@@ -83,7 +85,7 @@ def test_what_decided_on_a_day_is_one_command(
         ("2026-03-05T07:59:59Z", ["v1.0.0"]),
         ("2026-03-05T08:00:00Z", ["v1.1.0"]),
         ("2026-03-05T09:59:59+02:00", ["v1.0.0"]),
-        ("2031-01-01", ["v1.1.0"]),
+        ("2026-06-01", ["v1.1.0"]),
         (sha256(FIRST), ["v1.0.0"]),
         (sha256(SECOND)[:12], ["v1.1.0"]),
     ],
@@ -104,6 +106,9 @@ def test_a_day_a_time_or_a_digest_names_the_models(
     ("when", "reason"),
     [
         ("yesterday", r"--at 'yesterday' is no time and no sha256"),
+        ("2026-W10-2", r"--at '2026-W10-2' is no time and no sha256"),
+        ("20260303", r"--at '20260303' is no time and no sha256"),
+        ("9031-01-01", r"--at '9031-01-01' has not been yet"),
         ("2026-02-28", r"nothing was in service in production then"),
         ("0123456789abcdef", r"nothing was in service in production then"),
     ],
@@ -169,6 +174,18 @@ def test_the_page_and_the_documents_are_the_same_each_time(
         "provenance.json",
         "provenance.json",
     ]
+
+
+def test_no_document_says_that_a_commit_made_other_bytes(
+    project: AuditedProject, tmp_path: Path
+) -> None:
+    """Where the model is not its commit's the audit is written, and nothing that others believe."""
+    copy = project.copy(tmp_path / "copy")
+    (copy.folder / "storage" / locate(md5(SECOND))).write_bytes(b"another model")
+    options = ["--directory", str(copy.root), "--output", str(tmp_path / "evidence")]
+    assert run(["audit", ENVIRONMENT, *options]) == 1
+    names = sorted(file.name for file in (tmp_path / "evidence").iterdir())
+    assert names == ["audit.html", "audit.json"]
 
 
 def test_in_totos_own_library_accepts_the_provenance(evidence: Path) -> None:

@@ -18,23 +18,31 @@ if TYPE_CHECKING:
 
 _DIGEST = re.compile(r"[0-9a-f]{7,64}")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
+# Other forms of a day or a week would be taken for their first moment, or for a sha256.
+_MOMENT = re.compile(_DAY.pattern + r"([T ]\d\d:\d\d.*)?")
+_ODD_DAY = re.compile(r"(19|20)\d{6}")
 _HINT = "give a day as 2026-03-03, a time as 2026-03-03T14:00:00Z, or a model's sha256"
 
 
-def choose_entries(entries: Sequence[LedgerEntry], asked: str | None) -> list[LedgerEntry]:
-    """Choose the switches that ``asked`` is about; None asks for what serves now.
+def choose_entries(
+    entries: Sequence[LedgerEntry], asked: str | None, now: datetime
+) -> list[LedgerEntry]:
+    """Choose the switches that ``asked`` is about; None asks for what serves ``now``.
 
     A day is one of UTC, and so is a time without an offset. A sha256 may be cut to seven digits
     or more; it gives the last switch to each model that begins so. Empty: nothing served then.
+    Raises :class:`MlgitopsError` for a time that has not been yet: nobody knows what will serve.
     """
     if asked is None:
         live = find_live(entries)
         return [live] if live else []
     switches = _list_switches(entries)
-    if _DIGEST.fullmatch(asked):
+    if _DIGEST.fullmatch(asked) and not _ODD_DAY.fullmatch(asked):
         last = {entry.sha256: entry for entry in switches if entry.sha256.startswith(asked)}
         return sorted(last.values(), key=lambda entry: entry.seq)
     start, end = _parse_span(asked)
+    if start > now:
+        raise MlgitopsError(f"--at {asked[:80]!a} has not been yet", hint=_HINT)
     spans = [*zip(switches, [*map(_parse_time, switches[1:]), None], strict=True)]
     return [
         entry
@@ -79,10 +87,13 @@ def _parse_time(entry: LedgerEntry) -> datetime:
 
 def _parse_span(asked: str) -> tuple[datetime, datetime]:
     """Return the first moment asked about, and the first one after it that is not."""
+    problem = MlgitopsError(f"--at {asked[:80]!a} is no time and no sha256", hint=_HINT)
+    if not _MOMENT.fullmatch(asked):
+        raise problem
     try:
         start = datetime.fromisoformat(asked)
     except ValueError as error:
-        raise MlgitopsError(f"--at {asked[:80]!a} is no time and no sha256", hint=_HINT) from error
+        raise problem from error
     start = start.replace(tzinfo=UTC) if start.tzinfo is None else start
     return start, start + (
         timedelta(days=1) if _DAY.fullmatch(asked) else timedelta(microseconds=1)

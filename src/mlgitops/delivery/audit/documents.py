@@ -36,16 +36,26 @@ def write_documents(audit: Audit, folder: Path) -> list[Path]:
     """Write `audit.json`, and two documents for each model, into ``folder``; return the files.
 
     A model's are named by its sha256, so that those of several audits can stand in one folder.
+    Where a check of the model itself fails there are none: they would say that this commit, these
+    data and parameters made these bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = {folder / "audit.json": encode_audit(audit)}
-    for model in audit.models:
+    for model in filter(_is_proved, audit.models):
         name = f"{model.model}-{model.sha256[:12]}"
         files[folder / f"{name}.provenance.json"] = _encode(make_provenance(audit, model))
         files[folder / f"{name}.cdx.json"] = _encode(make_bill(audit, model))
     for path, content in files.items():
         replace_file(path, content)
     return list(files)
+
+
+def _is_proved(model: AuditedModel) -> bool:
+    """Tell whether no check contradicts that the model is that of its commit."""
+    return not any(
+        check.state is CheckState.FAILS and check.name.startswith("model: ")
+        for check in model.checks
+    )
 
 
 def make_provenance(audit: Audit, model: AuditedModel) -> dict[str, Any]:

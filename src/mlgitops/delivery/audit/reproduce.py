@@ -65,14 +65,17 @@ def reproduce_model(model: ServedModel, console: Console) -> tuple[Check, ...]:
 
 
 def _check_bytes(digest: str | None, sha256: str, metrics: Check) -> Check:
-    """Judge the bytes: others are no failure where the metrics are the same."""
+    """Judge the bytes: others are no failure where the metrics are the same, and no proof either.
+
+    Another model can answer the test rows as well and some others differently.
+    """
     if digest == sha256:
         detail = "the training gave the same bytes"
         return Check(name=BYTES, state=CheckState.HOLDS, detail=detail)
     detail = f"the training gave a model with SHA-256 {str(digest)[:12]}, not {sha256[:12]}"
     if metrics.state is CheckState.HOLDS:
         detail += ", with the same metrics: it is not the same to the bit on this machine"
-        return Check(name=BYTES, state=CheckState.ABSENT, detail=detail)
+        return Check(name=BYTES, state=CheckState.OPEN, detail=detail)
     return Check(name=BYTES, state=CheckState.FAILS, detail=detail)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mlgitops import __version__
@@ -94,7 +95,7 @@ def audit_environment(
         _fetch_default(repository)
         ledger = Ledger(repository.root, prefix)
         check, entries = _read_ledger(ledger, environment)
-        chosen = choose_entries(entries, asked)
+        chosen = choose_entries(entries, asked, datetime.now(UTC))
         if check.state is not CheckState.FAILS and not chosen:
             raise _explain_nothing(environment, asked, entries)
         sources = _Sources(
