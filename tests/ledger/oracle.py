@@ -119,6 +119,13 @@ class Oracle:
         is_early = active is not None and self._can_return(active.slot.other, world)
         _require(failed or not is_early, "the canary ended before its bake was over")
 
+    def check_bake(self, world: World) -> None:
+        """Refuse to wait while nobody answers those who were not drawn for the canary."""
+        active = world.active
+        is_shared = active is not None and active.share < ALL
+        is_alone = active is not None and active.slot.other not in self._filled
+        _require(not (is_shared and is_alone), "a bake without the server of the other share")
+
     def check_switch(self, effect: Switch | Return, world: World) -> None:
         """Refuse a model that is not approved, not checked, given up, or is there for no reason."""
         served, process = effect.served, world.processes[effect.slot]

@@ -233,6 +233,7 @@ class SimulatedDriver:
 
     def _bake(self, effect: Bake) -> None:
         world = self.world
+        world.oracle.check_bake(world)
         process = world.processes[effect.slot]
         if process and world.natures[process.served.sha256] is Nature.ENDS_LATER:
             world.kill_server(effect.slot)

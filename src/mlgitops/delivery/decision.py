@@ -272,7 +272,7 @@ def _is_hopeless(active: Active, wish: Wish, observed: Observed) -> bool:
 def _bring_up(slot: Slot, served: ServedModel, observed: Observed) -> Effect | None:
     """Return the next step until the slot has a verified server of this bundle, then None."""
     server, active = observed.find_server(slot), observed.active
-    is_alive = server is not None and not _is_dead(server)
+    is_alive = _is_alive(server)
     if server and is_alive and server.served.bundle == served.bundle:
         if server.state is ServerState.STARTING:
             return Wait(slot=slot)
@@ -308,7 +308,9 @@ def _settle(slot: Slot, target: ServedModel, wish: Wish, observed: Observed) -> 
     if active is None or not active.confirmed:
         return Confirm(slot=slot)
     if not active.baked:
-        return Bake(slot=slot)
+        # Who is not drawn for a canary needs the other server all the while.
+        is_split = active.share < ALL and not _is_alive(observed.find_server(slot.other))
+        return Widen(slot=slot) if is_split else Bake(slot=slot)
     if active.share < ALL:
         return Widen(slot=slot)
     if observed.find_server(slot.other):
@@ -316,6 +318,10 @@ def _settle(slot: Slot, target: ServedModel, wish: Wish, observed: Observed) -> 
     if observed.reported and target.request == wish.served.request:
         return CloseIssue()
     return None
+
+
+def _is_alive(server: Server | None) -> bool:
+    return server is not None and not _is_dead(server)
 
 
 def _is_dead(server: Server | None) -> bool:

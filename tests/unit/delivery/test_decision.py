@@ -142,6 +142,21 @@ CASES: dict[str, tuple[Wish, Observed, Effect | None]] = {
         Confirm(slot=Slot.B),
     ),
     "the bake": (WISH, MOVED, Bake(slot=Slot.B)),
+    "a canary whose old server died: all go to the new one": (
+        WISH,
+        structs.replace(MOVED, a=make_server(OLD, DEAD), active=structs.replace(BAKING, share=20)),
+        Widen(slot=Slot.B),
+    ),
+    "a canary without its old server: all go to the new one": (
+        WISH,
+        structs.replace(MOVED, a=None, active=structs.replace(BAKING, share=20)),
+        Widen(slot=Slot.B),
+    ),
+    "a canary beside its old server: the bake": (
+        WISH,
+        structs.replace(MOVED, active=structs.replace(BAKING, share=20)),
+        Bake(slot=Slot.B),
+    ),
     "the end of a canary": (
         WISH,
         structs.replace(MOVED, active=structs.replace(ON_B, share=20)),
