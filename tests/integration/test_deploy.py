@@ -36,6 +36,7 @@ from mlgitops.cli import run
 from mlgitops.delivery import CheckFailedError, LocalTarget
 from mlgitops.delivery.golden import find_difference, read_golden
 from mlgitops.delivery.local.files import EnvironmentFiles
+from mlgitops.delivery.local.haproxy import Router
 from mlgitops.delivery.observed import Slot
 from mlgitops.delivery.processes import find_free_port
 from mlgitops.delivery.protocol import is_ready
@@ -214,6 +215,14 @@ def test_another_server_at_the_port_of_a_dead_one_is_not_it(project: Path, port:
         assert not LocalTarget(project, quiet()).read_status("staging").serving
         assert LocalTarget(project, quiet()).deploy("staging").changed
         other.shutdown()
+    assert predict(port) == 2
+
+
+def test_a_router_that_asks_at_another_port_is_told(project: Path, port: int) -> None:
+    """As one is left by a run that was killed when it had written the new port down."""
+    LocalTarget(project, quiet()).deploy("staging")
+    Router(EnvironmentFiles(project, "staging").folder).move_slot(Slot.A, find_free_port())
+    assert LocalTarget(project, quiet()).deploy("staging").changed
     assert predict(port) == 2
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -210,10 +211,20 @@ def test_a_slot_is_asked_at_the_port_that_its_server_has_now(host: Host) -> None
     """A server that starts again elsewhere is reached without a new router."""
     host.ports = Ports(public=host.ports.public, slots={slot: find_free_port() for slot in Slot})
     for slot in Slot:
+        assert not host.router.is_at(host.ports.slots)
         host.router.move_slot(slot, host.ports.slots[slot])
         host.start(slot)
         host.router.route(Routing(live=slot))
         assert fetch_answer(host.ports.public, "/")[1].decode() == slot
+    assert host.router.is_at(host.ports.slots)
+
+
+def test_nobody_shares_the_public_port(host: Host) -> None:
+    """A process that asks the kernel for a part of its connections does not get it."""
+    with socket.socket() as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        with pytest.raises(OSError, match="in use"):
+            stranger.bind((HOST, host.ports.public))
 
 
 def test_nothing_deployed_is_answered_with_503(host: Host) -> None:

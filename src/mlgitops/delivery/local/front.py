@@ -72,7 +72,9 @@ class Front:
         ports = list_ports(record)
         moved = [slot for slot, server in slots.items() if server and server.port != ports[slot]]
         at_home = record.public == port and not moved
-        return at_home and self._router.read_routing() == choose_routing(active)
+        if not at_home or self._router.read_routing() != choose_routing(active):
+            return False
+        return self._router.is_at(ports)  # the record was written before they were moved
 
     def route(
         self, active: Active | None, slots: Mapping[Slot, SlotRecord | None], port: int

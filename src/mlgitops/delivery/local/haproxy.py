@@ -37,6 +37,7 @@ _SOCKET_SECONDS = 10.0
 _START_SECONDS = 30.0
 _POLL_SECONDS = 0.02
 _MAX_ANSWER = 2**20  # bytes of an answer of the runtime socket
+_NAME_FIELD, _PORT_FIELD = 3, 18  # of a line of `show servers state`
 
 # `http-server-close`: a client that stays connected is sent to the live slot at each request.
 # `retry-on`: a prediction changes nothing, so asking twice is asking once. A server that is killed
@@ -44,6 +45,8 @@ _MAX_ANSWER = 2**20  # bytes of an answer of the runtime socket
 # all after it, to the other slot, which only the backends of the bake have as their backup.
 # `http-buffer-request` and `tune.bufsize`: what is to be sent twice must be held, so a request of
 # over 64 kB is sent once.
+# `noreuseport`: or another process of this person could listen at the public port as well, and the
+# kernel would give it some of the users.
 _TEMPLATE = """\
 # Written by mlgitops: edits are lost at the next deployment.
 global
@@ -51,6 +54,7 @@ global
   stats socket unix@{socket} mode 600 level admin
   nbthread 1
   fd-hard-limit 20000
+  noreuseport
   maxconn 2000
   tune.bufsize 65536
   hard-stop-after 15s
@@ -208,6 +212,17 @@ class Router:
         with suppress(OSError):
             for backend in (f"live-{slot}", f"bake-{slot}", f"bake-{slot.other}"):
                 self._ask(f"set server {backend}/{slot} addr {HOST} port {port}")
+
+    def is_at(self, ports: Mapping[Slot, int]) -> bool:
+        """Tell whether the running router asks each slot's server at its port, in every backend."""
+        try:
+            answer = self._ask("show servers state")
+        except OSError:
+            return False
+        lines = (line.split() for line in answer.splitlines() if line[:1].isdigit())
+        rows = [fields for fields in lines if len(fields) > _PORT_FIELD]
+        asked = {(fields[_NAME_FIELD], fields[_PORT_FIELD]) for fields in rows}
+        return asked == {(slot.value, str(port)) for slot, port in ports.items()}
 
     def is_marked_down(self, slot: Slot) -> bool:
         """Tell whether the server of ``slot`` failed a request, or a check, since its switch."""
