@@ -17,12 +17,20 @@ from integration.deploy_project import (
     read_slot,
 )
 from integration.setup_project import make_origin, quiet
+from msgspec import structs
 
 from mlgitops.cli import run
 from mlgitops.delivery import LocalTarget
+from mlgitops.delivery.decision import make_entry
+from mlgitops.delivery.effects import Append
+from mlgitops.delivery.ledger import Ledger
 from mlgitops.delivery.local.files import EnvironmentFiles
 from mlgitops.delivery.observed import Slot
+from mlgitops.delivery.wish import read_wish
+from mlgitops.git.repository import Repository
+from mlgitops.model.ledger import Event
 from mlgitops.project.training import run_pipeline
+from mlgitops.storage import publish_objects
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,6 +91,37 @@ def test_what_is_not_published_needs_force(
     assert deploy(project, "--force") == 0
     assert predict(port) == 3
     assert read_ledger(project)[-1].forced
+
+
+@pytest.mark.parametrize("forced", [True, False])
+def test_what_only_the_ledger_knows_is_not_deployed(
+    forced: bool,
+    project: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whoever may push there says neither that it was forced, nor that it was the last to serve."""
+    with Repository(project) as repository:
+        wished = read_wish(repository, "", "staging")[0].served
+    tried = train_on_branch(project, 3)
+    foreign = structs.replace(wished, sha256=model_digest(project), revision=tried, forced=forced)
+    publish_objects(project, quiet())
+    append(project, Append(event=Event.SWITCHED, served=foreign))
+    if not forced:  # so the model before it is to come back
+        append(project, Append(event=Event.CONDEMNED, served=wished, reason="it ended"))
+    assert deploy(project) == 2
+    reason = "nobody did so here" if forced else f"the default branch never stood at {tried[:12]}"
+    assert reason in capsys.readouterr().err
+    assert processes(project) == []
+
+
+def append(project: Path, effect: Append) -> None:
+    """Write an entry of staging as anybody could who may push."""
+    Ledger(project, "").append(
+        "staging",
+        lambda entries: make_entry(
+            effect, entries, environment="staging", actor=None, at="2026-11-28T00:00:00Z"
+        ),
+    )
 
 
 def test_what_origin_has_is_wanted(project: Path, port: int, tmp_path: Path) -> None:

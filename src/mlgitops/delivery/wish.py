@@ -6,6 +6,7 @@ it. An environment that is called `local` is one person's: it takes what is chec
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import ask_git, run_git
 from mlgitops.git.repository import Folder, Repository
 from mlgitops.git.wanted import read_wanted
+from mlgitops.storage.exchange import has_origin
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +39,7 @@ class Request:
     revision: str | None = None  # instead of the default branch's tip
     force: bool = False  # not merged or not published, and written down as such
     port: int | None = None  # instead of the file's
+    target: str = "local"  # that was chosen by what was known of origin before it was asked
 
     @property
     def is_gated(self) -> bool:
@@ -60,6 +63,12 @@ def read_requested(
         revision=request.revision,
         force=request.force,
     )
+    if wanted.target != request.target:
+        raise MlgitopsError(
+            f"the target is `{wanted.target}` by now, and was `{request.target}` here before",
+            where=f"{request.prefix}deploy/{request.environment}/model.yaml",
+            hint="run the same command again; what served before still serves",
+        )
     gated = request.force and request.is_gated and not wish.served.forced
     if gated and not is_available(
         request.project, repository, request.prefix, wish.served, console
@@ -72,10 +81,10 @@ def fetch_default_branch(repository: Repository, console: Console) -> None:
     """Bring the default branch of origin up to date; where it does not answer, say so."""
     branch = repository.find_default_branch() or ""
     if branch == "origin/HEAD":
-        named = ask_git(repository.root, "rev-parse", "--abbrev-ref", branch)
-        branch = named.stdout.decode().strip()
-    remote, _, name = branch.partition("origin/")
-    if remote or not name:
+        named = ask_git(repository.root, "symbolic-ref", f"refs/remotes/{branch}")
+        branch = os.fsdecode(named.stdout).strip().removeprefix("refs/remotes/")
+    name = branch.removeprefix("origin/")
+    if not name or not has_origin(repository.root):
         return
     refs = f"+refs/heads/{name}:refs/remotes/origin/{name}"
     words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "origin", refs)
@@ -150,6 +159,21 @@ def is_available(
     return is_published(project, read_model_oid(repository, prefix, served.revision), console)
 
 
+def refuse_unmerged(repository: Repository, served: ServedModel) -> None:
+    """Raise :class:`MlgitopsError` unless the default branch stood at the commits of ``served``.
+
+    What the ledger says served before is asked as well: whoever may push there merges nothing.
+    """
+    tip = _find_tip(repository)
+    for sha in (served.revision, served.commit):
+        if not repository.is_first_parent_ancestor(sha, tip):
+            raise MlgitopsError(
+                f"the default branch never stood at {sha[:12]}, so nobody merged its model",
+                where=f"model {served.sha256[:12]}",
+                hint="see who wrote it into the ledger: `git log -p origin/deployments`",
+            )
+
+
 def _read_approved(
     repository: Repository, prefix: str, environment: str, tip: str, *, force: bool
 ) -> Wish | None:
@@ -180,6 +204,12 @@ def _find_tip(repository: Repository) -> str:
             "there is no default branch, main or master, that says what is wanted",
             where=str(repository.root),
             hint="fetch it: `git fetch origin main`",
+        )
+    if not branch.startswith("origin/") and has_origin(repository.root):
+        raise MlgitopsError(
+            f"origin's default branch was never fetched here, and anybody can commit to {branch}",
+            where=str(repository.root),
+            hint="`git fetch origin`, then `git remote set-head origin --auto`",
         )
     return repository.resolve(branch)
 

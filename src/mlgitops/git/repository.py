@@ -28,7 +28,15 @@ MAX_FILE_BYTES = 2 * 2**30
 _FILE_MODES = (b"100644", b"100755")  # submodules are not files
 _LINK_MODE = b"120000"
 _MODULE_MODE = b"160000"
-_DEFAULTS = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
+_DEFAULTS = MappingProxyType(  # what people call a branch → the ref that it must be
+    {
+        "origin/HEAD": "refs/remotes/origin/HEAD",
+        "origin/main": "refs/remotes/origin/main",
+        "origin/master": "refs/remotes/origin/master",
+        "main": "refs/heads/main",
+        "master": "refs/heads/master",
+    }
+)
 _SHA256_DIGITS = 64  # of an object id, in repositories made with --object-format=sha256
 #: What to do about a commit that a shallow clone may lack.
 UNSHALLOW = "fetch the whole history: `git fetch --unshallow`, or `fetch-depth: 0` for checkout"
@@ -113,8 +121,22 @@ class Repository:
         return tags
 
     def find_default_branch(self) -> str | None:
-        """Find the name of the branch that changes are merged into."""
-        return next((name for name in _DEFAULTS if self.find(name)), None)
+        """Find the name of the branch that changes are merged into.
+
+        Raises :class:`MlgitopsError` when a tag or a branch of this name hides it: git would take
+        that for it, and whoever may push a tag would say what is merged.
+        """
+        name = next((name for name, ref in _DEFAULTS.items() if self.find(ref)), None)
+        refs = {f"refs/tags/{name}", f"refs/heads/{name}"} - {_DEFAULTS.get(name or "")}
+        hiding = sorted(ref for ref in refs if name and self.find(ref))
+        if hiding:
+            raise MlgitopsError(
+                f"{hiding[0]} hides the default branch, {name}",
+                where=str(self.root),
+                hint=f"see who made it, then remove it, here and at origin: `git update-ref -d "
+                f"{hiding[0]}`",
+            )
+        return name
 
     def is_shallow(self) -> bool:
         """Tell whether older commits were left out when it was cloned."""

@@ -15,7 +15,7 @@ from mlgitops.delivery.promotion import refuse_unpublished
 from mlgitops.delivery.reconcile import Ending, reconcile
 from mlgitops.delivery.reports import Reporter
 from mlgitops.delivery.target import Outcome, Status
-from mlgitops.delivery.wish import Request, read_requested
+from mlgitops.delivery.wish import Request, read_requested, refuse_unmerged
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Folder, Repository
 
@@ -57,6 +57,7 @@ class KubernetesTarget:
                 environment=environment,
                 revision=revision,
                 force=force,
+                target="kubernetes",
             )
             parts = self._make_parts(request, folder)
             before = parts.ledger.read(environment)
@@ -87,6 +88,8 @@ class KubernetesTarget:
 
         def check_available(served: ServedModel) -> None:
             if not served.forced:
+                if request.is_gated:
+                    refuse_unmerged(repository, served)
                 refuse_unpublished(folder, served.revision, served.sha256[:12], console)
 
         def read_wish() -> Wish:

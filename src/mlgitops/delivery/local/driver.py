@@ -43,7 +43,8 @@ from mlgitops.delivery.observed import ALL, UNSURE, Active, Observed, Slot
 from mlgitops.delivery.promotion import refuse_unpublished
 from mlgitops.delivery.protocol import CheckFailedError
 from mlgitops.delivery.turns import Turns
-from mlgitops.delivery.wish import read_requested
+from mlgitops.delivery.wish import read_requested, refuse_unmerged
+from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Folder
 
 if TYPE_CHECKING:
@@ -178,8 +179,16 @@ class LocalDriver:
     def _fetch(self, served: ServedModel) -> None:
         request, parts = self._request, self._parts
         if request.is_gated and not served.forced:
+            refuse_unmerged(parts.repository, served)
             folder = Folder(parts.repository, request.project)
             refuse_unpublished(folder, served.revision, served.sha256[:12], parts.console)
+        elif request.is_gated and served.request != self._wish.served.request:
+            raise MlgitopsError(
+                f"the ledger says that {served.sha256[:12]} was forced, and nobody did so here",
+                where=f"revision {served.revision[:12]}",
+                hint="see who did: `git log -p origin/deployments`; to have it here as well, run "
+                "with --force and --revision",
+            )
         bundle = self._make_bundle(served)
         record = BundleRecord(
             sha256=served.sha256,
