@@ -14,7 +14,7 @@ from mlgitops.delivery.bundle import IDENTITY, read_model_oid, read_model_sha256
 from mlgitops.delivery.observed import ServedModel, Wish
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import ask_git, run_git
-from mlgitops.git.repository import Folder, Repository
+from mlgitops.git.repository import UNSHALLOW, Folder, Repository
 from mlgitops.git.wanted import read_wanted
 from mlgitops.storage.exchange import has_origin
 
@@ -240,7 +240,23 @@ def _read_at(
         revision=revision,
         commit=_find_change(repository, tip, file, *(sources if follows else ())),
     )
+    if environment != PERSONAL:
+        _refuse_cut_off(repository, served.commit, *([revision] if follows else []), where=file)
     return Wish(served=served, canary=wanted.canary, bake=wanted.bake), wanted
+
+
+def _refuse_cut_off(repository: Repository, *changes: str, where: str) -> None:
+    """Raise :class:`MlgitopsError` where a shallow clone ends, which looks like a change.
+
+    The same wish would have another commit in each such clone, and one that failed would be tried
+    again by it.
+    """
+    if repository.is_shallow() and not all(repository.find(f"{sha}^") for sha in changes):
+        raise MlgitopsError(
+            "this clone has no commit from before, so it cannot be told since when this is wanted",
+            where=where,
+            hint=UNSHALLOW,
+        )
 
 
 def _find_change(repository: Repository, tip: str, *paths: str) -> str:

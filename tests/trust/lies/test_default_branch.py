@@ -102,6 +102,26 @@ def test_a_branch_of_this_clone_alone_is_not_what_origin_merged(
     assert wish.served.revision == merged
 
 
+def test_a_shallow_clone_makes_no_new_wish_of_an_old_one(
+    origin: GitRepository, record_property: Callable[[str, object], None]
+) -> None:
+    """Its last commit looks as if it brought everything: a wish that failed would be a new one."""
+    merged = origin.git("rev-parse", "main")
+    origin.put("NOTES.md", "Nothing of the model\n")
+    origin.commit("Note")
+    folder = origin.root.with_name("clone")
+    words = ("--quiet", "--depth", "1", f"file://{origin.root}", str(folder))
+    git(origin.root, "clone", *words)
+    reason = "this clone has no commit from before"
+    with Repository(folder) as repository:
+        with pytest.raises(MlgitopsError, match=reason) as raised:
+            read_wish(repository, "", "staging")
+        check_lie(record_property, b"a shallow clone", reason=reason, text=str(raised.value))
+    git(folder, "fetch", "--quiet", "--unshallow")
+    with Repository(folder) as repository:
+        assert read_wish(repository, "", "staging")[0].served.commit == merged
+
+
 @pytest.mark.parametrize("part", ["revision", "commit"])
 def test_a_model_that_the_ledger_alone_knows_is_refused(
     part: str, origin: GitRepository, record_property: Callable[[str, object], None]
