@@ -35,6 +35,7 @@ from msgspec import structs
 from mlgitops.cli import run
 from mlgitops.delivery import CheckFailedError, LocalTarget
 from mlgitops.delivery.golden import find_difference, read_golden
+from mlgitops.delivery.local import slots
 from mlgitops.delivery.local.files import EnvironmentFiles
 from mlgitops.delivery.local.haproxy import Router
 from mlgitops.delivery.observed import Slot
@@ -216,6 +217,21 @@ def test_another_server_at_the_port_of_a_dead_one_is_not_it(project: Path, port:
         assert LocalTarget(project, quiet()).deploy("staging").changed
         other.shutdown()
     assert predict(port) == 2
+
+
+def test_who_takes_the_port_of_a_server_condemns_nobody(
+    project: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A port that was free when it was chosen may be another's when the server wants it."""
+    with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        ports = itertools.chain([other.server_port], iter(find_free_port, None))
+        monkeypatch.setattr(slots, "find_free_port", lambda: next(ports))
+        LocalTarget(project, quiet()).deploy("staging")
+        assert read_slot(project, Slot.A).port != other.server_port
+        other.shutdown()
+    assert predict(port) == 2
+    assert [entry.event for entry in read_ledger(project)] == [Event.SWITCHED]
 
 
 def test_a_router_that_asks_at_another_port_is_told(project: Path, port: int) -> None:

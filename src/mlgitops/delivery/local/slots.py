@@ -12,7 +12,12 @@ from mlgitops.delivery.local.files import SlotRecord, read_boot
 from mlgitops.delivery.local.launching import write_program
 from mlgitops.delivery.local.logs import rotate
 from mlgitops.delivery.observed import Server, ServerState
-from mlgitops.delivery.processes import find_free_port, is_running, wait_until_drained
+from mlgitops.delivery.processes import (
+    find_free_port,
+    is_port_free,
+    is_running,
+    wait_until_drained,
+)
 from mlgitops.delivery.protocol import CheckFailedError, is_ready, read_tail, wait_until_ready
 from mlgitops.environments import make_environment
 
@@ -48,7 +53,8 @@ class Slots:
     def observe(self, slot: Slot) -> Server | None:
         """Return what a slot holds; None for what nobody can blame, which is ended.
 
-        That is a server whose start or end was cut off, and one of an earlier run of the machine.
+        That is a server whose start or end was cut off, one of an earlier run of the machine, and
+        one whose port somebody else took before it.
         """
         record, running = self.read(slot), self.is_running(slot)
         if record is None or not record.started or record.boot != read_boot():
@@ -57,6 +63,8 @@ class Slots:
             return None
         state, reason = ServerState.DEAD, record.failure
         if reason is None and not running:
+            if self._is_overtaken(record):
+                return None
             reason = f"the server ended{self._quote_log(slot)}"
         if reason is None:
             ready = is_ready(record.port, record.served.model)
@@ -126,7 +134,8 @@ class Slots:
                     seconds=READY_SECONDS,
                 )
             except CheckFailedError as error:
-                self._give_up(slot, error.what)
+                if self.is_running(slot) or not self._is_overtaken(record):
+                    self._give_up(slot, error.what)
 
     def check(self, slot: Slot) -> None:
         """Ask the server for the golden prediction; without the right answer it is dead."""
@@ -147,6 +156,10 @@ class Slots:
     def fail(self, slot: Slot, reason: str) -> None:
         """Count the server as dead from now on, whether or not it still runs."""
         self._change(slot, self._require(slot), failure=reason)
+
+    def _is_overtaken(self, record: SlotRecord) -> bool:
+        """Tell whether a server that ended never had its port, for somebody else listens there."""
+        return not record.verified and not is_port_free(record.port)
 
     def _give_up(self, slot: Slot, reason: str) -> None:
         """Count a server as dead that answers nobody yet, and end it."""
