@@ -48,8 +48,10 @@ class PredictionFiles:
 
     @property
     def same(self) -> bool:
-        """Tell whether both sides have the very same file."""
+        """Tell whether both sides have the very same file, or head's were read from base's."""
         path = self.path or ""
+        if self._measured is not None and self._read.get(self.base.name) is self._measured:
+            return self._rescored is None
         if self._rescored is not None or self._measured is not None:
             return False
         return self.base.find_hash(path) == self.head.find_hash(path)

@@ -135,6 +135,8 @@ def compare(
         stale=stale,
         rescored=rescored.predictions if rescored is not None else None,
         measured=measured,
+        # Without rows of its own, head has base's model and rows, and base's stored answers.
+        read={base_side.name: measured} if measured and trial and trial.rows is None else {},
     )
     rows = trial.rows.contents if trial is not None and trial.rows is not None else None
     seeds = _open_seeds(applied, files, stale, evaluation, rows=rows, rescored=rescored)
