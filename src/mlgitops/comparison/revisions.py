@@ -129,6 +129,7 @@ def compare(
         report = msgspec.structs.replace(report, stages=stages)
     report, rescored = _add_measured(report, applied, base_side, head_side, console, trial=trial)
     measured = trial.result.predictions if trial is not None and trial.result else None
+    shares_model = trial is not None and trial.rows is None
     files = PredictionFiles(
         applied.files.predictions,
         *(base_side, head_side, console),
@@ -136,7 +137,7 @@ def compare(
         rescored=rescored.predictions if rescored is not None else None,
         measured=measured,
         # Without rows of its own, head has base's model and rows, and base's stored answers.
-        read={base_side.name: measured} if measured and trial and trial.rows is None else {},
+        read={base_side.name: measured} if shares_model and measured is not None else {},
     )
     rows = trial.rows.contents if trial is not None and trial.rows is not None else None
     seeds = _open_seeds(applied, files, stale, evaluation, rows=rows, rescored=rescored)
