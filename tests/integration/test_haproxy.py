@@ -239,6 +239,10 @@ def test_each_answer_is_logged_with_the_slot_that_gave_it(host: Host) -> None:
     host.start(Slot.B)
     host.router.route(Routing(live=Slot.B))
     fetch_answer(host.ports.public, "/v2/models/churn")
-    line = (host.folder / "router.log").read_text().splitlines()[-1]
-    assert " GET /v2/models/churn 200 " in line
+    log = host.folder / "router.log"
+    end = time.monotonic() + 60  # the router writes its line after the client has the answer
+    while " GET /v2/models/churn 200 " not in log.read_text() and time.monotonic() < end:
+        time.sleep(0.05)
+    (line,) = (line for line in log.read_text().splitlines() if " GET /v2/models/churn " in line)
+    assert " 200 " in line
     assert " slot=b " in line
