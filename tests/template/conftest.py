@@ -13,6 +13,9 @@ from git_project import git
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+#: Programs that other environments run, with libraries that this one has not.
+collect_ignore = ["cluster", "serving_properties.py"]
+
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE_PARTS = ("cookiecutter.json", "hooks", "{{cookiecutter.project_slug}}")
 
