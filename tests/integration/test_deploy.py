@@ -131,9 +131,12 @@ def test_a_client_that_stays_connected_reaches_the_new_model(project: Path, port
     client.close()
 
 
-def test_a_server_that_dies_in_its_bake_is_taken_back(project: Path, port: int) -> None:
+def test_a_server_that_dies_in_its_bake_is_taken_back(
+    project: Path, port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     """It is given up, nobody asks in vain, the old one serves on, and a deployment ends with 1."""
     LocalTarget(project, quiet()).deploy("staging")
+    old = model_digest(project)
     edit(project, "deploy/staging/model.yaml", "sha256: null", "sha256: null\nbake: 3600")
     wish = train_factor(project, 3)
     assert LocalTarget(project, quiet()).deploy("staging", patient=False).baking
@@ -141,6 +144,9 @@ def test_a_server_that_dies_in_its_bake_is_taken_back(project: Path, port: int) 
     kill(project, "slot-b")
     assert predict(port) == 2
     assert run(["deploy", "staging", "--directory", str(project)]) == 1
+    said = capsys.readouterr().err
+    assert f"Send port {port} back to demo {old[:12]}" in said
+    assert "Switch port" not in said
     assert predict(port) == 2
     assert processes(project) == ["slot-a", "router"]
     _, switched, condemned, returned = read_ledger(project)
@@ -186,6 +192,11 @@ def test_a_canary_answers_its_share_until_the_bake_is_over(project: Path, port: 
     assert set(answers) == {2, 3}
     assert answers.count(2) > answers.count(3)
     assert processes(project) == ["slot-a", "slot-b", "router"]
+    assert LocalTarget(project, quiet()).read_status("staging").serving
+    kill(project, "slot-a")  # which most users are answered by
+    status = LocalTarget(project, quiet()).read_status("staging")
+    assert not status.serving
+    assert "the server ended" in (status.problem or "")
 
 
 def test_a_canary_ends_with_all_requests(project: Path, port: int) -> None:
@@ -268,13 +279,21 @@ def test_failed_golden_check_keeps_the_old_server(project: Path, port: int) -> N
     assert events == [Event.SWITCHED, Event.CONDEMNED]
 
 
-def test_server_that_ends_at_start_keeps_the_old_one(project: Path, port: int) -> None:
-    """The end of a broken server's log is shown, and nothing of it keeps running."""
+def test_server_that_ends_at_start_keeps_the_old_one(
+    project: Path, port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last lines of its log are shown whole, one is in the ledger, and nothing of it runs."""
     LocalTarget(project, quiet()).deploy("staging")
     before = processes(project)
-    edit(project, "src/demo/serve.py", "BIAS = 0.0", 'raise SystemExit("no weights")')
-    with pytest.raises(CheckFailedError, match="no weights"):
-        LocalTarget(project, quiet()).deploy("staging")
+    ends = 'print(*[number * "x" for number in range(400, 404)], sep="\\n", flush=True)'
+    edit(project, "src/demo/serve.py", "BIAS = 0.0", f'{ends}\nraise SystemExit("no weights")')
+    assert run(["deploy", "staging", "--directory", str(project)]) == 1
+    said = capsys.readouterr().err
+    for line in (*(number * "x" for number in range(400, 404)), "no weights"):
+        assert said.splitlines().count(f"    | {line}") == 1
+    reason = "the server ended while it started; its log ends: no weights"
+    assert read_ledger(project)[-1].reason == reason
+    assert f"{reason}\n" in said
     assert predict(port) == 2
     assert processes(project) == before
 

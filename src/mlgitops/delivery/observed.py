@@ -55,6 +55,11 @@ class ServedModel(Struct, frozen=True, kw_only=True):
         """Return what is condemned if it fails: this bundle, asked for by this commit."""
         return self.sha256, self.revision, self.commit
 
+    @property
+    def label(self) -> str:
+        """Return what people call it: the model with its version, or with its digest's start."""
+        return f"{self.model} {self.version or self.sha256[:12]}"
+
 
 class Wish(Struct, frozen=True, kw_only=True):
     """What git wants for an environment: approved by who merged it, or forced."""

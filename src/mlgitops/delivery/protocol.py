@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from mlgitops.delivery.processes import HOST, is_running
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _REQUEST_SECONDS = 10.0
 _POLL_SECONDS = 0.1
 _MAX_ANSWER = 16 * 2**20  # bytes
+_TAIL_LINES = 20
+_LONGEST_END = 160  # characters of a log's last line
 _OK = 200
 
 
@@ -79,19 +82,29 @@ def wait_until_ready(port: int, model: str, lock: Path, log: Path, *, seconds: f
         if is_ready(port, model):
             return
         if not is_running(lock):
-            raise CheckFailedError(
-                f"the server ended while it started{read_tail(log)}", where=str(log)
-            )
+            problem = f"the server ended while it started{describe_end(log)}"
+            raise CheckFailedError(problem, where=str(log))
         time.sleep(_POLL_SECONDS)
-    problem = f"the server was not ready after {seconds:.0f} s{read_tail(log)}"
+    problem = f"the server was not ready after {seconds:.0f} s{describe_end(log)}"
     raise CheckFailedError(problem, where=str(log))
 
 
-def read_tail(log: Path, lines: int = 20) -> str:
-    """Return the last lines of a log, each marked as quoted."""
+def read_tail(log: Path) -> str:
+    """Return the last lines of a log, each marked as quoted, for a terminal."""
+    return "".join(f"\n{line}" for line in _quote_lines(log))
+
+
+def describe_end(log: Path) -> str:
+    """Return how a log ends, for a reason of one line; nothing where it says nothing."""
+    quoted = (line.partition("|")[2] for line in reversed(_quote_lines(log)))
+    last = next((line for line in quoted if line.strip()), None)
+    return f"; its log ends: {shorten(last, _LONGEST_END, placeholder=' ...')}" if last else ""
+
+
+def _quote_lines(log: Path) -> list[str]:
     from mlgitops.project.training import quote_line
 
     if not log.is_file():
-        return ""
+        return []
     text = log.read_text(encoding="utf-8", errors="replace")
-    return "".join(f"\n{quote_line(line)}" for line in text.splitlines()[-lines:])
+    return [quote_line(line) for line in text.splitlines()[-_TAIL_LINES:]]

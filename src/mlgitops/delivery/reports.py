@@ -42,10 +42,10 @@ class Reporter:
         """
         way_back = self._propose_way_back(reason)
         self.console.warn(
-            f"{self.environment}: {_name(served)}, wanted by {served.commit[:_SHORT]}, failed and "
+            f"{self.environment}: {served.label}, wanted by {served.commit[:_SHORT]}, failed and "
             f"is not tried again. {way_back}"
         )
-        title = f"{self.environment}: {_name(served)} failed"
+        title = f"{self.environment}: {served.label} failed"
         body = _write_body(self.environment, served, reason, way_back)
         return self._keep(served.commit, title, body, open_=True)
 
@@ -90,13 +90,9 @@ class Reporter:
             )
 
 
-def _name(served: ServedModel) -> str:
-    return f"{served.model} {served.version or served.sha256[:_SHORT]}"
-
-
 def _write_body(environment: str, served: ServedModel, reason: str, way_back: str) -> str:
     failed = (
-        f"The model {escape_code(_name(served))} that commit {served.commit} wants in "
+        f"The model {escape_code(served.label)} that commit {served.commit} wants in "
         f"{escape_code(environment)} failed. What served well before serves on, and this wish is "
         "not tried again until git changes."
     )
@@ -106,6 +102,6 @@ def _write_body(environment: str, served: ServedModel, reason: str, way_back: st
 
 
 def _quote(reason: str) -> Iterator[str]:
-    """Write a reason, which holds lines of the server's log, as a quotation."""
+    """Write a reason as a quotation; a cluster, or an older ledger, gives several lines."""
     for line in reason.splitlines():
         yield f"> {escape_prose(line)}  "

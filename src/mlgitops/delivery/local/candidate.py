@@ -10,7 +10,7 @@ from mlgitops.delivery.golden import check_golden, read_golden
 from mlgitops.delivery.local.launching import Detached, write_program
 from mlgitops.delivery.local.slots import READY_SECONDS, list_command
 from mlgitops.delivery.processes import find_free_port
-from mlgitops.delivery.protocol import wait_until_ready
+from mlgitops.delivery.protocol import CheckFailedError, read_tail, wait_until_ready
 from mlgitops.environments import locked, make_environment
 
 if TYPE_CHECKING:
@@ -59,6 +59,9 @@ def start_candidate(
             with console.step("Golden prediction"):
                 check_golden(port, served.model, read_golden(bundle.folder / GOLDEN))
             yield port
+        except CheckFailedError:
+            console.say(f"{served.label} failed; {log} ends:{read_tail(log)}")
+            raise
         finally:
             end_candidate(files)
 

@@ -41,11 +41,12 @@ from mlgitops.delivery.local.files import (
 )
 from mlgitops.delivery.observed import ALL, UNSURE, Active, Observed, Slot
 from mlgitops.delivery.promotion import refuse_unpublished
-from mlgitops.delivery.protocol import CheckFailedError
+from mlgitops.delivery.protocol import CheckFailedError, read_tail
 from mlgitops.delivery.turns import Turns
 from mlgitops.delivery.wish import read_requested, refuse_unmerged
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Folder
+from mlgitops.model.ledger import Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -169,7 +170,9 @@ class LocalDriver:
             case Switch():
                 self._switch(effect)
             case Return():
-                self._activate(effect.slot, effect.served, reason=effect.reason, baked=True)
+                title = f"Send port {self.public_port} back to {effect.served.label}"
+                with self._parts.console.step(title):
+                    self._activate(effect.slot, effect.served, reason=effect.reason, baked=True)
             case Route():
                 self._route()
             case Widen():
@@ -203,7 +206,10 @@ class LocalDriver:
         """Make a slot the active one, unless git wants something else by now."""
         self.refresh()
         if find_effective(self._wish, self._ledger).served.request == effect.served.request:
-            self._activate(effect.slot, effect.served, share=effect.share, bake=effect.bake)
+            served, share, bake = effect.served, effect.share, effect.bake
+            title = f"Switch port {self.public_port} over to {served.label}"
+            with self._parts.console.step(title):
+                self._activate(effect.slot, served, share=share, bake=bake)
 
     def _activate(
         self,
@@ -229,8 +235,7 @@ class LocalDriver:
             reason=reason,
         )
         self._files.write(self._files.active, record)
-        with self._parts.console.step(f"Switch port {self.public_port} over"):
-            self._route()
+        self._route()
 
     def _confirm(self, slot: Slot) -> None:
         record = self._parts.slots.read(slot)
@@ -244,6 +249,8 @@ class LocalDriver:
 
     def _append(self, effect: Append) -> None:
         environment = self._request.environment
+        if effect.event is Event.CONDEMNED:
+            self._show_log(effect.served)
 
         def write_entry(entries: tuple[LedgerEntry, ...]) -> LedgerEntry | None:
             actor = os.environ.get("GITHUB_ACTOR") or getpass.getuser()
@@ -253,6 +260,13 @@ class LocalDriver:
             self._parts.ledger.append(environment, write_entry)
         finally:  # an entry that origin did not take waits here, and counts
             self._ledger = self._parts.ledger.read(environment)
+
+    def _show_log(self, served: ServedModel) -> None:
+        """Show how the log of a server that failed ends: the ledger keeps one line of why."""
+        for slot, record in self._read_slots().items():
+            log = self._files.slot_log(slot)
+            if record and record.served.request == served.request and (tail := read_tail(log)):
+                self._parts.console.say(f"{served.label} failed; {log} ends:{tail}")
 
     def _report(self, effect: OpenIssue | CloseIssue) -> None:
         """Tell people; that it begins is written down before, what became of it after."""

@@ -18,7 +18,7 @@ from mlgitops.delivery.processes import (
     is_running,
     wait_until_drained,
 )
-from mlgitops.delivery.protocol import CheckFailedError, is_ready, read_tail, wait_until_ready
+from mlgitops.delivery.protocol import CheckFailedError, describe_end, is_ready, wait_until_ready
 from mlgitops.environments import make_environment
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 READY_SECONDS = 90.0
 _DRAIN_SECONDS = 10.0  # for requests on their way
-_TAIL_LINES = 5
 
 
 class Slots:
@@ -65,7 +64,7 @@ class Slots:
         if reason is None and not running:
             if self._is_overtaken(record):
                 return None
-            reason = f"the server ended{self._quote_log(slot)}"
+            reason = self._describe_end(slot)
         if reason is None:
             ready = is_ready(record.port, record.served.model)
             state = ServerState.READY if ready else ServerState.STARTING
@@ -87,7 +86,7 @@ class Slots:
         if record is None or record.boot != read_boot():
             return f"the server of slot {slot} was not started since this machine was"
         if not self.is_running(slot):
-            return f"the server ended; the end of its log:{self._quote_log(slot)}"
+            return self._describe_end(slot)
         if not is_ready(record.port, record.served.model):
             return f"the server runs and is not ready; its log is {self._files.slot_log(slot)}"
         return record.failure
@@ -144,7 +143,7 @@ class Slots:
             try:
                 self.check_golden(record, record.port)
             except CheckFailedError as error:
-                self._give_up(slot, f"{error.what}{self._quote_log(slot)}")
+                self._give_up(slot, error.what)
                 return
         self._change(slot, record, verified=True)
 
@@ -154,8 +153,11 @@ class Slots:
         check_golden(port, record.served.model, golden)
 
     def fail(self, slot: Slot, reason: str) -> None:
-        """Count the server as dead from now on, whether or not it still runs."""
-        self._change(slot, self._require(slot), failure=reason)
+        """Count the server as dead from now on, whether or not it still runs.
+
+        ``reason`` becomes one line: a server may have answered with several.
+        """
+        self._change(slot, self._require(slot), failure=" ".join(reason.split()))
 
     def _is_overtaken(self, record: SlotRecord) -> bool:
         """Tell whether a server that ended never had its port, for somebody else listens there."""
@@ -187,8 +189,8 @@ class Slots:
         assert record is not None  # noqa: S101 - decided on a server that is there
         return record
 
-    def _quote_log(self, slot: Slot) -> str:
-        return read_tail(self._files.slot_log(slot), lines=_TAIL_LINES)
+    def _describe_end(self, slot: Slot) -> str:
+        return f"the server ended{describe_end(self._files.slot_log(slot))}"
 
 
 def list_command(python: Path, bundle: Bundle, served: ServedModel, port: int) -> list[str | Path]:

@@ -88,10 +88,7 @@ class LocalTarget:
             problem = f"nothing is deployed: `mlgitops deploy {environment}`"
             return Status(environment=environment, serving=False, problem=problem)
         front = self._front(files)
-        slots = self._slots(files)
-        trouble: str | None = front.find_problem(active.slot) or slots.find_problem(active.slot)
-        if trouble is None and not front.is_answering(active.slot, active.served.model):
-            trouble = f"the public port does not answer; its log is {files.router_log}"
+        trouble = self._find_trouble(files, active)
         advice = f"`mlgitops deploy {environment}` mends it: what git wants is started again"
         return Status(
             environment=environment,
@@ -99,6 +96,18 @@ class LocalTarget:
             deployed=_describe(active, front.read_port()),
             problem=f"{trouble}\n{advice}" if trouble else None,
         )
+
+    def _find_trouble(self, files: EnvironmentFiles, active: ActiveRecord) -> str | None:
+        """Say what keeps users from an answer; during a canary both slots have users."""
+        front, slots = self._front(files), self._slots(files)
+        asked = [active.slot] if active.share == ALL else [active.slot, active.slot.other]
+        for slot in asked:
+            problem: str | None = front.find_problem(slot) or slots.find_problem(slot)
+            if problem:
+                return problem
+        if not front.is_answering(active.slot, active.served.model):
+            return f"the public port does not answer; its log is {files.router_log}"
+        return None
 
     def stop(self, environment: str) -> bool:
         """End every process of ``environment``; return whether there was one."""
