@@ -197,6 +197,22 @@ def test_a_canary_that_dies_costs_no_request(host: Host) -> None:
     assert host.router.is_marked_down(Slot.B)
 
 
+def test_a_server_that_is_well_again_has_failed_all_the_same(host: Host) -> None:
+    """Whoever looks once a minute learns that requests failed; a new switch begins anew."""
+    for slot in Slot:
+        host.start(slot)
+    host.router.route(Routing(live=Slot.B, baking=True))
+    assert not host.router.is_marked_down(Slot.B)
+    broken = host.folder / "b.broken"
+    broken.touch()
+    poll(lambda: fetch_answer(host.ports.public, "/", {})[1] == b"a")
+    broken.unlink()
+    poll(lambda: fetch_answer(host.ports.public, "/", {})[1] == b"b")
+    assert host.router.is_marked_down(Slot.B)
+    host.router.route(Routing(live=Slot.B, baking=True))
+    assert not host.router.is_marked_down(Slot.B)
+
+
 def test_a_router_that_starts_again_answers_as_before(host: Host) -> None:
     """After kill -9 it reads from its file which slot is live."""
     routing = Routing(live=Slot.B, canary=Slot.A, share=10)

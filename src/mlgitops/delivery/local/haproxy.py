@@ -8,6 +8,7 @@ https://docs.haproxy.org/2.8/configuration.html, https://docs.haproxy.org/2.8/ma
 
 from __future__ import annotations
 
+import csv
 import os
 import shutil
 import socket
@@ -202,6 +203,8 @@ class Router:
         with suppress(OSError):  # it is down, and reads the file when it starts
             for slot in marked:
                 self._ask(f"set server bake-{slot}/{slot} health up")
+            if marked:
+                self._ask("clear counters all")  # what was before this switch
             if entries["share"] == "0":
                 self._set("share", entries["share"])
             for key in ("canary", "live", "share"):
@@ -225,15 +228,18 @@ class Router:
         return asked == {(slot.value, str(port)) for slot, port in ports.items()}
 
     def is_marked_down(self, slot: Slot) -> bool:
-        """Tell whether the server of ``slot`` failed a request, or a check, since its switch."""
+        """Tell whether the server of ``slot`` failed a request, or a check, since its switch.
+
+        HAProxy counts how often it went down. Whether it is down says less: it comes back with
+        its next good check, long before a timer looks.
+        """
         try:
-            answer = self._ask(f"show servers state bake-{slot}")
+            answer = self._ask("show stat")
         except OSError:
             return False
-        states = [
-            line.split() for line in answer.splitlines() if line[:1].isdigit() and " " in line
-        ]
-        return any(fields[3] == slot and fields[5] == "0" for fields in states)
+        rows = csv.DictReader(answer.removeprefix("# ").splitlines())
+        own = (row for row in rows if (row["pxname"], row["svname"]) == (f"bake-{slot}", slot))
+        return any(row["chkdown"] != "0" for row in own)
 
     def _set(self, key: str, value: str) -> None:
         answer = self._ask(f"set map {_MAP} {key} {value}")
