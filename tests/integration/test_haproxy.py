@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RATE = 200.0  # requests a second
+PATIENCE = 120  # seconds: a wait without an end would take the whole suite with it
 
 
 class Host:
@@ -78,8 +79,10 @@ def host(tmp_path: Path) -> Iterator[Host]:
 
 
 def poll(is_so: Callable[[], bool]) -> None:
-    """Return once it is so."""
+    """Return once it is so; fail where it never becomes so."""
+    end = time.monotonic() + PATIENCE
     while not is_so():
+        assert time.monotonic() < end, f"not so after {PATIENCE} seconds"
         time.sleep(0.01)
 
 
