@@ -15,10 +15,12 @@ from promoted_project import MODEL_YAML, PATH, PromotedProject
 
 from mlgitops.cli import run
 from mlgitops.console import Console
+from mlgitops.delivery.ledger import Ledger
 from mlgitops.delivery.observed import ServedModel
 from mlgitops.delivery.reports import Reporter
 from mlgitops.git.repository import Folder, Repository
 from mlgitops.git.wanted import Wanted, read_wanted
+from mlgitops.model.ledger import Event, LedgerEntry
 from mlgitops.rehearsal.forge import Forge, Server, State
 
 if TYPE_CHECKING:
@@ -317,6 +319,44 @@ def test_a_model_that_the_storage_lost_is_not_gone_back_to(
             file.unlink()
     said = refuse(project, capsys, "rollback", "production")
     assert "the model of v1.0.0 is not in the storage" in said
+
+
+def record(project: PromotedProject, event: Event, wanted: Wanted) -> None:
+    """Record in the ledger at origin what a delivery of ``wanted`` came to."""
+    entry = LedgerEntry(
+        seq=1,
+        environment="production",
+        event=event,
+        model=wanted.model,
+        version=wanted.version,
+        sha256=wanted.sha256 or "",
+        commit=project.repository.git("rev-parse", "HEAD"),
+        revision=wanted.commit,
+        previous=None,
+        reason="the golden prediction differs" if event is Event.CONDEMNED else None,
+        at="2030-01-31T12:00:00.000000Z",
+    )
+    assert Ledger(project.root, "").append("production", lambda _: entry)
+
+
+def test_what_a_delivery_gave_up_is_no_way_back(
+    project: PromotedProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither unasked nor by name, until it has served; another version is no concern of it."""
+    models = []
+    for version in ("v1.0.0", "v1.1.0"):
+        done = call(project, capsys, "promote", "--to", "production", version)
+        project.merge(done["branch"])
+        models.append(read(project, "HEAD"))
+    record(project, Event.CONDEMNED, models[1])
+    record(project, Event.CONDEMNED, models[0])
+    for words in ((), ("--now",), ("--to", "v1.0.0")):
+        said = refuse(project, capsys, "rollback", "production", *words)
+        assert "v1.0.0 was given up when production wanted it: the golden prediction" in said
+        assert "entry 2 of the ledger" in said
+    record(project, Event.SWITCHED, models[0])
+    back = call(project, capsys, "rollback", "production")
+    assert back["title"] == "Roll production back to v1.0.0 from v1.1.0"
 
 
 def test_a_delivery_that_returned_proposes_the_way_back_once(

@@ -21,7 +21,7 @@ on a branch rollback/ENV/COMMIT of its own, and opens the pull request as `mlgit
 The file is the old one byte for byte, unless something else in it was changed since: that stays.
 Nothing is trained; once it is merged, the next delivery brings the old model into service. Where
 the last change was a way back itself, or going back would bring the very same model, it asks where
-to go.
+to go. What the ledger of deployments has as given up, and not as served since, is refused by name.
 
 --now puts the change on the default branch at once, for whoever the branch's rules allow it.
 

@@ -1,4 +1,7 @@
-"""The way back: what an environment's model.yaml said before its model last changed. Reads git."""
+"""The way back: what an environment's model.yaml said before its model last changed.
+
+Reads git, the ledger among it: what a delivery gave up there is nothing to go back to.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from mlgitops.delivery.bundle import read_model_oid
+from mlgitops.delivery.ledger import Ledger
 from mlgitops.delivery.promotion import locate_wanted, refuse_unpublished, write_release
 from mlgitops.delivery.proposal import Proposal, find_default
 from mlgitops.delivery.release import find_release
@@ -14,6 +18,7 @@ from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import UNSHALLOW
 from mlgitops.git.wanted import read_wanted
 from mlgitops.git.wanted_edit import MODEL_KEYS, edit_wanted
+from mlgitops.model.ledger import find_failure
 from mlgitops.parsing import parse_yaml
 from mlgitops.render.escape import escape_code, escape_prose
 
@@ -52,7 +57,8 @@ def plan_rollback(
     """Plan the change that takes an environment back to the model that it wanted before.
 
     To the release ``version`` where one is given. ``reason`` goes into the text. Raises
-    :class:`MlgitopsError` when there is nothing to go back to, or it is not clear what that is.
+    :class:`MlgitopsError` when there is nothing to go back to, it is not clear what that is, or a
+    delivery gave it up and it has not served since.
     """
     base, tip = find_default(folder.repository)
     wanted = read_wanted(folder.repository, folder.prefix, environment, tip)
@@ -67,6 +73,7 @@ def plan_rollback(
         content, branch = write_release(folder, environment, release, tip), release.version
         target, revision = release.version, release.revision
     refuse_unpublished(folder, revision, target, console)
+    _refuse_condemned(folder, environment, revision, target, console)
     path = locate_wanted(folder, environment)
     if content == folder.repository.read(tip, path):
         raise MlgitopsError(f"{environment} wants {target} already", where=path)
@@ -143,6 +150,22 @@ def _refuse_same_model(folder: Folder, wanted: Wanted, before: _State, tip: str)
             where=locate_wanted(folder, environment),
             hint=f"say where to: `mlgitops rollback {environment} --to VERSION`,"
             " or revert the merge that brought the model",
+        )
+
+
+def _refuse_condemned(
+    folder: Folder, environment: str, revision: str, target: str, console: Console
+) -> None:
+    """Refuse a model that the ledger has as given up: its delivery would fail, or users suffer."""
+    entries = Ledger(folder.repository.root, folder.prefix, console).read(environment)
+    failure = find_failure(revision, entries)
+    if failure is not None:
+        why = f": {failure.reason}" if failure.reason else ""
+        raise MlgitopsError(
+            f"{target} was given up when {environment} wanted it{why}",
+            where=f"entry {failure.seq} of the ledger, {failure.at}",
+            hint=f"say where to: `mlgitops rollback {environment} --to VERSION`; once its cause is"
+            f" mended, `mlgitops promote --to {environment} VERSION --allow-older` tries it again",
         )
 
 

@@ -54,6 +54,15 @@ _LONGEST_LINE = 16384  # bytes; the three texts of an entry have 500 characters 
 _ENCODER = msgspec.json.Encoder(order="sorted")
 
 
+def find_failure(revision: str, entries: Sequence[LedgerEntry]) -> LedgerEntry | None:
+    """Return the entry by which the model of ``revision`` was given up, if it served never since.
+
+    Whichever commit asked for it: what failed once, asked for again, is the same model and code.
+    """
+    newest = next((entry for entry in reversed(entries) if entry.revision == revision), None)
+    return newest if newest is not None and newest.event is Event.CONDEMNED else None
+
+
 def encode_entry(entry: LedgerEntry) -> bytes:
     """Encode ``entry`` as the line that stands for it, its end included."""
     return _ENCODER.encode(entry) + b"\n"
