@@ -123,6 +123,24 @@ def test_git_agrees_with_a_report_of_such_names(tmp_path: Path, compare: Any) ->
     assert record.protected == report.protected == (rf"{SHOWN}/code/a.py",)
 
 
+def test_a_damaged_commit_is_not_one_that_is_not_there(tmp_path: Path, compare: Any) -> None:  # noqa: ANN401
+    """Only what the clone lacks may be left unread: base is here, whatever else went wrong."""
+    made = make(tmp_path / "p")
+    made.put("deploy/staging/model.yaml", "model: m\nport: 8080\n")
+    head = made.commit()
+    assert compare(made, "--base", "HEAD~1", "--head", head, "--output", "r.json").code == 0
+    report = parse_report((made.root / "r.json").read_bytes())
+    policy = parse_policy(POLICY.encode(), where="policy.yaml")
+    tree = made.git("rev-parse", f"{head}:deploy")
+    (made.root / ".git" / "objects" / tree[:2] / tree[2:]).unlink()
+    record = read_record(made.root, report, policy, policy_path="policy.yaml")
+    assert set(record.problems) == {"base", "head"}
+    assert record.missing == frozenset()
+    (made.root / ".git").rename(made.root / "git")
+    record = read_record(made.root, report, policy, policy_path="policy.yaml")
+    assert record.missing == {"base", "head"}
+
+
 def test_results_whose_name_is_not_utf_8_are_told(tmp_path: Path) -> None:
     """A commit that calls itself results and changes such a file is foreign, by its real name."""
     made = make(tmp_path / "p")

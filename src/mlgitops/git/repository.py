@@ -268,6 +268,9 @@ class Repository:
 
     def _read_tree(self, sha: str) -> Tree:
         done = self._run("ls-tree", "-r", "-z", "--full-tree", sha)
+        if done.returncode != 0 and self.find(sha):  # git lists what it could read of it
+            hint = "`git fsck` says what is damaged; a new clone has it whole"
+            raise MlgitopsError(f"not all files of {sha[:12]} can be listed", hint=hint)
         files, links, modules = {}, {}, set()
         for entry in done.stdout.split(b"\0"):
             if entry:

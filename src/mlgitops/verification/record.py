@@ -112,17 +112,19 @@ def read_record(
     beside = list(report.reference.metrics if report.reference else ())
     beside += [change for promotion in report.promotions for change in promotion.metrics]
     paths = {change.path for change in (*report.metrics, *beside)}
+    missing = set(wanted)  # all of them, where there is no repository
     try:
         with Repository(project) as repository:
             folder = Folder(repository, project.resolve())
             reader = _Reader(folder, policy, paths)
+            missing = reader.missing
             for name, sha in wanted.items():
                 reader.read(name, sha)
             reader.read_reference(report.key, release)
             reader.read_promotions()
             return reader.collect(policy_path)
     except MlgitopsError as error:
-        return Record(problems=dict.fromkeys(wanted, _say(error)), missing=frozenset(wanted))
+        return Record(problems=dict.fromkeys(wanted, _say(error)), missing=frozenset(missing))
 
 
 class _Reader:
