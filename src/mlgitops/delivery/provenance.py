@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct, field
 
-from mlgitops.delivery.bundle import MODEL, SERVING_LOCK
+from mlgitops.delivery.bundle import DESCRIPTION, MODEL, SERVING_LOCK
 from mlgitops.delivery.version import CONTRACT, PARAMETERS, TRAINING_LOCK
 from mlgitops.dvc.metrics import parse_metrics
 from mlgitops.dvc.pipeline import read_pipeline
@@ -86,11 +86,19 @@ def trace_model(repository: Repository, project: str, commit: str) -> Account:
 
 
 def add_statement(
-    account: Account, repository: Repository, project: str, path: Path, model: Path
+    account: Account,
+    repository: Repository,
+    *,
+    project: str,
+    path: Path,
+    model: Path,
+    newest: str | None,
 ) -> None:
     """Add what the verdict's statement in the file ``path`` says of the file ``model``.
 
-    Raises :class:`MlgitopsError` when it does not hold, or its verdict is fail.
+    ``newest`` is the commit of the newest release, None before the first. Raises
+    :class:`MlgitopsError` when the statement does not hold, its verdict is fail, or its base is
+    older than ``newest``: to be better than an old model is no pass against the present one.
     """
     statement, data = read_statement(path)
     predicate, where = statement.predicate, str(path)
@@ -104,6 +112,14 @@ def add_statement(
         hint = "a model whose verdict is fail is not released"
         raise MlgitopsError("the verdict on this model is fail", where=where, hint=hint)
     said, report = "the verdict's statement", predicate.report
+    base = report.base.sha or ""
+    if newest is not None and not _has_model_of(repository, project, newest, base):
+        raise MlgitopsError(
+            f"the verdict is against {base[:12]}, which is older than the newest release, of"
+            f" {newest[:12]}, and has another model",
+            where=where,
+            hint="judge the model against a base that has that release, or release without it",
+        )
     put = account.put
     put("metrics", take_metrics(report.metrics), source=said, absent="the statement has none")
     put("measured_by", predicate.evidence, source=said, absent="")
@@ -115,6 +131,14 @@ def add_statement(
         put("pull_request", predicate.pull_request, source=said, absent="")
     if report.head.test_data is not None:
         put("test_data", report.head.test_data, source=said, absent="")
+
+
+def _has_model_of(repository: Repository, project: str, newest: str, base: str) -> bool:
+    """Tell whether ``base`` is at or after the commit ``newest``, or has the very model of it."""
+    if repository.is_first_parent_ancestor(newest, base):
+        return True
+    model = repository.read(newest, f"{project}{DESCRIPTION}")
+    return model is not None and model == repository.read(base, f"{project}{DESCRIPTION}")
 
 
 def _list_data(

@@ -174,7 +174,13 @@ def _trace(
         _check_files(folder, tip, digest, hash_sha256(file))
         account = trace_model(repository, project, tip)
         if statement is not None:
-            add_statement(account, repository, project, statement, file)
+            add_statement(
+                *(account, repository),
+                project=project,
+                path=statement,
+                model=file,
+                newest=newest.revision if newest else None,
+            )
         size = file.stat().st_size
     previous = newest.version if newest else None
     fields = {

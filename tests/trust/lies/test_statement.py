@@ -493,7 +493,7 @@ def test_what_is_undecided_is_not_stated(
 
 def account_for(evidence: Evidence, statement: Path, **named: Any) -> Account:  # noqa: ANN401
     """Return what a release of the recorded results knows with this statement."""
-    given = {"project": PREFIX, "model": evidence.model, **named}
+    given = {"project": PREFIX, "model": evidence.model, "newest": None, **named}
     with Repository(evidence.recorded.root) as repository:
         account = trace_model(repository, PREFIX, evidence.results)
         assert account.fields["measured_by"] is None
@@ -519,6 +519,18 @@ def test_a_release_takes_from_the_statement_what_git_does_not_know(
         "the verdict's statement"
     }
     assert not {"metrics", "verdict", "statement", "pull_request"} & account.absent.keys()
+
+
+def test_a_pass_against_an_old_base_enters_no_release(
+    evidence: Evidence, honest: dict[str, Any]
+) -> None:
+    """Base must be at or after the newest release: else anything is better than the past."""
+    statement = evidence.folder / "old.json"
+    statement.write_bytes(_encode(honest))
+    base = honest["predicate"]["report"]["base"]["sha"]
+    assert account_for(evidence, statement, newest=base).fields["verdict"] == "pass"
+    with pytest.raises(MlgitopsError, match=f"against {base[:12]}, which is older than the newest"):
+        account_for(evidence, statement, newest=evidence.results)
 
 
 def audit_statement(evidence: Evidence, statement: Path, *, prefix: str, **named: Any) -> str:  # noqa: ANN401
