@@ -201,6 +201,26 @@ def test_a_branch_that_holds_something_else_is_not_written_over(
     assert "it is there already, and holds another change" in said
 
 
+@pytest.mark.parametrize("has_remote", [True, False])
+def test_a_version_is_promoted_again_though_its_merged_branch_is_still_there(
+    project: PromotedProject, capsys: pytest.CaptureFixture[str], has_remote: bool
+) -> None:
+    """After a way back; what is on the branch is merged, so that it goes on without force."""
+    for version in ("v1.0.0", "v1.1.0"):
+        done = call(project, capsys, "promote", "--to", "production", version)
+        project.merge(done["branch"])
+    project.merge(call(project, capsys, "rollback", "production")["branch"])
+    if not has_remote:
+        project.repository.git("branch", done["branch"], done["commit"])
+        project.repository.git("remote", "remove", "origin")
+    again = call(project, capsys, "promote", "--to", "production", "v1.1.0")
+    assert (again["branch"], again["commit"] == done["commit"]) == (done["branch"], False)
+    assert again == call(project, capsys, "promote", "--to", "production", "v1.1.0")
+    assert read(project, again["commit"]).version == "v1.1.0"
+    parent = project.repository.git("rev-parse", f"{again['commit']}^")
+    assert parent == project.repository.git("rev-parse", "main")
+
+
 def test_a_tag_that_was_moved_at_origin_is_refused(
     project: PromotedProject, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -91,23 +91,24 @@ def find_default(repository: Repository) -> tuple[str, str]:
 def push_proposal(repository: Repository, proposal: Proposal) -> str:
     """Bring the branch of ``proposal`` to origin, or make it here where there is no origin.
 
-    Return the sha of its commit; one that is there already with this very content is kept. Raises
-    :class:`MlgitopsError` when the branch holds something else, or origin does not take it.
+    Return the sha of its commit; one that is there already with this very content is kept, and
+    one that is merged already goes on from there. Raises :class:`MlgitopsError` when the branch
+    holds something else, or origin does not take it.
     """
     root, ref = repository.root, f"{_HEADS}{proposal.branch}"
     is_remote = has_origin(root)
     tip = find_remote_ref(root, ref) if is_remote else find_revision(root, ref)
-    if tip is not None:
+    if tip is not None and not repository.is_ancestor(tip, proposal.tip):
         return _take_over(repository, proposal, tip)
     sha = _commit(repository, proposal)
     if not is_remote:
-        move_ref(root, ref, sha, None)
+        move_ref(root, ref, sha, tip)
         return sha
     problem = push_commit(root, sha, ref)
     if problem is None:
         return sha
-    tip = find_remote_ref(root, ref)  # the answer may have been lost, or another run was quicker
-    if tip is None:
+    before, tip = tip, find_remote_ref(root, ref)  # its answer was lost, or another was quicker
+    if tip == before:
         hint = "the token needs `contents: write`, and the branch's name must be allowed by rules"
         raise MlgitopsError(problem, where=f"branch {proposal.branch}", hint=hint)
     return _take_over(repository, proposal, tip)
