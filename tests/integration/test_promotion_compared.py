@@ -124,6 +124,21 @@ def test_a_way_back_is_shown_and_not_held_against_the_limits(
     assert compare(project, capsys)[0] == 2
 
 
+def test_who_follows_the_branch_from_now_on_brings_no_model_of_the_same_change(
+    project: Environments, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Base's model is as good as what runs there; the one that would serve was not compared."""
+    project.want(None)
+    code, report = compare(project, capsys)
+    assert (code, find_one(report)[0].reason) == (0, None)
+    project.measure(threshold=55, test=make_table(0, 440))
+    code, report = compare(project, capsys)
+    reason = find_one(report)[0].reason or ""
+    assert code != 0
+    assert "without `revision` it follows the branch, and the same change edits" in reason
+    assert find_one(report)[1].metrics[0].verdict is not Verdict.PASS
+
+
 def test_an_older_model_that_was_never_wanted_there_is_no_way_back(
     project: Environments, capsys: pytest.CaptureFixture[str]
 ) -> None:

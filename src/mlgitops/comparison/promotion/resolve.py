@@ -71,16 +71,31 @@ def find_targets(
     ``changed`` are the files that the change edits; ``model`` is the policy's model file. One that
     head removes wants nothing.
     """
+    edited = list(changed)
+    beside = [path for path in edited if not path.startswith(f"{folder.prefix}deploy/")]
     targets = (
-        _find_target(folder, environment, base=base, head=head, model=model)
-        for environment in list_environments(folder, changed)
+        _find_target(
+            *(folder, environment),
+            base=base,
+            head=head,
+            model=model,
+            beside=min(beside, default=""),
+        )
+        for environment in list_environments(folder, edited)
     )
     return [target for target in targets if target is not None]
 
 
 def _find_target(
-    folder: Folder, environment: str, *, base: str, head: str | None, model: str | None
+    folder: Folder,
+    environment: str,
+    *,
+    base: str,
+    head: str | None,
+    model: str | None,
+    beside: str,
 ) -> Target | None:
+    """Find what moves there; ``beside`` is a file outside deploy/ that the change edits, or ""."""
     path = f"{folder.prefix}deploy/{environment}/model.yaml"
     repository = folder.repository
     before: Wanted | None = None
@@ -91,6 +106,8 @@ def _find_target(
         after = read_wanted(repository, folder.prefix, environment, head, line=base)
         if before is not None and _is_same(before, after):
             return None
+        if before is not None and beside:
+            _refuse_unpinned(repository, head, path, beside)
         _check_model(folder, after, model)
         _check_version(folder, after)
     except MlgitopsError as error:
@@ -122,6 +139,18 @@ def _is_same(before: Wanted, after: Wanted) -> bool:
     """Tell whether both name the same model, however many replicas serve it."""
     named = [(wanted.model, wanted.commit, wanted.version) for wanted in (before, after)]
     return named[0] == named[1] and after.sha256 in (None, before.sha256)
+
+
+def _refuse_unpinned(repository: Repository, head: str | None, path: str, beside: str) -> None:
+    """Refuse to follow the branch from a change that may bring another model to that branch.
+
+    What would be compared is base's model; what would serve is what the change trains.
+    """
+    if _read_content(repository, head, path).get("revision") is None:
+        raise MlgitopsError(
+            f"without `revision` it follows the branch, and the same change edits {beside}, so"
+            " that its model is not merged yet: do one after the other"
+        )
 
 
 def _check_model(folder: Folder, wanted: Wanted, model: str | None) -> None:
@@ -174,7 +203,7 @@ def _is_return(folder: Folder, path: str, base: str, before: Wanted, after: Want
     return False
 
 
-def _read_content(repository: Repository, commit: str, path: str) -> dict[str, Any]:
+def _read_content(repository: Repository, commit: str | None, path: str) -> dict[str, Any]:
     """Read the file as it once was; empty where it says nothing that can be read."""
     try:
         data = repository.read(commit, path)
