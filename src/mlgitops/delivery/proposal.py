@@ -108,7 +108,7 @@ def push_proposal(repository: Repository, proposal: Proposal) -> str:
     if problem is None:
         return sha
     before, tip = tip, find_remote_ref(root, ref)  # its answer was lost, or another was quicker
-    if tip == before:
+    if tip is None or tip == before:
         hint = "the token needs `contents: write`, and the branch's name must be allowed by rules"
         raise MlgitopsError(problem, where=f"branch {proposal.branch}", hint=hint)
     return _take_over(repository, proposal, tip)
