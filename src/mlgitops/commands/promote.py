@@ -11,9 +11,11 @@ from mlgitops.errors import EXIT_PASS
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from mlgitops.console import Console
     from mlgitops.delivery.proposal import Proposal, Proposed
+    from mlgitops.git.repository import Folder
 
 _EPILOG = """\
 Writes the release's version, commit and sha256 into deploy/ENV/model.yaml, on a branch
@@ -49,6 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-older", action="store_true", help="take a release older than what is wanted there"
     )
+    add_output_options(parser)
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what the commands that propose have in common."""
     parser.add_argument("--json", action="store_true", help="write what was done as JSON")
     parser.add_argument(
         "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
@@ -58,27 +65,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Propose the release."""
     from mlgitops.delivery.promotion import plan_promotion
-    from mlgitops.delivery.proposal import fetch_newest, open_proposal, push_proposal
+
+    def plan(folder: Folder) -> Proposal:
+        return plan_promotion(
+            *(folder, args.environment, args.version),
+            allow_older=args.allow_older,
+            console=console,
+        )
+
+    return propose(args, console, plan)
+
+
+def propose(
+    args: argparse.Namespace,
+    console: Console,
+    plan: Callable[[Folder], Proposal],
+    *,
+    now: bool = False,
+) -> int:
+    """Carry out what ``plan`` makes of the newest state, and say what came of it.
+
+    With ``now`` on the default branch itself, else as a pull request.
+    """
+    from mlgitops.delivery.proposal import (
+        fetch_newest,
+        open_proposal,
+        push_directly,
+        push_proposal,
+    )
     from mlgitops.git.repository import Folder, Repository
 
     project = args.directory.resolve()
     with Repository(project) as repository:
         fetch_newest(repository.root, console)
-        proposal = plan_promotion(
-            Folder(repository, project),
-            args.environment,
-            args.version,
-            allow_older=args.allow_older,
-            console=console,
-        )
-        commit = push_proposal(repository, proposal)
-        proposed = open_proposal(repository, proposal, commit, os.environ)
-    hand_over(proposed)
-    console.result(show_proposed(proposal, proposed, as_json=args.json))
+        proposal = plan(Folder(repository, project))
+        if now:
+            proposed = push_directly(repository, proposal)
+        else:
+            commit = push_proposal(repository, proposal)
+            proposed = open_proposal(repository, proposal, commit, os.environ)
+    _hand_over(proposed)
+    console.result(_show_proposed(proposal, proposed, as_json=args.json))
     return EXIT_PASS
 
 
-def hand_over(proposed: Proposed) -> None:
+def _hand_over(proposed: Proposed) -> None:
     """Set the outputs of a workflow's step, where there is one."""
     from mlgitops.github.outputs import write_outputs
 
@@ -87,7 +118,7 @@ def hand_over(proposed: Proposed) -> None:
     write_outputs(os.environ, outputs)
 
 
-def show_proposed(proposal: Proposal, proposed: Proposed, *, as_json: bool) -> str:
+def _show_proposed(proposal: Proposal, proposed: Proposed, *, as_json: bool) -> str:
     """Say what was proposed and where it stands."""
     if as_json:
         document = {

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlgitops.errors import EXIT_PASS
+from mlgitops.commands.promote import add_output_options, propose
 
 if TYPE_CHECKING:
     import argparse
 
     from mlgitops.console import Console
-    from mlgitops.delivery.proposal import Proposal, Proposed
-    from mlgitops.git.repository import Repository
+    from mlgitops.delivery.proposal import Proposal
+    from mlgitops.git.repository import Folder
 
 _EPILOG = """\
 Puts the model back into deploy/ENV/model.yaml that was wanted there before the last change of it,
@@ -48,41 +46,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--now", action="store_true", help="push it to the default branch, without a pull request"
     )
-    parser.add_argument("--json", action="store_true", help="write what was done as JSON")
-    parser.add_argument(
-        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
-    )
+    add_output_options(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Propose the way back, or take it."""
-    from mlgitops.commands.promote import hand_over, show_proposed
-    from mlgitops.delivery.proposal import fetch_newest
     from mlgitops.delivery.rollback import plan_rollback
-    from mlgitops.git.repository import Folder, Repository
 
-    project = args.directory.resolve()
-    with Repository(project) as repository:
-        fetch_newest(repository.root, console)
-        proposal = plan_rollback(
-            Folder(repository, project),
-            args.environment,
-            args.version,
-            reason=args.reason,
-            console=console,
+    def plan(folder: Folder) -> Proposal:
+        return plan_rollback(
+            *(folder, args.environment, args.version), reason=args.reason, console=console
         )
-        proposed = _carry_out(repository, proposal, now=args.now)
-    hand_over(proposed)
-    console.result(show_proposed(proposal, proposed, as_json=args.json))
-    return EXIT_PASS
 
-
-def _carry_out(repository: Repository, proposal: Proposal, *, now: bool) -> Proposed:
-    from mlgitops.delivery.proposal import Proposed, open_proposal, push_directly, push_proposal
-
-    if not now:
-        return open_proposal(repository, proposal, push_proposal(repository, proposal), os.environ)
-    commit = push_directly(repository, proposal)
-    return Proposed(
-        branch=proposal.base, commit=commit, number=None, url=None, opener=None, merged=True
-    )
+    return propose(args, console, plan, now=args.now)

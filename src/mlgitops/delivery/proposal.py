@@ -114,16 +114,19 @@ def push_proposal(repository: Repository, proposal: Proposal) -> str:
     return _take_over(repository, proposal, tip)
 
 
-def push_directly(repository: Repository, proposal: Proposal) -> str:
-    """Put the change on the default branch itself, without force; return the commit's sha.
+def push_directly(repository: Repository, proposal: Proposal) -> Proposed:
+    """Put the change on the default branch itself, without force.
 
     Raises :class:`MlgitopsError` when somebody else was quicker, or rules forbid it.
     """
     root, ref = repository.root, f"{_HEADS}{proposal.base}"
     sha = _commit(repository, proposal)
+    merged = Proposed(
+        branch=proposal.base, commit=sha, number=None, url=None, opener=None, merged=True
+    )
     if not has_origin(root):
         if move_ref(root, ref, sha, proposal.tip):
-            return sha
+            return merged
         hint = "run the same command again"
         raise MlgitopsError(f"{proposal.base} moved on meanwhile", where=proposal.path, hint=hint)
     problem = push_commit(root, sha, ref)
@@ -134,7 +137,7 @@ def push_directly(repository: Repository, proposal: Proposal) -> str:
             hint="without --now a pull request is opened; if only somebody else was quicker, run "
             "the same command again",
         )
-    return sha
+    return merged
 
 
 def open_proposal(
