@@ -144,6 +144,7 @@ class AuditedProject:
             "pull_request": 12,
             "author": "rosa",
             "verdict": "pass",
+            "statement": sha256(b"the statement of the verdict"),
         }
         absent = {name: why for name, why in lineage.absent.items() if name not in written}
         return msgspec.structs.replace(lineage, absent=absent, **written)

@@ -149,5 +149,8 @@ def _check_absences(lineage: Lineage, where: str) -> None:
         raise MlgitopsError("it names a source of what is not there", where=where)
     if (lineage.verdict == "waived") != (lineage.waiver is not None):
         raise MlgitopsError("its verdict and its waiver contradict each other", where=where)
+    # A waiver stands in git as well; a pass is the statement's word alone.
+    if lineage.verdict == "pass" and lineage.statement is None:
+        raise MlgitopsError("its verdict is a pass, and of no statement", where=where)
     if (lineage.change is Change.FIRST) != (lineage.previous is None):
         raise MlgitopsError("its change and its previous version contradict", where=where)

@@ -476,7 +476,11 @@ def test_a_lineage_with_other_data(
         ({"data": ()}, "it leaves out the data data/raw/table.csv, which git names"),
         ({"contract": None}, "its contract is None, and git has"),
         (
-            {"metrics": (ReleasedMetric(name="test.r2", value=0.99),)},
+            {
+                "metrics": (ReleasedMetric(name="test.r2", value=0.99),),
+                "statement": None,
+                "verdict": None,
+            },
             "its metrics are not those in git, and no statement's",
         ),
     ],

@@ -193,6 +193,14 @@ def test_a_waived_verdict_without_its_waiver_is_refused(scene: Scene) -> None:
     scene.refuse("its verdict and its waiver contradict")
 
 
+def test_a_pass_of_no_statement_is_refused(scene: Scene) -> None:
+    """Git holds no verdict: who says pass names the statement that says it."""
+    lineage = make_lineage(scene.first, FIRST)
+    absent = {name: reason for name, reason in lineage.absent.items() if name != "verdict"}
+    tag_release(scene.repository, msgspec.structs.replace(lineage, verdict="pass", absent=absent))
+    scene.refuse("its verdict is a pass, and of no statement")
+
+
 def test_a_message_that_is_too_large_is_refused(scene: Scene) -> None:
     """Before it is parsed."""
     lineage = make_lineage(scene.first, FIRST)
