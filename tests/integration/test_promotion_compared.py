@@ -8,7 +8,9 @@ import pytest
 from threshold_project import POLICY, ThresholdProject, make_table
 
 from mlgitops.cli import run
+from mlgitops.delivery.ledger import Ledger
 from mlgitops.model import Kind, Promotion, PromotionVerdict, Report, TestData, Verdict
+from mlgitops.model.ledger import Event, LedgerEntry
 from mlgitops.model.wire import parse_report
 
 if TYPE_CHECKING:
@@ -122,6 +124,34 @@ def test_a_way_back_is_shown_and_not_held_against_the_limits(
     assert find_one(compare(project, capsys)[1])[0].is_return
     project.want(project.good, "v1.0.0", more=f'sha256: "{"1" * 64}"\n')
     assert compare(project, capsys)[0] == 2
+
+
+def test_a_way_back_to_what_was_given_up_says_so(
+    project: Environments, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is not blocked, and whoever merges it reads what the ledger knows."""
+    project.want(project.equal)
+    project.commit("promote")
+    project.want(project.good, "v1.0.0")
+    assert not any("given up" in notice for notice in compare(project, capsys)[1].notices)
+    entry = LedgerEntry(
+        seq=1,
+        environment="production",
+        event=Event.CONDEMNED,
+        model="demo",
+        version="v1.0.0",
+        sha256="1" * 64,
+        commit=project.equal,
+        revision=project.good,
+        previous=None,
+        reason="it died",
+        at="2030-01-31T12:00:00.000000Z",
+    )
+    assert Ledger(project.root, "").append("production", lambda _: entry)
+    code, report = compare(project, capsys)
+    assert (code, find_one(report)[0].is_return) == (0, True)
+    said = "v1.0.0 was given up in production, by the ledger, and not served since: it died."
+    assert said in report.notices
 
 
 def test_who_follows_the_branch_from_now_on_brings_no_model_of_the_same_change(

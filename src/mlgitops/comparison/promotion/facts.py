@@ -26,16 +26,19 @@ from mlgitops.judgement.absence import Absences
 from mlgitops.judgement.judge import is_untouched
 from mlgitops.judgement.promotion import put_promotion, select_promotion_rules
 from mlgitops.model import MAX_PROMOTIONS, Omitted, Promotion, Rescoring, TestData
+from mlgitops.model.ledger import find_failure, parse_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mlgitops.comparison.promotion.resolve import Target
     from mlgitops.console import Console
+    from mlgitops.git.repository import Folder
     from mlgitops.model import Policy, Report, WantedModel
     from mlgitops.tables.predictions import Predictions
 
 _MAX_TEXT = 500
+_LEDGER = "deployments"  # the branch of the ledger
 
 
 def compare_promotions(
@@ -62,11 +65,30 @@ def compare_promotions(
         )
     compared = [_compare(target, report, policy, base, console) for target in targets]
     notices = [notice for _, lines in compared for notice in lines]
+    notices += [notice for target in targets for notice in _tell_failure(base.folder, target)]
     return msgspec.structs.replace(
         report,
         promotions=tuple(promotion for promotion, _ in compared),
         notices=(*report.notices, *(notice[:_MAX_TEXT] for notice in notices)),
     )
+
+
+def _tell_failure(folder: Folder, target: Target) -> list[str]:
+    """Say of a way back that the ledger has its model as given up, where this clone has that."""
+    repository, environment = folder.repository, target.environment
+    tip = repository.find(f"origin/{_LEDGER}") or repository.find(_LEDGER)
+    file = repository.read_at(tip, f"{folder.prefix}{environment}.jsonl") if tip else None
+    if file is None or target.head is None or not target.is_return:
+        return []
+    label = target.head.label
+    try:
+        failure = find_failure(target.head.sha, parse_ledger(file[1], environment, "the ledger"))
+    except MlgitopsError as error:
+        return [f"Whether {label} was given up in {environment} is not known: {error.what}."]
+    if failure is None:
+        return []
+    why = f": {failure.reason}" if failure.reason else ""
+    return [f"{label} was given up in {environment}, by the ledger, and not served since{why}."]
 
 
 def _compare(
