@@ -27,9 +27,12 @@ from posting import BASE, HEAD, REPOSITORY
 from released_project import MODEL_NAME, MergedProject
 
 from mlgitops.cli import run
+from mlgitops.console import Console
+from mlgitops.delivery.audit import audit_environment
 from mlgitops.delivery.ledger import Ledger
 from mlgitops.dvc.stored import locate
 from mlgitops.rehearsal.forge import Forge, Pull, Server, State
+from mlgitops.render.audit import describe_audit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,6 +103,42 @@ def test_a_day_a_time_or_a_digest_names_the_models(
     code, document = ask(project, capsys, "--at", when)
     assert code == 0
     assert [model["version"] for model in document["models"]] == versions
+
+
+def test_the_same_bytes_with_other_code_are_told_apart(
+    project: AuditedProject, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Each says its own times in service, and has its own documents."""
+    copy = project.copy(tmp_path / "copy")
+    copy.repository.put("src/demo/serve.py", "print('serve')\n")
+    revision = copy.repository.commit("Serve otherwise (#16)")
+    copy.push()
+    copy.release(copy.make_lineage(revision, SECOND, "v1.1.1"), "v1.1.0")
+    wish = copy.promote("v1.1.1", revision, SECOND)
+    at = "2026-03-09T00:00:00Z"
+    copy.append(copy.make_entry(wish, revision, SECOND, version="v1.1.1", at=at))
+    folder = tmp_path / "evidence"
+    code, document = ask(copy, capsys, "--at", sha256(SECOND), "--output", str(folder))
+    assert code == 0
+    served = [
+        (model["version"], [period["seq"] for period in model["periods"]])
+        for model in document["models"]
+    ]
+    assert served == [("v1.1.0", [2]), ("v1.1.1", [3])]
+    assert len([*folder.glob("*.provenance.json")]) == 2
+
+
+def test_what_fails_comes_before_the_hashes(project: AuditedProject, tmp_path: Path) -> None:
+    """The checks are what is asked for, and of them the one that fails."""
+    copy = project.copy(tmp_path / "copy")
+    (copy.folder / "storage" / locate(md5(SECOND))).unlink()
+    done = audit_environment(copy.root, ENVIRONMENT, Console(quiet=True))
+    sections = describe_audit(done).sections
+    titles = [section.title for section in sections if section.rows]
+    checks = titles.index("Checks, what does not hold first")
+    assert checks < titles.index("What flights v1.1.0 was made from and is served with")
+    rows = next(section.rows for section in sections if section.title == titles[checks])
+    assert rows[0][:2] == ("model: storage", "FAILS")
 
 
 @pytest.mark.parametrize(

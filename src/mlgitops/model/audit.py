@@ -27,6 +27,7 @@ class CheckState(StrEnum):
     FAILS = "fails"
     OPEN = "not checked"  # it could not be made here
     ABSENT = "absent"  # there is nothing to check, which is no failure
+    UNVERIFIED = "not verified"  # signed by a key that is not here: proves and stops nothing
 
 
 class Check(Struct, frozen=True, kw_only=True):
@@ -56,7 +57,8 @@ class CommitFacts(Struct, frozen=True, kw_only=True):
     at: Text  # UTC offset included, ISO 8601
     subject: Text
     pull_request: Count | None  # that its subject names
-    signature: Text  # "signed by NAME", "unsigned", "not verified: REASON" or "bad"
+    # Begins with `signed by`, `not verified` or `refused`; or is `unsigned` or `bad`.
+    signature: Text
 
 
 class Approval(Struct, frozen=True, kw_only=True):

@@ -17,7 +17,10 @@ _MARKS = {
     CheckState.FAILS: "FAILS",
     CheckState.OPEN: "not checked",
     CheckState.ABSENT: "none there",
+    CheckState.UNVERIFIED: "not verified",
 }
+#: What comes before the other checks.
+_ORDER = {CheckState.FAILS: 0, CheckState.OPEN: 1}
 _MOST_ROWS = 60
 
 
@@ -30,8 +33,13 @@ def describe_audit(audit: Audit) -> Page:
         tone, deciding = "fail", f"The first that fails is `{failure.name}`: {failure.detail}"
     elif left_open is not None:
         tone, deciding = "warn", f"Not checked: `{left_open.name}`: {left_open.detail}"
-    sections = [section for model in audit.models for section in _describe_model(model)]
-    checks = tuple((check.name, _MARKS[check.state], check.detail) for check in audit.list_checks())
+    elif (unverified := audit.find_first(CheckState.UNVERIFIED)) is not None:
+        deciding += f" Not verified: `{unverified.name}`: {unverified.detail}"
+    sections = [_describe_model(model) for model in audit.models]
+    checks = tuple(
+        (check.name, _MARKS[check.state], check.detail)
+        for check in sorted(audit.list_checks(), key=lambda check: _ORDER.get(check.state, 2))
+    )
     notices = tuple((notice,) for notice in audit.notices)
     return Page(
         key=f"{audit.project}{audit.environment}, asked: {audit.asked}",
@@ -39,9 +47,10 @@ def describe_audit(audit: Audit) -> Page:
         tone=tone,
         deciding=deciding,
         sections=(
-            *sections,
-            Section(title="Checks, in their order", rows=checks),
             Section(title="Look at this", rows=notices),
+            *(facts for facts, *_ in sections),
+            Section(title="Checks, what does not hold first", rows=checks),
+            *(section for _, *parts in sections for section in parts),
         ),
     )
 

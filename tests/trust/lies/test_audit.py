@@ -27,6 +27,7 @@ from git_project import git
 from released_project import tag_release
 from trust.lie import check_lie
 
+from mlgitops.commands.audit import find_exit_code
 from mlgitops.console import Console
 from mlgitops.delivery.audit import audit_environment
 from mlgitops.delivery.release import find_release
@@ -36,6 +37,7 @@ from mlgitops.git.repository import Repository
 from mlgitops.model.audit import Audit, CheckState
 from mlgitops.model.ledger import LedgerEntry
 from mlgitops.model.lineage import Lineage, ReleasedMetric, encode_message
+from mlgitops.render.audit import describe_audit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -633,6 +635,40 @@ def test_a_signature_of_nobody_who_may_sign_is_not_checked(signer: AuditedProjec
     left_open = audit(signer).find_first(CheckState.OPEN)
     assert left_open is not None
     assert left_open.name == "wish: signature"
+
+
+# As GitHub signs what its button merges: by a key that is hardly in a clone.
+PGP = """\
+-----BEGIN PGP SIGNATURE-----
+
+iHUEABYIAB0WIQRwycbgTbTar2GnBtQOL/AiDS1zkAUCawpJQAAKCRAOL/AiDS1z
+kGlvAQDtO79y8m74PdERInBAXktIZESEZFf0jviIMPpOVkhp+AD/cJZY8YEdLQSi
+uSHUXdhvmZRwRp623/H8c+tqyKvDbQs=
+=fQT/
+-----END PGP SIGNATURE-----"""
+
+
+@pytest.mark.parametrize("program", ["gpg", "no-such-program"])
+def test_a_signature_whose_key_is_not_here_is_said_and_stops_nothing(
+    project: AuditedProject, program: str
+) -> None:
+    """Without the signature it would be *none there*; nobody asked that there be one."""
+    git(project.root, "config", "gpg.program", program)
+    git(project.root, "commit", "--quiet", "--allow-empty", "--message", "Ask (#15)")
+    header, _, message = git(project.root, "cat-file", "commit", "HEAD").partition("\n\n")
+    signature = PGP.replace("\n", "\n ")
+    signed = write_object(project, "commit", f"{header}\ngpgsig {signature}\n\n{message}\n")
+    git(project.root, "update-ref", "refs/heads/main", signed)
+    project.push()
+    last = json.loads(read_lines(project)[-1])
+    project.append(msgspec.convert(last | {"commit": signed}, LedgerEntry))
+    done = audit(project)
+    assert find_exit_code(done) == 0
+    unverified = done.find_first(CheckState.UNVERIFIED)
+    assert unverified is not None
+    assert unverified.name == "wish: signature"
+    assert "it is signed, and not verified: " in unverified.detail
+    assert "Not verified: `wish: signature`: commit " in describe_audit(done).deciding
 
 
 # A statement of the verdict that is handed over.

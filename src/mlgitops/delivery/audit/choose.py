@@ -30,7 +30,8 @@ def choose_entries(
     """Choose the switches that ``asked`` is about; None asks for what serves ``now``.
 
     A day is one of UTC, and so is a time without an offset. A sha256 may be cut to seven digits
-    or more; it gives the last switch to each model that begins so. Empty: nothing served then.
+    or more; it gives the last switch to each model that begins so, once for each revision and
+    version with which it served. Empty: nothing served then.
     Raises :class:`MlgitopsError` for a time that has not been yet: nobody knows what will serve.
     """
     if asked is None:
@@ -38,7 +39,7 @@ def choose_entries(
         return [live] if live else []
     switches = _list_switches(entries)
     if _DIGEST.fullmatch(asked) and not _ODD_DAY.fullmatch(asked):
-        last = {entry.sha256: entry for entry in switches if entry.sha256.startswith(asked)}
+        last = {_identify(entry): entry for entry in switches if entry.sha256.startswith(asked)}
         return sorted(last.values(), key=lambda entry: entry.seq)
     start, end = _parse_span(asked)
     if start > now:
@@ -51,14 +52,17 @@ def choose_entries(
     ]
 
 
-def list_periods(entries: Sequence[LedgerEntry], sha256: str) -> tuple[Period, ...]:
-    """List the times in which the model with this ``sha256`` served."""
+def list_periods(entries: Sequence[LedgerEntry], served: LedgerEntry) -> tuple[Period, ...]:
+    """List the times in which the model of ``served`` served, with that code and as that version.
+
+    The same bytes with other code may answer otherwise.
+    """
     switches = _list_switches(entries)
     ends: list[str | None] = [*(entry.at for entry in switches[1:]), None]
     return tuple(
         Period(seq=entry.seq, since=entry.at, until=end, forced=entry.forced, actor=entry.actor)
         for entry, end in zip(switches, ends, strict=True)
-        if entry.sha256 == sha256
+        if _identify(entry) == _identify(served)
     )
 
 
@@ -71,6 +75,10 @@ def find_skew(entries: Sequence[LedgerEntry]) -> str | None:
                 "order is the ledger's, and times around there are not to be relied on"
             )
     return None
+
+
+def _identify(entry: LedgerEntry) -> tuple[str, ...]:
+    return entry.model, entry.sha256, entry.revision, entry.version or ""
 
 
 def _list_switches(entries: Sequence[LedgerEntry]) -> list[LedgerEntry]:

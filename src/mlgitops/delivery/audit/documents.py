@@ -35,14 +35,15 @@ _DIGITS = 32  # of an md5; a folder's, in DVC, goes on with `.dir`
 def write_documents(audit: Audit, folder: Path) -> list[Path]:
     """Write `audit.json`, and two documents for each model, into ``folder``; return the files.
 
-    A model's are named by its sha256, so that those of several audits can stand in one folder.
+    A model's are named by its sha256 and revision, so that those of several audits, and of the
+    same bytes with other code, can stand in one folder.
     Where a check of the model itself fails there are none: they would say that this commit, these
     data and parameters made these bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = {folder / "audit.json": encode_audit(audit)}
     for model in filter(_is_proved, audit.models):
-        name = f"{model.model}-{model.sha256[:12]}"
+        name = f"{model.model}-{model.sha256[:12]}-{model.revision[:12]}"
         files[folder / f"{name}.provenance.json"] = _encode(make_provenance(audit, model))
         files[folder / f"{name}.cdx.json"] = _encode(make_bill(audit, model))
     for path, content in files.items():

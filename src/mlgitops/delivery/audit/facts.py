@@ -23,10 +23,17 @@ _PULL_REQUEST = re.compile(r"^Merge pull request #(\d{1,9})\b|\(#(\d{1,9})\)$")
 _PIN = re.compile(
     rb"^([A-Za-z0-9][A-Za-z0-9._-]{0,199})==([A-Za-z0-9][A-Za-z0-9.!+_-]{0,199})", re.MULTILINE
 )
-_FORM = "%an <%ae>%x00%cn <%ce>%x00%cI%x00%s%x00%G?%x00%GS"
+_FORM = "%an <%ae>%x00%cn <%ce>%x00%cI%x00%s%x00%G?%x00%GS%x00%GF"
 # What git's letter means beside good, bad and none: https://git-scm.com/docs/git-log, `%G?`.
-_REASONS = {"U": "by a key that nobody named as allowed", "E": "nothing here can check it"}
-_SIGNATURES = {"N": "unsigned", "B": "bad"}
+# GitHub signs what its button merges, by a PGP key that hardly a clone has: E, or U untrusted.
+_REASONS = {
+    "E": "not verified: the key that signed it is not here",
+    "U": "not verified: by a key that this clone does not trust",
+    "R": "refused: its key was revoked",
+}
+_UNCHECKED = "not verified: git has no key, program or setting here that checks it"
+_UNLISTED = "refused: by a key that nobody named as allowed"
+_SSH = "SHA256:"  # how the fingerprint of such a key begins; git says U only where it has a list
 _LONGEST = 200
 
 
@@ -36,10 +43,9 @@ def read_commit(repository: Repository, sha: str) -> CommitFacts | None:
     if done.returncode != 0:
         return None
     fields = os.fsdecode(done.stdout).removesuffix("\n").split("\0")
-    author, committer, at, subject, state, signer = (_show(field) for field in fields[:6])
+    author, committer, at, subject, *signed = (_show(field) for field in fields[:7])
     match = _PULL_REQUEST.search(subject)
     number = next((int(group) for group in match.groups() if group), None) if match else None
-    good = f"signed by {signer}" if state == "G" else f"not verified: {_say_why(state)}"
     return CommitFacts(
         sha=sha,
         author=author,
@@ -47,7 +53,7 @@ def read_commit(repository: Repository, sha: str) -> CommitFacts | None:
         at=at,
         subject=subject,
         pull_request=number,
-        signature=_SIGNATURES.get(state, good),
+        signature=_describe_signature(repository, sha, *signed),
     )
 
 
@@ -130,8 +136,23 @@ def _find_sources(pipeline: Pipeline, path: str) -> dict[str, str]:
     return {dep: named for dep, named in deps.items() if dep not in outputs}
 
 
-def _say_why(state: str) -> str:
-    return _REASONS.get(state, f"its key has expired or was revoked ({state})")
+def _describe_signature(
+    repository: Repository, sha: str, state: str, signer: str, fingerprint: str
+) -> str:
+    """Say by whom the commit ``sha`` is signed; ``state`` is git's letter for it.
+
+    git says N of a signature, too, that it has no program or setting for.
+    """
+    if state == "N":
+        header = ask_git(repository.root, "cat-file", "commit", sha).stdout.partition(b"\n\n")[0]
+        return _UNCHECKED if b"\ngpgsig" in header else "unsigned"
+    if state == "G":
+        return f"signed by {signer}"
+    if state == "B":
+        return "bad"
+    if state == "U" and fingerprint.startswith(_SSH):
+        return _UNLISTED
+    return _REASONS.get(state, f"not verified: it, or its key, has expired ({state})")
 
 
 def _show(text: str) -> str:

@@ -26,6 +26,7 @@ from mlgitops.delivery.audit.steps import (
     AbsentError,
     OpenError,
     Subject,
+    UnverifiedError,
     look_for_release,
 )
 from mlgitops.delivery.bundle import MODEL
@@ -190,7 +191,7 @@ def _audit_entry(
         promotion=_pick(requests, wish),
         trained=trained,
         training=_pick(requests, trained),
-        periods=list_periods(entries, entry.sha256),
+        periods=list_periods(entries, entry),
         ingredients=tuple(
             list_ingredients(repository, sources.prefix, entry.revision, pipeline)
             if pipeline
@@ -258,6 +259,8 @@ def _make_check(name: str, step: Callable[[Subject], str], subject: Subject) -> 
         return Check(name=name, state=CheckState.HOLDS, detail=step(subject))
     except AbsentError as error:
         return Check(name=name, state=CheckState.ABSENT, detail=_show(error))
+    except UnverifiedError as error:
+        return Check(name=name, state=CheckState.UNVERIFIED, detail=_show(error))
     except OpenError as error:
         return Check(name=name, state=CheckState.OPEN, detail=_show(error))
     except MlgitopsError as error:

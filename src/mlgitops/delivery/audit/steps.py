@@ -2,7 +2,8 @@
 
 Each returns the sentence that says what was seen. It raises :class:`MlgitopsError` when that
 contradicts the ledger, :class:`OpenError` when it could not be looked at from here, and
-:class:`AbsentError` when there is nothing to look at.
+:class:`AbsentError` when there is nothing to look at, and :class:`UnverifiedError` for a signature
+whose key is not here.
 """
 
 from __future__ import annotations
@@ -21,7 +22,13 @@ from mlgitops.delivery.bundle import (
     read_model_sha256,
 )
 from mlgitops.delivery.provenance import take_metrics, trace_model
-from mlgitops.delivery.release import Release, find_release, list_releases
+from mlgitops.delivery.release import (
+    SIGNED_BY,
+    UNSIGNED,
+    Release,
+    find_release,
+    list_releases,
+)
 from mlgitops.dvc.remote import find_cache
 from mlgitops.dvc.stored import hash_file, locate
 from mlgitops.errors import MlgitopsError
@@ -60,6 +67,10 @@ class OpenError(MlgitopsError):
 
 class AbsentError(MlgitopsError):
     """Nothing is there that could be checked."""
+
+
+class UnverifiedError(MlgitopsError):
+    """A signature whose key is not here: no more is known than without it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -395,9 +406,11 @@ def _explain_unmerged(subject: Subject, commit: str, did: str) -> MlgitopsError:
 def _judge_signature(signature: str, where: str) -> str:
     if signature == "bad":
         raise MlgitopsError("the signature is of another content", where=where)
-    if signature == "unsigned":
+    if signature == UNSIGNED:
         raise AbsentError("nobody signed it")
-    if not signature.startswith("signed by "):
+    if signature.startswith("not verified"):
+        raise UnverifiedError(f"it is signed, and {signature}", where=where)
+    if not signature.startswith(SIGNED_BY):
         hint = "name who may sign: `git config gpg.ssh.allowedSignersFile FILE`"
         raise OpenError(signature, where=where, hint=hint)
     return signature
