@@ -29,7 +29,7 @@ from mlgitops.model.lineage import encode_message
 from mlgitops.storage import restore_published
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
@@ -65,7 +65,7 @@ class Exported(Struct, frozen=True, kw_only=True):
     experiment: str
     versions: dict[str, str]  # tag of a release → number of the version in MLflow
     sent: tuple[str, ...]  # tags that were not there, or not whole
-    aliases: dict[str, str]  # environment → version of the release that git wants there
+    aliases: dict[str, str]  # environment → version of the very release that git wants there
 
 
 def export_releases(
@@ -86,7 +86,11 @@ def export_releases(
         versions = {
             release.tag: tracker.register(release, runs[release.tag]) for release in releases
         }
-        aliases = tracker.set_aliases(dict(_list_wanted(folder, tip)), versions)
+        wanted = {
+            environment: find_wanted_release(folder, environment, tip, releases)
+            for environment in list_environments(folder.repository, folder.prefix, tip)
+        }
+        aliases = tracker.set_aliases(wanted, versions)
     except _errors() as error:
         raise MlgitopsError(
             f"MLflow answered: {str(error).splitlines()[0][:300]}",
@@ -146,7 +150,7 @@ class _Tracker:
         return str(version.version)
 
     def set_aliases(
-        self, wanted: dict[str, str | None], versions: dict[str, str]
+        self, wanted: dict[str, Release | None], versions: dict[str, str]
     ) -> dict[str, str]:
         """Let each environment's alias name the version that git wants there, or none."""
         present = dict(self._client.get_registered_model(self._model).aliases)
@@ -155,14 +159,14 @@ class _Tracker:
             if _RESERVED.fullmatch(environment):
                 self._console.warn(f"MLflow keeps the alias {environment} for itself: left out")
                 continue
-            number = versions.get(f"{self._model}@{release}")
-            if number is None:
+            if release is None:
                 if environment in present:
                     self._client.delete_registered_model_alias(self._model, environment)
                 continue
+            number = versions[release.tag]
             if present.get(environment) != number:
                 self._client.set_registered_model_alias(self._model, environment, number)
-            aliases[environment] = str(release)
+            aliases[environment] = release.version
         return aliases
 
     def _find_experiment(self, name: str) -> str:
@@ -336,10 +340,16 @@ def _hash_lineage(release: Release) -> str:
     return hashlib.sha256(encode_message(release.lineage)).hexdigest()
 
 
-def _list_wanted(folder: Folder, tip: str) -> Iterator[tuple[str, str | None]]:
-    repository = folder.repository
-    for environment in list_environments(repository, folder.prefix, tip):
-        yield environment, read_wanted(repository, folder.prefix, environment, tip).version
+def find_wanted_release(
+    folder: Folder, environment: str, tip: str, releases: Sequence[Release]
+) -> Release | None:
+    """Find the release that ``environment`` asks for at ``tip``; None where it names another model.
+
+    Its file must name that release's model, version and commit: the version alone may be anybody's.
+    """
+    wanted = read_wanted(folder.repository, folder.prefix, environment, tip)
+    named = (wanted.model, wanted.version, wanted.commit)
+    return next((r for r in releases if (r.model, r.version, r.revision) == named), None)
 
 
 def _read_pages(read: Any) -> list[Any]:  # noqa: ANN401 - MLflow's pages have no types here
