@@ -128,6 +128,37 @@ def test_the_same_bytes_with_other_code_are_told_apart(
     assert len([*folder.glob("*.provenance.json")]) == 2
 
 
+@pytest.mark.parametrize(
+    ("when", "code"),
+    [
+        ("2026-03-02", 0),
+        ("2026-03-03T23:00:00Z", 0),
+        ("2026-03-04", 2),
+        ("2026-03-04T12:00:00Z", 2),
+        ("2026-03-05T08:00:00Z", 2),
+        ("2026-03-05T08:00:01Z", 0),
+        (sha256(SECOND), 0),
+    ],
+)
+def test_times_that_contradict_the_order_are_no_answer(
+    project: AuditedProject,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    when: str,
+    code: int,
+) -> None:
+    """The clock of entry 3 is behind that of entry 2, which no time between them names."""
+    copy = project.copy(tmp_path / "copy")
+    wish, revision = (git(copy.root, "rev-parse", f"HEAD~{back}") for back in (2, 3))
+    entry = copy.make_entry(wish, revision, FIRST, version="v1.0.0", at="2026-03-04T00:00:00Z")
+    copy.append(entry)
+    answer, document = ask(copy, capsys, "--at", when)
+    assert answer == code
+    times = [check["state"] for check in document["checks"] if check["name"] == "times"]
+    assert times == (["not checked"] if code else [])
+    assert "entry 3 says 2026-03-04T00:00:00Z, which is before entry 2" in document["notices"][0]
+
+
 def test_what_fails_comes_before_the_hashes(project: AuditedProject, tmp_path: Path) -> None:
     """The checks are what is asked for, and of them the one that fails."""
     copy = project.copy(tmp_path / "copy")

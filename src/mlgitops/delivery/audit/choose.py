@@ -38,7 +38,7 @@ def choose_entries(
         live = find_live(entries)
         return [live] if live else []
     switches = _list_switches(entries)
-    if _DIGEST.fullmatch(asked) and not _ODD_DAY.fullmatch(asked):
+    if _is_digest(asked):
         last = {_identify(entry): entry for entry in switches if entry.sha256.startswith(asked)}
         return sorted(last.values(), key=lambda entry: entry.seq)
     start, end = _parse_span(asked)
@@ -66,6 +66,26 @@ def list_periods(entries: Sequence[LedgerEntry], served: LedgerEntry) -> tuple[P
     )
 
 
+def find_doubt(entries: Sequence[LedgerEntry], asked: str | None) -> str | None:
+    """Say why times do not tell what served when ``asked``; None where they do, or are not needed.
+
+    An entry that says an earlier time than one before it leaves open what served between the two.
+    """
+    if asked is None or _is_digest(asked):
+        return None
+    start, end = _parse_span(asked)
+    latest: LedgerEntry | None = None
+    for entry in entries:
+        if latest is None or _parse_time(entry) >= _parse_time(latest):
+            latest = entry
+        elif _parse_time(entry) < end and start <= _parse_time(latest):
+            return (
+                f"entry {entry.seq} says {entry.at}, and entry {latest.seq}, before it, says "
+                f"{latest.at}: what served between these times is not known"
+            )
+    return None
+
+
 def find_skew(entries: Sequence[LedgerEntry]) -> str | None:
     """Say where the clocks of those who wrote the ledger disagree: times are not proof there."""
     for before, after in pairwise(entries):
@@ -75,6 +95,10 @@ def find_skew(entries: Sequence[LedgerEntry]) -> str | None:
                 "order is the ledger's, and times around there are not to be relied on"
             )
     return None
+
+
+def _is_digest(asked: str) -> bool:
+    return bool(_DIGEST.fullmatch(asked) and not _ODD_DAY.fullmatch(asked))
 
 
 def _identify(entry: LedgerEntry) -> tuple[str, ...]:

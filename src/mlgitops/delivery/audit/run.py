@@ -12,7 +12,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mlgitops import __version__
-from mlgitops.delivery.audit.choose import choose_entries, find_skew, list_periods
+from mlgitops.delivery.audit.choose import (
+    choose_entries,
+    find_doubt,
+    find_skew,
+    list_periods,
+)
 from mlgitops.delivery.audit.facts import (
     list_ingredients,
     list_packages,
@@ -109,7 +114,7 @@ def audit_environment(
             ask_github=ask_github,
             console=console,
         )
-        skew = find_skew(entries)
+        skew, doubt = find_skew(entries), find_doubt(entries, asked)
         return Audit(
             toolkit=__version__,
             environment=environment,
@@ -122,7 +127,10 @@ def audit_environment(
                 problem=ledger.problem and ledger.problem[:_LONGEST],
             ),
             notices=(skew,) if skew else (),
-            checks=(check,),
+            checks=(
+                check,
+                *((Check(name="times", state=CheckState.OPEN, detail=doubt),) if doubt else ()),
+            ),
             models=tuple(_audit_entry(sources, entry, entries) for entry in chosen),
         )
 
