@@ -224,6 +224,9 @@ def test_hostile_names_stay_text(project: AuditedProject, tmp_path: Path) -> Non
     page = tmp_path / "audit.html"
     assert run(["audit", ENVIRONMENT, "--directory", str(copy.root), "--html", str(page)]) == 0
     text = page.read_text(encoding="utf-8")
+    assert "Look at this" not in text  # there is nothing, so no heading either
+    assert ".facts td:last-child, .facts td:last-child code { overflow-wrap: anywhere; }" in text
+    assert text.count('<table class="facts">') == text.count("<table")
     assert "<script" not in text
     assert "&lt;script&gt;" in text
     assert "\x1b" not in text
