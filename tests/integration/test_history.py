@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,12 @@ import msgspec
 import pytest
 from audited_project import ENVIRONMENT, AuditedProject, make_audited
 from dvc_project import DvcProject, make_predictions
-from git_project import git
-from released_project import follow, make_lineage, tag_release
+from git_project import GitRepository, git
+from released_project import MergedProject, follow, make_lineage, tag_release
 
 from mlgitops.cli import run
+from mlgitops.delivery.release import find_release
+from mlgitops.git.repository import Repository
 from mlgitops.model.ledger import Event
 from mlgitops.model.lineage import ReleasedMetric
 
@@ -48,7 +51,10 @@ def release(
     lineage = make_lineage(commit, content, version=version)
     known = {
         "test_data": f"md5:{hashlib.md5(rows, usedforsecurity=False).hexdigest()}",
-        "metrics": (ReleasedMetric(name="test.accuracy", value=accuracy),),
+        "metrics": (
+            ReleasedMetric(name="model.size_mb", value=12.5),
+            ReleasedMetric(name="test.accuracy", value=accuracy),
+        ),
     }
     absent = {name: why for name, why in lineage.absent.items() if name not in known}
     lineage = msgspec.structs.replace(lineage, absent=absent, **known)
@@ -179,6 +185,67 @@ def test_a_tag_of_a_served_model_that_lies_ends_with_2(
     git(copy.root, "tag", "flights@v3.0.0")
     assert run(["history", "--directory", str(copy.root)]) == 2
     assert "tag flights@v3.0.0: it is a plain name for a commit" in capsys.readouterr().err
+
+
+def test_a_tag_of_a_model_not_yet_in_service_that_lies_ends_with_2(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Its other releases do not vanish as if there were none; tags of nothing here are named."""
+    project = MergedProject(tmp_path)
+    assert run(["release", "--push", "--directory", str(project.root)]) == 0
+    capsys.readouterr()
+    git(project.root, "tag", "frontend@v1.0.0")
+    assert len(read(project.root, capsys)["releases"]) == 1
+    assert run(["history", "--directory", str(project.root)]) == 0
+    assert "frontend, no model of this project: tag frontend@v1.0.0" in capsys.readouterr().out
+    git(project.root, "tag", "flights@v3.0.0")
+    assert run(["history", "--directory", str(project.root)]) == 2
+    assert "tag flights@v3.0.0: it is a plain name for a commit" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        (
+            {"metrics": (ReleasedMetric(name="test.accuracy", value=0.99),)},
+            "its metrics are not those in git, and no statement's",
+        ),
+        (
+            {
+                "metrics": (ReleasedMetric(name="test.accuracy", value=0.99),),
+                "statement": "a" * 64,
+            },
+            "its test.accuracy is 0.99, and git has 0.795",
+        ),
+        ({"test_data": "md5:" + "0" * 32}, "its test_data is md5:00000000, and git has "),
+        (
+            {"test_data": "md5:" + "0" * 32, "sources": {"test_data": "me"}},
+            "its test_data is md5:00000000, and git has ",
+        ),
+    ],
+)
+def test_numbers_that_git_contradicts_are_not_ranked(
+    ranked: DvcProject,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    fields: dict[str, Any],
+    reason: str,
+) -> None:
+    """Whoever may push tags writes a lineage, and would lead by its word."""
+    shutil.copytree(ranked.root, tmp_path / "copy", symlinks=True)
+    copy = GitRepository.__new__(GitRepository)
+    copy.root = tmp_path / "copy"
+    with Repository(copy.root) as repository:
+        lineage = find_release(repository, "flights", "v1.2.1").lineage
+    absent = {name: why for name, why in lineage.absent.items() if name not in fields}
+    git(copy.root, "tag", "--delete", "flights@v1.2.1")
+    tag_release(copy, msgspec.structs.replace(lineage, absent=absent, **fields))
+    assert run(["history", "--json", "--directory", str(copy.root)]) == 2
+    document = json.loads(capsys.readouterr().out)
+    (board,) = document["leaderboards"]
+    assert [place["version"] for place in board["places"]] == ["v1.2.0", "v1.1.0"]
+    (notice,) = document["notices"]
+    assert notice.startswith(f"flights@v1.2.1 is not ranked: {reason}")
 
 
 def test_an_origin_that_is_away_is_no_whole_history(

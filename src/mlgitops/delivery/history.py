@@ -6,13 +6,15 @@ rows do not rank. Its intervals are measured here, from the predictions of both 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlgitops import __version__
 from mlgitops.comparison.revisions import POLICY, compare
 from mlgitops.delivery.ledger import BRANCH, Ledger
-from mlgitops.delivery.release import list_releases
+from mlgitops.delivery.provenance import find_unmeasured, trace_model
+from mlgitops.delivery.release import find_model_name, list_releases, read_tip
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Folder, Repository
 from mlgitops.git.tags import list_models
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 _MOST_PLACES = 20  # of one leaderboard: each beside the first is a comparison
 _LONGEST = 500
+_RELATIVE = 1e-6  # by which a number of a statement may differ from that of the training
 
 
 def read_history(project: Path, console: Console) -> History:
@@ -53,24 +56,23 @@ def read_history(project: Path, console: Console) -> History:
         histories = tuple(
             EnvironmentHistory(environment=name, entries=ledger.read(name)) for name in environments
         )
-        served = {entry.model for history in histories for entry in history.entries}
-        releases = [
-            release
-            for model in list_models(repository)
-            for release in _list_releases(repository, model, served)
-            if release.lineage.project == folder.prefix
-        ]
+        own = {entry.model for history in histories for entry in history.entries}
+        own |= _find_own_name(folder)
+        releases, left_out = _read_releases(folder, own)
+        measured, notices = _hold_numbers(folder, releases)
         boards = [
             board
             for model in dict.fromkeys(release.model for release in releases)
-            for board in _rank(folder, [r for r in releases if r.model == model], console)
+            for board in _rank(folder, [m for m in measured if m.release.model == model], console)
         ]
-        problem = ledger.problem and f"origin could not be asked for {BRANCH}: {ledger.problem}"
+        if ledger.problem:
+            notices.insert(0, f"origin could not be asked for {BRANCH}: {ledger.problem}")
         return History(
             toolkit=__version__,
             project=folder.prefix,
             ledger=ledger.tip,
-            notices=(problem[:_LONGEST],) if problem else (),
+            notices=tuple(notice[:_LONGEST] for notice in notices),
+            left_out=tuple(reason[:_LONGEST] for reason in left_out),
             releases=tuple(
                 ReleaseFacts(
                     tag=release.tag,
@@ -85,24 +87,76 @@ def read_history(project: Path, console: Console) -> History:
         )
 
 
-def _list_releases(repository: Repository, model: str, served: AbstractSet[str]) -> list[Release]:
-    """List the releases of ``model``; none where it is no model of ours but another's tags."""
+@dataclass(frozen=True, kw_only=True)
+class _Measured:
+    """A release with the numbers that its tag and git agree on."""
+
+    release: Release
+    test_data: str | None  # hash in git
+    values: Mapping[str, float]  # name of a metric → value in git
+
+
+def _find_own_name(folder: Folder) -> set[str]:
+    """Find the name of the project's model, which may not be in service yet."""
     try:
-        return list_releases(repository, model)
+        name = find_model_name(folder.repository, folder.prefix, read_tip(folder.repository))
     except MlgitopsError:
-        if model in served:
-            raise
-        return []
+        return set()
+    return {name}
 
 
-def _rank(folder: Folder, releases: Sequence[Release], console: Console) -> Iterator[Leaderboard]:
+def _read_releases(folder: Folder, own: AbstractSet[str]) -> tuple[list[Release], list[str]]:
+    """Read the project's releases, and why the tags of other names are left out that do not hold.
+
+    Raises :class:`MlgitopsError` naming the first tag of a model in ``own`` that does not hold.
+    """
+    releases, left_out = [], []
+    for model in list_models(folder.repository):
+        try:
+            listed = list_releases(folder.repository, model)
+        except MlgitopsError as error:
+            if model in own:
+                raise
+            left_out.append(f"{model}, no model of this project: {error.where}: {error.what}")
+            continue
+        releases += [release for release in listed if release.lineage.project == folder.prefix]
+    return releases, left_out
+
+
+def _hold_numbers(folder: Folder, releases: Sequence[Release]) -> tuple[list[_Measured], list[str]]:
+    """Hold the numbers of each release against git; return those that agree, and why others not."""
+    agreeing, notices = [], []
+    for release in releases:
+        held = trace_model(folder.repository, folder.prefix, release.revision).fields
+        values = {metric["name"]: metric["value"] for metric in held["metrics"]}
+        problem = find_unmeasured(release.lineage, held) or _find_other(release, values)
+        if problem:
+            notices.append(f"{release.tag} is not ranked: {problem}.")
+        else:
+            agreeing.append(_Measured(release=release, test_data=held["test_data"], values=values))
+    return agreeing, notices
+
+
+def _find_other(release: Release, values: Mapping[str, float]) -> str | None:
+    """Say which metric of a release is another one in git, by more than rounding."""
+    for metric in release.lineage.metrics:
+        committed = values.get(metric.name)
+        if committed is not None and not math.isclose(committed, metric.value, rel_tol=_RELATIVE):
+            return f"its {metric.name} is {metric.value:.6g}, and git has {committed:.6g}"
+    return None
+
+
+def _rank(folder: Folder, measured: Sequence[_Measured], console: Console) -> Iterator[Leaderboard]:
     """Rank the releases of one model that share the newest one's test set, metric by metric."""
-    newest = releases[-1].lineage
-    data = folder.read(releases[-1].revision, POLICY)
+    if not measured:
+        return
+    newest = measured[-1]
+    where = f"{POLICY} of {newest.release.tag}"
+    data = folder.read(newest.release.revision, POLICY)
     if newest.test_data is None or data is None:
         return
-    rules = parse_policy(data, where=f"{POLICY} of {releases[-1].tag}").metrics
-    same = [r for r in releases if r.lineage.test_data == newest.test_data][-_MOST_PLACES:]
+    rules = parse_policy(data, where=where).metrics
+    same = [m for m in measured if m.test_data == newest.test_data][-_MOST_PLACES:]
     for name, rule in rules.items():
         board = _rank_by(folder, same, name, rule, console)
         if board is not None:
@@ -121,13 +175,12 @@ class _Contest:
 
 
 def _rank_by(
-    folder: Folder, releases: Sequence[Release], name: str, rule: Rule, console: Console
+    folder: Folder, measured: Sequence[_Measured], name: str, rule: Rule, console: Console
 ) -> Leaderboard | None:
     """Rank releases by one metric; None where fewer than two have it."""
-    named = {release.version: _find_value(release, name) for release in releases}
-    values = {version: value for version, value in named.items() if value is not None}
+    values = {m.release.version: m.values[name] for m in measured if name in m.values}
     ranked = sorted(
-        (release for release in releases if release.version in values),
+        (m.release for m in measured if name in m.values),
         key=lambda release: values[release.version],
         reverse=rule.greater_is_better,
     )
@@ -139,7 +192,7 @@ def _rank_by(
         model=leader.model,
         metric=name,
         greater_is_better=rule.greater_is_better,
-        test_data=leader.lineage.test_data or "",
+        test_data=measured[-1].test_data or "",
         places=tuple(_place(contest, release) for release in ranked),
     )
 
@@ -179,8 +232,3 @@ def _measure(contest: _Contest, release: Release) -> tuple[MetricChange | None, 
     if change is None or change.evidence is None:
         return change, "their predictions are not in git or the storage"
     return change, None
-
-
-def _find_value(release: Release, name: str) -> float | None:
-    values = (metric.value for metric in release.lineage.metrics if metric.name == name)
-    return next(values, None)

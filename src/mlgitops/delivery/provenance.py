@@ -21,7 +21,7 @@ from mlgitops.errors import MlgitopsError, show_bytes
 from mlgitops.git.program import run_git
 from mlgitops.github.statement_check import check_statement, read_statement
 from mlgitops.judgement.policy import parse_policy
-from mlgitops.model.lineage import DataHash, ReleasedMetric
+from mlgitops.model.lineage import DataHash, Lineage, ReleasedMetric
 from mlgitops.model.waiver import Waiver
 
 if TYPE_CHECKING:
@@ -83,6 +83,20 @@ def trace_model(repository: Repository, project: str, commit: str) -> Account:
         account.put(name, None, absent=_NO_STATEMENT)
     _put_people(account, repository, project, commit)
     return account
+
+
+def find_unmeasured(lineage: Lineage, held: dict[str, Any]) -> str | None:
+    """Say what ``lineage`` measured that git contradicts; ``held``: fields of :func:`trace_model`.
+
+    A statement vouches for other numbers, and for test data that it names by another kind of hash.
+    """
+    stated = lineage.statement is not None
+    if not (stated and "test_data" in lineage.sources) and held["test_data"] != lineage.test_data:
+        said, named = (str(hashed)[:12] for hashed in (lineage.test_data, held["test_data"]))
+        return f"its test_data is {said}, and git has {named}"
+    if not stated and [*msgspec.to_builtins(lineage.metrics)] != [*held["metrics"]]:
+        return "its metrics are not those in git, and no statement's"
+    return None
 
 
 def add_statement(

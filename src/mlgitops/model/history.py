@@ -59,7 +59,8 @@ class History(Struct, frozen=True, kw_only=True):
     toolkit: Text
     project: Text  # folder in the repository; "" is its root
     ledger: Sha | None  # commit that was read
-    notices: tuple[Text, ...]
+    notices: tuple[Text, ...]  # what does not hold, or could not be asked
+    left_out: tuple[Text, ...]  # tags that look like releases, of nothing in this project
     releases: tuple[ReleaseFacts, ...]  # by model, then by version
     environments: tuple[EnvironmentHistory, ...]
     leaderboards: tuple[Leaderboard, ...]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mlgitops.model.history import EnvironmentHistory, History, Leaderboard, Place, ReleaseFacts
 
 _MOST_ROWS = 200
+_CONFIRMED = "Every tag of a model of this project and every line of the ledger holds."
 _RELEASE_HEAD = ("version", "what is new", "verdict", "approved by", "commit", "signature")
 _LEDGER_HEAD = ("since", "event", "model", "SHA-256", "asked for by", "why")
 
@@ -26,11 +27,12 @@ def describe_history(history: History) -> Page:
         key=history.project or "the whole repository",
         headline=f"{count} {'release' if count == 1 else 'releases'}; in service: {serving}",
         tone="warn" if history.notices else "pass",
-        deciding=" ".join(history.notices) or "Every tag and every line of the ledger holds.",
+        deciding=" ".join(history.notices) or _CONFIRMED,
         sections=(
             *map(_describe_board, history.leaderboards),
             *_describe_releases(history),
             *map(_describe_environment, history.environments),
+            Section(title="Left out", rows=tuple((reason,) for reason in history.left_out)),
         ),
     )
 

@@ -12,8 +12,6 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from mlgitops.delivery.bundle import (
     DESCRIPTION,
     MODEL,
@@ -21,7 +19,7 @@ from mlgitops.delivery.bundle import (
     read_model_oid,
     read_model_sha256,
 )
-from mlgitops.delivery.provenance import take_metrics, trace_model
+from mlgitops.delivery.provenance import find_unmeasured, take_metrics, trace_model
 from mlgitops.delivery.release import (
     SIGNED_BY,
     UNSIGNED,
@@ -233,14 +231,12 @@ def check_lineage(subject: Subject) -> str:
     lineage, entry = subject.lineage, subject.entry
     held = trace_model(subject.repository, subject.prefix, entry.revision).fields
     where = f"tag {entry.model}@{lineage.version}"
-    # A statement may name the test data by another kind of hash: then it vouches for them.
-    names = (*_HASHED, *(() if "test_data" in lineage.sources else ("test_data",)))
-    for name in names:
+    for name in _HASHED:
         written = getattr(lineage, name)
         if held[name] != written:
             problem = f"its {name} is {_cut(written)}, and git has {_cut(held[name])}"
             raise MlgitopsError(problem, where=where)
-    counted = sum(getattr(lineage, name) is not None for name in names)
+    counted = sum(getattr(lineage, name) is not None for name in _HASHED)
     data = {item["path"]: item["hash"] for item in held["data"]}
     for item in lineage.data:
         if data.get(item.path) != item.hash:
@@ -250,8 +246,9 @@ def check_lineage(subject: Subject) -> str:
     if left_out:
         raise MlgitopsError(f"it leaves out the data {left_out[0]}, which git names", where=where)
     # With a statement the numbers are that one's, which `verdict: statement` holds.
-    if lineage.statement is None and [*msgspec.to_builtins(lineage.metrics)] != [*held["metrics"]]:
-        raise MlgitopsError("its metrics are not those in git, and no statement's", where=where)
+    unmeasured = find_unmeasured(lineage, held)
+    if unmeasured:
+        raise MlgitopsError(unmeasured, where=where)
     return f"{counted} hashes of files and {len(lineage.data)} of data are git's"
 
 
