@@ -253,13 +253,19 @@ def test_an_entry_that_git_does_not_know(
         name: value.format(**names) if isinstance(value, str) else value
         for name, value in fields.items()
     }
-    project.append(msgspec.convert(last | filled, LedgerEntry))
+    append_entry(project, filled)
     check_lie(
         record_property,
         json.dumps(filled).encode(),
         reason=reason.format(**names),
         text=name_failure(project),
     )
+
+
+def append_entry(project: AuditedProject, fields: dict[str, Any]) -> None:
+    """Append an entry like the last one, with some fields of its own."""
+    last = json.loads(read_lines(project)[-1])
+    project.append(msgspec.convert(last | fields, LedgerEntry))
 
 
 def put_in_service(project: AuditedProject, commit: str, revision: str, content: bytes) -> None:
@@ -617,8 +623,7 @@ def test_a_wish_changed_below_its_signature(
     forged = write_object(signer, "commit", content)
     git(signer.root, "update-ref", "refs/heads/main", forged)
     signer.push()
-    last = json.loads(read_lines(signer)[-1])
-    signer.append(msgspec.convert(last | {"commit": forged}, LedgerEntry))
+    append_entry(signer, {"commit": forged})
     reason = f"wish: signature: commit {forged[:12]}: the signature is of another content"
     check_lie(record_property, content.encode(), reason=reason, text=name_failure(signer))
 
@@ -628,8 +633,7 @@ def test_a_signature_of_nobody_who_may_sign_is_not_checked(signer: AuditedProjec
     git(signer.root, "commit", "--quiet", "--allow-empty", "-S", "--message", "Ask (#15)")
     signer.push()
     wish = git(signer.root, "rev-parse", "HEAD")
-    last = json.loads(read_lines(signer)[-1])
-    signer.append(msgspec.convert(last | {"commit": wish}, LedgerEntry))
+    append_entry(signer, {"commit": wish})
     assert audit(signer).find_first(CheckState.OPEN) is None
     (signer.folder / "allowed").write_text("", encoding="utf-8")
     left_open = audit(signer).find_first(CheckState.OPEN)
@@ -660,8 +664,7 @@ def test_a_signature_whose_key_is_not_here_is_said_and_stops_nothing(
     signed = write_object(project, "commit", f"{header}\ngpgsig {signature}\n\n{message}\n")
     git(project.root, "update-ref", "refs/heads/main", signed)
     project.push()
-    last = json.loads(read_lines(project)[-1])
-    project.append(msgspec.convert(last | {"commit": signed}, LedgerEntry))
+    append_entry(project, {"commit": signed})
     done = audit(project)
     assert find_exit_code(done) == 0
     unverified = done.find_first(CheckState.UNVERIFIED)
