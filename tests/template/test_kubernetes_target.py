@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -379,6 +380,61 @@ def test_other_images_on_the_nodes_are_not_confirmed_for_newer_manifests(scene: 
         scene.deploy()
     scene.emulator.tell("rebuilt", "ready")
     assert list_names(scene.deploy()) == ["Route"]
+
+
+def wait_for_image(scene: Scene, digest: str) -> None:
+    """Wait until the cluster's pods run an image and are ready."""
+    path = "/api/v1/namespaces/flight-delays-staging/pods"
+    ending = time.monotonic() + 60
+    while time.monotonic() < ending:
+        for pod in scene.emulator.read(path)["items"]:
+            (status,) = pod["status"]["containerStatuses"]
+            if status["ready"] and status["imageID"].endswith(digest):
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"no pod runs {digest}")
+
+
+def test_an_image_that_the_nodes_changed_later_is_no_success(scene: Scene) -> None:
+    """Whatever put it there, a run that has nothing else to do notices it."""
+    scene.want("first")
+    scene.deploy()
+    scene.emulator.tell("first", "swapped")
+    wait_for_image(scene, "f" * 64)
+    with pytest.raises(MlgitopsError, match=r"the nodes run 'ghcr.io/.*fff', not sha256:"):
+        scene.deploy()
+    scene.emulator.tell("first", "ready")
+    wait_for_image(scene, hash_text("first"))
+    assert scene.deploy().effects == ()
+
+
+def test_an_image_that_somebody_changed_in_the_deployment_is_changed_back(scene: Scene) -> None:
+    """As with `kubectl set image`; also where git's newest manifests are refused ones."""
+    first = scene.want("first")
+    scene.deploy()
+    change_image(scene, "theirs")
+    assert list_names(scene.deploy()) == ["Route"]
+    assert scene.find_image() == hash_text("first")
+    scene.emulator.tell("broken", "crash")
+    merge(scene, "kustomization.yaml", hash_text("first"), hash_text("broken"))
+    with pytest.raises(MlgitopsError, match="do not come up"):
+        scene.deploy()
+    change_image(scene, "theirs")
+    assert list_names(scene.deploy()) == ["Route"]
+    assert scene.find_image() == hash_text("first")
+    assert scene.read_events() == [("switched", first)]
+
+
+def change_image(scene: Scene, image: str) -> None:
+    """Put another image into the Deployment past git, and wait until it serves."""
+    content = scene.emulator.read(DEPLOYMENT)
+    server = content["spec"]["template"]["spec"]["containers"][0]
+    server["image"] = server["image"].replace(hash_text("first"), hash_text(image))
+    metadata = {key: content["metadata"][key] for key in ("name", "namespace")}
+    scene.emulator.kubectl.apply(
+        [{key: content[key] for key in ("apiVersion", "kind", "spec")} | {"metadata": metadata}]
+    )
+    wait_for_image(scene, hash_text(image))
 
 
 def test_manifests_that_are_merged_during_a_rollout_are_followed(scene: Scene) -> None:

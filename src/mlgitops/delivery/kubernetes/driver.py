@@ -276,17 +276,23 @@ class KubernetesDriver:
         note = self._seen.note
         if note is None or note.served.bundle != wish.served.bundle:
             return True  # what is brought up next comes with its own manifests
-        return wish.served.commit in {note.manifests, self._seen.refused}
+        if wish.served.commit not in {note.manifests, self._seen.refused}:
+            return False
+        served = structs.replace(note.served, commit=note.manifests)
+        manifests, images = self._find_running(served)
+        return not images or find_other_image(images, manifests.image) is None
 
     def _follow(self) -> None:
-        """Roll the same model over to newer manifests, and back where they do not come up.
+        """Roll the same model over to what git says, and back where it does not come up.
 
+        That is newer manifests, or the same where somebody else changed the image.
         The model is not to blame, so nothing is condemned; the commit is noted as refused.
         """
         note, wish = self._seen.note, self._wish
         if note is None or wish is None:
             return
-        commit = wish.served.commit
+        is_refused = wish.served.commit == self._seen.refused
+        commit = note.manifests if is_refused else wish.served.commit
         newer = structs.replace(note.served, commit=commit)
         running = self._render(structs.replace(note.served, commit=note.manifests))
         self._waited = 0.0
@@ -340,13 +346,17 @@ class KubernetesDriver:
         self._refuse_other_images(structs.replace(note.served, commit=note.manifests))
         self._change_note(confirmed=True)
 
-    def _refuse_other_images(self, served: ServedModel) -> None:
+    def _find_running(self, served: ServedModel) -> tuple[Manifests, list[str]]:
+        """Return what git says for a model, and the images of its ready servers."""
         manifests = self._render(served)
-        image, name = manifests.image, manifests.container
-        other = find_other_image(list_images(self._pods.items, served, name), image)
+        return manifests, list_images(self._pods.items, served, manifests.container)
+
+    def _refuse_other_images(self, served: ServedModel) -> None:
+        manifests, images = self._find_running(served)
+        other = find_other_image(images, manifests.image)
         if other is not None:
             raise MlgitopsError(
-                f"the nodes run {other!a:.200}, not {image.rpartition('@')[2][:19]}",
+                f"the nodes run {other!a:.200}, not {manifests.image.rpartition('@')[2][:19]}",
                 where=f"environment {self._parts.environment}",
                 hint="`kubectl get pods --output wide` says where; what changes images there?",
             )
