@@ -25,6 +25,7 @@ from template.test_manifests import cluster
 from mlgitops.cli import run
 from mlgitops.console import Console
 from mlgitops.delivery.kubernetes import Kubectl, KubernetesDriver, Parts
+from mlgitops.delivery.kubernetes.rollout import NOTE
 from mlgitops.delivery.ledger import Ledger
 from mlgitops.delivery.observed import ServedModel, Wish
 from mlgitops.delivery.reconcile import Ending, Outcome, reconcile
@@ -360,6 +361,18 @@ def test_a_model_that_dies_in_its_bake_is_taken_back(scene: Scene) -> None:
         ("switched", first),
     ]
     assert Ledger(scene.project, "").read("staging")[-1].event is Event.SWITCHED
+
+
+def test_a_bake_that_begins_in_the_future_begins_now(scene: Scene) -> None:
+    """A clock that was set back neither ends a bake nor makes it last for years."""
+    scene.want("first", bake=3600)
+    assert scene.deploy(patient=False).ending is Ending.BAKING
+    note = json.loads(scene.emulator.read(DEPLOYMENT)["metadata"]["annotations"][NOTE])
+    later = json.dumps(note | {"began": note["began"] + 1e9})
+    scene.emulator.kubectl.annotate("flight-delays-staging", "server", {NOTE: later})
+    assert scene.deploy(patient=False).ending is Ending.BAKING
+    after = json.loads(scene.emulator.read(DEPLOYMENT)["metadata"]["annotations"][NOTE])
+    assert note["began"] <= after["began"] <= time.time()
 
 
 def test_other_images_on_the_nodes_are_not_confirmed(scene: Scene) -> None:

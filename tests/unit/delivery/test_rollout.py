@@ -218,6 +218,16 @@ def test_a_note_that_we_wrote_is_read() -> None:
     assert Note.__struct_config__.forbid_unknown_fields
 
 
+@pytest.mark.parametrize(
+    ("began", "baked"), [(NOW - 60, True), (NOW - 59, False), (NOW, False), (NOW + 900, False)]
+)
+def test_a_bake_is_over_when_its_time_has_passed(began: float, baked: bool) -> None:
+    """And not because the clock was set back, by which it has not even begun."""
+    active = see(make_deployment(annotations=make_note(bake=60, began=began))).active
+    assert active is not None
+    assert active.baked is baked
+
+
 OTHER = f"ghcr.io/acme/churn@sha256:{'cd' * 32}"
 
 

@@ -122,6 +122,7 @@ class KubernetesDriver:
         """Read what git wants, and how the Deployment is."""
         wish = self._wish or self._refresh()
         self._look()
+        self._begin_bake_anew()
         self._refuse_obstacle()
         return wish, Observed(
             a=self._seen.a,
@@ -228,6 +229,12 @@ class KubernetesDriver:
 
     def _list(self, path: str, kind: type[_List]) -> _List:
         return parse_answer(self._kubectl.read(path) or b"{}", kind, path)
+
+    def _begin_bake_anew(self) -> None:
+        """Let a bake begin now if it begins later by this host's clock, which was set back."""
+        note, now = self._seen.note, time.time()
+        if note is not None and not note.baked and note.began > now:
+            self._change_note(began=now)
 
     def _refuse_obstacle(self) -> None:
         """End a run that waits for what the model cannot change; the cluster goes on by itself."""

@@ -239,7 +239,7 @@ def _read_active(note: Note | None, now: float) -> Active | None:
         slot=note.slot,
         served=note.served,
         confirmed=note.confirmed,
-        baked=note.baked or not 0 <= now - note.began < note.bake,
+        baked=note.baked or now - note.began >= note.bake,
         reason=note.reason,
     )
 
