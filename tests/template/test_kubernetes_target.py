@@ -375,6 +375,17 @@ def test_a_bake_that_begins_in_the_future_begins_now(scene: Scene) -> None:
     assert note["began"] <= after["began"] <= time.time()
 
 
+def test_a_pod_of_a_stranger_decides_nothing(scene: Scene) -> None:
+    """It has the labels and notes of ours, ends again and again, and runs another image."""
+    scene.emulator.tell("any", "stranger")
+    commit = scene.want("first")
+    assert scene.deploy().ending is Ending.SERVING
+    assert scene.read_events() == [("switched", commit)]
+    path = "/api/v1/namespaces/flight-delays-staging/pods"
+    names = [pod["metadata"]["name"] for pod in scene.emulator.read(path)["items"]]
+    assert sorted(names) == ["pod", "stranger"]
+
+
 def test_other_images_on_the_nodes_are_not_confirmed(scene: Scene) -> None:
     """What runs must be what git names: another digest there ends the run, and is no success."""
     scene.emulator.tell("first", "swapped")

@@ -77,6 +77,7 @@ class Cluster(kmock.KubernetesEmulator):
             metadata |= content["metadata"] | {"annotations": notes}
         else:
             metadata = content["metadata"]
+        metadata.setdefault("uid", ":".join(str(part) for part in key[1:]))
         changed = before.get("spec") != content.get("spec")
         metadata["generation"] = metadata.get("generation", 0) + changed
         status = content.get("status", before.get("status", {}))
@@ -115,6 +116,7 @@ def roll_out(cluster: Cluster, key: Any, outcomes: dict[str, str]) -> None:  # n
                 "name": name,
                 "namespace": namespace,
                 "labels": template["metadata"]["labels"],
+                "ownerReferences": [make_owner(deployment)],
             },
             "spec": {"template": template},
             "status": counts,
@@ -123,7 +125,16 @@ def roll_out(cluster: Cluster, key: Any, outcomes: dict[str, str]) -> None:  # n
     others = sum(
         content["status"]["replicas"] for other, content in sets.items() if other != name
     ) * (1 - ready)
-    cluster.store((PODS, namespace, "pod"), make_pod(namespace, template, outcome, ready))
+    pod = make_pod(namespace, template, outcome, ready)
+    pod["metadata"]["ownerReferences"] = [
+        make_owner(cluster.objects[REPLICA_SETS, namespace, name].raw)
+    ]
+    cluster.store((PODS, namespace, "pod"), pod)
+    if "stranger" in outcomes.values():  # a bare pod with the labels and notes of this one
+        stranger = make_pod(namespace, template, "crash", 1)
+        stranger["metadata"]["name"] = "stranger"
+        stranger["status"]["containerStatuses"][0]["imageID"] = f"stranger@sha256:{64 * 'e'}"
+        cluster.store((PODS, namespace, "stranger"), stranger)
     late = outcome == "late"
     deployment["status"] = {
         "observedGeneration": deployment["metadata"]["generation"],
@@ -141,6 +152,11 @@ def roll_out(cluster: Cluster, key: Any, outcomes: dict[str, str]) -> None:  # n
         ],
     }
     cluster.store(key, deployment)
+
+
+def make_owner(content: Object) -> Object:
+    """Return the reference with which an object names what controls it."""
+    return {"uid": content["metadata"]["uid"], "controller": True}
 
 
 def make_pod(namespace: str, template: Object, outcome: str, ready: int) -> Object:

@@ -17,6 +17,7 @@ from mlgitops.delivery.kubernetes.rollout import (
     find_obstacle,
     find_other_image,
     list_images,
+    list_owned,
     look,
 )
 from mlgitops.delivery.observed import ServedModel, ServerState, Slot
@@ -257,6 +258,23 @@ def test_the_images_are_those_of_ready_servers_of_this_wish() -> None:
         make_pod(name="mesh", image="mesh"),
     ]
     assert list_images(pods, SERVED, "server") == [IMAGE]
+
+
+def make_owned(*owners: tuple[str, bool], uid: str = "") -> Workload:
+    """Return a ReplicaSet with these owners: their uid, and whether they control it."""
+    references = [{"uid": owner, "controller": controls} for owner, controls in owners]
+    answer = {"metadata": {"uid": uid, "ownerReferences": references}}
+    return parse_answer(json.dumps(answer).encode(), Workload, "here")
+
+
+def test_what_another_controller_made_or_none_is_not_of_the_deployment() -> None:
+    """A stranger's pod can carry our labels and notes, and must decide nothing."""
+    deployment = make_owned(uid="d")
+    own = make_owned(("s", False), ("d", True))
+    strangers = [make_owned(), make_owned(("s", True)), make_owned(("d", False))]
+    assert list_owned([own, *strangers], [deployment]) == (own,)
+    assert list_owned([own, make_owned(("", True))], [make_owned()]) == ()
+    assert list_owned([own], []) == ()
 
 
 def make_objects(image: object = IMAGE, **metadata: object) -> list[dict[str, Any]]:

@@ -15,10 +15,19 @@ from mlgitops.errors import MlgitopsError
 _Answer = TypeVar("_Answer", bound=Struct)
 
 
+class Owner(Struct, frozen=True, rename="camel"):
+    """What made an object, as the cluster itself notes it."""
+
+    uid: str = ""
+    controller: bool = False
+
+
 class Metadata(Struct, frozen=True, rename="camel"):
-    """What names an object, and the notes on it."""
+    """What names an object, the notes on it, and what made it."""
 
     name: str = ""
+    uid: str = ""
+    owner_references: tuple[Owner, ...] = ()
     generation: int = 0
     annotations: dict[str, str] = field(default_factory=dict)
 

@@ -34,7 +34,7 @@ from mlgitops.delivery.effects import (
     Switch,
     Wait,
 )
-from mlgitops.delivery.kubernetes.answers import Pods, Workload, Workloads, parse_answer
+from mlgitops.delivery.kubernetes.answers import Pod, Pods, Workload, Workloads, parse_answer
 from mlgitops.delivery.kubernetes.manifests import mark, render_manifests
 from mlgitops.delivery.kubernetes.rollout import (
     NOTE,
@@ -44,6 +44,7 @@ from mlgitops.delivery.kubernetes.rollout import (
     Seen,
     find_other_image,
     list_images,
+    list_owned,
     look,
 )
 from mlgitops.delivery.observed import UNSURE, Observed, ServerState, Slot
@@ -107,7 +108,7 @@ class KubernetesDriver:
         self._rendered: dict[str, Manifests] = {}  # by commit
         self._checked: set[tuple[str, str]] = set()  # bundles that are published
         self._seen = Seen()
-        self._pods = Pods()
+        self._pods: tuple[Pod, ...] = ()
         self._waited = 0.0
 
     @contextmanager
@@ -212,17 +213,20 @@ class KubernetesDriver:
         path = f"{base}/deployments/{quote(manifests.name, safe='')}"
         answer = self._kubectl.read(path)
         deployment = None if answer is None else parse_answer(answer, Workload, path)
-        revisions, self._pods = Workloads(), Pods()
+        revisions: tuple[Workload, ...] = ()
+        self._pods = ()
         if deployment is not None:
             labels = manifests.deployment["spec"]["selector"]["matchLabels"]
             selector = quote(",".join(f"{name}={value}" for name, value in labels.items()))
-            revisions = self._list(f"{base}/replicasets?labelSelector={selector}", Workloads)
+            path = f"{base}/replicasets?labelSelector={selector}"
+            revisions = list_owned(self._list(path, Workloads).items, [deployment])
             pods = f"/api/v1/namespaces/{quote(manifests.namespace, safe='')}/pods"
-            self._pods = self._list(f"{pods}?labelSelector={selector}", Pods)
+            path = f"{pods}?labelSelector={selector}"
+            self._pods = list_owned(self._list(path, Pods).items, revisions)
         self._seen = look(
             deployment,
-            revisions.items,
-            self._pods.items,
+            revisions,
+            self._pods,
             environment=self._parts.environment,
             now=time.time(),
         )
@@ -356,7 +360,7 @@ class KubernetesDriver:
     def _find_running(self, served: ServedModel) -> tuple[Manifests, list[str]]:
         """Return what git says for a model, and the images of its ready servers."""
         manifests = self._render(served)
-        return manifests, list_images(self._pods.items, served, manifests.container)
+        return manifests, list_images(self._pods, served, manifests.container)
 
     def _refuse_other_images(self, served: ServedModel) -> None:
         manifests, images = self._find_running(served)

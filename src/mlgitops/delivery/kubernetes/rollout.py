@@ -44,6 +44,7 @@ _RESTARTS = 2  # after that many, a server that does not come up is given up
 _LONGEST = 300  # characters of a reason
 
 _Note = TypeVar("_Note", bound=Struct)
+_Object = TypeVar("_Object", "Workload", "Pod")
 
 
 class Note(Struct, frozen=True, kw_only=True):
@@ -165,6 +166,19 @@ def find_other_image(images: Iterable[str], image: str) -> str | None:
     if not running:
         return "nothing"
     return next((name for name in running if name.rpartition("@")[2] != digest), None)
+
+
+def list_owned(objects: Iterable[_Object], owners: Iterable[Workload]) -> tuple[_Object, ...]:
+    """Return the objects that one of ``owners`` controls.
+
+    Their labels and our notes are not enough: whoever makes a pod can copy both.
+    """
+    uids = {owner.metadata.uid for owner in owners} - {""}
+    return tuple(content for content in objects if not uids.isdisjoint(_list_controllers(content)))
+
+
+def _list_controllers(content: Workload | Pod) -> list[str]:
+    return [owner.uid for owner in content.metadata.owner_references if owner.controller]
 
 
 def list_images(pods: Iterable[Pod], served: ServedModel, container_name: str) -> list[str]:
