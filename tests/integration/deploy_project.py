@@ -27,7 +27,7 @@ from mlgitops.storage import publish_objects
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mlgitops.delivery.observed import Slot
+    from mlgitops.delivery.loop.observed import Slot
     from mlgitops.model.ledger import LedgerEntry
 
 PIPELINE = """\

@@ -38,7 +38,7 @@ from mlgitops.delivery.golden import find_difference, read_golden
 from mlgitops.delivery.local import slots
 from mlgitops.delivery.local.files import EnvironmentFiles
 from mlgitops.delivery.local.haproxy import Router
-from mlgitops.delivery.observed import Slot
+from mlgitops.delivery.loop.observed import Slot
 from mlgitops.delivery.processes import find_free_port
 from mlgitops.delivery.protocol import is_ready
 from mlgitops.errors import MlgitopsError

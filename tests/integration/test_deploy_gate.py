@@ -21,11 +21,11 @@ from msgspec import structs
 
 from mlgitops.cli import run
 from mlgitops.delivery import LocalTarget
-from mlgitops.delivery.decision import make_entry
-from mlgitops.delivery.effects import Append
 from mlgitops.delivery.ledger import Ledger
 from mlgitops.delivery.local.files import EnvironmentFiles
-from mlgitops.delivery.observed import Slot
+from mlgitops.delivery.loop.decision import make_entry
+from mlgitops.delivery.loop.effects import Append
+from mlgitops.delivery.loop.observed import Slot
 from mlgitops.delivery.wish import read_wish
 from mlgitops.git.repository import Repository
 from mlgitops.model.ledger import Event

@@ -22,7 +22,7 @@ from integration.deploy_project import (
 
 from mlgitops.cli import run
 from mlgitops.delivery.local.files import EnvironmentFiles
-from mlgitops.delivery.observed import Slot
+from mlgitops.delivery.loop.observed import Slot
 from mlgitops.delivery.processes import is_running, start_detached
 from mlgitops.delivery.shadow import MAX_LINE, MAX_REQUESTS, read_requests
 from mlgitops.environments import clean_environment

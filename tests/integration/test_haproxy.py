@@ -18,7 +18,7 @@ from open_loop import HOST, OpenLoop, ask
 
 from mlgitops.delivery.local.haproxy import Ports, Router
 from mlgitops.delivery.local.routing import Routing
-from mlgitops.delivery.observed import Slot
+from mlgitops.delivery.loop.observed import Slot
 from mlgitops.delivery.processes import find_free_port, wait_until_drained
 from mlgitops.delivery.protocol import fetch_answer, is_live
 

@@ -16,7 +16,7 @@ from git_project import GitRepository, git
 from released_project import MergedProject, follow, make_lineage, tag_release
 
 from mlgitops.cli import run
-from mlgitops.delivery.release import find_release
+from mlgitops.delivery.releases.release import find_release
 from mlgitops.git.repository import Repository
 from mlgitops.model.ledger import Event
 from mlgitops.model.lineage import ReleasedMetric

@@ -16,7 +16,7 @@ from promoted_project import MODEL_YAML, PATH, PromotedProject
 from mlgitops.cli import run
 from mlgitops.console import Console
 from mlgitops.delivery.ledger import Ledger
-from mlgitops.delivery.observed import ServedModel
+from mlgitops.delivery.loop.observed import ServedModel
 from mlgitops.delivery.reports import Reporter
 from mlgitops.git.repository import Folder, Repository
 from mlgitops.git.wanted import Wanted, read_wanted

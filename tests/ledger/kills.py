@@ -20,7 +20,7 @@ import msgspec
 from git_project import GitRepository, git
 from ledger.small_target import ENVIRONMENT, GOLDEN, MODEL, WISH, SmallTarget
 
-from mlgitops.delivery.observed import Active
+from mlgitops.delivery.loop.observed import Active
 from mlgitops.delivery.processes import is_running
 
 if TYPE_CHECKING:

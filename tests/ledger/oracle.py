@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ledger.world import Nature
 
-from mlgitops.delivery.decision import MAX_RESTARTS
-from mlgitops.delivery.effects import Effect, Return, Start, Switch
-from mlgitops.delivery.observed import ALL, ServedModel, Slot, Wish
-from mlgitops.delivery.reconcile import Ending, Outcome
+from mlgitops.delivery.loop.decision import MAX_RESTARTS
+from mlgitops.delivery.loop.effects import Effect, Return, Start, Switch
+from mlgitops.delivery.loop.observed import ALL, ServedModel, Slot, Wish
+from mlgitops.delivery.loop.reconcile import Ending, Outcome
 from mlgitops.model.ledger import Event
 
 if TYPE_CHECKING:

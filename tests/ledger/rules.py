@@ -6,17 +6,17 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
-from mlgitops.delivery import decision, reconcile
+from mlgitops.delivery.loop import decision, reconcile
 from scripts.mutants import CATALOGUE, ROOT, Mutant, parse_entry, read_area
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mlgitops.delivery.reconcile import Run
+    from mlgitops.delivery.loop.reconcile import Run
     from mlgitops.model.ledger import LedgerEntry
 
-DECISION = "src/mlgitops/delivery/decision.py"
-LOOP = "src/mlgitops/delivery/reconcile.py"
+DECISION = "src/mlgitops/delivery/loop/decision.py"
+LOOP = "src/mlgitops/delivery/loop/reconcile.py"
 
 
 class Rules(NamedTuple):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ledger.world import ActiveFile, Nature, Process, SlotFile, World
 from msgspec import structs
 
-from mlgitops.delivery.effects import (
+from mlgitops.delivery.loop.effects import (
     Append,
     Bake,
     CloseIssue,
@@ -25,7 +25,7 @@ from mlgitops.delivery.effects import (
     Wait,
     Widen,
 )
-from mlgitops.delivery.observed import (
+from mlgitops.delivery.loop.observed import (
     UNSURE,
     Active,
     Observed,
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 class SimulatedDriver:
-    """A :class:`~mlgitops.delivery.reconcile.Driver` of one process in a world."""
+    """A :class:`~mlgitops.delivery.loop.reconcile.Driver` of one process in a world."""
 
     def __init__(self, world: World, rules: Rules, forced: ServedModel | None = None) -> None:
         self.world = world
@@ -63,7 +63,7 @@ class SimulatedDriver:
         """Hold the lock: whatever comes next, no other process does anything."""
         if self._booted != self.world.booted:
             raise MlgitopsError("the machine was restarted, so this process is gone")
-        if self.world.turn is not self:  # as `mlgitops.delivery.turns` has it
+        if self.world.turn is not self:  # as `mlgitops.delivery.loop.turns` has it
             self._remembered, self.world.turn = None, self
         yield
 

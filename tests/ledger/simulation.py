@@ -16,7 +16,7 @@ from mlgitops.errors import MlgitopsError
 if TYPE_CHECKING:
     from ledger.rules import Rules
 
-    from mlgitops.delivery.reconcile import Outcome, Run
+    from mlgitops.delivery.loop.reconcile import Outcome, Run
 
 MAX_PASSES = 40
 MAX_ROUNDS = 100  # of one pass

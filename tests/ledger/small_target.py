@@ -20,8 +20,9 @@ import msgspec
 from msgspec import structs
 
 from mlgitops.console import Console
-from mlgitops.delivery.decision import make_entry
-from mlgitops.delivery.effects import (
+from mlgitops.delivery.ledger import Ledger
+from mlgitops.delivery.loop.decision import make_entry
+from mlgitops.delivery.loop.effects import (
     Append,
     Bake,
     CloseIssue,
@@ -37,8 +38,7 @@ from mlgitops.delivery.effects import (
     Wait,
     Widen,
 )
-from mlgitops.delivery.ledger import Ledger
-from mlgitops.delivery.observed import (
+from mlgitops.delivery.loop.observed import (
     UNSURE,
     Active,
     Observed,
@@ -48,8 +48,8 @@ from mlgitops.delivery.observed import (
     Slot,
     Wish,
 )
+from mlgitops.delivery.loop.reconcile import reconcile
 from mlgitops.delivery.processes import HOST, is_running, start_detached, stop_process
-from mlgitops.delivery.reconcile import reconcile
 from mlgitops.environments import clean_environment, locked
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import run_git
@@ -61,7 +61,7 @@ from mlgitops.writing import replace_file
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mlgitops.delivery.effects import Effect
+    from mlgitops.delivery.loop.effects import Effect
 
 ENVIRONMENT = "production"
 WISH = f"deploy/{ENVIRONMENT}/model.yaml"

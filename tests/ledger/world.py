@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from mlgitops.delivery.observed import ServedModel, Slot, Wish
+from mlgitops.delivery.loop.observed import ServedModel, Slot, Wish
 
 if TYPE_CHECKING:
     from ledger.oracle import Oracle

@@ -27,8 +27,8 @@ from mlgitops.console import Console
 from mlgitops.delivery.kubernetes import Kubectl, KubernetesDriver, Parts
 from mlgitops.delivery.kubernetes.rollout import NOTE
 from mlgitops.delivery.ledger import Ledger
-from mlgitops.delivery.observed import ServedModel, Wish
-from mlgitops.delivery.reconcile import Ending, Outcome, reconcile
+from mlgitops.delivery.loop.observed import ServedModel, Wish
+from mlgitops.delivery.loop.reconcile import Ending, Outcome, reconcile
 from mlgitops.dvc.stored import locate
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Repository

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import argparse
 
     from mlgitops.console import Console
-    from mlgitops.delivery.tracking import Exported
+    from mlgitops.delivery.releases.tracking import Exported
 
 _SERVER = "MLFLOW_TRACKING_URI"
 _EPILOG = """\
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Send the releases, and say what the server holds now."""
-    from mlgitops.delivery.tracking import export_releases
+    from mlgitops.delivery.releases.tracking import export_releases
     from mlgitops.git.repository import Folder, Repository
 
     server = args.server or os.environ.get(_SERVER)

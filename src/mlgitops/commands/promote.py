@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mlgitops.console import Console
-    from mlgitops.delivery.proposal import Proposal, Proposed
+    from mlgitops.delivery.proposals.proposal import Proposal, Proposed
     from mlgitops.git.repository import Folder
 
 _EPILOG = """\
@@ -64,7 +64,7 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Propose the release."""
-    from mlgitops.delivery.promotion import plan_promotion
+    from mlgitops.delivery.proposals.promotion import plan_promotion
 
     def plan(folder: Folder) -> Proposal:
         return plan_promotion(
@@ -87,7 +87,7 @@ def propose(
 
     With ``now`` on the default branch itself, else as a pull request.
     """
-    from mlgitops.delivery.proposal import (
+    from mlgitops.delivery.proposals.proposal import (
         fetch_newest,
         open_proposal,
         push_directly,

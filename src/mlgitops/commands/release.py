@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import argparse
 
     from mlgitops.console import Console
-    from mlgitops.delivery.tagging import Outcome
+    from mlgitops.delivery.releases.tagging import Outcome
     from mlgitops.model.lineage import Lineage
 
 _EPILOG = """\
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Release, and say which version there is now."""
-    from mlgitops.delivery.tagging import release_tip
+    from mlgitops.delivery.releases.tagging import release_tip
     from mlgitops.git.repository import Folder, Repository
     from mlgitops.github.outputs import write_outputs
     from mlgitops.storage.handover.commit import authorize

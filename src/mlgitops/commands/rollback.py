@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import argparse
 
     from mlgitops.console import Console
-    from mlgitops.delivery.proposal import Proposal
+    from mlgitops.delivery.proposals.proposal import Proposal
     from mlgitops.git.repository import Folder
 
 _EPILOG = """\
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Propose the way back, or take it."""
-    from mlgitops.delivery.rollback import plan_rollback
+    from mlgitops.delivery.proposals.rollback import plan_rollback
 
     def plan(folder: Folder) -> Proposal:
         return plan_rollback(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from mlgitops.console import Console
-    from mlgitops.delivery.observed import ServedModel
+    from mlgitops.delivery.loop.observed import ServedModel
     from mlgitops.git.repository import Repository
 
 MODEL = "model/model.skops"

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from mlgitops import __version__
 from mlgitops.comparison.revisions import POLICY, compare
 from mlgitops.delivery.ledger import BRANCH, Ledger
-from mlgitops.delivery.provenance import find_unmeasured, trace_model
-from mlgitops.delivery.release import find_model_name, list_releases, read_tip
+from mlgitops.delivery.releases.provenance import find_unmeasured, trace_model
+from mlgitops.delivery.releases.release import find_model_name, list_releases, read_tip
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Folder, Repository
 from mlgitops.git.tags import list_models
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlgitops.console import Console
-    from mlgitops.delivery.release import Release
+    from mlgitops.delivery.releases.release import Release
     from mlgitops.model import MetricChange
     from mlgitops.model.policy import Rule
 

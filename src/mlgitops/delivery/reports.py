@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlgitops.delivery.proposal import open_proposal, push_proposal
-from mlgitops.delivery.rollback import plan_rollback
+from mlgitops.delivery.proposals.proposal import open_proposal, push_proposal
+from mlgitops.delivery.proposals.rollback import plan_rollback
 from mlgitops.delivery.wish import PERSONAL
 from mlgitops.errors import MlgitopsError
 from mlgitops.render.escape import escape_code, escape_prose
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mlgitops.console import Console
-    from mlgitops.delivery.observed import ServedModel
+    from mlgitops.delivery.loop.observed import ServedModel
     from mlgitops.git.repository import Folder
 
 _SHORT = 12

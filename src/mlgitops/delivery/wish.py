@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlgitops.delivery.bundle import IDENTITY, read_model_oid, read_model_sha256
-from mlgitops.delivery.observed import ServedModel, Wish
+from mlgitops.delivery.loop.observed import ServedModel, Wish
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import ask_git, run_git
 from mlgitops.git.repository import UNSHALLOW, Folder, Repository

@@ -30,7 +30,7 @@ from trust.lie import check_lie
 from mlgitops.commands.audit import find_exit_code
 from mlgitops.console import Console
 from mlgitops.delivery.audit import audit_environment
-from mlgitops.delivery.release import find_release
+from mlgitops.delivery.releases.release import find_release
 from mlgitops.dvc.stored import locate
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Repository

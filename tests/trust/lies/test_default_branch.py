@@ -12,7 +12,7 @@ from msgspec import structs
 from trust.lie import check_lie
 
 from mlgitops.console import Console
-from mlgitops.delivery.observed import ServedModel
+from mlgitops.delivery.loop.observed import ServedModel
 from mlgitops.delivery.wish import Request, read_requested, read_wish, refuse_unmerged
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Repository

@@ -9,7 +9,7 @@ import pytest
 from git_project import GitRepository
 from released_project import MODEL_NAME, follow, make_lineage, put_model, tag_release
 
-from mlgitops.delivery.release import find_release, list_releases
+from mlgitops.delivery.releases.release import find_release, list_releases
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Repository
 from mlgitops.model.lineage import Change, encode_message

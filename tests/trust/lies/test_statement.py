@@ -19,8 +19,8 @@ from trust.recorded import FILES, POLICY, PREFIX, Recorded, write_results
 from mlgitops.cli import run
 from mlgitops.console import Console
 from mlgitops.delivery.audit.steps import Subject, check_given_statement
-from mlgitops.delivery.provenance import add_statement, trace_model
-from mlgitops.delivery.release import Release
+from mlgitops.delivery.releases.provenance import add_statement, trace_model
+from mlgitops.delivery.releases.release import Release
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Repository
 from mlgitops.model.ledger import Event, LedgerEntry
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mlgitops.delivery.provenance import Account
+    from mlgitops.delivery.releases.provenance import Account
 
     Lie = tuple[Callable[[dict[str, Any]], None], str]  # what it changes, and why it is refused
     Verify = Callable[[Lie], tuple[int, str]]

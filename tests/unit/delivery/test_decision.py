@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from mlgitops.delivery.decision import MAX_RESTARTS, decide, make_entry
-from mlgitops.delivery.effects import (
+from mlgitops.delivery.loop.decision import MAX_RESTARTS, decide, make_entry
+from mlgitops.delivery.loop.effects import (
     Append,
     Bake,
     CloseIssue,
@@ -23,7 +23,7 @@ from mlgitops.delivery.effects import (
     Wait,
     Widen,
 )
-from mlgitops.delivery.observed import (
+from mlgitops.delivery.loop.observed import (
     Active,
     Observed,
     ServedModel,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mlgitops.delivery.local.front import _check_origin
-from mlgitops.delivery.observed import Slot
+from mlgitops.delivery.loop.observed import Slot
 from mlgitops.delivery.protocol import CheckFailedError
 
 SHA256 = "ab" * 32

@@ -20,7 +20,7 @@ from mlgitops.delivery.kubernetes.rollout import (
     list_owned,
     look,
 )
-from mlgitops.delivery.observed import ServedModel, ServerState, Slot
+from mlgitops.delivery.loop.observed import ServedModel, ServerState, Slot
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.wanted import Wanted
 

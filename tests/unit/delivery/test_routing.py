@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mlgitops.delivery.local.haproxy import Router, find_haproxy
 from mlgitops.delivery.local.routing import Routing, choose_routing, parse_map, render_map
-from mlgitops.delivery.observed import Active, ServedModel, Slot
+from mlgitops.delivery.loop.observed import Active, ServedModel, Slot
 from mlgitops.errors import MlgitopsError
 
 if TYPE_CHECKING:

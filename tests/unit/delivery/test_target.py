@@ -18,7 +18,7 @@ from mlgitops.delivery.local.files import (
     RouterRecord,
     SlotRecord,
 )
-from mlgitops.delivery.observed import ServedModel, Slot
+from mlgitops.delivery.loop.observed import ServedModel, Slot
 from mlgitops.errors import MlgitopsError
 
 if TYPE_CHECKING:

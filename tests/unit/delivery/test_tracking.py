@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from released_project import MODEL_NAME, MergedProject, make_lineage, tag_release
 
-from mlgitops.delivery.release import list_releases
-from mlgitops.delivery.tracking import find_wanted_release
+from mlgitops.delivery.releases.release import list_releases
+from mlgitops.delivery.releases.tracking import find_wanted_release
 from mlgitops.git.repository import Folder, Repository
 
 if TYPE_CHECKING:

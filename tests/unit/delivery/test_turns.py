@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlgitops.delivery.turns import Turns
+from mlgitops.delivery.loop.turns import Turns
 
 if TYPE_CHECKING:
     from pathlib import Path

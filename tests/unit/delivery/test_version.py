@@ -7,7 +7,7 @@ from git_project import GitRepository
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlgitops.delivery.version import find_change, next_version
+from mlgitops.delivery.releases.version import find_change, next_version
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Repository
 from mlgitops.model.lineage import Change

@@ -36,7 +36,7 @@ from mlgitops.delivery.audit.steps import (
 )
 from mlgitops.delivery.bundle import MODEL
 from mlgitops.delivery.ledger import BRANCH, Ledger
-from mlgitops.delivery.release import Release, read_line
+from mlgitops.delivery.releases.release import Release, read_line
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import run_git
 from mlgitops.git.repository import Folder, Repository

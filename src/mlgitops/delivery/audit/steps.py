@@ -19,8 +19,8 @@ from mlgitops.delivery.bundle import (
     read_model_oid,
     read_model_sha256,
 )
-from mlgitops.delivery.provenance import find_unmeasured, take_metrics, trace_model
-from mlgitops.delivery.release import (
+from mlgitops.delivery.releases.provenance import find_unmeasured, take_metrics, trace_model
+from mlgitops.delivery.releases.release import (
     SIGNED_BY,
     UNSIGNED,
     Release,

@@ -19,21 +19,6 @@ from urllib.parse import quote
 import msgspec
 from msgspec import structs
 
-from mlgitops.delivery.decision import find_effective, make_entry
-from mlgitops.delivery.effects import (
-    Append,
-    Bake,
-    CloseIssue,
-    Confirm,
-    Fetch,
-    OpenIssue,
-    Return,
-    Route,
-    Start,
-    Stop,
-    Switch,
-    Wait,
-)
 from mlgitops.delivery.kubernetes.answers import Pod, Pods, Workload, Workloads, parse_answer
 from mlgitops.delivery.kubernetes.manifests import mark, render_manifests
 from mlgitops.delivery.kubernetes.rollout import (
@@ -47,8 +32,23 @@ from mlgitops.delivery.kubernetes.rollout import (
     list_owned,
     look,
 )
-from mlgitops.delivery.observed import UNSURE, Observed, ServerState, Slot
-from mlgitops.delivery.turns import Turns
+from mlgitops.delivery.loop.decision import find_effective, make_entry
+from mlgitops.delivery.loop.effects import (
+    Append,
+    Bake,
+    CloseIssue,
+    Confirm,
+    Fetch,
+    OpenIssue,
+    Return,
+    Route,
+    Start,
+    Stop,
+    Switch,
+    Wait,
+)
+from mlgitops.delivery.loop.observed import UNSURE, Observed, ServerState, Slot
+from mlgitops.delivery.loop.turns import Turns
 from mlgitops.errors import MlgitopsError
 
 if TYPE_CHECKING:
@@ -56,11 +56,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlgitops.console import Console
-    from mlgitops.delivery.effects import Effect
     from mlgitops.delivery.kubernetes.kubectl import Kubectl
     from mlgitops.delivery.kubernetes.manifests import Manifests
     from mlgitops.delivery.ledger import Ledger
-    from mlgitops.delivery.observed import ServedModel, Wish
+    from mlgitops.delivery.loop.effects import Effect
+    from mlgitops.delivery.loop.observed import ServedModel, Wish
     from mlgitops.git.repository import Repository
     from mlgitops.model.ledger import LedgerEntry
 

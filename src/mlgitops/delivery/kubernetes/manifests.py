@@ -20,7 +20,7 @@ from mlgitops.git.wanted import read_wanted
 
 if TYPE_CHECKING:
     from mlgitops.delivery.kubernetes.kubectl import Kubectl, Object
-    from mlgitops.delivery.observed import ServedModel, Slot
+    from mlgitops.delivery.loop.observed import ServedModel, Slot
     from mlgitops.git.repository import Repository
     from mlgitops.git.wanted import Wanted
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, structs
 
 from mlgitops.delivery.kubernetes.manifests import SERVED, SLOT, START
-from mlgitops.delivery.observed import Active, ServedModel, Server, ServerState, Slot
+from mlgitops.delivery.loop.observed import Active, ServedModel, Server, ServerState, Slot
 from mlgitops.errors import MlgitopsError
 from mlgitops.model.fields import Count, Name, Seconds, Sha, Struct, Text
 

@@ -10,9 +10,9 @@ from msgspec import structs
 from mlgitops.delivery.kubernetes.driver import KubernetesDriver, Parts
 from mlgitops.delivery.kubernetes.kubectl import Kubectl
 from mlgitops.delivery.ledger import Ledger
-from mlgitops.delivery.outcomes import describe_served, refuse_failed
-from mlgitops.delivery.promotion import refuse_unpublished
-from mlgitops.delivery.reconcile import Ending, reconcile
+from mlgitops.delivery.loop.outcomes import describe_served, refuse_failed
+from mlgitops.delivery.loop.reconcile import Ending, reconcile
+from mlgitops.delivery.proposals.promotion import refuse_unpublished
 from mlgitops.delivery.reports import Reporter
 from mlgitops.delivery.target import Outcome, Status
 from mlgitops.delivery.wish import Request, read_requested, refuse_unmerged
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlgitops.console import Console
-    from mlgitops.delivery.observed import ServedModel, Wish
+    from mlgitops.delivery.loop.observed import ServedModel, Wish
 
 
 class KubernetesTarget:

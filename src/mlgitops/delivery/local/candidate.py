@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlgitops.console import Console
     from mlgitops.delivery.bundle import Bundle
     from mlgitops.delivery.local.files import EnvironmentFiles
-    from mlgitops.delivery.observed import ServedModel
+    from mlgitops.delivery.loop.observed import ServedModel
 
 _ROLE = "shadow"
 

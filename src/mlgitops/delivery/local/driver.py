@@ -12,8 +12,17 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from mlgitops.delivery.bundle import make_bundle, prune_bundles
-from mlgitops.delivery.decision import find_effective, make_entry
-from mlgitops.delivery.effects import (
+from mlgitops.delivery.local.files import (
+    ActiveRecord,
+    BundleIndex,
+    BundleRecord,
+    ReportRecord,
+    read_boot,
+    read_uptime,
+    utc_now,
+)
+from mlgitops.delivery.loop.decision import find_effective, make_entry
+from mlgitops.delivery.loop.effects import (
     Append,
     Bake,
     CloseIssue,
@@ -30,19 +39,10 @@ from mlgitops.delivery.effects import (
     Wait,
     Widen,
 )
-from mlgitops.delivery.local.files import (
-    ActiveRecord,
-    BundleIndex,
-    BundleRecord,
-    ReportRecord,
-    read_boot,
-    read_uptime,
-    utc_now,
-)
-from mlgitops.delivery.observed import ALL, UNSURE, Active, Observed, Slot
-from mlgitops.delivery.promotion import refuse_unpublished
+from mlgitops.delivery.loop.observed import ALL, UNSURE, Active, Observed, Slot
+from mlgitops.delivery.loop.turns import Turns
+from mlgitops.delivery.proposals.promotion import refuse_unpublished
 from mlgitops.delivery.protocol import CheckFailedError, read_tail
-from mlgitops.delivery.turns import Turns
 from mlgitops.delivery.wish import read_requested, refuse_unmerged
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Folder
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from mlgitops.delivery.local.files import EnvironmentFiles, SlotRecord
     from mlgitops.delivery.local.front import Front
     from mlgitops.delivery.local.slots import Slots
-    from mlgitops.delivery.observed import ServedModel, Server, Wish
+    from mlgitops.delivery.loop.observed import ServedModel, Server, Wish
     from mlgitops.delivery.reports import Reporter
     from mlgitops.delivery.wish import Request
     from mlgitops.git.repository import Repository

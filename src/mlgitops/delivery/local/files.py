@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from mlgitops.delivery.observed import ALL, Percent, ServedModel, Slot
+from mlgitops.delivery.loop.observed import ALL, Percent, ServedModel, Slot
 from mlgitops.errors import MlgitopsError
 from mlgitops.model.fields import Count, Name, Sha, Struct, Text
 from mlgitops.parsing import decode_text

@@ -18,7 +18,7 @@ from mlgitops.delivery.local.haproxy import (
 )
 from mlgitops.delivery.local.launching import write_program
 from mlgitops.delivery.local.routing import choose_routing
-from mlgitops.delivery.observed import Slot
+from mlgitops.delivery.loop.observed import Slot
 from mlgitops.delivery.processes import (
     HOST,
     find_free_port,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mlgitops.delivery.local.files import EnvironmentFiles
     from mlgitops.delivery.local.launching import Launcher
     from mlgitops.delivery.local.routing import Routing
-    from mlgitops.delivery.observed import Active
+    from mlgitops.delivery.loop.observed import Active
 
 _ROLE = "router"
 _CONFIRMATIONS = 3  # answers through the public port that must all be right

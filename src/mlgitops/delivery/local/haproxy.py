@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlgitops.delivery.local.routing import Routing, parse_map, render_map
-from mlgitops.delivery.observed import Slot
+from mlgitops.delivery.loop.observed import Slot
 from mlgitops.delivery.processes import HOST
 from mlgitops.errors import MlgitopsError
 from mlgitops.writing import replace_file

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlgitops.delivery.observed import ALL, Active, Slot
+from mlgitops.delivery.loop.observed import ALL, Active, Slot
 from mlgitops.errors import MlgitopsError
 
 _NONE = "none"  # the backend that answers 503: nothing is deployed

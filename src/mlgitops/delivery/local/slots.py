@@ -11,7 +11,7 @@ from mlgitops.delivery.golden import check_golden, read_golden
 from mlgitops.delivery.local.files import SlotRecord, read_boot
 from mlgitops.delivery.local.launching import write_program
 from mlgitops.delivery.local.logs import rotate
-from mlgitops.delivery.observed import Server, ServerState
+from mlgitops.delivery.loop.observed import Server, ServerState
 from mlgitops.delivery.processes import (
     find_free_port,
     is_port_free,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mlgitops.delivery.bundle import Bundle
     from mlgitops.delivery.local.files import EnvironmentFiles
     from mlgitops.delivery.local.launching import Launcher
-    from mlgitops.delivery.observed import ServedModel, Slot
+    from mlgitops.delivery.loop.observed import ServedModel, Slot
 
 READY_SECONDS = 90.0
 _DRAIN_SECONDS = 10.0  # for requests on their way

@@ -16,10 +16,10 @@ from mlgitops.delivery.local.front import Front
 from mlgitops.delivery.local.logs import rotate_logs
 from mlgitops.delivery.local.slots import Slots
 from mlgitops.delivery.local.units import choose_launcher, install, uninstall
-from mlgitops.delivery.observed import ALL, Slot
-from mlgitops.delivery.outcomes import describe_served, refuse_failed
+from mlgitops.delivery.loop.observed import ALL, Slot
+from mlgitops.delivery.loop.outcomes import describe_served, refuse_failed
+from mlgitops.delivery.loop.reconcile import Ending, reconcile
 from mlgitops.delivery.processes import HOST
-from mlgitops.delivery.reconcile import Ending, reconcile
 from mlgitops.delivery.reports import Reporter
 from mlgitops.delivery.shadow import Shadow, read_requests, replay
 from mlgitops.delivery.target import Outcome, Status
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mlgitops.console import Console
     from mlgitops.delivery.bundle import Bundle
     from mlgitops.delivery.local.files import SlotRecord
-    from mlgitops.delivery.observed import ServedModel
+    from mlgitops.delivery.loop.observed import ServedModel
     from mlgitops.delivery.target import Deployed
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlgitops.delivery.loop.reconcile import Ending
 from mlgitops.delivery.protocol import CheckFailedError
-from mlgitops.delivery.reconcile import Ending
 from mlgitops.delivery.target import Deployed
 
 if TYPE_CHECKING:
-    from mlgitops.delivery.observed import ServedModel
-    from mlgitops.delivery.reconcile import Outcome
+    from mlgitops.delivery.loop.observed import ServedModel
+    from mlgitops.delivery.loop.reconcile import Outcome
 
 
 def refuse_failed(reconciled: Outcome, where: str) -> None:

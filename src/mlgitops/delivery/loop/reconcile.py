@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import structs
 
-from mlgitops.delivery.decision import decide, find_condemnation, find_effective, find_target
-from mlgitops.delivery.effects import Bake, CloseIssue, OpenIssue, Wait
+from mlgitops.delivery.loop.decision import decide, find_condemnation, find_effective, find_target
+from mlgitops.delivery.loop.effects import Bake, CloseIssue, OpenIssue, Wait
 from mlgitops.errors import MlgitopsError
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from mlgitops.console import Console
-    from mlgitops.delivery.effects import Effect
-    from mlgitops.delivery.observed import Observed, ServedModel, Wish
+    from mlgitops.delivery.loop.effects import Effect
+    from mlgitops.delivery.loop.observed import Observed, ServedModel, Wish
 
 #: How often the same effect is performed in one run before the next run has to go on.
 MAX_REPEATS = 4
@@ -44,7 +44,7 @@ class Driver(Protocol):
         """Read what git wants and how everything is. Called with the lock held.
 
         What is remembered of git and of the ledger counts only while no other run had a turn
-        (:class:`~mlgitops.delivery.turns.Turns`). Raises :class:`MlgitopsError` when
+        (:class:`~mlgitops.delivery.loop.turns.Turns`). Raises :class:`MlgitopsError` when
         what is forced was forced over an older wish.
         """
 

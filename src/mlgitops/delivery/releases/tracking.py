@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from mlgitops.delivery.bundle import hash_sha256
-from mlgitops.delivery.release import find_model_name, list_releases, read_tip
+from mlgitops.delivery.releases.release import find_model_name, list_releases, read_tip
 from mlgitops.dvc.params import parse_params
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import run_git
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
     from mlgitops.console import Console
-    from mlgitops.delivery.release import Release
+    from mlgitops.delivery.releases.release import Release
     from mlgitops.git.repository import Folder
     from mlgitops.model.lineage import ReleasedMetric
 

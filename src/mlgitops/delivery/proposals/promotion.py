@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlgitops.delivery.bundle import read_model_oid
-from mlgitops.delivery.proposal import Proposal, find_default
-from mlgitops.delivery.release import find_release, list_releases
+from mlgitops.delivery.proposals.proposal import Proposal, find_default
+from mlgitops.delivery.releases.release import find_release, list_releases
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import find_remote_ref
 from mlgitops.git.tags import parse_version
@@ -18,7 +18,7 @@ from mlgitops.storage.published import is_published
 
 if TYPE_CHECKING:
     from mlgitops.console import Console
-    from mlgitops.delivery.release import Release
+    from mlgitops.delivery.releases.release import Release
     from mlgitops.git.repository import Folder, Repository
     from mlgitops.git.wanted import Wanted
 

@@ -11,9 +11,9 @@ from msgspec import Struct
 
 from mlgitops.delivery.bundle import read_model_oid
 from mlgitops.delivery.ledger import Ledger
-from mlgitops.delivery.promotion import locate_wanted, refuse_unpublished, write_release
-from mlgitops.delivery.proposal import Proposal, find_default
-from mlgitops.delivery.release import find_release
+from mlgitops.delivery.proposals.promotion import locate_wanted, refuse_unpublished, write_release
+from mlgitops.delivery.proposals.proposal import Proposal, find_default
+from mlgitops.delivery.releases.release import find_release
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import UNSHALLOW
 from mlgitops.git.wanted import read_wanted

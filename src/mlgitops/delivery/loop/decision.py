@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from mlgitops.delivery.effects import (
+from mlgitops.delivery.loop.effects import (
     Append,
     Bake,
     CloseIssue,
@@ -27,14 +27,14 @@ from mlgitops.delivery.effects import (
     Wait,
     Widen,
 )
-from mlgitops.delivery.observed import ALL, ServedModel, ServerState, Slot
+from mlgitops.delivery.loop.observed import ALL, ServedModel, ServerState, Slot
 from mlgitops.model.ledger import Event, LedgerEntry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mlgitops.delivery.effects import Effect
-    from mlgitops.delivery.observed import Active, Observed, Server, Wish
+    from mlgitops.delivery.loop.effects import Effect
+    from mlgitops.delivery.loop.observed import Active, Observed, Server, Wish
 
 #: Starts in a row that a model which served well may fail before it is condemned, too.
 MAX_RESTARTS = 3

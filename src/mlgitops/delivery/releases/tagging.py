@@ -21,14 +21,14 @@ from mlgitops.delivery.bundle import (
     read_model_sha256,
 )
 from mlgitops.delivery.golden import parse_golden
-from mlgitops.delivery.provenance import add_statement, trace_model
-from mlgitops.delivery.release import (
+from mlgitops.delivery.releases.provenance import add_statement, trace_model
+from mlgitops.delivery.releases.release import (
     find_model_name,
     find_release,
     list_releases,
     read_tip,
 )
-from mlgitops.delivery.version import find_change, next_version
+from mlgitops.delivery.releases.version import find_change, next_version
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import ask_git, find_remote_ref, identity_options, run_git
 from mlgitops.git.tags import read_tag
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlgitops.console import Console
-    from mlgitops.delivery.release import Release
+    from mlgitops.delivery.releases.release import Release
     from mlgitops.git.repository import Folder, Repository
 
 _ATTEMPTS = 8

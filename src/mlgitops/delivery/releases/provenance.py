@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct, field
 
 from mlgitops.delivery.bundle import DESCRIPTION, MODEL, SERVING_LOCK
-from mlgitops.delivery.version import CONTRACT, PARAMETERS, TRAINING_LOCK
+from mlgitops.delivery.releases.version import CONTRACT, PARAMETERS, TRAINING_LOCK
 from mlgitops.dvc.metrics import parse_metrics
 from mlgitops.dvc.pipeline import read_pipeline
 from mlgitops.errors import MlgitopsError, show_bytes

@@ -6,7 +6,7 @@ as not done, or as done.
 
 from __future__ import annotations
 
-from mlgitops.delivery.observed import ALL, Percent, ServedModel, Slot
+from mlgitops.delivery.loop.observed import ALL, Percent, ServedModel, Slot
 from mlgitops.model.fields import Count, Struct
 from mlgitops.model.ledger import Event
 

@@ -1,0 +1,1 @@
+"""What an environment should serve next, as a pull request: a promotion, or the way back."""
