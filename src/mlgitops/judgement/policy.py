@@ -5,12 +5,11 @@ In: bytes, from disk or from git at base. Out: :class:`~mlgitops.model.Policy`. 
 
 from __future__ import annotations
 
-import math
 import posixpath
 from typing import TYPE_CHECKING, Any
 
-from mlgitops.errors import MistakesError, MlgitopsError
 from mlgitops.hints import nearest_name
+from mlgitops.judgement.checker import Checker, name_kind, quote
 from mlgitops.judgement.reference import find_form
 from mlgitops.model import (
     MAX_SLICE_RULES,
@@ -27,13 +26,11 @@ from mlgitops.model.slice_metrics import DIRECTIONS, SIGNED, split_metric
 from mlgitops.parsing import Place, parse_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from enum import StrEnum
 
 #: The largest policy we read, in bytes.
 MAX_POLICY_BYTES = 2**18
-_MAX_NAME = 200
-_MAX_SHOWN = 50
 #: Names, by their last part, that nobody wants to grow: silence about direction is a mistake.
 _ERRORS = frozenset(
     [
@@ -47,108 +44,22 @@ _EXAMPLE = "test.roc_auc: {greater_is_better: true, min_value: 0.8, max_worsenin
 def parse_policy(data: bytes, *, where: str) -> Policy:
     """Parse and check a policy; ``where`` names it in messages.
 
-    Raises :class:`MlgitopsError` when it is not YAML, and :class:`MistakesError` with
-    every mistake found otherwise.
+    Raises :class:`~mlgitops.errors.MlgitopsError` when it is not YAML, and otherwise
+    :class:`~mlgitops.errors.MistakesError` with every mistake there is.
     """
     lines: dict[Place, int] = {}
     document = parse_yaml(data, where, lines=lines, limit=MAX_POLICY_BYTES)
-    check = _Checker(where, lines)
+    check = Checker(where, lines, whole="the policy")
     policy = _read_policy(document, check)
     check.finish()
     return policy
 
 
-class _Checker:
-    """Collects mistakes; each reader returns a usable default when it records one."""
-
-    def __init__(self, where: str, lines: dict[Place, int]) -> None:
-        self.errors: list[MlgitopsError] = []
-        self._where = where
-        self._lines = lines
-
-    def mistake(self, position: Place, problem: str, hint: str | None = None) -> None:
-        """Record a mistake at ``position``, or at the nearest one around it that has a line."""
-        around = position
-        while around and around not in self._lines:
-            around = around[:-1]
-        line = self._lines.get(around, 1)
-        self.errors.append(MlgitopsError(problem, where=f"{self._where}:{line}", hint=hint))
-
-    def finish(self) -> None:
-        """Raise what was recorded, in the order of the file."""
-        if not self.errors:
-            return
-        ordered = sorted(self.errors, key=_line)
-        shown, more = ordered[:_MAX_SHOWN], len(ordered) - _MAX_SHOWN
-        count = "1 mistake" if len(ordered) == 1 else f"{len(ordered)} mistakes"
-        hint = f"{more} more are not shown" if more > 0 else None
-        raise MistakesError(f"{count} in {self._where}", shown, hint=hint)
-
-    def mapping(self, value: object, position: Place, keys: Iterable[str] | None) -> dict[str, Any]:
-        """Expect a mapping; with ``keys``, every other key is a mistake."""
-        if not isinstance(value, dict):
-            self.mistake(position, f"{_label(position)} must be a mapping, not {_kind(value)}")
-            return {}
-        if keys is None:
-            return value
-        allowed = list(keys)
-        for key in value:
-            if key not in allowed:
-                near = nearest_name(key, allowed)
-                hint = f"did you mean `{near}`?" if near else f"known here: {', '.join(allowed)}"
-                self.mistake((*position, key), f"unknown key {_quote(key)}", hint)
-        return value
-
-    def number(self, value: object, position: Place) -> float | None:
-        """Expect a finite number."""
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            self.mistake(position, f"{_label(position)} must be a number, not {_kind(value)}")
-            return None
-        try:
-            number = float(value)
-        except OverflowError:
-            number = math.inf
-        if not math.isfinite(number):
-            self.mistake(position, f"{_label(position)} must be a finite number, not {value}"[:200])
-            return None
-        return number
-
-    def flag(self, value: object, position: Place) -> bool | None:
-        """Expect true or false."""
-        if not isinstance(value, bool):
-            hint = "write true or false, without quotes"
-            self.mistake(
-                position, f"{_label(position)} must be true or false, not {_kind(value)}", hint
-            )
-            return None
-        return value
-
-    def name(self, value: object, position: Place) -> str | None:
-        """Expect a text of 1 to 200 characters."""
-        if not isinstance(value, str):
-            self.mistake(position, f"{_label(position)} must be text, not {_kind(value)}")
-        elif not 0 < len(value) <= _MAX_NAME:
-            self.mistake(position, f"{_label(position)} must have 1 to {_MAX_NAME} characters")
-        else:
-            return value
-        return None
-
-    def choice(self, value: object, position: Place, options: Iterable[str]) -> str | None:
-        """Expect one of ``options``."""
-        allowed = list(options)
-        if value in allowed and isinstance(value, str):
-            return value
-        shown = _quote(value) if isinstance(value, str) else _kind(value)
-        text = " or ".join(allowed)
-        self.mistake(position, f"{_label(position)} must be {text}, not {shown}")
-        return None
-
-
-def _read_policy(document: object, check: _Checker) -> Policy:
+def _read_policy(document: object, check: Checker) -> Policy:
     if document is None:
         check.mistake((), "the file is empty", f"gate a metric: `metrics:` with `{_EXAMPLE}`")
         return Policy()
-    readers: dict[str, Callable[[Any, Place, _Checker], Any]] = {
+    readers: dict[str, Callable[[Any, Place, Checker], Any]] = {
         "version": _read_version,
         "confidence": _read_confidence,
         "files": _read_files,
@@ -172,13 +83,13 @@ def _read_policy(document: object, check: _Checker) -> Policy:
     return Policy(**{key: value for key, value in parsed.items() if value is not None})
 
 
-def _read_version(value: object, position: Place, check: _Checker) -> int:
+def _read_version(value: object, position: Place, check: Checker) -> int:
     if value != 1 or isinstance(value, bool):
-        check.mistake(position, f"version must be 1, not {_kind(value)}", "write `version: 1`")
+        check.mistake(position, f"version must be 1, not {name_kind(value)}", "write `version: 1`")
     return 1
 
 
-def _read_confidence(value: object, position: Place, check: _Checker) -> float | None:
+def _read_confidence(value: object, position: Place, check: Checker) -> float | None:
     confidence = check.number(value, position)
     if confidence is not None and not 0.5 < confidence < 1:  # noqa: PLR2004 - 0.5 is guessing
         hint = f"write {confidence / 100:g}" if 50 < confidence < 100 else "0.95 is usual"  # noqa: PLR2004
@@ -187,7 +98,7 @@ def _read_confidence(value: object, position: Place, check: _Checker) -> float |
     return confidence
 
 
-def _read_files(value: object, position: Place, check: _Checker) -> Files:
+def _read_files(value: object, position: Place, check: Checker) -> Files:
     names = Files.__struct_fields__
     fields = check.mapping(value, position, names)
     paths = {
@@ -198,34 +109,34 @@ def _read_files(value: object, position: Place, check: _Checker) -> Files:
     return Files(**paths)
 
 
-def _read_path(value: object, position: Place, check: _Checker) -> str | None:
+def _read_path(value: object, position: Place, check: Checker) -> str | None:
     path = check.name(value, position)
     if path is None:
         return None
     if path.startswith(("/", "~")) or "\\" in path or ".." in path.split("/") or ":" in path:
         check.mistake(
             position,
-            f"{_label(position)} must be a path inside the repository",
+            f"{check.label(position)} must be a path inside the repository",
             "write it from the repository's root, such as data/split/test.csv",
         )
         return None
     return posixpath.normpath(path)  # a folder may be written with a slash at its end
 
 
-def _read_metrics(value: object, position: Place, check: _Checker) -> dict[str, Rule]:
+def _read_metrics(value: object, position: Place, check: Checker) -> dict[str, Rule]:
     return _read_rules(value, position, check, greater_is_better=True)
 
 
-def _read_reference(value: object, position: Place, check: _Checker) -> str | None:
+def _read_reference(value: object, position: Place, check: Checker) -> str | None:
     name = check.name(value, position)
     if name is not None and find_form(name) is None:
         hint = "write `release`, `deploy/ENVIRONMENT`, a tag, or all digits of a commit's sha"
-        check.mistake(position, f"reference cannot be {_quote(name)}", hint)
+        check.mistake(position, f"reference cannot be {quote(name)}", hint)
         return None
     return name
 
 
-def _check_since(fields: dict[str, Any], check: _Checker) -> None:
+def _check_since(fields: dict[str, Any], check: Checker) -> None:
     """Check that a reference has a limit to hold head to, each limit a reference, and no budget."""
     rules = [
         (section, name)
@@ -250,12 +161,12 @@ def _check_since(fields: dict[str, Any], check: _Checker) -> None:
         check.mistake(("reference",), "no metric has a limit against the reference", hint)
 
 
-def _read_budgets(value: object, position: Place, check: _Checker) -> dict[str, Rule]:
+def _read_budgets(value: object, position: Place, check: Checker) -> dict[str, Rule]:
     return _read_rules(value, position, check, greater_is_better=False)
 
 
 def _read_rules(
-    value: object, position: Place, check: _Checker, *, greater_is_better: bool
+    value: object, position: Place, check: Checker, *, greater_is_better: bool
 ) -> dict[str, Rule]:
     if value is None:
         return {}
@@ -273,7 +184,7 @@ _LIMITS = ("min_value", "max_value", "max_worsening", "max_relative_worsening", 
 
 
 def _read_rule(
-    name: str, body: object, position: Place, check: _Checker, *, greater_is_better: bool
+    name: str, body: object, position: Place, check: Checker, *, greater_is_better: bool
 ) -> Rule:
     fields = check.mapping({} if body is None else body, position, Rule.__struct_fields__)
     limits = {key: check.number(fields[key], (*position, key)) for key in _LIMITS if key in fields}
@@ -297,7 +208,7 @@ def _read_rule(
         check.mistake((*position, "max_relative_worsening"), problem, hint)
     if greater_is_better and "greater_is_better" not in fields and _is_error(name):
         hint = "add `greater_is_better: false`, or true if you mean it"
-        check.mistake(position, f"say which way {_quote(name)} is better", hint)
+        check.mistake(position, f"say which way {quote(name)} is better", hint)
     return Rule(greater_is_better=bool(flag), **limits)
 
 
@@ -305,12 +216,12 @@ def _is_error(name: str) -> bool:
     return name.rpartition(".")[2].lower() in _ERRORS
 
 
-def _read_slices(value: object, position: Place, check: _Checker) -> tuple[SliceRule, ...]:
+def _read_slices(value: object, position: Place, check: Checker) -> tuple[SliceRule, ...]:
     if value is None:
         return ()
     if not isinstance(value, list):
         check.mistake(
-            position, f"slices must be a list, not {_kind(value)}", "begin each with `- `"
+            position, f"slices must be a list, not {name_kind(value)}", "begin each with `- `"
         )
         return ()
     if len(value) > MAX_SLICE_RULES:
@@ -320,7 +231,7 @@ def _read_slices(value: object, position: Place, check: _Checker) -> tuple[Slice
     return tuple(dict.fromkeys(rule for rule in rules if rule is not None))
 
 
-def _read_slice(body: object, position: Place, check: _Checker) -> SliceRule | None:
+def _read_slice(body: object, position: Place, check: Checker) -> SliceRule | None:
     before = len(check.errors)
     fields = check.mapping(body, position, SliceRule.__struct_fields__)
     for key in ("by", "metric"):
@@ -347,16 +258,16 @@ def _read_slice(body: object, position: Place, check: _Checker) -> SliceRule | N
     return SliceRule(by=by, metric=fields["metric"], statistic=statistic, min_rows=rows, **limits)
 
 
-def _read_slice_metric(value: object, position: Place, check: _Checker) -> None:
+def _read_slice_metric(value: object, position: Place, check: Checker) -> None:
     name = check.name(value, position)
     if name is not None and split_metric(name) is None:
         near = nearest_name(name, DIRECTIONS)
         hint = f"did you mean `{near}`?" if near else f"known here: {', '.join(DIRECTIONS)}"
-        check.mistake(position, f"no slice metric is named {_quote(name)}", hint)
+        check.mistake(position, f"no slice metric is named {quote(name)}", hint)
 
 
 def _check_limits(
-    fields: dict[str, Any], limits: dict[str, float | None], position: Place, check: _Checker
+    fields: dict[str, Any], limits: dict[str, float | None], position: Place, check: Checker
 ) -> None:
     """Check that the rule asks for something, and for nothing that cannot be."""
     bounds = [key for key in ("min_value", "max_value") if key in limits]
@@ -370,20 +281,20 @@ def _check_limits(
     if "statistic" in fields and limits and not bounds:
         check.mistake((*position, "statistic"), "a statistic needs `min_value` or `max_value`")
     if fields.get("statistic") == Statistic.RATIO and split and split[0] in SIGNED:
-        problem = f"{_quote(split[0])} may be negative, so its ratio says nothing"
+        problem = f"{quote(split[0])} may be negative, so its ratio says nothing"
         check.mistake((*position, "statistic"), problem, "use `statistic: difference`")
     worsening = limits.get("max_worsening")
     if worsening is not None and worsening < 0:
         check.mistake((*position, "max_worsening"), "max_worsening must not be negative")
     if "max_worsening" in limits and split and DIRECTIONS[split[0]] is None:
-        problem = f"neither way is better for {_quote(split[0])}, so it cannot worsen"
+        problem = f"neither way is better for {quote(split[0])}, so it cannot worsen"
         check.mistake((*position, "max_worsening"), problem, "bound its difference instead")
     low, high = limits.get("min_value"), limits.get("max_value")
     if low is not None and high is not None and low > high:
         check.mistake((*position, "min_value"), f"min_value {low:g} is above max_value {high:g}")
 
 
-def _read_columns(value: object, position: Place, check: _Checker) -> tuple[str, ...]:
+def _read_columns(value: object, position: Place, check: Checker) -> tuple[str, ...]:
     most = 10
     if not isinstance(value, list) or not 0 < len(value) <= most:
         check.mistake(position, f"by must be a list of 1 to {most} columns", "such as [carrier]")
@@ -392,33 +303,11 @@ def _read_columns(value: object, position: Place, check: _Checker) -> tuple[str,
     return tuple(name for name in names if name is not None)
 
 
-def _choose(kind: type[StrEnum]) -> Callable[[Any, Place, _Checker], StrEnum | None]:
+def _choose(kind: type[StrEnum]) -> Callable[[Any, Place, Checker], StrEnum | None]:
     """Make the reader of one word of ``kind``."""
 
-    def read(value: object, position: Place, check: _Checker) -> StrEnum | None:
+    def read(value: object, position: Place, check: Checker) -> StrEnum | None:
         option = check.choice(value, position, kind)
         return kind(option) if option else None
 
     return read
-
-
-def _line(error: MlgitopsError) -> int:
-    return int((error.where or "0").rpartition(":")[2])
-
-
-def _label(position: Place) -> str:
-    return ".".join(str(part) for part in position)[:_MAX_NAME] or "the policy"
-
-
-def _quote(text: str) -> str:
-    return f"`{text[:80]}`"
-
-
-def _kind(value: object) -> str:
-    """Name the kind of a value in words."""
-    if isinstance(value, str):
-        return f"the text {value[:40]!r}"
-    if isinstance(value, bool):
-        return str(value).lower()
-    names = {dict: "a mapping", list: "a list", type(None): "empty"}
-    return names.get(type(value)) or f"the number {str(value)[:40]}"
