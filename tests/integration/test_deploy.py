@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,7 +37,7 @@ from mlgitops.cli import run
 from mlgitops.delivery import CheckFailedError, LocalTarget
 from mlgitops.delivery.golden import find_difference, read_golden
 from mlgitops.delivery.local import slots
-from mlgitops.delivery.local.files import EnvironmentFiles
+from mlgitops.delivery.local.files import ActiveRecord, EnvironmentFiles, SlotRecord
 from mlgitops.delivery.local.haproxy import Router
 from mlgitops.delivery.loop.observed import Slot
 from mlgitops.delivery.processes import find_free_port
@@ -323,6 +324,57 @@ def test_after_a_reboot_the_same_model_is_started_again(project: Path, port: int
     assert predict(port) == 2
     assert read_slot(project, Slot.A).restarts == 0
     assert len(read_ledger(project)) == 1
+
+
+def test_a_reboot_in_the_bake_condemns_nobody(project: Path, port: int) -> None:
+    """Users ask while the model loads again: what they do not get then is not its failure."""
+    LocalTarget(project, quiet()).deploy("staging")
+    edit(project, "deploy/staging/model.yaml", "sha256: null", "sha256: null\nbake: 3600")
+    slow = "import time\nfrom pathlib import Path as File\ntime.sleep(2 * File('slow').exists())\n"
+    edit(project, "src/demo/serve.py", "BIAS = 0.0", f"BIAS = 0.0\n{slow}")
+    train_factor(project, 3)
+    assert LocalTarget(project, quiet()).deploy("staging", patient=False).baking
+    (
+        EnvironmentFiles(project, "staging").bundles / read_slot(project, Slot.B).bundle / "slow"
+    ).touch()
+    reboot(project)
+    done = threading.Event()
+
+    def ask_in_vain() -> None:
+        while not done.is_set():
+            with suppress(AssertionError, OSError):
+                predict(port)
+
+    client = threading.Thread(target=ask_in_vain)
+    client.start()
+    try:
+        outcome = LocalTarget(project, quiet()).deploy("staging", patient=False)
+    finally:
+        done.set()
+        client.join()
+    assert outcome.baking
+    assert predict(port) == 3
+    assert [entry.event for entry in read_ledger(project)] == [Event.SWITCHED] * 2
+    assert not LocalTarget(project, quiet()).deploy("staging", patient=False).changed
+    kill(project, "slot-b")  # from the golden prediction on, its failures are its own again
+    with pytest.raises(CheckFailedError, match="the server ended"):
+        LocalTarget(project, quiet()).deploy("staging", patient=False)
+    assert predict(port) == 2
+
+
+def reboot(project: Path) -> None:
+    """End every process of staging, and have its records be of another run of the machine."""
+    files = EnvironmentFiles(project, "staging")
+    for role in processes(project):
+        kill(project, role)
+    active = files.read(files.active, ActiveRecord)
+    assert active
+    files.write(files.active, structs.replace(active, boot="another run of this machine"))
+    for slot in Slot:
+        record = files.read(files.slot_record(slot), SlotRecord)
+        if record:
+            rebooted = structs.replace(record, boot="another run of this machine")
+            files.write(files.slot_record(slot), rebooted)
 
 
 @pytest.mark.parametrize("victim", ["slot-a", "router"])

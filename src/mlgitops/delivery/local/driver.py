@@ -157,7 +157,7 @@ class LocalDriver:
             case Wait():
                 slots.wait(effect.slot)
             case Golden():
-                slots.check(effect.slot)
+                self._check(effect.slot)
             case Confirm():
                 self._confirm(effect.slot)
             case Stop():
@@ -237,6 +237,19 @@ class LocalDriver:
         self._files.write(self._files.active, record)
         self._route()
 
+    def _check(self, slot: Slot) -> None:
+        """Ask for the golden prediction, and count failures of users' requests from then on.
+
+        A server that is started again where users are sent, as after a reboot, was marked down
+        while it loaded its model. The router forgets that before the server counts as verified.
+        """
+        if not self._parts.slots.check(slot):
+            return
+        active = self._files.read(self._files.active, ActiveRecord)
+        if active and active.slot is slot:
+            self._route()
+        self._parts.slots.mark_verified(slot)
+
     def _confirm(self, slot: Slot) -> None:
         record = self._parts.slots.read(slot)
         assert record is not None  # noqa: S101 - decided on a server that is there
@@ -308,14 +321,18 @@ class LocalDriver:
     def _count_failures(
         self, active: Active | None, servers: dict[Slot, Server | None]
     ) -> dict[Slot, Server | None]:
-        """Count a server as dead to which users' requests failed while it bakes."""
+        """Count a server as dead to which users' requests failed while it bakes.
+
+        One that has yet to give the golden prediction is not blamed: it was started again in the
+        place of one that nobody can blame, and users ask before it is ready.
+        """
         if active is None or active.is_proven or active.reason is not None:
             return servers
         slot, slots = active.slot, self._parts.slots
-        if not self._parts.front.is_marked_down(slot) or not slots.read(slot):
-            return servers
         server = servers[slot]
-        if server and server.reason is None:
+        if server is None or not server.verified or not self._parts.front.is_marked_down(slot):
+            return servers
+        if server.reason is None:
             slots.fail(slot, "it failed users' requests, or its health checks, during its bake")
         return {**servers, slot: slots.observe(slot)}
 

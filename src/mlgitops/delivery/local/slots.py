@@ -136,16 +136,23 @@ class Slots:
                 if self.is_running(slot) or not self._is_overtaken(record):
                     self._give_up(slot, error.what)
 
-    def check(self, slot: Slot) -> None:
-        """Ask the server for the golden prediction; without the right answer it is dead."""
+    def check(self, slot: Slot) -> bool:
+        """Ask the server for the golden prediction; without the right answer it is dead.
+
+        Return whether it was right; that counts once :meth:`mark_verified` wrote it down.
+        """
         record = self._require(slot)
         with self._console.step("Golden prediction"):
             try:
                 self.check_golden(record, record.port)
             except CheckFailedError as error:
                 self._give_up(slot, error.what)
-                return
-        self._change(slot, record, verified=True)
+                return False
+        return True
+
+    def mark_verified(self, slot: Slot) -> None:
+        """Write down that the server gave the golden prediction."""
+        self._change(slot, self._require(slot), verified=True)
 
     def check_golden(self, record: SlotRecord, port: int) -> None:
         """Ask for the golden prediction of a server at ``port``, which may be the public one."""
