@@ -262,8 +262,13 @@ def print_next_steps(project: Path, notes: Sequence[str]) -> None:
     print("Next:")
     print(f"  cd {project.name}")
     print("  make setup     # install what it needs, from the locks")
-    print("  make train     # run the pipeline")
-    print("  make rehearse  # a pull request's verdict, on this machine")
+    print("  make train     # run the pipeline, see what the model reaches")
+    print('  git add -A && git commit -m "Train the first model"')
+    print("  make publish   # data and model into the storage")
+    print("Then change something, such as params.yaml, and see a pull request's verdict:")
+    print("  git switch -c try-something")
+    print('  git commit -am "Try something"')
+    print("  make rehearse  # that pull request's workflow, on this machine")
     print("README.md says what else there is.")
 
 

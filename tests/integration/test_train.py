@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from git_project import commit, git
@@ -14,9 +17,6 @@ from mlgitops.cli import run
 from mlgitops.errors import MlgitopsError
 from mlgitops.project.training import RUN_FILE, quote_line, run_pipeline
 from mlgitops.storage import prepare_storage, publish_objects
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def train(project: Path, *, base: str | None = None) -> dict[str, str]:
@@ -128,6 +128,70 @@ def test_record_and_json_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert printed == json.loads((project / RUN_FILE).read_text())
     assert [stage["name"] for stage in printed["stages"]] == ["double", "total"]
     assert all(stage["seconds"] > 0 for stage in printed["stages"])
+
+
+def _type(steps: str, project: Path) -> None:
+    """Type the commands that were printed, as they were printed."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    subprocess.run(
+        ["bash", "-euc", steps], cwd=project, env=environment, check=True, capture_output=True
+    )
+
+
+def _read_ending(printed: str) -> tuple[str, list[str]]:
+    """Return the policy's word, and the lines that were said after `Next:`."""
+    word = next(line for line in printed.splitlines() if line.startswith("policy: "))
+    return word, [line.strip() for line in printed.partition("Next:\n")[2].splitlines()]
+
+
+def test_a_training_ends_with_the_policys_word_and_steps_that_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first model is held to bounds, the next to main's model; each step works as printed."""
+    project = make_project(tmp_path / "project")
+    (project / "policy.yaml").write_text(
+        "version: 1\nmetrics: {total: {greater_is_better: true, min_value: 12, max_worsening: 1}}\n"
+    )
+    commit(project, "Ask for something")
+    git(project, "branch", "--move", "main")
+    monkeypatch.chdir(project)
+    assert run(["train"]) == 0
+    word, steps = _read_ending("".join(capsys.readouterr()))
+    assert word == "policy: would pass (its bounds: there is no model before it)"
+    assert steps[0] == 'git add -A && git commit -m "Train the first model"'
+    assert [step.split("  ")[0] for step in steps[1:]] == [
+        "mlgitops publish",
+        "git switch -c try-something",
+    ]
+    _type("\n".join(steps), project)
+    base = git(project, "rev-parse", "--short", "main")
+    (project / "params.yaml").write_text("factor: 1\n")
+    assert run(["train"]) == 0
+    printed = "".join(capsys.readouterr())
+    word, steps = _read_ending(printed)
+    assert word == f"policy: would fail (against {base})"
+    assert "\n  ✗ `total`" in printed
+    assert [step.split("  ")[0] for step in steps] == [
+        'git add -A && git commit -m "Train the model"',
+        "mlgitops rehearse",
+    ]
+    assert run(["train", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["policy"]["verdict"] == "fail"
+    assert document["next"] == steps
+    assert run(["train", "--base", "main"]) == 0
+    assert "policy:" not in capsys.readouterr().out
+
+
+def test_an_unreadable_policy_does_not_undo_a_training(
+    two_stages: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was trained stays trained; the warning says what keeps it from being judged."""
+    (two_stages / "policy.yaml").write_text("version: 1\nmetrics: [\n")
+    assert run(["train", "--directory", str(two_stages)]) == 0
+    printed = capsys.readouterr()
+    assert "was trained, and not judged: policy.yaml" in printed.err
+    assert "total" in printed.out
 
 
 def test_failing_stage_shows_its_own_last_lines(tmp_path: Path) -> None:

@@ -25,6 +25,15 @@ _MOST_NAMES = 3
 _MOST_PHRASES = 5
 _SHARE_WORTH_TELLING = 0.01
 _PERCENT = 0.01
+#: What a cost of one run differs by from run to run of one commit, as a share: times on a machine
+#: that others use, too, and peaks as they are sampled. Less than that is no change.
+_NOISE = {
+    "cost.training_seconds": 0.3,
+    "cost.latency_ms": 0.3,
+    "cost.batch_latency_ms": 0.3,
+    "cost.peak_memory_mb": 0.05,
+}
+WITHIN_NOISE = "within the noise of one run"
 _LABELS = {
     "cost.training_seconds": "training",
     "cost.peak_memory_mb": "peak memory",
@@ -92,7 +101,7 @@ def describe_cost(report: Report) -> str:
     """Say in one line what the model costs; "" when nothing is known."""
     texts = [
         f"{_LABELS[change.name]} {_amount(change.name, change.head)}"
-        + (f" ({_relative(change)})" if abs(change.relative_delta or 0.0) >= _PERCENT else "")
+        + (f" ({_relative(change)})" if _is_change(change) else "")
         for change in _in_order(report)
         if change.head is not None and change.name in _LABELS
     ]
@@ -107,11 +116,22 @@ def cost_cells(report: Report) -> list[list[str]]:
             _LONG_LABELS.get(change.name) or _LABELS.get(change.name) or f"`{change.name}`",
             _amount(change.name, change.base),
             _amount(change.name, change.head),
-            change.reason or _relative(change),
+            change.reason or _describe_change(change, is_judged=change.name in judged),
             _budget(judged.get(change.name)),
         ]
         for change in _in_order(report)
     ]
+
+
+def _describe_change(change: MetricChange, *, is_judged: bool) -> str:
+    """Say by how much a cost changed; what a budget judges is judged by its number, so it shows."""
+    is_noise = change.delta and change.name in _NOISE and not _is_change(change)
+    return WITHIN_NOISE if is_noise and not is_judged else _relative(change)
+
+
+def _is_change(change: MetricChange) -> bool:
+    """Tell whether a cost differs by more than another run of the same commit would."""
+    return abs(change.relative_delta or 0.0) >= _NOISE.get(change.name, _PERCENT)
 
 
 def _in_order(report: Report) -> list[MetricChange]:

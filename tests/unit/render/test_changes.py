@@ -8,7 +8,8 @@ from comments import situations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlgitops.model import ColumnChange, TableChange
+from mlgitops.judgement.judge import judge_report
+from mlgitops.model import ColumnChange, Policy, Rule, TableChange
 from mlgitops.render.changes import (
     COLUMN_HEAD,
     COST_HEAD,
@@ -127,10 +128,38 @@ def test_costs_are_listed_as_one_asks_for_them() -> None:
     )
     assert cost_cells(report) == [
         ["training time", "41.2 s", "1 min 3 s", "+53%", DASH],
-        ["peak memory", "512 MB", "514 MB", "under 1%", DASH],
+        ["peak memory", "512 MB", "514 MB", "within the noise of one run", DASH],
         ["model size", "12.5 MB", "12.5 MB", "unchanged", DASH],
         ["predicting 1 row", "1.71 ms", "5.24 ms", "+206%", "❌ at most 5"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "text"),
+    [
+        ("cost.training_seconds", 12.9, "within the noise of one run"),
+        ("cost.training_seconds", 7.1, "within the noise of one run"),
+        ("cost.training_seconds", 13.0, "+30%"),
+        ("cost.training_seconds", 10.0, "unchanged"),
+        ("cost.latency_ms", 8.0, "within the noise of one run"),
+        ("cost.peak_memory_mb", 10.4, "within the noise of one run"),
+        ("cost.peak_memory_mb", 11.0, "+10%"),
+        ("cost.model_size_mb", 10.4, "+4%"),  # a size has no noise
+    ],
+)
+def test_what_another_run_may_differ_by_is_no_change(name: str, head: float, text: str) -> None:
+    """Times and memory of one run each are told apart only beyond what runs differ by."""
+    report = make_report(cost=(make_change(name, 10.0, head),))
+    assert cost_cells(report)[0][3] == text
+    assert ("(" in describe_cost(report)) is (text[0] in "+-")
+
+
+def test_a_judged_cost_always_shows_its_change() -> None:
+    """A budget's margin is held against the number itself, so noise hides none of it."""
+    change = make_change("cost.training_seconds", 10.0, 12.0)
+    policy = Policy(budgets={change.name: Rule(greater_is_better=False, max_worsening=1.0)})
+    report = judge_report(make_report(cost=(change,)), policy)
+    assert cost_cells(report)[0][3:] == ["+20%", "❌ may lose at most 1"]
 
 
 def test_unknown_costs_stay_out_of_the_title() -> None:
