@@ -13,6 +13,7 @@ import itertools
 import json
 import random
 import sys
+import tracemalloc
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -26,6 +27,8 @@ from pandera.pandas import DataFrameSchema
 from penguins import contract, params, scoring, train
 from penguins.estimators import read_columns, shape_features
 from penguins.plumbing.tables import read_table
+from penguins.serve import ContractModel
+from penguins.serving import explaining
 from penguins.serving.compiled import CompiledContract
 from penguins.serving.explaining import Explainer
 from penguins.serving.transform import Transform
@@ -63,6 +66,8 @@ EXPLAINED = {
     },
 }
 COUNTED: Counter[str] = Counter()
+#: A column of whole numbers, of which some are missing.
+NUMBER = "flipper_length_mm"
 
 #: Values as JSON has them, of every kind, many of them odd.
 ODD: list[Any] = [None, True, False, float("nan"), "a", "10", "7.5", "", "nan", 0, -0.0, 10, 10.0]
@@ -157,7 +162,8 @@ def check_refused() -> None:
 
 def hold_features(features: dict[str, Any], shaped: pd.DataFrame) -> None:
     """Hold the quick features against those that a stage of the pipeline reads, in their order."""
-    pd.testing.assert_frame_equal(pd.DataFrame(features), shaped, check_exact=True)
+    read = pd.DataFrame(features, index=shaped.index)
+    pd.testing.assert_frame_equal(read, shaped, check_exact=True)
 
 
 def read_bundled(folder: Path) -> tuple[pd.DataFrame, Any]:
@@ -183,6 +189,65 @@ def read_bundled(folder: Path) -> tuple[pd.DataFrame, Any]:
         hold_features(features, shaped)
         COUNTED[f"{chosen.task}: rows"] += len(rows)
     return table, chosen
+
+
+def check_memory(table: pd.DataFrame, chosen: Any) -> None:  # noqa: ANN401 - Params
+    """Explain many rows at once, and a part of them at a time: equal sums, in less memory."""
+    features = shape_features(table, chosen.features.numeric, chosen.features.categorical)
+    many = as_arrays(features.sample(20_000, random_state=4, replace=True))
+    for name in ("linear_model.LogisticRegression", "tree.DecisionTreeClassifier"):
+        part = msgspec.structs.replace(chosen.train, estimator=f"sklearn.{name}", settings={})
+        model = train.fit_model(table.head(ROWS), msgspec.structs.replace(chosen, train=part))
+        transform = Transform(model, *read_columns(model))
+        explainer = Explainer(model, transform, as_arrays(features.head(7)))
+        answers, peaks = [], []
+        for explaining.MOST_PARTS in (1_000, 2_000_000):
+            tracemalloc.start()
+            answers.append(explainer.explain(many))
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        for key, values in answers[0].items():
+            np.testing.assert_array_equal(answers[1][key], values, err_msg=f"{name}: {key}")
+        all_parts = 8 * 20_000 * transform(many).shape[1] * len(model.classes_)
+        assert peaks[0] < peaks[1] - all_parts / 2, (name, peaks)
+
+
+def check_number_categories(table: pd.DataFrame, chosen: Any, folder: Path) -> None:  # noqa: ANN401
+    """Read a number as the category that it was in training, however a request spells it.
+
+    Whatever else is in the request, and whether pandera judges it or not.
+    """
+    names = [name for name in chosen.features.numeric if name != NUMBER]
+    split = msgspec.structs.replace(
+        chosen.features, numeric=names, categorical=[*chosen.features.categorical, NUMBER]
+    )
+    assert table[NUMBER].isna().any()  # so that pandas reads its whole numbers as floats
+    model = train.fit_model(table.head(ROWS), msgspec.structs.replace(chosen, features=split))
+    served = ContractModel("birds", model, contract.read_schema(folder / "contract.yaml"))
+    assert served.compiled.slow == []
+    rows = table[table[NUMBER].notna()].head(40).reset_index(drop=True)
+    expected = shape_features(rows, split.numeric, split.categorical)
+    cells = {
+        name: [None if pd.isna(cell) else cell for cell in rows[name].tolist()]
+        for name in split.names
+    }
+    numbers: list[float] = rows[NUMBER].tolist()
+    spelled: list[list[Any]] = [
+        numbers,
+        [int(number) for number in numbers],
+        [str(number) for number in numbers],
+        [str(int(number)) for number in numbers],
+        [(int, str, float)[at % 3](number) for at, number in enumerate(numbers)],
+    ]
+    for values in spelled:
+        hold_features(served.read_features({**cells, NUMBER: values}), expected)
+        for row in range(len(values)):  # alone, and beside one without a number
+            own = {name: [cells[name][row]] for name in split.names} | {NUMBER: [values[row]]}
+            beside = {name: cell * 2 for name, cell in own.items()} | {NUMBER: [values[row], None]}
+            for request in (own, beside):
+                read = served.read_features(request)
+                hold_features({name: cell[:1] for name, cell in read.items()}, expected.iloc[[row]])
+                COUNTED["numbers as categories"] += 1
 
 
 def check_answers(table: pd.DataFrame, parameters: Any) -> None:  # noqa: ANN401 - Params
@@ -315,6 +380,9 @@ def main() -> None:
     for folder in sorted(Path(sys.argv[1]).iterdir()):
         table, chosen = read_bundled(folder)
         check_answers(table, chosen)
+        if folder.name == "penguins":
+            check_number_categories(table, chosen, folder)
+            check_memory(table, chosen)
         check_explanations(table, chosen)
     sys.stdout.write(json.dumps(COUNTED))
 

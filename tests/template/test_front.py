@@ -224,10 +224,12 @@ def test_any_body_is_rows_or_a_bad_request(body: bytes, modules: Modules) -> Non
             assert len({len(values) for values in rows.columns.values()}) <= 1
 
 
-def tensor(name: str, *data: object, shape: list[int] | None = None) -> dict[str, object]:
+def tensor(
+    name: str, *data: object, shape: list[int] | None = None, datatype: str = "FP64"
+) -> dict[str, object]:
     """Return a column of a request."""
     lengths = [len(data)] if shape is None else shape
-    return {"name": name, "datatype": "FP64", "shape": lengths, "data": list(data)}
+    return {"name": name, "datatype": datatype, "shape": lengths, "data": list(data)}
 
 
 BAD = [
@@ -236,10 +238,21 @@ BAD = [
     ([tensor("a", 1, shape=[2])], r"column a: shape \[2\], and 1 values"),
     ([tensor("a", 1, shape=[])], r"its shape is \[\], not \[rows\]"),
     ([tensor("a", [1, 2], shape=[1, 2])], r"its shape is \[1, 2\], not \[rows\]"),
-    ([tensor("a", 1, 2), tensor("id", "x", 1.5)], "column id, row 2: must be a text"),
-    ([tensor("a", 1, 2), tensor("id", "x", True)], "column id, row 2: must be a text"),
-    ([tensor("a", 1, 2), tensor("id", "x")], "different numbers of rows"),
+    ([tensor("a", 1, 2), tensor("id", 7, 1.5)], "column id, row 2: must be a text"),
+    ([tensor("a", 1, 2), tensor("id", True, True, datatype="BOOL")], "column id, row 1: must be"),
+    ([tensor("a", 1, 2), tensor("id", "x", datatype="BYTES")], "different numbers of rows"),
     ([{**tensor("a", 1), "dtype": "FP64"}], "unknown field `dtype`"),
+    ([tensor("a", 1, datatype="FLOAT")], "column a: 'FLOAT' is none of BOOL, BYTES, INT8, "),
+    ([tensor("a", 1.5, "1")], "column a, row 2: '1' is no FP64"),
+    ([tensor("a", 0, True, datatype="FP32")], "column a, row 2: True is no FP32"),
+    ([tensor("a", 1, 1.0, datatype="INT64")], "column a, row 2: 1.0 is no INT64"),
+    ([tensor("a", 127, 128, datatype="INT8")], "column a, row 2: 128 is no INT8"),
+    ([tensor("a", -128, -129, datatype="INT8")], "column a, row 2: -129 is no INT8"),
+    ([tensor("a", 2**63 - 1, 2**63, datatype="INT64")], f"column a, row 2: {2**63} is no INT64"),
+    ([tensor("a", 0, -1, datatype="UINT8")], "column a, row 2: -1 is no UINT8"),
+    ([tensor("a", 255, 256, datatype="UINT8")], "column a, row 2: 256 is no UINT8"),
+    ([tensor("a", True, 1, datatype="BOOL")], "column a, row 2: 1 is no BOOL"),
+    ([tensor("a", "1", 1, datatype="BYTES")], "column a, row 2: 1 is no BYTES"),
 ]
 
 
@@ -250,6 +263,43 @@ def test_tensors_that_contradict_themselves_are_refused(
     """The reason names the column."""
     with pytest.raises(modules.protocol.BadRequestError, match=reason):
         modules.protocol.parse_tensors(json.dumps({"inputs": inputs}).encode(), ["a"])
+
+
+def test_a_tensor_may_miss_values_and_be_whole_numbers(modules: Modules) -> None:
+    """Null is a value of every datatype, and a whole number one of every kind of number."""
+    columns: dict[str, list[object]] = {
+        "BOOL": [True, False, None],
+        "BYTES": ["", "1", None],
+        "INT8": [-128, 127, None],
+        "UINT64": [0, 2**64 - 1, None],
+        "FP16": [1, 0.5, None],
+    }
+    inputs = [tensor(name, *data, datatype=name) for name, data in columns.items()]
+    rows = modules.protocol.parse_tensors(json.dumps({"inputs": inputs}).encode(), [])
+    assert rows.columns == columns
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ('{"instances": [{"a": 1}, {"a": 1, "b": 2, "a": 2}]}', "row 2: column a is given twice"),
+        (r'{"instances": [{"a": 1, "\u0061": 2}]}', "row 1: column a is given twice"),
+        ('{"instances": [{"a": 1, "a": ":"}]}', "row 1: column a is given twice"),
+        ('{"instances": [{"a": 1}], "instances": [{"a": 2}]}', "instances is given twice"),
+    ],
+)
+def test_a_row_names_a_column_once(body: str, reason: str, modules: Modules) -> None:
+    """Two readers of one request could take two values for it; the last would count here."""
+    with pytest.raises(modules.protocol.BadRequestError, match=reason):
+        modules.protocol.parse_instances(body.encode(), ["a", "b"])
+
+
+def test_a_text_may_look_like_a_name(modules: Modules) -> None:
+    """Colons in texts, nested names and members that are not read are no names given twice."""
+    text = '":"a": "a":'
+    document = {"instances": [{"a": text, "b": 1}, {"a": text}], "signature_name": {"a": 1}}
+    rows = modules.protocol.parse_instances(json.dumps(document).encode(), ["a", "b"])
+    assert rows.columns == {"a": [text, text], "b": [1, None]}
 
 
 def test_a_request_cannot_ask_for_more_than_it_says(modules: Modules) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -470,10 +471,23 @@ def test_only_this_machine_can_ask(server: Server) -> None:
     assert list_listeners(server.process.pid) == {write_hex("127.0.0.1", server.port)}
 
 
-def test_a_flag_opens_the_server(environments: dict[str, Path], project: Path) -> None:
-    """`--host 0.0.0.0`, as the Dockerfile has it, is what lets others ask."""
-    with run_server(environments["serving"], project, "--host", EVERYWHERE) as server:
+def test_a_flag_opens_the_server(
+    environments: dict[str, Path], project: Path, golden: Request, tmp_path: Path
+) -> None:
+    """`--host 0.0.0.0`, as the Dockerfile has it, is what lets others ask.
+
+    The same server has no reference rows: it answers, and says what it needs to explain.
+    """
+    alone = tmp_path / "alone"
+    shutil.copytree(project, alone)
+    (alone / "reports" / "golden.json").unlink()
+    body = json.dumps(golden["request"]).encode()
+    with run_server(environments["serving"], alone, "--host", EVERYWHERE) as server:
         assert list_listeners(server.process.pid) == {write_hex(EVERYWHERE, server.port)}
+        assert ask(server.port, "POST", "/v2/models/birds/infer", body)[0] == 200
+        status, _, answer = ask(server.port, "POST", "/v2/models/birds/explain", body)
+        assert status == 501, answer
+        assert "start the server with --reference" in json.loads(answer)["error"]
 
 
 def test_a_request_under_way_is_answered_before_the_server_ends(
@@ -625,6 +639,7 @@ def test_the_quick_way_is_the_careful_one(
     counted = json.loads(done.stdout)
     assert counted["accepted"] > 250
     assert counted["left to pandera"] > 300
+    assert counted["numbers as categories"] == 400
     explained = [counted[f"{name}: explained"] for name in ("linear", "trees", "permutation")]
     assert explained == [120, 360, 150]
     for task in ("binary", "multiclass", "regression"):

@@ -78,6 +78,19 @@ def spell_booleans(table: pd.DataFrame, schema: Any) -> pd.DataFrame:  # noqa: A
     return table.assign(**spelled)
 
 
+def read_quoted(table: pd.DataFrame, schema: Any) -> pd.DataFrame:  # noqa: ANN401 - as above
+    """Return a table that keeps the contract with its numbers in quotes as numbers.
+
+    A CSV file has no quotes that mean anything: `3`, `"3"` and `"3.0"` are one category there.
+    """
+    unquoted = {
+        name: table[name].map(lambda cell: float(cell) if isinstance(cell, str) else cell)
+        for name, column in schema.columns.items()
+        if name in table and str(column.dtype) in ("float64", "int64")
+    }
+    return table.assign(**unquoted)
+
+
 def find_spellings(column: Any) -> dict[bool, str]:  # noqa: ANN401 - pandera has no types
     """Return the text that stands for true, and for false, among those that a column allows."""
     allowed = [

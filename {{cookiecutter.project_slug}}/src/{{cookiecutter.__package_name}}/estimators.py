@@ -172,6 +172,9 @@ def find_shared_categories(model: Pipeline, name: str) -> list[str]:
 def shape_features(table: pd.DataFrame, numeric: list[str], categorical: list[str]) -> pd.DataFrame:
     """Return numbers as float64 and categories as text, whatever pandas made of the file.
 
+    A category that is a whole number has one text, be the column one of floats or not: a missing
+    value in another row makes it one.
+
     Raises :class:`StageError` naming the columns that are missing.
     """
     missing = [name for name in [*numeric, *categorical] if name not in table.columns]
@@ -182,5 +185,14 @@ def shape_features(table: pd.DataFrame, numeric: list[str], categorical: list[st
         shaped[name] = shaped[name].astype("float64")
     for name in categorical:
         present = shaped[name].notna()
-        shaped[name] = shaped[name].astype(str).astype(object).where(present, np.nan)
+        shaped[name] = shaped[name].map(write_category).astype(object).where(present, np.nan)
     return shaped
+
+
+def write_category(cell: Any) -> str:  # noqa: ANN401 - a value of any type
+    """Return the text of a value that is read as a category.
+
+    >>> write_category(3.0), write_category(3), write_category(2.5), write_category("3.0")
+    ('3', '3', '2.5', '3.0')
+    """
+    return str(int(cell) if isinstance(cell, float) and cell.is_integer() else cell)

@@ -30,6 +30,7 @@ from kserve.protocol.rest.server import RESTServer
 from . import MODEL_NAME
 from .contract import (
     find_mistakes,
+    read_quoted,
     read_schema,
     render_mistakes,
     select_columns,
@@ -138,7 +139,7 @@ class ContractModel(Model):
             table = spell_booleans(pd.DataFrame(columns), self.schema)
             mistakes = find_mistakes(table, self.schema)
             if not mistakes:
-                features = select_features(table, self.model)
+                features = select_features(read_quoted(table, self.schema), self.model)
                 return {name: features[name].to_numpy() for name in features}
         except (StageError, ValueError, TypeError, KeyError, ArithmeticError) as error:
             raise BadRequestError(f"the rows can't be read: {error}") from error

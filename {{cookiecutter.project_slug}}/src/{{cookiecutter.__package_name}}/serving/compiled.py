@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..contract import find_spellings
+from ..estimators import write_category
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -98,8 +99,9 @@ def _compile(name: str, schema: Any, *, as_text: bool) -> Reader | None:  # noqa
         return _read_text(check, find_spellings(column), nullable=column.nullable)
     if dtype == "int64":
         return _read_whole(check, as_text=as_text)
-    if dtype == "float64" and not as_text:
-        return _read_numbers(check, nullable=column.nullable, coerced=is_coerced)
+    if dtype == "float64":
+        read = _read_numbers(check, nullable=column.nullable, coerced=is_coerced)
+        return _write_numbers(read) if as_text else read
     return None
 
 
@@ -150,6 +152,22 @@ def _read_numbers(check: Check, *, nullable: bool, coerced: bool) -> Reader:
             if not usable:
                 return None
             cells[row] = math.nan if value is None else value
+        return cells
+
+    return read
+
+
+def _write_numbers(read_numbers: Reader) -> Reader:
+    """Return a reader of numbers that are categories: their texts."""
+
+    def read(values: list[Any]) -> np.ndarray | None:
+        numbers = read_numbers(values)
+        if numbers is None:
+            return None
+        cells = np.full(len(values), np.nan, dtype=object)
+        for row, value in enumerate(values):
+            if value is not None:
+                cells[row] = write_category(value)
         return cells
 
     return read

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Rows that may be scored for one request where values are taken from the reference.
 MOST_SCORED = 50_000
+#: Parts that are in memory at once, of 8 bytes each; a model of many inputs and classes has many.
+MOST_PARTS = 2_000_000
 
 
 class Explainer:
@@ -61,7 +63,7 @@ class Explainer:
         if self._parts is None:
             base, contributions = self._replace_columns(features, classes)
         else:
-            base, contributions = self._add_up(self._parts(numbers), numbers, classes)
+            base, contributions = self._add_up(self._parts, numbers, classes)
         named = {f"contribution_{name}": values for name, values in contributions.items()}
         return {**answers, "base": base, **named}
 
@@ -94,18 +96,31 @@ class Explainer:
                 return
 
     def _add_up(
-        self, parts: np.ndarray, numbers: np.ndarray, classes: np.ndarray
+        self, find_parts: Parts, numbers: np.ndarray, classes: np.ndarray
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        outputs = self._output(numbers)
-        if outputs.shape[1] > 1:
-            rows = np.arange(len(numbers))
-            parts, outputs = parts[rows, :, classes], outputs[rows, classes]
-        else:  # of a regression, or of the second of two classes
-            sign = np.where(classes == 0, -1.0, 1.0) if self._is_classifier else 1.0
-            parts, outputs = (parts[:, :, 0].T * sign).T, outputs[:, 0] * sign
+        base = self._choose(self._output(numbers), classes)
+        contributions = {name: np.empty(len(numbers)) for name in self._columns}
         sources = np.array(self._sources)
-        contributions = {name: parts[:, sources == name].sum(axis=1) for name in self._columns}
-        return outputs - parts.sum(axis=1), contributions
+        step = max(1, MOST_PARTS // (numbers.shape[1] * self._count_classes()))
+        for start in range(0, len(numbers), step):
+            rows = slice(start, start + step)
+            parts = self._choose(find_parts(numbers[rows]), classes[rows])
+            base[rows] -= parts.sum(axis=1)
+            for name, values in contributions.items():
+                values[rows] = parts[:, sources == name].sum(axis=1)
+        return base, contributions
+
+    def _choose(self, values: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """Return what of ``values`` (rows, ..., classes or 1) speaks for each row's class."""
+        if values.shape[-1] > 1:
+            return values[np.arange(len(values)), ..., classes]
+        # of a regression, or of the second of two classes
+        sign = np.where(classes == 0, -1.0, 1.0) if self._is_classifier else np.ones(len(values))
+        chosen: np.ndarray = (values[..., 0].T * sign).T
+        return chosen
+
+    def _count_classes(self) -> int:
+        return len(self._estimator.classes_) if self._is_classifier else 1
 
     def _replace_columns(
         self, features: Mapping[str, np.ndarray], classes: np.ndarray

@@ -6,6 +6,7 @@ no input names the rows: it is not read, and returns with the answers. No I/O he
 
 from __future__ import annotations
 
+import json
 import math
 import uuid
 from collections import Counter
@@ -24,6 +25,19 @@ MAX_ROWS = 100_000
 
 #: numpy's kind of a value → the protocol's datatype.
 _DATATYPES = {"b": "BOOL", "i": "INT64", "u": "UINT64", "f": "FP64"}
+
+#: The protocol's datatypes of whole numbers, with the least and the greatest.
+_WHOLE = {
+    **{f"INT{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)},
+    **{f"UINT{bits}": (0, 2**bits - 1) for bits in (8, 16, 32, 64)},
+}
+#: Every datatype → the types of its values in JSON, beside null.
+_TYPES: dict[str, tuple[type, ...]] = {
+    "BOOL": (bool,),
+    "BYTES": (str,),
+    **dict.fromkeys(_WHOLE, (int,)),
+    **dict.fromkeys(("FP16", "FP32", "FP64"), (int, float)),
+}
 
 
 class BadRequestError(Exception):
@@ -79,6 +93,7 @@ def parse_tensors(body: bytes, inputs: Collection[str]) -> Rows:
         if tensor.name in columns:
             raise BadRequestError(f"column {tensor.name} is given twice")
         columns[tensor.name] = _read_data(tensor)
+        _check_datatype(tensor.name, tensor.datatype, columns[tensor.name])
     lengths = {len(values) for values in columns.values()}
     if len(lengths) > 1:
         raise BadRequestError(f"the columns have different numbers of rows: {sorted(lengths)}")
@@ -95,6 +110,7 @@ def parse_instances(body: bytes, inputs: Collection[str]) -> Rows:
     """Return the rows of a request of version 1; a name that a row lacks is a missing value."""
     instances = _decode(_OBJECTS, body).instances
     _refuse_many(len(instances))
+    _refuse_repeated(body, instances)
     names = dict.fromkeys(name for row in instances for name in row)
     for name in names:  # before there is a column for each: every row may have a name of its own
         if name != ID and name not in inputs:
@@ -167,6 +183,35 @@ def _read_data(tensor: _Tensor) -> list[Any]:
     if shape[0] != len(data):
         raise BadRequestError(f"column {tensor.name}: shape {shape}, and {len(data)} values")
     return data
+
+
+def _check_datatype(name: str, datatype: str, data: Sequence[Any]) -> None:
+    """Refuse what is not of the datatype that the request says; lists are refused elsewhere."""
+    if datatype not in _TYPES:
+        raise BadRequestError(f"column {name}: {datatype!r:.40} is none of {', '.join(_TYPES)}")
+    allowed = {*_TYPES[datatype], type(None), list, dict}
+    low, high = _WHOLE.get(datatype, (-math.inf, math.inf))
+    if datatype not in _WHOLE and {*map(type, data)} <= allowed:
+        return
+    for row, value in enumerate(data, start=1):
+        if type(value) not in allowed or (type(value) is int and not low <= value <= high):
+            raise BadRequestError(f"column {name}, row {row}: {value!r:.60} is no {datatype}")
+
+
+def _refuse_repeated(body: bytes, instances: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a name that is given twice: another reader may take the other of the two values."""
+    if body.count(b":") == 1 + sum(map(len, instances)):
+        return  # one for each name that was read, so that none was read over
+    document = json.loads(body, object_pairs_hook=list)
+    _refuse_twice(document, "")
+    for row, pairs in enumerate(dict(document)["instances"], start=1):
+        _refuse_twice(pairs, f"row {row}: column ")
+
+
+def _refuse_twice(pairs: Sequence[tuple[str, Any]], of: str) -> None:
+    for name, times in Counter(name for name, _ in pairs).items():
+        if times > 1:
+            raise BadRequestError(f"{of}{name} is given twice")
 
 
 def _refuse_many(rows: int) -> None:
