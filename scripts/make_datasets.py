@@ -45,6 +45,11 @@ def main() -> None:
 
 def make_flights(archive: Path) -> pd.DataFrame:
     """Return a sample of the flights that landed, with what was known an hour before departure."""
+    return _sample(read_flights(archive))
+
+
+def read_flights(archive: Path) -> pd.DataFrame:
+    """Return every flight that landed, with what was known an hour before departure."""
     with tarfile.open(archive) as tar:
         flights = pd.read_csv(_member(tar, "flights.csv.zip"), compression="zip")
         weather = pd.read_csv(_member(tar, "weather.csv"))
@@ -53,7 +58,7 @@ def make_flights(archive: Path) -> pd.DataFrame:
     flights = flights.merge(_recent_delay(flights), on=["origin", "clock"], how="left")
     flights = flights.merge(_earlier_weather(weather), on=["origin", "utc"], how="left")
     flights = flights[flights["arr_delay"].notna()]
-    return _sample(_flight_columns(flights))
+    return _flight_columns(flights)
 
 
 def _member(tar: tarfile.TarFile, name: str) -> io.BytesIO:

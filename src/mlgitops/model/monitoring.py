@@ -157,9 +157,23 @@ class LabelSettings(Struct, frozen=True, kw_only=True):
     late_days: Annotated[int, Meta(ge=1, le=3650)] = 28  # after which one counts as late
 
 
+class AlertSettings(Struct, frozen=True, kw_only=True):
+    """From where a figure of production is an alert, beside what policy.yaml says."""
+
+    limits: dict[Name, float] = {}  # noqa: RUF012 - metric → its limit in production
+    calibration: Annotated[float, Meta(ge=0)] | None = None  # |mean score - share|; None: 0.05
+    refused: Share = 0.01  # of a day's requests, by the contract
+    missing: Share = 0.05  # of a day's rows, in a column
+    new_levels: Share = 0.01  # of a day's rows, in a column
+    failed: Share = 0.001  # of a day's requests, that the server could not score
+    silent_days: Annotated[int, Meta(ge=0)] = 1  # days in a row without a row
+    wait_days: Annotated[int, Meta(ge=0)] = 0  # until the labels of a day are taken for whole
+
+
 class MonitorSettings(Struct, frozen=True, kw_only=True):
     """What a project wants watched: `monitor.yaml`, checked."""
 
     requests: RequestSettings = RequestSettings()
     source: LogSource | None = None  # None: the folder of the local target
     labels: LabelSettings = LabelSettings()
+    alerts: AlertSettings = AlertSettings()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlgitops.judgement.checker import Checker, quote
 from mlgitops.model.monitoring import (
+    AlertSettings,
     CommandSource,
     EventSource,
     FolderSource,
@@ -55,6 +56,7 @@ def parse_settings(data: bytes, *, where: str = MONITOR) -> MonitorSettings:
         "requests": _read_requests,
         "source": _read_log_source,
         "labels": _read_labels,
+        "alerts": _read_alerts,
     }
     settings = _read_fields(document or {}, (), check, readers)
     check.finish()
@@ -88,6 +90,33 @@ def _read_requests(value: object, position: Place, check: Checker) -> RequestSet
         "columns": _read_redactions,
     }
     return RequestSettings(**_read_fields(value, position, check, readers))
+
+
+def _read_alerts(value: object, position: Place, check: Checker) -> AlertSettings:
+    readers: Mapping[str, Reader] = {
+        "limits": _read_limits,
+        "calibration": _read_distance,
+        **dict.fromkeys(("refused", "missing", "new_levels", "failed"), _read_share),
+        **dict.fromkeys(("silent_days", "wait_days"), _whole_number(0, 3650)),
+    }
+    return AlertSettings(**_read_fields(value, position, check, readers))
+
+
+def _read_limits(value: object, position: Place, check: Checker) -> dict[str, float]:
+    limits = {}
+    for name, number in check.mapping(value, position, None).items():
+        limit = check.number(number, (*position, name))
+        if check.name(name, (*position, name)) is not None and limit is not None:
+            limits[name] = limit
+    return limits
+
+
+def _read_distance(value: object, position: Place, check: Checker) -> float | None:
+    distance = check.number(value, position)
+    if distance is not None and distance < 0:
+        check.mistake(position, f"{check.label(position)} must not be negative")
+        return None
+    return distance
 
 
 def _read_share(value: object, position: Place, check: Checker) -> float | None:

@@ -69,10 +69,17 @@ def student_tail(t: float, freedom: float) -> float:
 
 def _upper_tail(t: float, freedom: float) -> float:
     """Return P(T > t) for t >= 0: half the regularised incomplete beta (DLMF 8.17)."""
-    return _incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t)) / 2
+    return incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t)) / 2
 
 
-def _incomplete_beta(a: float, b: float, x: float) -> float:
+def incomplete_beta(a: float, b: float, x: float) -> float:
+    """Return the regularised incomplete beta function I_x(a, b) (DLMF 8.17), 0 to 1.
+
+    The chance of at least k successes in n trials of probability x is I_x(k, n - k + 1).
+
+    >>> round(incomplete_beta(2, 3, 0.5), 6)
+    0.6875
+    """
     if x <= 0 or x >= 1:
         return float(x >= 1)
     front = math.exp(

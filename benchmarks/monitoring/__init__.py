@@ -1,0 +1,1 @@
+"""A year of real flights by day, what is simulated from it, and the rules that are compared."""

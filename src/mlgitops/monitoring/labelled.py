@@ -1,0 +1,352 @@
+"""Figures of labelled rows against the policy's limits: metrics, calibration, slices. Pure.
+
+Each is of the last 28 days that have labels, with an interval that knows that days resemble their
+neighbours. At most one look in two hundred at a figure that is just at its limit calls it beyond;
+with more than three figures they share what three would have.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import permutations
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from mlgitops.judgement.judge import find_margin
+from mlgitops.model import Interval, Statistic
+from mlgitops.model.look import AlertKind, Finding, FindingState
+from mlgitops.monitoring.history import split_part
+from mlgitops.statistics.intervals import FEWEST_ROWS
+from mlgitops.statistics.longrun import ALPHA, CLUSTERS, LongRun, measure_ratio
+from mlgitops.statistics.names import RANKINGS, find_estimator, names_other_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from mlgitops.model import Policy, Rule, SliceRule
+    from mlgitops.model.monitoring import AlertSettings
+    from mlgitops.monitoring.history import DaySum, History
+
+METHOD = f"Newey-West, {CLUSTERS} days"
+#: Rows of all classes but the most frequent one, below which a figure rests on a few of them.
+FEWEST_OF_A_CLASS = 10
+CALIBRATION = "calibration"
+_DEFAULT_CALIBRATION = 0.05
+#: Figures that share what is lost to chance as they are; with more, each gets less.
+_FEW_FIGURES = 3
+_WITHIN_DAYS = (
+    "ranked within each day, which the policy's limit is not of; `alerts: limits:` in "
+    "monitor.yaml sets one"
+)
+_NO_LIMIT = "the policy has no bound for it, and no release was measured"
+_NO_FACTS = "no sum over the rows of a day gives it, or no row has a label"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """What a figure must not be beyond."""
+
+    value: float
+    upper: bool  # whether a figure above it is beyond
+    source: str
+
+    def measure_excess(self, figure: float) -> float:
+        """Return how far a figure is beyond; negative where it is not."""
+        return figure - self.value if self.upper else self.value - figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """What is watched, and how closely."""
+
+    policy: Policy
+    settings: AlertSettings
+    released: Mapping[str, float]  # metric → what the release of the model was measured with
+
+    @property
+    def alpha(self) -> float:
+        """Return the chance that is left to each figure."""
+        figures = len(self.policy.metrics) + len(self.policy.slices) + 1
+        return ALPHA * min(1.0, _FEW_FIGURES / figures)
+
+
+def judge_labelled(history: History, watched: Watched, until: str) -> Iterator[Finding]:
+    """Judge every figure that labels are needed for, as of the end of a day."""
+    for name, rule in watched.policy.metrics.items():
+        if not names_other_rows(name):
+            yield _judge_metric(history, watched, name, rule, until)
+    if (CALIBRATION, None) in history.series:
+        yield _judge_calibration(history, watched, until)
+    for slice_rule in watched.policy.slices:
+        if slice_rule.statistic is not None:
+            yield _judge_slice(history, watched, slice_rule, until)
+
+
+def find_limit(name: str, rule: Rule, watched: Watched) -> Limit | None:
+    """Return the limit of a metric: monitor.yaml's, else the policy's bound, else the release's.
+
+    The last is what the release was measured with, worse by the policy's margin; it is as noisy
+    as that measurement.
+    """
+    upper = not rule.greater_is_better
+    if name in watched.settings.limits:
+        return Limit(value=watched.settings.limits[name], upper=upper, source="monitor.yaml")
+    bound = rule.max_value if upper else rule.min_value
+    if bound is not None:
+        return Limit(value=bound, upper=upper, source="policy.yaml")
+    value = watched.released.get(name)
+    margin = None if value is None else find_margin(rule, value)
+    if value is None or margin is None:
+        return None
+    limit = value + margin if upper else value - margin
+    return Limit(value=limit, upper=upper, source="the release's value and the policy's margin")
+
+
+def _judge_metric(history: History, watched: Watched, name: str, rule: Rule, until: str) -> Finding:
+    estimator = find_estimator(name)
+    limit = find_limit(name, rule, watched)
+    is_root = estimator == "rmse"
+    shown = None
+    if (name, None) not in history.series:
+        shown = _NO_FACTS
+    elif estimator in RANKINGS and name not in watched.settings.limits:
+        shown = _WITHIN_DAYS
+    elif limit is None:
+        shown = _NO_LIMIT
+    if is_root and limit is not None:
+        limit = Limit(value=limit.value**2, upper=limit.upper, source=limit.source)
+    sums = history.read(name, until=until)
+    finding = _judge_sums(history, sums, name, None if shown else limit, watched.alpha)
+    if shown:
+        state = finding.state if finding.figure is None else FindingState.SHOWN
+        return replace(finding, state=state, reason=finding.reason or shown)
+    return _take_root(finding) if is_root else finding
+
+
+def _judge_calibration(history: History, watched: Watched, until: str) -> Finding:
+    """Judge the mean score less the share that came true, both ways."""
+    distance = watched.settings.calibration
+    is_score = any(name == "score" for name, _ in history.series)
+    if distance is None and is_score:
+        distance = _DEFAULT_CALIBRATION
+    sums = history.read(CALIBRATION, until=until)
+    if distance is None:
+        finding = _judge_sums(history, sums, CALIBRATION, None, watched.alpha)
+        reason = finding.reason or "`alerts: calibration:` in monitor.yaml sets a limit"
+        return replace(finding, reason=reason)
+    last = sums[-CLUSTERS:]
+    upper = sum(entry.numerator for entry in last) >= 0
+    limit = Limit(value=distance if upper else -distance, upper=upper, source="monitor.yaml")
+    return _judge_sums(history, sums, CALIBRATION, limit, watched.alpha)
+
+
+def _judge_sums(
+    history: History, sums: Sequence[DaySum], name: str, limit: Limit | None, alpha: float
+) -> Finding:
+    """Judge a figure of days; without a limit it is only shown."""
+    last = sums[-CLUSTERS:]
+    finding = Finding(
+        kind=AlertKind.MODEL,
+        name=name,
+        state=FindingState.NOT_ENOUGH,
+        days=len(last),
+        rows=sum(entry.rows for entry in last),
+        limit=limit.value if limit else None,
+        upper=limit.upper if limit else True,
+        source=limit.source if limit else None,
+        reason=find_shortage(history, last),
+    )
+    if finding.reason is not None:
+        return finding
+    figure = measure_days(sums)
+    finding = replace(
+        finding,
+        state=FindingState.SHOWN,
+        figure=figure.value,
+        interval=make_interval(figure, alpha),
+    )
+    if limit is None:
+        return finding
+    beyond = is_beyond(figure, limit, alpha)
+    return replace(finding, state=FindingState.ALERT if beyond else FindingState.HOLDS)
+
+
+def find_shortage(history: History, days: Sequence[DaySum]) -> str | None:
+    """Say why some days are not enough to judge by; None: they are."""
+    if len(days) < CLUSTERS:
+        return f"{len(days)} of {CLUSTERS} days with labels"
+    rows = sum(entry.rows for entry in days)
+    if rows < FEWEST_ROWS:
+        return f"{rows} of {FEWEST_ROWS} rows with labels"
+    least = _count_rare(history, days[0].day, days[-1].day)
+    if least is not None and least < FEWEST_OF_A_CLASS:
+        return f"{least:g} of {FEWEST_OF_A_CLASS} rows that are not of the most frequent class"
+    return None
+
+
+def _count_rare(history: History, first: str, last: str) -> float | None:
+    """Return the rows of all classes but the most frequent one; None where there are none."""
+    counts: dict[str, float] = {}
+    for of in history.list_parts("confusion"):
+        target = split_part(of).get("target", "")
+        days = history.series["confusion", of]
+        count = sum(entry.numerator for entry in days if first <= entry.day <= last)
+        counts[target] = counts.get(target, 0.0) + count
+    return sum(counts.values()) - max(counts.values()) if counts else None
+
+
+def measure_days(sums: Sequence[DaySum]) -> LongRun:
+    """Measure the last 28 days of a series, and its error from those before as well."""
+    return measure_ratio([entry.numerator for entry in sums], [entry.denominator for entry in sums])
+
+
+def is_beyond(figure: LongRun, limit: Limit, alpha: float = ALPHA) -> bool:
+    """Tell whether a figure is beyond its limit by more than noise explains."""
+    rounding = 1e-9 * max(abs(limit.value), abs(figure.value))
+    return limit.measure_excess(figure.value) > max(figure.reach(alpha), rounding)
+
+
+def make_interval(figure: LongRun, alpha: float) -> Interval:
+    """Return the interval whose end is beyond the limit just where the figure is."""
+    reach = figure.reach(alpha)
+    return Interval(
+        low=figure.value - reach,
+        high=figure.value + reach,
+        confidence=1 - 2 * alpha,
+        method=METHOD,
+    )
+
+
+def _take_root(finding: Finding) -> Finding:
+    """Return what was judged as a mean square as its root."""
+
+    def root(value: float) -> float:
+        return math.sqrt(max(value, 0.0))
+
+    interval = finding.interval
+    return replace(
+        finding,
+        figure=None if finding.figure is None else root(finding.figure),
+        limit=None if finding.limit is None else root(finding.limit),
+        interval=interval
+        and Interval(
+            low=root(interval.low),
+            high=root(interval.high),
+            confidence=interval.confidence,
+            method=interval.method,
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Compared:
+    """One group, or two of them, against the limit of a slice rule."""
+
+    label: str
+    figure: LongRun
+    limit: Limit
+    shown: float  # the statistic that the policy bounds
+
+
+def _judge_slice(history: History, watched: Watched, rule: SliceRule, until: str) -> Finding:
+    """Judge the worst of the groups, or pairs of groups, of a slice rule."""
+    name = f"{rule.metric} by {', '.join(rule.by)}"
+    base = Finding(kind=AlertKind.MODEL, name=name[:200], state=FindingState.NOT_ENOUGH)
+    groups, days, rows = _measure_groups(history, rule, until)
+    base = replace(base, days=min(days, CLUSTERS), rows=rows)
+    if days < CLUSTERS:
+        return replace(base, reason=f"{days} of {CLUSTERS} days with labels")
+    compared = list(_compare_groups(rule, groups))
+    if not compared:
+        reason = f"no {'two groups' if _needs_two(rule) else 'group'} of {_least(rule)} rows"
+        if _find_bound(rule) is None:
+            reason = "the policy bounds it the other way"
+        return replace(base, reason=reason)
+    alpha = watched.alpha / len(compared)
+    worst = max(compared, key=lambda it: it.limit.measure_excess(it.figure.value))
+    beyond = any(is_beyond(item.figure, item.limit, alpha) for item in compared)
+    if beyond:
+        worst = max(
+            (item for item in compared if is_beyond(item.figure, item.limit, alpha)),
+            key=lambda it: it.limit.measure_excess(it.figure.value),
+        )
+    return replace(
+        base,
+        of=worst.label[:500],
+        state=FindingState.ALERT if beyond else FindingState.HOLDS,
+        figure=worst.shown,
+        interval=None if rule.statistic is Statistic.RATIO else make_interval(worst.figure, alpha),
+        limit=_find_bound(rule),
+        upper=_is_upper(rule),
+        source="policy.yaml",
+    )
+
+
+def _least(rule: SliceRule) -> int:
+    return max(rule.min_rows, CLUSTERS)
+
+
+def _needs_two(rule: SliceRule) -> bool:
+    return rule.statistic in (Statistic.DIFFERENCE, Statistic.RATIO)
+
+
+def _is_upper(rule: SliceRule) -> bool:
+    return rule.statistic in (Statistic.DIFFERENCE, Statistic.MAXIMUM)
+
+
+def _find_bound(rule: SliceRule) -> float | None:
+    return rule.max_value if _is_upper(rule) else rule.min_value
+
+
+def _measure_groups(
+    history: History, rule: SliceRule, until: str
+) -> tuple[dict[str, LongRun], int, int]:
+    """Return the figure of each group with enough rows, over the days on which any has labels."""
+    series = {
+        of: history.read(rule.metric, of, until=until)
+        for of in history.list_parts(rule.metric)
+        if tuple(split_part(of)) == rule.by
+    }
+    days = sorted({entry.day for sums in series.values() for entry in sums})
+    last = set(days[-CLUSTERS:])
+    groups, total = {}, 0
+    for of, sums in series.items():
+        rows = sum(entry.rows for entry in sums if entry.day in last)
+        total += rows
+        if rows >= _least(rule) and len(days) >= CLUSTERS:
+            groups[of] = _measure_group(sums, days[-CLUSTERS:])
+    return groups, len(days), total
+
+
+def _measure_group(sums: Sequence[DaySum], days: Sequence[str]) -> LongRun:
+    """Measure a group over days that all groups share; one without it contributes nothing."""
+    by_day = {entry.day: entry for entry in sums}
+    kept = [by_day.get(day) for day in days]
+    return measure_ratio(
+        [entry.numerator if entry else 0.0 for entry in kept],
+        [entry.denominator if entry else 0.0 for entry in kept],
+    )
+
+
+def _compare_groups(rule: SliceRule, groups: Mapping[str, LongRun]) -> Iterator[_Compared]:
+    """Yield what the bound of a rule says of each group, or of each pair the one way round."""
+    bound = _find_bound(rule)
+    if bound is None:
+        return
+    if not _needs_two(rule):
+        limit = Limit(value=bound, upper=_is_upper(rule), source="policy.yaml")
+        for of, figure in groups.items():
+            yield _Compared(label=of, figure=figure, limit=limit, shown=figure.value)
+        return
+    for (of, figure), (other_of, other) in permutations(groups.items(), 2):
+        label = f"{of} against {other_of}"
+        if rule.statistic is Statistic.DIFFERENCE:
+            limit = Limit(value=bound, upper=True, source="policy.yaml")
+            gap = figure.minus(other)
+            yield _Compared(label=label, figure=gap, limit=limit, shown=gap.value)
+        elif other.value > 0:
+            limit = Limit(value=0.0, upper=False, source="policy.yaml")
+            gap = figure.minus(other, bound)
+            yield _Compared(label=label, figure=gap, limit=limit, shown=figure.value / other.value)

@@ -1,0 +1,382 @@
+"""Alerts on production: what is beyond, what noise explains, and what is too little to say."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlgitops.model import Policy, Rule, SliceRule, Statistic
+from mlgitops.model.look import AlertKind, Finding, FindingState, Look
+from mlgitops.model.monitoring import AlertSettings, DayFact
+from mlgitops.monitoring.history import find_week_end, shift_day
+from mlgitops.monitoring.labelled import Watched
+from mlgitops.monitoring.look import take_look
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MODEL, OTHER = "ab" * 32, "cd" * 32
+SUNDAY = "2026-11-22"
+BRIER = "test.brier"
+POLICY = Policy(metrics={BRIER: Rule(greater_is_better=False, max_value=0.2)})
+
+
+def make_fact(day: str, name: str, above: float, below: float, **fields: Any) -> DayFact:  # noqa: ANN401
+    """Make one fact; the rows are what it is divided by, unless given."""
+    rest = {"model": MODEL, "rows": int(below), **fields}
+    return DayFact(day=day, name=name, numerator=above, denominator=below, **rest)
+
+
+def make_days(
+    count: int,
+    brier: Callable[[int], float],
+    *,
+    rows: int = 100,
+    end: str = SUNDAY,
+    model: str = MODEL,
+) -> Iterator[DayFact]:
+    """Make the facts of days, the last one ``end``; ``brier``: days before that → its figure."""
+    for before in range(count):
+        day = shift_day(end, -before)
+        yield make_fact(day, "rows", rows, 1, rows=rows, model=model)
+        yield make_fact(day, BRIER, rows * brier(before), rows, model=model)
+
+
+def look(
+    facts: list[DayFact],
+    policy: Policy = POLICY,
+    *,
+    day: str = SUNDAY,
+    released: dict[str, float] | None = None,
+    **alerts: Any,  # noqa: ANN401
+) -> Look:
+    """Look at facts."""
+    watched = Watched(policy=policy, settings=AlertSettings(**alerts), released=released or {})
+    return take_look(facts, watched, day=day, project="flights", environment="production")
+
+
+def pick(seen: Look, name: str, of: str | None = None) -> Finding:
+    """Return the one finding of a name."""
+    (finding,) = (it for it in seen.findings if it.name == name and of in (None, it.of))
+    return finding
+
+
+def wave(level: float, seed: int = 1, spread: float = 0.03) -> Callable[[int], float]:
+    """Return figures of days around a level."""
+    dice = random.Random(seed)  # noqa: S311 - a story, not a secret
+    values = [dice.gauss(level, spread) for _ in range(400)]
+    return lambda before: values[before]
+
+
+def test_a_figure_beyond_its_limit_is_an_alert_with_its_interval_and_since_when() -> None:
+    """Eight bad weeks after as many good ones: alerted, and dated."""
+    good, bad = wave(0.15), wave(0.26)
+    facts = list(make_days(112, lambda before: bad(before) if before < 56 else good(before)))
+    seen = look(facts)
+    finding = pick(seen, BRIER)
+    assert finding.state is FindingState.ALERT
+    assert finding.interval is not None
+    assert finding.figure is not None
+    assert 0.2 < finding.interval.low < finding.figure < finding.interval.high
+    assert finding.interval.confidence == pytest.approx(0.99)
+    assert (finding.limit, finding.source) == (0.2, "policy.yaml")
+    assert finding.since is not None
+    assert "2026-10-04" <= finding.since <= "2026-10-25"
+    assert seen.open_kinds == (AlertKind.MODEL,)
+    assert seen.traces[0].weeks == tuple(range(-15, 1))
+
+
+def test_noise_around_the_limit_is_no_alert() -> None:
+    """A figure that is above its limit by less than the days differ is within noise."""
+    finding = pick(look(list(make_days(56, wave(0.205, spread=0.06)))), BRIER)
+    assert finding.state is FindingState.HOLDS
+
+
+@pytest.mark.parametrize(
+    ("days", "rows", "reason"),
+    [(27, 100, "27 of 28 days with labels"), (60, 7, "196 of 200 rows with labels")],
+)
+def test_too_few_days_or_rows_say_nothing(days: int, rows: int, reason: str) -> None:
+    """However bad they look."""
+    seen = look(list(make_days(days, wave(0.9), rows=rows)))
+    finding = pick(seen, BRIER)
+    assert (finding.state, finding.reason) == (FindingState.NOT_ENOUGH, reason)
+    assert seen.open_kinds == ()
+
+
+def test_a_rare_class_that_hardly_came_says_nothing() -> None:
+    """Where nine rows of a class are all there are, the figure rests on them."""
+    facts = list(make_days(28, wave(0.9)))
+    for before in range(28):
+        day = shift_day(SUNDAY, -before)
+        facts.append(make_fact(day, "confusion", 99, 100, of="target=0&answer=0"))
+        if before < 9:
+            facts.append(make_fact(day, "confusion", 1, 100, of="target=1&answer=0"))
+    finding = pick(look(facts), BRIER)
+    assert finding.state is FindingState.NOT_ENOUGH
+    assert finding.reason == "9 of 10 rows that are not of the most frequent class"
+
+
+def test_days_without_labels_are_left_out() -> None:
+    """28 labelled days are enough, wherever the gaps are."""
+    facts = [
+        fact for fact in make_days(70, wave(0.3)) if fact.name == "rows" or int(fact.day[-2:]) % 2
+    ]
+    finding = pick(look(facts), BRIER)
+    assert (finding.state, finding.days) == (FindingState.ALERT, 28)
+
+
+def test_a_new_model_begins_anew() -> None:
+    """What the model before it got wrong is not held against the one that serves now."""
+    old = make_days(60, wave(0.4), end=shift_day(SUNDAY, -10), model=OTHER)
+    new = make_days(11, wave(0.1))
+    seen = look([*old, *new])
+    assert seen.model == MODEL
+    assert pick(seen, BRIER).reason == "11 of 28 days with labels"
+
+
+def test_labelled_figures_wait_for_the_week_to_end() -> None:
+    """Asked on any day of a week, the answer is the same: more looks were more false alarms."""
+    facts = list(make_days(60, wave(0.21, seed=4), end=shift_day(SUNDAY, 6)))
+    seen = {pick(look(facts, day=shift_day(SUNDAY, at)), BRIER) for at in range(6)}
+    assert len(seen) == 1
+    assert find_week_end(shift_day(SUNDAY, 6)) == SUNDAY
+    assert pick(look(facts, day=shift_day(SUNDAY, 7)), BRIER) not in seen
+
+
+def test_an_alert_stays_open_for_one_clean_look() -> None:
+    """An issue closes after two looks without an alert."""
+    bad = list(make_days(60, wave(0.3), end=shift_day(SUNDAY, -7)))
+    week = [make_fact(shift_day(SUNDAY, -at), BRIER, 0, 20_000) for at in range(7)]
+    week += [make_fact(shift_day(SUNDAY, -at), "rows", 100, 1, rows=100) for at in range(7)]
+    seen = look([*bad, *week])
+    assert pick(seen, BRIER).state is FindingState.HOLDS
+    assert seen.open_kinds == (AlertKind.MODEL,)
+    later = [make_fact(shift_day(SUNDAY, at), BRIER, 0, 20_000) for at in range(1, 8)]
+    later += [make_fact(shift_day(SUNDAY, at), "rows", 100, 1, rows=100) for at in range(1, 8)]
+    assert look([*bad, *week, *later], day=shift_day(SUNDAY, 7)).open_kinds == ()
+
+
+def test_the_limit_is_that_of_monitor_yaml_then_the_policys_then_the_releases() -> None:
+    """A margin alone needs a value that it is of."""
+    facts = list(make_days(56, wave(0.18)))
+    margin = Policy(metrics={BRIER: Rule(greater_is_better=False, max_worsening=0.01)})
+    assert pick(look(facts, limits={BRIER: 0.1}), BRIER).source == "monitor.yaml"
+    assert pick(look(facts), BRIER).limit == 0.2
+    assert pick(look(facts, margin), BRIER).state is FindingState.SHOWN
+    finding = pick(look(facts, margin, released={BRIER: 0.12}), BRIER)
+    assert finding.limit == pytest.approx(0.13)
+    assert finding.state is FindingState.ALERT
+
+
+def test_an_area_within_days_is_not_held_to_the_policys() -> None:
+    """Pairs within a day rank worse than those of all days: only a limit of its own counts."""
+    policy = Policy(metrics={"test.roc_auc": Rule(min_value=0.7)})
+    facts = [
+        make_fact(fact.day, "test.roc_auc", 300 * 0.6, 300, rows=100)
+        if fact.name == BRIER
+        else fact
+        for fact in make_days(56, wave(0.2))
+    ]
+    assert pick(look(facts, policy), "test.roc_auc").state is FindingState.SHOWN
+    limits = {"test.roc_auc": 0.65}
+    assert pick(look(facts, policy, limits=limits), "test.roc_auc").state is FindingState.ALERT
+
+
+def test_a_root_is_judged_as_its_square_and_shown_as_itself() -> None:
+    """The facts of RMSE hold squares."""
+    policy = Policy(metrics={"test.rmse": Rule(greater_is_better=False, max_value=2.0)})
+    dice = random.Random(3)  # noqa: S311
+    facts = [
+        make_fact(fact.day, "test.rmse", 100 * dice.gauss(9, 1), 100)
+        if fact.name == BRIER
+        else fact
+        for fact in make_days(56, wave(0.2))
+    ]
+    finding = pick(look(facts, policy), "test.rmse")
+    assert finding.state is FindingState.ALERT
+    assert finding.figure == pytest.approx(3, abs=0.2)
+    assert finding.limit == pytest.approx(2)
+
+
+@pytest.mark.parametrize(("gap", "state"), [(0.15, "alert"), (-0.15, "alert"), (0.01, "holds")])
+def test_calibration_is_judged_both_ways(gap: float, state: str) -> None:
+    """Scores that are too high and those that are too low are wrong alike."""
+    facts = list(make_days(56, wave(0.1)))
+    noise = wave(gap, spread=0.02)
+    for before in range(56):
+        day = shift_day(SUNDAY, -before)
+        facts.append(make_fact(day, "score", 30, 100, of="class=1"))
+        facts.append(make_fact(day, "calibration", 100 * noise(before), 100))
+    assert pick(look(facts), "calibration").state == state
+
+
+def make_groups(gap: float, count: int = 56, spread: float = 0.03, rows: int = 50) -> list[DayFact]:
+    """Make days on which two groups differ by ``gap``."""
+    facts = list(make_days(count, wave(0.1)))
+    for group, level in (("EWR", 0.8), ("JFK", 0.8 - gap)):
+        accuracy = wave(level, seed=len(group) + int(100 * gap), spread=spread)
+        facts += [
+            make_fact(
+                shift_day(SUNDAY, -at), "accuracy", rows * accuracy(at), rows, of=f"origin={group}"
+            )
+            for at in range(count)
+        ]
+    return facts
+
+
+def slice_policy(statistic: Statistic, **limits: Any) -> Policy:  # noqa: ANN401
+    """Make a policy with one slice rule."""
+    rule = SliceRule(by=("origin",), metric="accuracy", statistic=statistic, **limits)
+    return Policy(slices=(rule,))
+
+
+@pytest.mark.parametrize(
+    ("statistic", "limits", "state"),
+    [
+        (Statistic.DIFFERENCE, {"max_value": 0.1}, "alert"),
+        (Statistic.DIFFERENCE, {"max_value": 0.35}, "holds"),
+        (Statistic.RATIO, {"min_value": 0.9}, "alert"),
+        (Statistic.RATIO, {"min_value": 0.5}, "holds"),
+        (Statistic.MINIMUM, {"min_value": 0.7}, "alert"),
+        (Statistic.MINIMUM, {"min_value": 0.4}, "holds"),
+        (Statistic.MAXIMUM, {"max_value": 0.7}, "alert"),
+        (Statistic.MAXIMUM, {"max_value": 0.9}, "holds"),
+        (Statistic.MAXIMUM, {"min_value": 0.9}, "not enough"),
+    ],
+)
+def test_slices_are_held_to_the_policys_bounds(
+    statistic: Statistic, limits: dict[str, float], state: str
+) -> None:
+    """The worst group, or pair of groups, decides."""
+    finding = pick(look(make_groups(0.2), slice_policy(statistic, **limits)), "accuracy by origin")
+    assert finding.state == state
+    if statistic is Statistic.DIFFERENCE and state == "alert":
+        assert finding.of == "origin=EWR against origin=JFK"
+        assert finding.figure == pytest.approx(0.2, abs=0.03)
+
+
+def test_small_groups_are_not_judged() -> None:
+    """The policy says from how many rows."""
+    policy = slice_policy(Statistic.MINIMUM, min_value=0.9, min_rows=2000)
+    finding = pick(look(make_groups(0.2), policy), "accuracy by origin")
+    assert finding.reason == "no group of 2000 rows"
+
+
+def refuse(days: dict[int, int], rows: int = 1000, count: int = 60) -> list[DayFact]:
+    """Make days of which some had refusals: days before the last → how many."""
+    facts = list(make_days(count, wave(0.1), rows=rows))
+    for at, refused in days.items():
+        day = shift_day(SUNDAY, -at)
+        facts.append(make_fact(day, "refused.contract", refused, rows + refused))
+    return facts
+
+
+@pytest.mark.parametrize(
+    ("days", "rows", "state"),
+    [
+        ({}, 1000, "holds"),
+        ({3: 50}, 1000, "alert"),  # one bad day
+        ({3: 12}, 1000, "holds"),  # above one in a hundred, and no more than chance
+        ({3: 1}, 10, "holds"),  # one of eleven
+        ({at: 40 + at % 9 for at in range(60)}, 1000, "holds"),  # as always here
+        ({at: 400 if at < 2 else 40 + at % 9 for at in range(60)}, 1000, "alert"),
+    ],
+)
+def test_refusals_are_held_to_what_is_usual(days: dict[int, int], rows: int, state: str) -> None:
+    """A level that was always there is no news, and few rows are no proof."""
+    seen = look(refuse(days, rows))
+    assert pick(seen, "refused.contract").state == state
+    assert (AlertKind.DATA in seen.open_kinds) == (state == "alert")
+
+
+def test_what_the_server_could_not_score_is_of_the_system() -> None:
+    """A single failure in a thousand is within what is allowed, ten are not."""
+    facts = list(make_days(60, wave(0.1), rows=1000))
+    facts.append(make_fact(SUNDAY, "refused.scoring", 10, 1010))
+    seen = look(facts)
+    assert pick(seen, "refused.scoring").kind is AlertKind.SYSTEM
+    assert seen.open_kinds == (AlertKind.SYSTEM,)
+
+
+@pytest.mark.parametrize(("empty", "state"), [(1, "holds"), (2, "alert")])
+def test_silence_where_there_was_traffic_each_day(empty: int, state: str) -> None:
+    """Two days without a row are an alert where there never was one."""
+    facts = list(make_days(60, wave(0.1), end=shift_day(SUNDAY, -empty)))
+    assert pick(look(facts), "silence").state == state
+
+
+@pytest.mark.parametrize(("empty", "state"), [(4, "holds"), (5, "alert")])
+def test_silence_knows_weekends(empty: int, state: str) -> None:
+    """Where two days of a week are always empty, four in a row are none to ring for."""
+    facts = [
+        fact
+        for fact in make_days(90, wave(0.1), end=shift_day(SUNDAY, -2))
+        if find_week_end(fact.day) != fact.day
+        and find_week_end(shift_day(fact.day, 1)) != shift_day(fact.day, 1)
+    ]
+    seen = look(facts, day=shift_day(SUNDAY, empty - 2))
+    assert pick(seen, "silence").state == state
+
+
+def test_missing_cells_and_new_levels_are_by_column() -> None:
+    """The column is named."""
+    facts = list(make_days(60, wave(0.1), rows=1000))
+    for at in range(60):
+        day = shift_day(SUNDAY, -at)
+        for column, missing in (("temp", 900 if at < 3 else 2), ("visib", 3)):
+            facts.append(make_fact(day, "missing", missing, 1000, of=f"column={column}"))
+        facts.append(make_fact(day, "new_level", 80 * (at < 3), 1000, of="column=carrier"))
+    seen = look(facts)
+    assert {(it.name, it.of) for it in seen.alerts()} == {
+        ("missing", "temp"),
+        ("new_level", "carrier"),
+    }
+
+
+def test_drift_and_estimates_are_shown_and_never_alerted() -> None:
+    """Inputs that are all others ring nothing; they stand beside their own noise."""
+    facts = list(make_days(90, wave(0.1)))
+    for at in range(90):
+        day = shift_day(SUNDAY, -at)
+        for bin_, share in ((0, 90 if at > 40 else 5), (1, 10 if at > 40 else 95)):
+            facts.append(make_fact(day, "histogram", share, 100, of=f"column=temp&bin={bin_}"))
+        facts.append(make_fact(day, f"estimated.{BRIER}", 100 * 0.9, 100))
+    seen = look(facts)
+    assert seen.open_kinds == ()
+    index = pick(seen, "psi", "temp")
+    assert index.figure is not None
+    assert index.figure > 1
+    assert "among themselves: up to 0" in str(index.reason)
+    assert "assumes unchanged" in str(pick(seen, f"estimated.{BRIER}").reason)
+
+
+def test_without_facts_nothing_is_said() -> None:
+    """And nothing is green."""
+    seen = look([])
+    assert (seen.model, seen.findings) == (None, ())
+    assert "no row was ever answered" in seen.notices[0]
+
+
+def test_days_to_come_do_not_count() -> None:
+    """A clock that ran ahead, or a forged day, changes nothing."""
+    facts = list(make_days(60, wave(0.1)))
+    ahead = list(make_days(5, wave(0.9), end="2027-01-05", model=OTHER))
+    assert look([*facts, *ahead]) == look(facts)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 80), st.integers(0, 3), st.floats(0, 1)), max_size=80))
+def test_any_facts_give_a_look(entries: list[tuple[int, int, float]]) -> None:
+    """Constant columns, gaps, one row a day, nothing: never an error."""
+    names = ("rows", BRIER, "refused.contract", "calibration")
+    facts = {
+        (at, name): make_fact(shift_day(SUNDAY, -at), names[name], value, 1, rows=1)
+        for at, name, value in entries
+    }
+    seen = look(list(facts.values()))
+    assert seen.alerts(AlertKind.MODEL) == []
