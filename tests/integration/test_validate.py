@@ -265,3 +265,35 @@ def test_predictions_that_cannot_be_read_are_a_warning(
     code, mistakes, warnings = validate(project, capsys)
     assert (code, mistakes) == (0, [])
     assert [warning["where"] for warning in warnings] == ["reports/predictions.csv"]
+
+
+def test_what_the_contract_refused_is_said(
+    project: DvcProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each check of the last run stands with its rows; without refusals it says that, too."""
+    report = {"passed": True, "rows": 600, "columns": 3, "refused": {}}
+    project.put("reports/validation.json", json.dumps(report))
+    assert run(["validate", "--directory", str(project.root)]) == 0
+    assert "The last run's 600 rows keep contract.yaml." in capsys.readouterr().out
+    report |= {"passed": False, "refused": {"age: in_range(0, 120)": 12, "\x1b[2J": 1}}
+    project.put("reports/validation.json", json.dumps(report))
+    assert run(["validate", "--directory", str(project.root)]) == 0
+    printed = capsys.readouterr()
+    assert "age: in_range(0, 120) refused 12 of 600 rows in the last run" in printed.err
+    assert "\x1b" not in printed.err
+    assert "keep contract.yaml" not in printed.out
+    assert run(["validate", "--json", "--directory", str(project.root)]) == 0
+    assert json.loads(capsys.readouterr().out)["refused"] == {
+        "rows": 600,
+        "checks": report["refused"],
+    }
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"passed": true, "rows": -1}', "\udcff"])
+def test_another_stages_report_is_left_alone(
+    content: str, project: DvcProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file of that name that is no report of ours is nobody's mistake."""
+    project.put("reports/validation.json", content.encode("utf-8", "surrogateescape"))
+    assert run(["validate", "--directory", str(project.root)]) == 0
+    assert "in the last run" not in capsys.readouterr().err

@@ -17,8 +17,10 @@ import yaml
 from mlgitops.errors import MlgitopsError
 from mlgitops.project.generate.choices import Choices
 from mlgitops.project.generate.column_types import Facts, infer_table
+from mlgitops.project.generate.columns import describe_column
 from mlgitops.project.generate.dataset import write_dataset
 from mlgitops.project.generate.policy import render_policy
+from mlgitops.project.generate.spans import find_span
 from mlgitops.project.generate.table import read_table, write_table
 
 if TYPE_CHECKING:
@@ -465,7 +467,62 @@ CELLS = {
     ),
 }
 
-CASES = {**DATED, **GROUPED, **LEAKS, **PROTECTED, **CELLS}
+NAMES = {
+    "whole numbers that name customers": Case(
+        {"customer": lambda at: 5000 + at * 7 % 601 * 3}, says=("'customer' is no feature",)
+    ),
+    "the rows are counted": Case(
+        {"Unnamed 0": lambda at: at}, says=("'Unnamed 0' is no feature: it names the row",)
+    ),
+    "an id beside a customer": Case(
+        {"customer": lambda at: 9000 - at, "row_id": lambda at: at * 3},
+        says=("'customer' is no feature: it is another for every row, as an identifier is",),
+    ),
+    "an amount that never repeats": Case(
+        {"steps": lambda at: at * 7919 % 10007}, features={"steps"}
+    ),
+    "counts are an amount when asked": Case(
+        {"y": lambda at: int(scatter(at) * 5 + scatter(at, 6007) * 4)},
+        choices=Choices(ask=lambda question, default: "an amount" in question or default),
+        says=("'y' has 9 different whole numbers: the task is regression",),
+    ),
+}
+
+MOVED = {
+    "a number moves with time": Case(
+        {"day": day, "price": lambda at: round(scatter(at, 31) * 10 + at / 60, 2)},
+        ("time", "day"),
+        "day",
+        {"price"},
+        says=("'price' (PSI ", "moved from the train to the later test rows"),
+    ),
+    "a category moves with time": Case(
+        {"day": day, "shop": lambda at: "ab"[at % 5 == 0] if at < 400 else "ab"[at % 2]},
+        ("time", "day"),
+        "day",
+        {"shop"},
+        says=("'shop' (PSI ",),
+    ),
+    "a new category comes late": Case(
+        {"day": day, "shop": lambda at: "ab"[at % 2] if at < 420 else "abc"[at % 3]},
+        ("time", "day"),
+        "day",
+        {"shop"},
+        says=("'shop' (PSI ",),
+    ),
+    "gaps begin late": Case(
+        {
+            "day": day,
+            "late_gap": lambda at: round(scatter(at, 31), 2) if at < 420 or at % 2 else "",
+        },
+        ("time", "day"),
+        "day",
+        {"late_gap"},
+        says=("'late_gap' (PSI ",),
+    ),
+}
+
+CASES = {**DATED, **GROUPED, **LEAKS, **PROTECTED, **CELLS, **NAMES, **MOVED}
 
 
 def decide(case: Case, folder: Path) -> Facts:
@@ -491,6 +548,59 @@ def test_what_is_decided_about_a_table(case: Case, tmp_path: Path) -> None:
         assert any(part in note for note in facts.notes), (part, facts.notes)
     share = facts.split.test_rows / facts.rows
     assert 0.2 < share < 0.4
+
+
+@pytest.mark.parametrize("name", ["ISO date", "one row a day", "tail numbers and days"])
+def test_chance_moves_no_column(name: str, tmp_path: Path) -> None:
+    """Columns that are drawn alike in every part of a dated table are not marked."""
+    facts = decide(CASES[name], tmp_path)
+    assert not facts.drift
+    assert "moved between" not in (tmp_path / "set" / "contract.yaml").read_text(encoding="utf-8")
+
+
+def test_the_contract_marks_what_moved_and_limits_gaps(tmp_path: Path) -> None:
+    """A column that moved says so beside its name; one with gaps may have twice as many."""
+    columns = {**MOVED["a number moves with time"].columns, "g": lambda at: at % 97 or ""}
+    facts = decide(Case(columns), tmp_path)
+    text = (tmp_path / "set" / "contract.yaml").read_text(encoding="utf-8")
+    assert "\n  price: # moved between train and test rows (PSI " in text
+    assert "\n  x:\n" in text
+    assert yaml.safe_load(text)["metadata"]["missing"] == {"g": 0.05}
+    assert facts.as_dict()["drift"].keys() == {"price"}
+
+
+SPANS = [
+    ("month", (2, 7), (1, 12)),
+    ("dep_hour", (5, 22), (0, 23)),
+    ("hour", (1, 24), (0, 24)),
+    ("hour", (1, 30), None),  # more than a day has: a duration
+    ("hour", (0, 5), None),
+    ("day_of_week", (0, 6), (0, 6)),
+    ("weekday", (1, 7), (1, 7)),
+    ("dayofweek", (0, 4), (0, 6)),
+    ("week", (1, 40), (1, 53)),
+    ("quarter", (1, 3), (1, 4)),
+    ("minute", (0, 59), (0, 59)),
+    ("year", (2007, 2009), (2006, 2010)),
+    ("model_year", (1950, 2020), (1930, 2040)),
+    ("year", (3, 9), None),  # of a contract, perhaps
+    ("age", (18, 90), (0, 120)),
+    ("age_of_house", (0, 160), None),
+    ("latitude", (40.5, 52.1), (-90, 90)),
+    ("lng", (-74.2, 13.4), (-180, 180)),
+    ("pct", (3, 95), (0, 100)),
+    ("months", (1, 12), None),
+]
+
+
+@pytest.mark.parametrize(("name", "seen", "span"), SPANS)
+def test_a_name_says_what_a_number_can_be(
+    name: str, seen: tuple[float, float], span: tuple[int, int] | None
+) -> None:
+    """A month is 1 to 12 whatever was seen; what lies outside of its name's span has none."""
+    column = describe_column(name, [str(value) for value in seen])
+    expected = None if span is None else {"min_value": span[0], "max_value": span[1]}
+    assert find_span(column) == expected
 
 
 POLICIES = {

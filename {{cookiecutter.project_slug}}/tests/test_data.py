@@ -69,6 +69,23 @@ def test_missing_and_unknown_columns_are_named(
     assert "column surprise: is not in the contract" in shown
 
 
+def test_too_many_missing_values_are_named(tmp_path: Path) -> None:
+    """A column with more gaps than its share is reported, and each check counts what it refuses."""
+    path = tmp_path / "contract.yaml"
+    path.write_text("metadata: {missing: {a: 0.5}}\ncolumns: {a: {}, b: {}}\n", encoding="utf-8")
+    rows = pd.DataFrame({"a": [None, None, 1.0], "b": [None, None, 2.0]})
+    (mistake,) = contract.find_gaps(rows, contract.read_missing_limits(path))
+    assert (mistake.column, mistake.value, mistake.row) == ("a", "0.6667", None)
+    assert contract.find_gaps(rows.tail(2), {"a": 0.5}) == []
+    refused = contract.count_refused([mistake, mistake])
+    assert refused == {"a: at most 0.5 of the rows may lack a value": 2}
+    for block, said in (("a: 2", "<= 1"), ("c: 0.1", "there is no column c")):
+        text = f"columns:\n  a:\n    dtype: str\nmetadata:\n  missing:\n    {block}\n"
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(StageError, match=f"metadata: missing: .*{said}"):
+            contract.read_missing_limits(path)
+
+
 def test_made_ids_are_unique_and_keep_to_their_row() -> None:
     """An id follows from the row's content, wherever it stands; equal rows are told apart."""
     rows = pd.DataFrame({"a": ["1", "2", "1"], "b": ["x", "y", "x"]})

@@ -24,7 +24,8 @@ examples:
 It reads policy.yaml, dvc.yaml, dvc.lock, metrics, .dvc/config, contract.yaml, the workflows
 and the model files as they stand on disk, runs none of them, and lists every mistake. With
 --base, a storage that is not at the base's address is one. Where the predictions are here, it
-says which true loss of each judged metric their test rows would stop.
+says which true loss of each judged metric their test rows would stop; after a run, how many
+rows each check of contract.yaml refused.
 
 exit codes: 0 nothing wrong (there may be warnings), 2 mistakes
 """
@@ -70,6 +71,9 @@ def _print(findings: Findings, console: Console) -> None:
     text = describe_foresight(findings.foresights)
     if text:
         console.result(text)
+    refusals = findings.refusals
+    if refusals is not None and refusals.passed:
+        console.result(f"The last run's {refusals.rows:,} rows keep contract.yaml.")
     if not findings.mistakes:
         console.result("No mistakes found.")
     else:
@@ -90,6 +94,9 @@ def _as_json(findings: Findings) -> dict[str, Any]:
             }
             for item in findings.foresights
         ],
+        "refused": None
+        if findings.refusals is None
+        else {"rows": findings.refusals.rows, "checks": findings.refusals.refused},
     }
 
 

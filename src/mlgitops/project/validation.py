@@ -7,9 +7,10 @@ Reads the work tree; runs nothing of it. Whether dvc.lock is up to date is not a
 from __future__ import annotations
 
 import csv
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from msgspec import Struct
+import msgspec
+from msgspec import Meta, Struct
 
 from mlgitops.comparison.cost.changes import COST_NAMES
 from mlgitops.dvc.configuration import CONFIG, check_config, check_tracked
@@ -20,6 +21,7 @@ from mlgitops.hints import nearest_name
 from mlgitops.judgement.policy import parse_policy
 from mlgitops.parsing import Place, parse_yaml
 from mlgitops.pickles import LOOK, find_pickle
+from mlgitops.render.escape import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,11 +34,22 @@ if TYPE_CHECKING:
 
 POLICY = "policy.yaml"
 CONTRACT = "contract.yaml"
+VALIDATION = "reports/validation.json"
 PLACEHOLDER = "your-org/mlgitops"
 _FEW = 5
+_MOST_CHECKS = 20
+_MAX_VALIDATION = 2**24
 _MAX_HEADER = 2**16
 #: Columns of predictions that are nothing to slice by.
 _ROLES = ("id", "target", "prediction", "score")
+
+
+class Refusals(Struct, frozen=True, kw_only=True):
+    """What the validate stage of a generated project wrote when it ran last."""
+
+    passed: bool
+    rows: Annotated[int, Meta(ge=0)]
+    refused: dict[Annotated[str, Meta(max_length=1000)], Annotated[int, Meta(ge=0)]] = {}
 
 
 class Findings(Struct, kw_only=True):
@@ -45,6 +58,7 @@ class Findings(Struct, kw_only=True):
     mistakes: list[MlgitopsError] = []
     warnings: list[MlgitopsError] = []
     foresights: list[Foresight] = []  # what the test rows would stop, where predictions are here
+    refusals: Refusals | None = None  # what the contract refused in the last run
 
 
 def validate_project(folder: Folder, base: str | None = None) -> Findings:
@@ -67,6 +81,7 @@ def validate_project(folder: Folder, base: str | None = None) -> Findings:
     findings.mistakes += check_tracked(folder.list_files(None))
     findings.mistakes += _check_models(folder, pipeline, policy)
     findings.mistakes += _check_contract(folder, pipeline)
+    _read_refusals(folder, findings)
     findings.warnings += [*_check_toolkit(folder), *_check_new_storage(folder, base)]
     return findings
 
@@ -307,6 +322,27 @@ def _check_contract(folder: Folder, pipeline: Pipeline) -> list[MlgitopsError]:
         hint = "name each column with its type below `columns:`"
         return [MlgitopsError("it names no columns", where=CONTRACT, hint=hint)]
     return []
+
+
+def _read_refusals(folder: Folder, findings: Findings) -> None:
+    """Say how many rows each check of the contract refused when the pipeline ran last."""
+    data = folder.read(None, VALIDATION)
+    if data is None or len(data) > _MAX_VALIDATION:
+        return
+    try:
+        refusals = msgspec.json.decode(data, type=Refusals)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return  # a stage of one's own may write what it likes there
+    findings.refusals = refusals
+    hint = "mend the data or contract.yaml, then `mlgitops train`"
+    findings.warnings += [
+        MlgitopsError(
+            f"{clean_text(check)} refused {count:,} of {refusals.rows:,} rows in the last run",
+            where=CONTRACT,
+            hint=hint,
+        )
+        for check, count in list(refusals.refused.items())[:_MOST_CHECKS]
+    ]
 
 
 def _check_toolkit(folder: Folder) -> Iterator[MlgitopsError]:

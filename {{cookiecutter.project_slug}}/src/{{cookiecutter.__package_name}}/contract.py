@@ -6,7 +6,8 @@ The columns' types are read without pandera, which only the validate stage and t
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -39,6 +40,44 @@ def read_columns(path: Path) -> dict[str, dict[str, Any]]:
         raise StageError(f"{path}: `columns:` is missing")
     columns: dict[str, dict[str, Any]] = content["columns"]
     return columns
+
+
+def read_missing_limits(path: Path) -> dict[str, float]:
+    """Return column name → the share of rows that may lack a value: `metadata: missing:`.
+
+    Raises :class:`StageError` where that is not a share between 0 and 1 of a column.
+    """
+    metadata = read_yaml(path).get("metadata")
+    block = metadata.get("missing") if isinstance(metadata, dict) else None
+    try:
+        limits = msgspec.convert(block or {}, dict[str, Annotated[float, msgspec.Meta(ge=0, le=1)]])
+    except msgspec.ValidationError as error:
+        raise StageError(f"{path}: metadata: missing: {error}") from None
+    absent = sorted(limits.keys() - read_columns(path).keys())
+    if absent:
+        raise StageError(f"{path}: metadata: missing: there is no column {absent[0]}")
+    return limits
+
+
+def find_gaps(table: pd.DataFrame, limits: dict[str, float]) -> list[Mistake]:
+    """Return the columns that lack a value in more rows than they may."""
+    shares = {name: float(table[name].isna().mean()) for name in limits if name in table}
+    return [
+        Mistake(
+            column=name,
+            check=f"at most {limits[name]:.4g} of the rows may lack a value",
+            value=f"{share:.4g}",
+            row=None,
+        )
+        for name, share in shares.items()
+        if share > limits[name]
+    ]
+
+
+def count_refused(mistakes: Sequence[Mistake]) -> dict[str, int]:
+    """Return `column: check` → how many values it refuses, the most first."""
+    counts = Counter(f"{mistake.column}: {mistake.check}" for mistake in mistakes)
+    return dict(counts.most_common())
 
 
 def find_text_columns(columns: dict[str, dict[str, Any]]) -> list[str]:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from mlgitops.errors import MlgitopsError
 from mlgitops.project.generate.choices import Choices
 from mlgitops.project.generate.columns import Column, Kind, describe_column
-from mlgitops.project.generate.features import KEY_NAME, choose_features
+from mlgitops.project.generate.drift import find_drift
+from mlgitops.project.generate.features import KEY_NAME, choose_features, counts_rows
 from mlgitops.project.generate.moments import find_incomplete
-from mlgitops.project.generate.split import Rows, choose_split
+from mlgitops.project.generate.split import Rows, choose_split, names_thing
 from mlgitops.project.generate.table import MIN_ROWS
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Facts:
     rows: int
     split: Split
     sides: tuple[Mapping[str, int], Mapping[str, int]]  # target → rows, of train and of test
+    drift: Mapping[str, float]  # column that moved from the train to the test rows → PSI
     rules: Mapping[str, dict[str, Any]]  # column → how the ingest stage reads or makes it
     notes: tuple[str, ...]  # what the person should know, one sentence each
 
@@ -90,6 +92,7 @@ class Facts:
             "dates": list(self.dates),
             "slices": list(self.slices),
             "split": self.split.as_dict(),
+            "drift": {name: round(psi, 3) for name, psi in self.drift.items()},
             "cells": dict(self.rules),
             "notes": list(self.notes),
         }
@@ -114,7 +117,7 @@ def infer_table(
     table, notes = _drop_unlabelled(table, target)
     columns = {name: describe_column(name, cells) for name, cells in table.columns.items()}
     target_column = columns.pop(target)
-    task, why = _find_task(target_column, task)
+    task, why = _find_task(target_column, task or _ask_task(target_column, choices))
     if key:
         _check_key(columns, key, target)
     chosen = key or _find_key(columns, table)
@@ -142,6 +145,7 @@ def infer_table(
         rows=table.rows,
         split=split,
         sides=rows.count_sides(split.is_test),
+        drift=find_drift(rows, split, (*features.numeric, *features.categorical)),
         rules=table.rules | split.rules,
         notes=(),
     )
@@ -212,6 +216,18 @@ def _find_task(target: Column, asked: str | None) -> tuple[str, str]:
     return task, f"{name!r} has {seen}: the task is {task}.{change}"
 
 
+def _ask_task(target: Column, choices: Choices) -> str | None:
+    """Return the answer where a target of few whole numbers may be an amount as well; else None."""
+    if target.distinct <= _TWO or target.kind is not Kind.NUMBER:
+        return None
+    question = (
+        f"{target.name!r} has the whole numbers from {target.low:g} to {target.high:g}. Are they "
+        "an amount, a count or a rating, whose order matters, and no names of classes?"
+    )
+    is_open = _guess_task(target) == "multiclass"
+    return "regression" if is_open and choices.ask(question, False) else None
+
+
 def _guess_task(target: Column) -> str:
     if target.distinct == _TWO:
         return "binary"
@@ -225,9 +241,11 @@ def _check_classes(target: Column) -> None:
     rare = {value: rows for value, rows in target.counts.items() if rows < MIN_CLASS_ROWS}
     if rare:
         listed = ", ".join(f"{value!r} ({rows})" for value, rows in list(rare.items())[:10])
+        counts = "; if they are counts or ratings, --task regression keeps their order"
         raise MlgitopsError(
             f"classes of {target.name!r} with fewer than {MIN_CLASS_ROWS} rows: {listed}",
-            hint="join them with others or leave their rows out",
+            hint="join them with others or leave their rows out"
+            + (counts if target.kind is Kind.NUMBER and target.distinct > _TWO else ""),
         )
 
 
@@ -245,12 +263,18 @@ def _check_key(columns: dict[str, Column], key: str, target: str) -> None:
 
 
 def _find_key(columns: dict[str, Column], table: Table) -> str | None:
-    """Return the first column that is unique and looks like a key, or None."""
-    for name, column in columns.items():
-        unique = not column.missing and column.distinct == table.rows
-        plain = column.kind is Kind.TEXT or (column.kind is Kind.NUMBER and column.whole)
-        if unique and plain and KEY_NAME.fullmatch(name):
-            return name
+    """Return the column that is unique and looks most like a key, the first of equals, or None."""
+    unique = [
+        name
+        for name, column in columns.items()
+        if not column.missing
+        and column.distinct == table.rows
+        and (column.kind is Kind.TEXT or (column.kind is Kind.NUMBER and column.whole))
+    ]
+    for looks in (KEY_NAME.fullmatch, names_thing, lambda name: counts_rows(columns[name])):
+        key = next(filter(looks, unique), None)
+        if key is not None:
+            return key
     if MADE_KEY in table.columns:
         raise MlgitopsError(
             f"there is a column {MADE_KEY!r} that does not name each row",
@@ -287,9 +311,20 @@ def _explain(facts: Facts) -> list[str]:
         notes.append(f"{facts.positive!r} counts as positive (params.yaml, data.positive).")
     if facts.key is None:
         notes.append("No column names the rows: ids will be made from each row's content.")
+    if facts.drift:
+        listed = ", ".join(f"{name!r} (PSI {psi:.2f})" for name, psi in _most_moved(facts))
+        more = f" and {len(facts.drift) - 5} more" if len(facts.drift) > 5 else ""  # noqa: PLR2004
+        notes.append(
+            f"{listed}{more} moved from the train to the later test rows: look whether that goes on"
+            " (contract.yaml marks them)."
+        )
     notes += [
         f"{name!r} is missing in {facts.columns[name].missing} of {facts.rows} rows, so the rows "
         "cannot be split by it."
         for name in find_incomplete(facts.columns)
     ]
     return notes
+
+
+def _most_moved(facts: Facts) -> list[tuple[str, float]]:
+    return sorted(facts.drift.items(), key=lambda item: -item[1])[:5]

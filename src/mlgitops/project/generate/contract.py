@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from mlgitops.project.generate.columns import DATE_FORMATS, MAX_CLOSED_LEVELS, Column, Kind
+from mlgitops.project.generate.spans import find_span
 from mlgitops.project.generate.yaml_text import flow
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ _INTRODUCTION = """\
 #
 # Inferred from {rows} rows of {name}: check it against what you know. Ranges are half as wide
 # again on either side as what was seen, so that an honest new value passes and a wrong unit
-# does not; texts with up to {levels} values may have no other. Widen, narrow or add as you learn.
+# does not (a month is 1 to 12, an hour 0 to 23 by its name); texts with up to {levels} values may
+# have no other. Widen, narrow or add as you learn.
 #   dtype     str, float64 or int64; it also decides how the column is read
 #   nullable  whether a value may be missing (default: false)
 #   coerce    read whole numbers and numbers in quotes as dtype
@@ -36,6 +38,14 @@ coerce: false
 
 _METADATA = """\
 metadata:
+{parts}"""
+
+_MISSING = """\
+  # The share of a table's rows that may lack a value, where some do: twice what was seen.
+  missing:
+{shares}"""
+
+_INGEST = """\
   # How the ingest stage reads the cells of a column; the columns below say what must come out.
   #   missing, keep       texts that stand for a missing value here; that do elsewhere, not here
   #   remove, thousands, decimal  signs around, within and of numbers, such as '€', '.' and ','
@@ -59,7 +69,7 @@ def render_contract(facts: Facts) -> str:
         rows=facts.rows,
         name=flow(facts.name),
         levels=MAX_CLOSED_LEVELS,
-        metadata=_render_rules(facts),
+        metadata=_render_metadata(facts),
     )
     if facts.key is None:
         text += _MADE_KEY
@@ -69,14 +79,35 @@ def render_contract(facts: Facts) -> str:
         text += _render_column(name, rules, note="made by the ingest stage; no feature")
     for column in facts.columns.values():
         rules = _describe_key() if column.name == facts.key else describe(column)
-        text += _render_column(column.name, rules)
+        moved = facts.drift.get(column.name)
+        note = f"moved between train and test rows (PSI {moved:.2f})" if moved else ""
+        text += _render_column(column.name, rules, note=note)
     return text + _render_column(facts.target.name, describe_target(facts), note="the target")
 
 
-def _render_rules(facts: Facts) -> str:
-    """Return the block that the ingest stage reads, or nothing where every cell is plain."""
-    lines = [f"    {flow(name)}: {flow(rule)}\n" for name, rule in facts.rules.items()]
-    return _METADATA.format(rules="".join(lines)) if lines else ""
+def _render_metadata(facts: Facts) -> str:
+    """Return what the stages read beside pandera's rules, or nothing where there is none."""
+    shares = {
+        column.name: allow_missing(column.missing / facts.rows)
+        for column in facts.columns.values()
+        if column.missing
+    }
+    blocks = ((_MISSING, "shares", shares), (_INGEST, "rules", facts.rules))
+    parts = [
+        text.format(**{key: "".join(f"    {flow(at)}: {flow(to)}\n" for at, to in items.items())})
+        for text, key, items in blocks
+        if items
+    ]
+    return _METADATA.format(parts="".join(parts)) if parts else ""
+
+
+def allow_missing(share: float) -> float:
+    """Return the share of rows that may lack a value where ``share`` of those that were seen do.
+
+    >>> allow_missing(0.0123), allow_missing(0.2), allow_missing(0.9)
+    (0.05, 0.4, 1.0)
+    """
+    return min(max(math.ceil(share * 200) / 100, 0.05), 1.0)
 
 
 def _render_column(name: str, rules: dict[str, Any], note: str = "") -> str:
@@ -97,7 +128,7 @@ def describe(column: Column) -> dict[str, Any]:
     if column.missing:
         rules["nullable"] = True
     if column.kind is Kind.NUMBER:
-        rules["in_range"] = widen_range(column.low, column.high)
+        rules["in_range"] = find_span(column) or widen_range(column.low, column.high)
     if column.date_format:
         rules["str_matches"] = DATE_FORMATS[column.date_format]
     if column.kind is Kind.CATEGORY and 1 < column.distinct <= MAX_CLOSED_LEVELS:

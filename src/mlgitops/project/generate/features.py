@@ -13,6 +13,7 @@ from mlgitops.errors import MlgitopsError
 from mlgitops.project.generate.columns import Column, Kind
 from mlgitops.project.generate.leaks import Grade, find_leak
 from mlgitops.project.generate.protected import find_attribute, is_proxy
+from mlgitops.project.generate.split import names_thing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -91,8 +92,19 @@ def _find_reason(column: Column, key: str | None) -> str | None:
     if column.kind is Kind.TEXT:
         return f"it is text with {column.distinct} different values: too many to be categories"
     unique = column.distinct == column.filled and column.kind is Kind.NUMBER and column.whole
-    named = unique and KEY_NAME.fullmatch(column.name)
-    return "it is another for every row, as an identifier is" if named else None
+    named = KEY_NAME.fullmatch(column.name) or names_thing(column.name) or counts_rows(column)
+    return "it is another for every row, as an identifier is" if unique and named else None
+
+
+def counts_rows(column: Column) -> bool:
+    """Tell whether the column holds each whole number from 0 or 1 on once, in the table's order."""
+    steps = range(int(column.low), int(column.low) + column.distinct) if column.whole else ()
+    first_two = column.low in (0, 1) and column.filled == column.distinct and not column.missing
+    return (
+        first_two
+        and len(steps) > 0
+        and all(float(value) == step for value, step in zip(column.counts, steps, strict=True))
+    )
 
 
 def _check_kept(left_out: Mapping[str, str], choices: Choices, rows: Rows) -> None:

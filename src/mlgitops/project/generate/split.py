@@ -200,13 +200,15 @@ def _find_entity(rows: Rows, choices: Choices) -> str | None:
     if choices.split == "group" and choices.split_column is not None:
         return choices.split_column
     for name, column in rows.columns.items():
-        named = _ENTITY.fullmatch(name) or _ENTITY.fullmatch(
-            re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
-        )
         several = column.distinct >= MIN_CLUSTERS and column.filled >= _REPEATS * column.distinct
-        if named and several and not column.missing and name != rows.key:
+        if names_thing(name) and several and not column.missing and name != rows.key:
             return name
     return None
+
+
+def names_thing(name: str) -> bool:
+    """Tell whether a column of this name says whom or what a row is about, as `customer` does."""
+    return any(map(_ENTITY.fullmatch, (name, re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name))))
 
 
 def _require_entity(entity: str | None, rows: Rows) -> str:
