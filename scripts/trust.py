@@ -86,6 +86,11 @@ FIGURES = (
         ),
     ),
     Figure(
+        "request logs and labels that somebody else wrote",
+        80,
+        ("tests/trust/test_hostile_logs.py",),
+    ),
+    Figure(
         "actionlint: our workflows, every rendered combination",
         3,
         ("tests/template/test_workflows.py::test_actionlint",),

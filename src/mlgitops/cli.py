@@ -33,6 +33,7 @@ VERBS = {
     "promote": "propose a release for an environment, as a pull request",
     "rollback": "propose the model that an environment wanted before",
     "deploy": "bring the model of an environment into service, checked",
+    "label": "take in what came true of logged rows, matched by id",
     "audit": "say what decided in an environment, from what and by whose approval, with proof",
     "history": "list versions, what environments served, and who leads on the same test rows",
     "export": "send the releases to an MLflow server, again and again without duplicates",

@@ -66,7 +66,7 @@ class Terms:
 
 
 #: Metric → what a row adds, from "is positive" and "is predicted positive".
-_RATES: dict[str, Callable[[Flags, Flags], tuple[Any, Any]]] = {
+RATES: dict[str, Callable[[Flags, Flags], tuple[Any, Any]]] = {
     "precision": lambda y, p: (y & p, p),
     "recall": lambda y, p: (y & p, y),
     "true_positive_rate": lambda y, p: (y & p, y),
@@ -77,7 +77,7 @@ _RATES: dict[str, Callable[[Flags, Flags], tuple[Any, Any]]] = {
     "f1": lambda y, p: (2.0 * (y & p), 1.0 * y + p),
 }
 _OF_POSITIVES = ("recall", "true_positive_rate", "false_negative_rate")
-_ERRORS: dict[str, Callable[[Floats, Floats], Floats]] = {
+ERRORS: dict[str, Callable[[Floats, Floats], Floats]] = {
     "mae": losses.absolute,
     "mse": losses.squared,
     "rmse": losses.squared,
@@ -99,12 +99,12 @@ class Source:
         Raises Undefined with the reason when the predictions cannot give the metric.
         """
         name, label = split_metric(metric) or ("", None)
-        if name == "accuracy" or name in _RATES:
+        if name == "accuracy" or name in RATES:
             coded = self.pair.coded
             units, cells = _count_units(coded, group, groups, by_row=by_row)
             return units, _rate_terms(name, coded, self._find_class(name, label), cells)
         units = Units(group=group)
-        if name in _ERRORS:
+        if name in ERRORS:
             return units, self._error_terms(name)
         if name in ("calibration", "brier", "log_loss"):
             return units, self._score_terms(name, label)
@@ -132,7 +132,7 @@ class Source:
 
     def _error_terms(self, name: str) -> Terms:
         target, base, head = (self._read_numbers(role) for role in ("target", "base", "head"))
-        error = _ERRORS[name]
+        error = ERRORS[name]
         return Terms(
             base=(error(target, base), None), head=(error(target, head), None), root=name == "rmse"
         )
@@ -199,7 +199,7 @@ def _rate_terms(
             head=(_as_floats(head == target), None),
             share=True,
         )
-    rate = _RATES[name]
+    rate = RATES[name]
     own = name in ("precision", "f1")  # what is below the line is the model's own doing
     lacks = "positive" if name in _OF_POSITIVES else "negative"
     if len(coded.labels) > 2:  # noqa: PLR2004 - several classes: one against the rest

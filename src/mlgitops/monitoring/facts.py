@@ -1,0 +1,171 @@
+"""A log and its labels to facts of each day and model, in one pass and bounded memory.
+
+The names of facts, beside the judged metrics of policy.yaml and the metrics of its slices:
+
+* `rows`: answered, of each day; `repeated`: those whose id came before on that day;
+  `labels`: those that have a label
+* `refused.<reason>`: requests, of those and the answered rows; the same of a column
+* `missing`, `new_level`, `histogram`: of each column of the model's inputs
+* `answer`, `score`, `score_histogram`: what the model said, by class
+* `calibration`: mean score less the share that came true; of numbers: mean error
+* `confusion`: rows by target and answer
+* `estimated.<metric>`: what the metric would be if every score were the true probability
+
+In: parts of a log, a store of labels, a plan. Out: facts, and what could not be used. Reads disk.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
+from multiprocessing import get_context
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET
+
+from mlgitops.monitoring.figures import Key, measure_day
+from mlgitops.monitoring.problems import Problems
+from mlgitops.monitoring.records import RecordReader
+from mlgitops.monitoring.rows import Coder, DayRows, Refusals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from mlgitops.model.monitoring import DayFact
+    from mlgitops.monitoring.label_store import LabelStore
+    from mlgitops.monitoring.plan import Plan
+    from mlgitops.monitoring.records import Line
+    from mlgitops.monitoring.sources import Part
+
+#: Different models of one day; more are a forged log.
+MOST_MODELS = 20
+_MOST_WORKERS = 2
+_FEW_PARTS = 4  # so few are not worth the start of other processes
+
+
+@dataclass(kw_only=True)
+class Measured:
+    """The facts of a log, sorted as they came, and what could not be used of it."""
+
+    facts: list[DayFact] = field(default_factory=list)
+    problems: Problems = field(default_factory=Problems)
+
+
+def measure_log(
+    parts: Sequence[Part],
+    labels: LabelStore,
+    plan: Plan,
+    *,
+    workers: int | None = None,
+    report: Callable[[int, int], None] | None = None,
+) -> Measured:
+    """Measure each part, in up to ``workers`` processes (None: two, where it is worth it).
+
+    ``report`` is called with how many parts are done, and of how many.
+    """
+    if workers is None:
+        workers = min(_MOST_WORKERS, os.cpu_count() or 1) if len(parts) > _FEW_PARTS else 1
+    work = partial(measure_part, labels=labels, plan=plan)
+    measured = Measured()
+    if workers == 1:
+        _gather(measured, map(work, parts), len(parts), report)
+        return measured
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        _gather(measured, pool.map(work, parts), len(parts), report)
+    return measured
+
+
+def _gather(
+    measured: Measured,
+    results: Any,  # noqa: ANN401 - of `map`, here or in a pool
+    count: int,
+    report: Callable[[int, int], None] | None,
+) -> None:
+    for done, result in enumerate(results, start=1):
+        measured.facts.extend(result.facts)
+        measured.problems.merge(result.problems)
+        if report is not None:
+            report(done, count)
+
+
+def measure_part(part: Part, *, labels: LabelStore, plan: Plan) -> Measured:
+    """Measure one part of a log; all rows of a day must be in it."""
+    measured = Measured()
+    reader = RecordReader([column.name for column in plan.columns])
+    tally = _Tally(plan)
+    for chunk in part.read(measured.problems):
+        tally.add(reader.read(chunk, measured.problems), measured.problems, chunk.where)
+    outcomes: dict[str, Mapping[str, float]] = {}
+    for (day, model), (rows, refusals) in sorted(tally.days.items()):
+        if day not in outcomes:
+            outcomes = {day: read_outcomes(labels, day, plan, measured.problems)}
+        key = Key(day=day, model=model)
+        measured.facts.extend(measure_day(key, rows, refusals, outcomes[day], plan))
+    return measured
+
+
+class _Tally:
+    """The rows and refusals of each day and model."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._columns = frozenset(column.name for column in plan.columns)
+        self._models: dict[str, set[str]] = defaultdict(set)
+        self.days: dict[tuple[str, str], tuple[DayRows, Refusals]] = {}
+
+    def add(self, lines: Sequence[Line[Any]], problems: Problems, where: str) -> None:
+        models = set(map(attrgetter("model"), lines))
+        if len(models) == 1 and len({line.at[:10] for line in lines}) == 1:
+            self._add_group((lines[0].at[:10], lines[0].model), lines, problems, where)
+            return
+        for key, group in groupby(lines, key=_find_key):
+            self._add_group(key, list(group), problems, where)
+
+    def _add_group(
+        self, key: tuple[str, str], lines: Sequence[Line[Any]], problems: Problems, where: str
+    ) -> None:
+        counted = self._find(*key)
+        if counted is None:
+            problems.add("over 20 models answered on its day", where, len(lines))
+            return
+        rows, refusals = counted
+        answers = lines
+        if set(map(attrgetter("refused"), lines)) != {UNSET}:
+            answers = [line for line in lines if line.is_answer]
+            for line in lines:
+                if not line.is_answer:
+                    refusals.add(line, self._columns)
+        if answers:
+            rows.add(answers, problems, where)
+
+    def _find(self, day: str, model: str) -> tuple[DayRows, Refusals] | None:
+        if (day, model) not in self.days:
+            if len(self._models[day]) >= MOST_MODELS:
+                return None
+            self._models[day].add(model)
+            self.days[day, model] = DayRows(self._plan), Refusals()
+        return self.days[day, model]
+
+
+def _find_key(line: Line[Any]) -> tuple[str, str]:
+    return line.at[:10], line.model
+
+
+def read_outcomes(
+    labels: LabelStore, day: str, plan: Plan, problems: Problems
+) -> Mapping[str, float]:
+    """Return the label of each id of ``day``: the position of its class, or the number."""
+    outcomes = labels.read(day, problems)
+    if plan.task == "regression":
+        numbers = {id_: value for id_, value in outcomes.items() if isinstance(value, float)}
+        problems.add("its outcome is no number", f"labels/{day}", len(outcomes) - len(numbers))
+        return numbers
+    codes = Coder(plan.classes).code(list(outcomes.values())).tolist()
+    classes = {id_: float(code) for id_, code in zip(outcomes, codes, strict=True) if code >= 0}
+    problems.add("its outcome is no class", f"labels/{day}", len(outcomes) - len(classes))
+    return classes

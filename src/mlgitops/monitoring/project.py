@@ -1,0 +1,67 @@
+"""What the files of a project say of its watching: settings, plan, log, labels. Reads disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.judgement.policy import parse_policy
+from mlgitops.model.monitoring import FolderSource, MonitorSettings
+from mlgitops.monitoring.plan import make_plan
+from mlgitops.monitoring.settings import MONITOR, parse_settings
+from mlgitops.monitoring.sources import list_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from mlgitops.model.monitoring import LogSource
+    from mlgitops.monitoring.plan import Plan
+    from mlgitops.monitoring.sources import Part
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """What is watched of a project, and how."""
+
+    settings: MonitorSettings
+    plan: Plan
+
+
+def read_watched(project: Path) -> Watched:
+    """Read monitor.yaml, where there is one, and what the plan is made of.
+
+    Raises :class:`MlgitopsError` naming the file that is missing or wrong.
+    """
+    path = project / MONITOR
+    settings = parse_settings(path.read_bytes()) if path.is_file() else MonitorSettings()
+    policy = parse_policy(_read(project, "policy.yaml"), where="policy.yaml")
+    params, contract = (_read(project, name) for name in ("params.yaml", "contract.yaml"))
+    return Watched(settings=settings, plan=make_plan(policy, params, contract, settings))
+
+
+def _read(project: Path, name: str) -> bytes:
+    try:
+        return (project / name).read_bytes()
+    except FileNotFoundError as error:
+        hint = "run it in the project's folder, or name that with --directory"
+        raise MlgitopsError(
+            "there is no such file", where=str(project / name), hint=hint
+        ) from error
+
+
+def list_parts(
+    source: LogSource | None, project: Path, folder: Path, since: str, until: str
+) -> Sequence[Part]:
+    """List the parts of a log from the day ``since`` to before ``until``.
+
+    ``folder`` is that of the local target, for when no source is set.
+    """
+    if source is None:
+        return list_folder(folder, since, until)
+    if isinstance(source, FolderSource):
+        return list_folder(project / source.folder, since, until)
+    from mlgitops.monitoring.adapters import adapt
+
+    return adapt(source, project, since, until)

@@ -1,0 +1,315 @@
+"""Logs and labels to facts: the figures are scikit-learn's, and each row counts once."""
+
+from __future__ import annotations
+
+import gzip
+import random
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+import pytest
+from request_log import BINARY, DAY, MODEL, make_plan_of, make_record, make_refusal, write_log
+from sklearn import metrics as sk
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.model.monitoring import DayFact, encode_facts
+from mlgitops.monitoring.facts import Measured, measure_log
+from mlgitops.monitoring.label_store import Label, LabelStore
+from mlgitops.monitoring.sources import list_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from mlgitops.monitoring.plan import Plan
+
+REGRESSION = {
+    "params.yaml": "task: regression\ndata: {target: wage}\nfeatures: {categorical: [race]}\n",
+    "contract.yaml": "columns: {race: {isin: [A, B]}, wage: {dtype: float64}}",
+    "policy.yaml": "version: 1\nmetrics:\n"
+    "  test.rmse: {greater_is_better: false, max_value: 9}\n"
+    "  test.mae: {greater_is_better: false, max_value: 9}\n"
+    "  test.r2: {min_value: 0}\n"
+    "  train.mae: {greater_is_better: false, max_value: 9}\n"
+    "slices: [{by: [race], metric: mean_error, statistic: difference, max_value: 1}]\n",
+}
+SPECIES = {
+    "params.yaml": "task: multiclass\ndata: {target: species}\nfeatures: {categorical: [sex]}\n",
+    "contract.yaml": "columns: {sex: {isin: [m, f]}, species: {isin: [Adelie, Gentoo, Other]}}",
+    "policy.yaml": "version: 1\nmetrics:\n"
+    "  test.accuracy: {min_value: 0.5}\n"
+    "  test.balanced_accuracy: {min_value: 0.5}\n"
+    "  test.log_loss: {greater_is_better: false, max_value: 1}\n",
+}
+
+
+def measure(
+    tmp_path: Path, records: Sequence[object], labels: Mapping[str, Any], plan: Plan
+) -> Measured:
+    """Measure one file of a log with its labels."""
+    write_log(tmp_path / "requests", records)
+    store = LabelStore(folder=tmp_path / "labels")
+    if labels:
+        lines = (Label(id=row_id, outcome=value, at=DAY) for row_id, value in labels.items())
+        store.append(DAY, lines)
+    parts = list_folder(tmp_path / "requests", "2026-01-01", "2027-01-01")
+    return measure_log(parts, store, plan)
+
+
+def find(measured: Measured, name: str, **part: str) -> DayFact:
+    """Return the only fact of a name and a part."""
+    chosen = [
+        fact
+        for fact in measured.facts
+        if fact.name == name and parse_qs(fact.of or "") == {key: [it] for key, it in part.items()}
+    ]
+    assert len(chosen) == 1, (name, part)
+    return chosen[0]
+
+
+def divide(fact: DayFact) -> float:
+    """Return the figure of a fact."""
+    return fact.numerator / fact.denominator
+
+
+@pytest.fixture
+def flights() -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Return 400 answered rows, every fourth without a label, and the labels of the others."""
+    drawn = random.Random(7)  # noqa: S311 - a seed, so that a failure repeats
+    records, labels = [], {}
+    for number in range(400):
+        score = round(drawn.random(), 2)  # so few digits that scores tie
+        inputs = {
+            "temp": None if number % 10 == 0 else drawn.uniform(0, 100),
+            "carrier": drawn.choice(["AA", "B6"]),
+            "dest": "secret place",
+        }
+        answer = int(score >= 0.3)
+        records.append(make_record(f"r/{number}", score=score, answer=answer, inputs=inputs))
+        if number % 4:
+            labels[f"r/{number}"] = str(int(drawn.random() < score))
+    return records, labels
+
+
+def test_the_figures_of_a_day_are_those_of_scikit_learn(
+    tmp_path: Path, flights: tuple[list[dict[str, Any]], dict[str, str]]
+) -> None:
+    """Each judged metric is the sum above the line over that below, on the labelled rows."""
+    records, labels = flights
+    measured = measure(tmp_path, records, labels, make_plan_of(BINARY))
+    rows = [record for record in records if record["id"] in labels]
+    target = [int(labels[record["id"]]) for record in rows]
+    score, answer = ([record[key] for record in rows] for key in ("score", "answer"))
+    expected = {
+        "test.roc_auc": sk.roc_auc_score(target, score),
+        "test.brier": sk.brier_score_loss(target, score),
+        "test.log_loss": sk.log_loss(target, score),
+        "test.f1": sk.f1_score(target, answer),
+        "calibration": (sum(score) - sum(target)) / 300,
+    }
+    for name, value in expected.items():
+        fact = find(measured, name)
+        assert divide(fact) == pytest.approx(value), name
+        assert fact.rows == 300, name
+    for carrier in ("AA", "B6"):
+        chosen = [number for number, row in enumerate(rows) if row["inputs"]["carrier"] == carrier]
+        own_target, own_answer = ([side[it] for it in chosen] for side in (target, answer))
+        fact = find(measured, "accuracy", carrier=carrier)
+        assert divide(fact) == pytest.approx(sk.accuracy_score(own_target, own_answer))
+        assert fact.rows == len(chosen)
+        recall = find(measured, "true_positive_rate", carrier=carrier)
+        assert divide(recall) == pytest.approx(sk.recall_score(own_target, own_answer))
+    cells = sk.confusion_matrix(target, answer)
+    for true in (0, 1):
+        for said in (0, 1):
+            fact = find(measured, "confusion", target=str(true), answer=str(said))
+            assert fact.numerator == cells[true][said]
+
+
+def test_what_needs_no_label_is_of_all_rows(
+    tmp_path: Path, flights: tuple[list[dict[str, Any]], dict[str, str]]
+) -> None:
+    """Rows, missing values, levels, bins and scores are counted of labelled rows and others."""
+    records, labels = flights
+    records[0]["inputs"]["carrier"] = "ZZ"
+    measured = measure(tmp_path, records, labels, make_plan_of(BINARY))
+    assert divide(find(measured, "rows")) == 400
+    assert divide(find(measured, "labels")) == 0.75
+    assert divide(find(measured, "missing", column="temp")) == 0.1
+    assert find(measured, "new_level", column="carrier").numerator == 1
+    bins = [fact.numerator for fact in measured.facts if fact.name == "histogram"]
+    assert sum(bins) == 360 + 399  # temperatures, and carriers of the contract
+    scores = [fact.numerator for fact in measured.facts if fact.name == "score_histogram"]
+    assert sum(scores) == 400
+    mean = sum(record["score"] for record in records) / 400
+    assert divide(find(measured, "score", **{"class": "1"})) == pytest.approx(mean)
+    brier = sum(it["score"] * (1 - it["score"]) for it in records) / 400
+    assert divide(find(measured, "estimated.test.brier")) == pytest.approx(brier)
+    assert not [fact for fact in measured.facts if "column=free" in (fact.of or "")]  # never logged
+
+
+def test_no_value_of_an_open_column_and_no_id_is_kept(
+    tmp_path: Path, flights: tuple[list[dict[str, Any]], dict[str, str]]
+) -> None:
+    """Facts hold levels that the contract lists, and no others."""
+    records, labels = flights
+    records[3]["inputs"]["carrier"] = "Jane Doe"
+    measured = measure(tmp_path, records, labels, make_plan_of(BINARY))
+    text = encode_facts(measured.facts).decode()
+    assert not [word for word in ("secret", "Jane", "Doe", "r/", "r%2F") if word in text]
+
+
+def test_the_same_log_gives_the_same_bytes(
+    tmp_path: Path, flights: tuple[list[dict[str, Any]], dict[str, str]]
+) -> None:
+    """In one process or two, plain or packed; hashes of ids differ in each process."""
+    records, labels = flights
+    plan, store = make_plan_of(BINARY), LabelStore(folder=tmp_path / "labels")
+    for number in range(1, 7):
+        day = f"2026-06-0{number}"
+        own = [record | {"at": f"{day}T12:00:00.000Z"} for record in records]
+        write_log(tmp_path / "requests", own, day)
+        store.append(day, [Label(id=it, outcome=label, at=day) for it, label in labels.items()])
+    parts = list_folder(tmp_path / "requests", "2026-06-01", "2026-06-07")
+    alone = encode_facts(measure_log(parts, store, plan, workers=1).facts)
+    calls: list[tuple[int, int]] = []
+    shared = measure_log(parts, store, plan, workers=2, report=lambda *done: calls.append(done))
+    assert encode_facts(shared.facts) == alone
+    assert calls == [(number, 6) for number in range(1, 7)]
+    for path in (tmp_path / "requests").iterdir():
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    packed = list_folder(tmp_path / "requests", "2026-06-01", "2026-06-07")
+    assert encode_facts(measure_log(packed, store, plan).facts) == alone
+
+
+def test_an_id_that_is_sent_again_gains_no_weight(tmp_path: Path) -> None:
+    """Only the first row of an id has its label; the others are counted as repeated."""
+    records = [make_record("x/0", score=0.5)] + [make_record("x/0", score=0.0)] * 9
+    measured = measure(tmp_path, records, {"x/0": "0"}, make_plan_of(BINARY))
+    assert find(measured, "repeated").numerator == 9
+    brier = find(measured, "test.brier")
+    assert (brier.numerator, brier.denominator, brier.rows) == (0.25, 1, 1)
+
+
+def test_a_label_without_a_row_counts_nowhere(tmp_path: Path) -> None:
+    """Whoever writes into the store's file cannot add a row to the log."""
+    labels = {"x/0": "0", "forged/0": "1"}
+    measured = measure(tmp_path, [make_record("x/0")], labels, make_plan_of(BINARY))
+    assert find(measured, "labels").numerator == 1
+    assert find(measured, "test.brier").denominator == 1
+
+
+def test_refusals_by_reason_and_column(tmp_path: Path) -> None:
+    """A column is named only where it is an input; the share is of all that was asked."""
+    records = [
+        *[make_record(f"x/{number}") for number in range(6)],
+        make_refusal("a"),
+        make_refusal("b", column=None),
+        make_refusal("c", column="<img src=x>"),
+        make_refusal("d", refused="json", column=None, rows=None),
+    ]
+    measured = measure(tmp_path, records, {}, make_plan_of(BINARY))
+    assert divide(find(measured, "refused.contract")) == 0.3
+    assert divide(find(measured, "refused.json")) == 0.1
+    assert divide(find(measured, "refused.contract", column="temp")) == 0.1
+    assert b"img" not in encode_facts(measured.facts)
+
+
+def test_each_model_has_its_own_facts(tmp_path: Path) -> None:
+    """Two models of one day are never added up."""
+    records = [make_record("x/0", score=0.5), make_record("x/1", model="ab" * 32, score=0.0)]
+    labels = {"x/0": "0", "x/1": "0"}
+    measured = measure(tmp_path, records, labels, make_plan_of(BINARY))
+    briers = {fact.model: fact.numerator for fact in measured.facts if fact.name == "test.brier"}
+    assert briers == {MODEL: 0.25, "ab" * 32: 0.0}
+
+
+def test_numbers(tmp_path: Path) -> None:
+    """RMSE is kept as its square; what no sum gives is said; rows that trained are passed over."""
+    drawn = random.Random(1)  # noqa: S311 - a seed
+    records, labels = [], {}
+    for number in range(50):
+        inputs = {"race": drawn.choice("AB")}
+        answer = drawn.uniform(0, 100)
+        records.append(make_record(f"w/{number}", inputs=inputs, score=None, answer=answer))
+        labels[f"w/{number}"] = answer + drawn.gauss(0, 5)
+    plan = make_plan_of(REGRESSION)
+    measured = measure(tmp_path, records, labels, plan)
+    target, answers = [*labels.values()], [record["answer"] for record in records]
+    assert divide(find(measured, "test.rmse")) ** 0.5 == pytest.approx(
+        sk.root_mean_squared_error(target, answers)
+    )
+    assert divide(find(measured, "test.mae")) == pytest.approx(
+        sk.mean_absolute_error(target, answers)
+    )
+    gap = (sum(answers) - sum(target)) / 50
+    assert divide(find(measured, "calibration")) == pytest.approx(gap)
+    groups = [find(measured, "mean_error", race=race) for race in "AB"]
+    assert sum(fact.numerator for fact in groups) / 50 == pytest.approx(gap)
+    assert plan.left_out == ("`test.r2`: no sum over the rows of a day gives it",)
+
+
+def test_several_classes(tmp_path: Path) -> None:
+    """Losses are of the score of the class that came true; counts are kept for the rest."""
+    scores = {"Adelie": 0.7, "Gentoo": 0.2, "Other": 0.1}
+    records = [
+        make_record(f"p/{number}", inputs={"sex": "m"}, score=scores, answer="Adelie")
+        for number in range(4)
+    ]
+    labels = {"p/0": "Adelie", "p/1": "Adelie", "p/2": "Gentoo", "p/3": "Martian"}
+    plan = make_plan_of(SPECIES)
+    measured = measure(tmp_path, records, labels, plan)
+    assert divide(find(measured, "test.accuracy")) == pytest.approx(2 / 3)
+    table = [[*scores.values()]] * 3
+    loss = sk.log_loss(["Adelie", "Adelie", "Gentoo"], table, labels=[*scores])
+    assert divide(find(measured, "test.log_loss")) == pytest.approx(loss)
+    assert find(measured, "confusion", target="Gentoo", answer="Adelie").numerator == 1
+    assert divide(find(measured, "calibration", **{"class": "Other"})) == pytest.approx(0.1)
+    assert measured.problems.counts == {"its outcome is no class": 1}
+    assert plan.left_out == (
+        "`test.balanced_accuracy`: its counts are kept as `confusion`, it is no sum by itself",
+    )
+
+
+def test_a_model_without_scores(tmp_path: Path) -> None:
+    """Its answers are measured; nothing is said of scores."""
+    records = [make_record(f"x/{number}", score=None) for number in range(3)]
+    measured = measure(tmp_path, records, {"x/0": "1", "x/1": "0"}, make_plan_of(BINARY))
+    names = {fact.name for fact in measured.facts}
+    assert {"test.f1", "confusion", "accuracy"} <= names
+    assert names.isdisjoint({"score", "test.brier", "test.roc_auc", "calibration"})
+
+
+def test_more_models_than_a_project_has_in_a_day_are_no_facts(tmp_path: Path) -> None:
+    """A forged log cannot fill the memory by naming a model in each line."""
+    records = [make_record(f"x/{number}", model=f"{number:064x}") for number in range(30)]
+    measured = measure(tmp_path, records, {}, make_plan_of(BINARY))
+    assert len({fact.model for fact in measured.facts}) == 20
+    assert measured.problems.counts == {"over 20 models answered on its day": 10}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("params.yaml", "task: magic\n", "does not say what is predicted"),
+        ("params.yaml", "task: binary\ndata: {target: late}\n", "no class is positive"),
+        ("params.yaml", "[]", "it holds no keys"),
+        ("contract.yaml", "columns: {}\n", "classes of the target `late` are not listed"),
+        ("contract.yaml", "columns: {late: {isin: [2, 3]}}\n", "are not listed"),
+    ],
+)
+def test_a_project_that_does_not_say_what_it_predicts(name: str, text: str, message: str) -> None:
+    """The file to mend is named."""
+    with pytest.raises(MlgitopsError, match=message) as caught:
+        make_plan_of(BINARY | {name: text})
+    assert caught.value.where == name
+
+
+def test_slices_of_open_columns_are_left_out() -> None:
+    """What would put values of a column into the facts is not measured, and the plan says so."""
+    slices = "slices: [{by: [dest], metric: accuracy, statistic: minimum, min_value: 0}]\n"
+    policy = "version: 1\n" + slices
+    plan = make_plan_of(BINARY | {"policy.yaml": policy})
+    assert (plan.slices, len(plan.left_out)) == ((), 1)
+    assert "`dest` has no list `isin`" in plan.left_out[0]
