@@ -530,7 +530,7 @@ def test_golden_file_that_checks_nothing_is_refused(tmp_path: Path, text: str, r
 
 
 def test_status_and_stop(project: Path, port: int, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--status` tells what serves, `--stop` ends it, and `--status` then is 1."""
+    """`--status` tells what serves, `--stop` ends it and says so in the ledger, for good."""
     folder = ["--directory", str(project)]
     assert run(["deploy", "staging", "--json", *folder]) == 0
     outcome = json.loads(capsys.readouterr().out)
@@ -541,6 +541,40 @@ def test_status_and_stop(project: Path, port: int, capsys: pytest.CaptureFixture
     assert run(["deploy", "staging", "--stop", *folder]) == 0
     assert run(["deploy", "staging", "--status", *folder]) == 1
     assert processes(project) == []
+    assert run(["deploy", "staging", "--stop", *folder]) == 0  # nothing runs, nothing is added
+    switched, stopped = read_ledger(project)
+    assert (switched.event, stopped.event) == (Event.SWITCHED, Event.STOPPED)
+    assert stopped.previous == stopped.sha256 == switched.sha256
+    capsys.readouterr()
+    assert run(["audit", "staging", *folder]) == 2
+    said = capsys.readouterr().err
+    assert f"and it was stopped at {stopped.at} by {stopped.actor}" in said
+    assert run(["history", *folder]) == 0
+    assert "in service: nothing" in capsys.readouterr().out
+    assert run(["deploy", "staging", *folder]) == 0
+    assert [entry.event for entry in read_ledger(project)][2:] == [Event.SWITCHED]
+
+
+def test_a_stop_that_was_killed_is_written_down(
+    project: Path, port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the next deployment; and a record that was damaged keeps nobody from stopping."""
+    LocalTarget(project, quiet()).deploy("staging")
+    files = EnvironmentFiles(project, "staging")
+    kill(project, "router")
+    kill(project, "slot-a")
+    files.slot_record(Slot.A).unlink()
+    files.active.replace(files.stopped)  # as a stop does once all is ended
+    LocalTarget(project, quiet()).deploy("staging")
+    events = [entry.event for entry in read_ledger(project)]
+    assert events == [Event.SWITCHED, Event.STOPPED, Event.SWITCHED]
+    assert not files.stopped.exists()
+    files.active.write_text("{")  # damaged: the way out that the message names must be open
+    assert run(["deploy", "staging", "--directory", str(project)]) == 2
+    assert "--stop" in capsys.readouterr().err
+    assert LocalTarget(project, quiet()).stop("staging")
+    LocalTarget(project, quiet()).deploy("staging")
+    assert predict(port) == 2
 
 
 @pytest.mark.slow

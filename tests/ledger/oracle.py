@@ -27,10 +27,10 @@ class ViolationError(AssertionError):
 
 
 class Switched(NamedTuple):
-    """A change of the active server, as it happened."""
+    """A change of the active server, or its end on request, as it happened."""
 
     served: ServedModel
-    is_return: bool
+    event: Event = Event.SWITCHED
 
 
 class Oracle:
@@ -74,6 +74,11 @@ class Oracle:
             self._failed_starts[bundle] += 1
             if self._failed_starts[bundle] >= MAX_RESTARTS:
                 self._failed.add(process.served.request)
+
+    def note_stopped(self, served: ServedModel) -> None:
+        """Hear that somebody ended it all, so that nothing is active any more."""
+        self.trace.append(f"stop of {served}")
+        self.history.append(Switched(served, Event.STOPPED))
 
     def begin(self, effect: Effect, world: World) -> None:
         """Hear which effect begins."""
@@ -137,7 +142,7 @@ class Oracle:
             self._check_approved(effect, world)
         else:
             self._check_return(effect, world)
-        self.history.append(Switched(served, isinstance(effect, Return)))
+        self.history.append(Switched(served))
 
     def check_issue(self, commit: str | None, wish: ServedModel, world: World) -> None:
         """Refuse an issue about what was not given up, and the end of one that is needed.
@@ -156,7 +161,7 @@ class Oracle:
         return self._effective(world.commits[-1].served)
 
     def _effective(self, wish: ServedModel) -> ServedModel:
-        newest = self.history[-1].served if self.history else None
+        newest = self._find_live()
         if newest and newest.forced and newest.commit == wish.commit:
             return wish if newest.request in self.condemned else newest
         return wish
@@ -211,14 +216,14 @@ class Oracle:
         _require(ledger == world.waiting, "entries wait though origin can be reached")
         _require([entry.seq for entry in ledger] == list(range(1, len(ledger) + 1)), "a gap")
         switched = [
-            (entry.sha256, entry.revision, entry.commit, entry.forced)
+            (entry.sha256, entry.revision, entry.commit, entry.forced, entry.event)
             for entry in ledger
-            if entry.event is Event.SWITCHED
+            if entry.event is not Event.CONDEMNED
         ]
-        happened = [(*served.request, served.forced) for served, _ in self.history]
+        happened = [(*served.request, served.forced, event) for served, event in self.history]
         _require(
             switched == happened,
-            f"the ledger has {len(switched)} other switches, not {len(happened)}",
+            f"the ledger has {len(switched)} other switches and stops, not {len(happened)}",
         )
         condemned = [
             (entry.sha256, entry.revision, entry.commit)
@@ -226,6 +231,11 @@ class Oracle:
             if entry.event is Event.CONDEMNED
         ]
         _require(condemned == self.condemned, "the ledger gives up another wish")
+
+    def _find_live(self) -> ServedModel | None:
+        """Return what users are answered by, None once it was stopped."""
+        newest = self.history[-1] if self.history else None
+        return newest.served if newest and newest.event is Event.SWITCHED else None
 
     def _find_previous(self, served: ServedModel) -> ServedModel | None:
         """Return the last model that served and was not given up, of another bundle."""

@@ -84,6 +84,7 @@ class SimulatedDriver:
             a=self._observe_server(Slot.A),
             b=self._observe_server(Slot.B),
             active=self._observe_active(),
+            stopped=world.stopped,
             routed=active is None or world.router == (active.slot, active.share),
             bundles=world.bundles,
             ledger=ledger,
@@ -103,6 +104,33 @@ class SimulatedDriver:
         finally:
             world.inside_effect = False
 
+    def stop(self) -> None:
+        """End everything, as `deploy --stop` does, and write down that nothing serves."""
+        world = self.world
+        with self.lock():
+            world.router = None
+            for slot in Slot:
+                world.tick()
+                world.files[slot] = None
+                world.tick()
+                world.processes[slot] = None
+            world.tick()
+            self._record_stop()
+
+    def _record_stop(self) -> None:
+        """Write down what was active, should that be missing, and that it was stopped."""
+        world = self.world
+        if world.active:
+            switch = Append(event=Event.SWITCHED, served=world.active.served)
+            self._append(switch)
+            world.tick()
+            world.counts.stops += 1
+            world.oracle.note_stopped(world.active.served)
+            world.stopped, world.active = world.active.served, None
+            world.tick()
+        if world.stopped:
+            self._append(Append(event=Event.STOPPED, served=world.stopped))
+
     def _observe_active(self) -> Active | None:
         active = self.world.active
         if active is None:
@@ -119,6 +147,7 @@ class SimulatedDriver:
     def _observe_server(self, slot: Slot) -> Server | None:
         file, process = self.world.files[slot], self.world.processes[slot]
         if file is None:
+            self.world.processes[slot] = None  # left by a stop that was killed
             return None
         state = ServerState.DEAD
         if process and file.reason is None:
@@ -264,13 +293,14 @@ class SimulatedDriver:
             effect, world.waiting, environment="production", actor=None, at=f"{world.clock}"
         )
         self._remembered = None
-        if entry is None:
-            return
-        if effect.event is Event.CONDEMNED:
-            world.oracle.note_condemned(effect.served, world)
-        world.waiting = (*world.waiting, entry)
-        world.tick()
-        self._push()
+        if entry is not None:
+            if effect.event is Event.CONDEMNED:
+                world.oracle.note_condemned(effect.served, world)
+            world.waiting = (*world.waiting, entry)
+            world.tick()
+            self._push()
+        if effect.event is Event.STOPPED:
+            world.stopped = None
 
     def _push(self) -> None:
         """Send the entries that wait; now and then the push, or its answer, is lost."""

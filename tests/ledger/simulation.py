@@ -61,7 +61,9 @@ def disturb(world: World, rules: Rules) -> None:
     for _ in range(chance.randint(20, 120)):
         number = chance.randrange(len(runs)) if runs else None
         try:
-            if number is None or chance.random() < 0.1:
+            if chance.random() < 0.01:
+                SimulatedDriver(world, rules).stop()
+            elif number is None or chance.random() < 0.1:
                 forced = world.force() if chance.random() < 0.05 else None
                 driver = SimulatedDriver(world, rules, forced)
                 runs.append(rules.make_run(driver, quiet_console(), patient=chance.random() < 0.5))

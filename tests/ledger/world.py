@@ -93,6 +93,7 @@ class Counts:
     merges: int = 0
     deaths: int = 0  # of servers
     restarts: int = 0  # of the machine
+    stops: int = 0  # on request
     jumps: int = 0  # of the clock
     lost: int = 0  # pushes of the ledger
 
@@ -116,6 +117,7 @@ class World:
         self.files: dict[Slot, SlotFile | None] = dict.fromkeys(Slot)
         self.processes: dict[Slot, Process | None] = dict.fromkeys(Slot)
         self.active: ActiveFile | None = None
+        self.stopped: ServedModel | None = None  # was active, and the ledger has no word of it yet
         self.router: tuple[Slot, int] | None = None
         self.bundles: frozenset[tuple[str, str]] = frozenset()
         self.waiting: tuple[LedgerEntry, ...] = ()  # the ledger in this clone

@@ -1,4 +1,4 @@
-"""What the ledger of deployments holds: one entry for each switch, and for each wish given up.
+"""What the ledger of deployments holds: each switch, each stop, and each wish given up.
 
 The order is that of ``seq``: times are for people to read and decide nothing. Pure.
 """
@@ -27,6 +27,7 @@ class Event(StrEnum):
     """What happened to an environment."""
 
     SWITCHED = "switched"  # its users are answered by this model since then
+    STOPPED = "stopped"  # somebody ended it: nobody is answered until the next switch
     CONDEMNED = "condemned"  # the wish failed, and is not tried again until git changes
 
 
@@ -59,7 +60,8 @@ def find_failure(revision: str, entries: Sequence[LedgerEntry]) -> LedgerEntry |
 
     Whichever commit asked for it: what failed once, asked for again, is the same model and code.
     """
-    newest = next((entry for entry in reversed(entries) if entry.revision == revision), None)
+    own = [it for it in entries if it.revision == revision and it.event is not Event.STOPPED]
+    newest = own[-1] if own else None
     return newest if newest is not None and newest.event is Event.CONDEMNED else None
 
 
@@ -95,9 +97,9 @@ def parse_lines(data: bytes, where: str) -> list[LedgerEntry]:
 
 
 def find_live(entries: Sequence[LedgerEntry]) -> LedgerEntry | None:
-    """Find the entry of the model that serves: the last switch; None when there was none."""
-    switches = (entry for entry in reversed(entries) if entry.event is Event.SWITCHED)
-    return next(switches, None)
+    """Find the switch to the model that serves; None where there was none, or it was stopped."""
+    newest = next((it for it in reversed(entries) if it.event is not Event.CONDEMNED), None)
+    return newest if newest is not None and newest.event is Event.SWITCHED else None
 
 
 def chain_entry(entry: LedgerEntry, entries: Sequence[LedgerEntry]) -> LedgerEntry:

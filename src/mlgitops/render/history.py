@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlgitops.model.ledger import Event
+from mlgitops.model.ledger import find_live
 from mlgitops.render.numbers import DASH, choose_decimals, render_delta, render_number
 from mlgitops.render.sections import Page, Section
 
@@ -39,11 +39,10 @@ def describe_history(history: History) -> Page:
 
 def _list_serving(history: History) -> Iterator[str]:
     for environment in history.environments:
-        switches = [entry for entry in environment.entries if entry.event is Event.SWITCHED]
-        if switches:
-            last = switches[-1]
-            version = last.version or last.sha256[:12]
-            yield f"{last.model} {version} in {environment.environment}"
+        live = find_live(environment.entries)
+        if live:
+            version = live.version or live.sha256[:12]
+            yield f"{live.model} {version} in {environment.environment}"
 
 
 def _describe_board(board: Leaderboard) -> Section:

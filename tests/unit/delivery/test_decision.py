@@ -77,13 +77,14 @@ def make_ledger(*entries: tuple[Event, ServedModel]) -> tuple[LedgerEntry, ...]:
     return ledger
 
 
-SWITCHED, CONDEMNED = Event.SWITCHED, Event.CONDEMNED
+SWITCHED, STOPPED, CONDEMNED = Event.SWITCHED, Event.STOPPED, Event.CONDEMNED
 ON_A = Active(slot=Slot.A, served=OLD, confirmed=True, baked=True)
 ON_B = Active(slot=Slot.B, served=NEW, confirmed=True, baked=True)
 BAKING = structs.replace(ON_B, baked=False)
 QUIET = Observed(
     a=make_server(OLD), active=ON_A, bundles=BUNDLES, ledger=make_ledger((SWITCHED, OLD))
 )
+ENDED = make_ledger((SWITCHED, OLD), (STOPPED, OLD))
 BOTH = make_ledger((SWITCHED, OLD), (SWITCHED, NEW))
 GIVEN_UP = make_ledger((SWITCHED, OLD), (SWITCHED, NEW), (CONDEMNED, NEW))
 RETURNED = make_ledger((SWITCHED, OLD), (SWITCHED, NEW), (CONDEMNED, NEW), (SWITCHED, OLD))
@@ -134,6 +135,33 @@ CASES: dict[str, tuple[Wish, Observed, Effect | None]] = {
         WISH,
         structs.replace(MOVED, ledger=QUIET.ledger, b=DEAD_NEW, routed=False),
         Append(event=SWITCHED, served=NEW),
+    ),
+    "stopped, and cut off: append": (
+        WISH,
+        structs.replace(QUIET, a=None, active=None, stopped=OLD),
+        Append(event=STOPPED, served=OLD),
+    ),
+    "stopped, and asked for again": (
+        Wish(served=OLD),
+        Observed(a=make_server(OLD), active=ON_A, bundles=BUNDLES, ledger=ENDED),
+        Append(event=SWITCHED, served=OLD),
+    ),
+    "stopped, and the next one failed: the last healthy": (
+        WISH,
+        Observed(
+            bundles=BUNDLES,
+            ledger=make_ledger((SWITCHED, OLD), (STOPPED, OLD), (CONDEMNED, NEW)),
+            reported=NEW.commit,
+        ),
+        Start(slot=Slot.A, served=OLD),
+    ),
+    "forced ends with a stop": (
+        WISH,
+        Observed(
+            bundles=BUNDLES,
+            ledger=make_ledger((SWITCHED, OLD), (SWITCHED, FORCED), (STOPPED, FORCED)),
+        ),
+        Start(slot=Slot.A, served=NEW),
     ),
     "the router is gone": (WISH, structs.replace(MOVED, routed=False), Route(slot=Slot.B)),
     "not confirmed": (
@@ -382,7 +410,9 @@ def test_the_next_effect(case: str) -> None:
 
 def test_an_entry_is_written_once() -> None:
     """A push whose answer was lost, or another run that was quicker, adds nothing."""
-    for event, ledger in ((SWITCHED, BOTH), (CONDEMNED, GIVEN_UP)):
+    stopped = make_ledger((SWITCHED, NEW), (STOPPED, NEW))
+    written = ((SWITCHED, BOTH), (CONDEMNED, GIVEN_UP), (STOPPED, stopped), (STOPPED, RETURNED))
+    for event, ledger in written:
         effect = Append(event=event, served=NEW)
         assert make_entry(effect, ledger, environment="production", actor=None, at="now") is None
 

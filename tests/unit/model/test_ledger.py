@@ -17,6 +17,7 @@ from mlgitops.model.ledger import (
     LedgerEntry,
     chain_entry,
     encode_entry,
+    find_failure,
     find_live,
     parse_ledger,
 )
@@ -78,9 +79,10 @@ def test_no_line_can_be_missing_or_moved(entries: list[LedgerEntry], data: st.Da
 
 
 def make_entries() -> list[LedgerEntry]:
-    """Return a switch, a wish given up, and another switch."""
+    """Return a switch, a wish given up, another switch, its failure, and that all was stopped."""
     entries: list[LedgerEntry] = []
-    for digit, event in (("a", "switched"), ("b", "condemned"), ("c", "switched")):
+    events = ("switched", "condemned", "switched", "condemned", "stopped")
+    for digit, event in zip("abccc", events, strict=True):
         entry = LedgerEntry(
             seq=1,
             environment="staging",
@@ -98,17 +100,27 @@ def make_entries() -> list[LedgerEntry]:
 
 
 def test_the_live_model_is_that_of_the_last_switch() -> None:
-    """A wish that was given up never served."""
+    """A wish that was given up never served; what was stopped serves no more."""
     entries = make_entries()
-    live = [find_live(entries[:count]) for count in range(4)]
-    assert [entry and entry.sha256[0] for entry in live] == [None, "a", "a", "c"]
-    assert [entry.previous and entry.previous[0] for entry in entries] == [None, "a", "a"]
+    live = [find_live(entries[:count]) for count in range(6)]
+    assert [entry and entry.sha256[0] for entry in live] == [None, "a", "a", "c", "c", None]
+    before = [entry.previous and entry.previous[0] for entry in entries]
+    assert before == [None, "a", "a", "c", "c"]
+    again = chain_entry(entries[2], entries)
+    assert (again.seq, again.previous) == (6, None)
+
+
+def test_a_stop_is_no_service() -> None:
+    """A model that was given up, and stopped afterwards, has failed all the same."""
+    failure = find_failure("c" * 40, make_entries())
+    assert failure is not None
+    assert failure.seq == 4
 
 
 @pytest.mark.parametrize(
     ("before", "after", "reason"),
     [
-        (b'"event":"switched"', b'"event":"stopped"', "Invalid enum value 'stopped'"),
+        (b'"event":"switched"', b'"event":"paused"', "Invalid enum value 'paused'"),
         (b'"seq":1', b'"seq":0', "Expected `int` >= 1"),
         (b'"seq":1', b'"seq":1,"seq":1', "the key 'seq' stands there twice"),
         (b'"seq":1', b'"seq":1,"approved":true', "unknown field `approved`"),

@@ -37,18 +37,17 @@ def choose_entries(
     if asked is None:
         live = find_live(entries)
         return [live] if live else []
-    switches = _list_switches(entries)
+    spans = _list_spans(entries)
     if _is_digest(asked):
-        last = {_identify(entry): entry for entry in switches if entry.sha256.startswith(asked)}
+        last = {_identify(entry): entry for entry, _ in spans if entry.sha256.startswith(asked)}
         return sorted(last.values(), key=lambda entry: entry.seq)
     start, end = _parse_span(asked)
     if start > now:
         raise MlgitopsError(f"--at {asked[:80]!a} has not been yet", hint=_HINT)
-    spans = [*zip(switches, [*map(_parse_time, switches[1:]), None], strict=True)]
     return [
         entry
         for entry, until in spans
-        if _parse_time(entry) < end and (until is None or until > start)
+        if _parse_time(entry) < end and (until is None or _parse_time(until) > start)
     ]
 
 
@@ -57,11 +56,15 @@ def list_periods(entries: Sequence[LedgerEntry], served: LedgerEntry) -> tuple[P
 
     The same bytes with other code may answer otherwise.
     """
-    switches = _list_switches(entries)
-    ends: list[str | None] = [*(entry.at for entry in switches[1:]), None]
     return tuple(
-        Period(seq=entry.seq, since=entry.at, until=end, forced=entry.forced, actor=entry.actor)
-        for entry, end in zip(switches, ends, strict=True)
+        Period(
+            seq=entry.seq,
+            since=entry.at,
+            until=end.at if end else None,
+            forced=entry.forced,
+            actor=entry.actor,
+        )
+        for entry, end in _list_spans(entries)
         if _identify(entry) == _identify(served)
     )
 
@@ -105,8 +108,13 @@ def _identify(entry: LedgerEntry) -> tuple[str, ...]:
     return entry.model, entry.sha256, entry.revision, entry.version or ""
 
 
-def _list_switches(entries: Sequence[LedgerEntry]) -> list[LedgerEntry]:
-    return [entry for entry in entries if entry.event is Event.SWITCHED]
+def _list_spans(
+    entries: Sequence[LedgerEntry],
+) -> list[tuple[LedgerEntry, LedgerEntry | None]]:
+    """List each switch with the entry that ended its service, None while it serves."""
+    changes = [entry for entry in entries if entry.event is not Event.CONDEMNED]
+    spans = zip(changes, [*changes[1:], None], strict=True)
+    return [(entry, end) for entry, end in spans if entry.event is Event.SWITCHED]
 
 
 def _parse_time(entry: LedgerEntry) -> datetime:

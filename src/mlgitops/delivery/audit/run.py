@@ -48,6 +48,7 @@ from mlgitops.model.audit import (
     LedgerFacts,
     PullRequestFacts,
 )
+from mlgitops.model.ledger import Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -289,6 +290,9 @@ def _explain_nothing(
             hint=f"`mlgitops deploy {environment}` writes its first entry; `mlgitops history` lists"
             " the environments that have one",
         )
-    first = f"its first entry is of {entries[0].at}"
     problem = f"nothing was in service in {environment} then" if asked else "nothing is in service"
-    return MlgitopsError(f"{problem}: {first}", hint="`mlgitops history` shows all periods")
+    stops = [entry for entry in entries if entry.event is Event.STOPPED]
+    why = f"its first entry is of {entries[0].at}"
+    if stops:
+        why += f", and it was stopped at {stops[-1].at} by {stops[-1].actor or 'somebody'}"
+    return MlgitopsError(f"{problem}: {why}", hint="`mlgitops history` shows all periods")

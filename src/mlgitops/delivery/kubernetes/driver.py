@@ -8,8 +8,6 @@ its pods. Where nothing is served yet, a failed one stays, and is replaced by th
 
 from __future__ import annotations
 
-import getpass
-import os
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,7 +30,7 @@ from mlgitops.delivery.kubernetes.rollout import (
     list_owned,
     look,
 )
-from mlgitops.delivery.loop.decision import find_effective, make_entry
+from mlgitops.delivery.loop.decision import find_effective
 from mlgitops.delivery.loop.effects import (
     Append,
     Bake,
@@ -48,6 +46,7 @@ from mlgitops.delivery.loop.effects import (
     Wait,
 )
 from mlgitops.delivery.loop.observed import UNSURE, Observed, ServerState, Slot
+from mlgitops.delivery.loop.recording import append_entry, utc_now
 from mlgitops.delivery.loop.turns import Turns
 from mlgitops.errors import MlgitopsError
 
@@ -341,7 +340,7 @@ class KubernetesDriver:
             served=served,
             manifests=server.served.commit if server else served.commit,
             start=server.restarts if server else self._seen.restarts,
-            since=_read_time(),
+            since=utc_now(),
             began=time.time(),
             bake=bake,
             baked=reason is not None,
@@ -374,18 +373,8 @@ class KubernetesDriver:
 
     def _append(self, effect: Append) -> None:
         parts = self._parts
-
-        def make(entries: tuple[LedgerEntry, ...]) -> LedgerEntry | None:
-            return make_entry(
-                effect,
-                entries,
-                environment=parts.environment,
-                actor=os.environ.get("GITHUB_ACTOR") or getpass.getuser(),
-                at=_read_time(),
-            )
-
         try:
-            parts.ledger.append(parts.environment, make)
+            append_entry(parts.ledger, parts.environment, effect)
         finally:  # an entry that origin did not take waits here, and counts
             self._ledger = parts.ledger.read(parts.environment)
 
@@ -421,7 +410,3 @@ class KubernetesDriver:
     def _manifests(self) -> Manifests:
         """Return those of the wish, which name the namespace and the Deployment."""
         return self._render((self._wish or self._refresh()).served)
-
-
-def _read_time() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,9 +17,8 @@ from mlgitops.delivery.local.files import (
     ReportRecord,
     read_boot,
     read_uptime,
-    utc_now,
 )
-from mlgitops.delivery.loop.decision import find_effective, make_entry
+from mlgitops.delivery.loop.decision import find_effective
 from mlgitops.delivery.loop.effects import (
     Append,
     Bake,
@@ -40,6 +37,7 @@ from mlgitops.delivery.loop.effects import (
     Widen,
 )
 from mlgitops.delivery.loop.observed import ALL, UNSURE, Active, Observed, Slot
+from mlgitops.delivery.loop.recording import append_entry, utc_now
 from mlgitops.delivery.loop.turns import Turns
 from mlgitops.delivery.proposals.promotion import refuse_unpublished
 from mlgitops.delivery.protocol import CheckFailedError, read_tail
@@ -107,12 +105,14 @@ class LocalDriver:
         if read_uptime() - self._asked > _REFRESH_SECONDS:
             self.refresh()
         active = self._observe_active()
+        stopped = self._files.read(self._files.stopped, ActiveRecord)
         servers = {slot: self._parts.slots.observe(slot) for slot in Slot}
         servers = self._count_failures(active, servers)
         return self._wish, Observed(
             a=servers[Slot.A],
             b=servers[Slot.B],
             active=active,
+            stopped=stopped.served if stopped else None,
             routed=self._parts.front.is_routed(active, self._read_slots(), self.public_port),
             bundles=self._list_bundles(),
             ledger=self._ledger,
@@ -264,15 +264,12 @@ class LocalDriver:
         environment = self._request.environment
         if effect.event is Event.CONDEMNED:
             self._show_log(effect.served)
-
-        def write_entry(entries: tuple[LedgerEntry, ...]) -> LedgerEntry | None:
-            actor = os.environ.get("GITHUB_ACTOR") or getpass.getuser()
-            return make_entry(effect, entries, environment=environment, actor=actor, at=utc_now())
-
         try:
-            self._parts.ledger.append(environment, write_entry)
+            append_entry(self._parts.ledger, environment, effect)
         finally:  # an entry that origin did not take waits here, and counts
             self._ledger = self._parts.ledger.read(environment)
+        if effect.event is Event.STOPPED:
+            self._files.stopped.unlink()
 
     def _show_log(self, served: ServedModel) -> None:
         """Show how the log of a server that failed ends: the ledger keeps one line of why."""

@@ -105,6 +105,7 @@ class EnvironmentFiles:
         self.logs = self.folder / "logs"
         self.lock = self.folder / "lock"
         self.active = self.folder / "active.json"
+        self.stopped = self.folder / "stopped.json"  # was active, until the ledger says so
         self.router = self.folder / "router.json"
         self.report = self.folder / "report.json"
         self.index = self.folder / "bundles.json"
@@ -181,11 +182,6 @@ def read_uptime() -> float:
     """Return seconds since the machine started, also those asleep; no clock setting changes it."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime(clock)
-
-
-def utc_now() -> str:
-    """Return the time for people to read, such as 2030-01-31T12:00:00Z."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def list_ports(record: RouterRecord) -> Mapping[Slot, int]:

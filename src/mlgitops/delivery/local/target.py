@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from mlgitops.delivery.bundle import GOLDEN, make_bundle
@@ -16,9 +16,12 @@ from mlgitops.delivery.local.front import Front
 from mlgitops.delivery.local.logs import rotate_logs
 from mlgitops.delivery.local.slots import Slots
 from mlgitops.delivery.local.units import choose_launcher, install, uninstall
+from mlgitops.delivery.loop.effects import Append
 from mlgitops.delivery.loop.observed import ALL, Slot
 from mlgitops.delivery.loop.outcomes import describe_served, refuse_failed
 from mlgitops.delivery.loop.reconcile import Ending, reconcile
+from mlgitops.delivery.loop.recording import append_entry
+from mlgitops.delivery.loop.turns import Turns
 from mlgitops.delivery.processes import HOST
 from mlgitops.delivery.reports import Reporter
 from mlgitops.delivery.shadow import Shadow, read_requests, replay
@@ -28,6 +31,7 @@ from mlgitops.environments import locked
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import run_git
 from mlgitops.git.repository import Folder, Repository
+from mlgitops.model.ledger import Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,18 +114,41 @@ class LocalTarget:
         return None
 
     def stop(self, environment: str) -> bool:
-        """End every process of ``environment``; return whether there was one."""
+        """End every process of ``environment``; return whether there was one.
+
+        The ledger says so afterwards. Where it cannot be read this raises, with all ended.
+        """
         files = EnvironmentFiles(self._project, environment)
         if not files.folder.is_dir():
             return False
-        with locked(files.lock):
+        with Turns(files.lock).hold():
             uninstall(files)
             end_candidate(files)
             running = self._front(files).stop()
-            files.active.unlink(missing_ok=True)
             for slot in Slot:
                 running = self._slots(files).end(slot) or running
+            self._record_stop(files)
             return running
+
+    def _record_stop(self, files: EnvironmentFiles) -> None:
+        """Write down that nothing serves any more, once that is so.
+
+        A run that was killed may have left a switch that is to be written down before.
+        """
+        if not files.active.is_file() and not files.stopped.is_file():
+            return
+        with Repository(self._project) as repository:
+            prefix = Folder(repository, self._project).prefix
+            ledger = _open_ledger(files, repository, prefix, self._console)
+            if (active := _read_readable(files, files.active)) is not None:
+                switch = Append(event=Event.SWITCHED, served=active.served, reason=active.reason)
+                append_entry(ledger, files.environment, switch)
+            if files.active.is_file():
+                files.active.replace(files.stopped)
+            if (stopped := _read_readable(files, files.stopped)) is not None:
+                stop = Append(event=Event.STOPPED, served=stopped.served)
+                append_entry(ledger, files.environment, stop)
+            files.stopped.unlink()
 
     def install(self, environment: str, port: int | None = None) -> str:
         """Have ``environment`` brought back by itself after a crash and a reboot; say how."""
@@ -244,6 +271,13 @@ def _open_ledger(
         files.folder.mkdir(parents=True, exist_ok=True)
         run_git(files.folder, "init", "--quiet", files.personal_ledger.name)
     return Ledger(files.personal_ledger, prefix, console)
+
+
+def _read_readable(files: EnvironmentFiles, path: Path) -> ActiveRecord | None:
+    """Read a record; one that was damaged says nothing, and keeps nobody from stopping."""
+    with suppress(MlgitopsError):
+        return files.read(path, ActiveRecord)
+    return None
 
 
 def _describe(active: ActiveRecord, port: int) -> Deployed:

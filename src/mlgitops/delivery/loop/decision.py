@@ -28,7 +28,7 @@ from mlgitops.delivery.loop.effects import (
     Widen,
 )
 from mlgitops.delivery.loop.observed import ALL, ServedModel, ServerState, Slot
-from mlgitops.model.ledger import Event, LedgerEntry
+from mlgitops.model.ledger import Event, LedgerEntry, find_live
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,11 +65,6 @@ def find_condemnation(served: ServedModel, ledger: Sequence[LedgerEntry]) -> Led
     return next((entry for entry in entries if _read(entry).request == served.request), None)
 
 
-def find_switch(ledger: Sequence[LedgerEntry]) -> LedgerEntry | None:
-    """Return the newest entry that says what serves, None when nothing ever did."""
-    return next((entry for entry in reversed(ledger) if entry.event is Event.SWITCHED), None)
-
-
 def find_healthy(ledger: Sequence[LedgerEntry], *, instead_of: ServedModel) -> ServedModel | None:
     """Return the last model that served, was not given up, and is another than ``instead_of``."""
     switched = (_read(entry) for entry in reversed(ledger) if entry.event is Event.SWITCHED)
@@ -80,10 +75,10 @@ def find_healthy(ledger: Sequence[LedgerEntry], *, instead_of: ServedModel) -> S
 def find_effective(wish: Wish, ledger: Sequence[LedgerEntry]) -> Wish:
     """Return the wish with what was forced in its place, until git wants something else.
 
-    The newest entry names the commit that it overrides; a forced model that failed overrides
-    nothing.
+    The newest entry names the commit that it overrides; a forced model that failed, or was
+    stopped, overrides nothing.
     """
-    newest = find_switch(ledger)
+    newest = find_live(ledger)
     if newest is None or not newest.forced or newest.commit != wish.served.commit:
         return wish
     forced = _read(newest)
@@ -103,12 +98,8 @@ def make_entry(
     effect: Append, ledger: Sequence[LedgerEntry], *, environment: str, actor: str | None, at: str
 ) -> LedgerEntry | None:
     """Return the entry that ``effect`` adds to ``ledger``; None when it is there already."""
-    newest, served = find_switch(ledger), effect.served
-    if effect.event is Event.CONDEMNED:
-        present = is_condemned(served, ledger)
-    else:
-        present = newest is not None and _read(newest).request == served.request
-    if present:
+    newest, served = find_live(ledger), effect.served
+    if _is_written(effect, ledger):
         return None
     return LedgerEntry(
         seq=ledger[-1].seq + 1 if ledger else 1,
@@ -127,6 +118,15 @@ def make_entry(
     )
 
 
+def _is_written(effect: Append, ledger: Sequence[LedgerEntry]) -> bool:
+    """Tell whether the ledger says that already; what does not serve cannot be stopped."""
+    if effect.event is Event.CONDEMNED:
+        return is_condemned(effect.served, ledger)
+    newest = find_live(ledger)
+    is_live = newest is not None and _read(newest).request == effect.served.request
+    return is_live is (effect.event is Event.SWITCHED)
+
+
 def _read(entry: LedgerEntry) -> ServedModel:
     return ServedModel(
         model=entry.model,
@@ -139,8 +139,10 @@ def _read(entry: LedgerEntry) -> ServedModel:
 
 
 def _record(observed: Observed) -> Effect | None:
-    """Write down what users are answered by, before anything else can change it."""
-    active, newest = observed.active, find_switch(observed.ledger)
+    """Write down what users are answered by, or not any more, before that can change."""
+    if observed.stopped is not None:
+        return Append(event=Event.STOPPED, served=observed.stopped)
+    active, newest = observed.active, find_live(observed.ledger)
     if active is None or (newest and _read(newest).request == active.served.request):
         return None
     return Append(event=Event.SWITCHED, served=active.served, reason=active.reason)
@@ -192,7 +194,7 @@ def _is_excused(slot: Slot, server: Server, observed: Observed) -> bool:
     A model that served well and ended is started again. It is given up only when it does not
     come back, and there is another one to go to.
     """
-    active, newest = observed.active, find_switch(observed.ledger)
+    active, newest = observed.active, find_live(observed.ledger)
     if active is None or active.slot is not slot:
         is_forced_aside = newest and newest.forced and newest.commit == server.served.commit
         return server.verified and bool(is_forced_aside)

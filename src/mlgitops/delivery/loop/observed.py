@@ -112,7 +112,8 @@ class Observed(Struct, frozen=True, kw_only=True):
 
     a: Server | None = None  # None: empty
     b: Server | None = None
-    active: Active | None = None  # None: nothing was deployed
+    active: Active | None = None  # None: nothing was deployed, or it was stopped
+    stopped: ServedModel | None = None  # was active, was ended on request, is yet to be recorded
     routed: bool = True  # the router runs and sends where `active` says
     bundles: frozenset[tuple[str, str]] = frozenset()  # on disk and verified
     ledger: tuple[LedgerEntry, ...] = ()
