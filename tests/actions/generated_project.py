@@ -13,9 +13,10 @@ from git_project import git
 from integration.setup_project import quiet
 from mini_project import shared_store
 
-from mlgitops.rehearsal.forge import Forge, Server, load_state
-from mlgitops.rehearsal.repository import Change, make_origin
+from mlgitops.rehearsal.forge import Forge, Server, State, load_state
+from mlgitops.rehearsal.repository import Change, make_origin, read_branch
 from mlgitops.rehearsal.running import Ran, Stage, Start, run_workflow
+from mlgitops.rehearsal.session import STATE
 
 #: The two lines of params.yaml that choose the estimator, and others in their place.
 ESTIMATOR = r"(?m)^  estimator: .*\n  settings: .*$"
@@ -85,21 +86,43 @@ def rehearse(project: Path, *options: str) -> dict[str, Any]:
     return {**found, "stderr": done.stderr}
 
 
-def run_pushed(project: Path, scratch: Path, workflow: str) -> tuple[Ran, Path]:
-    """Run a workflow as a push to main starts it; return what ran, and the bare clone."""
+def merge_change(project: Path, number: int) -> str:
+    """Merge the branch that is checked out into main, as GitHub's button does; stay on it."""
+    branch = git(project, "branch", "--show-current")
+    git(project, "switch", "--quiet", "main")
+    message = f"Merge pull request #{number} from local/{branch}"
+    git(project, "merge", "--quiet", "--no-ff", "-m", message, branch)
+    git(project, "switch", "--quiet", branch)
+    return git(project, "rev-parse", "main")
+
+
+def run_on_main(
+    project: Path, scratch: Path, workflow: str, inputs: dict[str, str] | None = None
+) -> tuple[Ran, Path, State]:
+    """Run a workflow as a push to main starts it, or with ``inputs`` a person in its form.
+
+    The API remembers the rehearsals. Returns what ran, the bare clone, and what the API shows then.
+    """
     main = git(project, "rev-parse", "main")
     head = (git(project, "branch", "--show-current"), git(project, "rev-parse", "HEAD"))
     change = Change(base=("main", main), head=head, title="", body="")
     scratch.mkdir()
-    make_origin(project, change, 1, scratch / "origin.git")
-    state = load_state(scratch / "state.json", "local/model")
-    push: dict[str, object] = {
+    origin = scratch / "origin.git"
+    make_origin(project, change, 1, origin)
+    state = load_state(project / STATE / "state.json", "local/model")
+    event: dict[str, object] = {
         "ref": "refs/heads/main",
         "after": main,
         "repository": {"full_name": state.repository, "default_branch": "main"},
+        "inputs": inputs,
     }
-    start = Start(workflow=workflow, event_name="push", event=push, sha=main, ref="refs/heads/main")
-    forge = Forge(state, find_head=lambda _branch: None, find_change=lambda _rev, _path: None)
+    name = "push" if inputs is None else "workflow_dispatch"
+    start = Start(workflow=workflow, event_name=name, event=event, sha=main, ref="refs/heads/main")
+    forge = Forge(
+        state,
+        find_head=lambda branch: read_branch(origin, branch),
+        find_change=lambda _rev, _path: None,
+    )
     with Server(forge) as server:
         stage = Stage(
             root=project,
@@ -110,4 +133,4 @@ def run_pushed(project: Path, scratch: Path, workflow: str) -> tuple[Ran, Path]:
             state=state,
             console=quiet(),
         )
-        return run_workflow(stage, start, scratch), scratch / "origin.git"
+        return run_workflow(stage, start, scratch), origin, state

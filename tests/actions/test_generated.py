@@ -5,7 +5,11 @@ The binary one is what `mlgitops demo` shows, and is tested there.
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
 import re
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,15 +17,21 @@ from actions.generated_project import (
     ESTIMATOR,
     FOREST,
     make_baseline,
+    merge_change,
     read_posted,
     rehearse,
-    run_pushed,
+    run,
+    run_on_main,
     train_and_commit,
 )
 from git_project import git
 
+from mlgitops.model.lineage import parse_message
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from mlgitops.rehearsal.forge import State
 
 #: Every step of the generated pull-request.yml, in order, by its name there.
 COMPUTE = [
@@ -100,7 +110,7 @@ def test_the_projects_own_workflow_runs_to_a_verdict(
     if storage == "repo":
         check_queue(project)
         check_verify(project)
-        check_release(project, tmp_path / "pushed")
+        check_afterwards(project, tmp_path / "afterwards")
 
 
 def check_queue(project: Path) -> None:
@@ -137,16 +147,101 @@ def check_verify(project: Path) -> None:
     assert (current["verdict"], current["published"]) == ("pass", None)
 
 
-def check_release(project: Path, scratch: Path) -> None:
-    """Require that a push to main gives the model there its version; nothing is trained."""
-    ran, origin = run_pushed(project, scratch, ".github/workflows/release.yml")
+def check_afterwards(project: Path, scratch: Path) -> None:
+    """After the merge: a version, its promotion, and the way back, each by its own workflow."""
+    scratch.mkdir()
+    merge_change(project, 1)
+    check_release(project, scratch / "release")
+    check_promote(project, scratch / "promote")
+    check_rollback(project, scratch / "rollback")
+
+
+def run_step_by_step(
+    project: Path,
+    scratch: Path,
+    name: str,
+    last: str,
+    inputs: dict[str, str] | None = None,
+) -> tuple[dict[str, str], Path, State]:
+    """Run the workflow ``name``, require each of its steps; return the job's outputs and more."""
+    ran, origin, state = run_on_main(project, scratch, f".github/workflows/{name}.yml", inputs)
     assert [(step.job, step.title, step.result) for step in ran.run.steps] == [
-        ("release", "Check out the default branch", "success"),
-        ("release", "Set up Python", "success"),
-        ("release", "Give the model its version", "success"),
+        (name, "Check out the default branch", "success"),
+        (name, "Set up Python", "success"),
+        (name, last, "success"),
     ]
-    outputs = {name: value for (_, _, name), value in ran.run.outputs.items()}
+    return {key: value for (_, _, key), value in ran.run.outputs.items()}, origin, state
+
+
+def check_release(project: Path, scratch: Path) -> None:
+    """Require that a push to main gives the model its version, with the verdict that let it in."""
+    outputs, origin, state = run_step_by_step(
+        project, scratch, "release", "Give the model its version"
+    )
     assert (outputs["tag"], outputs["made"]) == ("model@v1.0.0", "true")
     assert git(origin, "cat-file", "-t", "model@v1.0.0") == "tag"
     tagged = git(origin, "rev-parse", "model@v1.0.0^{commit}")
     assert tagged == git(project, "rev-parse", "main")
+    git(project, "fetch", "--quiet", str(origin), "refs/tags/model@v1.0.0:refs/tags/model@v1.0.0")
+    lineage = parse_message(read_message(project, "model@v1.0.0"), "tag")
+    assert (lineage.verdict, lineage.measured_by, lineage.pull_request) == (
+        "pass",
+        "independent",
+        1,
+    )
+    packed = state.artifacts[-1].data
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        statement = archive.read("statement.json")
+    assert lineage.statement == hashlib.sha256(statement).hexdigest()
+
+
+def read_message(project: Path, tag: str) -> bytes:
+    """Return the message of an annotated tag."""
+    return git(project, "cat-file", "tag", tag).partition("\n\n")[2].encode() + b"\n"
+
+
+def check_promote(project: Path, scratch: Path) -> None:
+    """Require one pull request that lets production want the release, and nothing else."""
+    inputs = {"environment": "production", "version": ""}
+    outputs, origin, state = run_step_by_step(
+        project, scratch, "promote", "Open the pull request", inputs
+    )
+    branch = outputs["branch"]
+    pull = state.pulls[int(outputs["pull-request"])]
+    assert (pull.head[0], pull.base[0], pull.state) == (branch, "main", "open")
+    assert git(origin, "diff", "--name-only", "main", branch) == "deploy/production/model.yaml"
+    assert "version: v1.0.0" in git(origin, "show", f"{branch}:deploy/production/model.yaml")
+    merge_from(project, origin, branch)
+
+
+def check_rollback(project: Path, scratch: Path) -> None:
+    """Require one pull request that puts the file back as it was, byte for byte."""
+    path = "deploy/production/model.yaml"
+    wanted = git(project, "show", f"main:{path}")
+    git(project, "switch", "--quiet", "main")
+    with (project / "src/model/serve.py").open("a", encoding="utf-8") as file:
+        file.write("# Served in another way.\n")
+    git(project, "commit", "--quiet", "--all", "-m", "Serve it in another way")
+    assert json.loads(run(project, "release", "--json"))["tag"] == "model@v1.1.0"
+    branch = json.loads(run(project, "promote", "--to", "production", "--json"))["branch"]
+    git(project, "merge", "--quiet", "--no-ff", "-m", "Merge", branch)
+    git(project, "switch", "--quiet", "change")
+    assert "version: v1.1.0" in git(project, "show", f"main:{path}")
+    inputs = {"environment": "production", "version": "", "reason": "$(it) `died`"}
+    outputs, origin, state = run_step_by_step(
+        project, scratch, "rollback", "Open the pull request", inputs
+    )
+    branch = outputs["branch"]
+    assert git(origin, "diff", "--name-only", "main", branch) == path
+    assert git(origin, "show", f"{branch}:{path}") == wanted
+    pull = state.pulls[int(outputs["pull-request"])]
+    assert (pull.head[0], pull.base[0]) == (branch, "main")
+    assert "$(it) `died`" in pull.body
+
+
+def merge_from(project: Path, origin: Path, branch: str) -> None:
+    """Merge a branch that a workflow pushed into main of the project."""
+    git(project, "fetch", "--quiet", str(origin), branch)
+    git(project, "switch", "--quiet", "main")
+    git(project, "merge", "--quiet", "--no-ff", "-m", "Merge", "FETCH_HEAD")
+    git(project, "switch", "--quiet", "change")

@@ -15,13 +15,15 @@ import pytest
 from git_project import commit, git, write_files
 from integration.deploy_project import make_deployable
 from integration.setup_project import make_origin, quiet
+from posting import REPOSITORY
 from released_project import MergedProject, hash_md5
 
 from mlgitops.cli import run
+from mlgitops.rehearsal.forge import Forge, Server, State, WorkflowRun
 from mlgitops.storage import publish_objects
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     Release = Callable[..., Any]
 
@@ -414,3 +416,86 @@ def test_a_project_that_dvc_trained_is_released_from_the_storage_branch(
     outcome = release(trained, "--push")
     assert (outcome["tag"], outcome["pushed"]) == ("demo@v1.0.0", True)
     assert outcome["lineage"]["serving"]
+
+
+JUDGING = ("--workflow", ".github/workflows/pull-request.yml", "--push")
+LEFT_NONE = "run {} of pull-request.yml left no artifact mlgitops-statement"
+
+
+@pytest.fixture
+def forge(monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
+    """Serve a repository without any run, to a token of it."""
+    forge = Forge(State(repository=REPOSITORY))
+    with Server(forge) as server:
+        monkeypatch.setenv("GITHUB_API_URL", server.url)
+        monkeypatch.setenv("GITHUB_TOKEN", "test-token-of-the-forge")
+        monkeypatch.setenv("GITHUB_REPOSITORY", REPOSITORY)
+        yield forge
+
+
+def show_judged(project: MergedProject, forge: Forge, number: int, subject: str) -> str:
+    """Let origin show a pull request's head with a commit above it, and the API its run."""
+    write = project.repository.git
+    tree = write("rev-parse", "HEAD^{tree}")
+    head = write("commit-tree", tree, "-p", "HEAD", "-m", f"Head of {number}")
+    above = write("commit-tree", tree, "-p", head, "-m", subject.format(head[:12]))
+    write("push", "--quiet", "origin", f"{above}:refs/pull/{number}/head")
+    run = WorkflowRun(id=number, number=number, head=("topic", head), jobs=[])
+    forge.state.workflow_runs.append(run)
+    return head
+
+
+def test_the_run_of_what_was_merged_is_looked_for(
+    project: MergedProject, tmp_path: Path, forge: Forge, release: Release
+) -> None:
+    """After a squash too, by the head that origin shows, below the results that were recorded."""
+    show_judged(project, forge, 7, "Record what was trained at {}")
+    project.train("second", message="Train again (#7)")
+    clone = project.clone(tmp_path / "clone")
+    lineage = release(clone, *JUDGING)["lineage"]
+    assert lineage["pull_request"] == 7
+    assert lineage["absent"]["verdict"] == LEFT_NONE.format(7)
+    assert {method for method, _ in forge.requests} == {"GET"}
+    show_judged(project, forge, 8, "Record what was trained at {}")
+    project.repository.put("src/flights/serve.py", "SERVE = 2\n")
+    project.merge("Serve it better (#8)")
+    outcome = release(clone, *JUDGING)
+    assert (outcome["tag"], outcome["lineage"]["pull_request"]) == ("flights@v1.1.0", 7)
+    assert outcome["lineage"]["absent"]["verdict"] == LEFT_NONE.format(8)
+
+
+def test_a_head_with_more_above_it_than_results_was_not_judged(
+    project: MergedProject, forge: Forge, release: Release
+) -> None:
+    """Somebody pushed to the branch after its run."""
+    head = show_judged(project, forge, 7, "One more thing")
+    project.train("second", message="Train again (#7)")
+    reason = release(project.root, *JUDGING)["lineage"]["absent"]["verdict"]
+    assert reason.startswith("no run of pull-request.yml in this repository judged ")
+    assert head[:12] not in reason
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [("Train again", "names no pull request"), ("Again (#9)", "origin has no refs/pull/9/head")],
+)
+def test_without_a_pull_request_no_run_is_looked_for(
+    project: MergedProject, forge: Forge, release: Release, *, message: str, reason: str
+) -> None:
+    """A push without one, and a number that somebody made up."""
+    project.train("second", message=message)
+    assert reason in release(project.root, *JUDGING)["lineage"]["absent"]["verdict"]
+    assert forge.requests == []
+
+
+def test_a_statement_comes_from_one_place(
+    project: MergedProject, forge: Forge, release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file and a workflow at once, or a workflow without a token, tag nothing."""
+    printed = release(project.root, *JUDGING, "--statement", "x.json", code=2)
+    assert "--workflow: --statement is a statement, and --workflow asks for one" in printed
+    monkeypatch.delenv("GITHUB_TOKEN")
+    monkeypatch.delenv("GH_TOKEN", raising=False)
+    printed = release(project.root, *JUDGING, code=2)
+    assert "set GITHUB_TOKEN, which may read actions, and GITHUB_REPOSITORY" in printed
+    assert (project.list_tags(), forge.requests) == ([], [])

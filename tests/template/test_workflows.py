@@ -56,7 +56,8 @@ WAIVER = ".github/workflows/waiver.yml"
 RELEASE = ".github/workflows/release.yml"
 RELEASE_PERMISSIONS: dict[str, dict[str, dict[str, str]]] = {
     storage: {
-        "release": {"contents": "write"} | (OIDC if storage in {"s3", "gcs", "azure"} else {}),
+        "release": {"contents": "write", "actions": "read"}
+        | (OIDC if storage in {"s3", "gcs", "azure"} else {}),
         "attest": OIDC | {"attestations": "write"},
     }
     for storage in ("repo", "s3", "gcs", "azure", "ssh")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlgitops.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNDECIDED, MlgitopsError
+from mlgitops.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNDECIDED
 
 if TYPE_CHECKING:
     import argparse
@@ -114,16 +114,10 @@ def _open_github(
     if not wanted:
         yield None
         return
-    from mlgitops.github.client import open_client
+    from mlgitops.github.client import open_repository
     from mlgitops.github.reviews import fetch_request
 
-    token = environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN")
-    repository = environ.get("GITHUB_REPOSITORY")
-    if not token or not repository:
-        hint = "set GITHUB_TOKEN, which may read pull requests, and GITHUB_REPOSITORY to OWNER/NAME"
-        raise MlgitopsError("GitHub cannot be asked: no token, or no repository", hint=hint)
-    api = environ.get("GITHUB_API_URL") or "https://api.github.com"
-    with open_client(api, token=token) as client:
+    with open_repository(environ, purpose="read pull requests") as (client, repository):
         yield lambda number: fetch_request(client, repository, number)
 
 

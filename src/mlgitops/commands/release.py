@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlgitops.errors import EXIT_PASS
+from mlgitops.errors import EXIT_PASS, MlgitopsError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from mlgitops.console import Console
+    from mlgitops.delivery.releases.merged import FetchStatement
     from mlgitops.delivery.releases.tagging import Outcome
     from mlgitops.model.lineage import Lineage
 
@@ -23,7 +26,8 @@ lineage as JSON. The first is v1.0.0; then inputs or outputs changed: major; cod
 locked packages: minor; only the data: patch. MODEL is the name in dvc.yaml's `artifacts:`.
 
 Git signs the tag where `gpg.format` is ssh and `user.signingKey` is set. What git does not know,
-such as the verdict, comes from --statement; without it those fields are null, with the reason.
+such as the verdict, comes from --statement, or with --workflow from what the run of the merged
+pull request left; without either those fields are null, with the reason.
 A tag is never moved: of two runs at once one wins, and the other finds nothing new.
 
 exit codes:
@@ -33,6 +37,7 @@ exit codes:
 examples:
   mlgitops release --dry-run
   mlgitops release --statement statement.json --push
+  mlgitops release --workflow .github/workflows/pull-request.yml --push
   git show flights@v1.2.0
 """
 
@@ -46,6 +51,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--statement", type=Path, metavar="FILE", help="of the verdict, as `report` wrote it"
     )
+    parser.add_argument(
+        "--workflow",
+        metavar="PATH",
+        help="take the statement that this workflow's run of the merged pull request left; "
+        "$GITHUB_TOKEN may read actions",
+    )
+    parser.add_argument(
+        "--artifact",
+        default="mlgitops-statement",
+        metavar="NAME",
+        help="under which it left it (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--job",
+        default="Report",
+        metavar="NAME",
+        help="its job that judges and left it, by the name that GitHub shows "
+        "(default: %(default)s)",
+    )
     parser.add_argument("--push", action="store_true", help="send the tag to origin")
     parser.add_argument("--dry-run", action="store_true", help="say what would be tagged")
     parser.add_argument("--json", action="store_true", help="write the outcome as JSON")
@@ -58,19 +82,37 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from mlgitops.github.outputs import write_outputs
     from mlgitops.storage.handover.commit import authorize
 
+    if args.statement and args.workflow:
+        problem = "--statement is a statement, and --workflow asks for one: give one of them"
+        raise MlgitopsError(problem, where="--workflow")
     authorize(os.environ)
-    with Repository(args.directory) as repository:
+    with Repository(args.directory) as repository, _open_runs(args) as fetch:
         outcome = release_tip(
             Folder(repository, args.directory.resolve()),
             console,
             statement=args.statement,
             push=args.push,
             dry_run=args.dry_run,
+            fetch=fetch,
         )
     made, sha256 = str(outcome.made).lower(), outcome.lineage.sha256
     write_outputs(os.environ, {"tag": outcome.tag, "made": made, "sha256": sha256})
     console.result(encode_outcome(outcome) if args.json else _describe(outcome))
     return EXIT_PASS
+
+
+@contextmanager
+def _open_runs(args: argparse.Namespace) -> Iterator[FetchStatement | None]:
+    """Hand out what fetches a statement from a run, where a workflow is named."""
+    if not args.workflow:
+        yield None
+        return
+    from mlgitops.github.client import open_repository
+    from mlgitops.github.kept_statement import StatementPlace, fetch_statement
+
+    place = StatementPlace(workflow=args.workflow, artifact=args.artifact, job=args.job)
+    with open_repository(os.environ, purpose="read actions") as (client, repository):
+        yield lambda commits: fetch_statement(client, repository, place, commits)
 
 
 def encode_outcome(outcome: Outcome) -> str:

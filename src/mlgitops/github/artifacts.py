@@ -1,7 +1,7 @@
-"""Fetch the report that another run left: by that run's number and the exact name, capped.
+"""Fetch what another run left: by that run's number and the exact name, capped.
 
-Network in, bytes out; what they hold is checked elsewhere. Used where one workflow compares
-and another posts, for pull requests from forks.
+Network in, bytes out; what they hold is checked elsewhere. Used where one workflow leaves
+something and another one takes it: a report, or the statement of a verdict.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.github.archive import MAX_PACKED_BYTES, read_only_member
+from mlgitops.github.archive import MAX_PACKED_BYTES, read_members
 from mlgitops.github.payloads import Artifact, ArtifactPage, parse_answer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mlgitops.github.client import GitHubClient
 
 
@@ -22,24 +24,44 @@ def fetch_member(
 ) -> bytes | None:
     """Return the one file of the artifact ``artifact`` of run ``run_id``; None without one.
 
-    A run that was started again leaves one artifact for each attempt: the newest counts.
     ``limit`` caps the file in bytes. Raises :class:`MlgitopsError` when the artifact is not
     exactly that, or its bytes are not those that the API's digest names.
     """
-    artifacts = _list(client, repository, run_id, artifact)
-    if not artifacts:
+    newest = fetch_newest_artifact(client, repository, run_id, artifact)
+    if newest is None:
         return None
-    newest = max(artifacts, key=lambda stored: stored.id)
-    where = f"artifact {artifact!r} of run {run_id}"
-    if newest.expired:
+    return download_members(client, repository, newest, (member,), limit=limit)[member]
+
+
+def fetch_newest_artifact(
+    client: GitHubClient, repository: str, run_id: int, name: str
+) -> Artifact | None:
+    """Return what the API says of the artifact ``name`` of run ``run_id``; None without one.
+
+    A run that was started again leaves one artifact for each attempt: the newest counts.
+    """
+    artifacts = _list(client, repository, run_id, name)
+    return max(artifacts, key=lambda stored: stored.id, default=None)
+
+
+def download_members(
+    client: GitHubClient, repository: str, artifact: Artifact, names: Sequence[str], *, limit: int
+) -> dict[str, bytes]:
+    """Return name → content of the files of ``artifact``, which are ``names``, none more.
+
+    ``limit`` caps each in bytes. Raises :class:`MlgitopsError` as :func:`fetch_member` does.
+    """
+    run = artifact.workflow_run
+    where = f"artifact {artifact.name!r} of run {run.id if run else '?'}"
+    if artifact.expired:
         raise MlgitopsError("it has expired", where=where, hint="run the workflow again")
-    if newest.size_in_bytes > MAX_PACKED_BYTES:
+    if artifact.size_in_bytes > MAX_PACKED_BYTES:
         raise MlgitopsError(f"over {MAX_PACKED_BYTES} bytes", where=where)
-    path = f"/repos/{repository}/actions/artifacts/{newest.id}/zip"
+    path = f"/repos/{repository}/actions/artifacts/{artifact.id}/zip"
     data = client.download(path, limit=MAX_PACKED_BYTES)
-    if newest.digest and newest.digest != f"sha256:{hashlib.sha256(data).hexdigest()}":
+    if artifact.digest and artifact.digest != f"sha256:{hashlib.sha256(data).hexdigest()}":
         raise MlgitopsError("its bytes are not those of its digest", where=where)
-    return read_only_member(data, member, limit=limit)
+    return read_members(data, names, limit=limit)
 
 
 def _list(client: GitHubClient, repository: str, run_id: int, name: str) -> list[Artifact]:

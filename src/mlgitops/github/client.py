@@ -90,6 +90,24 @@ def open_client(api_url: str, *, token: str | None) -> Iterator[GitHubClient]:
         yield GitHubClient(session, api_url, token=token)
 
 
+@contextmanager
+def open_repository(
+    environ: Mapping[str, str], *, purpose: str
+) -> Iterator[tuple[GitHubClient, str]]:
+    """Open the API of the repository that the variables name; hand out client and OWNER/NAME.
+
+    ``purpose`` is what the token must be allowed, for the message that there is none.
+    """
+    token = environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN")
+    repository = environ.get("GITHUB_REPOSITORY")
+    if not token or not repository:
+        hint = f"set GITHUB_TOKEN, which may {purpose}, and GITHUB_REPOSITORY to OWNER/NAME"
+        raise MlgitopsError("GitHub cannot be asked: no token, or no repository", hint=hint)
+    api = environ.get("GITHUB_API_URL") or "https://api.github.com"
+    with open_client(api, token=token) as client:
+        yield client, repository
+
+
 class GitHubClient:
     """One repository's API, for as long as one command runs.
 

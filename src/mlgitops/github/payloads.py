@@ -188,6 +188,7 @@ class Run(RunNumber, frozen=True, kw_only=True):
 
     run_number: int
     run_attempt: int = 1
+    event: str | None = None
     status: str | None
     conclusion: str | None
     head_sha: str
@@ -209,6 +210,7 @@ class Job(Payload, frozen=True, kw_only=True):
     name: str
     status: str
     conclusion: str | None
+    started_at: _Moment | None = None
 
 
 class JobPage(Payload, frozen=True, kw_only=True):
@@ -224,6 +226,7 @@ class Artifact(Payload, frozen=True, kw_only=True):
     name: str
     size_in_bytes: _Size
     expired: bool
+    created_at: _Moment | None = None
     workflow_run: RunNumber | None = None
     digest: str | None = None
 

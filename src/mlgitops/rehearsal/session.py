@@ -14,8 +14,17 @@ import msgspec
 
 from mlgitops.github.marker import find_marker
 from mlgitops.model import WAIVER_LABEL
-from mlgitops.rehearsal.forge import Comment, Forge, Pull, Server, State, load_state
-from mlgitops.rehearsal.forks import refuse_writing, report_on_fork
+from mlgitops.rehearsal.forge import (
+    Comment,
+    Forge,
+    Job,
+    Pull,
+    Server,
+    State,
+    WorkflowRun,
+    load_state,
+)
+from mlgitops.rehearsal.forks import pack_artifacts, refuse_writing, report_on_fork
 from mlgitops.rehearsal.places import find_stand_in
 from mlgitops.rehearsal.repository import (
     Change,
@@ -41,6 +50,7 @@ if TYPE_CHECKING:
 
 STATE = Path(".mlgitops") / "rehearsal"
 _STATE_FILE = "state.json"
+_STATEMENT = "mlgitops-statement"  # of the verdict; several projects each add a name of their own
 #: From the best to the worst.
 _VERDICTS = ("pass", "waived", "fail", "skip", "undecided")
 
@@ -116,6 +126,7 @@ def rehearse(
     run did not.
     """
     scene = _prepare(request, console)
+    kept = scene.state.artifacts
     earlier = {comment.id for comment in scene.state.comments}
     start = _start(request, scene)
     with Server(scene.forge) as server:
@@ -133,7 +144,8 @@ def rehearse(
         ran = run_workflow(stage, start, request.scratch)
         scene.forge.fault = lambda _method, _path: None
         second = report_on_fork(stage, scene.change, ran, meanwhile) if request.fork else None
-    scene.state.artifacts = []
+    scene.state.artifacts = kept
+    _keep_run(request, scene, ran)
     scene.state.save(scene.logs / _STATE_FILE)
     return _sum_up(request, scene, (ran, second), earlier)
 
@@ -191,6 +203,34 @@ def _start(request: Request, scene: _Scene) -> Start:
         ref=ref,
         fork=request.fork,
     )
+
+
+def _keep_run(request: Request, scene: _Scene, ran: Ran) -> None:
+    """Let the API go on showing the run, and the statement that it left, as GitHub does for months.
+
+    What else it left is large, and nobody asks for it later.
+    """
+    results = ran.run.jobs
+    jobs = [
+        Job(id=scene.state.take_number(), name=job.name, conclusion=results[name])
+        for name, job in ran.workflow.jobs.items()
+        if name in results
+    ]
+    run = WorkflowRun(
+        id=ran.run_id,
+        number=ran.run_id,
+        path=ran.path,
+        event="merge_group" if request.queue else "pull_request",
+        head=(scene.change.head[0], scene.merge_sha if request.queue else scene.change.head[1]),
+        fork=scene.change.fork,
+        conclusion="failure" if "failure" in results.values() else "success",
+        jobs=jobs,
+    )
+    scene.state.workflow_runs.append(run)
+    for artifact in pack_artifacts(ran.artifacts, ran.run_id):
+        if artifact.name.startswith(_STATEMENT):
+            artifact.id = scene.state.take_number()
+            scene.state.artifacts.append(artifact)
 
 
 def _sum_up(

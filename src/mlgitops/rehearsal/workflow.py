@@ -46,6 +46,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One job as the file writes it."""
 
+    name: str  # as GitHub shows it
     steps: tuple[Step, ...]
     needs: tuple[str, ...]
     condition: str | None  # its `if:`
@@ -120,6 +121,7 @@ def parse_workflow(text: str, *, where: str) -> Workflow:
             continue
         needs = job.get("needs", [])
         described[str(name)] = Job(
+            name=str(job.get("name") or name),
             steps=tuple(_parse_steps(str(name), job, in_job, mistakes)),
             needs=tuple(needs if isinstance(needs, list) else [needs]),
             condition=str(job["if"]) if "if" in job else None,

@@ -19,13 +19,23 @@ from trust.recorded import FILES, POLICY, PREFIX, Recorded, write_results
 from mlgitops.cli import run
 from mlgitops.console import Console
 from mlgitops.delivery.audit.steps import Subject, check_given_statement
-from mlgitops.delivery.releases.provenance import add_statement, trace_model
+from mlgitops.delivery.releases.provenance import (
+    add_kept_statement,
+    add_statement,
+    trace_model,
+)
 from mlgitops.delivery.releases.release import Release
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Repository
+from mlgitops.github.kept_statement import KeptStatement
 from mlgitops.model.ledger import Event, LedgerEntry
 from mlgitops.model.lineage import Lineage
-from mlgitops.model.statement import PREDICATE_TYPE, STATEMENT_TYPE, encode_statement_schema
+from mlgitops.model.statement import (
+    PREDICATE_TYPE,
+    STATEMENT_TYPE,
+    encode_statement_schema,
+    parse_statement,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -519,6 +529,89 @@ def test_a_release_takes_from_the_statement_what_git_does_not_know(
         "the verdict's statement"
     }
     assert not {"metrics", "verdict", "statement", "pull_request"} & account.absent.keys()
+
+
+def account_for_kept(
+    evidence: Evidence,
+    document: dict[str, Any] | str,
+    **named: Any,  # noqa: ANN401
+) -> Account:
+    """Return what a release of the recorded results knows with what a run left, or did not."""
+    given = {"project": PREFIX, "model": evidence.model, "newest": None, **named}
+    kept: KeptStatement | str = ""
+    if isinstance(document, str):
+        kept = document
+    else:
+        data = _encode(document)
+        kept = KeptStatement(statement=parse_statement(data, "left"), data=data, where="left")
+    with Repository(evidence.recorded.root) as repository:
+        account = trace_model(repository, PREFIX, evidence.results)
+        add_kept_statement(account, repository, kept, **given)
+    return account
+
+
+def test_what_a_run_left_is_taken_as_a_given_file_is(
+    evidence: Evidence, honest: dict[str, Any]
+) -> None:
+    """Byte for byte the same fields, from the same words."""
+    statement = evidence.folder / "given.json"
+    statement.write_bytes(_encode(honest))
+    given, kept = account_for(evidence, statement), account_for_kept(evidence, honest)
+    assert kept.fields["verdict"] == "pass"
+    assert (kept.fields, kept.sources, kept.absent) == (given.fields, given.sources, given.absent)
+
+
+def test_why_no_statement_was_left_stands_in_the_release(evidence: Evidence) -> None:
+    """Each field that only a statement says is null, with that reason."""
+    account = account_for_kept(evidence, "it has expired")
+    stated = ("measured_by", "verdict", "statement", "cost")
+    assert [account.fields[name] for name in stated] == [None] * 4
+    assert {account.absent[name] for name in stated} == {"it has expired"}
+
+
+def test_a_verdict_on_another_model_or_an_old_base_says_nothing_of_a_release(
+    evidence: Evidence, honest: dict[str, Any]
+) -> None:
+    """A merge may bring in another model than was judged: then nothing is known, and it says so."""
+    other = copy.deepcopy(honest)
+    other["subject"][0]["digest"]["sha256"] = "0" * 64
+    account = account_for_kept(evidence, other)
+    assert account.fields["verdict"] is None
+    assert account.absent["verdict"] == "left: its verdict is on another model, 000000000000"
+    account = account_for_kept(evidence, honest, newest=evidence.results)
+    assert account.fields["verdict"] is None
+    assert "which is older than the newest release" in account.absent["verdict"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda one: one.update(verdict="fail"), "does not hold: its verdict is fail"),
+        (lambda one: one.update(verdict="waived"), "does not hold: its verdict is waived"),
+        (lambda one: one.update(evidence="claimed"), "does not hold: its evidence is called"),
+        (lambda one: one.update(project=""), "it is a statement of the project in the root"),
+        (lambda one: one["policy"].update(sha256="0" * 64), "the policy is not that of base"),
+        (
+            lambda one: one["report"]["metrics"][0].update(base=0.25, delta=0.375),
+            "`score` at base is 0.25 by the report and 0.5 in git",
+        ),
+    ],
+)
+def test_what_a_run_left_is_held_against_git(
+    evidence: Evidence,
+    honest: dict[str, Any],
+    record_property: Callable[[str, object], None],
+    *,
+    change: Callable[[dict[str, Any]], object],
+    reason: str,
+) -> None:
+    """A lie in what is called a statement of this very model releases nothing."""
+    lie = copy.deepcopy(honest)
+    change(lie["predicate"])
+    with pytest.raises(MlgitopsError, match=reason) as refused:
+        account_for_kept(evidence, lie)
+    payload = b"kept: " + _encode(lie)
+    check_lie(record_property, payload, reason=reason, text=str(refused.value))
 
 
 def test_a_pass_against_an_old_base_enters_no_release(

@@ -9,7 +9,7 @@ from trust.archives import ARCHIVES, CONTENT, GOOD, NAME, pack, set_field
 from trust.reasons import REASONS
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.github.archive import MAX_PACKED_BYTES, read_only_member
+from mlgitops.github.archive import MAX_PACKED_BYTES, read_members, read_only_member
 
 LIMIT = 2**20
 
@@ -18,6 +18,47 @@ def test_what_the_upload_action_writes_is_read() -> None:
     """One member, packed or stored, at most as large as the limit."""
     assert read_only_member(GOOD, NAME, limit=len(CONTENT)) == CONTENT
     assert read_only_member(pack((NAME, CONTENT), method=0), NAME, limit=LIMIT) == CONTENT
+
+
+def test_several_members_are_read_in_any_order() -> None:
+    """Each of the names once, stored one after the other."""
+    names = (NAME, "predicate.json")
+    for members in ((NAME, CONTENT), (names[1], b"{}")), ((names[1], b"{}"), (NAME, CONTENT)):
+        assert read_members(pack(*members), names, limit=LIMIT) == dict(members)
+
+
+@pytest.mark.parametrize(
+    ("members", "reason"),
+    [
+        (((NAME, CONTENT),), "1 members instead of 2"),
+        (((NAME, CONTENT), (NAME, CONTENT)), "members of the same name"),
+        (((NAME, CONTENT), ("other.json", b"{}")), "its member is 'other.json'"),
+        (((NAME, CONTENT), ("b.json", b"{}"), ("c.json", b"{}")), "3 members instead of 2"),
+        (((NAME, CONTENT), ("b.json", bytes(LIMIT + 1))), f"its member has over {LIMIT} bytes"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_other_members_than_those_expected_are_refused(
+    members: tuple[tuple[str, bytes], ...], reason: str
+) -> None:
+    """One is missing, one is there twice, one is another, one is too many, one is too large."""
+    with pytest.raises(MlgitopsError, match=re.escape(reason)):
+        read_members(pack(*members), (NAME, "b.json"), limit=LIMIT)
+
+
+def test_bytes_between_two_members_are_refused() -> None:
+    """Each begins where the one before it ends."""
+    stored = pack((NAME, CONTENT), ("b.json", b"{}"), method=0)
+    second = stored.index(b"PK\x03\x04", 4)
+    hidden = bytes(40)
+    moved = stored[:second] + hidden + stored[second:]
+    entry = moved.index(b"PK\x01\x02", moved.index(b"PK\x01\x02") + 4)
+    at = (second + len(hidden)).to_bytes(4, "little")
+    moved = moved[: entry + 42] + at + moved[entry + 46 :]
+    directory = int.from_bytes(stored[-6:-2], "little") + len(hidden)
+    moved = moved[:-6] + directory.to_bytes(4, "little") + moved[-2:]
+    with pytest.raises(MlgitopsError, match="its member's parts do not touch"):
+        read_members(moved, (NAME, "b.json"), limit=LIMIT)
 
 
 @pytest.mark.parametrize("case", ARCHIVES)

@@ -7,18 +7,19 @@ git and the model's file; who wrote it is for a signature to say. Reads git.
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct, field
 
-from mlgitops.delivery.bundle import DESCRIPTION, MODEL, SERVING_LOCK
+from mlgitops.delivery.bundle import DESCRIPTION, MODEL, SERVING_LOCK, hash_sha256
+from mlgitops.delivery.releases.merged import find_merge, read_pull_request
 from mlgitops.delivery.releases.version import CONTRACT, PARAMETERS, TRAINING_LOCK
 from mlgitops.dvc.metrics import parse_metrics
 from mlgitops.dvc.pipeline import read_pipeline
 from mlgitops.errors import MlgitopsError, show_bytes
 from mlgitops.git.program import run_git
+from mlgitops.github.kept_statement import KeptStatement
 from mlgitops.github.statement_check import check_statement, read_statement
 from mlgitops.judgement.policy import parse_policy
 from mlgitops.model.lineage import DataHash, Lineage, ReleasedMetric
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
     from mlgitops.dvc.pipeline import Pipeline
     from mlgitops.git.repository import Repository
     from mlgitops.model import MetricChange
+    from mlgitops.model.statement import Statement
 
 _POLICY = "policy.yaml"
 _MAX_METRICS, _MAX_DATA = 500, 1000
-_PULL_REQUEST = re.compile(r"^Merge pull request #([1-9]\d{0,9}) from |\(#([1-9]\d{0,9})\)$")
 _BOT = "github-actions[bot]"
 _GITHUB = "noreply@github.com"  # committer of what its button merged
 _NO_STATEMENT = "no statement of a verdict was given (`--statement FILE`)"
@@ -115,7 +116,50 @@ def add_statement(
     older than ``newest``: to be better than an old model is no pass against the present one.
     """
     statement, data = read_statement(path)
-    predicate, where = statement.predicate, str(path)
+    given = KeptStatement(statement=statement, data=data, where=str(path))
+    _require_good(repository, given, project=project, model=model)
+    reason = _find_older_base(repository, project, newest, statement)
+    if reason is not None:
+        hint = "judge the model against a base that has that release, or release without it"
+        raise MlgitopsError(reason, where=str(path), hint=hint)
+    _take_statement(account, given)
+
+
+def add_kept_statement(
+    account: Account,
+    repository: Repository,
+    kept: KeptStatement | str,
+    *,
+    project: str,
+    model: Path,
+    newest: str | None,
+) -> None:
+    """Add what the statement says that a run left, as :func:`add_statement` does for a file.
+
+    Where there is none, or it is of another model or against an older one, what it would say stays
+    null, with that reason. Raises :class:`MlgitopsError` when it does not hold, or says fail.
+    """
+    reason: str | None
+    if isinstance(kept, str):
+        reason = kept
+    elif (digest := kept.statement.subject[0].digest.sha256) != hash_sha256(model):
+        reason = f"{kept.where}: its verdict is on another model, {digest[:12]}"
+    else:
+        _require_good(repository, kept, project=project, model=model)
+        reason = _find_older_base(repository, project, newest, kept.statement)
+        if reason is None:
+            _take_statement(account, kept)
+            return
+    for name in _STATED:
+        account.put(name, None, absent=str(reason))
+
+
+def _require_good(
+    repository: Repository, kept: KeptStatement, *, project: str, model: Path
+) -> None:
+    """Raise unless the statement holds against git and the model, and its verdict lets merge."""
+    statement, where = kept.statement, kept.where
+    predicate = statement.predicate
     if predicate.project != project.rstrip("/"):
         told = predicate.project or "the root"
         raise MlgitopsError(f"it is a statement of the project in {told}", where=where)
@@ -125,26 +169,36 @@ def add_statement(
     if predicate.verdict == "fail":
         hint = "a model whose verdict is fail is not released"
         raise MlgitopsError("the verdict on this model is fail", where=where, hint=hint)
+
+
+def _take_statement(account: Account, kept: KeptStatement) -> None:
+    """Take what a statement says that holds."""
+    predicate = kept.statement.predicate
     said, report = "the verdict's statement", predicate.report
-    base = report.base.sha or ""
-    if newest is not None and not _has_model_of(repository, project, newest, base):
-        raise MlgitopsError(
-            f"the verdict is against {base[:12]}, which is older than the newest release, of"
-            f" {newest[:12]}, and has another model",
-            where=where,
-            hint="judge the model against a base that has that release, or release without it",
-        )
     put = account.put
     put("metrics", take_metrics(report.metrics), source=said, absent="the statement has none")
     put("measured_by", predicate.evidence, source=said, absent="")
     put("verdict", predicate.verdict, source=said, absent="")
     account.fields["waiver"] = msgspec.to_builtins(predicate.waiver)
-    put("statement", hashlib.sha256(data).hexdigest(), absent="")
+    put("statement", hashlib.sha256(kept.data).hexdigest(), absent="")
     put("cost", take_metrics(report.cost)[:20], source=said, absent="the statement has none")
     if predicate.pull_request is not None:
         put("pull_request", predicate.pull_request, source=said, absent="")
     if report.head.test_data is not None:
         put("test_data", report.head.test_data, source=said, absent="")
+
+
+def _find_older_base(
+    repository: Repository, project: str, newest: str | None, statement: Statement
+) -> str | None:
+    """Say so when the statement's base is older than ``newest``, and has another model."""
+    base = statement.predicate.report.base.sha or ""
+    if newest is None or _has_model_of(repository, project, newest, base):
+        return None
+    return (
+        f"the verdict is against {base[:12]}, which is older than the newest release, of"
+        f" {newest[:12]}, and has another model"
+    )
 
 
 def _has_model_of(repository: Repository, project: str, newest: str, base: str) -> bool:
@@ -208,16 +262,11 @@ def _put_measured(
 
 def _put_people(account: Account, repository: Repository, project: str, commit: str) -> None:
     """Take who made the model, from the commit of the branch that brought it in."""
-    changes = repository.list_changes(commit, f"{project}dvc.lock", most=1)
-    merge = changes[0] if changes else commit
-    form = "--format=%an%x00%s%x00%P"
-    name, subject, parents = (
-        run_git(repository.root, "log", "-1", form, merge, errors="replace")
-        .rstrip("\n")
-        .split("\0")
-    )
-    match = _PULL_REQUEST.search(subject)
-    number = int(match[1] or match[2]) if match else None
+    merge = find_merge(repository, project, commit)
+    form = "--format=%an%x00%P"
+    log = run_git(repository.root, "log", "-1", form, merge, errors="replace")
+    name, parents = log.rstrip("\n").split("\0")
+    number = read_pull_request(repository, merge)
     account.put(
         "pull_request",
         number,

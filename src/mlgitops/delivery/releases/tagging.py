@@ -21,7 +21,12 @@ from mlgitops.delivery.bundle import (
     read_model_sha256,
 )
 from mlgitops.delivery.golden import parse_golden
-from mlgitops.delivery.releases.provenance import add_statement, trace_model
+from mlgitops.delivery.releases.merged import find_merge, list_judged
+from mlgitops.delivery.releases.provenance import (
+    add_kept_statement,
+    add_statement,
+    trace_model,
+)
 from mlgitops.delivery.releases.release import (
     find_model_name,
     find_release,
@@ -40,6 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlgitops.console import Console
+    from mlgitops.delivery.releases.merged import FetchStatement
     from mlgitops.delivery.releases.release import Release
     from mlgitops.git.repository import Folder, Repository
 
@@ -58,11 +64,18 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 def release_tip(
-    folder: Folder, console: Console, *, statement: Path | None, push: bool, dry_run: bool
+    folder: Folder,
+    console: Console,
+    *,
+    statement: Path | None,
+    push: bool,
+    dry_run: bool,
+    fetch: FetchStatement | None = None,
 ) -> Outcome:
     """Release the model at the tip of the default branch, unless it is the newest release.
 
-    ``statement`` is the file of the verdict on it. Raises :class:`MlgitopsError` when the model
+    ``statement`` is the file of the verdict on it; without one ``fetch`` asks for what the run of
+    the merged pull request left. Raises :class:`MlgitopsError` when the model
     was not published or does not verify, or when a tag of that form is no release.
     """
     repository = folder.repository
@@ -72,7 +85,7 @@ def release_tip(
         if newest is not None and _is_released(repository, folder.prefix, newest, tip):
             pushed = push and not dry_run and _push_again(repository, newest)
             return _describe(newest, made=False, pushed=pushed)
-        lineage = _trace(folder, tip, newest, console, statement=statement)
+        lineage = _trace(folder, tip, newest, console, statement=statement, fetch=fetch)
         if dry_run:
             tag = f"{lineage.model}@{lineage.version}"
             return Outcome(tag=tag, lineage=lineage, signature=None, made=False, pushed=False)
@@ -157,7 +170,13 @@ def _is_released(repository: Repository, project: str, newest: Release, tip: str
 
 
 def _trace(
-    folder: Folder, tip: str, newest: Release | None, console: Console, *, statement: Path | None
+    folder: Folder,
+    tip: str,
+    newest: Release | None,
+    console: Console,
+    *,
+    statement: Path | None,
+    fetch: FetchStatement | None,
 ) -> Lineage:
     """Verify the tip's model as the storage has it, and write down where it comes from."""
     repository, project = folder.repository, folder.prefix
@@ -173,13 +192,16 @@ def _trace(
     ):
         _check_files(folder, tip, digest, hash_sha256(file))
         account = trace_model(repository, project, tip)
+        since = newest.revision if newest else None
         if statement is not None:
             add_statement(
-                *(account, repository),
-                project=project,
-                path=statement,
-                model=file,
-                newest=newest.revision if newest else None,
+                *(account, repository), project=project, path=statement, model=file, newest=since
+            )
+        elif fetch is not None:
+            judged = list_judged(repository, find_merge(repository, project, tip, since, changed))
+            kept = judged if isinstance(judged, str) else fetch(judged)
+            add_kept_statement(
+                *(account, repository, kept), project=project, model=file, newest=since
             )
         size = file.stat().st_size
     previous = newest.version if newest else None

@@ -26,7 +26,8 @@ def build_artifact(url: str, repository: str, artifact: Artifact) -> dict[str, A
         "url": own,
         "archive_download_url": f"{own}/zip",
         "expired": artifact.expired,
-        **dict.fromkeys(("created_at", "expires_at", "updated_at"), MOMENT),
+        "created_at": artifact.created_at,
+        **dict.fromkeys(("expires_at", "updated_at"), MOMENT),
         "digest": digest,
         "workflow_run": {"id": artifact.run_id},
     }

@@ -63,6 +63,7 @@ class Artifact(msgspec.Struct, kw_only=True):
     data: bytes
     digest: str | None = None
     size: int | None = None
+    created_at: str = MOMENT
     expired: bool = False
 
 
@@ -73,6 +74,7 @@ class Job(msgspec.Struct, kw_only=True):
     name: str
     status: str = "completed"
     conclusion: str | None = "success"
+    started_at: str = MOMENT
 
 
 class WorkflowRun(msgspec.Struct, kw_only=True):
