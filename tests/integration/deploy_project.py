@@ -70,9 +70,12 @@ BIAS = 0.0
 UNLUCKY = None  # an input that this version has no answer to
 
 parser = argparse.ArgumentParser()
-for option in ("--model", "--port", "--name"):
+for option in ("--model", "--port", "--name", "--requests"):
     parser.add_argument(option)
 args = parser.parse_args()
+if args.requests:
+    Path(args.requests).mkdir(exist_ok=True)
+    (Path(args.requests) / args.port).touch()
 model = Path(args.model).read_bytes()
 factor, digest = json.loads(model)["factor"], hashlib.sha256(model).hexdigest()
 

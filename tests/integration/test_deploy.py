@@ -538,8 +538,15 @@ def test_status_and_stop(project: Path, port: int, capsys: pytest.CaptureFixture
     status = json.loads(capsys.readouterr().out)
     assert status["serving"]
     assert (status["sha256"], status["url"]) == (outcome["sha256"], f"http://127.0.0.1:{port}")
+    requests = EnvironmentFiles(project, "staging").requests
+    assert status["requests"] == str(requests)
+    server = str(read_slot(project, Slot.A).port)
+    assert [path.name for path in requests.iterdir()] == [server]  # which logs there
+    assert run(["deploy", "staging", "--status", *folder]) == 0
+    assert f"its requests are logged in {requests}" in capsys.readouterr().out
     assert run(["deploy", "staging", "--stop", *folder]) == 0
     assert run(["deploy", "staging", "--status", *folder]) == 1
+    assert requests.is_dir()  # what production saw outlives its servers
     assert processes(project) == []
     assert run(["deploy", "staging", "--stop", *folder]) == 0  # nothing runs, nothing is added
     switched, stopped = read_ledger(project)

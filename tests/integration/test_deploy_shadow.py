@@ -73,6 +73,8 @@ def test_the_candidate_is_compared_and_nobody_is_sent_there(
     before, ledger = read_slot(project, Slot.A), read_ledger(project)
     file = write_requests(tmp_path, write_request(0), write_request(1), write_request(0, 1))
     code, document = compare(project, file, capsys)
+    requests = EnvironmentFiles(project, "staging").requests
+    assert [path.name for path in requests.iterdir()] == [str(before.port)]  # no candidate logs
     medians = document.pop("live_ms"), document.pop("candidate_ms")
     assert min(medians) > 0
     assert (code, document) == (

@@ -5,14 +5,18 @@ from __future__ import annotations
 import copy
 import hashlib
 import http.client
+import itertools
 import json
 import os
+import re
+import resource
 import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -93,8 +97,8 @@ class Server:
 
 
 @contextmanager
-def run_server(environment: Path, project: Path, *options: str) -> Iterator[Server]:
-    """Run the project's own server until the block ends."""
+def run_server(environment: Path, project: Path, *options: str, ends: int = 0) -> Iterator[Server]:
+    """Run the project's own server until the block ends; its exit code must be ``ends``."""
     port = find_free_port()
     python = environment / "bin" / "python"
     words = [str(python), "-m", "penguins.serve", "--port", str(port), "--name", "birds", *options]
@@ -106,7 +110,7 @@ def run_server(environment: Path, project: Path, *options: str) -> Iterator[Serv
         yield Server(process=process, port=port)
     finally:
         process.terminate()
-        assert process.wait() == 0
+        assert process.wait() == ends
 
 
 @pytest.fixture(scope="module")
@@ -690,3 +694,227 @@ def test_a_container_comes_into_service_only_with_the_answers_of_training(
     assert "the golden prediction differs" in probe(port)
     golden["outputs"] = []
     assert "asks for nothing" in probe(port)
+
+
+@pytest.fixture(scope="module")
+def requests(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the log of a server."""
+    return tmp_path_factory.mktemp("logged") / "requests"
+
+
+@pytest.fixture(scope="module")
+def logging_server(
+    environments: dict[str, Path], project: Path, requests: Path
+) -> Iterator[Server]:
+    """Return a running server that logs its requests, one column hashed and one left out."""
+    settings = requests.parent / "monitor.yaml"
+    text = (project / "monitor.yaml").read_text("utf-8")
+    assert text.count("columns: {}") == 1
+    settings.write_text(text.replace("columns: {}", "columns: {sex: hash, tagged: drop}"), "utf-8")
+    options = ("--requests", str(requests), "--monitor", str(settings))
+    with run_server(environments["serving"], project, *options) as server:
+        yield server
+
+
+def read_log(requests: Path) -> list[Request]:
+    """Return every record of a log, in the order of each file."""
+    parts = [path.read_bytes() for path in sorted(requests.glob("*.jsonl"))]
+    lines = b"".join(parts).splitlines(keepends=True)
+    assert all(line.endswith(b"\n") for line in lines)
+    return [json.loads(line) for line in lines]
+
+
+def read_counts(port: int) -> dict[str, float]:
+    """Return name and labels, but for the model's → what the server counted so far."""
+    text = ask(port, "GET", "/metrics")[2].decode()
+    counts = {}
+    for line in text.splitlines():
+        if line.startswith("mlgitops_"):
+            name, _, count = line.rpartition(" ")
+            counts[re.sub('model_sha256="[0-9a-f]{64}",?', "", name)] = float(count)
+    return counts
+
+
+def take_rows(request: Request, rows: int) -> Request:
+    """Return a copy of a request with its first rows alone."""
+    taken = copy.deepcopy(request)
+    for tensor in taken["inputs"]:
+        tensor.update(shape=[rows], data=tensor["data"][:rows])
+    return taken
+
+
+def list_refused(request: Request) -> list[tuple[bytes, str, str | None, int | None]]:
+    """Return requests that are refused: body, kind of reason, column, rows."""
+    wrong, unknown = copy.deepcopy(request), copy.deepcopy(request)
+    set_value("body_mass_g", 99.0)(wrong)
+    add_unknown(unknown)
+    many: Request = {"instances": [{}] * 100_001}
+    cases: list[tuple[Request | bytes, str, str | None, int | None]] = [
+        (b"{", "json", None, None),
+        (b'{"inputs": 7}', "protocol", None, None),
+        ({**request, "outputs": [{"name": "x"}]}, "protocol", None, 2),
+        (unknown, "column", None, 2),
+        (wrong, "contract", "body_mass_g", 2),
+        (many, "too_large", None, None),
+    ]
+    return [
+        (body if isinstance(body, bytes) else json.dumps(body).encode(), reason, column, rows)
+        for body, reason, column, rows in cases
+    ]
+
+
+def test_answers_and_refusals_are_logged_and_counted(
+    logging_server: Server, requests: Path, golden: Request, project: Path
+) -> None:
+    """A line for each row and each refusal, without a value that is not to be kept.
+
+    The golden prediction is a check, and not traffic: it is not logged. Prometheus reads the
+    same numbers.
+    """
+    port = logging_server.port
+    path = "/v2/models/birds/infer"
+    assert ask(port, "POST", path, json.dumps(golden["request"]).encode())[0] == 200
+    request = take_rows(golden["request"], 2)
+    answers = []
+    for number in range(3):
+        status, _, content = ask(
+            port, "POST", path, json.dumps({**request, "id": f"request {number}"}).encode()
+        )
+        assert status == 200, content
+        answers.append({item["name"]: item["data"] for item in json.loads(content)["outputs"]})
+    refused = list_refused(request)
+    for body, reason, *_ in refused:
+        address = path.replace("/v2", "/v1").replace("/infer", ":predict")
+        status = ask(port, "POST", address if reason == "too_large" else path, body)[0]
+        assert status == 400, reason
+    assert ask(port, "POST", "/v2/models/birds/explain", b"{")[0] == 400
+    records = read_log(requests)
+    assert {record["model"] for record in records} == {hash_model(project)}
+    rows = [record for record in records if "answer" in record]
+    assert [row["id"] for row in rows] == [f"request {n}/{at}" for n in range(3) for at in (0, 1)]
+    for row, number in zip(rows, (0, 0, 1, 1, 2, 2), strict=True):
+        at = int(row["id"][-1])
+        assert row["answer"] == answers[number]["prediction"][at]
+        scores = {name: values[at] for name, values in answers[number].items()}
+        assert row["score"] == {
+            name.removeprefix("score_"): score
+            for name, score in scores.items()
+            if name.startswith("score_")
+        }
+        inputs = {item["name"]: item["data"][at] for item in request["inputs"]}
+        del inputs["tagged"]
+        assert row["inputs"].pop("sex") != inputs.pop("sex")
+        assert row["inputs"] == inputs
+    logged = [
+        (record["refused"], record["column"], record["rows"])
+        for record in records
+        if "refused" in record
+    ]
+    assert logged == [tuple(rest) for _, *rest in refused]
+    counts = read_counts(port)
+    for reason in ("json", "protocol", "column", "contract", "scoring", "too_large"):
+        expected = [kind for kind, *_ in logged].count(reason)
+        assert counts[f'mlgitops_refusals_total{{reason="{reason}"}}'] == expected
+    assert counts["mlgitops_rows_total{}"] == counts["mlgitops_score_count{}"] == 6
+    assert counts["mlgitops_log_records_total{}"] == len(records)
+    assert counts["mlgitops_log_bytes_total{}"] == sum(
+        item.stat().st_size for item in requests.glob("*.jsonl")
+    )
+    assert counts['mlgitops_requests_total{route="infer",status="200"}'] == 4
+    assert counts['mlgitops_requests_total{route="infer",status="400"}'] == 5
+    assert counts['mlgitops_requests_total{route="explain",status="400"}'] == 1
+    assert counts["mlgitops_request_seconds_count{}"] == 10
+    predicted = [name for name in counts if name.startswith("mlgitops_predictions_total")]
+    assert sum(counts[name] for name in predicted) == 6
+
+
+def test_a_full_disk_stops_no_answer(
+    logging_server: Server, requests: Path, golden: Request
+) -> None:
+    """The kernel refuses what goes beyond the size: dropped and counted, and every row answered.
+
+    The limit is RLIMIT_FSIZE of the running server, taken away again.
+    """
+    port, process = logging_server.port, logging_server.process.pid
+    body = json.dumps(take_rows(golden["request"], 3)).encode()
+
+    def ask_for(times: int) -> None:
+        for _ in range(times):
+            assert ask(port, "POST", "/v2/models/birds/infer", body)[0] == 200
+
+    before = read_counts(port)
+    dropped, logged = 'mlgitops_log_dropped_total{reason="disk"}', "mlgitops_log_records_total{}"
+    ask_for(1)
+    size = sum(item.stat().st_size for item in requests.glob("*.jsonl"))
+    free = resource.prlimit(process, resource.RLIMIT_FSIZE)
+    resource.prlimit(process, resource.RLIMIT_FSIZE, (size + 500, free[1]))
+    ask_for(5)
+    full = read_counts(port)
+    assert (full[logged] - before[logged], full[dropped]) == (3, 15)
+    resource.prlimit(process, resource.RLIMIT_FSIZE, free)
+    ask_for(2)
+    after = read_counts(port)
+    assert (after[logged] - before[logged], after[dropped]) == (9, 15)
+    assert len(read_log(requests)) == after[logged]
+
+
+def test_a_kill_loses_no_row_that_was_answered(
+    environments: dict[str, Path], project: Path, golden: Request, tmp_path: Path
+) -> None:
+    """Clients ask without pause when the server is killed; each answered id is logged once."""
+    template = take_rows(golden["request"], 1)
+    answered: list[str] = []
+    enough = threading.Event()
+
+    def run_client(port: int, client: int) -> None:
+        with (
+            closing(connect(port)) as connection,
+            suppress(OSError, http.client.HTTPException),
+        ):
+            for number in itertools.count():
+                name = f"{client}-{number}"
+                ids = {"name": "id", "datatype": "BYTES", "shape": [1], "data": [name]}
+                request = {"inputs": [*template["inputs"], ids]}
+                status, content = send(connection, "POST", "/v2/models/birds/infer", request)
+                assert status == 200, content
+                answered.append(name)
+                if len(answered) > 500:
+                    enough.set()
+
+    log = tmp_path / "requests"
+    with run_server(
+        environments["serving"], project, "--requests", str(log), ends=-signal.SIGKILL
+    ) as server:
+        clients = [
+            threading.Thread(target=run_client, args=(server.port, number)) for number in range(4)
+        ]
+        for client in clients:
+            client.start()
+        assert enough.wait(600)
+        server.process.kill()
+        for client in clients:
+            client.join()
+    (path,) = log.iterdir()
+    lines = path.read_bytes().splitlines(keepends=True)
+    ids = [json.loads(line)["id"] for line in lines if line.endswith(b"\n")]
+    assert len(lines) - len(ids) <= 1  # only the last may be torn, and nobody has its answer
+    assert len({*ids}) == len(ids)
+    assert {*answered} <= {*ids}
+    assert len(ids) <= len(answered) + len(clients)
+
+
+def test_settings_that_are_wrong_start_no_server(
+    environments: dict[str, Path], project: Path, tmp_path: Path
+) -> None:
+    """A column that is no input may be a mistyped one, which would be logged in full."""
+    (tmp_path / "monitor.yaml").write_text("requests: {columns: {sexx: drop}}", "utf-8")
+    words = ["-m", "penguins.serve", "--requests", str(tmp_path / "log")]
+    words += ["--monitor", str(tmp_path / "monitor.yaml")]
+    python = environments["serving"] / "bin" / "python"
+    env = {**clean_environment(os.environ), "PYTHONPATH": "src"}
+    done = subprocess.run(
+        [str(python), *words], cwd=project, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "column sexx is not an input; those are" in done.stderr
+    assert "Traceback" not in done.stderr

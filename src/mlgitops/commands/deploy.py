@@ -177,6 +177,7 @@ def encode_status(status: Status) -> str:
         "serving": status.serving,
         **(asdict(status.deployed) if status.deployed else dict.fromkeys(names)),
         "problem": status.problem,
+        "requests": status.requests,
     }
     return json.dumps(document, indent=2)
 
@@ -221,6 +222,8 @@ def _show_status(status: Status) -> str:
             f"its code is of {deployed.revision[:12]}"
         ),
     ]
+    if status.requests:
+        lines.append(f"  its requests are logged in {status.requests}")
     return "\n".join([*lines, *([status.problem] if status.problem else [])])
 
 

@@ -39,6 +39,7 @@ IDENTITY = (
     "src/",
     "model/",
     "contract.yaml",
+    "monitor.yaml",
     "params.yaml",
     "trusted_types.txt",
     GOLDEN,

@@ -40,6 +40,7 @@ class Status:
     serving: bool  # it answers at its address
     deployed: Deployed | None = None  # None: nothing was deployed
     problem: str | None = None  # why it does not answer, and what to do
+    requests: str | None = None  # folder with the log of its requests; None: there is none here
 
 
 class Target(Protocol):

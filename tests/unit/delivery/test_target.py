@@ -117,12 +117,18 @@ def test_the_status_as_json(deployed: Deployed | None) -> None:
     """Every key is there, null where nothing is deployed."""
     names = ("model", "version", "sha256", "commit", "revision", "forced", "since", "url")
     problem = None if deployed else "nothing is deployed"
+    requests = "x/requests" if deployed else None
     status = Status(
-        environment="staging", serving=deployed is not None, deployed=deployed, problem=problem
+        environment="staging",
+        serving=deployed is not None,
+        deployed=deployed,
+        problem=problem,
+        requests=requests,
     )
     assert json.loads(encode_status(status)) == {
         "environment": "staging",
         "serving": deployed is not None,
         "problem": problem,
+        "requests": requests,
         **{name: getattr(deployed, name, None) for name in names},
     }

@@ -26,6 +26,7 @@ from kserve import Model, ModelServer
 from kserve.model import InferenceVerb
 from kserve.model_server import app
 from kserve.protocol.rest.server import RESTServer
+from prometheus_client import REGISTRY
 
 from . import MODEL_NAME
 from .contract import (
@@ -42,10 +43,17 @@ from .plumbing.errors import StageError, run_stage
 from .plumbing.storing import load_model, read_trusted_types
 from .scoring import answer_numbers
 from .serving.compiled import CompiledContract
+from .serving.counters import Counters
 from .serving.explaining import MOST_SCORED, Explainer
 from .serving.files import read_tokens, read_verified
 from .serving.front import Front, RefusedError, guard
+from .serving.log import RequestLog
+from .serving.observing import Observer
 from .serving.protocol import (
+    COLUMN,
+    CONTRACT,
+    SCORING,
+    TOO_LARGE,
     BadRequestError,
     Rows,
     describe_tensor,
@@ -55,10 +63,15 @@ from .serving.protocol import (
     refuse_nested,
     render_answers,
 )
+from .serving.redaction import read_log_settings
 from .serving.transform import Transform
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
     from sklearn.pipeline import Pipeline
+
+    Parse = Callable[[bytes, Collection[str]], Rows]
 
 #: What a header can say of a version.
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@/-]{0,99}")
@@ -85,6 +98,7 @@ class ContractModel(Model):
         self.compiled = CompiledContract(self.schema, numeric, categorical)
         self.transform = Transform(model, numeric, categorical)
         self.explainer: Explainer | None = None
+        self.observer: Observer | None = None
         self.ready = True
 
     async def predict(
@@ -98,7 +112,7 @@ class ContractModel(Model):
         try:
             return answer_numbers(self.model["estimator"], self.transform(features))
         except (StageError, ValueError, TypeError, KeyError, ArithmeticError) as error:
-            raise BadRequestError(f"the rows can't be scored: {error}") from error
+            raise BadRequestError(f"the rows can't be scored: {error}", SCORING) from error
 
     def explain(
         self,
@@ -111,10 +125,9 @@ class ContractModel(Model):
         features = self.read_features(payload.columns)
         scored = self.explainer.count_scored(len(next(iter(features.values()))))
         if scored > MOST_SCORED:
-            raise BadRequestError(
-                f"to explain these rows {scored} must be scored, and {MOST_SCORED} are the limit; "
-                "send fewer rows"
-            )
+            limit = f"{scored} must be scored, and {MOST_SCORED} are the limit"
+            problem = f"to explain these rows {limit}; send fewer rows"
+            raise BadRequestError(problem, TOO_LARGE)
         return self.explainer.explain(features)
 
     def compare_with(self, rows: Rows) -> None:
@@ -127,13 +140,14 @@ class ContractModel(Model):
         Rows of which the compiled contract is not sure are pandera's to judge.
         """
         if not any(columns.values()):
-            raise BadRequestError("there are no rows")
+            raise BadRequestError("there are no rows", CONTRACT)
         features = self.compiled.read(columns)
         return self._judge(columns) if features is None else features
 
     def _judge(self, columns: dict[str, list[Any]]) -> dict[str, np.ndarray]:
         for name in sorted(columns.keys() - set(self.columns)):
-            raise BadRequestError(f"column {name} is not an input; those are: {self.columns}")
+            problem = f"column {name} is not an input; those are: {self.columns}"
+            raise BadRequestError(problem, COLUMN)
         refuse_nested(columns)
         try:
             table = spell_booleans(pd.DataFrame(columns), self.schema)
@@ -142,8 +156,9 @@ class ContractModel(Model):
                 features = select_features(read_quoted(table, self.schema), self.model)
                 return {name: features[name].to_numpy() for name in features}
         except (StageError, ValueError, TypeError, KeyError, ArithmeticError) as error:
-            raise BadRequestError(f"the rows can't be read: {error}") from error
-        raise BadRequestError(f"the rows break the contract:\n{render_mistakes(mistakes)}")
+            raise BadRequestError(f"the rows can't be read: {error}", CONTRACT) from error
+        problem = f"the rows break the contract:\n{render_mistakes(mistakes)}"
+        raise BadRequestError(problem, CONTRACT, mistakes[0].column)
 
     def describe(self) -> dict[str, Any]:
         """Return the model's description: what it reads and answers, and which one it is."""
@@ -173,10 +188,10 @@ class ContractModel(Model):
             return msgspec.json.encode(self.describe())
 
         async def infer(body: bytes) -> bytes:
-            return await self._answer(parse_tensors(body, self.columns))
+            return await self._answer(parse_tensors, body)
 
         async def predict(body: bytes) -> bytes:
-            return await self._answer(parse_instances(body, self.columns))
+            return await self._answer(parse_instances, body)
 
         return {
             ("GET", f"/v2/models/{self.name}"): guard(describe),
@@ -185,9 +200,19 @@ class ContractModel(Model):
             ("POST", f"/v1/models/{self.name}:predict"): guard(predict),
         }
 
-    async def _answer(self, rows: Rows) -> bytes:
-        answers, _ = await self(rows)  # by KServe, which counts and times it
-        return render_answers(rows, answers, self._facts if rows.version > 1 else {})
+    async def _answer(self, parse: Parse, body: bytes) -> bytes:
+        rows = None
+        try:
+            rows = parse(body, self.columns)
+            answers, _ = await self(rows)  # by KServe, which counts and times it
+            content = render_answers(rows, answers, self._facts if rows.version > 1 else {})
+        except BadRequestError as refusal:
+            if self.observer is not None:
+                self.observer.note_refusal(refusal, rows)
+            raise
+        if self.observer is not None:
+            self.observer.note_answer(rows, answers)
+        return content
 
     async def _explain_request(self, body: bytes) -> bytes:
         rows = parse_tensors(body, self.columns)
@@ -197,6 +222,11 @@ class ContractModel(Model):
         )
         facts = {**self._facts, "parameters": self.explainer.describe() if self.explainer else {}}
         return render_answers(rows, answers, facts)
+
+    def list_classes(self) -> list[str] | None:
+        """Return the classes that the model answers with, None for regression."""
+        classes = getattr(self.model["estimator"], "classes_", None)
+        return None if classes is None else [str(name) for name in classes.tolist()]
 
     @property
     def _facts(self) -> dict[str, Any]:
@@ -224,7 +254,10 @@ def main(arguments: list[str] | None = None) -> None:
     headers = {"Model-Sha256": served.sha256}
     if served.version:
         headers["Model-Version"] = served.version
-    front = Front(app, served.make_routes(), headers, tokens)
+    routes = served.make_routes()
+    asked = [path for method, path in routes if method == "POST"]
+    served.observer = make_observer(served, options, asked)
+    front = Front(app, routes, headers, tokens, served.observer.note_response)
     for number in (signal.SIGINT, signal.SIGTERM):  # raised again once requests are answered
         signal.signal(number, lambda *_: sys.exit(0))
     extension = server.model_repository_extension
@@ -248,6 +281,37 @@ def read_served(options: Any) -> ContractModel:  # noqa: ANN401 - argparse
     if served.compiled.slow:
         print(f"slower: pandera decides every request ({', '.join(served.compiled.slow)})")
     return served
+
+
+def make_observer(
+    served: ContractModel,
+    options: Any,  # noqa: ANN401 - argparse
+    asked: Sequence[str],  # paths that rows are sent to
+) -> Observer:
+    """Return what counts for Prometheus, and logs requests where the options name a folder."""
+    log = None
+    if options.requests is not None:
+        settings = read_log_settings(options.monitor, served.columns)
+        log = RequestLog(
+            options.requests,
+            served.sha256,
+            settings,
+            inputs=served.columns,
+            classes=served.list_classes(),
+        )
+    counters = Counters(served.sha256, served.list_classes(), log)
+    REGISTRY.register(counters)  # KServe shows it at /metrics
+    names = {path: re.split("[/:]", path)[-1] for path in asked}
+    golden = read_golden_columns(served.columns)
+    return Observer(counters, log, inputs=served.columns, routes=names, golden=golden)
+
+
+def read_golden_columns(inputs: Collection[str]) -> dict[str, list[Any]] | None:
+    """Return the rows that whoever deploys asks for, None where there are none."""
+    try:
+        return parse_reference(paths.GOLDEN.read_bytes(), inputs).columns
+    except (OSError, BadRequestError):
+        return None
 
 
 def set_reference(served: ContractModel, path: Path) -> None:
@@ -294,6 +358,18 @@ def _parse_options(arguments: list[str] | None) -> Any:  # noqa: ANN401 - argpar
         type=Path,
         help="rows to compare with in explanations: a request, or a golden prediction "
         f"(default: {paths.GOLDEN}, where it is there)",
+    )
+    parser.add_argument(
+        "--requests",
+        type=Path,
+        metavar="DIR",
+        help="log each row that is answered, and each refusal, in this folder",
+    )
+    parser.add_argument(
+        "--monitor",
+        type=Path,
+        default=paths.MONITOR,
+        help="what is logged of a row, in the block `requests` (default: %(default)s)",
     )
     parser.add_argument(
         "--token-file",

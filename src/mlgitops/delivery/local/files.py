@@ -103,6 +103,7 @@ class EnvironmentFiles:
         self.folder = project.absolute() / ".mlgitops" / "deploy" / environment
         self.bundles = self.folder / "bundles"
         self.logs = self.folder / "logs"
+        self.requests = self.folder / "requests"  # that were answered, and with what
         self.lock = self.folder / "lock"
         self.active = self.folder / "active.json"
         self.stopped = self.folder / "stopped.json"  # was active, until the ledger says so

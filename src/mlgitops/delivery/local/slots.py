@@ -113,7 +113,8 @@ class Slots:
             restarts=restarts,
         )
         files.write(files.slot_record(slot), record)
-        command = list_command(environment / "bin" / "python", bundle, served, record.port)
+        python = environment / "bin" / "python"
+        command = list_command(python, bundle, served, record.port, requests=files.requests)
         variables = {"PYTHONPATH": str(bundle.folder / "src")}
         program = files.slot_program(slot)
         write_program(program, command, cwd=bundle.folder, variables=variables)
@@ -200,14 +201,25 @@ class Slots:
         return f"the server ended{describe_end(self._files.slot_log(slot))}"
 
 
-def list_command(python: Path, bundle: Bundle, served: ServedModel, port: int) -> list[str | Path]:
-    """Return the command of the project's own server."""
+def list_command(
+    python: Path,
+    bundle: Bundle,
+    served: ServedModel,
+    port: int,
+    *,
+    requests: Path | None = None,
+) -> list[str | Path]:
+    """Return the command of the project's own server, which logs its requests in a folder."""
     package = find_package(bundle)
     command: list[str | Path] = [python, "-m", f"{package}.serve"]
     command += ["--model", MODEL, "--port", str(port), "--name", served.model]
     source = (bundle.folder / "src" / package / "serve.py").read_text(encoding="utf-8")
     # A release from before these options came is served as well: its model is verified here.
-    for option, text in (("--sha256", served.sha256), ("--version", served.version)):
-        if text and f'"{option}"' in source:
-            command += [option, text]
+    for option, word in (
+        ("--sha256", served.sha256),
+        ("--version", served.version),
+        ("--requests", requests),
+    ):
+        if word and f'"{option}"' in source:
+            command += [option, word]
     return command

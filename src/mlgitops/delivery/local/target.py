@@ -99,6 +99,7 @@ class LocalTarget:
             serving=trouble is None,
             deployed=_describe(active, front.read_port()),
             problem=f"{trouble}\n{advice}" if trouble else None,
+            requests=str(files.requests) if files.requests.is_dir() else None,
         )
 
     def _find_trouble(self, files: EnvironmentFiles, active: ActiveRecord) -> str | None:

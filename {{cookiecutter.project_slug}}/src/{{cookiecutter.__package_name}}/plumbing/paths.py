@@ -4,6 +4,7 @@ from pathlib import Path
 
 PARAMS = Path("params.yaml")
 CONTRACT = Path("contract.yaml")
+MONITOR = Path("monitor.yaml")
 TRUSTED_TYPES = Path("trusted_types.txt")
 DATA_CARD = Path("data/DATA_CARD.md")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import logging
 import re
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,8 @@ _log = logging.getLogger("serve")
 
 #: Body of a request → body of the answer.
 Answer = Callable[[bytes], "Awaitable[bytes]"]
+#: Told of every answer that is given here: path, status, seconds since the request had arrived.
+Observe = Callable[[str, int, float], None]
 
 
 class RefusedError(Exception):
@@ -53,6 +56,7 @@ class Front:
     """An ASGI application: ours at ``routes`` (method and path), ``behind`` for the rest.
 
     ``headers`` go with every answer. ``tokens`` are those that may ask; none: anybody may.
+    ``observe`` is told of what is answered here.
     """
 
     def __init__(
@@ -61,8 +65,10 @@ class Front:
         routes: Mapping[tuple[str, str], Answer],
         headers: Mapping[str, str],
         tokens: Sequence[bytes] = (),
+        observe: Observe | None = None,
     ) -> None:
         self._behind = behind
+        self._observe = observe
         self._routes = routes
         self._headers = [(name.lower().encode(), text.encode()) for name, text in headers.items()]
         self._tokens = tokens
@@ -78,18 +84,24 @@ class Front:
                 message = {**message, "headers": [*message.get("headers", ()), *self._headers]}
             await send(message)
 
+        status, start = 200, time.perf_counter()
         try:
             self._check_token(scope)
             route = self._routes.get((scope["method"], scope["path"]))
             if route is not None:
-                await _respond(send_signed, 200, await route(await _read_body(scope, receive)))
+                body = await _read_body(scope, receive)
+                start = time.perf_counter()  # a slow sender makes no slow answer
+                await _respond(send_signed, status, await route(body))
             elif PASSED_ON.fullmatch(scope["path"]):
                 await self._behind(scope, receive, send_signed)
+                return
             else:
                 self._refuse_path(scope)
         except RefusedError as refusal:
-            body = msgspec.json.encode({"error": str(refusal)})
-            await _respond(send_signed, refusal.status, body, refusal.headers)
+            status, body = refusal.status, msgspec.json.encode({"error": str(refusal)})
+            await _respond(send_signed, status, body, refusal.headers)
+        if self._observe is not None:
+            self._observe(scope["path"], status, time.perf_counter() - start)
 
     def _check_token(self, scope: Any) -> None:  # noqa: ANN401 - ASGI
         if not self._tokens or OPEN.fullmatch(scope["path"]):

@@ -40,8 +40,27 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
+#: Kinds of reasons for a refusal, as the log and the counters name them.
+JSON, PROTOCOL, COLUMN, CONTRACT, SCORING, TOO_LARGE = REASONS = (
+    "json",
+    "protocol",
+    "column",
+    "contract",
+    "scoring",
+    "too_large",
+)
+
+
 class BadRequestError(Exception):
-    """What is wrong with a request, for the person who sent it."""
+    """What is wrong with a request, for the person who sent it.
+
+    ``reason`` is its kind, of :data:`REASONS`, and ``column`` the first one that is wrong.
+    """
+
+    def __init__(self, text: str, reason: str = PROTOCOL, column: str | None = None) -> None:
+        super().__init__(text)
+        self.reason = reason
+        self.column = column
 
 
 class _Tensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,9 +92,13 @@ class Rows(msgspec.Struct, frozen=True, kw_only=True):
 
     columns: dict[str, list[Any]]
     ids: list[str | int] | None  # of the rows, as the request names them
-    request_id: str | None = None
+    request_id: str  # as the request names itself; else one that is made here
     outputs: list[str] | None = None  # that are asked for; None: all
     version: int = 2  # of the protocol
+
+    def count(self) -> int:
+        """Return how many rows there are."""
+        return max(map(len, self.columns.values()), default=0)
 
 
 _TENSORS = msgspec.json.Decoder(_InferenceRequest)
@@ -101,7 +124,7 @@ def parse_tensors(body: bytes, inputs: Collection[str]) -> Rows:
     return Rows(
         ids=_take_ids(columns, inputs),
         columns=columns,
-        request_id=request.id,
+        request_id=request.id or make_request_id(),
         outputs=_name_outputs(request.outputs) if request.outputs else None,
     )
 
@@ -114,9 +137,15 @@ def parse_instances(body: bytes, inputs: Collection[str]) -> Rows:
     names = dict.fromkeys(name for row in instances for name in row)
     for name in names:  # before there is a column for each: every row may have a name of its own
         if name != ID and name not in inputs:
-            raise BadRequestError(f"column {name} is not an input; those are: {[*inputs]}")
+            raise BadRequestError(f"column {name} is not an input; those are: {[*inputs]}", COLUMN)
     columns = {name: [row.get(name) for row in instances] for name in names}
-    return Rows(ids=_take_ids(columns, inputs), columns=columns, version=1)
+    ids = _take_ids(columns, inputs)
+    return Rows(ids=ids, columns=columns, request_id=make_request_id(), version=1)
+
+
+def make_request_id() -> str:
+    """Return an id for a request that has none."""
+    return str(uuid.uuid4())
 
 
 def parse_reference(body: bytes, inputs: Collection[str]) -> Rows:
@@ -147,7 +176,7 @@ def render_answers(rows: Rows, answers: Mapping[str, Any], facts: Mapping[str, A
         outputs.insert(0, make_tensor(ID, np.array(rows.ids, dtype=_find_dtype(rows.ids))))
     if rows.outputs is not None:
         outputs = _select_outputs(outputs, rows.outputs)
-    document = {**facts, "id": rows.request_id or str(uuid.uuid4()), "outputs": outputs}
+    document = {**facts, "id": rows.request_id, "outputs": outputs}
     return msgspec.json.encode(document)
 
 
@@ -170,7 +199,7 @@ def _decode(decoder: Any, body: bytes) -> Any:  # noqa: ANN401 - msgspec's
         raise BadRequestError(f"the request is not as the protocol has it: {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         hint = "; write null for a missing value" if b"NaN" in body else ""
-        raise BadRequestError(f"the request is not JSON: {error}{hint}") from error
+        raise BadRequestError(f"the request is not JSON: {error}{hint}", JSON) from error
 
 
 def _read_data(tensor: _Tensor) -> list[Any]:
@@ -188,14 +217,16 @@ def _read_data(tensor: _Tensor) -> list[Any]:
 def _check_datatype(name: str, datatype: str, data: Sequence[Any]) -> None:
     """Refuse what is not of the datatype that the request says; lists are refused elsewhere."""
     if datatype not in _TYPES:
-        raise BadRequestError(f"column {name}: {datatype!r:.40} is none of {', '.join(_TYPES)}")
+        problem = f"column {name}: {datatype!r:.40} is none of {', '.join(_TYPES)}"
+        raise BadRequestError(problem, PROTOCOL, name)
     allowed = {*_TYPES[datatype], type(None), list, dict}
     low, high = _WHOLE.get(datatype, (-math.inf, math.inf))
     if datatype not in _WHOLE and {*map(type, data)} <= allowed:
         return
     for row, value in enumerate(data, start=1):
         if type(value) not in allowed or (type(value) is int and not low <= value <= high):
-            raise BadRequestError(f"column {name}, row {row}: {value!r:.60} is no {datatype}")
+            problem = f"column {name}, row {row}: {value!r:.60} is no {datatype}"
+            raise BadRequestError(problem, PROTOCOL, name)
 
 
 def _refuse_repeated(body: bytes, instances: Sequence[Mapping[str, Any]]) -> None:
@@ -216,7 +247,8 @@ def _refuse_twice(pairs: Sequence[tuple[str, Any]], of: str) -> None:
 
 def _refuse_many(rows: int) -> None:
     if rows > MAX_ROWS:
-        raise BadRequestError(f"{rows} rows are more than the {MAX_ROWS} of one request")
+        problem = f"{rows} rows are more than the {MAX_ROWS} of one request"
+        raise BadRequestError(problem, TOO_LARGE)
 
 
 def _name_outputs(outputs: Sequence[_RequestedOutput]) -> list[str]:
@@ -257,6 +289,8 @@ def refuse_nested(columns: Mapping[str, list[Any]]) -> None:
     for name, values in columns.items():
         for row, value in enumerate(values, start=1):
             if isinstance(value, list | dict):
-                raise BadRequestError(f"column {name}, row {row}: is not one value: {value!r:.60}")
+                problem = f"column {name}, row {row}: is not one value: {value!r:.60}"
+                raise BadRequestError(problem, CONTRACT, name)
             if isinstance(value, float) and not math.isfinite(value):
-                raise BadRequestError(f"column {name}, row {row}: is no finite number")
+                problem = f"column {name}, row {row}: is no finite number"
+                raise BadRequestError(problem, CONTRACT, name)

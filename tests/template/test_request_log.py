@@ -1,0 +1,409 @@
+"""The generated project's request log: whole lines, and what monitor.yaml keeps of them."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import importlib
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+TEMPLATE = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
+MODEL = "ab" * 32
+INPUTS = ("mass", "sex")
+
+
+class Modules(NamedTuple):
+    """Modules of a generated project that need none of its environments."""
+
+    log: ModuleType
+    log_files: ModuleType
+    redaction: ModuleType
+    errors: ModuleType
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder from which the package `penguins` can be imported."""
+    source = tmp_path_factory.mktemp("log")
+    package = source / "penguins"
+    shutil.copytree(TEMPLATE / "src" / "{{cookiecutter.__package_name}}", package)
+    (package / "__init__.py").write_text("", encoding="utf-8")
+    return source
+
+
+@pytest.fixture(scope="module")
+def modules(source: Path) -> Iterator[Modules]:
+    """Return the modules, which are forgotten afterwards."""
+    names = ("serving.log", "serving.log_files", "serving.redaction", "plumbing.errors")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(source))
+        yield Modules(*(importlib.import_module(f"penguins.{name}") for name in names))
+        for name in [name for name in sys.modules if name.partition(".")[0] == "penguins"]:
+            del sys.modules[name]
+
+
+def make_log(modules: Modules, folder: Path, **settings: Any) -> Any:  # noqa: ANN401 - a RequestLog
+    """Return a log of a model of two classes."""
+    chosen = modules.redaction.LogSettings(**settings)
+    return modules.log.RequestLog(folder, MODEL, chosen, inputs=INPUTS, classes=["a", "b"])
+
+
+def write_rows(log: Any, rows: int, ids: list[str | int] | None = None) -> None:  # noqa: ANN401
+    """Log a request of so many rows."""
+    columns: dict[str, list[Any]] = {"sex": ["f", None] * rows, "mass": [4000.0, 4100] * rows}
+    answers = {"prediction": np.zeros(rows, dtype=int), "score": np.full(rows, 0.25)}
+    log.write_answers("r", ids, {name: values[:rows] for name, values in columns.items()}, answers)
+
+
+def read_text(folder: Path) -> str:
+    """Return all that the log holds."""
+    parts = [path.read_text("utf-8") for path in sorted(folder.glob("*.jsonl"))]
+    parts += [gzip.decompress(path.read_bytes()).decode() for path in sorted(folder.glob("*.gz"))]
+    return "".join(parts)
+
+
+def read_records(folder: Path) -> list[dict[str, Any]]:
+    """Return every record, each of which must be a whole line."""
+    text = read_text(folder)
+    assert text == "" or text.endswith("\n")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_row_is_a_line(modules: Modules, tmp_path: Path) -> None:
+    """Each has its id, the model, its inputs in the model's order, its score and its answer."""
+    log = make_log(modules, tmp_path / "log")
+    write_rows(log, 2)
+    first, second = read_records(tmp_path / "log")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", first.pop("at"))
+    assert first == {
+        "v": 1, "id": "r/0", "model": MODEL, "inputs": {"mass": 4000.0, "sex": "f"},
+        "score": 0.25, "answer": 0,
+    }  # fmt: skip
+    assert (second["id"], second["inputs"]) == ("r/1", {"mass": 4100, "sex": None})
+    assert (log.records, log.bytes) == (2, len(read_text(tmp_path / "log")))
+    (path,) = (tmp_path / "log").iterdir()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d-[0-9a-f]{8}\.jsonl", path.name)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(
+    ("answers", "scores"),
+    [
+        ({"score_a": np.array([0.5, 1.0]), "score_b": np.array([0.5, 0.0])},
+         [{"a": 0.5, "b": 0.5}, {"a": 1.0, "b": 0.0}]),
+        ({}, [None, None]),
+    ],
+)  # fmt: skip
+def test_a_score_is_by_class_or_null(
+    modules: Modules, tmp_path: Path, answers: dict[str, Any], scores: list[Any]
+) -> None:
+    """Several classes have one each, and a regression has none."""
+    log = make_log(modules, tmp_path)
+    log.write_answers("r", None, {"mass": [1, 2]}, {"prediction": np.array([1.5, 2.5]), **answers})
+    records = read_records(tmp_path)
+    assert [record["score"] for record in records] == scores
+    assert [record["answer"] for record in records] == [1.5, 2.5]
+    assert [record["inputs"] for record in records] == [{"mass": 1}, {"mass": 2}]  # as sent
+
+
+def test_ids_are_short_texts(modules: Modules, tmp_path: Path) -> None:
+    """An id of the request is written as a text, and at most 200 characters of it."""
+    log = make_log(modules, tmp_path)
+    write_rows(log, 2, [7, "x" * 300])
+    log.write_answers("q" * 300, None, {"mass": [1]}, {"prediction": np.array([1.0])})
+    log.write_refusal("q" * 300, "json")
+    ids = [record["id"] for record in read_records(tmp_path)]
+    assert ids == ["7", "x" * 200, "q" * 180 + "/0", "q" * 200]
+
+
+def test_a_refusal_has_no_values(modules: Modules, tmp_path: Path) -> None:
+    """Its kind, the column and how many rows there were: that is all."""
+    make_log(modules, tmp_path).write_refusal("r", "contract", "mass", 3)
+    (record,) = read_records(tmp_path)
+    assert record.pop("at")
+    assert record == {
+        "v": 1, "id": "r", "model": MODEL, "refused": "contract", "column": "mass", "rows": 3,
+    }  # fmt: skip
+
+
+def test_columns_are_hashed_and_dropped(modules: Modules, tmp_path: Path) -> None:
+    """No value reaches the file; equal ones stay equal in a folder, and differ between two."""
+    digests = {}
+    for folder in (tmp_path / "one", tmp_path / "other"):
+        for _ in range(2):  # two servers, one after the other
+            log = make_log(modules, folder, columns={"mass": "hash", "sex": "drop"})
+            columns = {"mass": [4000, 4000.0, 4001, None], "sex": ["secret"] * 4}
+            log.write_answers("r", None, columns, {"prediction": np.zeros(4)})
+        assert "secret" not in read_text(folder)
+        assert "4000" not in read_text(folder)
+        inputs = [record["inputs"] for record in read_records(folder)]
+        assert {*map(tuple, inputs)} == {("mass",)}
+        first, second, third, missing, *again = [row["mass"] for row in inputs]
+        assert first == second != third
+        assert (missing, again) == (None, [first, second, third, missing])
+        assert re.fullmatch("[0-9a-f]{32}", first)
+        assert stat.S_IMODE((folder / "salt").stat().st_mode) == 0o600
+        assert sorted(path.name for path in folder.iterdir() if path.suffix != ".jsonl") == ["salt"]
+        digests[folder] = first
+    assert len({*digests.values()}) == 2
+
+
+def test_rows_without_a_column_are_logged(modules: Modules, tmp_path: Path) -> None:
+    """Where every input is dropped, ids and answers stay."""
+    log = make_log(modules, tmp_path, columns=dict.fromkeys(INPUTS, "drop"))
+    write_rows(log, 3)
+    assert [record["inputs"] for record in read_records(tmp_path)] == [{}, {}, {}]
+
+
+def test_a_sample_is_chosen_by_ids(modules: Modules, tmp_path: Path) -> None:
+    """The share is kept, of refusals too, and the same ids every time; 0 logs nothing."""
+    ids: list[str | int] = [f"row {number}" for number in range(2000)]
+    chosen = []
+    for name in ("one", "other"):
+        log = make_log(modules, tmp_path / name, sample=0.25)
+        write_rows(log, 2000, ids)
+        for number in range(2000):
+            log.write_refusal(f"request {number}", "json")
+        records = read_records(tmp_path / name)
+        refused = [record["id"] for record in records if "refused" in record]
+        assert 400 < len(refused) < 600
+        assert 400 < len(records) - len(refused) < 600
+        chosen.append([record["id"] for record in records])
+    assert chosen[0] == chosen[1]
+    log = make_log(modules, tmp_path / "none", sample=0)
+    write_rows(log, 2000, ids)
+    assert read_records(tmp_path / "none") == []
+    assert log.dropped.total() == 0
+
+
+def test_a_full_day_drops_and_counts(modules: Modules, tmp_path: Path) -> None:
+    """What another server wrote on that day counts, and a smaller record still fits."""
+    first = make_log(modules, tmp_path)
+    write_rows(first, 4)
+    size = first.bytes
+    second = make_log(modules, tmp_path, max_bytes=2 * size)
+    for _ in range(3):
+        write_rows(second, 4)
+    assert (second.records, second.dropped["full"]) == (4, 8)
+    assert len(read_records(tmp_path)) == 8
+    third = make_log(modules, tmp_path, max_bytes=2 * size + 200)
+    write_rows(third, 4)
+    third.write_refusal("r", "json")
+    assert (third.records, third.dropped["full"]) == (1, 4)
+    with contextlib.suppress(FileNotFoundError):
+        assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 2 * size + 200
+
+
+def test_what_json_cannot_say_is_dropped(modules: Modules, tmp_path: Path) -> None:
+    """Half of a surrogate pair, and a number without an end: counted, and nothing is raised."""
+    log = make_log(modules, tmp_path)
+    answers = {"prediction": np.zeros(1)}
+    log.write_answers("r", None, {"sex": ["\ud800"]}, answers)
+    log.write_answers("\ud800", None, {"sex": ["f"]}, answers)
+    log.write_answers("r", [10**5000], {"sex": ["f"]}, answers)
+    log.write_refusal("\ud800", "json")
+    write_rows(log, 1)
+    assert (log.dropped["unwritable"], log.records) == (4, 1)
+    assert len(read_records(tmp_path)) == 1
+
+
+def test_each_day_has_its_file(modules: Modules, tmp_path: Path) -> None:
+    """A day that comes again, for a clock was set back, gets a further one."""
+    file = modules.log_files.DayFile(tmp_path, 1000)
+    for day in ("2026-11-28", "2026-11-29", "2026-11-28", "2026-11-28"):
+        assert file.append(day, b"a line\n") is None
+    names = sorted(path.name[:10] for path in tmp_path.iterdir())
+    assert names == ["2026-11-28", "2026-11-28", "2026-11-29"]
+    assert read_text(tmp_path) == 4 * "a line\n"
+
+
+def test_closed_days_are_compressed(modules: Modules, tmp_path: Path) -> None:
+    """Those of dead servers too, not what one writes; old ones go, and nobody else's files."""
+    files = modules.log_files
+    closed, written = files.DayFile(tmp_path, 1000), files.DayFile(tmp_path, 1000)
+    closed.append("2026-11-28", b"closed\n")
+    closed.append("2026-11-29", b"left\n")
+    closed.close()
+    written.append("2026-11-28", b"written\n")
+    kept, old = "2026-11-19-00000000.jsonl", "2026-11-18-00000000.jsonl"
+    others = ["2026-11-01-00000000.jsonl.txt", "2026-11-01.jsonl", "notes", "salt"]
+    for name in (kept, old, f"{old}.gz", *others):
+        (tmp_path / name).write_bytes(b"kept\n")
+    (tmp_path / "2026-11-27-00000000.jsonl").touch()  # nothing was written before a kill
+    (tmp_path / f"{kept}.part").write_bytes(b"of a server that was killed")
+    files.tidy(tmp_path, "2026-11-29", 10)
+    suffixes = sorted(path.name[10:].lstrip("-0123456789abcdef") for path in tmp_path.iterdir())
+    assert [name for name in suffixes if name.startswith(".jsonl")] == [
+        ".jsonl", ".jsonl", ".jsonl.gz", ".jsonl.gz", ".jsonl.gz", ".jsonl.txt",
+    ]  # fmt: skip
+    assert gzip.decompress((tmp_path / f"{kept}.gz").read_bytes()) == b"kept\n"
+    assert stat.S_IMODE((tmp_path / f"{kept}.gz").stat().st_mode) == 0o600
+    assert {*others} <= {path.name for path in tmp_path.iterdir()}
+    written.append("2026-11-28", b"again\n")
+    lines = ["closed", "left", "written", "again", "kept"]
+    (tmp_path / "2026-11-01.jsonl").unlink()
+    assert sorted(read_text(tmp_path).split()) == sorted(lines)
+
+
+def test_a_server_compresses_what_another_left(modules: Modules, tmp_path: Path) -> None:
+    """The first record of a day is enough; the answer does not wait for it."""
+    left = tmp_path / "2026-11-20-00000000.jsonl"
+    left.write_bytes(b"left\n")
+    log = make_log(modules, tmp_path, keep_days=36_500)
+    write_rows(log, 1)
+    while left.exists():
+        pass
+    assert gzip.decompress((tmp_path / f"{left.name}.gz").read_bytes()) == b"left\n"
+
+
+#: Logs a row at a time and prints how many are logged: at 500 a second, until it is killed.
+WRITER = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from penguins.serving.log import RequestLog
+from penguins.serving.redaction import LogSettings
+log = RequestLog(Path(sys.argv[1]), "ab" * 32, LogSettings(), inputs=["mass"])
+start, number = time.monotonic(), 0
+while True:
+    log.write_answers("r", [number], {"mass": [4000.0]}, {"prediction": np.zeros(1)})
+    print(number, flush=True)
+    number += 1
+    time.sleep(max(0, start + number / 500 - time.monotonic()))
+"""
+
+
+def test_nothing_is_lost_by_a_kill(source: Path, tmp_path: Path) -> None:
+    """Of 500 rows a second, each that was acknowledged is there once when the writer is killed."""
+    written = 0
+    for number in range(3):
+        folder = tmp_path / str(number)
+        words = [sys.executable, "-c", WRITER, str(folder)]
+        env = {**os.environ, "PYTHONPATH": str(source)}
+        with subprocess.Popen(words, env=env, stdout=subprocess.PIPE) as process:
+            assert process.stdout
+            lines = [process.stdout.readline() for _ in range(400)]
+            process.kill()
+            lines += process.stdout.readlines()
+        acknowledged = len([line for line in lines if line.endswith(b"\n")])
+        whole = [line for line in read_text(folder).splitlines(keepends=True) if line[-1] == "\n"]
+        ids = [json.loads(line)["id"] for line in whole]
+        assert ids == [str(row) for row in range(len(ids))]
+        assert acknowledged <= len(ids) <= acknowledged + 1
+        written += len(ids)
+    assert written >= 1200
+
+
+#: Fills a file system of so many bytes a file: prints what was dropped, then goes on with more.
+FILLER = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from penguins.serving.log import RequestLog
+from penguins.serving.redaction import LogSettings
+log = RequestLog(Path(sys.argv[1]), "ab" * 32, LogSettings(), inputs=["mass"])
+def write(rows):
+    log.write_answers("r", None, {"mass": [4000.0] * rows}, {"prediction": np.zeros(rows)})
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))
+for rows in (1, 7, 40, 3, 100, 1, 1):
+    write(rows)
+print(log.records, log.dropped["disk"])
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+write(60)
+print(log.records, log.dropped["disk"], log.bytes)
+"""
+
+
+def test_a_full_disk_drops_and_counts(source: Path, tmp_path: Path) -> None:
+    """The kernel takes a part of a request's lines: none stays, and later ones are whole.
+
+    The limit is RLIMIT_FSIZE: the kernel writes up to it and then refuses, as a full disk does.
+    """
+    words = [sys.executable, "-c", FILLER, str(tmp_path)]
+    env = {**os.environ, "PYTHONPATH": str(source)}
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
+    before, after = [[*map(int, line.split())] for line in done.stdout.splitlines()]
+    assert before[0] + before[1] == 153
+    assert before[1] >= 100
+    assert after[:2] == [before[0] + 60, before[1]]
+    assert len(read_records(tmp_path)) == after[0]
+    assert len(read_text(tmp_path)) == after[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("requests: 7", "requests: Expected `object`, got `int`"),
+        ("requests: [sample]", "requests: Expected `object`, got `array`"),
+        ("requests: {sampel: 0.5}", "unknown field `sampel`"),
+        ("requests: {sample: 2}", "Expected `float` <= 1.0"),
+        ("requests: {max_bytes: -1}", "Expected `int` >= 0"),
+        ("requests: {keep_days: 0}", "Expected `int` >= 1"),
+        ("requests: {columns: {mass: hide}}", "Invalid enum value 'hide'"),
+        ("requests: {columns: {mas: hash}}", "column mas is not an input; those are"),
+        ("- requests", "`requests:` and other blocks were expected"),
+        ("requests: {", "this is not YAML"),
+    ],
+)
+def test_wrong_settings_are_refused(
+    modules: Modules, tmp_path: Path, text: str, reason: str
+) -> None:
+    """A mistyped name never leaves a column unprotected: the server does not start."""
+    (tmp_path / "monitor.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(modules.errors.StageError, match=re.escape(reason)):
+        modules.redaction.read_log_settings(tmp_path / "monitor.yaml", INPUTS)
+
+
+@pytest.mark.parametrize("text", [None, "", "labels: {late_days: 3}", "requests:"])
+def test_everything_is_kept_by_default(modules: Modules, tmp_path: Path, text: str | None) -> None:
+    """Without the file, the block, or anything in it."""
+    if text is not None:
+        (tmp_path / "monitor.yaml").write_text(text, encoding="utf-8")
+    settings = modules.redaction.read_log_settings(tmp_path / "monitor.yaml", INPUTS)
+    assert (settings.sample, settings.max_bytes, settings.keep_days) == (1.0, 10**9, 90)
+    assert settings.columns == {}
+
+
+def test_the_settings_of_a_new_project_say_what_the_defaults_are(
+    modules: Modules,
+) -> None:
+    """Both readers, the server's and the toolkit's, read them the same."""
+    from mlgitops.monitoring.settings import parse_settings
+
+    path = TEMPLATE / "monitor.yaml"
+    ours = modules.redaction.read_log_settings(path, INPUTS)
+    theirs = parse_settings(path.read_bytes()).requests
+    default = modules.redaction.LogSettings()
+    for name in default.__struct_fields__:
+        assert getattr(ours, name) == getattr(theirs, name) == getattr(default, name), name
+
+
+@pytest.mark.parametrize("salt", [b"", b"short", b"x" * 33])
+def test_a_broken_salt_is_refused(modules: Modules, tmp_path: Path, salt: bytes) -> None:
+    """Digests of another salt would say that nobody came twice."""
+    (tmp_path / "salt").write_bytes(salt)
+    with pytest.raises(modules.errors.StageError, match="are no salt"):
+        make_log(modules, tmp_path, columns={"mass": "hash"})
+
+
+def test_a_folder_that_is_none_is_refused(modules: Modules, tmp_path: Path) -> None:
+    """Whoever asked for a log learns at once that there will be none."""
+    (tmp_path / "file").touch()
+    with pytest.raises(modules.errors.StageError, match="requests cannot be logged here"):
+        make_log(modules, tmp_path / "file")

@@ -1,0 +1,137 @@
+"""What the request log keeps of a row: the block `requests` of monitor.yaml, applied.
+
+A column is kept as it was sent, replaced by a salted digest, or left out. No I/O but for the
+settings and the salt, which are read once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import itertools
+import os
+import secrets
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+
+from ..plumbing.documents import read_yaml
+from ..plumbing.errors import StageError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+SALT = "salt"
+_SALT_BYTES = 32
+_DIGITS = 32  # of a digest, in hexadecimal
+_TWO_TO_64 = 2**64
+
+
+class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much is logged, and what of it."""
+
+    sample: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0  # share of the rows
+    max_bytes: Annotated[int, msgspec.Meta(ge=0)] = 1_000_000_000  # a day, on disk
+    keep_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] = 90
+    columns: dict[str, Literal["keep", "hash", "drop"]] = {}
+
+
+def read_log_settings(path: Path, inputs: Collection[str]) -> LogSettings:
+    """Return the block `requests` of a file; without the file or the block, what is the default.
+
+    Raises :class:`StageError` for a column that is none of the model's ``inputs``: a mistyped
+    name must not leave a column unprotected.
+    """
+    if not path.is_file():
+        return LogSettings()
+    content = read_yaml(path)
+    if content is None:
+        return LogSettings()
+    if not isinstance(content, dict):
+        raise StageError(f"{path}: `requests:` and other blocks were expected")
+    block = content.get("requests")
+    try:
+        settings = msgspec.convert({} if block is None else block, LogSettings)
+    except msgspec.ValidationError as error:
+        raise StageError(f"{path}: requests: {error}") from None
+    for name in sorted(settings.columns.keys() - set(inputs)):
+        raise StageError(f"{path}: requests: column {name} is not an input; those are: {[*inputs]}")
+    return settings
+
+
+def read_salt(folder: Path) -> bytes:
+    """Return the salt of a log's folder, made once: equal values have equal digests there."""
+    path = folder / SALT
+    try:
+        salt = path.read_bytes() if path.is_file() else _make_salt(path)
+    except OSError as error:
+        raise StageError(f"{path}: the salt cannot be read: {error.strerror}") from error
+    if len(salt) != _SALT_BYTES:
+        raise StageError(f"{path}: {len(salt)} bytes are no salt; remove the file to make another")
+    return salt
+
+
+def _make_salt(path: Path) -> bytes:
+    """Write a salt whole or not at all; of two servers that begin together, one makes it."""
+    draft = path.with_name(f".{SALT}-{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(_SALT_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return path.read_bytes()
+
+
+class Redaction:
+    """Takes what may be logged out of the columns of a request."""
+
+    def __init__(self, settings: LogSettings, folder: Path, inputs: Sequence[str]) -> None:
+        rules = {name: settings.columns.get(name, "keep") for name in inputs}
+        self._salt = read_salt(folder) if "hash" in rules.values() else b""
+        self._is_hashed = {name: rule == "hash" for name, rule in rules.items() if rule != "drop"}
+
+    @property
+    def names(self) -> list[str]:
+        """Return the inputs that are logged, in the model's order."""
+        return [*self._is_hashed]
+
+    def __call__(self, columns: Mapping[str, list[Any]], rows: int) -> list[Iterable[Any]]:
+        """Return the values of each of the inputs that are logged.
+
+        A missing value stays missing; of a column that was not sent, nothing is written.
+        """
+        logged: list[Iterable[Any]] = []
+        for name, is_hashed in self._is_hashed.items():
+            values = columns.get(name)
+            if values is None:
+                logged.append(itertools.repeat(msgspec.UNSET, rows))
+            else:
+                logged.append(map(self._hash, values) if is_hashed else values)
+        return logged
+
+    def _hash(self, value: object) -> str | None:
+        if value is None:
+            return None
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # JSON writes the same number as 1 and as 1.0
+        message = msgspec.json.encode(value)
+        return hmac.new(self._salt, message, hashlib.sha256).hexdigest()[:_DIGITS]
+
+
+def is_sampled(name: str, share: float) -> bool:
+    """Tell whether the row or request of this id belongs to the share: the same one every time.
+
+    >>> is_sampled("a", 1.0), is_sampled("a", 0.0)
+    (True, False)
+    """
+    if share >= 1:
+        return True
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big") < share * _TWO_TO_64
