@@ -13,6 +13,8 @@ import requests
 from github_api import HOST, Checker
 from openapi_core.exceptions import OpenAPIError
 
+from mlgitops.delivery.ledger import BRANCH
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -41,10 +43,18 @@ def create(ruleset: Ruleset) -> None:
     Checker().check_request(request)
 
 
-@pytest.mark.parametrize("name", ["main", "dvc-storage", "releases"])
+@pytest.mark.parametrize("name", ["main", "dvc-storage", "deployments", "releases"])
 def test_github_describes_what_the_command_sends(name: str) -> None:
     """Targets, conditions, actors and the parameters of each rule are as GitHub names them."""
     create(read_ruleset(name))
+
+
+def test_the_branches_that_deliveries_write_to_are_kept() -> None:
+    """By the names that this package gives them; nobody may pass over the rule."""
+    rules = read_ruleset("deployments")
+    assert f"refs/heads/{BRANCH}" in rules["conditions"]["ref_name"]["include"]
+    assert [rule["type"] for rule in rules["rules"]] == ["deletion", "non_fast_forward"]
+    assert (rules["bypass_actors"], rules["enforcement"]) == ([], "active")
 
 
 def test_the_rule_of_a_merge_queue_can_be_added() -> None:
