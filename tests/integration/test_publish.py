@@ -62,6 +62,15 @@ def test_everything_the_lock_names_arrives(two_stages: Path, tmp_path: Path) -> 
     assert not any("metrics.json" in item.path for item in read_objects(two_stages))
 
 
+def test_origin_may_have_a_relative_address(two_stages: Path, tmp_path: Path) -> None:
+    """It is meant from the repository, as git itself reads it, not from the storage's folder."""
+    origin = make_origin(two_stages, tmp_path / "origin.git")
+    address = Path("..", *origin.relative_to(two_stages.parent).parts)
+    git(two_stages, "remote", "set-url", "origin", str(address))
+    assert publish_objects(two_stages, quiet()).pushed
+    assert {item.location for item in read_objects(two_stages)} <= stored(origin)
+
+
 def test_publishing_again_adds_nothing(two_stages: Path) -> None:
     """A second publication finds everything in place and makes no commit."""
     publish_objects(two_stages, quiet())

@@ -79,10 +79,13 @@ def check_add_only(folder: Path, base: str, head: str) -> None:
 
 
 def push_branch(project: Path, worktree: Path, console: Console) -> None:
-    """Push without force; when somebody was quicker, put our additions on top of theirs."""
+    """Push without force; when somebody was quicker, put our additions on top of theirs.
+
+    From the project, not from the storage's work tree: a relative address of origin is meant there.
+    """
     for attempt in range(1, PUSH_ATTEMPTS + 1):
         try:
-            run_git(worktree, "push", "--quiet", "origin", f"{BRANCH}:{BRANCH}")
+            run_git(project, "push", "--quiet", "origin", f"{BRANCH}:{BRANCH}")
         except MlgitopsError as error:
             lost_race = any(
                 word in error.what for word in ("rejected", "fetch first", "cannot lock")
