@@ -1,0 +1,123 @@
+"""Where facts are kept: on the branch `monitoring`, or in a folder; a file a month and environment.
+
+The facts of a day are replaced as a whole, as its labels come; those of other days stay. Reads and
+writes git, or disk.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING, Protocol
+
+from mlgitops.git.branch_files import BranchFiles
+from mlgitops.model.monitoring import encode_facts, parse_facts
+from mlgitops.writing import replace_file
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from pathlib import Path
+
+    from mlgitops.model.monitoring import DayFact
+
+BRANCH = "monitoring"
+_FILE = re.compile(r"\d{4}-\d\d\.jsonl")
+_EXPLANATION = b"""\
+# What production saw
+
+One folder for each environment, one file for each month, one line for each figure of a day.
+`mlgitops monitor` replaces the lines of a day as its labels come. They hold counts and sums: no id,
+and no value of a column but for those that contract.yaml lists.
+This branch shares no history with the code: do not merge it.
+"""
+
+
+class FactStore(Protocol):
+    """Facts of the environments of a project."""
+
+    def read(self, environment: str) -> tuple[DayFact, ...]:
+        """Return all facts, sorted; raises :class:`MlgitopsError` for a file that nobody wrote."""
+
+    def replace(self, environment: str, days: Collection[str], facts: Iterable[DayFact]) -> None:
+        """Put ``facts``, all of ``days``, in the place of what is kept of those days."""
+
+
+class BranchStore:
+    """Facts on the branch; ``prefix`` is the project's folder, empty or with a slash."""
+
+    def __init__(self, root: Path, prefix: str) -> None:
+        self._files = BranchFiles(root, BRANCH, _EXPLANATION)
+        self._prefix = prefix
+
+    def read(self, environment: str) -> tuple[DayFact, ...]:
+        """Return all facts of an environment, as origin has them."""
+        tip = self._files.find_tip()
+        contents = self._read_months(tip, environment)
+        return tuple(fact for facts in contents.values() for fact in facts)
+
+    def replace(self, environment: str, days: Collection[str], facts: Iterable[DayFact]) -> None:
+        """Replace the facts of ``days``; where nothing differs there is no commit."""
+        new = list(facts)
+
+        def make(tip: str | None) -> Mapping[str, bytes]:
+            return merge_months(self._read_months(tip, environment), days, new)
+
+        def locate(tip: str | None) -> Mapping[str, bytes]:
+            folder = self._folder(environment)
+            return {f"{folder}/{name}": data for name, data in make(tip).items()}
+
+        count = "1 day" if len(days) == 1 else f"{len(days)} days"
+        self._files.change(locate, f"{self._folder(environment)}: facts of {count}")
+
+    def _folder(self, environment: str) -> str:
+        return f"{self._prefix}{environment}"
+
+    def _read_months(self, tip: str | None, environment: str) -> dict[str, tuple[DayFact, ...]]:
+        paths = self._files.list_folder(tip, self._folder(environment))
+        named = {path.rpartition("/")[2]: path for path in paths}
+        return {
+            name: parse_facts(self._files.read(tip or "", path), f"{path} on branch {BRANCH}")
+            for name, path in sorted(named.items())
+            if _FILE.fullmatch(name)
+        }
+
+
+class FolderStore:
+    """Facts in a folder, for whoever wants no branch."""
+
+    def __init__(self, folder: Path) -> None:
+        self._root = folder
+
+    def read(self, environment: str) -> tuple[DayFact, ...]:
+        """Return all facts of an environment."""
+        months = self._read_months(environment)
+        return tuple(fact for facts in months.values() for fact in facts)
+
+    def replace(self, environment: str, days: Collection[str], facts: Iterable[DayFact]) -> None:
+        """Replace the facts of ``days``, each file in one step."""
+        changed = merge_months(self._read_months(environment), days, list(facts))
+        for name, data in sorted(changed.items()):
+            replace_file(self._root / environment / name, data, root=self._root, durable=True)
+
+    def _read_months(self, environment: str) -> dict[str, tuple[DayFact, ...]]:
+        paths = sorted((self._root / environment).glob("*.jsonl"))
+        return {
+            path.name: parse_facts(path.read_bytes(), str(path))
+            for path in paths
+            if _FILE.fullmatch(path.name)
+        }
+
+
+def merge_months(
+    months: Mapping[str, tuple[DayFact, ...]], days: Collection[str], facts: Iterable[DayFact]
+) -> dict[str, bytes]:
+    """Return the files, name and content, that differ once the facts of ``days`` are replaced."""
+    replaced = set(days)
+    kept: dict[str, list[DayFact]] = defaultdict(list)
+    for name, old in months.items():
+        kept[name] += [fact for fact in old if fact.day not in replaced]
+    for fact in facts:
+        kept[f"{fact.day[:7]}.jsonl"].append(fact)
+    encoded = {name: encode_facts(content) for name, content in kept.items()}
+    before = {name: encode_facts(old) for name, old in months.items()}
+    return {name: data for name, data in encoded.items() if data != before.get(name)}

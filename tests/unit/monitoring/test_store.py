@@ -1,0 +1,134 @@
+"""Facts on a branch and in a folder: days are replaced as a whole, races lose nothing."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from git_project import git
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.model.monitoring import DayFact
+from mlgitops.monitoring.store import BranchStore, FactStore, FolderStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def fact(day: str, value: float = 1.0, name: str = "test.brier") -> DayFact:
+    """Return a fact of a day."""
+    return DayFact(day=day, model="ab" * 32, name=name, rows=1, numerator=value, denominator=1.0)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """Return a clone of an origin with one commit."""
+    git(tmp_path, "init", "--quiet", "--bare", "origin")
+    git(tmp_path, "clone", "--quiet", "origin", "clone")
+    folder = tmp_path / "clone"
+    git(folder, "commit", "--quiet", "--allow-empty", "-m", "Begin")
+    git(folder, "push", "--quiet", "origin", "HEAD:refs/heads/main")
+    return folder
+
+
+def make_store(kind: str, clone: Path) -> FactStore:
+    """Return a store on a branch, of a project in a folder, or in a folder."""
+    return BranchStore(clone, "models/") if kind == "branch" else FolderStore(clone / "facts")
+
+
+@pytest.mark.parametrize("kind", ["branch", "folder"])
+def test_days_are_replaced_as_a_whole(clone: Path, kind: str) -> None:
+    """Facts of other days, months and environments stay; a fact that is gone goes."""
+    store = make_store(kind, clone)
+    assert store.read("staging") == ()
+    old = [fact("2026-05-31"), fact("2026-06-01"), fact("2026-06-01", name="gone")]
+    store.replace("staging", ["2026-05-31", "2026-06-01"], old)
+    store.replace("production", ["2026-06-01"], [fact("2026-06-01", 7.0)])
+    store.replace("staging", ["2026-06-01"], [fact("2026-06-01", 2.0)])
+    assert store.read("staging") == (fact("2026-05-31"), fact("2026-06-01", 2.0))
+    assert store.read("production") == (fact("2026-06-01", 7.0),)
+
+
+def test_nothing_new_is_no_commit(clone: Path) -> None:
+    """The same log twice moves nothing; the branch has no file of the code's."""
+    store = BranchStore(clone, "")
+    store.replace("staging", ["2026-06-01"], [fact("2026-06-01")])
+    origin = clone.parent / "origin"
+    tip = git(origin, "rev-parse", "monitoring")
+    store.replace("staging", ["2026-06-01"], [fact("2026-06-01")])
+    assert git(origin, "rev-parse", "monitoring") == tip
+    files = git(origin, "ls-tree", "-r", "--name-only", "monitoring").split()
+    assert files == ["README.md", "staging/2026-06.jsonl"]
+
+
+def test_without_an_origin_the_branch_is_the_clones(clone: Path) -> None:
+    """So that one person can try it."""
+    git(clone, "remote", "remove", "origin")
+    store = BranchStore(clone, "")
+    store.replace("staging", ["2026-06-01"], [fact("2026-06-01")])
+    store.replace("staging", ["2026-06-02"], [fact("2026-06-02")])
+    assert len(store.read("staging")) == 2
+
+
+def test_two_that_write_at_once_lose_nothing(clone: Path) -> None:
+    """Each commits on what the other pushed."""
+    git(clone.parent, "clone", "--quiet", "origin", "other")
+    folders = [clone, clone.parent / "other"]
+    errors: list[BaseException] = []
+
+    def write(folder: Path, environment: str) -> None:
+        try:
+            for day in range(1, 6):
+                name = f"2026-06-0{day}"
+                BranchStore(folder, "").replace(environment, [name], [fact(name)])
+        except BaseException as error:  # noqa: BLE001 - shown by the test itself
+            errors.append(error)
+
+    threads = [
+        threading.Thread(target=write, args=(folder, environment))
+        for folder, environment in zip(folders, ("staging", "production"), strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(300)
+    assert not errors
+    store = BranchStore(clone, "")
+    assert [len(store.read(name)) for name in ("staging", "production")] == [5, 5]
+
+
+def test_an_origin_that_takes_nothing_is_said(clone: Path) -> None:
+    """A ruleset or a hook: the branch and what to do are named."""
+    hook = clone.parent / "origin" / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    with pytest.raises(MlgitopsError, match="origin does not take it") as caught:
+        BranchStore(clone, "").replace("staging", ["2026-06-01"], [fact("2026-06-01")])
+    assert caught.value.where == "branch monitoring"
+
+
+def test_an_origin_that_does_not_answer_is_no_empty_store(clone: Path) -> None:
+    """Else a year of facts would seem to be gone."""
+    (clone.parent / "origin").rename(clone.parent / "gone")
+    with pytest.raises(MlgitopsError, match="origin"):
+        BranchStore(clone, "").read("staging")
+
+
+@pytest.mark.parametrize("kind", ["branch", "folder"])
+def test_what_nobody_wrote_is_refused(clone: Path, kind: str) -> None:
+    """Whoever may push can write lines; they are held to the form of facts."""
+    store = make_store(kind, clone)
+    store.replace("staging", ["2026-06-01"], [fact("2026-06-01")])
+    if kind == "folder":
+        path = clone / "facts" / "staging" / "2026-06.jsonl"
+        path.write_bytes(path.read_bytes() * 2)
+    else:
+        git(clone, "fetch", "--quiet", "origin", "monitoring")
+        git(clone, "checkout", "--quiet", "FETCH_HEAD")
+        path = clone / "models" / "staging" / "2026-06.jsonl"
+        path.write_bytes(path.read_bytes() * 2)
+        git(clone, "commit", "--quiet", "--all", "-m", "Forge")
+        git(clone, "push", "--quiet", "origin", "HEAD:refs/heads/monitoring")
+    with pytest.raises(MlgitopsError, match="stands there twice"):
+        store.read("staging")
