@@ -18,7 +18,7 @@ from mlgitops.monitoring.records import Scalar
 from mlgitops.monitoring.sources import read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     from mlgitops.model.monitoring import LabelSettings
@@ -87,10 +87,17 @@ def read_chunk(chunk: Chunk, settings: LabelSettings, problems: Problems) -> Ite
         except (ValueError, RecursionError):
             problems.add("it is no row of JSON", position)
             continue
-        if settings.id in row and settings.outcome in row:
-            yield Given(position=position, id=row[settings.id], outcome=row[settings.outcome])
-        else:
-            problems.add(f"it lacks `{settings.id}` or `{settings.outcome}`", position)
+        yield from read_row(row, settings, position, problems)
+
+
+def read_row(
+    row: Mapping[str, object], settings: LabelSettings, position: str, problems: Problems
+) -> Iterator[Given]:
+    """Yield the label of a row, if it has both columns."""
+    if settings.id in row and settings.outcome in row:
+        yield Given(position=position, id=row[settings.id], outcome=row[settings.outcome])
+    else:
+        problems.add(f"it lacks `{settings.id}` or `{settings.outcome}`", position)
 
 
 def _read_parquet(path: Path, settings: LabelSettings, problems: Problems) -> Iterator[Given]:
