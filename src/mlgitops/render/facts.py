@@ -52,6 +52,10 @@ OLDER_RUN = "of an older run"
 _AT_REST = (Kind.UNCHANGED, Kind.INCOMPARABLE)
 _SHORT = 7
 _MOST_NAMES = 5
+_MEANINGS = {
+    Kind.EQUIVALENT: "`equivalent`: it holds zero and lies within what may be lost, both ways.",
+    Kind.INCONCLUSIVE: "`inconclusive`: it holds zero and more than that: these rows cannot tell.",
+}
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -234,6 +238,24 @@ def describe_other(row: Row) -> str:
         return ""
     own = f", {OWN_NUMBER}" if row.is_claimed else ""
     return f"{row.chance or row.kind.value}{own}"
+
+
+def explain_judged(report: Report) -> str:
+    """Say what the intervals of the judged metrics are, and the words that follow from them.
+
+    "" where none has an interval. Names stand in backticks.
+    """
+    rows = [row for row in judged_rows(report) if row.interval]
+    if not rows:
+        return ""
+    largest = max(float((row.confidence or "0").rstrip("%")) for row in rows)
+    texts = [f"An interval holds the true change in {largest:.4g} of 100 such comparisons."]
+    if len(rows) > 1:  # by Holm's steps, of which the first has the largest confidence
+        share = f"{len(rows)} judged metrics share the policy's error rate, and each has a part"
+        texts = [f"Each interval holds the true change at its confidence, {largest:.4g}%: {share}."]
+    kinds = {row.kind for row in rows}
+    texts += [text for kind, text in _MEANINGS.items() if kind in kinds]
+    return " ".join(texts)
 
 
 def explain_others(rows: list[Row]) -> str:

@@ -37,6 +37,7 @@ from mlgitops.render.escape import clean_text, escape_address
 from mlgitops.render.facts import (
     count_moved,
     describe_other,
+    explain_judged,
     explain_others,
     explain_skip,
     find_verdict,
@@ -100,6 +101,7 @@ class Judged(Struct, frozen=True, kw_only=True):
     """One judged metric: its row, its drawing, and the marks of its verdict."""
 
     row: Row
+    interval: str | None  # its worse end first, as in the drawing
     drawing: Markup | None
     mark: str
     tone: str
@@ -142,6 +144,7 @@ def render_html(report: Report, *, links: Links, flips: Flips | None = None) -> 
         judged=[_make_judged(row, report) for row in rows if not row.budget],
         budgets=[_make_judged(row, report) for row in rows if row.budget],
         confidence=shared_confidence(rows),
+        explained=explain_judged(report),
         power=describe_power(report),
         notices=_list_notices(report),
         flips=flip_tables(flips) if flips is not None else [],
@@ -306,10 +309,19 @@ def _describe_side(side: Side, links: Links) -> dict[str, Any]:
 def _make_judged(row: Row, report: Report) -> Judged:
     return Judged(
         row=row,
+        interval=_order_interval(row, report),
         drawing=_draw_row(row, report),
         mark=UNPROVEN if row.is_open else MARKS[row.verdict],
         tone="warn" if row.is_open else row.verdict.value,
     )
+
+
+def _order_interval(row: Row, report: Report) -> str | None:
+    """Return the interval with its worse end first: right is better in the drawing beside it."""
+    verdict, _ = find_verdict(report, row)
+    if row.interval is None or verdict is None or verdict.rule.greater_is_better:
+        return row.interval
+    return " to ".join(reversed(row.interval.split(" to ")))
 
 
 def _draw_row(row: Row, report: Report) -> Markup | None:

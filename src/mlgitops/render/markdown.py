@@ -14,6 +14,7 @@ from mlgitops.render.blocks import MARKS, UNPROVEN, Detail, count_hidden, render
 from mlgitops.render.changes import describe_table
 from mlgitops.render.escape import escape_address, escape_code, escape_prose
 from mlgitops.render.facts import (
+    explain_judged,
     explain_skip,
     headline,
     held_rows,
@@ -94,6 +95,7 @@ def render_report(
     if detail < Detail.VERDICT:
         blocks += _warnings(report)
         blocks += _judged_table(report, detail)
+        blocks.append(escape_prose(explain_judged(report)) if detail < Detail.FAILING else "")
         blocks.append(escape_prose(describe_power(report)))
         blocks += _first_change(report)
     if detail < Detail.FAILING:

@@ -14,6 +14,7 @@ from mlgitops.render.escape import MAX_SHOWN, clean_text
 from mlgitops.render.facts import (
     count_moved,
     describe_other,
+    explain_judged,
     explain_others,
     explain_skip,
     headline,
@@ -73,6 +74,7 @@ def render_terminal(report: Report, console: Console) -> None:
     screen = RichConsole(file=console.out, width=width, highlight=False, markup=False, emoji=False)
     _print_answer(report, screen)
     _print_judged(held_rows(report), screen)
+    _print_explained(report, screen)
     _print_power(report, screen)
     _print_slices(report, screen)
     _print_others(report, screen)
@@ -168,6 +170,12 @@ def _print_judged(rows: Sequence[Row], screen: RichConsole) -> None:
     _print_table(
         [*head, "limit", "result"], cells, screen, wraps=wraps, styles=map(_row_style, rows)
     )
+
+
+def _print_explained(report: Report, screen: RichConsole) -> None:
+    text = explain_judged(report)
+    if text:
+        _print_prose(_plain(text), screen, style="dim")
 
 
 def _print_power(report: Report, screen: RichConsole) -> None:

@@ -104,6 +104,32 @@ def check_safe(page: Page) -> None:
         assert address is None or address.startswith("https://github.com/octo-org/")
 
 
+@pytest.mark.parametrize(("better", "worse_first"), [(True, False), (False, True)])
+def test_an_interval_runs_as_its_drawing_does(*, better: bool, worse_first: bool) -> None:
+    """The worse end stands left in both, whichever way the metric counts."""
+    change = make_change("loss", 0.45, 0.44, interval=(-0.018, -0.002))
+    policy = Policy(metrics={"loss": Rule(greater_is_better=better, max_worsening=0.01)})
+    html = str(render_html(make_report(change, policy=policy), links=LINKS))
+    ends = ["\u22120.0180", "\u22120.0020"]
+    text = " to ".join(reversed(ends) if worse_first else ends)
+    assert f"<small>{text}</small>" in html
+    drawn = re.findall(r'class="end-label[^>]*>([^<]*)<', html)
+    assert " to ".join(drawn) == text
+
+
+@pytest.mark.parametrize("name", ["data_changed", "many_metrics", "slices_held", "improved"])
+def test_each_cell_is_named_where_rows_are_stacked(name: str) -> None:
+    """On a narrow screen a table has no head: its cells bring their column's name along."""
+    html = str(render_html(SITUATIONS[name], links=LINKS))
+    tables = re.findall(r"<table>.*?</table>", html, re.DOTALL)
+    assert tables
+    for table in tables:
+        heads = [head for head in re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', table) if head]
+        labels = set(re.findall(r'<td data-label="([^"]*)"|data-label="([^"]*)"', table))
+        named = {first or second for first, second in labels}
+        assert {head.replace("95% interval", "Interval") for head in heads[1:]} <= named
+
+
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_every_situation_has_a_page(name: str) -> None:
     """Verdict, deciding metric, reasons and notices are the comment's, word for word."""
