@@ -310,6 +310,22 @@ def test_failed_first_deployment_leaves_nothing(project: Path, port: int) -> Non
         predict(port)
 
 
+def test_a_model_that_was_not_to_blame_is_asked_for_anew(
+    project: Path, port: int, tmp_path: Path
+) -> None:
+    """The only release failed for want of something: any change of its file asks for it again."""
+    needed = tmp_path / "disk"
+    check = f"if not Path({str(needed)!r}).exists():\n    raise SystemExit('no disk')"
+    edit(project, "src/demo/serve.py", "BIAS = 0.0", f"BIAS = 0.0\n{check}")
+    for _ in range(2):
+        with pytest.raises(CheckFailedError, match="no disk\nnothing serves"):
+            LocalTarget(project, quiet()).deploy("staging")
+        needed.touch()  # is not tried again all the same
+    edit(project, "deploy/staging/model.yaml", "model: demo", "# the disk is back\nmodel: demo")
+    LocalTarget(project, quiet()).deploy("staging")
+    assert predict(port) == 2
+
+
 def test_after_a_reboot_the_same_model_is_started_again(project: Path, port: int) -> None:
     """What ended with the machine is not the model's fault: nothing is condemned, nothing new."""
     LocalTarget(project, quiet()).deploy("staging")
@@ -342,7 +358,7 @@ def test_a_reboot_in_the_bake_condemns_nobody(project: Path, port: int) -> None:
 
     def ask_in_vain() -> None:
         while not done.is_set():
-            with suppress(AssertionError, OSError):
+            with suppress(AssertionError, OSError, http.client.HTTPException):
                 predict(port)
 
     client = threading.Thread(target=ask_in_vain)
