@@ -47,6 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--statement", type=Path, metavar="FILE", help="the verdict's statement, to be held too"
     )
     parser.add_argument(
+        "--image",
+        type=Path,
+        metavar="DIR",
+        help="the image as an OCI layout, to be held against the digest that deploy/ENV pins",
+    )
+    parser.add_argument(
         "--reproduce",
         action="store_true",
         help="train the model again in a clean folder, and compare its bytes and metrics",
@@ -89,6 +95,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             console,
             asked=args.at,
             statement=args.statement,
+            image=args.image,
             again=args.reproduce,
             ask_github=ask_github,
         )

@@ -32,6 +32,7 @@ from mlgitops.delivery.audit.steps import (
     OpenError,
     Subject,
     UnverifiedError,
+    look_for_images,
     look_for_release,
 )
 from mlgitops.delivery.bundle import MODEL
@@ -74,6 +75,7 @@ class _Sources:
     prefix: str
     line: frozenset[str]  # commits at which the default branch stood
     statement: Path | None
+    image: Path | None  # an OCI layout
     again: bool  # train each model again
     ask_github: AskGitHub | None
     console: Console
@@ -86,6 +88,7 @@ def audit_environment(
     *,
     asked: str | None = None,
     statement: Path | None = None,
+    image: Path | None = None,
     again: bool = False,
     ask_github: AskGitHub | None = None,
 ) -> Audit:
@@ -111,6 +114,7 @@ def audit_environment(
             prefix=prefix,
             line=read_line(repository),
             statement=statement,
+            image=image,
             again=again,
             ask_github=ask_github,
             console=console,
@@ -183,6 +187,7 @@ def _audit_entry(
         requests=requests,
         release=release,
         statement=sources.statement,
+        images=look_for_images(sources.image, repository, sources.prefix, entry),
         console=sources.console,
     )
     checks = tuple(_make_check(name, step, subject) for name, step in CHECKS.items())
