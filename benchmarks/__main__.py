@@ -11,6 +11,7 @@ MODULES = (
     "inference_speed",
     "table_speed",
     "serving_speed",
+    "switching",
     "peer_speed",
 )
 

@@ -5,68 +5,33 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-import subprocess
-import sys
 import time
-from functools import partial
 from typing import TYPE_CHECKING
 
-import open_loop
 import pytest
 from listeners import list_listeners, write_hex
-from open_loop import HOST, OpenLoop, ask
 
-from mlgitops.delivery.local.haproxy import Ports, Router
+from benchmarks.open_loop import HOST, Answer, OpenLoop, ask
+from benchmarks.switching import (
+    Host,
+    Size,
+    apply_open_loop,
+    judge,
+    poll,
+    switch,
+    wait_for_answers,
+)
+from mlgitops.delivery.local.haproxy import Ports
 from mlgitops.delivery.local.routing import Routing
 from mlgitops.delivery.loop.observed import Slot
-from mlgitops.delivery.processes import find_free_port, wait_until_drained
-from mlgitops.delivery.protocol import fetch_answer, is_live
+from mlgitops.delivery.processes import find_free_port
+from mlgitops.delivery.protocol import fetch_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 RATE = 200.0  # requests a second
-PATIENCE = 120  # seconds: a wait without an end would take the whole suite with it
-
-
-class Host:
-    """One router and up to two servers, each a process of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.ports = Ports(public=find_free_port(), slots={slot: find_free_port() for slot in Slot})
-        self.router = Router(folder)
-        self.router.write_configuration(self.ports, Routing())
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.start_router()
-
-    def start_router(self) -> None:
-        """Start HAProxy and wait until it answers."""
-        log = (self.folder / "router.log").open("ab")
-        command = [str(word) for word in self.router.list_command()]
-        with log:
-            self.processes["router"] = subprocess.Popen(
-                command, cwd=self.folder, stdout=log, stderr=log
-            )
-        self.router.wait_until_up()
-
-    def start(self, slot: Slot) -> None:
-        """Start the server of a slot, in place of any that runs there, and wait until it lives."""
-        self.end(slot, signal.SIGKILL)
-        port = self.ports.slots[slot]
-        self.processes[slot] = subprocess.Popen(
-            [sys.executable, open_loop.__file__, str(port), slot], cwd=self.folder
-        )
-        while not is_live(port):
-            assert self.processes[slot].poll() is None
-
-    def end(self, name: str, number: int) -> None:
-        """Send a signal to a process, if it runs, and wait for its end."""
-        process = self.processes.pop(name, None)
-        if process:
-            process.send_signal(number)
-            process.wait()
 
 
 @pytest.fixture
@@ -74,76 +39,35 @@ def host(tmp_path: Path) -> Iterator[Host]:
     """Return a router without servers; whatever runs is ended afterwards."""
     host = Host(tmp_path)
     yield host
-    for name in list(host.processes):
-        host.end(name, signal.SIGKILL)
-
-
-def poll(is_so: Callable[[], bool]) -> None:
-    """Return once it is so; fail where it never becomes so."""
-    end = time.monotonic() + PATIENCE
-    while not is_so():
-        assert time.monotonic() < end, f"not so after {PATIENCE} seconds"
-        time.sleep(0.01)
-
-
-async def switch(host: Host, new: Slot, *, bake: bool) -> None:
-    """Start the server of ``new`` and let it answer, the other one behind it while it bakes."""
-    await asyncio.to_thread(host.start, new)
-    host.router.route(Routing(live=new, baking=bake))
-
-
-async def finish(host: Host, live: Slot) -> None:
-    """Let ``live`` answer alone, and end the other server once nobody waits for it."""
-    host.router.route(Routing(live=live))
-    port = host.ports.slots[live.other]
-    assert await asyncio.to_thread(wait_until_drained, port, 60)
-    await asyncio.to_thread(host.end, live.other, signal.SIGTERM)
-
-
-async def wait_for_answers(load: OpenLoop, count: int) -> None:
-    """Wait until so many more requests were answered or failed."""
-    aim = load.count() + count
-    await asyncio.to_thread(poll, lambda: load.count() >= aim)
-
-
-async def go_through_everything(host: Host, load: OpenLoop) -> None:
-    """Ten switches, five returns from a model that answers errors, five from one killed."""
-    live = Slot.A
-    for _ in range(10):
-        await switch(host, live.other, bake=True)
-        await wait_for_answers(load, 20)
-        live = live.other
-        await finish(host, live)
-    for disturbance in ["broken"] * 5 + ["killed"] * 5:
-        new = live.other
-        await switch(host, new, bake=True)
-        await wait_for_answers(load, 20)
-        if disturbance == "broken":
-            (host.folder / f"{new}.broken").touch()
-        else:
-            host.end(new, signal.SIGKILL)
-        await asyncio.to_thread(poll, partial(host.router.is_marked_down, new))
-        await wait_for_answers(load, 20)
-        await finish(host, live)
-        (host.folder / f"{new}.broken").unlink(missing_ok=True)
+    host.end_all()
 
 
 def test_no_request_fails_through_switches_returns_and_kills(host: Host) -> None:
     """200 requests a second, 10 switches, 5 automatic returns, 5 kill -9 of the successor."""
+    load = OpenLoop(host.ports.public, RATE)
+    asyncio.run(apply_open_loop(host, load, Size(switches=10, returns=5, kills=5)))
+    assert load.failures == []
+    assert set(load.answers) == {"a", "b"}
+    assert len(load.seconds) == load.answers.total()
+    assert judge(load)
+
+
+def test_a_request_that_fails_is_counted(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is deployed: each of them is told so, and the load test fails."""
 
     async def scene() -> OpenLoop:
         load = OpenLoop(host.ports.public, RATE)
-        await switch(host, Slot.A, bake=False)
         requests = asyncio.create_task(load.run())
         await wait_for_answers(load, 20)
-        await go_through_everything(host, load)
         load.stop()
         await requests
         return load
 
     load = asyncio.run(scene())
-    assert load.failures == []
-    assert set(load.answers) == {"a", "b"}
+    assert load.answers.total() == 0
+    assert set(load.failures) == {"503 nothing is deployed"}
+    assert not judge(load)
+    assert f"failed {len(load.failures)}   (required: 0; NOT KEPT)" in capsys.readouterr().out
 
 
 def test_a_client_that_stays_connected_reaches_the_new_model_at_once(host: Host) -> None:
@@ -152,9 +76,9 @@ def test_a_client_that_stays_connected_reaches_the_new_model_at_once(host: Host)
     async def scene() -> list[str]:
         await switch(host, Slot.A, bake=False)
         reader, writer = await asyncio.open_connection(HOST, host.ports.public)
-        answers = [(await ask(reader, writer))[1]]
+        answers = [(await ask(reader, writer)).body]
         await switch(host, Slot.B, bake=True)
-        answers += [(await ask(reader, writer))[1] for _ in range(3)]
+        answers += [(await ask(reader, writer)).body for _ in range(3)]
         writer.close()
         return answers
 
@@ -167,7 +91,7 @@ def test_the_candidate_answers_its_share_and_none_at_share_0(host: Host) -> None
     async def count(share: int) -> int:
         host.router.route(Routing(live=Slot.A, canary=Slot.B, share=share))
         reader, writer = await asyncio.open_connection(HOST, host.ports.public)
-        answers = [(await ask(reader, writer))[1] for _ in range(600)]
+        answers = [(await ask(reader, writer)).body for _ in range(600)]
         writer.close()
         return answers.count("b")
 
@@ -180,7 +104,7 @@ def test_the_candidate_answers_its_share_and_none_at_share_0(host: Host) -> None
 def test_a_canary_that_dies_costs_no_request(host: Host) -> None:
     """The live server answers what was drawn for it."""
 
-    async def scene() -> list[tuple[str, str]]:
+    async def scene() -> list[Answer]:
         reader, writer = await asyncio.open_connection(HOST, host.ports.public)
         answers = []
         for number in range(200):
@@ -194,9 +118,9 @@ def test_a_canary_that_dies_costs_no_request(host: Host) -> None:
     host.start(Slot.B)
     host.router.route(Routing(live=Slot.A, canary=Slot.B, share=50))
     answers = asyncio.run(scene())
-    assert {status for status, _ in answers} == {"200"}
-    assert {name for _, name in answers[:50]} == {"a", "b"}
-    assert {name for _, name in answers[60:]} == {"a"}
+    assert {answer.status for answer in answers} == {"200"}
+    assert {answer.slot for answer in answers[:50]} == {"a", "b"}
+    assert {answer.slot for answer in answers[60:]} == {"a"}
     assert host.router.is_marked_down(Slot.B)
 
 

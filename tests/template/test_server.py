@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from contextlib import closing, contextmanager, suppress
@@ -514,6 +515,30 @@ def test_a_request_under_way_is_answered_before_the_server_ends(
         assert response.status == 200
         assert json.loads(response.read())["outputs"][0]["name"] == "prediction"
         assert server.process.wait(600) == 0
+
+
+#: Where Linux's struct tcp_info counts the segments with data that came.
+_DATA_SEGMENTS = 152
+
+
+def test_an_answer_comes_in_one_piece(server: Server, golden: Request) -> None:
+    """A server that is killed has sent all of an answer or nothing, so that another can be asked.
+
+    Half an answer would end the router's right to ask again: the head says that it is there.
+    """
+    body = json.dumps(golden["request"]).encode()
+    head = f"POST /v2/models/birds/infer HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=600) as sender:
+        for answers in range(1, 4):  # on a connection that stays open
+            sender.sendall(head.encode() + body)
+            response = http.client.HTTPResponse(sender)
+            response.begin()
+            assert response.status == 200
+            assert json.loads(response.read())["outputs"][0]["name"] == "prediction"
+            facts = sender.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+            assert (
+                int.from_bytes(facts[_DATA_SEGMENTS : _DATA_SEGMENTS + 4], sys.byteorder) == answers
+            )
 
 
 def wait_until_refused(port: int) -> None:

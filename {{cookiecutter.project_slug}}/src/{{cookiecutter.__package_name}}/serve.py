@@ -65,6 +65,7 @@ from .serving.protocol import (
 )
 from .serving.redaction import read_log_settings
 from .serving.transform import Transform
+from .serving.writing import WholeAnswers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -262,6 +263,7 @@ def main(arguments: list[str] | None = None) -> None:
         signal.signal(number, lambda *_: sys.exit(0))
     extension = server.model_repository_extension
     rest = RESTServer(front, server.dataplane, extension, options.port)
+    rest.config.http = WholeAnswers
     rest.run(sockets=[listener])  # KServe itself would listen on every interface
 
 
