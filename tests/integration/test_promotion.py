@@ -111,6 +111,36 @@ def test_the_newest_release_is_proposed_and_again_without_a_second_one(
     assert (wanted.version, wanted.commit, wanted.sha256) == ("v1.1.0", main, digest)
 
 
+def test_an_image_is_pinned_by_the_same_pull_request_and_goes_back_with_its_model(
+    project: PromotedProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One commit of two files; the rollback's brings both back, byte for byte."""
+    images = ["sha256:" + digit * 64 for digit in "0ab"]
+    path = "deploy/production/kustomization.yaml"
+    overlay = f"images:\n  - name: model-server # why\n    digest: {images[0]}\n"
+    pinned = [overlay.replace(images[0], image) for image in images]
+    no_overlay = refuse(project, capsys, "promote", "--to", "production", "--image", images[1])
+    assert "nothing there pins an image" in no_overlay
+    project.repository.put(path, overlay)
+    project.repository.commit("Overlay")
+    project.push()
+    for text in ("example.org/flights:latest", images[0]):
+        tagged = refuse(project, capsys, "promote", "--to", "production", "--image", text)
+        assert "no digest names the image" in tagged
+    for at, version in ((1, "v1.0.0"), (2, "v1.1.0")):
+        image = f"example.org/flights@{images[at]}"
+        promotion = ("promote", "--to", "production", version, "--image", image)
+        done = call(project, capsys, *promotion)
+        assert done == call(project, capsys, *promotion)
+        changed = git(project.origin, "diff", "--name-only", "main", done["branch"]).split()
+        assert sorted(changed) == sorted([path, PATH])
+        assert git(project.origin, "show", f"{done['branch']}:{path}") == pinned[at].strip()
+        project.merge(done["branch"])
+    for target in ([], ["--to", "v1.0.0"]):
+        back = call(project, capsys, "rollback", "production", *target)
+        assert git(project.origin, "show", f"{back['branch']}:{path}") == pinned[1].strip()
+
+
 def test_without_a_token_the_command_that_opens_it_is_printed(
     project: PromotedProject, capsys: pytest.CaptureFixture[str]
 ) -> None:

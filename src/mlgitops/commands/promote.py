@@ -30,6 +30,7 @@ older than that (`mlgitops rollback` is the way back).
 examples:
   mlgitops promote --to staging
   mlgitops promote --to production v1.2.0
+  mlgitops promote --to production v1.2.0 --image sha256:3f78...   # on Kubernetes
 
 exit codes: 0 proposed, also if it was before; 2 refused, or it could not be
 """
@@ -51,6 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-older", action="store_true", help="take a release older than what is wanted there"
     )
+    parser.add_argument(
+        "--image",
+        metavar="DIGEST",
+        help="on Kubernetes: the image that holds it, as sha256:... or NAME@sha256:...; it is "
+        "pinned in the same pull request",
+    )
     add_output_options(parser)
 
 
@@ -71,6 +78,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             *(folder, args.environment, args.version),
             allow_older=args.allow_older,
             console=console,
+            image=args.image,
         )
 
     return propose(args, console, plan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlgitops.delivery.bundle import read_model_oid
+from mlgitops.delivery.images.pinned import edit_pinned, locate_overlay, parse_digest
 from mlgitops.delivery.proposals.proposal import Proposal, find_default
 from mlgitops.delivery.releases.release import find_release, list_releases
 from mlgitops.errors import MlgitopsError
@@ -33,8 +34,11 @@ def plan_promotion(
     *,
     allow_older: bool,
     console: Console,
+    image: str | None = None,
 ) -> Proposal:
     """Plan the change that brings a release of the environment's model there.
+
+    With ``image`` (a digest, or NAME@DIGEST) in that image, which the overlay then pins.
 
     ``version`` such as v1.2.0; None is the newest. Raises :class:`MlgitopsError` for what is no
     release, not published, wanted already, or, without ``allow_older``, older than what is wanted.
@@ -48,6 +52,7 @@ def plan_promotion(
     if not allow_older:
         _refuse_older(repository, wanted, release, tip)
     refuse_unpublished(folder, release.revision, release.tag, console)
+    digest = parse_digest(image) if image else None
     return Proposal(
         environment=environment,
         path=locate_wanted(folder, environment),
@@ -56,8 +61,24 @@ def plan_promotion(
         tip=tip,
         branch=f"promote/{folder.prefix}{environment}/{release.version}",
         title=f"Promote {release.model} {release.version} to {environment}",
-        body=_describe(wanted, release, tip),
+        body=_describe(wanted, release, tip, digest),
+        image=pin_image(folder, environment, tip, digest) if digest else None,
     )
+
+
+def pin_image(folder: Folder, environment: str, tip: str, digest: str) -> tuple[str, bytes] | None:
+    """Return the overlay as it is at ``tip``, with ``digest`` in it; None where it has that.
+
+    Raises :class:`MlgitopsError` where there is none, or it cannot be edited.
+    """
+    path = locate_overlay(folder.prefix, environment)
+    where = f"{path} at {tip[:_SHORT]}"
+    data = folder.repository.read(tip, path)
+    if data is None:
+        hint = "an image is for environments on Kubernetes: `mlgitops new` writes the file"
+        raise MlgitopsError("nothing there pins an image", where=where, hint=hint)
+    edited = edit_pinned(data, digest, where=where)
+    return None if edited == data else (path, edited)
 
 
 def locate_wanted(folder: Folder, environment: str) -> str:
@@ -140,7 +161,7 @@ def _refuse_older(repository: Repository, wanted: Wanted, release: Release, tip:
         )
 
 
-def _describe(wanted: Wanted, release: Release, tip: str) -> str:
+def _describe(wanted: Wanted, release: Release, tip: str, digest: str | None) -> str:
     """Say what changes, who measured it, and what merging does."""
     before = wanted.version or (
         "what was merged last" if wanted.commit == tip else wanted.commit[:_SHORT]
@@ -164,5 +185,6 @@ def _describe(wanted: Wanted, release: Release, tip: str) -> str:
         "Nothing is trained. Merging this makes it what is wanted, and the next delivery brings it"
         f" into service; `mlgitops rollback {environment}` takes it back."
     )
+    image = f"In the image {escape_code(digest)}." if digest else ""
     released = f"At its release: {', '.join(numbers)}." if numbers else ""
-    return "\n\n".join(text for text in (move, model, released, merging) if text)
+    return "\n\n".join(text for text in (move, model, image, released, merging) if text)

@@ -39,7 +39,7 @@ _REMOTE = re.compile(
 
 
 class Proposal(Struct, frozen=True, kw_only=True):
-    """One file that shall be another one, and what is said of that."""
+    """What an environment shall want, as files, and what is said of that."""
 
     environment: str
     path: str  # of its model.yaml, from the repository's root
@@ -49,6 +49,12 @@ class Proposal(Struct, frozen=True, kw_only=True):
     branch: str
     title: str  # one line, of our own words, names and versions that were checked
     body: str  # Markdown, escaped
+    image: tuple[str, bytes] | None = None  # path and content of the overlay that pins its image
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Return all that changes: path from the repository's root → content."""
+        return {self.path: self.content} | dict([self.image] if self.image else [])
 
 
 class Proposed(Struct, frozen=True, kw_only=True):
@@ -201,8 +207,7 @@ def _write_opener(proposal: Proposal, commit: str) -> str:
 def _commit(repository: Repository, proposal: Proposal) -> str:
     """Write the commit; raises :class:`MlgitopsError` where nobody could deploy what it wants."""
     message = f"{proposal.title}\n\n{proposal.body}"
-    files = {proposal.path: proposal.content}
-    sha = write_commit(repository.root, proposal.tip, files, message)
+    sha = write_commit(repository.root, proposal.tip, proposal.files, message)
     prefix = proposal.path.removesuffix(f"deploy/{proposal.environment}/model.yaml")
     wanted = read_wanted(repository, prefix, proposal.environment, sha)
     digest = read_model_sha256(repository, prefix, wanted.commit)
@@ -215,14 +220,14 @@ def _commit(repository: Repository, proposal: Proposal) -> str:
 
 
 def _take_over(repository: Repository, proposal: Proposal, tip: str) -> str:
-    """Return ``tip``, if it changes that file to that content and nothing else."""
+    """Return ``tip``, if it changes those files to their content and nothing else."""
     root = repository.root
     if find_revision(root, tip) is None:
         run_git(root, "fetch", "--quiet", "--no-tags", "origin", tip)
     parted = repository.merge_base(tip, proposal.tip)
     changed = repository.changed_files(parted, tip)
-    is_same = changed == [proposal.path] and repository.read(tip, proposal.path) == proposal.content
-    if is_same:
+    is_same = all(repository.read(tip, path) == data for path, data in proposal.files.items())
+    if is_same and set(changed) == proposal.files.keys():
         return tip
     raise MlgitopsError(
         "it is there already, and holds another change",

@@ -10,8 +10,14 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from mlgitops.delivery.bundle import read_model_oid
+from mlgitops.delivery.images.pinned import locate_overlay, read_pinned
 from mlgitops.delivery.ledger import Ledger
-from mlgitops.delivery.proposals.promotion import locate_wanted, refuse_unpublished, write_release
+from mlgitops.delivery.proposals.promotion import (
+    locate_wanted,
+    pin_image,
+    refuse_unpublished,
+    write_release,
+)
 from mlgitops.delivery.proposals.proposal import Proposal, find_default
 from mlgitops.delivery.releases.release import find_release
 from mlgitops.errors import MlgitopsError
@@ -24,6 +30,7 @@ from mlgitops.render.escape import escape_code, escape_prose
 
 if TYPE_CHECKING:
     from mlgitops.console import Console
+    from mlgitops.delivery.releases.release import Release
     from mlgitops.git.repository import Folder
     from mlgitops.git.wanted import Wanted
 
@@ -68,10 +75,12 @@ def plan_rollback(
         content, branch = _restore(now, before, tip, folder, environment), now[-1].commit[:_SHORT]
         target = str(before.model[0] or before.model[1] or _FOLLOWS)[:_SHORT]
         revision = str(before.model[1] or tip)
+        image = _restore_image(folder, environment, tip, before.commit)
     else:
         release = find_release(folder.repository, wanted.model, version)
         content, branch = write_release(folder, environment, release, tip), release.version
         target, revision = release.version, release.revision
+        image = _restore_image(folder, environment, tip, _find_wish(folder, environment, release))
     refuse_unpublished(folder, revision, target, console)
     _refuse_condemned(folder, environment, revision, target, console)
     path = locate_wanted(folder, environment)
@@ -87,7 +96,36 @@ def plan_rollback(
         branch=f"rollback/{folder.prefix}{environment}/{branch}",
         title=f"Roll {environment} back to {target} from {left}",
         body=_describe(environment, target, left, reason),
+        image=image,
     )
+
+
+def _find_wish(folder: Folder, environment: str, release: Release) -> str | None:
+    """Find the newest commit that wanted the release there; None where none did."""
+    _, tip = find_default(folder.repository)
+    states = _read_states(folder, locate_wanted(folder, environment), tip)
+    return next((x.commit for x in states if x.model[0] == release.version), None)
+
+
+def _restore_image(
+    folder: Folder, environment: str, tip: str, commit: str | None
+) -> tuple[str, bytes] | None:
+    """Return the overlay with the image that it pinned at ``commit``; None where it pins none.
+
+    Raises :class:`MlgitopsError` where an image is pinned now, and none was: a server would start
+    in an image that holds another model, and refuse.
+    """
+    repository, prefix = folder.repository, folder.prefix
+    if read_pinned(repository, prefix, environment, tip) is None:
+        return None
+    digest = commit and read_pinned(repository, prefix, environment, commit)
+    if not digest:
+        raise MlgitopsError(
+            f"{environment} pins an image now, and git does not say which one held that model",
+            where=f"{locate_overlay(prefix, environment)} at {tip[:_SHORT]}",
+            hint=f"`mlgitops promote --to {environment} VERSION --allow-older --image DIGEST`",
+        )
+    return pin_image(folder, environment, tip, digest)
 
 
 def _find_states(folder: Folder, environment: str, tip: str) -> tuple[list[_State], _State]:
