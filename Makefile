@@ -17,7 +17,7 @@ export DVC_NO_ANALYTICS := 1
 unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
-.PHONY: help setup docs demo test test-image quick lint format trust ledger mutants bench coverage-study erosion-study power-study seed-study locks clean
+.PHONY: help setup docs demo test test-image quick lint format trust ledger mutants bench coverage-study erosion-study power-study seed-study study locks clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -81,6 +81,9 @@ seed-study: $(READY) ## train with many seeds and count what is called a change 
 
 erosion-study: $(READY) ## simulate fifty changes that each lose half a margin (minutes); writes the docs' table
 	$(BIN)/python -m benchmarks.erosion_study --output docs/reference/erosion.md
+
+study: $(READY) ## simulate years of monitoring without change, and with one (minutes); writes the docs' tables
+	nice $(BIN)/python -m benchmarks.monitoring_study --output docs/reference/monitoring.md
 
 docs: $(READY) ## write the reference pages that are made from the code
 	$(BIN)/python scripts/make_reference.py

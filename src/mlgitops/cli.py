@@ -34,6 +34,7 @@ VERBS = {
     "rollback": "propose the model that an environment wanted before",
     "deploy": "bring the model of an environment into service, checked",
     "label": "take in what came true of logged rows, matched by id",
+    "monitor": "look at production: what is beyond the policy by more than noise",
     "audit": "say what decided in an environment, from what and by whose approval, with proof",
     "history": "list versions, what environments served, and who leads on the same test rows",
     "export": "send the releases to an MLflow server, again and again without duplicates",

@@ -7,6 +7,9 @@ lowest-numbered issue of ours says this, and no other of ours is open", and look
 
 from __future__ import annotations
 
+import datetime as dt
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlgitops.github.client import GitHubError, LostAnswerError
@@ -26,6 +29,35 @@ _AFTER_LOSS = (1.0, 2.0)
 _SILENCED = ("not_planned", "duplicate")
 
 
+_DAY = re.compile(r"<!-- mlgitops:day (\d{4}-\d\d-\d\d) -->")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dated:
+    """The day that a text is of, for trouble that is looked at again and again."""
+
+    day: str  # such as "2026-11-28"
+    forget_after: int  # days after it was closed, from which an issue is no longer opened again
+
+    @property
+    def line(self) -> str:
+        """Return the hidden line below the marker."""
+        return f"<!-- mlgitops:day {self.day} -->"
+
+    def is_older(self, issue: Issue) -> bool:
+        """Tell whether an issue says something of a later day."""
+        lines = (issue.body or "").splitlines()[1:2]
+        match = _DAY.fullmatch(lines[0]) if lines else None
+        return match is not None and match[1] > self.day
+
+    def is_forgotten(self, issue: Issue) -> bool:
+        """Tell whether an issue was closed so long before the day that it is another story."""
+        if issue.state == "open" or issue.closed_at is None:
+            return False
+        closed = issue.closed_at.date()
+        return (dt.date.fromisoformat(self.day) - closed).days > self.forget_after
+
+
 def keep_issue(
     client: GitHubClient,
     repository: str,
@@ -35,22 +67,30 @@ def keep_issue(
     body: str,
     open_: bool,
     login: str | None = None,
+    dated: Dated | None = None,
 ) -> int | None:
     """Bring the repository to one issue of ``marker`` that is open, or closed; return its number.
 
     None: it shall be closed, and there never was one. ``marker`` is at most 200 characters and
     names what the issue is about, such as an environment and a commit. An issue that was closed
     as completed is opened again when the trouble is back; one that a person closed as not planned
-    stays closed. Only issues of our own ``login`` count; without it the server is asked. Raises
-    :class:`GitHubError` when the API does not let us, and never writes after a list that could
-    not be read.
+    stays closed. With ``dated``, a text of an earlier day than the issue's own changes nothing,
+    and an issue that was closed long before that day is left alone. Only issues of our own
+    ``login`` count; without it the server is asked. Raises :class:`GitHubError` when the API does
+    not let us, and never writes after a list that could not be read.
     """
-    text = f"{render_key_marker('issue', marker)}\n{body}"
+    hidden = [render_key_marker("issue", marker), *([dated.line] if dated else [])]
+    text = "\n".join([*hidden, body])
     if not title.strip() or len(title) > MAX_TITLE or len(text.encode()) > MAX_BODY_BYTES:
         raise GitHubError("an issue needs a title and must fit GitHub's limits")
     keeper = _Keeper(client, repository, login, title, text)
     for _ in range(_MAX_ROUNDS):
         ours = keeper.fetch_ours()
+        if dated is not None:
+            newer = [issue for issue in ours if dated.is_older(issue)]
+            if newer:
+                return newer[0].number
+            ours = [issue for issue in ours if not dated.is_forgotten(issue)]
         if not ours and not open_:
             return None
         if not ours:

@@ -279,6 +279,7 @@ class Issue(Payload, frozen=True, kw_only=True):
     number: Id
     state: str  # "open" or "closed", as a pull request's
     state_reason: str | None = None  # of a closed one: completed, not_planned, duplicate
+    closed_at: _Moment | None = None
     title: str
     body: str | None = None
     user: Account | None = None  # null: the account is gone

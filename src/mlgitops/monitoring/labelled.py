@@ -1,7 +1,7 @@
 """Figures of labelled rows against the policy's limits: metrics, calibration, slices. Pure.
 
 Each is of the last 28 days that have labels, with an interval that knows that days resemble their
-neighbours. At most one look in two hundred at a figure that is just at its limit calls it beyond;
+neighbours. Of 250 looks at a figure that is just at its limit about one calls it beyond by chance;
 with more than three figures they share what three would have.
 """
 
@@ -58,8 +58,8 @@ class Limit:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watched:
-    """What is watched, and how closely."""
+class Demands:
+    """What is demands, and how closely."""
 
     policy: Policy
     settings: AlertSettings
@@ -72,31 +72,31 @@ class Watched:
         return ALPHA * min(1.0, _FEW_FIGURES / figures)
 
 
-def judge_labelled(history: History, watched: Watched, until: str) -> Iterator[Finding]:
+def judge_labelled(history: History, demands: Demands, until: str) -> Iterator[Finding]:
     """Judge every figure that labels are needed for, as of the end of a day."""
-    for name, rule in watched.policy.metrics.items():
+    for name, rule in demands.policy.metrics.items():
         if not names_other_rows(name):
-            yield _judge_metric(history, watched, name, rule, until)
+            yield _judge_metric(history, demands, name, rule, until)
     if (CALIBRATION, None) in history.series:
-        yield _judge_calibration(history, watched, until)
-    for slice_rule in watched.policy.slices:
+        yield _judge_calibration(history, demands, until)
+    for slice_rule in demands.policy.slices:
         if slice_rule.statistic is not None:
-            yield _judge_slice(history, watched, slice_rule, until)
+            yield _judge_slice(history, demands, slice_rule, until)
 
 
-def find_limit(name: str, rule: Rule, watched: Watched) -> Limit | None:
+def find_limit(name: str, rule: Rule, demands: Demands) -> Limit | None:
     """Return the limit of a metric: monitor.yaml's, else the policy's bound, else the release's.
 
     The last is what the release was measured with, worse by the policy's margin; it is as noisy
     as that measurement.
     """
     upper = not rule.greater_is_better
-    if name in watched.settings.limits:
-        return Limit(value=watched.settings.limits[name], upper=upper, source="monitor.yaml")
+    if name in demands.settings.limits:
+        return Limit(value=demands.settings.limits[name], upper=upper, source="monitor.yaml")
     bound = rule.max_value if upper else rule.min_value
     if bound is not None:
         return Limit(value=bound, upper=upper, source="policy.yaml")
-    value = watched.released.get(name)
+    value = demands.released.get(name)
     margin = None if value is None else find_margin(rule, value)
     if value is None or margin is None:
         return None
@@ -104,42 +104,42 @@ def find_limit(name: str, rule: Rule, watched: Watched) -> Limit | None:
     return Limit(value=limit, upper=upper, source="the release's value and the policy's margin")
 
 
-def _judge_metric(history: History, watched: Watched, name: str, rule: Rule, until: str) -> Finding:
+def _judge_metric(history: History, demands: Demands, name: str, rule: Rule, until: str) -> Finding:
     estimator = find_estimator(name)
-    limit = find_limit(name, rule, watched)
+    limit = find_limit(name, rule, demands)
     is_root = estimator == "rmse"
     shown = None
     if (name, None) not in history.series:
         shown = _NO_FACTS
-    elif estimator in RANKINGS and name not in watched.settings.limits:
+    elif estimator in RANKINGS and name not in demands.settings.limits:
         shown = _WITHIN_DAYS
     elif limit is None:
         shown = _NO_LIMIT
     if is_root and limit is not None:
         limit = Limit(value=limit.value**2, upper=limit.upper, source=limit.source)
     sums = history.read(name, until=until)
-    finding = _judge_sums(history, sums, name, None if shown else limit, watched.alpha)
+    finding = _judge_sums(history, sums, name, None if shown else limit, demands.alpha)
     if shown:
         state = finding.state if finding.figure is None else FindingState.SHOWN
         return replace(finding, state=state, reason=finding.reason or shown)
     return _take_root(finding) if is_root else finding
 
 
-def _judge_calibration(history: History, watched: Watched, until: str) -> Finding:
+def _judge_calibration(history: History, demands: Demands, until: str) -> Finding:
     """Judge the mean score less the share that came true, both ways."""
-    distance = watched.settings.calibration
+    distance = demands.settings.calibration
     is_score = any(name == "score" for name, _ in history.series)
     if distance is None and is_score:
         distance = _DEFAULT_CALIBRATION
     sums = history.read(CALIBRATION, until=until)
     if distance is None:
-        finding = _judge_sums(history, sums, CALIBRATION, None, watched.alpha)
+        finding = _judge_sums(history, sums, CALIBRATION, None, demands.alpha)
         reason = finding.reason or "`alerts: calibration:` in monitor.yaml sets a limit"
         return replace(finding, reason=reason)
     last = sums[-CLUSTERS:]
     upper = sum(entry.numerator for entry in last) >= 0
     limit = Limit(value=distance if upper else -distance, upper=upper, source="monitor.yaml")
-    return _judge_sums(history, sums, CALIBRATION, limit, watched.alpha)
+    return _judge_sums(history, sums, CALIBRATION, limit, demands.alpha)
 
 
 def _judge_sums(
@@ -250,7 +250,7 @@ class _Compared:
     shown: float  # the statistic that the policy bounds
 
 
-def _judge_slice(history: History, watched: Watched, rule: SliceRule, until: str) -> Finding:
+def _judge_slice(history: History, demands: Demands, rule: SliceRule, until: str) -> Finding:
     """Judge the worst of the groups, or pairs of groups, of a slice rule."""
     name = f"{rule.metric} by {', '.join(rule.by)}"
     base = Finding(kind=AlertKind.MODEL, name=name[:200], state=FindingState.NOT_ENOUGH)
@@ -264,7 +264,7 @@ def _judge_slice(history: History, watched: Watched, rule: SliceRule, until: str
         if _find_bound(rule) is None:
             reason = "the policy bounds it the other way"
         return replace(base, reason=reason)
-    alpha = watched.alpha / len(compared)
+    alpha = demands.alpha / len(compared)
     worst = max(compared, key=lambda it: it.limit.measure_excess(it.figure.value))
     beyond = any(is_beyond(item.figure, item.limit, alpha) for item in compared)
     if beyond:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mlgitops.model.monitoring import DayFact
     from mlgitops.monitoring.history import DaySum, History
-    from mlgitops.monitoring.labelled import Watched
+    from mlgitops.monitoring.labelled import Demands
 
     Judge = Callable[[str], Iterable[Finding]]
 
@@ -33,18 +33,18 @@ _NOTHING = "no row was ever answered, as far as the facts say"
 
 
 def take_look(
-    facts: Iterable[DayFact], watched: Watched, *, day: str, project: str, environment: str
+    facts: Iterable[DayFact], demands: Demands, *, day: str, project: str, environment: str
 ) -> Look:
     """Look at production as of the end of ``day``, the last one that is complete (UTC)."""
     history = read_history(facts, day)
     week = find_week_end(day)
     if history is None:
         return _make_look(None, (), (), day=day, names=(project, environment), notices=(_NOTHING,))
-    settings = watched.settings
+    settings = demands.settings
 
     def judge_week(until: str) -> Iterable[Finding]:
         labelled_until = shift_day(until, -settings.wait_days)
-        return judge_labelled(history, watched, labelled_until)
+        return judge_labelled(history, demands, labelled_until)
 
     def judge_day(until: str) -> Iterable[Finding]:
         if not any(answered <= until for answered in history.days):

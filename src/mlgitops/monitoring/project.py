@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from mlgitops.model import Policy
     from mlgitops.model.monitoring import LogSource
     from mlgitops.monitoring.plan import Plan
     from mlgitops.monitoring.sources import Part
@@ -26,6 +27,7 @@ class Watched:
     """What is watched of a project, and how."""
 
     settings: MonitorSettings
+    policy: Policy
     plan: Plan
 
 
@@ -38,7 +40,8 @@ def read_watched(project: Path) -> Watched:
     settings = parse_settings(path.read_bytes()) if path.is_file() else MonitorSettings()
     policy = parse_policy(_read(project, "policy.yaml"), where="policy.yaml")
     params, contract = (_read(project, name) for name in ("params.yaml", "contract.yaml"))
-    return Watched(settings=settings, plan=make_plan(policy, params, contract, settings))
+    plan = make_plan(policy, params, contract, settings)
+    return Watched(settings=settings, policy=policy, plan=plan)
 
 
 def _read(project: Path, name: str) -> bytes:

@@ -7,8 +7,10 @@ from typing import Literal
 from msgspec import Struct
 
 from mlgitops import __version__
+from mlgitops.model import Chart  # noqa: TC001 - msgspec reads it while running
 from mlgitops.render.escape import clean_text
 from mlgitops.render.html import load_template, read_style
+from mlgitops.render.svg import draw_chart
 
 _TEMPLATE = "sections.html.jinja"
 _LONGEST = 500  # characters of one cell
@@ -31,13 +33,16 @@ class Page(Struct, frozen=True, kw_only=True):
     tone: Literal["pass", "fail", "warn"]
     deciding: str
     sections: tuple[Section, ...]
+    charts: tuple[Chart, ...] = ()
+    legend: str | None = None  # of the charts
 
 
 def render_page(page: Page) -> str:
     """Render HTML that loads nothing and runs nothing."""
     style, digest = read_style()
     template = load_template(_TEMPLATE)
-    return template.render(page=page, style=style, digest=digest, version=__version__)
+    drawn = [(chart, draw_chart(chart, f"c{at}")) for at, chart in enumerate(page.charts)]
+    return template.render(page=page, drawn=drawn, style=style, digest=digest, version=__version__)
 
 
 def render_text(page: Page) -> str:

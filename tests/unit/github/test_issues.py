@@ -8,7 +8,7 @@ import pytest
 from posting import BOT, REPOSITORY, connect, make_forge
 
 from mlgitops.github.client import GitHubError
-from mlgitops.github.issues import keep_issue
+from mlgitops.github.issues import Dated, keep_issue
 from mlgitops.github.marker import render_key_marker
 from mlgitops.rehearsal.forge import Fault, Forge, Issue
 
@@ -183,3 +183,47 @@ def test_what_github_would_refuse_is_not_sent(title: str, body: str) -> None:
     with connect(forge) as client, pytest.raises(GitHubError, match="must fit GitHub's limits"):
         keep_issue(client, REPOSITORY, marker=KEY, title=title, body=body, open_=True)
     assert count_writes(forge) == 0
+
+
+def look(client: GitHubClient, day: str, *, open_: bool = True) -> int | None:
+    """Keep the issue of what was seen on a day."""
+    return keep_issue(
+        client,
+        REPOSITORY,
+        marker=KEY,
+        title="Trouble",
+        body=f"As of {day}",
+        open_=open_,
+        dated=Dated(day=day, forget_after=30),
+    )
+
+
+@pytest.mark.parametrize("open_", [True, False])
+def test_an_older_look_never_overwrites_a_newer_one(open_: bool) -> None:
+    """Neither its text nor its state, whether the newer one is open or closed."""
+    forge = make_forge()
+    with connect(forge) as client:
+        assert look(client, "2026-11-22") == 2
+        look(client, "2026-11-29", open_=open_)
+        before = count_writes(forge)
+        assert look(client, "2026-11-22", open_=not open_) == 2
+        assert count_writes(forge) == before
+        issue = forge.state.issues[2]
+        assert issue.state == ("open" if open_ else "closed")
+        assert issue.body.endswith("As of 2026-11-29")
+        issue.closed_at = "2026-11-30T06:00:00Z"
+        assert look(client, "2026-12-06") == 2
+    assert (issue.state, issue.body.splitlines()[-1]) == ("open", "As of 2026-12-06")
+
+
+@pytest.mark.parametrize(("day", "number"), [("2026-12-22", 2), ("2026-12-23", 3)])
+def test_trouble_that_is_back_after_a_month_is_another_story(day: str, number: int) -> None:
+    """Within 30 days of its closing an issue is opened again; later a new one is."""
+    forge = make_forge()
+    with connect(forge) as client:
+        look(client, "2026-11-15")
+        look(client, "2026-11-22", open_=False)
+        forge.state.issues[2].closed_at = "2026-11-22T06:00:00Z"
+        assert look(client, day) == number
+    assert forge.state.issues[number].state == "open"
+    assert len(forge.state.issues) == number - 1

@@ -13,7 +13,7 @@ from mlgitops.model import Policy, Rule, SliceRule, Statistic
 from mlgitops.model.look import AlertKind, Finding, FindingState, Look
 from mlgitops.model.monitoring import AlertSettings, DayFact
 from mlgitops.monitoring.history import find_week_end, shift_day
-from mlgitops.monitoring.labelled import Watched
+from mlgitops.monitoring.labelled import Demands
 from mlgitops.monitoring.look import take_look
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ def look(
     **alerts: Any,  # noqa: ANN401
 ) -> Look:
     """Look at facts."""
-    watched = Watched(policy=policy, settings=AlertSettings(**alerts), released=released or {})
-    return take_look(facts, watched, day=day, project="flights", environment="production")
+    demands = Demands(policy=policy, settings=AlertSettings(**alerts), released=released or {})
+    return take_look(facts, demands, day=day, project="flights", environment="production")
 
 
 def pick(seen: Look, name: str, of: str | None = None) -> Finding:
@@ -82,7 +82,7 @@ def test_a_figure_beyond_its_limit_is_an_alert_with_its_interval_and_since_when(
     assert finding.interval is not None
     assert finding.figure is not None
     assert 0.2 < finding.interval.low < finding.figure < finding.interval.high
-    assert finding.interval.confidence == pytest.approx(0.99)
+    assert finding.interval.confidence == pytest.approx(0.992)
     assert (finding.limit, finding.source) == (0.2, "policy.yaml")
     assert finding.since is not None
     assert "2026-10-04" <= finding.since <= "2026-10-25"

@@ -43,7 +43,7 @@ def build_issue(call: Call, issue: Issue, *, is_pull: bool = False) -> dict[str,
         "events_url": f"{own}/events",
         "created_at": MOMENT,
         "updated_at": MOMENT,
-        "closed_at": None if issue.state == "open" else MOMENT,
+        "closed_at": None if issue.state == "open" else issue.closed_at,
         **dict.fromkeys(("assignee", "milestone")),
         **({"pull_request": addresses} if is_pull else {}),
     }

@@ -52,6 +52,7 @@ class Issue(msgspec.Struct, kw_only=True):
     body: str = ""
     state: str = "open"
     state_reason: str | None = None
+    closed_at: str = MOMENT
 
 
 class Artifact(msgspec.Struct, kw_only=True):

@@ -1,0 +1,198 @@
+"""`mlgitops monitor`: the log and its labels into facts, and one look at production."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlgitops.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNDECIDED, MlgitopsError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from mlgitops.console import Console
+    from mlgitops.delivery.local.files import EnvironmentFiles
+    from mlgitops.git.repository import Folder
+    from mlgitops.model.look import Look
+    from mlgitops.model.monitoring import DayFact
+    from mlgitops.monitoring.project import Watched
+    from mlgitops.monitoring.store import FactStore
+
+_EPILOG = """\
+Reads the log that the server wrote and the labels that `mlgitops label` matched with it, keeps
+sums of each day, and looks: figures of labelled rows over the last 28 labelled days against the
+policy's limits, once a week however often it is asked; refusals, missing cells, new levels and
+silence against what is usual here. Drift of inputs is shown and never an alert.
+
+With --post it keeps one issue for each kind of alert (model, data, system): GITHUB_TOKEN with
+`issues: write`, and GITHUB_REPOSITORY.
+
+exit codes: 0 nothing to ring for; 1 an alert; 2 no facts at all, or the log could not be read
+
+examples:
+  mlgitops monitor production
+  mlgitops monitor production --html monitor.html
+  mlgitops monitor production --post               # from a scheduled job
+  mlgitops monitor production --json | jq '.findings[] | select(.state == "alert")'
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `mlgitops monitor`."""
+    parser.epilog = _EPILOG
+    parser.add_argument("environment", metavar="ENV", help="a folder below deploy/")
+    parser.add_argument("--json", action="store_true", help="write it as JSON")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page that loads nothing")
+    parser.add_argument("--post", action="store_true", help="keep an issue for each kind of alert")
+    parser.add_argument(
+        "--day", metavar="DAY", help="look as of the end of this day, UTC (default: yesterday)"
+    )
+    parser.add_argument(
+        "--facts", type=Path, metavar="DIR",
+        help="keep the facts in this folder (default: on the branch `monitoring`)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--no-log", action="store_true", help="look at the facts alone; the log is not here"
+    )
+    parser.add_argument(
+        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
+    )
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Read, keep, look, show, post, and return the exit code."""
+    from mlgitops.delivery.local.files import EnvironmentFiles
+    from mlgitops.model.look import encode_look
+    from mlgitops.monitoring.project import read_watched
+    from mlgitops.render.monitor import describe_look
+    from mlgitops.render.sections import render_page, render_text
+    from mlgitops.writing import replace_file
+
+    day = read_day(args.day)
+    watched = read_watched(args.directory)
+    files = EnvironmentFiles(args.directory, args.environment)
+    facts = _keep_facts(args, watched, files, day, console)
+    look = _look(args, watched, facts, day)
+    page = describe_look(look)
+    if args.html:
+        replace_file(args.html, render_page(page).encode())
+        console.say(f"  page: {args.html}")
+    if args.post:
+        _post(look, os.environ, console)
+    console.result(encode_look(look).decode() if args.json else render_text(page))
+    if look.model is None:
+        return EXIT_UNDECIDED
+    return EXIT_FAIL if look.alerts() else EXIT_PASS
+
+
+def read_day(text: str | None) -> str:
+    """Return the day to look at; raises :class:`MlgitopsError` for one that is not over yet."""
+    yesterday = (dt.datetime.now(dt.UTC) - dt.timedelta(days=1)).date()
+    if text is None:
+        return yesterday.isoformat()
+    try:
+        day = dt.date.fromisoformat(text)
+    except ValueError as error:
+        raise MlgitopsError(f"{text[:40]!r} is no day", hint="such as 2026-11-22") from error
+    if day > yesterday:
+        hint = f"the last complete one, UTC, is {yesterday}"
+        raise MlgitopsError(f"{day} is not over yet", hint=hint)
+    return day.isoformat()
+
+
+def _keep_facts(
+    args: argparse.Namespace, watched: Watched, files: EnvironmentFiles, day: str, console: Console
+) -> list[DayFact]:
+    """Measure the days whose log is there and whose labels may still have come; keep the sums."""
+    from mlgitops.monitoring.facts import measure_log
+    from mlgitops.monitoring.history import shift_day
+    from mlgitops.monitoring.label_store import LabelStore
+    from mlgitops.monitoring.project import list_parts
+
+    store = _open_store(args)
+    kept = store.read(args.environment)
+    if args.no_log:
+        return list(kept)
+    since = shift_day(day, -watched.settings.requests.keep_days) if kept else "0000-01-01"
+    parts = list_parts(
+        watched.settings.source, args.directory, files.folder / "requests", since, shift_day(day, 1)
+    )
+    labels = LabelStore(folder=files.folder / "labels")
+    with console.step(f"Log and labels up to {day}"):
+        measured = measure_log(parts, labels, watched.plan)
+    for line in measured.problems.render():
+        console.warn(line)
+    anew = {fact.day for fact in measured.facts}
+    if anew:
+        store.replace(args.environment, anew, measured.facts)
+    return [*(fact for fact in kept if fact.day not in anew), *measured.facts]
+
+
+def _open_store(args: argparse.Namespace) -> FactStore:
+    """Open the folder that was named, else the branch."""
+    from mlgitops.git.repository import Folder, Repository
+    from mlgitops.monitoring.store import BranchStore, FolderStore
+
+    if args.facts:
+        return FolderStore(args.facts)
+    with Repository(args.directory.resolve()) as repository:
+        folder = Folder(repository, args.directory.resolve())
+        return BranchStore(repository.root, folder.prefix)
+
+
+def _look(args: argparse.Namespace, watched: Watched, facts: list[DayFact], day: str) -> Look:
+    from mlgitops.git.repository import Folder, Repository
+    from mlgitops.monitoring.history import read_history
+    from mlgitops.monitoring.labelled import Demands
+    from mlgitops.monitoring.look import take_look
+
+    history = read_history(facts, day)
+    with Repository(args.directory.resolve()) as repository:
+        folder = Folder(repository, args.directory.resolve())
+        released = _read_released(folder, history.model) if history and _needs(watched) else {}
+        demands = Demands(
+            policy=watched.policy, settings=watched.settings.alerts, released=released
+        )
+        return take_look(
+            facts, demands, day=day, project=folder.prefix, environment=args.environment
+        )
+
+
+def _needs(watched: Watched) -> bool:
+    """Tell whether a metric has a margin and no bound, so that the release's value is its limit."""
+    return any(
+        rule.min_value is None and rule.max_value is None
+        for name, rule in watched.policy.metrics.items()
+        if name not in watched.settings.alerts.limits
+    )
+
+
+def _read_released(folder: Folder, model: str) -> Mapping[str, float]:
+    """Return what the release of a model was measured with; nothing where there is none."""
+    from mlgitops.delivery.releases.release import find_model_name, list_releases, read_tip
+
+    repository = folder.repository
+    name = find_model_name(repository, folder.prefix, read_tip(repository))
+    for release in list_releases(repository, name):
+        if release.sha256 == model:
+            return {metric.name: metric.value for metric in release.lineage.metrics}
+    return {}
+
+
+def _post(look: Look, environ: Mapping[str, str], console: Console) -> None:
+    """Keep an issue for each kind: open with an alert now or a look ago, else closed."""
+    from mlgitops.github.client import open_client
+    from mlgitops.monitoring.posting import post_look
+
+    token, repository = environ.get("GITHUB_TOKEN"), environ.get("GITHUB_REPOSITORY")
+    if not token or not repository:
+        hint = "set GITHUB_TOKEN, with `issues: write`, and GITHUB_REPOSITORY, as owner/name"
+        raise MlgitopsError("nothing can be posted", hint=hint)
+    api = environ.get("GITHUB_API_URL") or "https://api.github.com"
+    with open_client(api, token=token) as client:
+        for kind, number in post_look(client, repository, look).items():
+            if number is not None:
+                console.say(f"  issue about {kind}: #{number}")
