@@ -12,6 +12,7 @@ MODULES = (
     "table_speed",
     "serving_speed",
     "switching",
+    "monitoring_speed",
     "peer_speed",
 )
 

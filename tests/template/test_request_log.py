@@ -18,6 +18,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pytest
 
+from mlgitops.model import Policy
+from mlgitops.model.monitoring import MonitorSettings, Redaction, RequestSettings
+from mlgitops.monitoring.facts import measure_log
+from mlgitops.monitoring.label_store import LabelStore
+from mlgitops.monitoring.plan import make_plan
+from mlgitops.monitoring.sources import list_folder
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
@@ -140,6 +147,37 @@ def test_a_refusal_has_no_values(modules: Modules, tmp_path: Path) -> None:
     assert record == {
         "v": 1, "id": "r", "model": MODEL, "refused": "contract", "column": "mass", "rows": 3,
     }  # fmt: skip
+
+
+def test_the_toolkit_reads_what_the_server_writes(modules: Modules, tmp_path: Path) -> None:
+    """Rows, refusals of each reason, hashed and dropped columns: all of it becomes facts."""
+    settings = MonitorSettings(
+        requests=RequestSettings(columns={"mass": Redaction.HASH, "sex": Redaction.KEEP})
+    )
+    params = (
+        b"task: binary\ndata: {target: kind, positive: 1}\n"
+        b"features: {numeric: [mass], categorical: [sex]}"
+    )
+    contract = (
+        b"columns: {mass: {in_range: {min_value: 0, max_value: 9}}, sex: {isin: [f, m]},"
+        b" kind: {isin: [0, 1]}}"
+    )
+    plan = make_plan(Policy(), params, contract, settings)
+    log = make_log(modules, tmp_path / "log", columns={"mass": "hash"})
+    write_rows(log, 3)
+    write_rows(log, 2, ["mine", 7])
+    reasons = ("json", "protocol", "column", "contract", "scoring", "too_large")
+    for reason in reasons:
+        log.write_refusal("r", reason, "mass", 3)
+    parts = list_folder(tmp_path / "log", "0000-01-01", "9999-12-31")
+    measured = measure_log(parts, LabelStore(folder=tmp_path / "labels"), plan)
+    assert not measured.problems.counts
+    counts = {(fact.name, fact.of): (fact.numerator, fact.denominator) for fact in measured.facts}
+    assert counts["rows", None] == (5, 1)
+    assert counts["missing", "column=sex"] == (2, 5)
+    assert counts["missing", "column=mass"] == (0, 5)
+    assert counts["score_histogram", "class=1&bin=5"] == (5, 5)
+    assert {counts[f"refused.{reason}", None] for reason in reasons} == {(1, 11)}
 
 
 def test_columns_are_hashed_and_dropped(modules: Modules, tmp_path: Path) -> None:

@@ -45,10 +45,10 @@ class Coder:
         """Return the code of each value."""
         spelled = self._spelled
         try:
-            codes = [spelled[value] for value in values]
+            return np.array([spelled[value] for value in values], dtype=np.int16)
         except KeyError:
-            codes = [self._find(value) for value in values]
-        return np.array(codes, dtype=np.int16)
+            codes = {value: self._find(value) for value in set(values)}
+        return np.array([codes[value] for value in values], dtype=np.int16)
 
     def _find(self, value: object) -> int:
         code = self._spelled.get(value)

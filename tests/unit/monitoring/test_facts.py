@@ -11,6 +11,7 @@ import pytest
 from request_log import BINARY, DAY, MODEL, make_plan_of, make_record, make_refusal, write_log
 from sklearn import metrics as sk
 
+from benchmarks import monitoring_speed
 from mlgitops.errors import MlgitopsError
 from mlgitops.model.monitoring import DayFact, encode_facts
 from mlgitops.monitoring.facts import Measured, measure_log
@@ -313,3 +314,11 @@ def test_slices_of_open_columns_are_left_out() -> None:
     plan = make_plan_of(BINARY | {"policy.yaml": policy})
     assert (plan.slices, len(plan.left_out)) == ((), 1)
     assert "`dest` has no list `isin`" in plan.left_out[0]
+
+
+def test_the_benchmark_counts_every_row(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a small log; the figures of the full one are `make bench`'s."""
+    assert monitoring_speed.main(["--rows", "1000", "--days", "3"])
+    printed = capsys.readouterr().out
+    assert printed.startswith("1,000 rows, ")
+    assert "; 0 lines left out" in printed
