@@ -363,6 +363,21 @@ def test_a_model_that_dies_in_its_bake_is_taken_back(scene: Scene) -> None:
     assert Ledger(scene.project, "").read("staging")[-1].event is Event.SWITCHED
 
 
+def test_a_model_comes_back_with_the_manifests_that_it_had_at_last(scene: Scene) -> None:
+    """An image that was rebuilt after its switch is not undone, nor is anything else since."""
+    first = scene.want("first")
+    scene.deploy()
+    merge(scene, "kustomization.yaml", hash_text("first"), hash_text("rebuilt"))
+    assert scene.deploy().ending is Ending.SERVING
+    scene.want("second", bake=3600)
+    assert scene.deploy(patient=False).ending is Ending.BAKING
+    scene.emulator.tell("second", "crash")
+    assert scene.deploy().ending is Ending.RETURNED
+    assert scene.find_image() == hash_text("rebuilt")
+    assert scene.read_events()[-1] == ("switched", first)
+    assert scene.deploy().effects == ()
+
+
 def test_a_bake_that_begins_in_the_future_begins_now(scene: Scene) -> None:
     """A clock that was set back neither ends a bake nor makes it last for years."""
     scene.want("first", bake=3600)

@@ -157,7 +157,7 @@ class KubernetesDriver:
                 self._render(effect.served)
                 self._checked.add(effect.served.bundle)
             case Start():
-                self._apply(effect.served, effect.slot, effect.restarts)
+                self._apply(self._find_manifests(effect.served), effect.slot, effect.restarts)
             case Wait():
                 self._wait()
             case Stop():
@@ -261,6 +261,17 @@ class KubernetesDriver:
         self._waited = 0.0
         self._kubectl.apply(mark(self._render(served), served, slot, restarts).objects)
 
+    def _find_manifests(self, served: ServedModel) -> ServedModel:
+        """Return what is to be started by the commit of its manifests.
+
+        Those of a model that comes back are the ones it ran with at last, not at its switch.
+        """
+        former = self._seen.note.former if self._seen.note else None
+        is_wanted = self._wish is not None and self._wish.served.request == served.request
+        if former is None or is_wanted or former.bundle != served.bundle:
+            return served
+        return former
+
     def _wait(self) -> None:
         """Let the cluster go on; its own deadline ends a rollout that gets nowhere."""
         time.sleep(self._parts.poll)
@@ -334,6 +345,7 @@ class KubernetesDriver:
         self, slot: Slot, served: ServedModel, *, bake: int = 0, reason: str | None = None
     ) -> None:
         server = self._seen.a if slot is Slot.A else self._seen.b
+        before = self._seen.note
         note = Note(
             environment=self._parts.environment,
             slot=slot,
@@ -345,6 +357,7 @@ class KubernetesDriver:
             bake=bake,
             baked=reason is not None,
             reason=reason,
+            former=structs.replace(before.served, commit=before.manifests) if before else None,
         )
         self._write_note(note)
 

@@ -61,6 +61,7 @@ class Note(Struct, frozen=True, kw_only=True):
     confirmed: bool = False
     baked: bool = False
     reason: Annotated[str, Meta(max_length=1_000)] | None = None  # why a return made it active
+    former: ServedModel | None = None  # what served before, by the commit whose manifests it had
 
     @property
     def revision(self) -> tuple[Slot, ServedModel, int]:
