@@ -47,7 +47,9 @@ MADE = {
 LEFT_OUT = re.compile(r"data/bundled/|requirements/ci-")
 FORKS = ".github/workflows/report-on-forks.yml"
 STORAGE_RULES = ".github/rulesets/dvc-storage.json"
-AFTERWARDS = {f".github/workflows/{name}.yml" for name in ("release", "promote", "rollback")}
+AFTERWARDS = {
+    f".github/workflows/{name}.yml" for name in ("release", "promote", "deploy", "rollback")
+}
 
 #: A brace pair that is no GitHub expression, a Jinja statement, or a name of the template's own.
 LEFTOVER = re.compile(r"(?<!\$)\{\{|\{%|cookiecutter|__TOOLKIT|_copy_without")

@@ -64,6 +64,8 @@ RELEASE_PERMISSIONS: dict[str, dict[str, dict[str, str]]] = {
 }
 #: Started by hand; with the job that each has.
 PROPOSALS = {f".github/workflows/{name}.yml": name for name in ("promote", "rollback")}
+DEPLOY = ".github/workflows/deploy.yml"
+DEPLOYING = {"contents": "write", "issues": "write", "pull-requests": "write"}
 WAIVER_PERMISSIONS = {"rejudge": {"actions": "write", "pull-requests": "read"}}
 FORKS_PERMISSIONS = {
     "evaluate": {"actions": "read", "contents": "read", "pull-requests": "read"},
@@ -108,7 +110,9 @@ def render_github(answers: Mapping[str, object]) -> dict[str, str]:
         for path in sorted((PROJECT / ".github").rglob("*"))
         if path.is_file()
         and (complete["fork_reports"] or path != PROJECT / FORKS)
-        and (complete["storage"] != "local" or name_below(path) not in {RELEASE, *PROPOSALS})
+        and (
+            complete["storage"] != "local" or name_below(path) not in {RELEASE, DEPLOY, *PROPOSALS}
+        )
     }
 
 
@@ -348,9 +352,11 @@ def test_jobs_have_the_permissions_of_the_table(
         forks = {name: FORKS_PERMISSIONS[name] for name in granted if name in FORKS_PERMISSIONS}
         released = RELEASE_PERMISSIONS.get(storage)
         proposing = {"contents": "write", "pull-requests": "write"}
-        proposing |= OIDC if storage in {"s3", "gcs", "azure"} else {}
+        identity = OIDC if storage in {"s3", "gcs", "azure"} else {}
+        proposing |= identity
         others = {FORKS: forks, WAIVER: WAIVER_PERMISSIONS, RELEASE: released}
         others |= {file: {job: proposing} for file, job in PROPOSALS.items()}
+        others |= {DEPLOY: {"deploy": DEPLOYING | identity}}
         assert granted == others.get(path, PERMISSIONS[storage]), path
         assert path != FORKS or ("evaluate" in granted) == (storage == "repo")
 
@@ -358,7 +364,7 @@ def test_jobs_have_the_permissions_of_the_table(
 def test_every_grant_has_its_reason(rendered: Mapping[str, Mapping[str, str]]) -> None:
     """Each scope stands on a line with a comment."""
     scope = re.compile(
-        r"^      (?:actions|contents|id-token|pull-requests|checks): \w+(.*)$", re.MULTILINE
+        r"^      (?:actions|contents|id-token|issues|pull-requests|checks): \w+(.*)$", re.MULTILINE
     )
     for files in rendered.values():
         for text in files.values():
@@ -411,6 +417,7 @@ def test_every_job_ends_and_leaves_no_credentials(
         assert "concurrency" in workflow, path
         assert all(int(job["timeout-minutes"]) <= 60 for job in workflow["jobs"].values())
         others = {FORKS: {"workflow_run"}, WAIVER: {"pull_request"}, RELEASE: {"push"}}
+        others |= {DEPLOY: {"push", "workflow_dispatch"}}
         others |= {file: {"workflow_dispatch"} for file in PROPOSALS}
         assert set(workflow["on"]) == others.get(path, {"pull_request", "merge_group"}), path
         for step in list_steps(workflow):
@@ -451,7 +458,7 @@ def test_what_was_measured_is_taken_by_its_number(
     """Any job of the run can take an artifact's name first; none can set another job's output."""
     number = "${{ needs.evaluate.outputs.artifact-id || '0' }}"
     for storage, path, workflow in list_workflows(rendered):
-        if path in (FORKS, WAIVER, RELEASE, *PROPOSALS):
+        if path in (FORKS, WAIVER, RELEASE, DEPLOY, *PROPOSALS):
             continue
         jobs: Any = workflow["jobs"]
         *_, last = jobs["evaluate"]["steps"]
@@ -488,7 +495,7 @@ def test_what_may_merge_is_attested_by_a_job_that_does_nothing_else(
 ) -> None:
     """It signs the statement of the job that judged, taken by its number, and only after a pass."""
     for _, path, workflow in list_workflows(rendered):
-        if path in (FORKS, WAIVER, RELEASE, *PROPOSALS):
+        if path in (FORKS, WAIVER, RELEASE, DEPLOY, *PROPOSALS):
             continue
         report, attest = workflow["jobs"]["report"], workflow["jobs"]["attest"]
         *_, kept = report["steps"]
@@ -556,6 +563,32 @@ def test_a_proposal_is_of_the_default_branch_whatever_branch_was_chosen(
         assert set(given.values()) == {f"${{{{ inputs.{name} }}}}" for name in typed}
         assert workflow["concurrency"]["cancel-in-progress"] == "false"
     assert proposed == set(itertools.product(RELEASE_PERMISSIONS, PROPOSALS))
+
+
+def test_nothing_is_deployed_until_a_runner_is_named(
+    rendered: Mapping[str, Mapping[str, str]],
+) -> None:
+    """One environment, its own turn and its own approval; what serves is not cleaned away."""
+    storages = set()
+    for storage, path, workflow in list_workflows(rendered):
+        if path != DEPLOY:
+            continue
+        storages.add(storage)
+        changed = {"branches": ["main"], "paths": ["deploy/production/**"]}
+        assert workflow["on"] == {"push": changed, "workflow_dispatch": ""}
+        assert workflow["concurrency"] == {
+            "group": "deploy-production",
+            "cancel-in-progress": "false",
+        }
+        job = workflow["jobs"]["deploy"]
+        assert job["if"] == "${{ vars.MLGITOPS_DEPLOY_RUNNER != '' }}"
+        assert job["runs-on"] == "${{ vars.MLGITOPS_DEPLOY_RUNNER }}"
+        assert job["environment"] == "production"
+        (checkout,) = list_inputs(job, "actions/checkout@")
+        assert (checkout["clean"], checkout["persist-credentials"]) == ("false", "false")
+        assert checkout["ref"] == "${{ github.event.repository.default_branch }}"
+        assert list_inputs(job, "/actions/deploy@") == [{"environment": "production"}]
+    assert storages == set(RELEASE_PERMISSIONS)
 
 
 def test_only_publish_has_the_identity_that_may_write(

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+_OF_A_JOB = ("ACTIONS_", "GITHUB_", "GIT_CONFIG_", "RUNNER_")
+
 
 class Launcher(Protocol):
     """Starts the script of a role, `router`, `slot-a` or `slot-b`, and ends what holds its lock."""
@@ -38,12 +40,25 @@ class Detached:
             lock=folder / f"{role}.lock",
             log=folder / "logs" / f"{role}.log",
             cwd=folder,
-            env=clean_environment(),
+            env=_drop_job_variables(clean_environment()),
         )
 
     def stop(self, role: str, folder: Path) -> None:
         """End the process that holds the role's lock."""
         stop_process(folder / f"{role}.lock")
+
+
+def _drop_job_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what a workflow's job hands to its own steps.
+
+    That is its token, and RUNNER_TRACKING_ID, by which the runner ends what a job leaves behind:
+    https://github.com/actions/runner/blob/main/src/Runner.Worker/JobExtension.cs
+    """
+    return {
+        name: value
+        for name, value in environ.items()
+        if name != "GH_TOKEN" and not name.startswith(_OF_A_JOB)
+    }
 
 
 def write_program(
