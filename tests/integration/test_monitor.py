@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import json
 import random
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from git_project import git
 from posting import make_forge
 
 from mlgitops.cli import run
@@ -38,12 +38,18 @@ columns:
 """
 
 
+def make_repository(folder: Path) -> None:
+    """Make an empty repository."""
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "main")
+
+
 def make_project(folder: Path, *, wrong: float) -> Path:
     """Make a project with a log of nine weeks and the labels of all rows.
 
     ``wrong``: the share of rows in the last five weeks whose score says the opposite.
     """
-    subprocess.run(["git", "init", "-q", "-b", "main", str(folder)], check=True)
+    make_repository(folder)
     for name, text in (("policy", POLICY), ("params", PARAMS), ("contract", CONTRACT)):
         (folder / f"{name}.yaml").write_text(text)
     log = folder / ".mlgitops" / "deploy" / "production" / "requests"
@@ -114,14 +120,11 @@ def test_the_branch_holds_the_facts_where_no_folder_is_named(
         monkeypatch.setenv(f"GIT_{role}_NAME", "Ada")
         monkeypatch.setenv(f"GIT_{role}_EMAIL", "ada@example.com")
     folder = make_project(tmp_path / "flights", wrong=0.05)
-    git = ["git", "-C", str(folder)]
-    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "Begin"], check=True)
+    git(folder, "commit", "-q", "--allow-empty", "-m", "Begin")
     words = ["monitor", "production", "--directory", str(folder), "--day", LAST.isoformat()]
     assert [run(words), run(words)] == [0, 0]
-    log = subprocess.run(
-        [*git, "log", "--format=%H", "monitoring"], check=True, capture_output=True, text=True
-    )
-    assert len(log.stdout.split()) == 2
+    log = git(folder, "log", "--format=%H", "monitoring")
+    assert len(log.split()) == 2
 
 
 def test_a_model_that_holds_rings_nothing_and_facts_outlive_the_log(
@@ -158,7 +161,7 @@ def test_what_cannot_be_done_says_why(
     """Exit code 2, a sentence, no traceback."""
     monkeypatch.delenv("GITHUB_TOKEN", raising=False)
     folder = tmp_path / "flights"
-    subprocess.run(["git", "init", "-q", str(folder)], check=True)
+    make_repository(folder)
     for name, text in (("policy", POLICY), ("params", PARAMS), ("contract", CONTRACT)):
         (folder / f"{name}.yaml").write_text(text)
     assert monitor(folder, *options) == 2
@@ -168,7 +171,7 @@ def test_what_cannot_be_done_says_why(
 def test_without_any_fact_nothing_is_green(tmp_path: Path) -> None:
     """An empty log is no sign that all is well."""
     folder = tmp_path / "flights"
-    subprocess.run(["git", "init", "-q", str(folder)], check=True)
+    make_repository(folder)
     for name, text in (("policy", POLICY), ("params", PARAMS), ("contract", CONTRACT)):
         (folder / f"{name}.yaml").write_text(text)
     assert monitor(folder, "--no-log") == 2
