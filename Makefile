@@ -17,7 +17,7 @@ export DVC_NO_ANALYTICS := 1
 unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
-.PHONY: help setup docs demo test test-image quick lint format trust ledger mutants bench coverage-study erosion-study power-study seed-study study locks clean
+.PHONY: help setup docs demo test test-image test-prometheus quick lint format trust ledger mutants bench coverage-study erosion-study power-study seed-study study locks clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -40,9 +40,14 @@ test: $(READY) ## everything: linters, types, and every test
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 	@echo "Left out: the image of a generated project, which needs buildah and mmdebstrap: make test-image"
+	@echo "Left out: its rules and dashboard in a real Prometheus, which the distribution has: make test-prometheus"
 
 test-image: $(READY) ## build the image of a generated project and run it (about 5 minutes; needs root, buildah, mmdebstrap)
 	$(BIN)/python -m pytest tests/image
+
+test-prometheus: $(READY) ## its rules and dashboard, in a real Prometheus beside a real server (needs prometheus)
+	@command -v promtool >/dev/null && command -v prometheus >/dev/null || { echo "promtool and prometheus are not on PATH" >&2; exit 2; }
+	$(BIN)/python -m pytest tests/prometheus
 
 quick: $(READY) ## the tests that take seconds
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
