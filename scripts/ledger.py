@@ -24,7 +24,7 @@ from ledger.simulation import simulate  # noqa: E402
 STORIES = 10_000
 MOST_SECONDS = 60.0  # of a processor, for all stories
 LEAST_MUTANTS = 15
-PATIENCE = 4_000  # stories in which a mutant has to show
+PATIENCE = STORIES  # in which a mutant has to show
 BATCH = 250
 SCENES, KILLS = 2, 16  # of real processes, in each scene
 LEAST_KILLS = 30

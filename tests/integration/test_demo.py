@@ -16,6 +16,7 @@ from mlgitops.delivery import LocalTarget
 from mlgitops.delivery.bundle import hash_sha256
 from mlgitops.delivery.ledger import Ledger
 from mlgitops.errors import MlgitopsError
+from mlgitops.model.ledger import Event
 from mlgitops.rehearsal.demonstration.stage import claim_folder, edit_file
 from mlgitops.rehearsal.demonstration.story import BAD, FAKE, GOOD, check_restored, check_verdict
 
@@ -56,8 +57,10 @@ def test_demo_goes_round_the_whole_loop(
     assert git(project, "status", "--porcelain") == ""
     described = json.loads((project / "model/model.json").read_text(encoding="utf-8"))
     assert described["sha256"] == hash_sha256(project / "model/model.skops")
-    (entry,) = Ledger(project, "").read("staging")
-    assert (entry.sha256, entry.commit) == (described["sha256"], merge)
+    switched, stopped = Ledger(project, "").read("staging")
+    assert (switched.event, stopped.event) == (Event.SWITCHED, Event.STOPPED)
+    for entry in (switched, stopped):
+        assert (entry.sha256, entry.commit) == (described["sha256"], merge)
     assert 0 < demo["prediction"]["outputs"]["score"] < 1
     check_delivered(tmp_path / "demo", project, demo["delivered"])
     assert not LocalTarget(project, quiet()).read_status("staging").serving  # --stop-server

@@ -64,7 +64,7 @@ def disturb(world: World, rules: Rules) -> None:
             if chance.random() < 0.01:
                 SimulatedDriver(world, rules).stop()
             elif number is None or chance.random() < 0.1:
-                forced = world.force() if chance.random() < 0.05 else None
+                forced = world.force() if chance.random() < 0.25 else None
                 driver = SimulatedDriver(world, rules, forced)
                 runs.append(rules.make_run(driver, quiet_console(), patient=chance.random() < 0.5))
             elif runs[number].step():

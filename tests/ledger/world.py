@@ -138,7 +138,9 @@ class World:
             self._happen()
 
     def note_bake(self) -> None:
-        """Write down that the bake is over, once the host's clock says so."""
+        """Write down that the bake is over; it begins anew where the clock was set back."""
+        if self.active:
+            self.active.since = min(self.active.since, self.clock)
         if self.active and self.clock - self.active.since >= self.active.bake:
             self.active.baked = True
 
