@@ -40,6 +40,7 @@ from mlgitops.monitoring.facts import Measured, measure_log
 from mlgitops.monitoring.label_store import Label, LabelStore
 from mlgitops.monitoring.problems import Problems
 from mlgitops.monitoring.project import list_parts
+from mlgitops.monitoring.sources import FIRST_DAY, LAST_DAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,6 +119,17 @@ def test_a_query_of_a_real_database(
     assert measured.problems.counts == {"it holds a field that no record has": 3}
 
 
+def test_all_days_can_be_asked_of_a_database(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first look asks for all: a year 0 would be an error."""
+    monkeypatch.setenv("LOG_DATABASE", database)
+    source = SqlSource(address="LOG_DATABASE", query=QUERY)
+    parts = list_parts(source, tmp_path, tmp_path / "none", FIRST_DAY, LAST_DAY)
+    measured = measure_log(parts, LabelStore(folder=tmp_path / "labels"), make_plan_of(BINARY))
+    assert [fact.numerator for fact in measured.facts if fact.name == "rows"] == [1, 3]
+
+
 def test_labels_of_a_real_database(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the names of the columns; a missing one is said for each row."""
     monkeypatch.setenv("LOG_DATABASE", database)
@@ -178,7 +190,7 @@ def test_parquet_in_each_shape(tmp_path: Path, shape: str) -> None:
     (tmp_path / "log").mkdir()
     pq.write_table(pa.Table.from_pylist(rows[:2]), tmp_path / "log" / "1.parquet")
     pq.write_table(pa.Table.from_pylist(rows[2:]), tmp_path / "log" / "2.parquet")
-    measured = measure(tmp_path, ParquetSource(parquet="log/*.parquet"))
+    measured = measure(tmp_path, ParquetSource(parquet="**/**/*.parquet"))  # each file once
     assert not measured.problems.counts
     names = {"rows", "labels", "refused.contract", "test.brier", "test.f1", "score", "accuracy"}
     chosen, expected = (
@@ -186,6 +198,18 @@ def test_parquet_in_each_shape(tmp_path: Path, shape: str) -> None:
         for facts in (measured.facts, expect(tmp_path))
     )
     assert chosen == expected
+
+
+@pytest.mark.parametrize(
+    "at", ["01.06.2026 12:00:00", "06/01/2026", "1780315200000", 1780315200000, "1 June 2026", None]
+)
+def test_rows_whose_time_is_none_are_counted(tmp_path: Path, at: str | int | None) -> None:
+    """Another form of time is no other day: nothing is passed over in silence."""
+    rows = [as_row(RECORDS[0]) | {"at": at}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "1.parquet")
+    measured = measure(tmp_path, ParquetSource(parquet="1.parquet"))
+    assert not measured.facts
+    assert measured.problems.counts.total() == 1
 
 
 def test_parquet_that_is_none(tmp_path: Path) -> None:

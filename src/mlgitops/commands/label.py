@@ -61,12 +61,13 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from mlgitops.monitoring.label_store import LabelStore
     from mlgitops.monitoring.labels import Taken, take_labels
     from mlgitops.monitoring.project import list_parts, read_watched
+    from mlgitops.monitoring.sources import FIRST_DAY, LAST_DAY
 
     watched = read_watched(args.directory)
     settings = _apply(watched.settings.labels, args)
     state = EnvironmentFiles(args.directory, args.environment).folder
     source, now = watched.settings.source, dt.datetime.now(dt.UTC)
-    parts = list_parts(source, args.directory, state / "requests", "0000-01-01", "9999-12-31")
+    parts = list_parts(source, args.directory, state / "requests", FIRST_DAY, LAST_DAY)
     taken = Taken()
     with console.step("Labels matched with the log"):
         given = _read_given(args, settings, taken)

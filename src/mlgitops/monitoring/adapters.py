@@ -23,7 +23,7 @@ from mlgitops.model.monitoring import (
 from mlgitops.monitoring.events import EventPart
 from mlgitops.monitoring.outcomes import read_chunk, read_table
 from mlgitops.monitoring.row_records import encode_rows
-from mlgitops.monitoring.sources import cut_lines
+from mlgitops.monitoring.sources import FIRST_DAY, LAST_DAY, cut_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -176,7 +176,7 @@ def read_label_source(
                 yield from read_chunk(chunk, settings, problems)
         case SqlSource() as source:
             number = 0
-            for rows in fetch_rows(source, "0001-01-01", "9999-12-31"):
+            for rows in fetch_rows(source, FIRST_DAY, LAST_DAY):
                 for row in rows:
                     number += 1
                     yield from read_row(row, settings, f"row {number} of the query", problems)
@@ -186,7 +186,8 @@ def read_label_source(
 
 def list_files(project: Path, pattern: str) -> list[Path]:
     """Return the files that a pattern names, sorted; raises :class:`MlgitopsError` for none."""
-    paths = sorted(glob.glob(str(project / pattern), recursive=True))  # noqa: PTH207 - may be absolute
+    names = glob.glob(str(project / pattern), recursive=True)  # noqa: PTH207 - may be absolute
+    paths = sorted(set(names))  # two `**` name a file several times
     if not paths:
         raise MlgitopsError("no file is named so", where=pattern[:200], hint="see monitor.yaml")
     return [project / path for path in paths]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mlgitops.monitoring.records import Chunk
+from mlgitops.monitoring.records import Chunk, is_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,7 +31,7 @@ def encode_rows(
     for row in rows:
         record = make_record(row)
         day = str(record.get("at"))[:10]
-        lines.append(_encode(record) if since <= day < until or len(day) < len(since) else b"")
+        lines.append(_encode(record) if since <= day < until or not is_day(day) else b"")
     return Chunk(where=where, first_line=first, data=b"\n".join(lines))
 
 

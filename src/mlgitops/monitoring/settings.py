@@ -86,7 +86,7 @@ def _read_requests(value: object, position: Place, check: Checker) -> RequestSet
     readers: Mapping[str, Reader] = {
         "sample": _read_share,
         "max_bytes": _whole_number(0),
-        "keep_days": _whole_number(1),
+        "keep_days": _whole_number(1, 36_500),
         "columns": _read_redactions,
     }
     return RequestSettings(**_read_fields(value, position, check, readers))

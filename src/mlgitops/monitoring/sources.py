@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mlgitops.monitoring.problems import Problems
 
 _NAME = re.compile(r"(\d{4}-\d\d-\d\d)-[0-9a-f]{8}\.jsonl(\.gz)?")
+#: All days that a source can be asked for: databases and dates have no year 0.
+FIRST_DAY, LAST_DAY = "0001-01-01", "9999-12-31"
 #: Days of a file whose name says none.
 ANY = ("", "9999")
 TORN = "its last line was cut off"

@@ -77,6 +77,7 @@ def test_labels_by_their_columns() -> None:
         ("requests: {sample: .nan}", r"must be a finite number"),
         ("requests: {max_bytes: -1}", r"must be a whole number from 0"),
         ("requests: {keep_days: 0}", r"must be a whole number from 1"),
+        ("requests: {keep_days: 1000000}", r"must be a whole number from 1 to 36500"),
         ("requests: {keep_days: true}", r"must be a whole number from 1"),
         ("requests: {columns: {dest: encrypt}}", r"must be keep or hash or drop, not `encrypt`"),
         ("requests: {columns: [dest]}", r"must be a mapping, not a list"),
