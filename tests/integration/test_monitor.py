@@ -143,6 +143,30 @@ def test_a_model_that_holds_rings_nothing_and_facts_outlive_the_log(
     assert capsys.readouterr().out == shown * 2
 
 
+def test_a_machine_without_the_labels_silences_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has the log alone: what another one measured by labels stays, and is said."""
+    folder = make_project(tmp_path / "flights", wrong=0.5)
+    assert monitor(folder) == 1
+    facts = {path: path.read_bytes() for path in (folder / "facts").rglob("*.jsonl")}
+    (folder / ".mlgitops" / "deploy" / "production" / "labels").rename(tmp_path / "elsewhere")
+    assert monitor(folder) == 1
+    assert {path: path.read_bytes() for path in (folder / "facts").rglob("*.jsonl")} == facts
+    assert "63 days from 2026-09-21: fewer rows or labels are here" in capsys.readouterr().err
+
+
+def test_days_that_nobody_measured_are_read_however_long_ago(tmp_path: Path) -> None:
+    """A look at an old day is no reason to leave out those between it and the log's last."""
+    folder = make_project(tmp_path / "flights", wrong=0.05)
+    (folder / "monitor.yaml").write_text("requests: {keep_days: 7}\n")
+    words = ["monitor", "production", "--directory", str(folder), "--facts", str(folder / "facts")]
+    assert run([*words, "--day", "2026-10-01"]) == 0
+    assert monitor(folder) == 0
+    lines = b"".join(path.read_bytes() for path in sorted((folder / "facts").rglob("*.jsonl")))
+    assert lines.count(b'"name":"rows"') == DAYS
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -11,7 +11,7 @@ from mlgitops.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNDECIDED, MlgitopsError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from mlgitops.console import Console
     from mlgitops.delivery.local.files import EnvironmentFiles
@@ -111,12 +111,13 @@ def _keep_facts(
     from mlgitops.monitoring.history import shift_day
     from mlgitops.monitoring.label_store import LabelStore
     from mlgitops.monitoring.project import list_parts
+    from mlgitops.monitoring.store import find_poorer_days
 
     store = _open_store(args)
     kept = store.read(args.environment)
     if args.no_log:
         return list(kept)
-    since = shift_day(day, -watched.settings.requests.keep_days) if kept else "0000-01-01"
+    since = _find_first_day(kept, day, watched.settings.requests.keep_days)
     parts = list_parts(
         watched.settings.source, args.directory, files.folder / "requests", since, shift_day(day, 1)
     )
@@ -125,10 +126,33 @@ def _keep_facts(
         measured = measure_log(parts, labels, watched.plan)
     for line in measured.problems.render():
         console.warn(line)
-    anew = {fact.day for fact in measured.facts}
+    poorer = find_poorer_days(kept, measured.facts)
+    if poorer:
+        console.warn(_describe_poorer(poorer))
+    facts = [fact for fact in measured.facts if fact.day not in poorer]
+    anew = {fact.day for fact in facts}
     if anew:
-        store.replace(args.environment, anew, measured.facts)
-    return [*(fact for fact in kept if fact.day not in anew), *measured.facts]
+        store.replace(args.environment, anew, facts)
+    return [*(fact for fact in kept if fact.day not in anew), *facts]
+
+
+def _find_first_day(kept: Sequence[DayFact], day: str, keep_days: int) -> str:
+    """Return the first day to measure: whose labels may still come, or that nobody measured yet."""
+    from mlgitops.monitoring.history import shift_day
+    from mlgitops.monitoring.sources import FIRST_DAY
+
+    if not kept:
+        return FIRST_DAY
+    return min(max(fact.day for fact in kept), shift_day(day, -keep_days))
+
+
+def _describe_poorer(days: Collection[str]) -> str:
+    """Say that days were not measured anew, and what to do if that is wrong."""
+    count = "1 day" if len(days) == 1 else f"{len(days)} days"
+    return (
+        f"{count} from {min(days)}: fewer rows or labels are here than the facts rest on, so these "
+        "stay (where they are wrong, remove their lines from the facts)"
+    )
 
 
 def _open_store(args: argparse.Namespace) -> FactStore:

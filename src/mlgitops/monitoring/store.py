@@ -1,13 +1,15 @@
 """Where facts are kept: on the branch `monitoring`, or in a folder; a file a month and environment.
 
-The facts of a day are replaced as a whole, as its labels come; those of other days stay. Reads and
-writes git, or disk.
+The facts of a day are replaced as a whole, as its labels come; those of other days stay. A machine
+that has fewer of a day's rows or labels than its facts rest on replaces nothing of that day. Reads
+and writes git, or disk.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 from mlgitops.git.branch_files import BranchFiles
@@ -39,7 +41,10 @@ class FactStore(Protocol):
         """Return all facts, sorted; raises :class:`MlgitopsError` for a file that nobody wrote."""
 
     def replace(self, environment: str, days: Collection[str], facts: Iterable[DayFact]) -> None:
-        """Put ``facts``, all of ``days``, in the place of what is kept of those days."""
+        """Put ``facts``, all of ``days``, in the place of what is kept of those days.
+
+        Not on days that :func:`find_poorer_days` names: what is kept of these stays.
+        """
 
 
 class BranchStore:
@@ -112,12 +117,37 @@ def merge_months(
     months: Mapping[str, tuple[DayFact, ...]], days: Collection[str], facts: Iterable[DayFact]
 ) -> dict[str, bytes]:
     """Return the files, name and content, that differ once the facts of ``days`` are replaced."""
-    replaced = set(days)
+    facts = list(facts)
+    poorer = find_poorer_days(chain.from_iterable(months.values()), facts)
+    replaced = set(days) - poorer
     kept: dict[str, list[DayFact]] = defaultdict(list)
     for name, old in months.items():
         kept[name] += [fact for fact in old if fact.day not in replaced]
     for fact in facts:
-        kept[f"{fact.day[:7]}.jsonl"].append(fact)
+        if fact.day not in poorer:
+            kept[f"{fact.day[:7]}.jsonl"].append(fact)
     encoded = {name: encode_facts(content) for name, content in kept.items()}
     before = {name: encode_facts(old) for name, old in months.items()}
     return {name: data for name, data in encoded.items() if data != before.get(name)}
+
+
+def find_poorer_days(kept: Iterable[DayFact], new: Iterable[DayFact]) -> set[str]:
+    """Return the days of which ``new`` has fewer rows or labels of a model than ``kept``.
+
+    Labels stand on one machine, and a file of the log may be damaged or gone: what such a machine
+    measures is no correction. Rows that repeat an id are not counted.
+    """
+    before, after = _count_rows(kept), _count_rows(new)
+    measured = {day for day, _, _ in after}
+    return {key[0] for key, count in before.items() if key[0] in measured and after[key] < count}
+
+
+def _count_rows(facts: Iterable[DayFact]) -> Counter[tuple[str, str, str]]:
+    """Return how many different rows, and how many labels, each day and model has."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for fact in facts:
+        if fact.name in {"rows", "labels"}:
+            counts[fact.day, fact.model, fact.name] += int(fact.numerator)
+        elif fact.name == "repeated":
+            counts[fact.day, fact.model, "rows"] -= int(fact.numerator)
+    return counts

@@ -9,7 +9,7 @@ import pytest
 from git_project import git
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.model.monitoring import DayFact
+from mlgitops.model.monitoring import DayFact, sort_key
 from mlgitops.monitoring.store import BranchStore, FactStore, FolderStore
 
 if TYPE_CHECKING:
@@ -132,3 +132,33 @@ def test_what_nobody_wrote_is_refused(clone: Path, kind: str) -> None:
         git(clone, "push", "--quiet", "origin", "HEAD:refs/heads/monitoring")
     with pytest.raises(MlgitopsError, match="stands there twice"):
         store.read("staging")
+
+
+@pytest.mark.parametrize("kind", ["branch", "folder"])
+@pytest.mark.parametrize(
+    ("rows", "repeated", "labels", "stays"),
+    [
+        (10, 0, 7, True),  # labels that stand on another machine
+        (10, 0, 0, True),
+        (9, 0, 9, True),  # a file of the log that is damaged
+        (10, 1, 8, True),
+        (10, 0, 8, False),
+        (12, 2, 9, False),  # a copied file is no more rows
+    ],
+)
+def test_fewer_rows_or_labels_replace_nothing(
+    clone: Path, kind: str, rows: int, repeated: int, labels: int, *, stays: bool
+) -> None:
+    """Who lacks a part of a day's log or labels keeps what others measured; other days go on."""
+
+    def count(day: str, rows: int, repeated: int, labels: int) -> list[DayFact]:
+        counts = {"rows": rows, "repeated": repeated, "labels": labels}
+        return [fact(day, float(value), name) for name, value in sorted(counts.items())]
+
+    store = make_store(kind, clone)
+    old = [*count("2026-06-01", 11, 1, 8), fact("2026-06-01")]
+    store.replace("staging", ["2026-06-01"], old)
+    new, other = count("2026-06-01", rows, repeated, labels), [fact("2026-06-02", 3.0, "rows")]
+    store.replace("staging", ["2026-06-01", "2026-06-02"], [*new, *other])
+    expected = [*(old if stays else new), *other]
+    assert sorted(store.read("staging"), key=sort_key) == sorted(expected, key=sort_key)
