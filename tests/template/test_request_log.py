@@ -432,6 +432,28 @@ def test_the_settings_of_a_new_project_say_what_the_defaults_are(
         assert getattr(ours, name) == getattr(theirs, name) == getattr(default, name), name
 
 
+def test_the_examples_in_the_settings_of_a_new_project_hold(
+    modules: Modules, tmp_path: Path
+) -> None:
+    """What stands in comments is read by both readers once somebody takes the signs away."""
+    from mlgitops.model.monitoring import LabelSettings, ParquetSource, TableSource
+    from mlgitops.monitoring.settings import parse_settings
+
+    lines = (TEMPLATE / "monitor.yaml").read_text().splitlines()
+    start = lines.index("# source:")
+    examples = [
+        line.removeprefix("# ")
+        for line in lines[start:]
+        if line.startswith(("# source:", "# labels:", "#   "))
+    ]
+    path = tmp_path / "monitor.yaml"
+    path.write_text("\n".join([*lines[:start], *examples]) + "\n")
+    modules.redaction.read_log_settings(path, INPUTS)
+    settings = parse_settings(path.read_bytes())
+    assert settings.source == ParquetSource(parquet="log/*/*.parquet")
+    assert settings.labels == LabelSettings(source=TableSource(file="outcomes/*.csv"))
+
+
 @pytest.mark.parametrize("salt", [b"", b"short", b"x" * 33])
 def test_a_broken_salt_is_refused(modules: Modules, tmp_path: Path, salt: bytes) -> None:
     """Digests of another salt would say that nobody came twice."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MOST_LABELS = 2_000_000
 _LONGEST_ID = 200  # characters
 CONTRADICTORY = "its id has two outcomes in the same file"
+REUSED = "its id was answered on another day, whose row has the label"
 Outcome = str | float
 
 
@@ -145,7 +146,9 @@ def _find_days(
         for chunk in part.read(problems):
             for line in reader.read(chunk, problems):
                 if line.is_answer and line.id in outcomes:
-                    days.setdefault(line.id, line.at[:10])
+                    day = line.at[:10]
+                    if days.setdefault(line.id, day) != day:
+                        problems.add(REUSED, f"{chunk.where}, {day}")
     return days
 
 

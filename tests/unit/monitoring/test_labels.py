@@ -17,7 +17,7 @@ from mlgitops.cli import run
 from mlgitops.errors import MlgitopsError
 from mlgitops.model.monitoring import LabelSettings
 from mlgitops.monitoring.label_store import Label, LabelStore
-from mlgitops.monitoring.labels import Given, Taken, take_labels
+from mlgitops.monitoring.labels import REUSED, Given, Taken, take_labels
 from mlgitops.monitoring.outcomes import read_table
 from mlgitops.monitoring.problems import Problems
 from mlgitops.monitoring.sources import list_folder
@@ -81,6 +81,16 @@ def test_each_fate_is_counted(log: Path) -> None:
     assert (log / "labels" / f"{DAY}.jsonl").read_bytes() == before
     assert count(take(log, [("x/0", 0), ("x/1", 1)])) == (1, 1, 0, 0, 0)
     assert read(log) == {"x/0": "0", "x/1": "1"}
+
+
+def test_an_id_of_several_days_is_said(log: Path) -> None:
+    """A customer's number that is asked about each day: the label is of the first, and no other."""
+    for day in ("2026-06-03", "2026-06-04"):
+        write_log(log / "requests", [make_record("7", at=f"{day}T00:00:00.000Z")], day)
+    taken = take(log, [("7", 1), ("x/0", 1)])
+    assert count(taken) == (2, 0, 0, 0, 0)
+    assert taken.problems.counts == {REUSED: 2}
+    assert read(log, "2026-06-02") == {"7": "1"}
 
 
 def test_late_ones_are_said(log: Path) -> None:
