@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
+from mlgitops.environments import locked
 from mlgitops.git.branch_files import BranchFiles
 from mlgitops.model.monitoring import encode_facts, parse_facts
 from mlgitops.writing import replace_file
@@ -99,10 +100,12 @@ class FolderStore:
         return tuple(fact for facts in months.values() for fact in facts)
 
     def replace(self, environment: str, days: Collection[str], facts: Iterable[DayFact]) -> None:
-        """Replace the facts of ``days``, each file in one step."""
-        changed = merge_months(self._read_months(environment), days, list(facts))
-        for name, data in sorted(changed.items()):
-            replace_file(self._root / environment / name, data, root=self._root, durable=True)
+        """Replace the facts of ``days``, each file in one step; others wait meanwhile."""
+        new = list(facts)
+        with locked(self._root / ".lock"):
+            changed = merge_months(self._read_months(environment), days, new)
+            for name, data in sorted(changed.items()):
+                replace_file(self._root / environment / name, data, root=self._root, durable=True)
 
     def _read_months(self, environment: str) -> dict[str, tuple[DayFact, ...]]:
         paths = sorted((self._root / environment).glob("*.jsonl"))

@@ -98,6 +98,22 @@ def test_two_that_write_at_once_lose_nothing(clone: Path) -> None:
     assert [len(store.read(name)) for name in ("staging", "production")] == [5, 5]
 
 
+def test_two_that_write_into_a_folder_at_once_lose_nothing(tmp_path: Path) -> None:
+    """Days of one month stand in one file: who writes it second has read what the first wrote."""
+    days = [f"2026-06-{day:02}" for day in range(1, 16)]
+
+    def write(chosen: list[str]) -> None:
+        for day in chosen:
+            FolderStore(tmp_path / "facts").replace("staging", [day], [fact(day)])
+
+    threads = [threading.Thread(target=write, args=(days[start::3],)) for start in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(300)
+    assert [it.day for it in FolderStore(tmp_path / "facts").read("staging")] == days
+
+
 def test_an_origin_that_takes_nothing_is_said(clone: Path) -> None:
     """A ruleset or a hook: the branch and what to do are named."""
     hook = clone.parent / "origin" / "hooks" / "pre-receive"
