@@ -212,6 +212,21 @@ def test_rows_whose_time_is_none_are_counted(tmp_path: Path, at: str | int | Non
     assert measured.problems.counts.total() == 1
 
 
+def test_times_that_no_calendar_has_are_counted(tmp_path: Path) -> None:
+    """In Parquet, and of an event whose zone moves it out of the first year."""
+    column = pa.array([2**62], pa.timestamp("us"))
+    pq.write_table(pa.table({"id": ["a"], "at": column}), tmp_path / "1.parquet")
+    measured = measure(tmp_path, ParquetSource(parquet="1.parquet"))
+    assert measured.problems.counts == {"the file is damaged from there on": 1}
+    events = make_events()
+    for event in events:
+        event["time"] = "0001-01-01T00:00:00+05:00"
+    (tmp_path / "events").mkdir()
+    (tmp_path / "events" / "1.jsonl").write_bytes(b"".join(map(encode_line, events)))
+    measured = measure(tmp_path, EventSource(folder="events", model=MODEL))
+    assert not measured.facts
+
+
 def test_parquet_that_is_none(tmp_path: Path) -> None:
     """It is counted; a pattern of no file is a mistake."""
     (tmp_path / "1.parquet").write_bytes(b"PAR1" * 9)

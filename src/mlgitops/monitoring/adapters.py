@@ -91,7 +91,7 @@ class ParquetPart:
                         rows = batch.to_pylist()
                         yield encode_rows(rows, f"{path.name}, row", first, self.since, self.until)
                         first += len(rows)
-            except (pa.ArrowException, OSError):
+            except (pa.ArrowException, OSError, ValueError, OverflowError):  # a time of year 100000
                 problems.add("the file is damaged from there on", f"{path.name}, row {first}")
 
 

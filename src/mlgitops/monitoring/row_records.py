@@ -82,7 +82,10 @@ def write_time(value: object) -> object:
     """Return a time as records have it; a text as it is. A time without a zone is UTC."""
     if not isinstance(value, dt.datetime):
         return value
-    utc = value.astimezone(dt.UTC) if value.tzinfo else value
+    try:
+        utc = value.astimezone(dt.UTC) if value.tzinfo else value
+    except OverflowError:  # in UTC it is of the year 0, or 10000
+        return str(value)
     return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03}Z"
 
 

@@ -44,6 +44,8 @@ class Coder:
     def code(self, values: Sequence[object]) -> Codes:
         """Return the code of each value."""
         spelled = self._spelled
+        if bool in set(map(type, values)):  # a dictionary takes True for 1
+            values = [spell(value) if isinstance(value, bool) else value for value in values]
         try:
             return np.array([spelled[value] for value in values], dtype=np.int16)
         except KeyError:

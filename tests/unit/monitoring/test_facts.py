@@ -16,6 +16,7 @@ from mlgitops.errors import MlgitopsError
 from mlgitops.model.monitoring import DayFact, encode_facts
 from mlgitops.monitoring.facts import Measured, measure_log
 from mlgitops.monitoring.label_store import Label, LabelStore
+from mlgitops.monitoring.rows import Coder
 from mlgitops.monitoring.sources import list_folder
 
 if TYPE_CHECKING:
@@ -125,6 +126,15 @@ def test_the_figures_of_a_day_are_those_of_scikit_learn(
         for said in (0, 1):
             fact = find(measured, "confusion", target=str(true), answer=str(said))
             assert fact.numerator == cells[true][said]
+
+
+@pytest.mark.parametrize("values", [(1, True), (True, 1), (1.0, False, True, 0)])
+def test_true_is_no_one_whatever_comes_first(values: tuple[object, ...]) -> None:
+    """Python takes them for equal; a contract's levels do not."""
+    numbers = [-2 if isinstance(value, bool) else int(str(value)[0]) for value in values]
+    assert Coder(["0", "1"]).code(values).tolist() == numbers
+    flags = [int(value) if isinstance(value, bool) else -2 for value in values]
+    assert Coder(["false", "true"]).code(values).tolist() == flags
 
 
 def test_what_needs_no_label_is_of_all_rows(
