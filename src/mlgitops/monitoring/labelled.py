@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from mlgitops.judgement.judge import find_margin
 from mlgitops.model import Interval, Statistic
 from mlgitops.model.look import AlertKind, Finding, FindingState
-from mlgitops.monitoring.history import split_part
+from mlgitops.monitoring.history import shift_day, split_part
 from mlgitops.statistics.intervals import FEWEST_ROWS
 from mlgitops.statistics.longrun import ALPHA, CLUSTERS, LongRun, measure_ratio
 from mlgitops.statistics.names import RANKINGS, find_estimator, names_other_rows
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 METHOD = f"Newey-West, {CLUSTERS} days"
 #: Rows of all classes but the most frequent one, below which a figure rests on a few of them.
 FEWEST_OF_A_CLASS = 10
+#: Days without a label after which old ones no longer show that a figure holds.
+STALE_AFTER = 28
 CALIBRATION = "calibration"
 _DEFAULT_CALIBRATION = 0.05
 #: Figures that share what is lost to chance as they are; with more, each gets less.
@@ -76,12 +78,29 @@ def judge_labelled(history: History, demands: Demands, until: str) -> Iterator[F
     """Judge every figure that labels are needed for, as of the end of a day."""
     for name, rule in demands.policy.metrics.items():
         if not names_other_rows(name):
-            yield _judge_metric(history, demands, name, rule, until)
+            finding = _judge_metric(history, demands, name, rule, until)
+            yield _doubt_stale(finding, history.read(name, until=until), until)
     if (CALIBRATION, None) in history.series:
-        yield _judge_calibration(history, demands, until)
+        finding = _judge_calibration(history, demands, until)
+        yield _doubt_stale(finding, history.read(CALIBRATION, until=until), until)
     for slice_rule in demands.policy.slices:
         if slice_rule.statistic is not None:
-            yield _judge_slice(history, demands, slice_rule, until)
+            finding = _judge_slice(history, demands, slice_rule, until)
+            sums = [
+                entry
+                for of in history.list_parts(slice_rule.metric)
+                for entry in history.read(slice_rule.metric, of, until=until)
+                if tuple(split_part(of)) == slice_rule.by
+            ]
+            yield _doubt_stale(finding, sums, until)
+
+
+def _doubt_stale(finding: Finding, sums: Sequence[DaySum], until: str) -> Finding:
+    """Say that nothing shows whether a figure holds once its labels ended; an alert stays one."""
+    last = max((entry.day for entry in sums), default=until)
+    if finding.state is not FindingState.HOLDS or last >= shift_day(until, -STALE_AFTER):
+        return finding
+    return replace(finding, state=FindingState.NOT_ENOUGH, reason=f"no labels since {last}")
 
 
 def find_limit(name: str, rule: Rule, demands: Demands) -> Limit | None:

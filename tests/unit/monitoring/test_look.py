@@ -130,6 +130,31 @@ def test_days_without_labels_are_left_out() -> None:
     assert (finding.state, finding.days) == (FindingState.ALERT, 28)
 
 
+@pytest.mark.parametrize(
+    ("silent", "level", "state"),
+    [(28, 0.1, "holds"), (29, 0.1, "not enough"), (300, 0.1, "not enough"), (300, 0.4, "alert")],
+)
+def test_labels_that_ended_show_nothing_of_today(silent: int, level: float, state: str) -> None:
+    """Rows go on being answered, and the last labels are old: they only keep an alert up."""
+    end = shift_day(SUNDAY, -silent)
+    facts = [*make_days(60, wave(level), end=end)]
+    facts += [fact for fact in make_days(silent, wave(0.4)) if fact.name == "rows"]
+    finding = pick(look(facts), BRIER)
+    assert finding.state == state
+    assert (finding.reason == f"no labels since {end}") == (state == "not enough")
+
+
+def test_groups_whose_labels_ended_show_nothing_of_today() -> None:
+    """A slice rule is held to the same."""
+    rule = SliceRule(by=("carrier",), metric=BRIER, statistic=Statistic.MAXIMUM, max_value=0.2)
+    facts = [make_fact(SUNDAY, "rows", 100, 1, rows=100)]
+    days = [shift_day(SUNDAY, -before) for before in range(40, 80)]
+    facts += [make_fact(day, BRIER, 10, 100, of="carrier=AA") for day in days]
+    finding = pick(look(facts, Policy(metrics={}, slices=(rule,))), f"{BRIER} by carrier")
+    assert finding.state is FindingState.NOT_ENOUGH
+    assert finding.reason == f"no labels since {shift_day(SUNDAY, -40)}"
+
+
 def test_a_new_model_begins_anew() -> None:
     """What the model before it got wrong is not held against the one that serves now."""
     old = make_days(60, wave(0.4), end=shift_day(SUNDAY, -10), model=OTHER)
