@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import tarfile
 from typing import TYPE_CHECKING, Any, Protocol
@@ -40,6 +41,7 @@ SERVER = make_layer(
     [make_entry(name, tarfile.DIRTYPE) for name in ("srv", FOLDER, f"{FOLDER}/src")],
 )
 POOR = b"another model"
+ATTESTATION = {"vnd.docker.reference.type": "attestation-manifest"}
 OVERLAY = f"deploy/{ENVIRONMENT}/kustomization.yaml"
 
 
@@ -119,7 +121,8 @@ def test_an_index_of_several_platforms_holds(pin: Pin, tmp_path: Path) -> None:
     """As buildx pushes one: an image for each platform, and an attestation that is none."""
     layout = Layout(tmp_path / "layout")
     attestation = layout.put_image([make_layer({"statement": b"{}"})], config={})
-    attestation["annotations"] = {"vnd.docker.reference.type": "attestation-manifest"}
+    attestation["annotations"] = ATTESTATION
+    attestation["platform"] = {"architecture": "unknown", "os": "unknown"}
     plain = make_layer({}, packed=False)
     images = [layout.put_image([BASE, SERVER]), layout.put_image([SERVER, plain])]
     index = layout.put_document({"manifests": [*images, attestation]}, "index")
@@ -223,6 +226,31 @@ def test_another_image_below_the_digest_in_git(
 # All digests made anew, and pinned in git: what was built serves another model or other code.
 
 LINK = tarfile.SYMTYPE
+
+
+def make_renamed() -> bytes:
+    """Return a layer whose global header renames all in it; container runtimes ignore that."""
+    stream = io.BytesIO()
+    headers = {"path": "usr/share/nothing"}
+    with tarfile.open(
+        fileobj=stream, mode="w", format=tarfile.PAX_FORMAT, pax_headers=headers
+    ) as archive:
+        entry = tarfile.TarInfo(MODEL)
+        entry.size = len(POOR)
+        archive.addfile(entry, io.BytesIO(POOR))
+    return stream.getvalue()
+
+
+def make_stopped() -> bytes:
+    """Return a layer with another model behind a mode that Go reads, and Python does not."""
+    archive = bytearray(make_layer({"usr/x": b"", MODEL: POOR}, packed=False))
+    header = archive[:512]
+    header[100:108] = b"\x81" + bytes(5) + b"\x01\xa4"
+    header[148:156] = b" " * 8
+    header[148:156] = f"{sum(header):06o}\0 ".encode()
+    return bytes(make_layer({"usr/a": b""}, packed=False)[:512] + header + archive[512:])
+
+
 ANEW: list[tuple[list[bytes], dict[str, Any], str]] = [
     ([BASE, make_layer({MODEL: POOR})], {}, "image: files: image sha256:"),
     ([BASE, SERVER, make_layer({MODEL: POOR})], {}, f"is {hashlib.sha256(POOR).hexdigest()[:12]}"),
@@ -240,6 +268,22 @@ ANEW: list[tuple[list[bytes], dict[str, Any], str]] = [
     ([BASE, SERVER], {"config": {"WorkingDir": "/srv"}}, "its model is None"),
     ([BASE, SERVER], {"config": {"WorkingDir": "srv/../model"}}, "nothing says where its model"),
     ([BASE, SERVER], {"config": []}, "it is none: Expected `object`"),
+    (
+        [
+            SERVER,
+            make_layer({}, [make_entry("a", LINK, "usr/b"), make_entry("usr/b", LINK, "../srv")]),
+            make_layer({"a/model/model/model.skops": POOR}),
+        ],
+        {},
+        "by a link: it hides what it changes",
+    ),
+    (
+        [SERVER, make_layer({"a/x": b""}, [make_entry("a", LINK, "a")])],
+        {},
+        "its links lead in a circle",
+    ),
+    ([SERVER, make_renamed()], {}, "a global header renames its entries"),
+    ([SERVER, make_stopped()], {}, "it cannot be unpacked"),
 ]
 
 
@@ -256,3 +300,47 @@ def test_another_model_with_all_digests_made_anew(
     digest = layout.write_index(layout.put_image(layers, **changes))
     text = name_failure(pin(digest), layout.folder)
     check_lie(record_property, b"".join(layers) + repr(changes).encode(), reason=reason, text=text)
+
+
+def call_it_attestation(layout: Layout, poor: dict[str, Any]) -> dict[str, Any]:
+    """Call the image that a machine would run an attestation, beside an honest one."""
+    honest = layout.put_image([BASE, SERVER])
+    index = {"manifests": [honest, {**poor, "annotations": ATTESTATION}]}
+    return layout.put_document(index, "index")
+
+
+def name_attestations_alone(layout: Layout, poor: dict[str, Any]) -> dict[str, Any]:
+    """Leave no image at all to be looked at."""
+    platform = {"architecture": "unknown", "os": "unknown"}
+    only = {**poor, "annotations": ATTESTATION, "platform": platform}
+    return layout.put_document({"manifests": [only]}, "index")
+
+
+def be_index_and_image(layout: Layout, poor: dict[str, Any]) -> dict[str, Any]:
+    """Write a document that is an honest index to one reader, and an image to another."""
+    image = layout.read_manifest(poor["digest"])
+    manifests = [layout.put_image([BASE, SERVER])]
+    return layout.put_document({**image, "manifests": manifests}, "manifest")
+
+
+@pytest.mark.parametrize(
+    ("hide", "reason"),
+    [
+        (call_it_attestation, "its model is "),
+        (name_attestations_alone, "attestations alone, and no image"),
+        (be_index_and_image, "an index and an image at once"),
+    ],
+)
+def test_an_image_that_the_index_hides(
+    pin: Pin,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+    hide: Callable[[Layout, dict[str, Any]], dict[str, Any]],
+    reason: str,
+) -> None:
+    """What a machine would run is looked at, whatever the index calls it."""
+    layout = Layout(tmp_path / "layout")
+    poor = layout.put_image([BASE, make_layer({MODEL: POOR})])
+    digest = layout.write_index(hide(layout, poor))
+    text = name_failure(pin(digest), layout.folder)
+    check_lie(record_property, hide.__name__.encode(), reason=reason, text=text)

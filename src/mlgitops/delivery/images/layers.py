@@ -18,18 +18,32 @@ from mlgitops.errors import MlgitopsError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import Self
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
 _MOST_BYTES = 32 * 2**30  # of one layer, unpacked
 _MOST_ENTRIES = 2_000_000
 _MOST_FILES = 20_000  # below the folder
+_MOST_LINKS = 40  # in a row, as Linux follows them
 _CHUNK = 2**20
 _BROKEN = (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, UnicodeError, ValueError)
 
 
 class UnsupportedError(MlgitopsError):
     """A form of layer that cannot be unpacked here."""
+
+
+class _StrictEntry(tarfile.TarInfo):
+    """An entry whose header must be right: tarfile takes a wrong one for the end of the archive."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:
+        """Read the next entry; raises :class:`tarfile.ReadError` for a header that is none."""
+        try:
+            return super().fromtarfile(tarfile_)
+        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
+            raise tarfile.ReadError(str(error)) from error
 
 
 class _Readable(Protocol):
@@ -61,6 +75,7 @@ class Files:
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._contents: dict[str, str] = {}  # absolute
+        self._links: dict[str, str] = {}  # outside of the folder: path → target, both absolute
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         """Yield path from the folder and sha256; of a link or a device, what it is."""
@@ -92,8 +107,11 @@ class Files:
     def _unpack(self, stream: _Hashed, where: str) -> None:
         """Read the archive to its end; what it removes is removed of the layers below alone."""
         added: dict[str, str] = {}
-        with tarfile.open(fileobj=stream, mode="r|") as archive:  # type: ignore[call-overload]
+        with tarfile.open(fileobj=stream, mode="r|", tarinfo=_StrictEntry) as archive:  # type: ignore[call-overload]
             for count, member in enumerate(archive):
+                if archive.pax_headers.keys() - {"comment"}:
+                    problem = "a global header renames its entries, which runtimes do not read"
+                    raise MlgitopsError(problem, where=where)
                 if count >= _MOST_ENTRIES:
                     problem = f"it has more than {_MOST_ENTRIES:,} entries"
                     raise MlgitopsError(problem, where=where)
@@ -108,6 +126,10 @@ class Files:
             raise MlgitopsError(f"an entry leads out of it: {member.name!a:.200}", where=where)
         path = posixpath.normpath(f"/{member.name.strip('/')}")
         folder, name = posixpath.split(path)
+        if not _is_within(path, self._folder):
+            self._refuse_detour(path, where)
+            if member.issym():
+                self._links[path] = posixpath.join(folder, member.linkname)
         if name == _OPAQUE:
             self._remove(folder, keep_folder=True)
         elif name.startswith(_WHITEOUT):
@@ -118,6 +140,30 @@ class Files:
                 raise MlgitopsError(problem, where=where)
         elif _is_within(path, self._folder):
             self._put(archive, member, path, added)
+
+    def _refuse_detour(self, path: str, where: str) -> None:
+        """Refuse an entry that a link above it leads below the folder: runtimes follow that."""
+        folder, name = posixpath.split(path)
+        actual = posixpath.join(self._follow(folder, where), name)
+        if actual != path and _is_within(actual, self._folder):
+            problem = f"{path!a:.200} is {actual!a:.200}, by a link: it hides what it changes"
+            raise MlgitopsError(problem, where=where)
+
+    def _follow(self, path: str, where: str) -> str:
+        """Return where a folder is once every link on the way is followed."""
+        actual, parts, count = "/", path.split("/")[::-1], 0
+        while parts:
+            part = parts.pop()
+            if part == "..":
+                actual = posixpath.dirname(actual)
+            elif part not in ("", "."):
+                actual = posixpath.join(actual, part)
+            if (target := self._links.get(actual)) is not None:
+                count += 1
+                if count > _MOST_LINKS:
+                    raise MlgitopsError(f"its links lead in a circle: {path!a:.200}", where=where)
+                actual, parts = "/", parts + target.split("/")[::-1]
+        return actual
 
     def _put(
         self, archive: tarfile.TarFile, member: tarfile.TarInfo, path: str, added: dict[str, str]

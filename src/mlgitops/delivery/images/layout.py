@@ -33,12 +33,26 @@ _HINT = "copy it as it is: `skopeo copy --all --preserve-digests docker://NAME@D
 _Document = TypeVar("_Document", bound=Struct)
 
 
+class _Platform(Struct, frozen=True):
+    architecture: str = ""
+    os: str = ""
+
+
 class Descriptor(Struct, frozen=True, rename="camel"):
     """What names a blob."""
 
     digest: str
     size: int
     annotations: dict[str, str] = field(default_factory=dict)
+    platform: _Platform | None = None
+
+    def is_attestation(self) -> bool:
+        """Tell whether no machine runs it: BuildKit says so twice, and runtimes read the platform.
+
+        https://docs.docker.com/build/metadata/attestations/attestation-storage/
+        """
+        is_said = self.annotations.get(_TYPE) == _ATTESTATION
+        return is_said and self.platform == _Platform("unknown", "unknown")
 
 
 class Manifest(Struct, frozen=True, rename="camel"):
@@ -83,6 +97,8 @@ def read_images(folder: Path, digest: str) -> tuple[Image, ...]:
         problem = f"it holds {listed!a}, and not {digest[:19]}, which git pins"
         raise MlgitopsError(problem, where=str(folder / "index.json"), hint=_HINT)
     content, where = _read_document(folder, root, Manifest, "manifest")
+    if content.manifests and (content.config or content.layers):
+        raise MlgitopsError("it is an index and an image at once", where=where)
     if not content.manifests:
         return (_read_image(folder, root.digest, content, where),)
     if len(content.manifests) > _MOST:
@@ -90,19 +106,22 @@ def read_images(folder: Path, digest: str) -> tuple[Image, ...]:
     images = []
     for item in content.manifests:
         manifest, name = _read_document(folder, item, Manifest, "manifest")
-        if item.annotations.get(_TYPE) != _ATTESTATION:
+        if not item.is_attestation():
             images.append(_read_image(folder, item.digest, manifest, name))
+    if not images:
+        raise MlgitopsError("it names attestations alone, and no image", where=where)
     return tuple(images)
 
 
 def _read_image(folder: Path, digest: str, manifest: Manifest, where: str) -> Image:
-    if manifest.config is None or not manifest.layers or len(manifest.layers) > _MOST:
+    count = len(manifest.layers)
+    if manifest.config is None or manifest.manifests or not 1 <= count <= _MOST:
         problem = f"it names no image of 1 to {_MOST} layers"
         raise MlgitopsError(problem, where=where)
     configuration, name = _read_document(folder, manifest.config, _Configuration, "configuration")
     unpacked = configuration.rootfs.diff_ids
-    if len(unpacked) != len(manifest.layers):
-        problem = f"it names {len(unpacked)} layers, and the manifest {len(manifest.layers)}"
+    if len(unpacked) != count:
+        problem = f"it names {len(unpacked)} layers, and the manifest {count}"
         raise MlgitopsError(problem, where=name)
     files = Files(_find_working_folder(configuration, name))
     blobs = [_check_blob(folder, layer, "layer") for layer in manifest.layers]
