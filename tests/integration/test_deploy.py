@@ -596,6 +596,7 @@ def test_a_stop_that_was_killed_is_written_down(
     assert run(["deploy", "staging", "--directory", str(project)]) == 2
     assert "--stop" in capsys.readouterr().err
     assert LocalTarget(project, quiet()).stop("staging")
+    assert read_ledger(project)[-1].event is Event.STOPPED  # else it served on, for an audit
     LocalTarget(project, quiet()).deploy("staging")
     assert predict(port) == 2
 

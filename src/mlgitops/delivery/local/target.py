@@ -16,6 +16,7 @@ from mlgitops.delivery.local.front import Front
 from mlgitops.delivery.local.logs import rotate_logs
 from mlgitops.delivery.local.slots import Slots
 from mlgitops.delivery.local.units import choose_launcher, install, uninstall
+from mlgitops.delivery.loop.decision import read_served
 from mlgitops.delivery.loop.effects import Append
 from mlgitops.delivery.loop.observed import ALL, Slot
 from mlgitops.delivery.loop.outcomes import describe_served, refuse_failed
@@ -31,7 +32,7 @@ from mlgitops.environments import locked
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import run_git
 from mlgitops.git.repository import Folder, Repository
-from mlgitops.model.ledger import Event
+from mlgitops.model.ledger import Event, find_live
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,8 +147,10 @@ class LocalTarget:
                 append_entry(ledger, files.environment, switch)
             if files.active.is_file():
                 files.active.replace(files.stopped)
-            if (stopped := _read_readable(files, files.stopped)) is not None:
-                stop = Append(event=Event.STOPPED, served=stopped.served)
+            stopped = _read_readable(files, files.stopped)
+            served = stopped.served if stopped else _find_served(ledger, files.environment)
+            if served is not None:
+                stop = Append(event=Event.STOPPED, served=served)
                 append_entry(ledger, files.environment, stop)
             files.stopped.unlink()
 
@@ -279,6 +282,12 @@ def _read_readable(files: EnvironmentFiles, path: Path) -> ActiveRecord | None:
     with suppress(MlgitopsError):
         return files.read(path, ActiveRecord)
     return None
+
+
+def _find_served(ledger: Ledger, environment: str) -> ServedModel | None:
+    """Return what the ledger says is in service: what was stopped, where no record tells."""
+    live = find_live(ledger.read(environment))
+    return read_served(live) if live else None
 
 
 def _describe(active: ActiveRecord, port: int) -> Deployed:

@@ -62,12 +62,12 @@ def is_condemned(served: ServedModel, ledger: Sequence[LedgerEntry]) -> bool:
 def find_condemnation(served: ServedModel, ledger: Sequence[LedgerEntry]) -> LedgerEntry | None:
     """Return the entry by which ``served`` was given up, None if it was not."""
     entries = (entry for entry in reversed(ledger) if entry.event is Event.CONDEMNED)
-    return next((entry for entry in entries if _read(entry).request == served.request), None)
+    return next((entry for entry in entries if read_served(entry).request == served.request), None)
 
 
 def find_healthy(ledger: Sequence[LedgerEntry], *, instead_of: ServedModel) -> ServedModel | None:
     """Return the last model that served, was not given up, and is another than ``instead_of``."""
-    switched = (_read(entry) for entry in reversed(ledger) if entry.event is Event.SWITCHED)
+    switched = (read_served(entry) for entry in reversed(ledger) if entry.event is Event.SWITCHED)
     others = (served for served in switched if served.bundle != instead_of.bundle)
     return next((served for served in others if not is_condemned(served, ledger)), None)
 
@@ -81,7 +81,7 @@ def find_effective(wish: Wish, ledger: Sequence[LedgerEntry]) -> Wish:
     newest = find_live(ledger)
     if newest is None or not newest.forced or newest.commit != wish.served.commit:
         return wish
-    forced = _read(newest)
+    forced = read_served(newest)
     if wish.served.forced or is_condemned(forced, ledger):
         return wish
     return structs.replace(wish, served=forced)
@@ -123,11 +123,12 @@ def _is_written(effect: Append, ledger: Sequence[LedgerEntry]) -> bool:
     if effect.event is Event.CONDEMNED:
         return is_condemned(effect.served, ledger)
     newest = find_live(ledger)
-    is_live = newest is not None and _read(newest).request == effect.served.request
+    is_live = newest is not None and read_served(newest).request == effect.served.request
     return is_live is (effect.event is Event.SWITCHED)
 
 
-def _read(entry: LedgerEntry) -> ServedModel:
+def read_served(entry: LedgerEntry) -> ServedModel:
+    """Return the model that ``entry`` is about."""
     return ServedModel(
         model=entry.model,
         version=entry.version,
@@ -143,7 +144,7 @@ def _record(observed: Observed) -> Effect | None:
     if observed.stopped is not None:
         return Append(event=Event.STOPPED, served=observed.stopped)
     active, newest = observed.active, find_live(observed.ledger)
-    if active is None or (newest and _read(newest).request == active.served.request):
+    if active is None or (newest and read_served(newest).request == active.served.request):
         return None
     return Append(event=Event.SWITCHED, served=active.served, reason=active.reason)
 
