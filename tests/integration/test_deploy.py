@@ -155,10 +155,14 @@ def test_a_server_that_dies_in_its_bake_is_taken_back(
     assert {condemned.event, returned.event} == {Event.CONDEMNED, Event.SWITCHED}
 
 
+@pytest.mark.parametrize("passed", [0, 3600])
 def test_a_request_that_fails_in_the_bake_is_answered_by_the_old_model(
-    project: Path, port: int, capsys: pytest.CaptureFixture[str]
+    project: Path, port: int, capsys: pytest.CaptureFixture[str], passed: int
 ) -> None:
-    """It costs nobody an answer, and takes the new model back: exit code 1, with the reason."""
+    """It costs nobody an answer, and takes the new model back: exit code 1, with the reason.
+
+    Also where nobody looks before the bake's time has ``passed``.
+    """
     LocalTarget(project, quiet()).deploy("staging")
     edit(project, "deploy/staging/model.yaml", "sha256: null", "sha256: null\nbake: 3600")
     edit(project, "src/demo/serve.py", "UNLUCKY = None", "UNLUCKY = 13.0")
@@ -166,6 +170,10 @@ def test_a_request_that_fails_in_the_bake_is_answered_by_the_old_model(
     LocalTarget(project, quiet()).deploy("staging", patient=False)
     assert predict(port) == 3
     assert predict(port, 13.0) == 26
+    files = EnvironmentFiles(project, "staging")
+    active = files.read(files.active, ActiveRecord)
+    assert active is not None
+    files.write(files.active, structs.replace(active, began=active.began - passed))
     assert run(["deploy", "staging", "--no-wait", "--directory", str(project)]) == 1
     assert "it failed users' requests, or its health checks" in capsys.readouterr().err
     assert predict(port) == 2

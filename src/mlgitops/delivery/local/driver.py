@@ -304,7 +304,8 @@ class LocalDriver:
             return None
         if record.boot != read_boot():  # the clock began anew, and so does the bake
             record = self._change_active(boot=read_boot(), began=read_uptime())
-        if not record.baked and read_uptime() - record.began >= record.bake:
+        is_over = read_uptime() - record.began >= record.bake
+        if not record.baked and is_over and not self._failed_in_bake(record.slot):
             record = self._change_active(baked=True)
         return Active(
             slot=record.slot,
@@ -314,6 +315,12 @@ class LocalDriver:
             baked=record.baked,
             reason=record.reason,
         )
+
+    def _failed_in_bake(self, slot: Slot) -> bool:
+        """Tell whether users' requests failed in a bake that was over before anybody looked."""
+        record = self._parts.slots.read(slot)
+        is_checked = record is not None and record.verified and record.boot == read_boot()
+        return is_checked and self._parts.front.is_marked_down(slot)
 
     def _count_failures(
         self, active: Active | None, servers: dict[Slot, Server | None]
