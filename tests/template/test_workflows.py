@@ -574,7 +574,10 @@ def test_nothing_is_deployed_until_a_runner_is_named(
         if path != DEPLOY:
             continue
         storages.add(storage)
-        changed = {"branches": ["main"], "paths": ["deploy/production/**"]}
+        changed = {
+            "branches": ["main"],
+            "paths": ["deploy/base/**", "deploy/production/**", "dvc.lock"],
+        }
         assert workflow["on"] == {"push": changed, "workflow_dispatch": ""}
         assert workflow["concurrency"] == {
             "group": "deploy-production",
