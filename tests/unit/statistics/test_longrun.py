@@ -8,7 +8,7 @@ import statsmodels.api as sm
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlgitops.statistics.longrun import CLUSTERS, LAGS, PERIODS, measure_ratio
+from mlgitops.statistics.longrun import ALPHA, CLUSTERS, LAGS, PERIODS, measure_ratio
 from mlgitops.statistics.quantiles import student_quantile
 
 
@@ -73,7 +73,9 @@ def test_an_error_is_never_negative_nor_lost(days: list[tuple[float, float]]) ->
     """Bartlett's weights keep the variance from falling below zero, whatever comes."""
     figure = measure_ratio([a for a, _ in days], [b for _, b in days])
     assert 0 <= figure.error < float("inf")
-    assert figure.reach() == pytest.approx(student_quantile(0.995, figure.freedom) * figure.error)
+    assert figure.reach() == pytest.approx(
+        student_quantile(1 - ALPHA, figure.freedom) * figure.error
+    )
 
 
 @pytest.mark.parametrize(("numerators", "denominators"), [([], []), ([1.0], [2.0])])
