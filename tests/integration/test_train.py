@@ -154,6 +154,8 @@ def test_a_training_ends_with_the_policys_word_and_steps_that_work(
     )
     commit(project, "Ask for something")
     git(project, "branch", "--move", "main")
+    git(project, "config", "user.name", "A Tester")  # who types the steps, on any machine
+    git(project, "config", "user.email", "tester@example.org")
     monkeypatch.chdir(project)
     assert run(["train"]) == 0
     word, steps = _read_ending("".join(capsys.readouterr()))
