@@ -138,6 +138,17 @@ def _type(steps: str, project: Path) -> None:
     )
 
 
+def _make_judged(place: Path) -> Path:
+    """Return a project that was never trained, whose policy asks for something, on main."""
+    project = make_project(place)
+    (project / "policy.yaml").write_text(
+        "version: 1\nmetrics: {total: {greater_is_better: true, min_value: 12, max_worsening: 1}}\n"
+    )
+    commit(project, "Ask for something")
+    git(project, "branch", "--move", "main")
+    return project
+
+
 def _read_ending(printed: str) -> tuple[str, list[str]]:
     """Return the policy's word, and the lines that were said after `Next:`."""
     word = next(line for line in printed.splitlines() if line.startswith("policy: "))
@@ -148,12 +159,7 @@ def test_a_training_ends_with_the_policys_word_and_steps_that_work(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first model is held to bounds, the next to main's model; each step works as printed."""
-    project = make_project(tmp_path / "project")
-    (project / "policy.yaml").write_text(
-        "version: 1\nmetrics: {total: {greater_is_better: true, min_value: 12, max_worsening: 1}}\n"
-    )
-    commit(project, "Ask for something")
-    git(project, "branch", "--move", "main")
+    project = _make_judged(tmp_path / "project")
     git(project, "config", "user.name", "A Tester")  # who types the steps, on any machine
     git(project, "config", "user.email", "tester@example.org")
     monkeypatch.chdir(project)
@@ -183,6 +189,47 @@ def test_a_training_ends_with_the_policys_word_and_steps_that_work(
     assert document["next"] == steps
     assert run(["train", "--base", "main"]) == 0
     assert "policy:" not in capsys.readouterr().out
+
+
+def test_a_first_model_on_a_branch_is_judged_as_its_pull_request(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Main has no model to compare with: the pull request fails, and the training says so."""
+    project = _make_judged(tmp_path / "project")
+    git(project, "switch", "--quiet", "--create", "first")
+    monkeypatch.chdir(project)
+    assert run(["train"]) == 0
+    printed = "".join(capsys.readouterr())
+    assert _read_ending(printed)[0].startswith("policy: would fail (against ")
+    assert "its pipeline never ran" in printed
+    commit(project, "Train the first model")
+    assert run(["compare"]) == 1
+
+
+def test_the_judging_policy_is_shown_and_the_branch_is_new(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A branch that relaxes policy.yaml is shown base's limits; a taken name is not proposed."""
+    project = _make_judged(tmp_path / "project")
+    strict = (
+        "version: 1\nfiles: {predictions: predictions.csv}\n"
+        "metrics: {test.accuracy: {greater_is_better: true, min_value: 0.875}}\n"
+    )
+    (project / "policy.yaml").write_text(strict)
+    rows = [f"{row},{row % 2},{row % 2}" for row in range(40)]
+    (project / "predictions.csv").write_text("\n".join(["id,target,prediction", *rows, ""]))
+    commit(project, "Judge the accuracy")
+    git(project, "branch", "try-something")
+    monkeypatch.chdir(project)
+    assert run(["train"]) == 0
+    steps = _read_ending("".join(capsys.readouterr()))[1]
+    assert steps[-1].split("  ")[0] == "git switch -c try-something-2"
+    _type(steps[-1], project)
+    (project / "policy.yaml").write_text(strict.replace("0.875", "0.125"))
+    assert run(["train"]) == 0
+    printed = "".join(capsys.readouterr())
+    assert "at least 0.875" in printed
+    assert "at least 0.125" not in printed
 
 
 def test_an_unreadable_policy_does_not_undo_a_training(

@@ -97,7 +97,7 @@ def _read_ending(project: Path, console: Console) -> _Ending | None:
     from mlgitops.judgement.judge import judge_report
     from mlgitops.judgement.policy import parse_policy
     from mlgitops.model import DEFAULT_KEY
-    from mlgitops.project.next_steps import find_next_steps
+    from mlgitops.project.next_steps import find_next_steps, is_proposal
     from mlgitops.project.standing import keep_bounds, read_standing
     from mlgitops.render.facts import render_side
 
@@ -114,9 +114,13 @@ def _read_ending(project: Path, console: Console) -> _Ending | None:
                 folder, base, head, worktree=True, policy_path=POLICY, key=DEFAULT_KEY,
                 console=console,
             )  # fmt: skip
-            is_first = folder.read(base.sha, "dvc.lock") is None
-            if is_first:  # base's want of a model is no failure of this one
+            # Base's want of a model is no failure of the first, where no pull request is judged.
+            has_model = folder.read(base.sha, "dvc.lock") is not None
+            is_first = not has_model and not is_proposal(repository, project)
+            if is_first:
                 report = judge_report(report, keep_bounds(policy))
+            elif (judging := folder.read(base.sha, POLICY)) is not None:
+                policy = parse_policy(judging, where=f"{POLICY} at base")  # as the verdict does
             return _Ending(
                 standings=read_standing(project, policy),
                 policy=policy,

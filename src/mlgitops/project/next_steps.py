@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, count
 from typing import TYPE_CHECKING
 
 from mlgitops.git.program import run_git
@@ -17,12 +18,25 @@ def find_next_steps(repository: Repository, project: Path) -> list[str]:
 
     ``project``: its folder, in which the commands are typed.
     """
-    branch = run_git(project, "branch", "--show-current").strip()
     commit = _find_commit(project)
-    if branch and branch != _find_default(repository, project):
+    if is_proposal(repository, project):
         return [*commit, "mlgitops rehearse  # the pull request's verdict, on this machine"]
     publish = ["mlgitops publish  # data and model into the storage"] if commit else []
-    return [*commit, *publish, "git switch -c try-something  # then edit params.yaml, and train"]
+    switch = f"git switch -c {_find_free_branch(repository)}"
+    return [*commit, *publish, f"{switch}  # then edit params.yaml, and train"]
+
+
+def is_proposal(repository: Repository, project: Path) -> bool:
+    """Tell whether what is checked out is a branch that a pull request would merge."""
+    branch = run_git(project, "branch", "--show-current").strip()
+    return bool(branch) and branch != _find_default(repository, project)
+
+
+def _find_free_branch(repository: Repository) -> str:
+    """Return a name that no branch has yet: git creates none a second time."""
+    later = (f"try-something-{number}" for number in count(2))
+    names = chain(["try-something"], later)
+    return next(name for name in names if repository.find(f"refs/heads/{name}") is None)
 
 
 def _find_commit(project: Path) -> list[str]:
