@@ -83,6 +83,7 @@ def check_delivered(folder: Path, project: Path, delivered: dict[str, Any]) -> N
         ("switched", "v1.2.0"),  # which died when it was used
         ("switched", "v1.1.0"),  # back by itself
         ("condemned", "v1.2.0"),  # and the rollback in git starts nothing
+        ("stopped", "v1.1.0"),  # --stop-server
     ]
     audit = json.loads((Path(delivered["audit"]) / "audit.json").read_text(encoding="utf-8"))
     checks = [check for model in (audit, *audit["models"]) for check in model["checks"]]
