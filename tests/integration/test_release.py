@@ -19,6 +19,7 @@ from posting import REPOSITORY
 from released_project import MergedProject, hash_md5
 
 from mlgitops.cli import run
+from mlgitops.delivery.releases import tagging
 from mlgitops.rehearsal.forge import Forge, Server, State, WorkflowRun
 from mlgitops.storage import publish_objects
 
@@ -310,6 +311,15 @@ def test_of_eight_runs_at_once_one_releases(project: MergedProject, tmp_path: Pa
     assert project.list_tags() == ["flights@v1.0.0"]
     tags = {git(folder, "rev-parse", "flights@v1.0.0") for folder in clones}
     assert tags == {git(project.origin, "rev-parse", "flights@v1.0.0")}
+
+
+def test_a_tag_of_another_run_is_not_ours(project: MergedProject, tmp_path: Path) -> None:
+    """Both made it before either had pushed; only the first one's is a release."""
+    first, second = (project.clone(tmp_path / name) for name in ("first", "second"))
+    for folder in (first, second):
+        git(folder, "tag", "--annotate", "--message", f"Made in {folder.name}", "flights@v1.0.0")
+    assert tagging._push(first, "flights@v1.0.0")
+    assert not tagging._push(second, "flights@v1.0.0")
 
 
 def test_a_push_whose_answer_was_lost_is_a_release(
