@@ -88,6 +88,7 @@ def check_delivered(folder: Path, project: Path, delivered: dict[str, Any]) -> N
     audit = json.loads((Path(delivered["audit"]) / "audit.json").read_text(encoding="utf-8"))
     checks = [check for model in (audit, *audit["models"]) for check in model["checks"]]
     assert {check["state"] for check in checks} == {"holds", "absent"}
+    assert audit["models"][0]["lineage"]["verdict"] == "pass"
 
 
 @pytest.mark.parametrize(

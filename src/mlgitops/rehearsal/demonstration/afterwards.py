@@ -51,9 +51,13 @@ class Delivered:
     audit: str  # folder with the documents
 
 
-def release(stage: Stage, project: Path) -> str:
-    """Give the model on main its version, and return the tag; nothing is trained for it."""
-    outcome = json.loads(stage.run("release", "--json", cwd=project))
+def release(stage: Stage, project: Path, statement: Path | None = None) -> str:
+    """Give the model on main its version, and return the tag; nothing is trained for it.
+
+    ``statement`` is that of the verdict which let it in.
+    """
+    words = ("--statement", str(statement)) if statement else ()
+    outcome = json.loads(stage.run("release", "--json", *words, cwd=project))
     if not outcome["made"]:
         raise MlgitopsError(f"{outcome['tag']} was there before, and the demo promises a new one")
     stage.console.say(f"   {outcome['tag']}: model {outcome['lineage']['sha256'][:12]}")

@@ -112,7 +112,8 @@ def tell(folder: Path, console: Console, *, stop_server: bool) -> Demo:
     rehearsed = {change.branch: _open_pull(stage, project, change) for change in (GOOD, BAD, FAKE)}
     _merge(stage, project, GOOD)
     with stage.chapter("Release the merged model: read back from the storage, verified, tagged"):
-        releases.append(afterwards.release(stage, project))
+        statement = _statement_file(folder, GOOD.branch)
+        releases.append(afterwards.release(stage, project, statement))
     url, prediction = _deploy(stage, project)
     delivered = _deliver(stage, project, releases)
     if stop_server:
@@ -163,13 +164,24 @@ def _open_pull(stage: Stage, project: Path, change: Change) -> dict[str, Any]:
         for path, edits in change.edits.items():
             edit_file(project, path, edits, stage.console)
         stage.git(project, "commit", "--quiet", "--all", "--message", change.title)
-        words = ("rehearse", "--keep-result", "--json", "--show", "none")
+        kept = stage.folder / "rehearsal"
+        shutil.rmtree(kept, ignore_errors=True)  # of a demo that failed
+        words = ("rehearse", "--keep-result", "--json", "--show", "none", "--keep", str(kept))
         answer: dict[str, Any] = json.loads(stage.run(*words, cwd=project, allowed=(0, 1)))
+        if change.verdict == "pass":
+            _keep_statement(kept, stage.folder, change.branch)
+        shutil.rmtree(kept)
         comment = str(answer["comment"] or "")
         _comment_file(stage.folder, change.branch).write_text(comment, encoding="utf-8")
         _show(stage.console, comment)
     check_verdict(change, answer, project)
     return answer
+
+
+def _keep_statement(rehearsal: Path, folder: Path, branch: str) -> None:
+    """Take the statement of the verdict out of what a rehearsal's run left."""
+    statement = rehearsal / "artifacts" / "mlgitops-statement" / "statement.json"
+    shutil.copyfile(statement, _statement_file(folder, branch))
 
 
 def check_verdict(change: Change, answer: Mapping[str, Any], project: Path) -> None:
@@ -273,6 +285,10 @@ def _ask(project: Path, url: str, model: str, console: Console) -> dict[str, Any
 
 def _comment_file(folder: Path, branch: str) -> Path:
     return folder / f"comment-{branch}.md"
+
+
+def _statement_file(folder: Path, branch: str) -> Path:
+    return folder / f"statement-{branch}.json"
 
 
 def _show(console: Console, comment: str) -> None:
