@@ -237,12 +237,16 @@ def test_parquet_that_is_none(tmp_path: Path) -> None:
 
 
 def test_a_program_knows_the_days(tmp_path: Path) -> None:
-    """What it prints of other days is counted, not measured."""
-    lines = b"".join(map(encode_line, [*RECORDS, REFUSAL]))
+    """What it prints of other days is counted as such, not measured."""
+    later = make_record("z/1", at="2026-06-02T00:00:00.000Z")
+    lines = b"".join(map(encode_line, [EARLIER, *RECORDS, REFUSAL, later]))
     (tmp_path / "lines").write_bytes(lines)
     script = f'test "$MLGITOPS_SINCE $MLGITOPS_UNTIL" = "{DAY} 2026-06-02" && cat lines'
     measured = measure(tmp_path, CommandSource(words=("sh", "-c", script)))
     assert measured.facts == expect(tmp_path)
+    other_day = "it is of another day than its file, or than was asked for"
+    assert measured.problems.counts == {other_day: 2}
+    assert measured.problems.positions == {other_day: ["sh:1", "sh:6"]}
 
 
 def make_events(*, packed: bool = False) -> list[dict[str, Any]]:

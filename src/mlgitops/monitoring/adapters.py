@@ -21,6 +21,7 @@ from mlgitops.model.monitoring import (
     TableSource,
 )
 from mlgitops.monitoring.events import EventPart
+from mlgitops.monitoring.history import shift_day
 from mlgitops.monitoring.outcomes import read_chunk, read_table
 from mlgitops.monitoring.row_records import encode_rows
 from mlgitops.monitoring.sources import FIRST_DAY, LAST_DAY, cut_lines
@@ -40,7 +41,7 @@ _BATCH = 2000  # rows that are fetched together
 
 @dataclass(frozen=True, kw_only=True)
 class CommandPart:
-    """What a program prints: lines of JSON, of the days that its variables name."""
+    """What a program prints: lines of JSON; a record of a day that it was not asked for is none."""
 
     words: tuple[str, ...]
     folder: Path  # in which it runs
@@ -50,7 +51,7 @@ class CommandPart:
     def read(self, problems: Problems) -> Iterator[Chunk]:
         """Run the program and yield its lines; raises :class:`MlgitopsError` when it fails."""
         variables = {"MLGITOPS_SINCE": self.since, "MLGITOPS_UNTIL": self.until}
-        where = self.words[0]
+        where, days = self.words[0], (self.since, shift_day(self.until, -1))
         try:
             process = subprocess.Popen(
                 self.words,
@@ -64,7 +65,7 @@ class CommandPart:
             raise MlgitopsError(problem, where=where, hint="see monitor.yaml") from error
         with process:
             if process.stdout is not None:
-                yield from cut_lines(process.stdout, where, problems)
+                yield from cut_lines(process.stdout, where, problems, days=days)
         if process.returncode != 0:
             problem = f"it ended with exit code {process.returncode}: what it printed is not used"
             raise MlgitopsError(problem, where=where, hint="see monitor.yaml")
@@ -171,7 +172,7 @@ def read_label_source(
             for path in list_files(project, pattern):
                 yield from read_table(path, settings, problems)
         case CommandSource(words=words):
-            part = CommandPart(words=words, folder=project, since="", until="")
+            part = CommandPart(words=words, folder=project, since=FIRST_DAY, until=LAST_DAY)
             for chunk in part.read(problems):
                 yield from read_chunk(chunk, settings, problems)
         case SqlSource() as source:
