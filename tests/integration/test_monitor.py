@@ -156,15 +156,23 @@ def test_a_machine_without_the_labels_silences_nothing(
     assert "63 days from 2026-09-21: fewer rows or labels are here" in capsys.readouterr().err
 
 
-def test_days_that_nobody_measured_are_read_however_long_ago(tmp_path: Path) -> None:
-    """A look at an old day is no reason to leave out those between it and the log's last."""
+def test_days_that_nobody_measured_are_read_however_long_ago(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A look at an old day is no reason to leave out those between it and the log's last.
+
+    Nor is a file that is there twice left unsaid.
+    """
     folder = make_project(tmp_path / "flights", wrong=0.05)
+    (log,) = folder.glob(f".mlgitops/deploy/production/requests/{LAST}-*.jsonl")
+    log.with_name(f"{LAST}-0badcafe.jsonl").write_bytes(log.read_bytes())
     (folder / "monitor.yaml").write_text("requests: {keep_days: 7}\n")
     words = ["monitor", "production", "--directory", str(folder), "--facts", str(folder / "facts")]
     assert run([*words, "--day", "2026-10-01"]) == 0
     assert monitor(folder) == 0
     lines = b"".join(path.read_bytes() for path in sorted((folder / "facts").rglob("*.jsonl")))
     assert lines.count(b'"name":"rows"') == DAYS
+    assert f"{ROWS} rows of {LAST} repeat an id of their day" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def _keep_facts(
     args: argparse.Namespace, watched: Watched, files: EnvironmentFiles, day: str, console: Console
 ) -> list[DayFact]:
     """Measure the days whose log is there and whose labels may still have come; keep the sums."""
-    from mlgitops.monitoring.facts import measure_log
+    from mlgitops.monitoring.facts import describe_doubts, measure_log
     from mlgitops.monitoring.history import shift_day
     from mlgitops.monitoring.label_store import LabelStore
     from mlgitops.monitoring.project import list_parts
@@ -124,7 +124,7 @@ def _keep_facts(
     labels = LabelStore(folder=files.folder / "labels")
     with console.step(f"Log and labels up to {day}"):
         measured = measure_log(parts, labels, watched.plan)
-    for line in measured.problems.render():
+    for line in [*measured.problems.render(), *describe_doubts(measured.facts)]:
         console.warn(line)
     poorer = find_poorer_days(kept, measured.facts)
     if poorer:

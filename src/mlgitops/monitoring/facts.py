@@ -17,7 +17,7 @@ In: parts of a log, a store of labels, a plan. Out: facts, and what could not be
 from __future__ import annotations
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -34,7 +34,7 @@ from mlgitops.monitoring.records import RecordReader
 from mlgitops.monitoring.rows import Coder, DayRows, Refusals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from mlgitops.model.monitoring import DayFact
     from mlgitops.monitoring.label_store import LabelStore
@@ -91,6 +91,33 @@ def _gather(
         measured.problems.merge(result.problems)
         if report is not None:
             report(done, count)
+
+
+def describe_doubts(facts: Iterable[DayFact]) -> list[str]:
+    """Say which rows are counted, and count less than others: they repeat an id, or lack a score.
+
+    A model that never gives a score lacks none.
+    """
+    repeated, unscored = Counter[str](), Counter[str]()
+    answered, scored = dict[tuple[str, str], int](), dict[tuple[str, str], int]()
+    for fact in facts:
+        if fact.name == "repeated":
+            repeated[fact.day] += int(fact.numerator)
+        elif fact.name == "rows":
+            answered[fact.day, fact.model] = fact.rows
+        elif fact.name == "score":
+            scored[fact.day, fact.model] = fact.rows
+    for (day, model), rows in scored.items():
+        unscored[day] += answered.get((day, model), rows) - rows
+    twice = "repeat an id of their day: they were asked again, or a file of the log is there twice"
+    without = "have no score: what is measured of scores is of the others"
+    return [*_count_doubts(repeated, twice), *_count_doubts(unscored, without)]
+
+
+def _count_doubts(counts: Counter[str], doubt: str) -> list[str]:
+    days = sorted(day for day, count in counts.items() if count)
+    period = days[0] if len(days) == 1 else f"{len(days)} days from {days[0]}" if days else ""
+    return [f"{counts.total():,} rows of {period} {doubt}"] if days else []
 
 
 def measure_part(part: Part, *, labels: LabelStore, plan: Plan) -> Measured:

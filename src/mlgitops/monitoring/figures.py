@@ -208,9 +208,9 @@ def _estimate_losses(key: Key, scores: Floats, plan: Plan) -> Iterator[DayFact]:
 
 def _measure_metrics(key: Key, labelled: Labelled, plan: Plan) -> Iterator[DayFact]:
     for metric, estimator in plan.metrics:
-        sums = find_sums(estimator, labelled, plan)
+        sums, rows = find_sums(estimator, labelled, plan)
         if sums is not None:
-            yield key.fact(metric, sums, labelled.rows)
+            yield key.fact(metric, sums, rows)
     if plan.task == "regression":
         error = ERRORS["mean_error"](labelled.target, labelled.answer)
         yield key.fact("calibration", (error.sum(), labelled.rows), labelled.rows)
@@ -253,23 +253,33 @@ def _measure_slices(
         groups[listed] = np.ravel_multi_index(tuple(codes[listed].T.astype(np.intp)), shape)
         for group in np.flatnonzero(np.bincount(groups[listed])):
             chosen = labelled.choose(groups == group)
-            sums = find_sums(slice_key.metric, chosen, plan)
+            sums, rows = find_sums(slice_key.metric, chosen, plan)
             if sums is not None:
                 position = np.unravel_index(int(group), shape)
                 names = [level[int(code)] for level, code in zip(levels, position, strict=True)]
                 part = dict(zip(slice_key.by, names, strict=True))
-                yield key.fact(slice_key.metric, sums, chosen.rows, part)
+                yield key.fact(slice_key.metric, sums, rows, part)
 
 
 def _is_positive(codes: Floats, plan: Plan) -> Flags:
     return np.asarray(codes == plan.classes.index(str(plan.positive)))
 
 
-def find_sums(metric: str, labelled: Labelled, plan: Plan) -> Sums | None:
-    """Return a metric's sums over some rows; None when the rows cannot give it.
+def find_sums(metric: str, labelled: Labelled, plan: Plan) -> tuple[Sums | None, int]:
+    """Return a metric's sums over the rows that can give it, and how many these are.
 
-    ``metric`` is an estimator of :mod:`mlgitops.statistics.names` or a slice metric.
+    None where they cannot. ``metric`` is an estimator of :mod:`mlgitops.statistics.names` or a
+    slice metric; what is measured of scores is of the rows that have one.
     """
+    sums = _find_answer_sums(metric, labelled, plan)
+    if sums is not None:
+        return sums, labelled.rows
+    scored = labelled.keep_scored()
+    return _find_score_sums(metric, scored, plan) if scored.rows else None, scored.rows
+
+
+def _find_answer_sums(metric: str, labelled: Labelled, plan: Plan) -> Sums | None:
+    """Return the sums of a metric of answers; None for one of scores."""
     quantile = find_quantile(metric)
     if quantile is not None:
         return _total(losses.pinball(quantile)(labelled.target, labelled.answer))
@@ -282,8 +292,7 @@ def find_sums(metric: str, labelled: Labelled, plan: Plan) -> Sums | None:
         target, answer = (_is_positive(it, plan) for it in (labelled.target, labelled.answer))
         above, below = RATES[name](target, answer)
         return float(above.sum()), float(below.sum())
-    scored = labelled.keep_scored()
-    return _find_score_sums(name, scored, plan) if scored.rows else None
+    return None
 
 
 def _find_score_sums(metric: str, labelled: Labelled, plan: Plan) -> Sums | None:

@@ -14,7 +14,7 @@ from sklearn import metrics as sk
 from benchmarks import monitoring_speed
 from mlgitops.errors import MlgitopsError
 from mlgitops.model.monitoring import DayFact, encode_facts
-from mlgitops.monitoring.facts import Measured, measure_log
+from mlgitops.monitoring.facts import Measured, describe_doubts, measure_log
 from mlgitops.monitoring.label_store import Label, LabelStore
 from mlgitops.monitoring.rows import Coder
 from mlgitops.monitoring.sources import list_folder
@@ -31,6 +31,8 @@ REGRESSION = {
     "policy.yaml": "version: 1\nmetrics:\n"
     "  test.rmse: {greater_is_better: false, max_value: 9}\n"
     "  test.mae: {greater_is_better: false, max_value: 9}\n"
+    "  test.mse: {greater_is_better: false, max_value: 81}\n"
+    "  test.pinball_90: {greater_is_better: false, max_value: 9}\n"
     "  test.r2: {min_value: 0}\n"
     "  train.mae: {greater_is_better: false, max_value: 9}\n"
     "slices: [{by: [race], metric: mean_error, statistic: difference, max_value: 1}]\n",
@@ -248,12 +250,14 @@ def test_numbers(tmp_path: Path) -> None:
     plan = make_plan_of(REGRESSION)
     measured = measure(tmp_path, records, labels, plan)
     target, answers = [*labels.values()], [record["answer"] for record in records]
-    assert divide(find(measured, "test.rmse")) ** 0.5 == pytest.approx(
-        sk.root_mean_squared_error(target, answers)
-    )
-    assert divide(find(measured, "test.mae")) == pytest.approx(
-        sk.mean_absolute_error(target, answers)
-    )
+    expected = {
+        "test.rmse": sk.root_mean_squared_error(target, answers) ** 2,
+        "test.mse": sk.mean_squared_error(target, answers),
+        "test.mae": sk.mean_absolute_error(target, answers),
+        "test.pinball_90": sk.mean_pinball_loss(target, answers, alpha=0.9),
+    }
+    figures = {name: divide(find(measured, name)) for name in expected}
+    assert figures == pytest.approx(expected)
     gap = (sum(answers) - sum(target)) / 50
     assert divide(find(measured, "calibration")) == pytest.approx(gap)
     groups = [find(measured, "mean_error", race=race) for race in "AB"]
@@ -290,6 +294,55 @@ def test_a_model_without_scores(tmp_path: Path) -> None:
     names = {fact.name for fact in measured.facts}
     assert {"test.f1", "confusion", "accuracy"} <= names
     assert names.isdisjoint({"score", "test.brier", "test.roc_auc", "calibration"})
+
+
+def test_a_row_without_a_score_is_in_no_figure_of_scores(tmp_path: Path) -> None:
+    """Such a figure rests on fewer rows than one of answers, and that is said."""
+    records = [
+        make_record(f"x/{number}", score=None if number < 3 else 0.5, answer=1)
+        for number in range(5)
+    ]
+    labels = {f"x/{number}": "1" for number in range(5)}
+    measured = measure(tmp_path, records, labels, make_plan_of(BINARY))
+    brier, accuracy = find(measured, "test.brier"), find(measured, "accuracy", carrier="AA")
+    assert (brier.numerator, brier.denominator, brier.rows) == (0.5, 2, 2)
+    assert (accuracy.numerator, accuracy.denominator, accuracy.rows) == (5, 5, 5)
+    assert describe_doubts(measured.facts) == [
+        f"3 rows of {DAY} have no score: what is measured of scores is of the others"
+    ]
+
+
+def test_a_file_that_is_there_twice_is_said(tmp_path: Path) -> None:
+    """Its rows and refusals are counted again, and only the labels are not."""
+    records = [make_record("x/0"), make_record("x/1"), make_refusal("y")]
+    path = write_log(tmp_path / "requests", records)
+    assert not describe_doubts(measure(tmp_path, records, {}, make_plan_of(BINARY)).facts)
+    path.with_name(f"{DAY}-0badcafe.jsonl").write_bytes(path.read_bytes())
+    measured = measure(tmp_path, records, {"x/0": "0"}, make_plan_of(BINARY))
+    assert find(measured, "rows").numerator == 4
+    assert find(measured, "refused.contract").numerator == 2
+    assert find(measured, "labels").numerator == 1
+    (doubt,) = describe_doubts(measured.facts)
+    assert doubt.startswith(f"2 rows of {DAY} repeat an id of their day: ")
+    assert doubt.endswith("or a file of the log is there twice")
+
+
+def test_doubts_of_several_days_are_one_line() -> None:
+    """However many days and models there are; one that never gives a score lacks none."""
+    facts = [
+        DayFact(day=day, model=model, name=name, rows=rows, numerator=count, denominator=rows)
+        for day in ("2026-06-01", "2026-06-02")
+        for model, name, rows, count in (
+            (MODEL, "rows", 2_000, 2_000.0),
+            (MODEL, "repeated", 2_000, 700.0),
+            (MODEL, "score", 1_400, 7.0),
+            ("ab" * 32, "rows", 9, 9.0),
+        )
+    ]
+    assert [line.partition(":")[0] for line in describe_doubts(facts)] == [
+        "1,400 rows of 2 days from 2026-06-01 repeat an id of their day",
+        "1,200 rows of 2 days from 2026-06-01 have no score",
+    ]
 
 
 def test_more_models_than_a_project_has_in_a_day_are_no_facts(tmp_path: Path) -> None:
