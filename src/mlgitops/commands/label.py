@@ -89,7 +89,7 @@ def _apply(settings: LabelSettings, args: argparse.Namespace) -> LabelSettings:
 
 
 def _read_given(args: argparse.Namespace, settings: LabelSettings, taken: Taken) -> Iterator[Given]:
-    from mlgitops.monitoring.outcomes import read_table
+    from mlgitops.monitoring.label_tables import read_table
 
     if args.files:
         problems = taken.problems

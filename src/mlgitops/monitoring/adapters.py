@@ -22,9 +22,9 @@ from mlgitops.model.monitoring import (
 )
 from mlgitops.monitoring.events import EventPart
 from mlgitops.monitoring.history import shift_day
-from mlgitops.monitoring.outcomes import read_chunk, read_table
-from mlgitops.monitoring.row_records import encode_rows
+from mlgitops.monitoring.label_tables import read_chunk, read_table
 from mlgitops.monitoring.sources import FIRST_DAY, LAST_DAY, cut_lines
+from mlgitops.monitoring.table_rows import encode_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,7 +73,7 @@ class CommandPart:
 
 @dataclass(frozen=True, kw_only=True)
 class ParquetPart:
-    """Files of Parquet, a row each record, in the columns that `row_records` names."""
+    """Files of Parquet, a row each record, in the columns that `table_rows` names."""
 
     files: tuple[Path, ...]
     since: str
@@ -165,7 +165,7 @@ def read_label_source(
     settings: LabelSettings, project: Path, problems: Problems
 ) -> Iterator[Given]:
     """Yield the labels of the source that monitor.yaml names."""
-    from mlgitops.monitoring.outcomes import read_row
+    from mlgitops.monitoring.label_tables import read_row
 
     match settings.source:
         case TableSource(file=pattern):

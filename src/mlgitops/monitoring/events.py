@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mlgitops.monitoring.row_records import encode_rows, write_time
 from mlgitops.monitoring.sources import read_file
+from mlgitops.monitoring.table_rows import encode_rows, write_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

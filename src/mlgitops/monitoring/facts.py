@@ -28,10 +28,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
+from mlgitops.monitoring.day_rows import Coder, DayRows, Refusals
 from mlgitops.monitoring.figures import Key, measure_day
 from mlgitops.monitoring.problems import Problems
 from mlgitops.monitoring.records import RecordReader
-from mlgitops.monitoring.rows import Coder, DayRows, Refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -14,7 +14,7 @@ import numpy as np
 
 from mlgitops.model.monitoring import DayFact
 from mlgitops.model.slice_metrics import split_metric
-from mlgitops.monitoring.rows import SCORE_BINS
+from mlgitops.monitoring.day_rows import SCORE_BINS
 from mlgitops.statistics import losses
 from mlgitops.statistics.names import find_quantile
 from mlgitops.statistics.ranking import place_rows, rank_scores
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from mlgitops.monitoring.day_rows import DayRows, Kept, Refusals
     from mlgitops.monitoring.plan import Plan
-    from mlgitops.monitoring.rows import DayRows, Kept, Refusals
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
@@ -67,7 +67,7 @@ class Labelled:
 
     target: Floats  # the position of a class, or the number
     answer: Floats
-    score: Floats  # rows by classes, as in :class:`~mlgitops.monitoring.rows.Kept`
+    score: Floats  # rows by classes, as in :class:`~mlgitops.monitoring.day_rows.Kept`
     groups: NDArray[np.int16]
 
     @property

@@ -14,9 +14,9 @@ from sklearn import metrics as sk
 from benchmarks import monitoring_speed
 from mlgitops.errors import MlgitopsError
 from mlgitops.model.monitoring import DayFact, encode_facts
+from mlgitops.monitoring.day_rows import Coder
 from mlgitops.monitoring.facts import Measured, describe_doubts, measure_log
 from mlgitops.monitoring.label_store import Label, LabelStore
-from mlgitops.monitoring.rows import Coder
 from mlgitops.monitoring.sources import list_folder
 
 if TYPE_CHECKING:

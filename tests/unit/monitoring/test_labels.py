@@ -17,8 +17,8 @@ from mlgitops.cli import run
 from mlgitops.errors import MlgitopsError
 from mlgitops.model.monitoring import LabelSettings
 from mlgitops.monitoring.label_store import Label, LabelStore
+from mlgitops.monitoring.label_tables import read_table
 from mlgitops.monitoring.labels import REUSED, Given, Taken, take_labels
-from mlgitops.monitoring.outcomes import read_table
 from mlgitops.monitoring.problems import Problems
 from mlgitops.monitoring.sources import list_folder
 
