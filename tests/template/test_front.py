@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import importlib
 import json
@@ -292,6 +293,50 @@ def test_a_row_names_a_column_once(body: str, reason: str, modules: Modules) -> 
     """Two readers of one request could take two values for it; the last would count here."""
     with pytest.raises(modules.protocol.BadRequestError, match=reason):
         modules.protocol.parse_instances(body.encode(), ["a", "b"])
+
+
+TENSOR = '"name": "a", "datatype": "FP64", "shape": [1], "data": [1]'
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (f'{{"inputs": [{{{TENSOR}, "data": [2]}}]}}', "column a: data is given twice"),
+        (f'{{"inputs": [{{{TENSOR}, "d\\u0061ta": [2]}}]}}', "column a: data is given twice"),
+        (f'{{"inputs": [{{{TENSOR}, "name": "b"}}]}}', "column a: name is given twice"),
+        (f'{{"inputs": [{{{TENSOR}, "shape": [1]}}]}}', "column a: shape is given twice"),
+        (f'{{"inputs": [], "inputs": [{{{TENSOR}}}]}}', "inputs is given twice"),
+        (f'{{"id": null, "id": "r", "inputs": [{{{TENSOR}}}]}}', "id is given twice"),
+        (f'{{"inputs": [{{{TENSOR}, "parameters": {{"a": 1, "a": 2}}}}]}}', "a is given twice"),
+    ],
+)
+def test_a_tensor_names_its_members_once(body: str, reason: str, modules: Modules) -> None:
+    """The last of two columns of values would count here, and the first for another reader."""
+    with pytest.raises(modules.protocol.BadRequestError, match=f"^{reason}"):
+        modules.protocol.parse_tensors(body.encode(), ["a", "b"])
+
+
+def test_a_member_may_be_null_or_hold_colons(modules: Modules) -> None:
+    """What only looks like a name given twice, in texts and in members that are not read."""
+    times = tensor("a", '":"data": "data":', datatype="BYTES")
+    inputs = [{**times, "parameters": {"b": {"name": 1}}}, {**tensor("b", 1), "parameters": None}]
+    document = {"id": None, "parameters": {"a": 1}, "inputs": inputs, "outputs": None}
+    rows = modules.protocol.parse_tensors(json.dumps(document).encode(), ["a", "b"])
+    assert rows.columns == {"a": times["data"], "b": [1]}
+
+
+def test_a_deep_request_ends_in_an_answer_or_a_refusal(modules: Modules) -> None:
+    """The second reader stands some calls deeper than the first: it may give up alone."""
+    protocol, limit = modules.protocol, sys.getrecursionlimit()
+    for depth in range(limit // 2, limit + 1):
+        nested = "[" * depth + "]" * depth
+        tensors = f'{{"inputs": [{{{TENSOR}, "parameters": {{"a": ":", "b": {nested}}}}}]}}'
+        rows = f'{{"instances": [{{"a": {nested}, "b": ":"}}]}}'
+        for parse, text in ((protocol.parse_tensors, tensors), (protocol.parse_instances, rows)):
+            with contextlib.suppress(protocol.BadRequestError):
+                parse(text.encode(), ["a", "b"])
+    with pytest.raises(protocol.BadRequestError, match="is not JSON"):
+        protocol.parse_tensors(tensors.encode(), ["a", "b"])
 
 
 def test_a_text_may_look_like_a_name(modules: Modules) -> None:

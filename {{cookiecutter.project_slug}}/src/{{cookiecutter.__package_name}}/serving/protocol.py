@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 ID = "id"
 
@@ -111,6 +111,8 @@ def parse_tensors(body: bytes, inputs: Collection[str]) -> Rows:
     Raises :class:`BadRequestError`, here and in :func:`parse_instances`.
     """
     request = _decode(_TENSORS, body)
+    if body.count(b":") != _count_names(request):
+        _read_pairs(body, _refuse_twice_in_tensor)
     columns: dict[str, list[Any]] = {}
     for tensor in request.inputs:
         if tensor.name in columns:
@@ -233,10 +235,32 @@ def _refuse_repeated(body: bytes, instances: Sequence[Mapping[str, Any]]) -> Non
     """Refuse a name that is given twice: another reader may take the other of the two values."""
     if body.count(b":") == 1 + sum(map(len, instances)):
         return  # one for each name that was read, so that none was read over
-    document = json.loads(body, object_pairs_hook=list)
+    document = _read_pairs(body, list)
     _refuse_twice(document, "")
     for row, pairs in enumerate(dict(document)["instances"], start=1):
         _refuse_twice(pairs, f"row {row}: column ")
+
+
+def _count_names(request: _InferenceRequest) -> int:
+    """Return how many names a request has at least: there are more where one is given twice."""
+    parts = [request, *request.inputs, *(request.outputs or ())]
+    members = [getattr(part, name) for part in parts for name in part.__struct_fields__]
+    given = sum(value is not None for value in members)
+    return given + sum(len(part.parameters or ()) for part in parts)
+
+
+def _read_pairs(body: bytes, hook: Callable[[list[tuple[str, Any]]], Any]) -> Any:  # noqa: ANN401 - JSON
+    """Read what msgspec has read, each object as the pairs that stand there."""
+    try:
+        return json.loads(body, object_pairs_hook=hook)
+    except (ValueError, RecursionError) as error:  # a limit that msgspec has not
+        raise BadRequestError(f"the request is not JSON: {error}", JSON) from error
+
+
+def _refuse_twice_in_tensor(pairs: list[tuple[str, Any]]) -> None:
+    """Refuse a member given twice, of a tensor or of any other object of a request."""
+    name = next((value for key, value in pairs if key == "name"), None)
+    _refuse_twice(pairs, f"column {name}: " if isinstance(name, str) else "")
 
 
 def _refuse_twice(pairs: Sequence[tuple[str, Any]], of: str) -> None:
