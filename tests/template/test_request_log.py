@@ -397,18 +397,26 @@ def test_a_full_disk_drops_and_counts(source: Path, tmp_path: Path) -> None:
         ("requests: {columns: {mas: hash}}", "column mas is not an input; those are"),
         ("- requests", "`requests:` and other blocks were expected"),
         ("requests: {", "this is not YAML"),
+        ("requests: {columns: {mass: drop}}\nrequests: {}", "line 1: `requests` is given twice"),
+        ("requests:\n  columns: {mass: drop}\n  columns: {}", "line 2: `columns` is given twice"),
+        ("requests: {columns: {mass: drop, 'mass': keep}}", "line 1: `mass` is given twice"),
+        ("Requests: {columns: {mass: drop}}", "`Requests:` is not read; is it `requests:`"),
+        ("request: {columns: {mass: drop}}", "`request:` is not read; is it `requests:`"),
+        ("columns: {mass: drop}", "`columns:` is not read; is it `requests:`, or a part of it?"),
+        ("sample: 0.5\nrequests: {}", "`sample:` is not read; is it `requests:`"),
+        ("requests: {columns: {m\udce4ss: drop}}", "this is not YAML in UTF-8"),
     ],
 )
 def test_wrong_settings_are_refused(
     modules: Modules, tmp_path: Path, text: str, reason: str
 ) -> None:
     """A mistyped name never leaves a column unprotected: the server does not start."""
-    (tmp_path / "monitor.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "monitor.yaml").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(modules.errors.StageError, match=re.escape(reason)):
         modules.redaction.read_log_settings(tmp_path / "monitor.yaml", INPUTS)
 
 
-@pytest.mark.parametrize("text", [None, "", "labels: {late_days: 3}", "requests:"])
+@pytest.mark.parametrize("text", [None, "", "labels: {late_days: 3}", "requests:", "answers: {}"])
 def test_everything_is_kept_by_default(modules: Modules, tmp_path: Path, text: str | None) -> None:
     """Without the file, the block, or anything in it."""
     if text is not None:

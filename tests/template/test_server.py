@@ -934,12 +934,17 @@ def test_settings_that_are_wrong_start_no_server(
     """A column that is no input may be a mistyped one, which would be logged in full."""
     (tmp_path / "monitor.yaml").write_text("requests: {columns: {sexx: drop}}", "utf-8")
     words = ["-m", "penguins.serve", "--requests", str(tmp_path / "log")]
-    words += ["--monitor", str(tmp_path / "monitor.yaml")]
     python = environments["serving"] / "bin" / "python"
     env = {**clean_environment(os.environ), "PYTHONPATH": "src"}
-    done = subprocess.run(
-        [str(python), *words], cwd=project, env=env, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    assert "column sexx is not an input; those are" in done.stderr
-    assert "Traceback" not in done.stderr
+    reasons = {
+        "monitor.yaml": "column sexx is not an input; those are",
+        "montior.yaml": "montior.yaml: there is no such file, which says what is logged",
+    }
+    for name, reason in reasons.items():
+        command = [str(python), *words, "--monitor", str(tmp_path / name)]
+        done = subprocess.run(
+            command, cwd=project, env=env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1
+        assert reason in done.stderr
+        assert "Traceback" not in done.stderr

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 import yaml
 
+from .plumbing.documents import parse_yaml
 from .plumbing.errors import StageError
 
 if TYPE_CHECKING:
@@ -120,11 +121,9 @@ def parse_params(text: str) -> Params:
     of the wrong type, or settings that contradict each other.
     """
     try:
-        content = yaml.safe_load(text)
+        content = parse_yaml(text)
         refuse_short_names(content)
         params = msgspec.convert(content, Params)
-    except yaml.YAMLError as error:
-        raise StageError(f"this is not YAML: {error}") from None
     except msgspec.ValidationError as error:
         raise StageError(str(error)) from None
     mistakes = find_contradictions(params)

@@ -293,6 +293,8 @@ def make_observer(
     """Return what counts for Prometheus, and logs requests where the options name a folder."""
     log = None
     if options.requests is not None:
+        if options.monitor != paths.MONITOR and not options.monitor.is_file():
+            raise StageError(f"{options.monitor}: there is no such file, which says what is logged")
         settings = read_log_settings(options.monitor, served.columns)
         log = RequestLog(
             options.requests,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -37,11 +38,49 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - whatever was written
 def read_yaml(path: Path) -> Any:  # noqa: ANN401 - whatever is written there
     """Return what a file in the project's root says; raise :class:`StageError` when it cannot."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise StageError(f"{path} does not exist: run in the project's root folder") from None
+    except UnicodeDecodeError as error:
+        raise StageError(f"{path}: this is not YAML in UTF-8: {error}") from None
+    except StageError as error:
+        raise StageError(f"{path}: {error}") from None
+
+
+def parse_yaml(text: str) -> Any:  # noqa: ANN401 - whatever is written there
+    """Return what a text says.
+
+    Raises :class:`StageError` when it is not YAML, and for a key that stands twice: YAML takes the
+    last of the two, and a person who reads from above the first.
+    """
+    try:
+        loader = yaml.SafeLoader(text)
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        _refuse_repeated(root)
+        return loader.construct_document(root)
     except yaml.YAMLError as error:
-        raise StageError(f"{path}: this is not YAML: {error}") from None
+        raise StageError(f"this is not YAML: {error}") from None
+
+
+def _refuse_repeated(root: yaml.Node) -> None:
+    """Raise :class:`StageError` for a key that a mapping has twice."""
+    nodes, seen = [root], set[int]()
+    while nodes:
+        node = nodes.pop()
+        if id(node) in seen:  # by an alias
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            nodes += node.value
+        elif isinstance(node, yaml.MappingNode):
+            keys = Counter((key.tag, str(key.value)) for key, _ in node.value)
+            for key, value in node.value:
+                if keys[key.tag, str(key.value)] > 1:
+                    line = key.start_mark.line + 1
+                    raise StageError(f"line {line}: `{key.value}` is given twice")
+                nodes.append(value)
 
 
 def round_floats(value: object) -> object:

@@ -11,6 +11,7 @@ import hmac
 import itertools
 import os
 import secrets
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -40,8 +41,8 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 def read_log_settings(path: Path, inputs: Collection[str]) -> LogSettings:
     """Return the block `requests` of a file; without the file or the block, what is the default.
 
-    Raises :class:`StageError` for a column that is none of the model's ``inputs``: a mistyped
-    name must not leave a column unprotected.
+    Raises :class:`StageError` for a column that is none of the model's ``inputs``, and for a block
+    that may be `requests` mistyped: no slip of the pen must leave a column unprotected.
     """
     if not path.is_file():
         return LogSettings()
@@ -50,6 +51,7 @@ def read_log_settings(path: Path, inputs: Collection[str]) -> LogSettings:
         return LogSettings()
     if not isinstance(content, dict):
         raise StageError(f"{path}: `requests:` and other blocks were expected")
+    _refuse_mistyped(path, content)
     block = content.get("requests")
     try:
         settings = msgspec.convert({} if block is None else block, LogSettings)
@@ -58,6 +60,14 @@ def read_log_settings(path: Path, inputs: Collection[str]) -> LogSettings:
     for name in sorted(settings.columns.keys() - set(inputs)):
         raise StageError(f"{path}: requests: column {name} is not an input; those are: {[*inputs]}")
     return settings
+
+
+def _refuse_mistyped(path: Path, content: Collection[object]) -> None:
+    """Refuse a block whose name is nearly `requests`, or that stands beside it."""
+    for name in map(str, content):
+        is_near = get_close_matches(name.lower(), ["requests"], cutoff=0.8)
+        if name != "requests" and (is_near or name in LogSettings.__struct_fields__):
+            raise StageError(f"{path}: `{name}:` is not read; is it `requests:`, or a part of it?")
 
 
 def read_salt(folder: Path) -> bytes:
