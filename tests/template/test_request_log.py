@@ -248,6 +248,40 @@ def test_a_full_day_drops_and_counts(modules: Modules, tmp_path: Path) -> None:
         assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 2 * size + 200
 
 
+def test_servers_that_run_together_share_a_day(modules: Modules, tmp_path: Path) -> None:
+    """Each counts what the other has written since, not only what there was when it began."""
+    logs = [make_log(modules, tmp_path, max_bytes=40_000) for _ in range(2)]
+    for _ in range(200):
+        for log in logs:
+            write_rows(log, 1)
+    sizes = [path.stat().st_size for path in tmp_path.iterdir()]
+    assert 38_000 < sum(sizes) < 42_000
+    assert min(sizes) > 15_000
+    for log in logs:
+        assert log.records + log.dropped["full"] == 200
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_a_file_that_is_taken_away_is_begun_again(
+    modules: Modules, tmp_path: Path, *, moved: bool
+) -> None:
+    """Nothing is counted as logged that went into a file which nobody reads."""
+    log = make_log(modules, tmp_path / "log")
+    write_rows(log, 3)
+    (path,) = (tmp_path / "log").iterdir()
+    if moved:
+        path.rename(tmp_path / "elsewhere")
+    else:
+        path.unlink()
+    write_rows(log, 2)
+    assert len(read_records(tmp_path / "log")) == 2
+    assert (log.records, log.dropped.total()) == (5, 0)
+    shutil.rmtree(tmp_path / "log")
+    write_rows(log, 4)
+    assert (log.records, log.dropped["disk"]) == (5, 4)
+    modules.log_files.tidy(tmp_path / "log", "2026-11-28", 1)  # has nothing to do
+
+
 def test_what_json_cannot_say_is_dropped(modules: Modules, tmp_path: Path) -> None:
     """Half of a surrogate pair, and a number without an end: counted, and nothing is raised."""
     log = make_log(modules, tmp_path)

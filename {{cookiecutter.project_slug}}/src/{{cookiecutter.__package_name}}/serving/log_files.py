@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"(\d{4}-\d\d-\d\d)-[0-9a-f]{8}\.jsonl(\.gz)?")
 _ATTEMPTS = 5  # to open a file that no other process takes for a dead one's
 _CHUNK = 1024 * 1024
+_SHARE = 64  # of a day's bytes: after so large a part, what others wrote is looked at again
 
 #: Why records were dropped: the day has as many bytes as it may, or the disk takes no more.
 FULL, DISK = "full", "disk"
@@ -38,14 +39,18 @@ class DayFile:
         self._day = ""
         self._descriptor: int | None = None
         self._size = 0  # of this file
-        self._earlier = 0  # bytes of the day's other files, when this one was opened
+        self._path, self._inode = folder, 0
+        self._others = 0  # bytes of the day's other files, when they were last looked at
+        self._next_look = 0  # size of this file
 
     def append(self, day: str, data: bytes) -> str | None:
         """Write whole lines at once; return None, or why they were dropped."""
         try:
-            if day != self._day or self._descriptor is None:
+            if day != self._day or not self._is_in_place():
                 self._open(day)
-            if self._earlier + self._size + len(data) > self._max_bytes:
+            elif self._size >= self._next_look:
+                self._look_at_others()
+            if self._others + self._size + len(data) > self._max_bytes:
                 return FULL
             self._write(data)
         except OSError:
@@ -65,11 +70,25 @@ class DayFile:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             descriptor = os.open(path, flags, 0o600)
             if _lock(descriptor):
-                self._earlier = sum_sizes(self._folder, day)
                 self._day, self._descriptor, self._size = day, descriptor, 0
+                self._path, self._inode = path, os.fstat(descriptor).st_ino
+                self._look_at_others()
                 return
             os.close(descriptor)
         raise BlockingIOError(errno.EAGAIN, "the files are taken away", str(self._folder))
+
+    def _is_in_place(self) -> bool:
+        """Tell whether the file is open, and nobody has removed or moved it."""
+        if self._descriptor is None:
+            return False
+        try:
+            return self._path.stat().st_ino == self._inode
+        except FileNotFoundError:
+            return False
+
+    def _look_at_others(self) -> None:
+        self._others = sum_sizes(self._folder, self._day) - self._size
+        self._next_look = self._size + self._max_bytes // _SHARE
 
     def _write(self, data: bytes) -> None:
         assert self._descriptor is not None  # noqa: S101 - opened by `append`
@@ -99,7 +118,10 @@ def tidy(folder: Path, today: str, keep_days: int) -> None:
     Several servers may do so at once. What the disk has no room for stays as it is.
     """
     oldest = (date.fromisoformat(today) - timedelta(days=keep_days)).isoformat()
-    for path in sorted(folder.iterdir()):
+    paths: list[Path] = []
+    with suppress(OSError):  # the folder is gone: whoever logs counts what is lost
+        paths = sorted(folder.iterdir())
+    for path in paths:
         match = _NAME.fullmatch(path.name)
         with suppress(OSError):
             if match and match[1] < oldest:
