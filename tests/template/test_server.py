@@ -928,6 +928,47 @@ def test_a_kill_loses_no_row_that_was_answered(
     assert len(ids) <= len(answered) + len(clients)
 
 
+#: Two requests of one packet, each of which takes 0.2 s of the loop: prints how long they took.
+WAITING = """
+import asyncio, socket, time, uvicorn
+from penguins.serving.front import Front
+from penguins.serving.writing import WholeAnswers
+
+async def answer(body):
+    time.sleep(0.2)
+    return body
+
+async def main():
+    seconds = []
+    front = Front(None, {("POST", "/"): answer}, {}, (), lambda *noted: seconds.append(noted[2]))
+    config = uvicorn.Config(front, http=WholeAnswers, lifespan="off", log_level="error")
+    server, listener = uvicorn.Server(config), socket.create_server(("127.0.0.1", 0))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    reader, writer = await asyncio.open_connection(*listener.getsockname())
+    writer.write(2 * b"POST / HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 1\\r\\n\\r\\nx")
+    for _ in range(2):
+        await reader.readuntil(b"\\r\\n\\r\\n")
+        await reader.readexactly(1)
+    writer.close()
+    server.should_exit = True
+    await serving
+    print(*seconds)
+
+asyncio.run(main())
+"""
+
+
+def test_waiting_for_its_turn_counts(environments: dict[str, Path], project: Path) -> None:
+    """Whoever asks a busy server waits from the arrival of the request, not from its turn."""
+    python = environments["serving"] / "bin" / "python"
+    env = {**clean_environment(os.environ), "PYTHONPATH": "src"}
+    words = [str(python), "-c", WAITING]
+    done = subprocess.run(words, cwd=project, env=env, capture_output=True, text=True, check=True)
+    first, second = map(float, done.stdout.split())
+    assert first >= 0.2
+    assert second >= 0.4
+
+
 def test_settings_that_are_wrong_start_no_server(
     environments: dict[str, Path], project: Path, tmp_path: Path
 ) -> None:

@@ -32,6 +32,9 @@ OPEN = re.compile(r"/v2/health/(live|ready)|/v2/models/[^/]+/ready")
 #: Bytes of a request; a hundred thousand rows of the bundled tables are smaller.
 MAX_BYTES = 20_000_000
 
+#: Where a request's state says when all of it had arrived, by the clock of `time.perf_counter`.
+ARRIVED = "arrived"
+
 _JSON = (b"content-type", b"application/json")
 _log = logging.getLogger("serve")
 
@@ -90,7 +93,8 @@ class Front:
             route = self._routes.get((scope["method"], scope["path"]))
             if route is not None:
                 body = await _read_body(scope, receive)
-                start = time.perf_counter()  # a slow sender makes no slow answer
+                # A slow sender makes no slow answer, and one that had to wait its turn does.
+                start = scope.get("state", {}).get(ARRIVED, time.perf_counter())
                 await _respond(send_signed, status, await route(body))
             elif PASSED_ON.fullmatch(scope["path"]):
                 await self._behind(scope, receive, send_signed)

@@ -7,9 +7,12 @@ sent to no other server any more, and whoever asked gets half an answer.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from .front import ARRIVED
 
 
 class WholeAnswers(HttpToolsProtocol):
@@ -18,6 +21,11 @@ class WholeAnswers(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - asyncio's or uvloop's
         """Begin to serve a connection."""
         super().connection_made(_Gathering(transport))
+
+    def on_message_complete(self) -> None:
+        """Note when a request has arrived: it may wait long until the loop comes to it."""
+        self.scope["state"][ARRIVED] = time.perf_counter()
+        super().on_message_complete()
 
 
 class _Gathering:
