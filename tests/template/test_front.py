@@ -242,6 +242,11 @@ BAD = [
     ([tensor("a", 1, 2), tensor("id", 7, 1.5)], "column id, row 2: must be a text"),
     ([tensor("a", 1, 2), tensor("id", True, True, datatype="BOOL")], "column id, row 1: must be"),
     ([tensor("a", 1, 2), tensor("id", "x", datatype="BYTES")], "different numbers of rows"),
+    (
+        [tensor("a", 1), tensor("id", "x" * 201, datatype="BYTES")],
+        "column id, row 1: must have 1 to",
+    ),
+    ([tensor("a", 1), tensor("id", "", datatype="BYTES")], "column id, row 1: must have 1 to 200"),
     ([{**tensor("a", 1), "dtype": "FP64"}], "unknown field `dtype`"),
     ([tensor("a", 1, datatype="FLOAT")], "column a: 'FLOAT' is none of BOOL, BYTES, INT8, "),
     ([tensor("a", 1.5, "1")], "column a, row 2: '1' is no FP64"),
@@ -264,6 +269,22 @@ def test_tensors_that_contradict_themselves_are_refused(
     """The reason names the column."""
     with pytest.raises(modules.protocol.BadRequestError, match=reason):
         modules.protocol.parse_tensors(json.dumps({"inputs": inputs}).encode(), ["a"])
+
+
+def test_an_id_is_never_cut(modules: Modules) -> None:
+    """Two long ones that begin alike would be one in the log, and a label of either of both."""
+    parse, refusal = modules.protocol.parse_tensors, modules.protocol.BadRequestError
+    longest = tensor("id", "x" * 200, datatype="BYTES")
+    document = {"inputs": [tensor("a", 1), longest], "id": "r" * 180}
+    rows = parse(json.dumps(document).encode(), ["a"])
+    assert (rows.ids, rows.request_id) == (["x" * 200], "r" * 180)
+    with pytest.raises(refusal, match="the request's id has more than 180 characters"):
+        parse(json.dumps({**document, "id": "r" * 181}).encode(), ["a"])
+    for number in ("9" * 201, "9" * 5000):
+        with pytest.raises(refusal):
+            modules.protocol.parse_instances(
+                f'{{"instances": [{{"a": 1, "id": {number}}}]}}'.encode(), ["a"]
+            )
 
 
 def test_a_tensor_may_miss_values_and_be_whole_numbers(modules: Modules) -> None:

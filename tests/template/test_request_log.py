@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import gzip
 import importlib
 import json
@@ -18,16 +19,29 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pytest
 
+from mlgitops.errors import MlgitopsError
 from mlgitops.model import Policy
-from mlgitops.model.monitoring import MonitorSettings, Redaction, RequestSettings
+from mlgitops.model.monitoring import (
+    LabelSettings,
+    MonitorSettings,
+    ParquetSource,
+    Redaction,
+    RequestSettings,
+    TableSource,
+)
 from mlgitops.monitoring.facts import measure_log
 from mlgitops.monitoring.label_store import LabelStore
+from mlgitops.monitoring.labels import Given, take_labels
 from mlgitops.monitoring.plan import make_plan
+from mlgitops.monitoring.project import read_salt
+from mlgitops.monitoring.settings import parse_settings
 from mlgitops.monitoring.sources import list_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
+
+    from mlgitops.monitoring.plan import Plan
 
 TEMPLATE = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
 MODEL = "ab" * 32
@@ -130,13 +144,34 @@ def test_a_score_is_by_class_or_null(
 
 
 def test_ids_are_short_texts(modules: Modules, tmp_path: Path) -> None:
-    """An id of the request is written as a text, and at most 200 characters of it."""
+    """A row's own id is written as a text; else it is made of the request's."""
     log = make_log(modules, tmp_path)
-    write_rows(log, 2, [7, "x" * 300])
-    log.write_answers("q" * 300, None, {"mass": [1]}, {"prediction": np.array([1.0])})
-    log.write_refusal("q" * 300, "json")
+    write_rows(log, 2, [7, "x" * 200])
+    log.write_answers("q" * 180, None, {"mass": [1]}, {"prediction": np.array([1.0])})
+    log.write_refusal("q" * 180, "json")
     ids = [record["id"] for record in read_records(tmp_path)]
-    assert ids == ["7", "x" * 200, "q" * 180 + "/0", "q" * 200]
+    assert ids == ["7", "x" * 200, "q" * 180 + "/0", "q" * 180]
+
+
+@pytest.mark.parametrize("rule", ["hash", "drop"])
+def test_ids_that_are_personal_stay_out(modules: Modules, tmp_path: Path, rule: str) -> None:
+    """Of a row, of its request, and of one that was refused: hashed, or exchanged for others."""
+    log = make_log(modules, tmp_path, ids=rule)
+    write_rows(log, 3, ["ann@example.org", 7, "ann@example.org"])
+    log.write_answers("ann", None, {"mass": [1]}, {"prediction": np.array([1.0])})
+    log.write_refusal("ann", "json")
+    log.write_refusal("\ud800", "json")
+    assert "ann" not in read_text(tmp_path)
+    ids = [record["id"] for record in read_records(tmp_path)]
+    assert all(re.fullmatch("[0-9a-f]{32}(/[0-9]+)?", name) for name in ids)
+    assert len({*ids}) == len(ids) - (rule == "hash")
+    assert log.dropped["unwritable"] == (rule == "hash")
+    again = make_log(modules, tmp_path, ids=rule)
+    write_rows(again, 1, ["ann@example.org"])
+    assert ids[0] == ids[2] if rule == "hash" else ids[0] != ids[2]
+    assert [record["id"] for record in read_records(tmp_path)].count(ids[0]) == (
+        3 if rule == "hash" else 1
+    )
 
 
 def test_a_refusal_has_no_values(modules: Modules, tmp_path: Path) -> None:
@@ -149,11 +184,8 @@ def test_a_refusal_has_no_values(modules: Modules, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_the_toolkit_reads_what_the_server_writes(modules: Modules, tmp_path: Path) -> None:
-    """Rows, refusals of each reason, hashed and dropped columns: all of it becomes facts."""
-    settings = MonitorSettings(
-        requests=RequestSettings(columns={"mass": Redaction.HASH, "sex": Redaction.KEEP})
-    )
+def plan_for(settings: MonitorSettings) -> Plan:
+    """Return how the log of the model in these tests is watched."""
     params = (
         b"task: binary\ndata: {target: kind, positive: 1}\n"
         b"features: {numeric: [mass], categorical: [sex]}"
@@ -162,7 +194,49 @@ def test_the_toolkit_reads_what_the_server_writes(modules: Modules, tmp_path: Pa
         b"columns: {mass: {in_range: {min_value: 0, max_value: 9}}, sex: {isin: [f, m]},"
         b" kind: {isin: [0, 1]}}"
     )
-    plan = make_plan(Policy(), params, contract, settings)
+    return make_plan(Policy(), params, contract, settings)
+
+
+def test_labels_fit_ids_that_are_hashed(modules: Modules, tmp_path: Path) -> None:
+    """Whoever has the log's salt gives ids as they were sent; nothing on disk has them."""
+    folder = tmp_path / "log"
+    settings = MonitorSettings(requests=RequestSettings(ids=Redaction.HASH))
+    with pytest.raises(MlgitopsError, match="hashed with this salt, which is not here"):
+        read_salt(settings, tmp_path, folder)
+    write_rows(make_log(modules, folder, ids="hash"), 2, ["ann@example.org", 7])
+    names = ["ann@example.org", "7", "r/0", "bob"]
+    given = [Given(position=name, id=name, outcome=1) for name in names]
+    log = make_log(modules, folder, ids="hash")
+    write_rows(log, 1)
+    taken = take_labels(
+        given,
+        list_folder(folder, "0000-01-01", "9999-12-31"),
+        LabelStore(folder=tmp_path / "labels"),
+        plan_for(settings),
+        now=dt.datetime.now(dt.UTC),
+        late_days=28,
+        salt=read_salt(settings, tmp_path, folder),
+    )
+    assert (taken.new, taken.unknown) == (3, 1)
+    stored = [path.read_text() for path in (tmp_path / "labels").glob("*.jsonl")]
+    assert stored
+    assert not any("ann@" in text for text in stored)
+
+
+def test_no_label_fits_ids_that_are_dropped(tmp_path: Path) -> None:
+    """Whoever gives labels learns it before they are read; ids that are kept need no salt."""
+    settings = MonitorSettings(requests=RequestSettings(ids=Redaction.DROP))
+    with pytest.raises(MlgitopsError, match="it drops the ids, so no label fits a row"):
+        read_salt(settings, tmp_path, tmp_path)
+    assert read_salt(MonitorSettings(), tmp_path, tmp_path) is None
+
+
+def test_the_toolkit_reads_what_the_server_writes(modules: Modules, tmp_path: Path) -> None:
+    """Rows, refusals of each reason, hashed and dropped columns: all of it becomes facts."""
+    settings = MonitorSettings(
+        requests=RequestSettings(columns={"mass": Redaction.HASH, "sex": Redaction.KEEP})
+    )
+    plan = plan_for(settings)
     log = make_log(modules, tmp_path / "log", columns={"mass": "hash"})
     write_rows(log, 3)
     write_rows(log, 2, ["mine", 7])
@@ -313,7 +387,7 @@ def test_closed_days_are_compressed(modules: Modules, tmp_path: Path) -> None:
     closed.append("2026-11-29", b"left\n")
     closed.close()
     written.append("2026-11-28", b"written\n")
-    kept, old = "2026-11-19-00000000.jsonl", "2026-11-18-00000000.jsonl"
+    kept, old = "2026-11-19-00000000.jsonl", "2026-11-17-00000000.jsonl"
     others = ["2026-11-01-00000000.jsonl.txt", "2026-11-01.jsonl", "notes", "salt"]
     for name in (kept, old, f"{old}.gz", *others):
         (tmp_path / name).write_bytes(b"kept\n")
@@ -331,6 +405,21 @@ def test_closed_days_are_compressed(modules: Modules, tmp_path: Path) -> None:
     lines = ["closed", "left", "written", "again", "kept"]
     (tmp_path / "2026-11-01.jsonl").unlink()
     assert sorted(read_text(tmp_path).split()) == sorted(lines)
+
+
+def test_a_clock_that_jumps_ahead_removes_nothing(modules: Modules, tmp_path: Path) -> None:
+    """What is too old is counted from the day before that has a file, not from today."""
+
+    def tidy_on(day: str) -> list[str]:
+        (tmp_path / f"{day}-00000000.jsonl.gz").write_bytes(b"kept\n")
+        modules.log_files.tidy(tmp_path, day, 7)
+        return sorted(path.name[:10] for path in tmp_path.iterdir())
+
+    assert tidy_on("2026-11-21") == ["2026-11-21"]
+    assert tidy_on("2026-11-28") == ["2026-11-21", "2026-11-28"]
+    assert tidy_on("2106-02-07") == ["2026-11-21", "2026-11-28", "2106-02-07"]
+    assert tidy_on("2026-11-29") == ["2026-11-21", "2026-11-28", "2026-11-29", "2106-02-07"]
+    assert tidy_on("2026-11-30") == ["2026-11-28", "2026-11-29", "2026-11-30", "2106-02-07"]
 
 
 def test_a_server_compresses_what_another_left(modules: Modules, tmp_path: Path) -> None:
@@ -434,10 +523,15 @@ def test_a_full_disk_drops_and_counts(source: Path, tmp_path: Path) -> None:
         ("requests: {columns: {mass: drop}}\nrequests: {}", "line 1: `requests` is given twice"),
         ("requests:\n  columns: {mass: drop}\n  columns: {}", "line 2: `columns` is given twice"),
         ("requests: {columns: {mass: drop, 'mass': keep}}", "line 1: `mass` is given twice"),
-        ("Requests: {columns: {mass: drop}}", "`Requests:` is not read; is it `requests:`"),
-        ("request: {columns: {mass: drop}}", "`request:` is not read; is it `requests:`"),
-        ("columns: {mass: drop}", "`columns:` is not read; is it `requests:`, or a part of it?"),
-        ("sample: 0.5\nrequests: {}", "`sample:` is not read; is it `requests:`"),
+        (
+            "Requests: {columns: {mass: drop}}",
+            "`Requests:` is not read; the blocks are version, requests,",
+        ),
+        ("request: {columns: {mass: drop}}", "`request:` is not read; the blocks are"),
+        ("columns: {mass: drop}", "`columns:` is not read; the blocks are"),
+        ("sample: 0.5\nrequests: {}", "`sample:` is not read; the blocks are"),
+        ("logging: {columns: {mass: drop}}", "`logging:` is not read; the blocks are"),
+        ("requests: {ids: none}", "Invalid enum value 'none'"),
         ("requests: {columns: {m\udce4ss: drop}}", "this is not YAML in UTF-8"),
     ],
 )
@@ -450,7 +544,7 @@ def test_wrong_settings_are_refused(
         modules.redaction.read_log_settings(tmp_path / "monitor.yaml", INPUTS)
 
 
-@pytest.mark.parametrize("text", [None, "", "labels: {late_days: 3}", "requests:", "answers: {}"])
+@pytest.mark.parametrize("text", [None, "", "labels: {late_days: 3}", "requests:", "alerts: {}"])
 def test_everything_is_kept_by_default(modules: Modules, tmp_path: Path, text: str | None) -> None:
     """Without the file, the block, or anything in it."""
     if text is not None:
@@ -464,12 +558,12 @@ def test_the_settings_of_a_new_project_say_what_the_defaults_are(
     modules: Modules,
 ) -> None:
     """Both readers, the server's and the toolkit's, read them the same."""
-    from mlgitops.monitoring.settings import parse_settings
-
     path = TEMPLATE / "monitor.yaml"
     ours = modules.redaction.read_log_settings(path, INPUTS)
     theirs = parse_settings(path.read_bytes()).requests
     default = modules.redaction.LogSettings()
+    assert ("version", *MonitorSettings.__struct_fields__) == modules.redaction.BLOCKS
+    assert default.__struct_fields__ == RequestSettings.__struct_fields__
     for name in default.__struct_fields__:
         assert getattr(ours, name) == getattr(theirs, name) == getattr(default, name), name
 
@@ -478,9 +572,6 @@ def test_the_examples_in_the_settings_of_a_new_project_hold(
     modules: Modules, tmp_path: Path
 ) -> None:
     """What stands in comments is read by both readers once somebody takes the signs away."""
-    from mlgitops.model.monitoring import LabelSettings, ParquetSource, TableSource
-    from mlgitops.monitoring.settings import parse_settings
-
     lines = (TEMPLATE / "monitor.yaml").read_text().splitlines()
     start = lines.index("# source:")
     examples = [

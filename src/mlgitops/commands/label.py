@@ -60,7 +60,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from mlgitops.delivery.local.files import EnvironmentFiles
     from mlgitops.monitoring.label_store import LabelStore
     from mlgitops.monitoring.labels import Taken, take_labels
-    from mlgitops.monitoring.project import list_parts, read_watched
+    from mlgitops.monitoring.project import list_parts, read_salt, read_watched
     from mlgitops.monitoring.sources import FIRST_DAY, LAST_DAY
 
     watched = read_watched(args.directory)
@@ -68,12 +68,13 @@ def run(args: argparse.Namespace, console: Console) -> int:
     state = EnvironmentFiles(args.directory, args.environment).folder
     source, now = watched.settings.source, dt.datetime.now(dt.UTC)
     parts = list_parts(source, args.directory, state / "requests", FIRST_DAY, LAST_DAY)
+    salt = read_salt(watched.settings, args.directory, state / "requests")
     taken = Taken()
     with console.step("Labels matched with the log"):
         given = _read_given(args, settings, taken)
         store = LabelStore(folder=state / "labels")
         matched = take_labels(
-            given, parts, store, watched.plan, now=now, late_days=settings.late_days
+            given, parts, store, watched.plan, now=now, late_days=settings.late_days, salt=salt
         )
     matched.problems.merge(taken.problems)
     for line in matched.problems.render():

@@ -90,7 +90,7 @@ def _parse_fact(line: bytes, where: str) -> DayFact:
 
 
 class Redaction(StrEnum):
-    """What the log keeps of a column's values."""
+    """What the log keeps of a column's values, or of the rows' ids."""
 
     KEEP = "keep"
     HASH = "hash"  # salted: equal values stay equal, on one host
@@ -103,6 +103,7 @@ class RequestSettings(Struct, frozen=True, kw_only=True):
     sample: Share = 1.0  # of the rows, chosen by their ids
     max_bytes: Count = 1_000_000_000  # of one day
     keep_days: Annotated[int, Meta(ge=1)] = 90
+    ids: Redaction = Redaction.KEEP
     columns: dict[Name, Redaction] = {}  # noqa: RUF012 - each gets its own
 
 

@@ -7,10 +7,14 @@ itself within one file. In: ids and outcomes, parts of a log, a store. Reads and
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import hmac
 import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from mlgitops.environments import locked
 from mlgitops.errors import MlgitopsError
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 #: Of one call: what its ids take fits into half a gigabyte.
 MOST_LABELS = 2_000_000
 _LONGEST_ID = 200  # characters
+_DIGITS = 32  # of a hashed id, in hexadecimal
 CONTRADICTORY = "its id has two outcomes in the same file"
 REUSED = "its id was answered on another day, whose row has the label"
 Outcome = str | float
@@ -64,14 +69,16 @@ def take_labels(
     *,
     now: dt.datetime,
     late_days: int,
+    salt: bytes | None = None,
 ) -> Taken:
     """Match labels with the rows of a log and add them to ``store``.
 
-    Taking the same ones again changes nothing. Raises :class:`MlgitopsError` for more than
+    ``salt`` is that of a log whose ids are hashed; the store then has hashed ids as well. Taking
+    the same ones again changes nothing. Raises :class:`MlgitopsError` for more than
     :data:`MOST_LABELS` at once.
     """
     taken = Taken()
-    outcomes = _collect(given, plan, taken)
+    outcomes = _collect(given, plan, taken, salt)
     days = _find_days(outcomes, parts, taken.problems) if outcomes else {}
     taken.unknown = len(outcomes) - len(days)
     by_day: dict[str, dict[str, Outcome]] = defaultdict(dict)
@@ -84,12 +91,14 @@ def take_labels(
     return taken
 
 
-def _collect(given: Iterable[Given], plan: Plan, taken: Taken) -> dict[str, Outcome]:
+def _collect(
+    given: Iterable[Given], plan: Plan, taken: Taken, salt: bytes | None
+) -> dict[str, Outcome]:
     """Return the outcome of each id; without those that contradict themselves."""
     outcomes: dict[str, Outcome] = {}
     contradictory: dict[str, str] = {}
     for label in given:
-        row_id, outcome = _read_id(label.id), read_outcome(label.outcome, plan)
+        row_id, outcome = _read_id(label.id, salt), read_outcome(label.outcome, plan)
         if row_id is None:
             taken.problems.add("its id is none", label.position)
         elif outcome is None:
@@ -114,11 +123,19 @@ def _refuse_many(count: int, position: str) -> None:
         raise MlgitopsError(problem, where=position, hint="give them in several files")
 
 
-def _read_id(value: object) -> str | None:
+def _read_id(value: object, salt: bytes | None) -> str | None:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         return None
     text = str(value) if isinstance(value, str) or abs(value) < 2**64 else ""
-    return text if 0 < len(text) <= _LONGEST_ID and text.isprintable() else None
+    if not (0 < len(text) <= _LONGEST_ID and text.isprintable()):
+        return None
+    return text if salt is None else _hash_id(text, salt)
+
+
+def _hash_id(row_id: str, salt: bytes) -> str:
+    """Return what a generated server logs of an id that is hashed (its `serving/redaction.py`)."""
+    message = msgspec.json.encode(row_id)
+    return hmac.new(salt, message, hashlib.sha256).hexdigest()[:_DIGITS]
 
 
 def read_outcome(value: object, plan: Plan) -> Outcome | None:

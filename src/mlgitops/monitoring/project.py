@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.judgement.policy import parse_policy
-from mlgitops.model.monitoring import FolderSource, MonitorSettings
+from mlgitops.model.monitoring import EventSource, FolderSource, MonitorSettings, Redaction
 from mlgitops.monitoring.plan import make_plan
 from mlgitops.monitoring.settings import MONITOR, parse_settings
 from mlgitops.monitoring.sources import list_folder
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from mlgitops.model.monitoring import LogSource
     from mlgitops.monitoring.plan import Plan
     from mlgitops.monitoring.sources import Part
+
+
+#: File in a log's folder; without it, nobody can tell which id a hashed one was.
+SALT = "salt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,3 +72,24 @@ def list_parts(
     from mlgitops.monitoring.adapters import adapt
 
     return adapt(source, project, since, until)
+
+
+def read_salt(settings: MonitorSettings, project: Path, folder: Path) -> bytes | None:
+    """Return the salt by which a log's ids are hashed, None where they are as they were sent.
+
+    ``folder`` is the one of the local target. Raises :class:`MlgitopsError` where no id of a label
+    can be matched: they are dropped, or the salt is not here.
+    """
+    source, rule = settings.source, settings.requests.ids
+    if rule is Redaction.KEEP or isinstance(source, EventSource):  # KServe's logger hashes none
+        return None
+    if rule is Redaction.DROP:
+        hint = "write `ids: hash`: labels to come then fit the rows to come"
+        raise MlgitopsError("it drops the ids, so no label fits a row", where=MONITOR, hint=hint)
+    path = (project / source.folder if isinstance(source, FolderSource) else folder) / SALT
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        hint = "copy it from the folder of the server's log, and let nobody else read it"
+        problem = "the ids of the log are hashed with this salt, which is not here"
+        raise MlgitopsError(problem, where=str(path), hint=hint) from error

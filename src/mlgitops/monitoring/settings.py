@@ -87,6 +87,7 @@ def _read_requests(value: object, position: Place, check: Checker) -> RequestSet
         "sample": _read_share,
         "max_bytes": _whole_number(0),
         "keep_days": _whole_number(1, 36_500),
+        "ids": _read_redaction,
         "columns": _read_redactions,
     }
     return RequestSettings(**_read_fields(value, position, check, readers))
@@ -141,14 +142,19 @@ def _whole_number(least: int, most: int = 10**15) -> Reader:
     return read
 
 
+def _read_redaction(value: object, position: Place, check: Checker) -> Redaction | None:
+    chosen = check.choice(value, position, Redaction)
+    return Redaction(chosen) if chosen else None
+
+
 def _read_redactions(value: object, position: Place, check: Checker) -> dict[str, Redaction]:
     redactions = {}
     for name, word in check.mapping(value, position, None).items():
         if check.name(name, (*position, name)) is None:
             continue
-        chosen = check.choice(word, (*position, name), Redaction)
+        chosen = _read_redaction(word, (*position, name), check)
         if chosen:
-            redactions[name] = Redaction(chosen)
+            redactions[name] = chosen
     return redactions
 
 

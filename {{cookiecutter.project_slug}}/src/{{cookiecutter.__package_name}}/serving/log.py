@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 #: Of the form of a record.
 VERSION = 1
-#: Characters of an id; of a request's own, room is left for the number of the row.
-MAX_ID, MAX_REQUEST_ID = 200, 180
 
 #: Why records were dropped, beside :data:`FULL` and :data:`DISK`: JSON cannot say them.
 UNWRITABLE = "unwritable"
@@ -103,7 +101,7 @@ class RequestLog:
         at, predictions = write_time(now), answers["prediction"].tolist()
         try:
             rows = zip(
-                _name_rows(request_id, ids, len(predictions)),
+                self._redact.rename(_name_rows(request_id, ids, len(predictions))),
                 self._list_inputs(columns, len(predictions)),
                 self._list_scores(answers, len(predictions)),
                 predictions,
@@ -124,11 +122,12 @@ class RequestLog:
         self, request_id: str, reason: str, column: str | None = None, rows: int | None = None
     ) -> None:
         """Log that a request was refused."""
-        now, name = time.time(), request_id[:MAX_ID]
-        if not is_sampled(name, self._settings.sample):
-            return
+        now = time.time()
         at = write_time(now)
         try:
+            (name,) = self._redact.rename([request_id])
+            if not is_sampled(name, self._settings.sample):
+                return
             record = Refused(VERSION, name, at, self._model, reason, column, rows)
             data = self._encoder.encode_lines([record])
         except ValueError:
@@ -187,10 +186,9 @@ def write_time(seconds: float) -> str:
     return f"{text}.{int((seconds - whole) * 1000):03}Z"
 
 
-def _name_rows(request_id: str, ids: Sequence[str | int] | None, rows: int) -> Iterable[str]:
+def _name_rows(request_id: str, ids: Sequence[str | int] | None, rows: int) -> list[str]:
     if ids is not None:
-        return [str(name)[:MAX_ID] for name in ids]
-    request_id = request_id[:MAX_REQUEST_ID]
+        return [str(name) for name in ids]
     return [f"{request_id}/{row}" for row in range(rows)]
 
 

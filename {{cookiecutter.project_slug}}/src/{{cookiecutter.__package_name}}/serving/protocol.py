@@ -23,6 +23,10 @@ ID = "id"
 #: Rows of a request; whatever is wrong with each of so many is named in seconds, not in minutes.
 MAX_ROWS = 100_000
 
+#: Characters of a row's id; of a request's own, room is left for the number of the row. Of a longer
+#: one the log could hold only a part, which another may begin with as well.
+MAX_ID, MAX_REQUEST_ID = 200, 180
+
 #: numpy's kind of a value → the protocol's datatype.
 _DATATYPES = {"b": "BOOL", "i": "INT64", "u": "UINT64", "f": "FP64"}
 
@@ -111,6 +115,8 @@ def parse_tensors(body: bytes, inputs: Collection[str]) -> Rows:
     Raises :class:`BadRequestError`, here and in :func:`parse_instances`.
     """
     request = _decode(_TENSORS, body)
+    if len(request.id or "") > MAX_REQUEST_ID:
+        raise BadRequestError(f"the request's id has more than {MAX_REQUEST_ID} characters")
     if body.count(b":") != _count_names(request):
         _read_pairs(body, _refuse_twice_in_tensor)
     columns: dict[str, list[Any]] = {}
@@ -292,6 +298,8 @@ def _take_ids(columns: dict[str, list[Any]], inputs: Collection[str]) -> list[st
     for row, value in enumerate(ids, start=1):
         if type(value) not in (str, int):
             raise BadRequestError(f"column {ID}, row {row}: must be a text or a whole number")
+        if not 0 < len(str(value)) <= MAX_ID:
+            raise BadRequestError(f"column {ID}, row {row}: must have 1 to {MAX_ID} characters")
     return ids
 
 

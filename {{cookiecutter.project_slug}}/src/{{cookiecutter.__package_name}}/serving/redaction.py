@@ -1,7 +1,7 @@
 """What the request log keeps of a row: the block `requests` of monitor.yaml, applied.
 
-A column is kept as it was sent, replaced by a salted digest, or left out. No I/O but for the
-settings and the salt, which are read once.
+A column is kept as it was sent, replaced by a salted digest, or left out, and so are the ids. No
+I/O but for the settings and the salt, which are read once.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import hmac
 import itertools
 import os
 import secrets
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -23,10 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
+#: Of monitor.yaml; all but `requests` are the toolkit's.
+BLOCKS = ("version", "requests", "source", "labels", "alerts")
 SALT = "salt"
 _SALT_BYTES = 32
 _DIGITS = 32  # of a digest, in hexadecimal
 _TWO_TO_64 = 2**64
+
+
+_Rule = Literal["keep", "hash", "drop"]
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,14 +39,15 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     sample: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0  # share of the rows
     max_bytes: Annotated[int, msgspec.Meta(ge=0)] = 1_000_000_000  # a day, on disk
     keep_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] = 90
-    columns: dict[str, Literal["keep", "hash", "drop"]] = {}
+    ids: _Rule = "keep"
+    columns: dict[str, _Rule] = {}
 
 
 def read_log_settings(path: Path, inputs: Collection[str]) -> LogSettings:
     """Return the block `requests` of a file; without the file or the block, what is the default.
 
     Raises :class:`StageError` for a column that is none of the model's ``inputs``, and for a block
-    that may be `requests` mistyped: no slip of the pen must leave a column unprotected.
+    that nobody reads: no slip of the pen must leave a column unprotected.
     """
     if not path.is_file():
         return LogSettings()
@@ -51,7 +56,9 @@ def read_log_settings(path: Path, inputs: Collection[str]) -> LogSettings:
         return LogSettings()
     if not isinstance(content, dict):
         raise StageError(f"{path}: `requests:` and other blocks were expected")
-    _refuse_mistyped(path, content)
+    for name in map(str, content):
+        if name not in BLOCKS:
+            raise StageError(f"{path}: `{name}:` is not read; the blocks are {', '.join(BLOCKS)}")
     block = content.get("requests")
     try:
         settings = msgspec.convert({} if block is None else block, LogSettings)
@@ -60,14 +67,6 @@ def read_log_settings(path: Path, inputs: Collection[str]) -> LogSettings:
     for name in sorted(settings.columns.keys() - set(inputs)):
         raise StageError(f"{path}: requests: column {name} is not an input; those are: {[*inputs]}")
     return settings
-
-
-def _refuse_mistyped(path: Path, content: Collection[object]) -> None:
-    """Refuse a block whose name is nearly `requests`, or that stands beside it."""
-    for name in map(str, content):
-        is_near = get_close_matches(name.lower(), ["requests"], cutoff=0.8)
-        if name != "requests" and (is_near or name in LogSettings.__struct_fields__):
-            raise StageError(f"{path}: `{name}:` is not read; is it `requests:`, or a part of it?")
 
 
 def read_salt(folder: Path) -> bytes:
@@ -100,11 +99,12 @@ def _make_salt(path: Path) -> bytes:
 
 
 class Redaction:
-    """Takes what may be logged out of the columns of a request."""
+    """Takes what may be logged out of the columns of a request, and of its ids."""
 
     def __init__(self, settings: LogSettings, folder: Path, inputs: Sequence[str]) -> None:
         rules = {name: settings.columns.get(name, "keep") for name in inputs}
-        self._salt = read_salt(folder) if "hash" in rules.values() else b""
+        self._ids = settings.ids
+        self._salt = read_salt(folder) if "hash" in (self._ids, *rules.values()) else b""
         self._is_hashed = {name: rule == "hash" for name, rule in rules.items() if rule != "drop"}
 
     @property
@@ -126,11 +126,26 @@ class Redaction:
                 logged.append(map(self._hash, values) if is_hashed else values)
         return logged
 
+    def rename(self, ids: list[str]) -> list[str]:
+        """Return what is logged as the ids of a request's rows, or of the request itself.
+
+        Ids that are dropped get others, which nobody knows.
+        """
+        if self._ids == "hash":
+            return [self._digest(name) for name in ids]
+        if self._ids == "drop":
+            request = secrets.token_hex(_DIGITS // 2)
+            return [f"{request}/{row}" for row in range(len(ids))]
+        return ids
+
     def _hash(self, value: object) -> str | None:
         if value is None:
             return None
         if isinstance(value, float) and value.is_integer():
             value = int(value)  # JSON writes the same number as 1 and as 1.0
+        return self._digest(value)
+
+    def _digest(self, value: object) -> str:
         message = msgspec.json.encode(value)
         return hmac.new(self._salt, message, hashlib.sha256).hexdigest()[:_DIGITS]
 
