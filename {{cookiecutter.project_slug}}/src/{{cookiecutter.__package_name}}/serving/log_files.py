@@ -19,9 +19,10 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
-_NAME = re.compile(r"(\d{4}-\d\d-\d\d)-[0-9a-f]{8}\.jsonl(\.gz)?")
+_NAME = re.compile(r"(\d{4}-[01]\d-[0-3]\d)-[0-9a-f]{8}\.jsonl(\.gz)?")
 _ATTEMPTS = 5  # to open a file that no other process takes for a dead one's
 _CHUNK = 1024 * 1024
 _SHARE = 64  # of a day's bytes: after so large a part, what others wrote is looked at again
@@ -113,21 +114,33 @@ def sum_sizes(folder: Path, day: str) -> int:
 
 
 def tidy(folder: Path, today: str, keep_days: int) -> None:
-    """Compress the files that nobody writes any more; remove those of more than so many days ago.
+    """Compress the files that nobody writes any more; remove those that are too old.
 
     Several servers may do so at once. What the disk has no room for stays as it is.
     """
-    oldest = (date.fromisoformat(today) - timedelta(days=keep_days)).isoformat()
-    paths: list[Path] = []
+    matches: list[tuple[Path, re.Match[str]]] = []
     with suppress(OSError):  # the folder is gone: whoever logs counts what is lost
-        paths = sorted(folder.iterdir())
-    for path in paths:
-        match = _NAME.fullmatch(path.name)
+        named = [(path, _NAME.fullmatch(path.name)) for path in sorted(folder.iterdir())]
+        matches = [(path, match) for path, match in named if match]
+    oldest = find_oldest([match[1] for _, match in matches], today, keep_days)
+    for path, match in matches:
         with suppress(OSError):
-            if match and match[1] < oldest:
+            if match[1] < oldest:
                 path.unlink()
-            elif match and not match[2]:
+            elif not match[2]:
                 _compress(path)
+
+
+def find_oldest(days: Iterable[str], today: str, keep_days: int) -> str:
+    """Return the first day that is kept, counted from the last one before today that has a file.
+
+    A clock that jumps ahead for less than a day then removes nothing that is not too old anyway.
+
+    >>> find_oldest(["2026-11-26", "2026-11-27", "2106-01-01"], "2106-01-01", 10)
+    '2026-11-17'
+    """
+    last = max((day for day in days if day < today), default=today)
+    return (date.fromisoformat(last) - timedelta(days=keep_days)).isoformat()
 
 
 def _compress(path: Path) -> None:
