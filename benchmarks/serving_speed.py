@@ -3,9 +3,9 @@
 All serve the same model, in the same environment, on one core's worth of work each; two clients
 ask for one row, and for a hundred, over connections that are kept open. The earlier server is taken
 from git. A fourth one is ours with a check in its contract that is not compiled, so that pandera
-decides every request: what that costs is printed and not judged. What is judged is the processor
-time that a server spends on a request, so that the clients and a busy machine change nothing;
-requests a second are printed beside it.
+decides every request: what that costs is printed and not judged. A fifth one is ours with a request
+log. What is judged is the processor time that a server spends on a request, so that the clients and
+a busy machine change nothing; requests a second are printed beside it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,11 @@ STAGES = ("ingest", "validate", "split", "train", "evaluate")
 #: Times the earlier server's throughput, at least; and a share of FastAPI's.
 LEAST_TIMES_EARLIER = 4.0
 LEAST_OF_FASTAPI = 0.8
+#: Of the throughput without a request log, with one.
+LEAST_WITH_LOG = 0.95
 CLIENTS, ROUNDS, REQUESTS = 2, 5, {1: 120, 100: 60}
+#: Many short rounds, for a difference of a few per cent: both meet the same minutes of the machine.
+LOG_ROUNDS, LOG_REQUESTS = 60, {1: 50, 100: 30}
 PATH = "/v2/models/flight-delays/infer"
 _SECONDS = 300.0
 
@@ -117,19 +121,24 @@ def main() -> bool:
         earlier = Path(shutil.copytree(project, Path(folder) / "earlier"))
         restore_earlier(earlier / "src" / PACKAGE)
         careful = Path(shutil.copytree(project, Path(folder) / "careful"))
+        requests = Path(folder) / "requests"
         add_slow_check(careful / "contract.yaml")
         programs = {
             "ours": (project, ["-m", f"{PACKAGE}.serve", "--port"]),
             "earlier": (earlier, ["-m", f"{PACKAGE}.serve", "--port"]),
             "FastAPI": (project, ["-c", _FASTAPI, "--port"]),
             "careful": (careful, ["-m", f"{PACKAGE}.serve", "--port"]),
+            "logging": (project, ["-m", f"{PACKAGE}.serve", "--requests", str(requests), "--port"]),
         }
         servers = {
             name: stack.enter_context(run_server(python, root, words))
             for name, (root, words) in programs.items()
         }
         golden = json.loads((project / "reports" / "golden.json").read_text())
+        logging = servers.pop("logging")
         results = [measure(servers, golden["request"], rows) for rows in REQUESTS]
+        pair = {"ours": servers["ours"], "logging": logging}
+        results += [measure_log(pair, golden["request"], rows, requests) for rows in LOG_REQUESTS]
         return all(results)
 
 
@@ -142,10 +151,7 @@ def measure(servers: dict[str, Server], golden: dict[str, object], rows: int) ->
     for _ in range(ROUNDS):
         for name, server in servers.items():
             loads[name].append(apply_load(server, body, REQUESTS[rows]))
-    print(f"{rows} row{'s' * (rows > 1)} a request, {CLIENTS} clients, one worker")
-    for name, done in loads.items():
-        cpu, speed = (statistics.median(values) for values in zip(*done, strict=True))
-        print(f"  {name:<10}{speed:7.1f} requests a second{cpu:7.2f} ms of the processor each")
+    print_loads(loads, rows)
     times = {
         name: statistics.median(
             their.milliseconds / our.milliseconds
@@ -156,6 +162,36 @@ def measure(servers: dict[str, Server], golden: dict[str, object], rows: int) ->
     print(f"  {'times slower where pandera decides':<44}{times['careful']:7.2f}")
     quick = judge_ratio("times the earlier server", times["earlier"], LEAST_TIMES_EARLIER)
     return judge_ratio("of FastAPI's throughput", times["FastAPI"], LEAST_OF_FASTAPI) and quick
+
+
+def measure_log(
+    servers: dict[str, Server], golden: dict[str, object], rows: int, folder: Path
+) -> bool:
+    """Ask by turns the server that logs in ``folder``, and the one that does not."""
+    body, before = make_request(golden, rows), count_lines(folder)
+    loads: dict[str, list[Load]] = {name: [] for name in servers}
+    for number in range(LOG_ROUNDS):
+        for name in sorted(servers, reverse=number % 2 > 0):
+            loads[name].append(apply_load(servers[name], body, LOG_REQUESTS[rows]))
+    print_loads(loads, rows)
+    assert count_lines(folder) - before == LOG_ROUNDS * LOG_REQUESTS[rows] * rows
+    # Sums, as the processor's time is counted in steps of 10 ms, which are much of a short round.
+    without, with_log = (sum(load.milliseconds for load in done) for done in loads.values())
+    share = without / with_log
+    return judge_ratio("of the throughput without a request log", share, LEAST_WITH_LOG)
+
+
+def print_loads(loads: dict[str, list[Load]], rows: int) -> None:
+    """Print the medians of each server's rounds."""
+    print(f"{rows} row{'s' * (rows > 1)} a request, {CLIENTS} clients, one worker")
+    for name, done in loads.items():
+        cpu, speed = (statistics.median(values) for values in zip(*done, strict=True))
+        print(f"  {name:<10}{speed:7.1f} requests a second{cpu:7.2f} ms of the processor each")
+
+
+def count_lines(folder: Path) -> int:
+    """Return how many records a request log holds, in the files that are open."""
+    return sum(path.read_bytes().count(b"\n") for path in folder.glob("*.jsonl"))
 
 
 def make_project(folder: Path) -> tuple[Path, Path]:
