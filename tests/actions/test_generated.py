@@ -71,6 +71,8 @@ REPORT = [
 ]
 #: After a verdict on a model, pass or fail; `attest` is left out, as it needs GitHub's own service.
 KEEP = [("report", "Keep the verdict as evidence")]
+#: What a promotion in an image changes, sorted.
+PROMOTED = ["deploy/production/kustomization.yaml", "deploy/production/model.yaml"]
 
 
 def check_steps(found: dict[str, Any], expected: list[tuple[str, str]]) -> None:
@@ -202,38 +204,40 @@ def read_message(project: Path, tag: str) -> bytes:
 
 def check_promote(project: Path, scratch: Path) -> None:
     """Require one pull request that lets production want the release, and nothing else."""
-    inputs = {"environment": "production", "version": ""}
+    image = f"sha256:{'a' * 64}"
+    inputs = {"environment": "production", "version": "", "image": f"example.org/model@{image}"}
     outputs, origin, state = run_step_by_step(
         project, scratch, "promote", "Open the pull request", inputs
     )
     branch = outputs["branch"]
     pull = state.pulls[int(outputs["pull-request"])]
     assert (pull.head[0], pull.base[0], pull.state) == (branch, "main", "open")
-    assert git(origin, "diff", "--name-only", "main", branch) == "deploy/production/model.yaml"
-    assert "version: v1.0.0" in git(origin, "show", f"{branch}:deploy/production/model.yaml")
+    assert git(origin, "diff", "--name-only", "main", branch).split() == PROMOTED
+    assert "version: v1.0.0" in git(origin, "show", f"{branch}:{PROMOTED[1]}")
+    assert image in git(origin, "show", f"{branch}:{PROMOTED[0]}")
     merge_from(project, origin, branch)
 
 
 def check_rollback(project: Path, scratch: Path) -> None:
-    """Require one pull request that puts the file back as it was, byte for byte."""
-    path = "deploy/production/model.yaml"
-    wanted = git(project, "show", f"main:{path}")
+    """Require one pull request that puts both files back as they were, byte for byte."""
+    before = git(project, "rev-parse", "main")
     git(project, "switch", "--quiet", "main")
     with (project / "src/model/serve.py").open("a", encoding="utf-8") as file:
         file.write("# Served in another way.\n")
     git(project, "commit", "--quiet", "--all", "-m", "Serve it in another way")
     assert json.loads(run(project, "release", "--json"))["tag"] == "model@v1.1.0"
-    branch = json.loads(run(project, "promote", "--to", "production", "--json"))["branch"]
+    image = ("--image", f"sha256:{'b' * 64}")
+    branch = json.loads(run(project, "promote", "--to", "production", *image, "--json"))["branch"]
     git(project, "merge", "--quiet", "--no-ff", "-m", "Merge", branch)
     git(project, "switch", "--quiet", "change")
-    assert "version: v1.1.0" in git(project, "show", f"main:{path}")
+    assert "version: v1.1.0" in git(project, "show", f"main:{PROMOTED[1]}")
     inputs = {"environment": "production", "version": "", "reason": "$(it) `died`"}
     outputs, origin, state = run_step_by_step(
         project, scratch, "rollback", "Open the pull request", inputs
     )
     branch = outputs["branch"]
-    assert git(origin, "diff", "--name-only", "main", branch) == path
-    assert git(origin, "show", f"{branch}:{path}") == wanted
+    assert git(origin, "diff", "--name-only", "main", branch).split() == PROMOTED
+    assert git(origin, "diff", before, branch, "--", *PROMOTED) == ""
     pull = state.pulls[int(outputs["pull-request"])]
     assert (pull.head[0], pull.base[0]) == (branch, "main")
     assert "$(it) `died`" in pull.body

@@ -64,6 +64,10 @@ def test_the_certificates_of_the_machine_are_trusted(
         (["train", "--base", "--help"], ["train", "--base=--help"]),
         (["deploy", "--port", "", "--", "staging"], ["deploy", "--", "staging"]),
         (["promote", "--to", "staging", "--", ""], ["promote", "--to=staging", "--"]),
+        (
+            ["promote", "--image", "--allow-older", "--", ""],
+            ["promote", "--image=--allow-older", "--"],
+        ),
         (["--version"], ["--version"]),
         (["-h"], ["-h"]),
         (["--version", "report", "--key", ""], ["--version", "report"]),

@@ -141,6 +141,64 @@ def test_an_image_is_pinned_by_the_same_pull_request_and_goes_back_with_its_mode
         assert git(project.origin, "show", f"{back['branch']}:{path}") == pinned[1].strip()
 
 
+OVERLAY = "deploy/production/kustomization.yaml"
+IMAGES = [f"sha256:{digit * 64}" for digit in "abc"]
+
+
+def pin_first(project: PromotedProject, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Have production want v1.0.0 in the first image; return the words of the promotion."""
+    project.repository.put(OVERLAY, f"images:\n  - name: model-server\n    digest: {IMAGES[2]}\n")
+    project.repository.commit("Overlay")
+    project.push()
+    words = ["promote", "--to", "production", "v1.0.0", "--image", IMAGES[0]]
+    project.merge(call(project, capsys, *words)["branch"])
+    return words
+
+
+def show_pinned(project: PromotedProject, branch: str) -> str:
+    """Return the digest that a branch of origin pins."""
+    return git(project.origin, "show", f"{branch}:{OVERLAY}").rpartition(" ")[2]
+
+
+def test_a_model_never_moves_into_the_image_of_another_one(
+    project: PromotedProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A pod would refuse to start; an image that the release had before is named by git."""
+    pin_first(project, capsys)
+    unknown = refuse(project, capsys, "promote", "--to", "production", "v1.1.0")
+    assert "git does not say which one holds that model" in unknown
+    assert "`mlgitops promote --image DIGEST`" in unknown
+    newer = ("promote", "--to", "production", "v1.1.0", "--image", IMAGES[1])
+    project.merge(call(project, capsys, *newer)["branch"])
+    older = ("promote", "--to", "production", "v1.0.0", "--allow-older")
+    assert show_pinned(project, call(project, capsys, *older)["branch"]) == IMAGES[0]
+
+
+def test_an_image_that_was_built_anew_is_pinned_alone(
+    project: PromotedProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same release in the same image is refused; a later way back takes the newest of both."""
+    words = pin_first(project, capsys)
+    assert "production wants v1.0.0 already" in refuse(project, capsys, *words)
+    assert "production wants v1.0.0 already" in refuse(project, capsys, *words[:4])
+    rebuilt = [*words[:-1], IMAGES[1]]
+    done = call(project, capsys, *rebuilt)
+    assert done == call(project, capsys, *rebuilt)
+    assert done["branch"] == f"promote/production/v1.0.0-{'b' * 12}"
+    assert done["title"] == "Promote flights v1.0.0 to production in another image"
+    assert git(project.origin, "diff", "--name-only", "main", done["branch"]) == OVERLAY
+    assert show_pinned(project, done["branch"]) == IMAGES[1]
+    message = git(project.origin, "log", "-1", "--format=%b", done["branch"])
+    assert "as before, in another image." in message
+    assert f"In the image `{IMAGES[1]}`." in message
+    project.merge(done["branch"])
+    newer = ("promote", "--to", "production", "v1.1.0", "--image", IMAGES[2])
+    project.merge(call(project, capsys, *newer)["branch"])
+    for target in ([], ["--to", "v1.0.0"]):
+        back = call(project, capsys, "rollback", "production", *target)
+        assert show_pinned(project, back["branch"]) == IMAGES[1]
+
+
 def test_without_a_token_the_command_that_opens_it_is_printed(
     project: PromotedProject, capsys: pytest.CaptureFixture[str]
 ) -> None:

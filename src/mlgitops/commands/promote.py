@@ -24,8 +24,13 @@ GITHUB_TOKEN (or GH_TOKEN); without a token it prints the command that opens it.
 out or trained, and running it again changes nothing. The verdict on that pull request compares the
 release with the model that is wanted there now.
 
-Refused: what is no release, what the storage does not hold, what is wanted already, and what is
-older than that (`mlgitops rollback` is the way back).
+On Kubernetes --image pins the image that holds the model, in the same pull request; without it the
+release gets the image that it had there before. A release that is wanted already may get another
+image, such as one that was built anew.
+
+Refused: what is no release, what the storage does not hold, what is wanted already in that image,
+what is older than that (`mlgitops rollback` is the way back), and, where an image is pinned, a
+release whose image nothing names.
 
 examples:
   mlgitops promote --to staging
@@ -55,8 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--image",
         metavar="DIGEST",
-        help="on Kubernetes: the image that holds it, as sha256:... or NAME@sha256:...; it is "
-        "pinned in the same pull request",
+        help="on Kubernetes: the image that holds it, as sha256:... or NAME@sha256:... "
+        "(default: the one that it had there before)",
     )
     add_output_options(parser)
 

@@ -5,8 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlgitops.delivery.bundle import read_model_oid
-from mlgitops.delivery.images.pinned import edit_pinned, locate_overlay, parse_digest
+from mlgitops.delivery.images.pinned import parse_digest
 from mlgitops.delivery.proposals.proposal import Proposal, find_default
+from mlgitops.delivery.proposals.states import (
+    find_wish,
+    locate_wanted,
+    pin_image,
+    restore_image,
+)
 from mlgitops.delivery.releases.release import find_release, list_releases
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import find_remote_ref
@@ -38,52 +44,51 @@ def plan_promotion(
 ) -> Proposal:
     """Plan the change that brings a release of the environment's model there.
 
-    With ``image`` (a digest, or NAME@DIGEST) in that image, which the overlay then pins.
+    With ``image`` (a digest, or NAME@DIGEST) in that image, which the overlay then pins; without
+    one in the image that the release had there before. What is wanted already may come in another
+    image: then the overlay alone changes.
 
     ``version`` such as v1.2.0; None is the newest. Raises :class:`MlgitopsError` for what is no
-    release, not published, wanted already, or, without ``allow_older``, older than what is wanted.
+    release, not published, wanted already, or, without ``allow_older``, older than what is wanted;
+    and where an image is pinned and nothing says which one holds the release.
     """
     repository = folder.repository
     base, tip = find_default(repository)
     wanted = read_wanted(repository, folder.prefix, environment, tip)
     release = _select(repository, wanted.model, version)
     _refuse_unsent(repository, release)
-    _refuse_wanted(folder, wanted, release, tip)
     if not allow_older:
         _refuse_older(repository, wanted, release, tip)
-    refuse_unpublished(folder, release.revision, release.tag, console)
     digest = parse_digest(image) if image else None
+    pinned = _pin(folder, environment, release, tip, digest)
+    is_wanted = _is_wanted(wanted, release)
+    if is_wanted and (digest is None or pinned is None):
+        raise _refuse_wanted(folder, wanted, release, tip)
+    refuse_unpublished(folder, release.revision, release.tag, console)
+    branch = f"promote/{folder.prefix}{environment}/{release.version}"
+    short = (digest or "").removeprefix("sha256:")[:_SHORT]
+    title = f"Promote {release.model} {release.version} to {environment}"
     return Proposal(
         environment=environment,
         path=locate_wanted(folder, environment),
-        content=write_release(folder, environment, release, tip),
+        content=None if is_wanted else write_release(folder, environment, release, tip),
         base=base,
         tip=tip,
-        branch=f"promote/{folder.prefix}{environment}/{release.version}",
-        title=f"Promote {release.model} {release.version} to {environment}",
+        branch=f"{branch}-{short}" if is_wanted else branch,
+        title=f"{title} in another image" if is_wanted else title,
         body=_describe(wanted, release, tip, digest),
-        image=pin_image(folder, environment, tip, digest) if digest else None,
+        image=pinned,
     )
 
 
-def pin_image(folder: Folder, environment: str, tip: str, digest: str) -> tuple[str, bytes] | None:
-    """Return the overlay as it is at ``tip``, with ``digest`` in it; None where it has that.
-
-    Raises :class:`MlgitopsError` where there is none, or it cannot be edited.
-    """
-    path = locate_overlay(folder.prefix, environment)
-    where = f"{path} at {tip[:_SHORT]}"
-    data = folder.repository.read(tip, path)
-    if data is None:
-        hint = "an image is for environments on Kubernetes: `mlgitops new` writes the file"
-        raise MlgitopsError("nothing there pins an image", where=where, hint=hint)
-    edited = edit_pinned(data, digest, where=where)
-    return None if edited == data else (path, edited)
-
-
-def locate_wanted(folder: Folder, environment: str) -> str:
-    """Name the environment's file from the root of the repository."""
-    return f"{folder.prefix}deploy/{environment}/model.yaml"
+def _pin(
+    folder: Folder, environment: str, release: Release, tip: str, digest: str | None
+) -> tuple[str, bytes] | None:
+    """Return the overlay with the release's image in it; None where it stays as it is."""
+    if digest is not None:
+        return pin_image(folder, environment, tip, digest)
+    wish = find_wish(folder, environment, release.version, tip)
+    return restore_image(folder, environment, tip, wish)
 
 
 def write_release(folder: Folder, environment: str, release: Release, tip: str) -> bytes:
@@ -130,14 +135,17 @@ def _refuse_unsent(repository: Repository, release: Release) -> None:
         )
 
 
-def _refuse_wanted(folder: Folder, wanted: Wanted, release: Release, tip: str) -> None:
+def _is_wanted(wanted: Wanted, release: Release) -> bool:
     is_same = (wanted.version, wanted.commit) == (release.version, release.revision)
-    if is_same and wanted.sha256 in (None, release.sha256):
-        raise MlgitopsError(
-            f"{wanted.environment} wants {release.version} already",
-            where=f"{locate_wanted(folder, wanted.environment)} at {tip[:_SHORT]}",
-            hint=f"`mlgitops deploy {wanted.environment} --status` says what is in service",
-        )
+    return is_same and wanted.sha256 in (None, release.sha256)
+
+
+def _refuse_wanted(folder: Folder, wanted: Wanted, release: Release, tip: str) -> MlgitopsError:
+    return MlgitopsError(
+        f"{wanted.environment} wants {release.version} already",
+        where=f"{locate_wanted(folder, wanted.environment)} at {tip[:_SHORT]}",
+        hint=f"`mlgitops deploy {wanted.environment} --status` says what is in service",
+    )
 
 
 def _refuse_older(repository: Repository, wanted: Wanted, release: Release, tip: str) -> None:
@@ -173,10 +181,9 @@ def _describe(wanted: Wanted, release: Release, tip: str, digest: str | None) ->
     ]
     verdict = lineage.verdict or "not said by the release"
     environment = wanted.environment
-    move = (
-        f"{escape_code(environment)} shall serve {escape_code(release.tag)} instead of"
-        f" {escape_code(before)}."
-    )
+    is_same = _is_wanted(wanted, release)
+    instead = "as before, in another image" if is_same else f"instead of {escape_code(before)}"
+    move = f"{escape_code(environment)} shall serve {escape_code(release.tag)} {instead}."
     model = (
         f"Model {escape_code(release.sha256[:_SHORT])} of commit {release.revision}; its verdict"
         f" when it was merged: {verdict}."

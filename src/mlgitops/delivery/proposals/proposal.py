@@ -43,7 +43,7 @@ class Proposal(Struct, frozen=True, kw_only=True):
 
     environment: str
     path: str  # of its model.yaml, from the repository's root
-    content: bytes
+    content: bytes | None  # None: it stays as it is, and the image changes
     base: str  # the default branch, without a remote's name
     tip: str  # sha of the commit that it was made of
     branch: str
@@ -54,7 +54,8 @@ class Proposal(Struct, frozen=True, kw_only=True):
     @property
     def files(self) -> dict[str, bytes]:
         """Return all that changes: path from the repository's root → content."""
-        return {self.path: self.content} | dict([self.image] if self.image else [])
+        wanted = {} if self.content is None else {self.path: self.content}
+        return wanted | dict([self.image] if self.image else [])
 
 
 class Proposed(Struct, frozen=True, kw_only=True):

@@ -5,52 +5,34 @@ Reads git, the ledger among it: what a delivery gave up there is nothing to go b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from msgspec import Struct
+from typing import TYPE_CHECKING
 
 from mlgitops.delivery.bundle import read_model_oid
-from mlgitops.delivery.images.pinned import locate_overlay, read_pinned
 from mlgitops.delivery.ledger import Ledger
-from mlgitops.delivery.proposals.promotion import (
-    locate_wanted,
-    pin_image,
-    refuse_unpublished,
-    write_release,
-)
+from mlgitops.delivery.proposals.promotion import refuse_unpublished, write_release
 from mlgitops.delivery.proposals.proposal import Proposal, find_default
+from mlgitops.delivery.proposals.states import (
+    State,
+    find_wish,
+    locate_wanted,
+    read_states,
+    restore_image,
+)
 from mlgitops.delivery.releases.release import find_release
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import UNSHALLOW
 from mlgitops.git.wanted import read_wanted
 from mlgitops.git.wanted_edit import MODEL_KEYS, edit_wanted
 from mlgitops.model.ledger import find_failure
-from mlgitops.parsing import parse_yaml
 from mlgitops.render.escape import escape_code, escape_prose
 
 if TYPE_CHECKING:
     from mlgitops.console import Console
-    from mlgitops.delivery.releases.release import Release
     from mlgitops.git.repository import Folder
     from mlgitops.git.wanted import Wanted
 
-#: Changes of the file that are looked at, newest first.
-MOST_CHANGES = 200
 _SHORT = 12
 _FOLLOWS = "the branch"  # which an environment without a revision follows
-
-
-class _State(Struct, frozen=True, kw_only=True):
-    """What the file said after one commit of the default branch."""
-
-    commit: str
-    data: bytes
-    content: dict[str, Any]  # of the file
-
-    @property
-    def model(self) -> tuple[object, ...]:
-        """Return version, revision and sha256."""
-        return tuple(self.content.get(key) for key in MODEL_KEYS)
 
 
 def plan_rollback(
@@ -75,12 +57,15 @@ def plan_rollback(
         content, branch = _restore(now, before, tip, folder, environment), now[-1].commit[:_SHORT]
         target = str(before.model[0] or before.model[1] or _FOLLOWS)[:_SHORT]
         revision = str(before.model[1] or tip)
-        image = _restore_image(folder, environment, tip, before.commit)
+        image = restore_image(folder, environment, tip, before.commit)
     else:
         release = find_release(folder.repository, wanted.model, version)
         content, branch = write_release(folder, environment, release, tip), release.version
         target, revision = release.version, release.revision
-        image = _restore_image(folder, environment, tip, _find_wish(folder, environment, release))
+        image = restore_image(
+            *(folder, environment, tip),
+            find_wish(folder, environment, release.version, tip),
+        )
     refuse_unpublished(folder, revision, target, console)
     _refuse_condemned(folder, environment, revision, target, console)
     path = locate_wanted(folder, environment)
@@ -100,42 +85,14 @@ def plan_rollback(
     )
 
 
-def _find_wish(folder: Folder, environment: str, release: Release) -> str | None:
-    """Find the newest commit that wanted the release there; None where none did."""
-    _, tip = find_default(folder.repository)
-    states = _read_states(folder, locate_wanted(folder, environment), tip)
-    return next((x.commit for x in states if x.model[0] == release.version), None)
-
-
-def _restore_image(
-    folder: Folder, environment: str, tip: str, commit: str | None
-) -> tuple[str, bytes] | None:
-    """Return the overlay with the image that it pinned at ``commit``; None where it pins none.
-
-    Raises :class:`MlgitopsError` where an image is pinned now, and none was: a server would start
-    in an image that holds another model, and refuse.
-    """
-    repository, prefix = folder.repository, folder.prefix
-    if read_pinned(repository, prefix, environment, tip) is None:
-        return None
-    digest = commit and read_pinned(repository, prefix, environment, commit)
-    if not digest:
-        raise MlgitopsError(
-            f"{environment} pins an image now, and git does not say which one held that model",
-            where=f"{locate_overlay(prefix, environment)} at {tip[:_SHORT]}",
-            hint=f"`mlgitops promote --to {environment} VERSION --allow-older --image DIGEST`",
-        )
-    return pin_image(folder, environment, tip, digest)
-
-
-def _find_states(folder: Folder, environment: str, tip: str) -> tuple[list[_State], _State]:
+def _find_states(folder: Folder, environment: str, tip: str) -> tuple[list[State], State]:
     """Find the states with the model that is wanted now, newest first, and the one before them.
 
     Raises :class:`MlgitopsError` where the model came by a rollback itself: the one before it is
     what was left then.
     """
     path = locate_wanted(folder, environment)
-    states = _read_states(folder, path, tip)
+    states = read_states(folder, environment, tip)
     models = [state.model for state in states]
     count = next((at for at, model in enumerate(models) if model != models[0]), len(models))
     if count == len(states):
@@ -150,20 +107,7 @@ def _find_states(folder: Folder, environment: str, tip: str) -> tuple[list[_Stat
     return states[:count], states[count]
 
 
-def _read_states(folder: Folder, path: str, tip: str) -> list[_State]:
-    repository = folder.repository
-    states = []
-    for commit in repository.list_changes(tip, path, most=MOST_CHANGES):
-        data = repository.read(commit, path)
-        if data is None:
-            break
-        content = parse_yaml(data, f"{path} at {commit[:_SHORT]}")
-        mapping = content if isinstance(content, dict) else {}
-        states.append(_State(commit=commit, data=data, content=mapping))
-    return states
-
-
-def _refuse(folder: Folder, environment: str, path: str, states: list[_State]) -> MlgitopsError:
+def _refuse(folder: Folder, environment: str, path: str, states: list[State]) -> MlgitopsError:
     if folder.repository.is_shallow():
         return MlgitopsError("the clone lacks what it wanted before", where=path, hint=UNSHALLOW)
     follows = bool(states) and states[0].model[1] is None
@@ -174,7 +118,7 @@ def _refuse(folder: Folder, environment: str, path: str, states: list[_State]) -
     return MlgitopsError(problem, where=path, hint=hint)
 
 
-def _refuse_same_model(folder: Folder, wanted: Wanted, before: _State, tip: str) -> None:
+def _refuse_same_model(folder: Folder, wanted: Wanted, before: State, tip: str) -> None:
     """Refuse to follow the branch again where it has the very model that shall be left."""
     if before.model[1] is not None:
         return
@@ -207,9 +151,7 @@ def _refuse_condemned(
         )
 
 
-def _restore(
-    now: list[_State], before: _State, tip: str, folder: Folder, environment: str
-) -> bytes:
+def _restore(now: list[State], before: State, tip: str, folder: Folder, environment: str) -> bytes:
     """Return the old file byte for byte, where nothing but the model has changed since.
 
     Else the present one with the old model in it: replicas that were added meanwhile stay.
