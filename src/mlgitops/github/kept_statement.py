@@ -1,8 +1,8 @@
 """The statement of a verdict that the run of a merged pull request left: which run, and its bytes.
 
 Network in, a parsed statement out. Nothing here believes it: a run also runs the pull request's
-code, so it only counts when it was left after the job that reports began, and what it says is held
-against git by whoever asked.
+code, so it only counts when it was left after the job that reports began. Whoever asks names
+commits whose workflow is base's, and holds against git what is said.
 """
 
 from __future__ import annotations
@@ -93,9 +93,9 @@ def _find_artifact(
     began = _find_beginning(client, repository, run, place.job)
     if began is None:
         return f"{name} has no job {place.job} that ran"
-    if artifact.created_at is None or artifact.created_at < began:
+    if artifact.created_at is None or artifact.created_at <= began:  # both to the second
         return (
-            f"the artifact {place.artifact} of {name} is older than the job {place.job},"
+            f"the artifact {place.artifact} of {name} is no newer than the job {place.job},"
             " so the pull request's own code may have left it"
         )
     return artifact

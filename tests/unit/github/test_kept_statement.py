@@ -61,7 +61,7 @@ FILES = (
     ("statement.json", encode_statement(STATEMENT)),
     ("statement.predicate.json", encode_predicate(STATEMENT)),
 )
-EARLY, LATE = "2025-12-31T23:59:59Z", "2026-01-01T00:00:01Z"
+EARLY, LATE, LATER = "2025-12-31T23:59:59Z", "2026-01-01T00:00:01Z", "2026-01-01T00:00:02Z"
 
 
 def make_judged() -> Forge:
@@ -161,9 +161,13 @@ ABSENT: dict[str, tuple[Change, str]] = {
     ),
     "left by the pull request's own code": (
         _change_artifact(created_at=EARLY),
-        "is older than the job Report, so the pull request's own code may have left it",
+        "is no newer than the job Report, so the pull request's own code may have left it",
     ),
-    "of an earlier attempt": (_change_job(started_at=LATE), "is older than the job Report"),
+    "in the second in which the job began": (
+        _change_job(started_at=LATE),
+        "is no newer than the job Report",
+    ),
+    "of an earlier attempt": (_change_job(started_at=LATER), "is no newer than the job Report"),
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from mlgitops.git.program import find_remote_ref, find_revision, run_git
+from mlgitops.git.program import find_revision, run_git
 from mlgitops.github.kept_statement import JudgedCommit
 from mlgitops.storage.exchange import has_origin
 from mlgitops.storage.handover.commit import write_subject
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     FetchStatement = Callable[[Sequence[JudgedCommit]], KeptStatement | str]
 
 _PULL_REQUEST = re.compile(r"^Merge pull request #([1-9]\d{0,9}) from |\(#([1-9]\d{0,9})\)$")
+_HEAD = re.compile(r"refs/pull/([1-9]\d{0,9})/head")
+_WORKFLOWS = (".github/workflows/", ".github/actions/")  # what a run goes by
 _MAX_RESULTS = 50  # projects of one repository, each of which may record its results
 
 
@@ -62,19 +64,48 @@ def list_judged(repository: Repository, merge: str) -> list[JudgedCommit] | str:
     A merge queue judges the very commit; a pull request's run the head that origin still shows,
     also after a squash, or one below it, when commits of results alone were added to that.
     What is needed of it is fetched.
+
+    A run goes by the workflow as the merge of head and base has it. So a commit with another one
+    than base's judged itself, and a head that two pull requests show may have been judged by the
+    workflow of any base: then nothing counts.
     """
     number = read_pull_request(repository, merge)
     if number is None:
         return f"the subject of {merge[:12]} names no pull request whose run left a statement"
     ref = f"refs/pull/{number}/head"
     root = repository.root
-    tip = find_remote_ref(root, ref) if has_origin(root) else None
-    if tip is None:
-        return f"origin has no {ref}"
+    shown = _list_shown(root)
+    tip, base = shown.get(number), repository.find(f"{merge}^1")
+    if tip is None or base is None:
+        return f"origin has no {ref}" if base else f"{merge[:12]} was merged into nothing"
     if find_revision(root, tip) is None:
         run_git(root, "fetch", "--quiet", "--no-tags", "origin", ref)
-    heads = [JudgedCommit(event="pull_request", sha=sha) for sha in _list_heads(root, tip)]
-    return [JudgedCommit(event="merge_group", sha=merge), *heads]
+    heads = _list_heads(root, tip)
+    other = next((key for key, sha in shown.items() if key != number and sha in heads), None)
+    if other is not None:
+        return f"pull request {other} shows a head of {number}: a run may have judged it for either"
+    parted = repository.merge_base(base, tip)
+    for before, after in [(base, merge), *((parted, sha) for sha in heads)]:
+        edited = _find_edited(repository, before, after)
+        if edited is not None:
+            return f"{after[:12]} changes {edited!a:.200}, so that it may have judged itself"
+    commits = [JudgedCommit(event="pull_request", sha=sha) for sha in heads]
+    return [JudgedCommit(event="merge_group", sha=merge), *commits]
+
+
+def _list_shown(root: Path) -> dict[int, str]:
+    """List the head that origin shows for each pull request, by number."""
+    if not has_origin(root):
+        return {}
+    lines = run_git(root, "ls-remote", "origin", "refs/pull/*/head").splitlines()
+    listed = ((sha, _HEAD.fullmatch(name)) for sha, _, name in (x.partition("\t") for x in lines))
+    return {int(match[1]): sha for sha, match in listed if match}
+
+
+def _find_edited(repository: Repository, before: str, after: str) -> str | None:
+    """Find a file that says how a run judges, and is not the same at both commits."""
+    changed = repository.changed_files(before, after)
+    return next((path for path in changed if path.startswith(_WORKFLOWS)), None)
 
 
 def _list_heads(root: Path, tip: str) -> list[str]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 #: One fixed moment for every date: a rehearsal's bytes do not depend on the clock.
 MOMENT = "2026-01-01T00:00:00Z"
+LATER = "2026-01-01T00:00:01Z"  # a job leaves an artifact once it has begun
 
 
 class Comment(msgspec.Struct):
@@ -64,7 +65,7 @@ class Artifact(msgspec.Struct, kw_only=True):
     data: bytes
     digest: str | None = None
     size: int | None = None
-    created_at: str = MOMENT
+    created_at: str = LATER
     expired: bool = False
 
 
