@@ -54,8 +54,16 @@ _SHORT = 7
 _MOST_NAMES = 5
 _MEANINGS = {
     Kind.EQUIVALENT: "`equivalent`: it holds zero and lies within what may be lost, both ways.",
-    Kind.INCONCLUSIVE: "`inconclusive`: it holds zero and more than that: these rows cannot tell.",
+    Kind.INCONCLUSIVE: (
+        "`inconclusive`: it holds zero, and is not shown to lie within what may be lost: these rows"
+        " cannot tell."
+    ),
 }
+_SHARED = "judged metrics share the policy's error rate, and each has a part"
+_READ_IN_STEPS = (
+    "Each interval holds the true change at the confidence beside it: judged metrics share the "
+    "policy's error rate, and once some of them leave out zero, the others are read at less."
+)
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -245,14 +253,19 @@ def explain_judged(report: Report) -> str:
 
     "" where none has an interval. Names stand in backticks.
     """
-    rows = [row for row in judged_rows(report) if row.interval]
+    comparisons = [judged_rows(report), reference_rows(report)]
+    comparisons += [promotion_rows(report, each.environment) for each in report.promotions]
+    families = [[row for row in rows if row.interval] for rows in comparisons]
+    rows = [row for family in families for row in family]
     if not rows:
         return ""
-    largest = max(float((row.confidence or "0").rstrip("%")) for row in rows)
-    texts = [f"An interval holds the true change in {largest:.4g} of 100 such comparisons."]
-    if len(rows) > 1:  # by Holm's steps, of which the first has the largest confidence
-        share = f"{len(rows)} judged metrics share the policy's error rate, and each has a part"
-        texts = [f"Each interval holds the true change at its confidence, {largest:.4g}%: {share}."]
+    level = shared_confidence(rows)
+    if level is None:  # Holm's steps: what is settled at the first is not asked again
+        texts = [_READ_IN_STEPS]
+    else:
+        held = f"holds the true change in {level.removesuffix('%')} of 100 such comparisons"
+        is_shared = max(map(len, families)) > 1
+        texts = [f"Each interval {held}: {_SHARED}." if is_shared else f"An interval {held}."]
     kinds = {row.kind for row in rows}
     texts += [text for kind, text in _MEANINGS.items() if kind in kinds]
     return " ".join(texts)

@@ -19,6 +19,7 @@ from mlgitops.render.facts import (
     explain_skip,
     headline,
     held_rows,
+    interval_cells,
     is_plain_pass,
     moved_rows,
     noise_notices,
@@ -27,6 +28,7 @@ from mlgitops.render.facts import (
     render_side,
     render_version,
     sampling_text,
+    shared_confidence,
     test_data_text,
 )
 from mlgitops.render.flips import flip_tables
@@ -158,10 +160,11 @@ def _print_judged(rows: Sequence[Row], screen: RichConsole) -> None:
     if not rows:
         return
     with_interval = any(row.interval for row in rows)
+    level = shared_confidence(rows)
     head = ["judged", "base", "head", "change", *(["interval"] if with_interval else [])]
     cells = []
     for row in rows:
-        interval = [row.interval or DASH] if with_interval else []
+        interval = interval_cells(row, with_interval=with_interval, level=level)
         result = f"{_sign(row.verdict, is_proven=not row.is_open)} {row.result}"
         numbers = [row.base, row.head, row.delta, *interval]
         cells.append([row.name, *numbers, "; ".join(row.limits) or DASH, result])

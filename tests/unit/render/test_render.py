@@ -211,6 +211,40 @@ def test_the_terminal_says_the_same(name: str) -> None:
         assert verdict.name in shown
 
 
+def _say(report: Report) -> str:
+    out = StringIO()
+    render_terminal(report, Console(out=out, err=StringIO()))
+    return " ".join(out.getvalue().split())
+
+
+def test_the_line_below_the_table_names_no_confidence_that_a_row_does_not_have() -> None:
+    """Holm's second step reads at less: the line sends to the rows, and each row says its own."""
+    report = situations()["two_confidences"]
+    texts = [render_report(report, links=LINKS), _say(report), render_html(report, links=LINKS)]
+    for text in texts:
+        assert "at the confidence beside it" in text
+        assert "of 100 such comparisons" not in text
+        assert {"(97.5%)", "(95%)"} <= set(re.findall(r"\(\d[\d.]*%\)", text))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("measured", "Each interval holds the true change in 97.5 of 100 such comparisons: "),
+        ("improved", "An interval holds the true change in 95 of 100 such comparisons."),
+        ("promotion_worsens", "An interval holds the true change in 95 of 100 such comparisons."),
+        ("not_proven_since_release", "and is not shown to lie within what may be lost"),
+    ],
+)
+def test_what_an_interval_is_stands_below_whatever_it_is_held_against(
+    name: str, words: str
+) -> None:
+    """Base, a release or what is served: one that shares the error rate with none says so."""
+    report = situations()[name]
+    for text in (render_report(report, links=LINKS), _say(report)):
+        assert words in text.replace("`", "")
+
+
 OTHER_WORDS = ("improved", "worsened", "equivalent", "inconclusive")
 
 
