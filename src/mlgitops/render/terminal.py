@@ -156,7 +156,7 @@ def _print_answer(report: Report, screen: RichConsole) -> None:
         _print_prose(f"! {_plain(notice)}", screen, style="yellow", indent=2)
 
 
-def _print_judged(rows: Sequence[Row], screen: RichConsole) -> None:
+def _print_judged(rows: list[Row], screen: RichConsole) -> None:
     if not rows:
         return
     with_interval = any(row.interval for row in rows)
