@@ -18,9 +18,9 @@ from mlgitops.errors import MlgitopsError
 from mlgitops.project.generate.choices import Choices
 from mlgitops.project.generate.column_types import Facts, infer_table
 from mlgitops.project.generate.columns import describe_column
+from mlgitops.project.generate.contract import describe, widen_range
 from mlgitops.project.generate.dataset import write_dataset
 from mlgitops.project.generate.policy import render_policy
-from mlgitops.project.generate.spans import find_span
 from mlgitops.project.generate.table import read_table, write_table
 
 if TYPE_CHECKING:
@@ -481,6 +481,34 @@ NAMES = {
     "an amount that never repeats": Case(
         {"steps": lambda at: at * 7919 % 10007}, features={"steps"}
     ),
+    "amounts whose names end as those of ids do": Case(
+        {
+            "AMOUNT_PAID": lambda at: at * 7919 % 10007,
+            "BID": lambda at: at * 6007 % 10009,
+            "price_index": lambda at: at * 31 % 10037,
+            "income_per_customer": lambda at: at * 37 % 10039,
+            "valueOfProperty": lambda at: at * 41 % 10061,
+        },
+        features={"AMOUNT_PAID", "BID", "price_index", "income_per_customer", "valueOfProperty"},
+        says=("No column names the rows",),
+    ),
+    "amounts of customers are no customers": Case(
+        {"income_per_customer": lambda at: at * 37 % 200}, features={"income_per_customer"}
+    ),
+    "ids in capitals": Case(
+        {
+            "ORDERID": lambda at: at * 7919 % 10007,
+            "passengerID": lambda at: at * 6007 % 10009,
+            "Row Index": lambda at: at * 31 % 10037,
+            "bank customer": lambda at: at * 37 % 10039,
+        },
+        says=(
+            "'ORDERID' is no feature: it names the row",
+            "'passengerID' is no feature: it is another for every row",
+            "'Row Index' is no feature: it is another for every row",
+            "'bank customer' is no feature: it is another for every row",
+        ),
+    ),
     "counts are an amount when asked": Case(
         {"y": lambda at: int(scatter(at) * 5 + scatter(at, 6007) * 4)},
         choices=Choices(ask=lambda question, default: "an amount" in question or default),
@@ -570,37 +598,72 @@ def test_the_contract_marks_what_moved_and_limits_gaps(tmp_path: Path) -> None:
 
 
 SPANS = [
-    ("month", (2, 7), (1, 12)),
-    ("dep_hour", (5, 22), (0, 23)),
-    ("hour", (1, 24), (0, 24)),
-    ("hour", (1, 30), None),  # more than a day has: a duration
-    ("hour", (0, 5), None),
-    ("day_of_week", (0, 6), (0, 6)),
-    ("weekday", (1, 7), (1, 7)),
-    ("dayofweek", (0, 4), (0, 6)),
-    ("week", (1, 40), (1, 53)),
-    ("quarter", (1, 3), (1, 4)),
-    ("minute", (0, 59), (0, 59)),
-    ("year", (2007, 2009), (2006, 2010)),
-    ("model_year", (1950, 2020), (1930, 2040)),
-    ("year", (3, 9), None),  # of a contract, perhaps
-    ("age", (18, 90), (0, 120)),
-    ("age_of_house", (0, 160), None),
-    ("latitude", (40.5, 52.1), (-90, 90)),
-    ("lng", (-74.2, 13.4), (-180, 180)),
-    ("pct", (3, 95), (0, 100)),
-    ("months", (1, 12), None),
+    ("month", (2, 7), (), (1, 12)),
+    ("arr_month", (1, 12), (), (1, 12)),
+    ("sched_dep_hour", (5, 22), (), (0, 23)),
+    ("hour", (1, 24), (), (0, 24)),
+    ("day_of_week", (0, 6), (), (0, 6)),
+    ("weekday", (1, 7), (), (1, 7)),
+    ("dayofweek", (0, 4), (), (0, 6)),
+    ("isoweek", (1, 40), (), (1, 53)),
+    ("week", (1, 40), ("year",), (1, 53)),
+    ("day", (1, 31), ("month",), (1, 31)),
+    ("dep_day", (1, 30), ("dep_month",), (1, 31)),
+    ("day_of_month", (1, 31), (), (1, 31)),
+    ("quarter", (1, 3), (), (1, 4)),
+    ("minute", (0, 59), ("hour",), (0, 59)),
+    ("second", (0, 59), ("minute",), (0, 59)),
+    ("year", (2007, 2009), (), (2002, 2014)),
+    ("model_year", (1950, 2020), (), (1930, 2040)),
+    ("age", (18, 60), (), (0, 120)),
+    ("latitude", (40.5, 52.1), (), (-90, 90)),
+    ("start lng", (-74.2, 13.4), ("start lat",), (-180, 180)),
+    ("lat", (40, 52), ("lon",), (-90, 90)),
+]
+#: Names that look like one of these, of columns whose next honest row may be outside.
+NO_SPANS = [
+    ("hour", (1, 30), ()),  # more than a day has: a duration
+    ("hour", (0, 5), ()),
+    ("study_hour", (0, 20), ()),
+    ("year", (3, 9), ()),  # of a contract, perhaps
+    ("months", (1, 12), ()),
+    ("warranty_month", (1, 12), ("month",)),
+    ("days_in_month", (28, 31), ()),
+    ("day", (1, 30), ()),  # of a study that goes on
+    ("study_day", (1, 30), ("month",)),
+    ("day", (1, 31), ("arr_month",)),
+    ("week", (1, 40), ()),
+    ("minute", (0, 58), ()),  # of a match
+    ("second", (0, 59), ("hour",)),
+    ("age_of_house", (0, 160), ()),
+    ("machine_age", (3, 60), ()),
+    ("age", (18, 90), ()),  # what was seen leaves more room than a person's age
+    ("age", (-5, 30), ()),
+    ("p99_lat", (12, 88), ()),
+    ("p99_lat", (12.5, 88.1), ("lon",)),
+    ("lat", (12, 95), ("lon",)),
+    ("long", (1, 170), ()),
+    ("growth_pct", (3, 95), ()),
 ]
 
 
-@pytest.mark.parametrize(("name", "seen", "span"), SPANS)
+@pytest.mark.parametrize(("name", "seen", "beside", "span"), SPANS)
 def test_a_name_says_what_a_number_can_be(
-    name: str, seen: tuple[float, float], span: tuple[int, int] | None
+    name: str, seen: tuple[float, float], beside: tuple[str, ...], span: tuple[int, int]
 ) -> None:
-    """A month is 1 to 12 whatever was seen; what lies outside of its name's span has none."""
+    """A month is 1 to 12 whatever was seen."""
     column = describe_column(name, [str(value) for value in seen])
-    expected = None if span is None else {"min_value": span[0], "max_value": span[1]}
-    assert find_span(column) == expected
+    rules = describe(column, (name, *beside))
+    assert rules["in_range"] == {"min_value": span[0], "max_value": span[1]}
+
+
+@pytest.mark.parametrize(("name", "seen", "beside"), NO_SPANS)
+def test_a_name_alone_refuses_no_honest_row(
+    name: str, seen: tuple[float, float], beside: tuple[str, ...]
+) -> None:
+    """Where the name may mean something else, the range has its room beyond what was seen."""
+    column = describe_column(name, [str(value) for value in seen])
+    assert describe(column, (name, *beside))["in_range"] == widen_range(*seen)
 
 
 POLICIES = {

@@ -10,6 +10,8 @@ from mlgitops.project.generate.spans import find_span
 from mlgitops.project.generate.yaml_text import flow
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mlgitops.project.generate.column_types import Facts
 
 #: Room that a range leaves below and above what was seen, as a fraction of the seen range.
@@ -78,7 +80,8 @@ def render_contract(facts: Facts) -> str:
         rules = {"dtype": "str", "str_matches": pattern}
         text += _render_column(name, rules, note="made by the ingest stage; no feature")
     for column in facts.columns.values():
-        rules = _describe_key() if column.name == facts.key else describe(column)
+        is_key = column.name == facts.key
+        rules = _describe_key() if is_key else describe(column, facts.columns)
         moved = facts.drift.get(column.name)
         note = f"moved between train and test rows (PSI {moved:.2f})" if moved else ""
         text += _render_column(column.name, rules, note=note)
@@ -120,15 +123,16 @@ def _describe_key() -> dict[str, Any]:
     return {"dtype": "str", "unique": True}
 
 
-def describe(column: Column) -> dict[str, Any]:
-    """Return the rules for a column that is neither key nor target."""
+def describe(column: Column, beside: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the rules for a column that is no key; ``beside``: names of the table's columns."""
     rules: dict[str, Any] = {"dtype": "str"}
     if column.kind is Kind.NUMBER:
         rules = {"dtype": "float64", "coerce": True}
     if column.missing:
         rules["nullable"] = True
     if column.kind is Kind.NUMBER:
-        rules["in_range"] = find_span(column) or widen_range(column.low, column.high)
+        widened = widen_range(column.low, column.high)
+        rules["in_range"] = find_span(column, widened, beside) or widened
     if column.date_format:
         rules["str_matches"] = DATE_FORMATS[column.date_format]
     if column.kind is Kind.CATEGORY and 1 < column.distinct <= MAX_CLOSED_LEVELS:

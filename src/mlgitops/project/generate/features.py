@@ -21,8 +21,15 @@ if TYPE_CHECKING:
     from mlgitops.project.generate.choices import Choices
     from mlgitops.project.generate.split import Rows, Split
 
-#: Names of columns that name a row.
-KEY_NAME = re.compile(r"(?i)(?:^|.*[ _.-])(?:id|key|uuid|guid|index|row|number|no|nr)|.*Id|.*ID")
+_BREAK = r"[ _.-]"
+_ROWS = "row|record|item|sample|case|obs|observation|data|df|original"
+_DOCUMENTS = "order|loan|invoice|transaction|trans|booking|ticket|claim|policy|contract|record|row"
+#: Names of columns that name a row. `AMOUNT_PAID`, `bid` and `price_index` are amounts.
+KEY_NAME = re.compile(
+    rf"(?i:(?:.*{_BREAK})?(?:(?:{_DOCUMENTS})?id|key|uuid|guid|row|number|no|nr))"
+    rf"|(?i:(?:(?:{_ROWS}){_BREAK}?)?index)"
+    r"|.*[a-z0-9]I[dD]"
+)
 
 #: Columns of predictions.csv: a slice of such a name would be there twice.
 _RESERVED = {"id", "target", "prediction", "score"}

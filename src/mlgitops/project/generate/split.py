@@ -40,8 +40,16 @@ _THINGS = (
     "employee|driver|player|participant|respondent|donor|mother|device|machine|sensor|vehicle|"
     "engine|car|plane|aircraft|tail|property|applicant|borrower|case|kunde|patientin"
 )
+#: Words before a thing that make an amount of it: `income_per_customer`, `n_patient`.
+_AMOUNTS = (
+    "age|amount|average|avg|balance|budget|cost|count|distance|fee|in|income|max|mean|mileage|min|n|"
+    "num|of|paid|per|price|profit|rate|revenue|salary|sales|score|size|spend|spending|sum|total|"
+    "turnover|value|weight"
+)
+_NO_AMOUNT = rf"(?!(?:.*[ _.-])?(?:{_AMOUNTS})[ _.-])"
 _ENTITY = re.compile(
-    rf"(?i)(?:.*[ _.-])?(?:{_THINGS})(?:[ _.-]?(?:id|no|nr|num|number|key|code|name))?"
+    rf"(?i){_NO_AMOUNT}(?:.*[ _.-])?"
+    rf"(?:{_THINGS})(?:[ _.-]?(?:id|no|nr|num|number|key|code|name))?"
 )
 
 
