@@ -119,7 +119,7 @@ def explain(error: BaseException, console: Console) -> None:
         case MlgitopsError():
             console.error(error)
         case KeyboardInterrupt():
-            sys.stderr.write("interrupted\n")
+            sys.stderr.write(f"{' '.join(['interrupted', *map(str, error.args)])}\n")
         case BrokenPipeError():  # nobody reads any more
             pass
         case OSError():  # a full disk, a folder that may not be written

@@ -200,10 +200,27 @@ def test_a_first_model_on_a_branch_is_judged_as_its_pull_request(
     monkeypatch.chdir(project)
     assert run(["train"]) == 0
     printed = "".join(capsys.readouterr())
-    assert _read_ending(printed)[0].startswith("policy: would fail (against ")
-    assert "its pipeline never ran" in printed
+    word, steps = _read_ending(printed)
+    assert word.startswith("policy: would fail (against ")
+    assert "its pipeline never ran" in " ".join(printed.split())
+    assert [step.split("  ")[0] for step in steps] == [
+        'git add -A && git commit -m "Train the first model"',
+        "git switch main",
+        "mlgitops train",
+    ]
     commit(project, "Train the first model")
     assert run(["compare"]) == 1
+    git(project, "config", "user.name", "A Tester")
+    git(project, "config", "user.email", "tester@example.org")
+    _type("\n".join(steps[1:2]), project)
+    assert run(["train"]) == 0
+    word, steps = _read_ending("".join(capsys.readouterr()))
+    assert word == "policy: would pass (its bounds: there is no model before it)"
+    _type(steps[0], project)
+    git(project, "switch", "--quiet", "first")
+    assert run(["train"]) == 0
+    steps = _read_ending("".join(capsys.readouterr()))[1]
+    assert steps[-1].split("  ")[0] == "mlgitops rehearse"
 
 
 def test_the_judging_policy_is_shown_and_the_branch_is_new(

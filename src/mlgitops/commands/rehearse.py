@@ -193,8 +193,8 @@ def _summarize_run(run: Run) -> dict[str, object]:
     }
 
 
-def _interrupt(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt
+def _interrupt(number: int, _frame: object) -> None:
+    raise KeyboardInterrupt(f"by {signal.Signals(number).name}")  # from outside: no key was pressed
 
 
 def _make_scratch(keep: Path | None) -> Path:

@@ -139,7 +139,7 @@ def _print_ending(ending: _Ending, directory: Path, console: Console) -> None:
 
     width = shutil.get_terminal_size().columns if console.out.isatty() else find_width(os.environ)
     lines = ["", *render_standing(ending.standings, ending.policy, width)]
-    lines += render_judgement(ending.judgement, ending.base)
+    lines += render_judgement(ending.judgement, ending.base, width)
     enter = [] if directory.resolve() == Path.cwd() else [f"cd {shlex.quote(str(directory))}"]
     console.result("\n".join(lines))
     console.say("\n".join(["Next:", *(f"  {step}" for step in [*enter, *ending.next_steps])]))

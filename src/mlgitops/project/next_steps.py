@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from itertools import chain, count
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,11 @@ def find_next_steps(repository: Repository, project: Path) -> list[str]:
     """
     commit = _find_commit(project)
     if is_proposal(repository, project):
+        default = _find_default(repository, project)
+        if default is not None and not _has_model(project, default):
+            switch = f"git switch {shlex.quote(default)}"
+            train = "mlgitops train  # the first model: a pull request is compared with it"
+            return [*commit, switch, train]
         return [*commit, "mlgitops rehearse  # the pull request's verdict, on this machine"]
     publish = ["mlgitops publish  # data and model into the storage"] if commit else []
     switch = f"git switch -c {_find_free_branch(repository)}"
@@ -43,9 +49,13 @@ def _find_commit(project: Path) -> list[str]:
     """Return the command that commits what is not committed yet."""
     if not run_git(project, "status", "--porcelain", "--", ".").strip():
         return []
-    is_first = not run_git(project, "ls-tree", "--name-only", "HEAD", "./dvc.lock").strip()
-    subject = "Train the first model" if is_first else "Train the model"
+    subject = "Train the model" if _has_model(project, "HEAD") else "Train the first model"
     return [f'git add -A && git commit -m "{subject}"']
+
+
+def _has_model(project: Path, revision: str) -> bool:
+    """Tell whether the pipeline's lock file is in ``revision``: that a model was trained there."""
+    return bool(run_git(project, "ls-tree", "--name-only", revision, "./dvc.lock").strip())
 
 
 def _find_default(repository: Repository, project: Path) -> str | None:

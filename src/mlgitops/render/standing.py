@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mlgitops.model.standing import Standing
 
 _MOST_FAILURES = 10
+_MARK = "  ✗ "
 _ANSWERS = {
     Verdict.PASS: "would pass",
     Verdict.WAIVED: "would pass",
@@ -37,8 +38,10 @@ def render_standing(standings: Sequence[Standing], policy: Policy, width: int) -
     return [*lines, *wrap_text(_explain(standings, policy), width)]
 
 
-def render_judgement(judgement: Judgement | None, base: str | None) -> list[str]:
+def render_judgement(judgement: Judgement | None, base: str | None, width: int) -> list[str]:
     """Return whether the policy would pass against ``base``, and what fails.
+
+    The lines have at most ``width`` columns each.
 
     Without a base there is no model yet to compare with, and its margins were not asked for.
     """
@@ -47,11 +50,18 @@ def render_judgement(judgement: Judgement | None, base: str | None) -> list[str]
     against = "" if verdict is Verdict.SKIP else f" ({against})"
     failures = judgement.failures if judgement else ()
     more = len(failures) - _MOST_FAILURES
+    shown = (clean_text(failure, limit=500) for failure in failures[:_MOST_FAILURES])
     return [
-        f"policy: {_ANSWERS[verdict]}{against}",
-        *(f"  ✗ {clean_text(failure, limit=500)}" for failure in failures[:_MOST_FAILURES]),
+        *wrap_text(f"policy: {_ANSWERS[verdict]}{against}", width),
+        *(line for failure in shown for line in _wrap_failure(failure, width)),
         *([f"  and {more} more"] if more > 0 else []),
     ]
+
+
+def _wrap_failure(failure: str, width: int) -> list[str]:
+    """Break a failure into lines of which the first alone is marked."""
+    first, *rest = wrap_text(failure, max(width - len(_MARK), 1))
+    return [f"{_MARK}{first}", *(f"{' ' * len(_MARK)}{line}" for line in rest)]
 
 
 def _cells(standing: Standing, policy: Policy) -> list[str]:

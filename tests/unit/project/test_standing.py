@@ -152,14 +152,28 @@ def test_lines_fit_the_window() -> None:
 )
 def test_the_policys_word_is_said(verdict: Verdict, base: str | None, text: str) -> None:
     """One line for the verdict, and against what."""
-    assert render_judgement(Judgement(verdict=verdict), base) == [text]
-    assert render_judgement(None, base) == ["policy: judges nothing"]
+    assert render_judgement(Judgement(verdict=verdict), base, 80) == [text]
+    assert render_judgement(None, base, 80) == ["policy: judges nothing"]
 
 
 def test_what_fails_is_listed_and_harmless() -> None:
     """Each reason on a line of its own, at most ten, with nothing that steers a terminal."""
     failures = tuple(f"`m{at}` \x1b[2J fails" for at in range(12))
-    lines = render_judgement(Judgement(verdict=Verdict.FAIL, failures=failures), "main")
+    lines = render_judgement(Judgement(verdict=Verdict.FAIL, failures=failures), "main", 80)
     assert len(lines) == 12
     assert lines[-1] == "  and 2 more"
     assert "\x1b" not in "".join(lines)
+
+
+@pytest.mark.parametrize("width", [40, 60, 120])
+def test_what_fails_fits_the_window(width: int) -> None:
+    """A long reason goes on in the next line, below its own words and not below its mark."""
+    failures = tuple(f"`m{at}` lost more than the {at} that it may lose " * 3 for at in range(3))
+    judgement = Judgement(verdict=Verdict.FAIL, failures=failures)
+    lines = render_judgement(judgement, None, width)
+    assert max(map(len, lines)) <= width
+    assert sum(line.startswith("  ✗ ") for line in lines) == 3
+    reasons = lines[lines.index(next(line for line in lines if line.startswith("  ✗ "))) :]
+    assert all(line.startswith(("  ✗ ", "    ")) for line in reasons)
+    words = " ".join(" ".join(lines).replace("✗", "").split())
+    assert " ".join("".join(failures).split()) in words
