@@ -132,7 +132,7 @@ class Host:
             marker.unlink(missing_ok=True)
 
 
-def poll(is_so: Callable[[], bool]) -> None:
+def poll(is_so: Callable[[], object]) -> None:
     """Return once it is so; fail where it never becomes so."""
     end = time.monotonic() + PATIENCE
     while not is_so():
@@ -179,7 +179,7 @@ async def go_through_everything(host: Host, load: OpenLoop, size: Size) -> None:
             await switch(host, new, bake=True)
             await wait_for_answers(load, _ANSWERS)
             host.end(new, signal.SIGKILL)
-        await asyncio.to_thread(poll, partial(host.router.is_marked_down, new))
+        await asyncio.to_thread(poll, partial(host.router.count_downs, new))
         await wait_for_answers(load, _ANSWERS)
         await finish(host, live)
         host.set_broken(new, broken=False)

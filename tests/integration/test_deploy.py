@@ -36,9 +36,11 @@ from msgspec import structs
 from mlgitops.cli import run
 from mlgitops.delivery import CheckFailedError, LocalTarget
 from mlgitops.delivery.golden import find_difference, read_golden
-from mlgitops.delivery.local import slots
+from mlgitops.delivery.local import haproxy, slots
 from mlgitops.delivery.local.files import ActiveRecord, EnvironmentFiles, SlotRecord
 from mlgitops.delivery.local.haproxy import Router
+from mlgitops.delivery.local.routing import Routing
+from mlgitops.delivery.local.units import choose_launcher
 from mlgitops.delivery.loop.observed import Slot
 from mlgitops.delivery.processes import find_free_port
 from mlgitops.delivery.protocol import is_ready
@@ -163,19 +165,105 @@ def test_a_request_that_fails_in_the_bake_is_answered_by_the_old_model(
 
     Also where nobody looks before the bake's time has ``passed``.
     """
+    begin_bake(project)
+    assert predict(port) == 3
+    assert predict(port, 13.0) == 26
+    let_pass(project, passed)
+    assert run(["deploy", "staging", "--no-wait", "--directory", str(project)]) == 1
+    assert "it failed users' requests, or its health checks" in capsys.readouterr().err
+    assert predict(port) == 2
+
+
+def let_pass(project: Path, seconds: float) -> ActiveRecord:
+    """Let a bake have begun so long before; return what is written down of it then."""
+    files = EnvironmentFiles(project, "staging")
+    active = read_active(project)
+    changed = structs.replace(active, began=active.began - seconds)
+    files.write(files.active, changed)
+    return changed
+
+
+def read_active(project: Path) -> ActiveRecord:
+    """Read what is written down of the slot that users are sent to."""
+    files = EnvironmentFiles(project, "staging")
+    active = files.read(files.active, ActiveRecord)
+    assert active is not None
+    return active
+
+
+def begin_bake(project: Path) -> None:
+    """Have a second model bake for an hour that fails at 13, with the first one behind it."""
     LocalTarget(project, quiet()).deploy("staging")
     edit(project, "deploy/staging/model.yaml", "sha256: null", "sha256: null\nbake: 3600")
     edit(project, "src/demo/serve.py", "UNLUCKY = None", "UNLUCKY = 13.0")
     train_factor(project, 3)
-    LocalTarget(project, quiet()).deploy("staging", patient=False)
-    assert predict(port) == 3
-    assert predict(port, 13.0) == 26
-    files = EnvironmentFiles(project, "staging")
-    active = files.read(files.active, ActiveRecord)
-    assert active is not None
-    files.write(files.active, structs.replace(active, began=active.began - passed))
+    assert LocalTarget(project, quiet()).deploy("staging", patient=False).baking
+
+
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_a_failure_that_nobody_saw_before_the_bake_was_over_is_one(
+    project: Path, port: int, capsys: pytest.CaptureFixture[str], is_killed: bool
+) -> None:
+    """The server ended, or a run wrote down why it failed and was killed: it is no proven one."""
+    begin_bake(project)
+    if is_killed:
+        kill(project, "slot-b")
+    else:
+        files, record = EnvironmentFiles(project, "staging"), read_slot(project, Slot.B)
+        failed = structs.replace(record, failure="another golden prediction")
+        files.write(files.slot_record(Slot.B), failed)
+    let_pass(project, 3600)
     assert run(["deploy", "staging", "--no-wait", "--directory", str(project)]) == 1
-    assert "it failed users' requests, or its health checks" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert ("the server ended" if is_killed else "another golden prediction") in said
+    assert predict(port) == 2
+    assert Event.CONDEMNED in {entry.event for entry in read_ledger(project)}
+
+
+def test_a_bake_that_the_router_did_not_watch_begins_anew(project: Path, port: int) -> None:
+    """A router that was started again, as systemd does, has forgotten what failed before."""
+    begin_bake(project)
+    before = let_pass(project, 3600)
+    files = EnvironmentFiles(project, "staging")
+    kill(project, "router")
+    choose_launcher(files).start("router", files.folder)
+    Router(files.folder).wait_until_up()
+    assert LocalTarget(project, quiet()).deploy("staging", patient=False).baking
+    assert read_active(project).began > before.began + 3599
+    assert predict(port) == 3
+    assert processes(project) == ["slot-a", "slot-b", "router"]
+    let_pass(project, 3600)
+    assert not LocalTarget(project, quiet()).deploy("staging", patient=False).baking
+    assert processes(project) == ["slot-b", "router"]
+
+
+def test_a_bake_whose_failures_were_forgotten_begins_anew(project: Path, port: int) -> None:
+    """As where a run was cut off in moving users: the router is told again, and counts anew."""
+    begin_bake(project)
+    before = let_pass(project, 1800)
+    Router(EnvironmentFiles(project, "staging").folder).route(Routing(live=Slot.A))
+    assert LocalTarget(project, quiet()).deploy("staging", patient=False).baking
+    assert predict(port) == 3
+    assert read_active(project).began > before.began
+
+
+def test_a_router_that_does_not_answer_proves_no_bake(
+    project: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it counted is not known then, and not forgotten once it answers again."""
+    begin_bake(project)
+    assert predict(port, 13.0) == 26
+    let_pass(project, 3600)
+    socket = EnvironmentFiles(project, "staging").folder / "haproxy.sock"
+    socket.rename(socket.with_suffix(".moved"))
+    with monkeypatch.context() as patch:
+        patch.setattr(haproxy, "_START_SECONDS", 0)
+        with pytest.raises(MlgitopsError, match="router did not start"):
+            LocalTarget(project, quiet()).deploy("staging", patient=False)
+    assert not read_active(project).baked
+    socket.with_suffix(".moved").rename(socket)
+    with pytest.raises(CheckFailedError, match="it failed users' requests"):
+        LocalTarget(project, quiet()).deploy("staging", patient=False)
     assert predict(port) == 2
 
 

@@ -121,7 +121,7 @@ def test_a_canary_that_dies_costs_no_request(host: Host) -> None:
     assert {answer.status for answer in answers} == {"200"}
     assert {answer.slot for answer in answers[:50]} == {"a", "b"}
     assert {answer.slot for answer in answers[60:]} == {"a"}
-    assert host.router.is_marked_down(Slot.B)
+    assert host.router.count_downs(Slot.B)
 
 
 def test_a_server_that_is_well_again_has_failed_all_the_same(host: Host) -> None:
@@ -129,15 +129,15 @@ def test_a_server_that_is_well_again_has_failed_all_the_same(host: Host) -> None
     for slot in Slot:
         host.start(slot)
     host.router.route(Routing(live=Slot.B, baking=True))
-    assert not host.router.is_marked_down(Slot.B)
+    assert not host.router.count_downs(Slot.B)
     broken = host.folder / "b.broken"
     broken.touch()
     poll(lambda: fetch_answer(host.ports.public, "/", {})[1] == b"a")
     broken.unlink()
     poll(lambda: fetch_answer(host.ports.public, "/", {})[1] == b"b")
-    assert host.router.is_marked_down(Slot.B)
+    assert host.router.count_downs(Slot.B)
     host.router.route(Routing(live=Slot.B, baking=True))
-    assert not host.router.is_marked_down(Slot.B)
+    assert not host.router.count_downs(Slot.B)
 
 
 def test_a_router_that_starts_again_answers_as_before(host: Host) -> None:

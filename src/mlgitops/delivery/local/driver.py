@@ -36,7 +36,7 @@ from mlgitops.delivery.loop.effects import (
     Wait,
     Widen,
 )
-from mlgitops.delivery.loop.observed import ALL, UNSURE, Active, Observed, Slot
+from mlgitops.delivery.loop.observed import ALL, UNSURE, Active, Observed, ServerState, Slot
 from mlgitops.delivery.loop.recording import append_entry, utc_now
 from mlgitops.delivery.loop.turns import Turns
 from mlgitops.delivery.proposals.promotion import refuse_unpublished
@@ -302,11 +302,8 @@ class LocalDriver:
         record = self._files.read(self._files.active, ActiveRecord)
         if record is None:
             return None
-        if record.boot != read_boot():  # the clock began anew, and so does the bake
-            record = self._change_active(boot=read_boot(), began=read_uptime())
-        is_over = read_uptime() - record.began >= record.bake
-        if not record.baked and is_over and not self._failed_in_bake(record.slot):
-            record = self._change_active(baked=True)
+        if not record.baked:
+            record = self._observe_bake(record)
         return Active(
             slot=record.slot,
             served=record.served,
@@ -316,11 +313,24 @@ class LocalDriver:
             reason=record.reason,
         )
 
-    def _failed_in_bake(self, slot: Slot) -> bool:
-        """Tell whether users' requests failed in a bake that was over before anybody looked."""
-        record = self._parts.slots.read(slot)
-        is_checked = record is not None and record.verified and record.boot == read_boot()
-        return is_checked and self._parts.front.is_marked_down(slot)
+    def _observe_bake(self, record: ActiveRecord) -> ActiveRecord:
+        """Return the record, once the bake is over as one that served well. Doubt is no proof.
+
+        The bake begins anew with the machine and with the router, whose counts do. It stays open
+        while what the router counted is not known, and where the server is not in good health:
+        whoever looks first after its time cannot say when it failed.
+        """
+        if not record.bake:
+            return self._change_active(baked=True)
+        slot, front = record.slot, self._parts.front
+        downs, run = front.count_downs(slot), front.read_run()
+        if downs is None or run is None:
+            return record
+        if (record.boot, record.router) != (read_boot(), run):
+            return self._change_active(boot=read_boot(), router=run, began=read_uptime())
+        is_over = read_uptime() - record.began >= record.bake
+        is_well = not downs and _is_well(self._parts.slots.observe(slot))
+        return self._change_active(baked=True) if is_over and is_well else record
 
     def _count_failures(
         self, active: Active | None, servers: dict[Slot, Server | None]
@@ -334,7 +344,7 @@ class LocalDriver:
             return servers
         slot, slots = active.slot, self._parts.slots
         server = servers[slot]
-        if server is None or not server.verified or not self._parts.front.is_marked_down(slot):
+        if server is None or not server.verified or not self._parts.front.count_downs(slot):
             return servers
         if server.reason is None:
             slots.fail(slot, "it failed users' requests, or its health checks, during its bake")
@@ -348,7 +358,11 @@ class LocalDriver:
         return changed
 
     def _route(self) -> None:
-        self._parts.front.route(self._observe_active(), self._read_slots(), self.public_port)
+        """Have the router send where it shall; a bake begins anew, for what failed is forgotten."""
+        active = self._observe_active()
+        if active and not active.baked:
+            self._change_active(router=None)
+        self._parts.front.route(active, self._read_slots(), self.public_port)
 
     def _read_slots(self) -> dict[Slot, SlotRecord | None]:
         return {slot: self._parts.slots.read(slot) for slot in Slot}
@@ -378,6 +392,10 @@ class LocalDriver:
     def _prune(self) -> None:
         records = self._read_slots().values()
         prune_bundles(self._files.bundles, [record.bundle for record in records if record])
+
+
+def _is_well(server: Server | None) -> bool:
+    return server is not None and server.state is ServerState.READY and server.verified
 
 
 def _key(record: BundleRecord) -> tuple[str, str]:

@@ -52,6 +52,7 @@ class ActiveRecord(Struct, frozen=True, kw_only=True):
     bake: Count = 0  # seconds
     began: float = 0  # seconds of the clock that runs since the machine's start
     boot: Name
+    router: str | None = None  # which run of it counts what fails since the bake began
     confirmed: bool = False
     baked: bool = False
     reason: str | None = None  # why a return made it active

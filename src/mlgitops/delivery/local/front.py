@@ -93,9 +93,13 @@ class Front:
             return
         self._start(port, routing)
 
-    def is_marked_down(self, slot: Slot) -> bool:
-        """Tell whether users' requests, or checks, failed in a slot that bakes."""
-        return self._router.is_marked_down(slot)
+    def count_downs(self, slot: Slot) -> int | None:
+        """Count how often a slot that bakes failed users' requests, or checks; None: not known."""
+        return self._router.count_downs(slot)
+
+    def read_run(self) -> str | None:
+        """Return what names this run of the router, which counts; None where it does not answer."""
+        return self._router.read_run()
 
     def confirm(self, slot: Slot, record: SlotRecord) -> None:
         """Ask for the golden prediction through the public port; each answer must be the slot's.

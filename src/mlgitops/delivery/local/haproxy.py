@@ -227,19 +227,29 @@ class Router:
         asked = {(fields[_NAME_FIELD], fields[_PORT_FIELD]) for fields in rows}
         return asked == {(slot.value, str(port)) for slot, port in ports.items()}
 
-    def is_marked_down(self, slot: Slot) -> bool:
-        """Tell whether the server of ``slot`` failed a request, or a check, since its switch.
+    def count_downs(self, slot: Slot) -> int | None:
+        """Count how often the server of ``slot`` went down since its switch; None: nobody knows.
 
-        HAProxy counts how often it went down. Whether it is down says less: it comes back with
-        its next good check, long before a timer looks.
+        It does by a request, or by checks, that failed. Whether it is down says less: it comes
+        back with its next good check, long before a timer looks.
         """
         try:
             answer = self._ask("show stat")
         except OSError:
-            return False
+            return None
         rows = csv.DictReader(answer.removeprefix("# ").splitlines())
-        own = (row for row in rows if (row["pxname"], row["svname"]) == (f"bake-{slot}", slot))
-        return any(row["chkdown"] != "0" for row in own)
+        name = f"bake-{slot}", slot
+        own = (row for row in rows if (row.get("pxname"), row.get("svname")) == name)
+        return next((int(row["chkdown"]) for row in own), None)
+
+    def read_run(self) -> str | None:
+        """Return what names this run of HAProxy, whose counts began with it; None where none is."""
+        try:
+            answer = self._ask("show info")
+        except OSError:
+            return None
+        lines = answer.splitlines()
+        return " ".join(line for line in lines if line.startswith(("Pid:", "Start_time_sec:")))
 
     def _set(self, key: str, value: str) -> None:
         answer = self._ask(f"set map {_MAP} {key} {value}")
