@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from git_project import git
 from integration.setup_project import shown
+from msgspec import structs
 from promoted_project import MODEL_YAML, PATH, PromotedProject
 
 from mlgitops.cli import run
@@ -465,6 +466,19 @@ def test_what_a_delivery_gave_up_is_no_way_back(
     record(project, Event.SWITCHED, models[0])
     back = call(project, capsys, "rollback", "production")
     assert back["title"] == "Roll production back to v1.0.0 from v1.1.0"
+
+
+def test_a_branch_whose_model_was_given_up_is_not_followed_again(
+    project: PromotedProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whichever commit a delivery, or the file, named: it is the same model with the same code."""
+    project.merge(call(project, capsys, "promote", "--to", "production", "v1.0.0")["branch"])
+    followed = project.repository.git("log", "-1", "--format=%H", "--", "dvc.lock")
+    pinned = read(project, "HEAD")
+    assert pinned.commit != followed
+    record(project, Event.CONDEMNED, structs.replace(pinned, commit=followed, sha256="2" * 64))
+    said = refuse(project, capsys, "rollback", "production")
+    assert " was given up when production wanted it: the golden prediction" in said
 
 
 def test_a_delivery_that_returned_proposes_the_way_back_once(

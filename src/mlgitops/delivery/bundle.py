@@ -18,6 +18,7 @@ from mlgitops.dvc.remote import find_cache
 from mlgitops.dvc.stored import hash_file, locate
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import run_git
+from mlgitops.git.wanted import IDENTITY
 from mlgitops.parsing import parse_json
 from mlgitops.storage import prepare_storage
 from mlgitops.writing import refuse_links
@@ -34,17 +35,6 @@ DESCRIPTION = "model/model.json"
 GOLDEN = "reports/golden.json"
 SERVING_LOCK = "requirements/serving.txt"
 
-#: What makes two bundles the same: beside the model, all that the server reads.
-IDENTITY = (
-    "src/",
-    "model/",
-    "contract.yaml",
-    "monitor.yaml",
-    "params.yaml",
-    "trusted_types.txt",
-    GOLDEN,
-    SERVING_LOCK,
-)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEEP = 5  # bundles left on disk
 

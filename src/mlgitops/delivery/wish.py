@@ -10,12 +10,12 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlgitops.delivery.bundle import IDENTITY, read_model_oid, read_model_sha256
+from mlgitops.delivery.bundle import read_model_oid, read_model_sha256
 from mlgitops.delivery.loop.observed import ServedModel, Wish
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import ask_git, run_git
 from mlgitops.git.repository import UNSHALLOW, Folder, Repository
-from mlgitops.git.wanted import read_wanted
+from mlgitops.git.wanted import find_bundle_change, list_sources, read_wanted
 from mlgitops.storage.exchange import has_origin
 
 if TYPE_CHECKING:
@@ -224,8 +224,7 @@ def _read_at(
     wanted = read_wanted(repository, prefix, environment, tip)
     file = f"{prefix}deploy/{environment}/model.yaml"
     follows = wanted.commit == tip
-    sources = [f"{prefix}{path}" for path in (*IDENTITY, "dvc.lock")]
-    revision = _find_change(repository, tip, *sources) if follows else wanted.commit
+    revision = find_bundle_change(repository, prefix, tip) if follows else wanted.commit
     digest = read_model_sha256(repository, prefix, revision)
     if wanted.sha256 and digest != wanted.sha256:
         raise MlgitopsError(
@@ -238,7 +237,7 @@ def _read_at(
         version=wanted.version,
         sha256=digest,
         revision=revision,
-        commit=_find_change(repository, tip, file, *(sources if follows else ())),
+        commit=_find_change(repository, tip, file, *(list_sources(prefix) if follows else ())),
     )
     if environment != PERSONAL:
         _refuse_cut_off(repository, served.commit, *([revision] if follows else []), where=file)

@@ -13,8 +13,15 @@ from mlgitops.git.repository import UNSHALLOW
 from mlgitops.parsing import parse_yaml
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mlgitops.git.repository import Repository
 
+#: What makes two bundles the same: beside the model, all that the server reads.
+IDENTITY = (
+    *("src/", "model/", "contract.yaml", "monitor.yaml", "params.yaml", "trusted_types.txt"),
+    *("reports/golden.json", "requirements/serving.txt"),
+)
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # of a commit; git has both formats
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -92,6 +99,32 @@ def read_wanted(
     given = {name: setting for name, setting in content.items() if setting is not None}
     given |= {"environment": environment, "commit": given.pop("revision", tip)}
     return msgspec.convert(given, Wanted)
+
+
+def find_bundle_change(repository: Repository, prefix: str, commit: str) -> str:
+    """Find the commit, ``commit`` or before it, at which its model or its serving code changed."""
+    return next(iter(repository.list_changes(commit, *list_sources(prefix), most=1)), commit)
+
+
+def list_sources(prefix: str) -> list[str]:
+    """List the files and folders of a project that make its bundle."""
+    return [f"{prefix}{path}" for path in (*IDENTITY, "dvc.lock")]
+
+
+def find_same_bundles(
+    repository: Repository, prefix: str, commit: str, others: Iterable[str]
+) -> set[str]:
+    """Find those of ``others`` since which, or until which, the bundle of ``commit`` is the same.
+
+    One that this clone does not have is the same only by its name.
+    """
+    change = find_bundle_change(repository, prefix, commit)
+    return {
+        other
+        for other in others
+        if other == commit
+        or (repository.find(other) and find_bundle_change(repository, prefix, other) == change)
+    }
 
 
 def _refuse_foreign(repository: Repository, revision: str, commit: str, *, where: str) -> None:

@@ -16,7 +16,7 @@ from mlgitops.model.fields import Sha, Struct, Text
 from mlgitops.parsing import parse_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 _MENDED = "nobody edits it: see who did, `git log -p origin/deployments`, and restore the line"
 _TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$(?!\n)"
@@ -55,12 +55,12 @@ _LONGEST_LINE = 16384  # bytes; the three texts of an entry have 500 characters 
 _ENCODER = msgspec.json.Encoder(order="sorted")
 
 
-def find_failure(revision: str, entries: Sequence[LedgerEntry]) -> LedgerEntry | None:
-    """Return the entry by which the model of ``revision`` was given up, if it served never since.
+def find_failure(revisions: Collection[str], entries: Sequence[LedgerEntry]) -> LedgerEntry | None:
+    """Return the entry by which the model of ``revisions`` was given up, if it served never since.
 
     Whichever commit asked for it: what failed once, asked for again, is the same model and code.
     """
-    own = [it for it in entries if it.revision == revision and it.event is not Event.STOPPED]
+    own = [it for it in entries if it.revision in revisions and it.event is not Event.STOPPED]
     newest = own[-1] if own else None
     return newest if newest is not None and newest.event is Event.CONDEMNED else None
 

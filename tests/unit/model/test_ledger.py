@@ -112,7 +112,7 @@ def test_the_live_model_is_that_of_the_last_switch() -> None:
 
 def test_a_stop_is_no_service() -> None:
     """A model that was given up, and stopped afterwards, has failed all the same."""
-    failure = find_failure("c" * 40, make_entries())
+    failure = find_failure({"c" * 40}, make_entries())
     assert failure is not None
     assert failure.seq == 4
 

@@ -22,6 +22,7 @@ from mlgitops.comparison.sides import PROMOTED, SERVED, SideFiles, read_beside
 from mlgitops.comparison.staleness import find_stale
 from mlgitops.comparison.test_data import align_hashes, compare_hashes, find_test_data, identify
 from mlgitops.errors import MlgitopsError
+from mlgitops.git.wanted import find_same_bundles
 from mlgitops.judgement.absence import Absences
 from mlgitops.judgement.judge import is_untouched
 from mlgitops.judgement.promotion import put_promotion, select_promotion_rules
@@ -82,7 +83,10 @@ def _tell_failure(folder: Folder, target: Target) -> list[str]:
         return []
     label = target.head.label
     try:
-        failure = find_failure(target.head.sha, parse_ledger(file[1], environment, "the ledger"))
+        entries = parse_ledger(file[1], environment, "the ledger")
+        revisions = {entry.revision for entry in entries}
+        same = find_same_bundles(repository, folder.prefix, target.head.sha, revisions)
+        failure = find_failure(same, entries)
     except MlgitopsError as error:
         return [f"Whether {label} was given up in {environment} is not known: {error.what}."]
     if failure is None:

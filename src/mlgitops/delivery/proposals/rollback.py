@@ -21,7 +21,7 @@ from mlgitops.delivery.proposals.states import (
 from mlgitops.delivery.releases.release import find_release
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import UNSHALLOW
-from mlgitops.git.wanted import read_wanted
+from mlgitops.git.wanted import find_same_bundles, read_wanted
 from mlgitops.git.wanted_edit import MODEL_KEYS, edit_wanted
 from mlgitops.model.ledger import find_failure
 from mlgitops.render.escape import escape_code, escape_prose
@@ -140,7 +140,9 @@ def _refuse_condemned(
 ) -> None:
     """Refuse a model that the ledger has as given up: its delivery would fail, or users suffer."""
     entries = Ledger(folder.repository.root, folder.prefix, console).read(environment)
-    failure = find_failure(revision, entries)
+    revisions = {entry.revision for entry in entries}
+    same = find_same_bundles(folder.repository, folder.prefix, revision, revisions)
+    failure = find_failure(same, entries)
     if failure is not None:
         why = f": {failure.reason}" if failure.reason else ""
         raise MlgitopsError(
