@@ -169,14 +169,12 @@ def _open_store(args: argparse.Namespace) -> FactStore:
 
 def _look(args: argparse.Namespace, watched: Watched, facts: list[DayFact], day: str) -> Look:
     from mlgitops.git.repository import Folder, Repository
-    from mlgitops.monitoring.history import read_history
     from mlgitops.monitoring.labelled import Demands
     from mlgitops.monitoring.look import take_look
 
-    history = read_history(facts, day)
     with Repository(args.directory.resolve()) as repository:
         folder = Folder(repository, args.directory.resolve())
-        released = _read_released(folder, history.model) if history and _needs(watched) else {}
+        released = _read_released(folder) if facts and _needs(watched) else {}
         demands = Demands(
             policy=watched.policy, settings=watched.settings.alerts, released=released
         )
@@ -186,28 +184,29 @@ def _look(args: argparse.Namespace, watched: Watched, facts: list[DayFact], day:
 
 
 def _needs(watched: Watched) -> bool:
-    """Tell whether a metric has a margin and no bound, so that the release's value is its limit."""
+    """Tell whether nobody wrote a limit of a metric, so that the release's value has to give it."""
+    from mlgitops.monitoring.labelled import find_bound
+
     return any(
-        rule.min_value is None and rule.max_value is None
+        find_bound(name, rule, watched.settings.alerts) is None
         for name, rule in watched.policy.metrics.items()
-        if name not in watched.settings.alerts.limits
     )
 
 
-def _read_released(folder: Folder, model: str) -> Mapping[str, float]:
-    """Return what the release of a model was measured with; nothing where there is none."""
+def _read_released(folder: Folder) -> Mapping[str, Mapping[str, float]]:
+    """Return what each release was measured with, by the sha256 of its model."""
     from mlgitops.delivery.releases.release import find_model_name, list_releases, read_tip
 
     repository = folder.repository
     name = find_model_name(repository, folder.prefix, read_tip(repository))
-    for release in list_releases(repository, name):
-        if release.sha256 == model:
-            return {metric.name: metric.value for metric in release.lineage.metrics}
-    return {}
+    return {
+        release.sha256: {metric.name: metric.value for metric in release.lineage.metrics}
+        for release in list_releases(repository, name)
+    }
 
 
 def _post(look: Look, environ: Mapping[str, str], console: Console) -> None:
-    """Keep an issue for each kind: open with an alert now or a look ago, else closed."""
+    """Keep an issue for each kind: open with an alert now or one that is not over, else closed."""
     from mlgitops.github.client import open_client
     from mlgitops.monitoring.posting import post_look
 

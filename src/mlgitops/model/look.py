@@ -51,6 +51,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     days: Count = 0  # with rows that the figure is of
     rows: Count = 0
     since: _Day | None = None  # of the first look of this alert
+    lingers: bool = False  # whether it was an alert, and did not hold at two looks since
     reason: Text | None = None  # why it is not enough, or only shown
 
 
@@ -72,9 +73,9 @@ class Look(Struct, frozen=True, kw_only=True):
     environment: Text
     day: _Day  # the last one that was complete, UTC
     week: _Day  # the Sunday that the figures of labelled rows end with
-    model: Text | None  # sha256 of the model that answered last; None: none ever did
+    model: Text | None  # sha256 of the model that was asked last; None: none ever was
     findings: tuple[Finding, ...]
-    open_kinds: tuple[AlertKind, ...]  # with an alert now, or one look ago
+    open_kinds: tuple[AlertKind, ...]  # with an alert now, or one that is not over
     traces: tuple[Trace, ...] = ()
     notices: tuple[Text, ...] = ()
 

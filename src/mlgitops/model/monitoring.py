@@ -25,6 +25,7 @@ MAX_FACTS_BYTES = 64 * 2**20
 _MENDED = "nobody edits it: restore the file, or remove it and run `mlgitops monitor` again"
 _ENCODER = msgspec.json.Encoder(order="sorted")
 _Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
+_Day = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$(?!\n)")]
 
 
 class DayFact(Struct, frozen=True, kw_only=True):
@@ -35,7 +36,7 @@ class DayFact(Struct, frozen=True, kw_only=True):
     of, in the form of a query string: `carrier=AA&origin=EWR`.
     """
 
-    day: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$(?!\n)")]  # UTC, of the request
+    day: _Day  # UTC, of the request
     model: _Digest  # sha256 of the model file
     name: Name
     of: Text | None = None
@@ -168,6 +169,7 @@ class AlertSettings(Struct, frozen=True, kw_only=True):
     new_levels: Share = 0.01  # of a day's rows, in a column
     failed: Share = 0.001  # of a day's requests, that the server could not score
     silent_days: Annotated[int, Meta(ge=0)] = 1  # days in a row without a row
+    usual_since: _Day | None = None  # the first day that says what is usual
     wait_days: Annotated[int, Meta(ge=0)] = 0  # until the labels of a day are taken for whole
 
 

@@ -1,9 +1,11 @@
 """Counts that need no labels against what is usual here: refusals, gaps, new levels, silence. Pure.
 
-A day is an alert where its share is above what the settings allow, above what the four weeks
-before lead one to expect of a single day (Student's t, with the days' own spread), and above both
-by more than so few rows do by chance (the exact binomial tail). The seven days of a look and all
-columns of a rule share one chance of a false alarm.
+They are of the environment: whichever models were asked, together. A day is an alert where its
+share is above what the settings allow, above what the first four weeks or the last ones lead one
+to expect of a single day (Student's t, with the days' own spread), whichever is less, and above
+both by more than so few rows do by chance (the exact binomial tail). A day that is an alert never
+becomes usual, so a fault that lasts stays one; and beside the first weeks, one that creeps does.
+The seven days of a look and all columns of a rule share one chance of a false alarm.
 """
 
 from __future__ import annotations
@@ -12,12 +14,12 @@ import datetime as dt
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
 from mlgitops.model.look import AlertKind, Finding, FindingState
-from mlgitops.monitoring.history import shift_day, split_part
+from mlgitops.monitoring.history import DaySum, shift_day, split_part
 from mlgitops.statistics.longrun import ALPHA
 from mlgitops.statistics.quantiles import incomplete_beta, student_quantile
 
@@ -25,13 +27,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mlgitops.model.monitoring import AlertSettings
-    from mlgitops.monitoring.history import DaySum, History
+    from mlgitops.monitoring.history import Archive
 
-#: Days that a look is at, and those before that say what is usual.
+#: Days that a look is at, and those that say what is usual: the first ones, and the last.
 LOOKED_AT, USUAL = 7, 28
 _FEWEST_USUAL = 7  # days; with fewer, only the settings say what is too much
+_REFERENCES = 2
 _SILENCE_DAYS = 90  # that say how long gaps usually are
 _ONLY_SHOWN = ("json", "protocol", "too_large")
+_UNSTEADY = "no day can be too much beside those before; `alerts: usual_since:` forgets them"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,20 +49,85 @@ class _Counted:
     alpha: float
 
 
-def judge_counts(history: History, settings: AlertSettings, until: str) -> Iterator[Finding]:
-    """Judge what is counted without labels, as of the end of a day."""
-    yield judge_silence(history, settings, until)
-    yield _judge_share(history, _count("refused.contract", settings.refused), until)
-    scoring = _count("refused.scoring", settings.failed, kind=AlertKind.SYSTEM)
-    yield _judge_share(history, scoring, until)
-    for reason in _ONLY_SHOWN:
-        if (f"refused.{reason}", None) in history.series:
-            yield _show_share(history, f"refused.{reason}", until)
-    for name, allowed in (("missing", settings.missing), ("new_level", settings.new_levels)):
-        parts = history.list_parts(name)
-        for of in parts:
-            counted = _count(name, allowed, of=of, alpha=ALPHA / len(parts))
-            yield _judge_share(history, counted, until)
+class _Day(NamedTuple):
+    """The share of one day beside its limit."""
+
+    entry: DaySum
+    limit: float
+    usual: float  # 0 where too few days say what is
+    excess: float  # 0 where chance or the limit explains it
+
+
+class Counts:
+    """What is counted of an environment, each day held to those before it."""
+
+    def __init__(self, archive: Archive, settings: AlertSettings) -> None:
+        self._archive, self._settings = archive, settings
+        self._requests = archive.count_requests()
+        self._days = {counted: self._hold_days(counted) for counted in self._list_counted()}
+
+    def _list_counted(self) -> Iterator[_Counted]:
+        settings = self._settings
+        yield _count("refused.contract", settings.refused)
+        yield _count("refused.scoring", settings.failed, kind=AlertKind.SYSTEM)
+        for name, allowed in (("missing", settings.missing), ("new_level", settings.new_levels)):
+            parts = sorted(of for key, of in self._archive.counts if key == name and of)
+            for of in parts:
+                yield _count(name, allowed, of=of, alpha=ALPHA / len(parts))
+
+    def judge(self, until: str) -> Iterator[Finding]:
+        """Judge what is counted without labels, as of the end of a day."""
+        if min(self._requests, default=until) > until:
+            return
+        yield judge_silence(self._archive.list_days(until), self._settings, until)
+        for counted, days in self._days.items():
+            past = [day for day in days if day.entry.day <= until]
+            if not _is_gone(counted, past, until):
+                yield _judge_share(counted, past, until)
+
+    def show(self, until: str) -> Iterator[Finding]:
+        """Show how often callers sent what no server could answer."""
+        for reason in _ONLY_SHOWN:
+            if (f"refused.{reason}", None) in self._archive.counts:
+                yield self._show_share(f"refused.{reason}", until)
+
+    def _hold_days(self, counted: _Counted) -> list[_Day]:
+        """Hold each day of a share to the settings and to what was usual by then."""
+        alpha = counted.alpha / LOOKED_AT / _REFERENCES
+        days: list[_Day] = []
+        usual: list[float] = []  # shares of the days that say what is
+        for entry in self._fill_days(counted.name, counted.of):
+            expected = min(_expect_day(usual[:USUAL], alpha), _expect_day(usual[-USUAL:], alpha))
+            limit = max(counted.allowed, expected)
+            day = _Day(entry, limit, expected, _excess(entry, limit, alpha))
+            if not day.excess or len(usual) < _FEWEST_USUAL:
+                usual.append(entry.numerator / entry.denominator)
+            days.append(day)
+        return days
+
+    def _fill_days(self, name: str, of: str | None) -> list[DaySum]:
+        """Return the days of a share; one without a refusal is a day with none of them."""
+        since = self._settings.usual_since or ""
+        sums = {entry.day: entry for entry in self._archive.counts.get((name, of), [])}
+        if name.startswith("refused."):
+            sums = {
+                day: DaySum(day, sums[day].numerator if day in sums else 0.0, asked, round(asked))
+                for day, asked in sorted(self._requests.items())
+            }
+        return [entry for day, entry in sums.items() if entry.denominator > 0 and day >= since]
+
+    def _show_share(self, name: str, until: str) -> Finding:
+        start = shift_day(until, 1 - LOOKED_AT)
+        recent = [it for it in self._fill_days(name, None) if start <= it.day <= until]
+        total = sum(entry.denominator for entry in recent)
+        return Finding(
+            kind=AlertKind.SYSTEM,
+            name=name,
+            state=FindingState.SHOWN,
+            figure=sum(entry.numerator for entry in recent) / total if total else None,
+            days=len(recent),
+            reason="what callers send is not the server's fault",
+        )
 
 
 def _count(
@@ -72,19 +141,21 @@ def _count(
     return _Counted(kind=kind, name=name, of=of, allowed=allowed, alpha=alpha)
 
 
-def judge_silence(history: History, settings: AlertSettings, until: str) -> Finding:
+def judge_silence(answered: Sequence[str], settings: AlertSettings, until: str) -> Finding:
     """Judge how many days in a row nothing was answered, against the gaps that there usually are.
 
-    More days than ``silent_days``, and more than twice the longest gap of the last 90 days.
+    ``answered``: the days with a row up to ``until``, in their order. More days than
+    ``silent_days``, and more than twice the longest gap of the last 90 days.
     """
-    days = [day for day in history.days if shift_day(until, -_SILENCE_DAYS) <= day <= until]
-    last = max(day for day in history.days if day <= until)
-    silent = _count_between(last, until)
+    days = [day for day in answered if day >= shift_day(until, -_SILENCE_DAYS)]
+    finding = Finding(kind=AlertKind.DATA, name="silence", state=FindingState.NOT_ENOUGH)
+    if not answered:
+        return replace(finding, reason="no row was ever answered")
+    silent = _count_between(answered[-1], until)
     longest = max((_count_between(a, b) - 1 for a, b in pairwise(days)), default=0)
     limit = max(settings.silent_days, 2 * longest)
-    return Finding(
-        kind=AlertKind.DATA,
-        name="silence",
+    return replace(
+        finding,
         state=FindingState.ALERT if silent > limit else FindingState.HOLDS,
         figure=float(silent),
         limit=float(limit),
@@ -97,58 +168,54 @@ def _count_between(first: str, last: str) -> int:
     return (dt.date.fromisoformat(last) - dt.date.fromisoformat(first)).days
 
 
-def _judge_share(history: History, counted: _Counted, until: str) -> Finding:
+def _is_gone(counted: _Counted, past: Sequence[_Day], until: str) -> bool:
+    """Tell whether a column is no longer asked for, such as by a later model."""
+    last = past[-1].entry.day if past else ""
+    return counted.of is not None and last <= shift_day(until, -LOOKED_AT - USUAL)
+
+
+def _judge_share(counted: _Counted, past: Sequence[_Day], until: str) -> Finding:
     """Judge the worst of the last seven days."""
-    sums = _fill_days(history, counted, until)
     start = shift_day(until, 1 - LOOKED_AT)
-    recent = [entry for entry in sums if entry.day >= start]
-    before = [entry for entry in sums if shift_day(start, -USUAL) <= entry.day < start]
+    recent = [day for day in past if day.entry.day >= start]
     finding = Finding(
         kind=counted.kind,
         name=counted.name,
         of=split_part(counted.of).get("column"),
         state=FindingState.NOT_ENOUGH,
         days=len(recent),
-        rows=sum(entry.rows for entry in recent),
+        rows=sum(day.entry.rows for day in recent),
     )
     if not recent:
         return replace(finding, reason="nothing was asked in the last seven days")
-    alpha = counted.alpha / LOOKED_AT
-    usual = _expect_day(before, alpha)
-    limit = max(counted.allowed, usual)
-    worst = max(recent, key=lambda entry: _excess(entry, limit, alpha))
+    worst = max(recent, key=lambda day: (day.excess, day.entry.numerator / day.entry.denominator))
+    if min(day.limit for day in recent) >= 1 > counted.allowed:
+        return replace(finding, reason=_UNSTEADY)
+    entry = worst.entry
     return replace(
         finding,
-        state=FindingState.ALERT if _excess(worst, limit, alpha) > 0 else FindingState.HOLDS,
-        figure=worst.numerator / worst.denominator,
-        limit=limit,
-        source="what is usual here" if usual > counted.allowed else "monitor.yaml",
-        reason=f"on {worst.day}: {worst.numerator:,.0f} of {worst.denominator:,.0f}",
+        state=FindingState.ALERT if worst.excess > 0 else FindingState.HOLDS,
+        figure=entry.numerator / entry.denominator,
+        limit=worst.limit,
+        source="what is usual here" if worst.usual > counted.allowed else "monitor.yaml",
+        reason=f"on {entry.day}: {entry.numerator:,.0f} of {entry.denominator:,.0f}",
     )
 
 
-def _fill_days(history: History, counted: _Counted, until: str) -> list[DaySum]:
-    """Return the days of a share; one without a refusal is a day with none of them."""
-    sums = history.read(counted.name, counted.of, until=until)
-    if not counted.name.startswith("refused."):
-        return sums
-    refused = {entry.day: entry for entry in sums}
-    answered = {entry.day: entry for entry in history.read("rows", until=until)}
-    return [
-        refused.get(day) or answered[day]._replace(numerator=0.0, denominator=answered[day].rows)
-        for day in sorted(refused.keys() | answered.keys())
-    ]
+def _expect_day(shares: Sequence[float], alpha: float) -> float:
+    """Return the share that one more day exceeds with a chance of ``alpha``, at most 1.
 
-
-def _expect_day(before: Sequence[DaySum], alpha: float) -> float:
-    """Return the share that one more day exceeds with a chance of ``alpha``, at most 1."""
-    if len(before) < _FEWEST_USUAL:
+    The worst days, one fewer than there are weeks, count as the next one: a bad day is not usual,
+    and what is so on one day of each week is.
+    """
+    if len(shares) < _FEWEST_USUAL:
         return 0.0
-    shares = [entry.numerator / entry.denominator for entry in before]
-    mean = math.fsum(shares) / len(shares)
-    squares = math.fsum((share - mean) ** 2 for share in shares)
-    spread = math.sqrt(squares / (len(shares) - 1) * (1 + 1 / len(shares)))
-    return min(1.0, mean + student_quantile(1 - alpha, len(shares) - 1) * spread)
+    ordered, weeks = sorted(shares), len(shares) // LOOKED_AT
+    ordered = ordered[: len(shares) - weeks + 1] + [ordered[-weeks]] * (weeks - 1)
+    mean = math.fsum(ordered) / len(ordered)
+    squares = math.fsum((share - mean) ** 2 for share in ordered)
+    spread = math.sqrt(squares / (len(ordered) - 1) * (1 + 1 / len(ordered)))
+    return min(1.0, mean + student_quantile(1 - alpha, len(ordered) - 1) * spread)
 
 
 def _excess(entry: DaySum, limit: float, alpha: float) -> float:
@@ -167,18 +234,3 @@ def binomial_tail(count: float, trials: float, share: float) -> float:
     0.0702
     """
     return 1.0 if count <= 0 else incomplete_beta(count, trials - count + 1, share)
-
-
-def _show_share(history: History, name: str, until: str) -> Finding:
-    start = shift_day(until, 1 - LOOKED_AT)
-    sums = _fill_days(history, _count(name, 1.0), until)
-    recent = [entry for entry in sums if entry.day >= start]
-    total = sum(entry.denominator for entry in recent)
-    return Finding(
-        kind=AlertKind.SYSTEM,
-        name=name,
-        state=FindingState.SHOWN,
-        figure=sum(entry.numerator for entry in recent) / total if total else None,
-        days=len(recent),
-        reason="what callers send is not the server's fault",
-    )

@@ -1,10 +1,10 @@
-"""The facts of one model as series of days, up to a day. Pure."""
+"""The facts of an environment as series of days, up to a day. Pure."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from mlgitops.model.monitoring import DayFact
+
+_REFUSED = "refused."
+#: What is counted without labels, whichever model was asked.
+_COUNTED = ("rows", "missing", "new_level")
 
 
 class DaySum(NamedTuple):
@@ -23,13 +27,15 @@ class DaySum(NamedTuple):
     rows: int
 
 
+Series = dict[tuple[str, str | None], list[DaySum]]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class History:
     """What is kept of one model, each series in the order of its days."""
 
     model: str
-    series: dict[tuple[str, str | None], list[DaySum]]
-    days: list[str] = field(default_factory=list)  # on which any model answered rows
+    series: Series
 
     def read(self, name: str, of: str | None = None, *, until: str) -> list[DaySum]:
         """Return the days of a figure that have something to divide by."""
@@ -41,20 +47,71 @@ class History:
         return sorted(of for key, of in self.series if key == name and of is not None)
 
 
-def read_history(facts: Iterable[DayFact], until: str) -> History | None:
-    """Return the history of the model that answered last, up to a day; None: none ever did."""
-    past = sorted((fact for fact in facts if fact.day <= until), key=lambda fact: fact.day)
-    answered = [fact for fact in past if fact.name == "rows" and fact.rows]
-    if not answered:
-        return None
-    last = max(answered, key=lambda fact: (fact.day, fact.rows, fact.model))
-    series: dict[tuple[str, str | None], list[DaySum]] = defaultdict(list)
-    for fact in past:
-        if fact.model == last.model:
-            entry = DaySum(fact.day, fact.numerator, fact.denominator, fact.rows)
-            series[fact.name, fact.of].append(entry)
-    days = sorted({fact.day for fact in answered})
-    return History(model=last.model, series=dict(series), days=days)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Archive:
+    """What is kept of an environment: of each model, and the counts of all of them together."""
+
+    models: dict[str, History]
+    asked: list[tuple[str, float, str]]  # day, rows and refused requests, model; in this order
+    counts: Series  # rows, refusals, missing cells and new levels, of all models
+
+    def choose(self, until: str) -> History | None:
+        """Return the model that was asked last, up to a day; None: none ever was.
+
+        One that refuses all that it is asked counts as well: what is wrong with it must show.
+        """
+        model = max((entry for entry in self.asked if entry[0] <= until), default=None)
+        return None if model is None else self.models[model[2]]
+
+    def list_days(self, until: str) -> list[str]:
+        """Return the days up to one on which any model answered a row."""
+        rows = self.counts.get(("rows", None), [])
+        return [entry.day for entry in rows if entry.rows and entry.day <= until]
+
+    def count_requests(self) -> dict[str, float]:
+        """Return the rows that were answered and the requests that were refused, by day."""
+        requests: dict[str, float] = defaultdict(float)
+        for day, count, _ in self.asked:
+            requests[day] += count
+        return dict(requests)
+
+
+def read_archive(facts: Iterable[DayFact], until: str) -> Archive:
+    """Return what the facts say up to a day."""
+    models: dict[str, Series] = defaultdict(lambda: defaultdict(list))
+    asked: dict[tuple[str, str], float] = defaultdict(float)
+    counts: dict[tuple[str, str | None], dict[str, DaySum]] = defaultdict(dict)
+    for fact in sorted((it for it in facts if it.day <= until), key=lambda it: it.day):
+        key, entry = (fact.name, fact.of), _take_sums(fact)
+        models[fact.model][key].append(entry)
+        is_refusal = fact.name.startswith(_REFUSED)
+        if is_refusal or fact.name in _COUNTED:
+            days = counts[key]
+            days[fact.day] = _add_sums(days.get(fact.day), entry)
+        if fact.of is None and (is_refusal or fact.name == "rows"):
+            asked[fact.day, fact.model] += fact.numerator if is_refusal else fact.rows
+    return Archive(
+        models={
+            model: History(model=model, series=dict(series)) for model, series in models.items()
+        },
+        asked=sorted((day, count, model) for (day, model), count in asked.items() if count > 0),
+        counts={key: list(days.values()) for key, days in counts.items()},
+    )
+
+
+def _take_sums(fact: DayFact) -> DaySum:
+    return DaySum(fact.day, fact.numerator, fact.denominator, fact.rows)
+
+
+def _add_sums(before: DaySum | None, entry: DaySum) -> DaySum:
+    if before is None:
+        return entry
+    return DaySum(
+        entry.day,
+        before.numerator + entry.numerator,
+        before.denominator + entry.denominator,
+        before.rows + entry.rows,
+    )
 
 
 def split_part(of: str | None) -> dict[str, str]:

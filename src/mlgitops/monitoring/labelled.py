@@ -61,11 +61,12 @@ class Limit:
 
 @dataclass(frozen=True, kw_only=True)
 class Demands:
-    """What is demands, and how closely."""
+    """What is demanded of an environment, and how closely it is watched."""
 
     policy: Policy
     settings: AlertSettings
-    released: Mapping[str, float]  # metric → what the release of the model was measured with
+    #: sha256 of a model → metric → what its release was measured with.
+    released: Mapping[str, Mapping[str, float]]
 
     @property
     def alpha(self) -> float:
@@ -89,8 +90,8 @@ def judge_labelled(history: History, demands: Demands, until: str) -> Iterator[F
             sums = [
                 entry
                 for of in history.list_parts(slice_rule.metric)
-                for entry in history.read(slice_rule.metric, of, until=until)
                 if tuple(split_part(of)) == slice_rule.by
+                for entry in history.read(slice_rule.metric, of, until=until)
             ]
             yield _doubt_stale(finding, sums, until)
 
@@ -103,29 +104,36 @@ def _doubt_stale(finding: Finding, sums: Sequence[DaySum], until: str) -> Findin
     return replace(finding, state=FindingState.NOT_ENOUGH, reason=f"no labels since {last}")
 
 
-def find_limit(name: str, rule: Rule, demands: Demands) -> Limit | None:
-    """Return the limit of a metric: monitor.yaml's, else the policy's bound, else the release's.
-
-    The last is what the release was measured with, worse by the policy's margin; it is as noisy
-    as that measurement.
-    """
+def find_bound(name: str, rule: Rule, settings: AlertSettings) -> Limit | None:
+    """Return the limit that somebody wrote: in monitor.yaml, else as the policy's bound."""
     upper = not rule.greater_is_better
-    if name in demands.settings.limits:
-        return Limit(value=demands.settings.limits[name], upper=upper, source="monitor.yaml")
+    if name in settings.limits:
+        return Limit(value=settings.limits[name], upper=upper, source="monitor.yaml")
     bound = rule.max_value if upper else rule.min_value
-    if bound is not None:
-        return Limit(value=bound, upper=upper, source="policy.yaml")
-    value = demands.released.get(name)
+    return None if bound is None else Limit(value=bound, upper=upper, source="policy.yaml")
+
+
+def find_limit(name: str, rule: Rule, demands: Demands, model: str) -> Limit | None:
+    """Return the limit of a metric: the one that somebody wrote, else the release's.
+
+    That is what the release of the model was measured with, worse by the policy's margin; it is
+    as noisy as that measurement.
+    """
+    limit = find_bound(name, rule, demands.settings)
+    if limit is not None:
+        return limit
+    upper = not rule.greater_is_better
+    value = demands.released.get(model, {}).get(name)
     margin = None if value is None else find_margin(rule, value)
     if value is None or margin is None:
         return None
-    limit = value + margin if upper else value - margin
-    return Limit(value=limit, upper=upper, source="the release's value and the policy's margin")
+    worst = value + margin if upper else value - margin
+    return Limit(value=worst, upper=upper, source="the release's value and the policy's margin")
 
 
 def _judge_metric(history: History, demands: Demands, name: str, rule: Rule, until: str) -> Finding:
     estimator = find_estimator(name)
-    limit = find_limit(name, rule, demands)
+    limit = find_limit(name, rule, demands, history.model)
     is_root = estimator == "rmse"
     shown = None
     if (name, None) not in history.series:
@@ -271,7 +279,7 @@ class _Compared:
 
 def _judge_slice(history: History, demands: Demands, rule: SliceRule, until: str) -> Finding:
     """Judge the worst of the groups, or pairs of groups, of a slice rule."""
-    name = f"{rule.metric} by {', '.join(rule.by)}"
+    name = f"{rule.metric} by {', '.join(rule.by)}, {rule.statistic}"
     base = Finding(kind=AlertKind.MODEL, name=name[:200], state=FindingState.NOT_ENOUGH)
     groups, days, rows = _measure_groups(history, rule, until)
     base = replace(base, days=min(days, CLUSTERS), rows=rows)

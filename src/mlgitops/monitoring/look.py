@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from mlgitops import __version__
 from mlgitops.model.look import MOST_WEEKS, AlertKind, Finding, FindingState, Look, Trace
-from mlgitops.monitoring.counted import judge_counts
-from mlgitops.monitoring.history import cut_weeks, find_week_end, read_history, shift_day
-from mlgitops.monitoring.labelled import CALIBRATION, judge_labelled
+from mlgitops.monitoring.counted import Counts
+from mlgitops.monitoring.history import cut_weeks, find_week_end, read_archive, shift_day
+from mlgitops.monitoring.labelled import judge_labelled
 from mlgitops.monitoring.shown import show_figures
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     Judge = Callable[[str], Iterable[Finding]]
 
 _WEEK = 7
+#: Looks without an alert that a figure must have held at before its alert is over.
+_CLEAN = 2
+#: Looks that are taken again at most, to see whether an alert is over: those of a year.
+_MOST_LOOKS = 52
 _MOST_TRACES = 8
 _NOTHING = "no row was ever answered, as far as the facts say"
 
@@ -36,38 +40,28 @@ def take_look(
     facts: Iterable[DayFact], demands: Demands, *, day: str, project: str, environment: str
 ) -> Look:
     """Look at production as of the end of ``day``, the last one that is complete (UTC)."""
-    history = read_history(facts, day)
-    week = find_week_end(day)
+    archive = read_archive(facts, day)
+    history, week = archive.choose(day), find_week_end(day)
+    names = project, environment
     if history is None:
-        return _make_look(None, (), (), day=day, names=(project, environment), notices=(_NOTHING,))
+        return _make_look(None, (), day=day, names=names, notices=(_NOTHING,))
     settings = demands.settings
+    counts = Counts(archive, settings)
 
     def judge_week(until: str) -> Iterable[Finding]:
+        seen = history if until == week else archive.choose(until)
         labelled_until = shift_day(until, -settings.wait_days)
-        return judge_labelled(history, demands, labelled_until)
+        return () if seen is None else judge_labelled(seen, demands, labelled_until)
 
-    def judge_day(until: str) -> Iterable[Finding]:
-        if not any(answered <= until for answered in history.days):
-            return ()
-        return judge_counts(history, settings, until)
-
-    findings: list[Finding] = []
-    lingering: set[AlertKind] = set()
-    for judge, until in ((judge_week, week), (judge_day, day)):
-        now, before = list(judge(until)), _find_alerts(judge, shift_day(until, -_WEEK))
-        findings += [_date_alert(finding, judge, until) for finding in now]
-        lingering |= {kind for kind, *_ in before}
-    findings += show_figures(history, day)
-    return _make_look(
-        history, findings, lingering, day=day, names=(project, environment),
-        traces=_draw_traces(history, findings, week),
-    )  # fmt: skip
+    findings = [*_follow(judge_week, week), *_follow(counts.judge, day)]
+    findings += [*counts.show(day), *show_figures(history, day)]
+    traces = _draw_traces(history, findings, week)
+    return _make_look(history, findings, day=day, names=names, traces=traces)
 
 
 def _make_look(
     history: History | None,
     findings: Iterable[Finding],
-    lingering: Iterable[AlertKind],
     *,
     day: str,
     names: tuple[str, str],
@@ -75,7 +69,7 @@ def _make_look(
     notices: tuple[str, ...] = (),
 ) -> Look:
     findings = tuple(findings)
-    alerted = {it.kind for it in findings if it.state is FindingState.ALERT} | set(lingering)
+    alerted = {it.kind for it in findings if it.state is FindingState.ALERT or it.lingers}
     return Look(
         toolkit=__version__,
         project=names[0],
@@ -90,27 +84,58 @@ def _make_look(
     )
 
 
-def _find_alerts(judge: Judge, until: str) -> set[tuple[AlertKind, str, str | None]]:
-    return {_key(it) for it in judge(until) if it.state is FindingState.ALERT}
-
-
 def _key(finding: Finding) -> tuple[AlertKind, str, str | None]:
     """Return what makes two findings the same one; the worst pair of groups may change."""
     of = finding.of if finding.kind is not AlertKind.MODEL else None
     return finding.kind, finding.name, of
 
 
-def _date_alert(finding: Finding, judge: Judge, until: str) -> Finding:
-    """Say since which look a figure is beyond its limit without a break."""
-    if finding.state is not FindingState.ALERT:
-        return finding
-    since = until
-    for _ in range(MOST_WEEKS):
-        earlier = shift_day(since, -_WEEK)
-        if _key(finding) not in _find_alerts(judge, earlier):
+def _follow(judge: Judge, until: str) -> Iterator[Finding]:
+    """Say since when each alert is one without a break, and which past ones are not over yet.
+
+    Each earlier look is taken again as it was: with the model that was asked last by then.
+    """
+    findings = list(judge(until))
+    trails = {_key(finding): [finding.state] for finding in findings}
+    for back in range(1, _MOST_LOOKS):
+        if all(map(_is_settled, trails.values())):
             break
-        since = earlier
-    return replace(finding, since=since)
+        earlier = {_key(it): it.state for it in judge(shift_day(until, -_WEEK * back))}
+        if not earlier:
+            break
+        for key, trail in trails.items():
+            trail.append(earlier.get(key, FindingState.NOT_ENOUGH))
+    for finding in findings:
+        trail = trails[_key(finding)]
+        if finding.state is FindingState.ALERT:
+            looks = _count_alerts(trail)
+            yield replace(finding, since=shift_day(until, _WEEK * (1 - looks)))
+        else:
+            yield replace(finding, lingers=_lingers(trail))
+
+
+def _count_alerts(trail: list[FindingState]) -> int:
+    """Return how many looks, the newest first, are alerts without a break."""
+    return next(
+        (at for at, state in enumerate(trail) if state is not FindingState.ALERT), len(trail)
+    )
+
+
+def _is_settled(trail: list[FindingState]) -> bool:
+    """Tell whether looks before these change nothing of what is said of a figure."""
+    if trail[0] is FindingState.ALERT:
+        return _count_alerts(trail) < len(trail) or len(trail) > MOST_WEEKS
+    return FindingState.ALERT in trail or trail.count(FindingState.HOLDS) >= _CLEAN
+
+
+def _lingers(trail: list[FindingState]) -> bool:
+    """Tell whether a figure was an alert and did not hold at two looks since.
+
+    A look at which there was too little to say anything is not one at which it held.
+    """
+    if FindingState.ALERT not in trail:
+        return False
+    return trail[: trail.index(FindingState.ALERT)].count(FindingState.HOLDS) < _CLEAN
 
 
 def _draw_traces(history: History, findings: list[Finding], week: str) -> tuple[Trace, ...]:
@@ -131,7 +156,7 @@ def _trace(history: History, finding: Finding, week: str) -> Trace:
         name=finding.name,
         weeks=tuple(at for at, _ in points),
         values=tuple(value for _, value in points),
-        limit=finding.limit if finding.name != CALIBRATION or finding.figure else None,
+        limit=finding.limit,
     )
 
 

@@ -5,6 +5,7 @@ In: bytes. Out: :class:`~mlgitops.model.monitoring.MonitorSettings`. No I/O.
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +100,7 @@ def _read_alerts(value: object, position: Place, check: Checker) -> AlertSetting
         "calibration": _read_distance,
         **dict.fromkeys(("refused", "missing", "new_levels", "failed"), _read_share),
         **dict.fromkeys(("silent_days", "wait_days"), _whole_number(0, 3650)),
+        "usual_since": _read_day,
     }
     return AlertSettings(**_read_fields(value, position, check, readers))
 
@@ -118,6 +120,17 @@ def _read_distance(value: object, position: Place, check: Checker) -> float | No
         check.mistake(position, f"{check.label(position)} must not be negative")
         return None
     return distance
+
+
+def _read_day(value: object, position: Place, check: Checker) -> str | None:
+    day = check.name(value, position)
+    if day is None:
+        return None
+    try:
+        return dt.date.fromisoformat(day).isoformat()
+    except ValueError:
+        check.mistake(position, f"{quote(day)} is no day", "such as 2026-11-22")
+        return None
 
 
 def _read_share(value: object, position: Place, check: Checker) -> float | None:

@@ -12,8 +12,6 @@ from mlgitops.render.numbers import DASH, choose_decimals, render_number, render
 from mlgitops.render.sections import Page, Section
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from mlgitops.model.look import Finding, Look, Trace
 
 _TITLES = {
@@ -43,6 +41,8 @@ _NAMES = {
     "new_level": "levels that the contract does not list",
 }
 _HOLDS = "Nothing is beyond its limit by more than noise explains."
+_CLOSES = "This issue closes when what was beyond its limit has held at two looks."
+_IS_OVER = "what was beyond its limit has held at two looks, so this is closed."
 _MARKS = {
     FindingState.ALERT: "ALERT",
     FindingState.HOLDS: "holds",
@@ -99,6 +99,7 @@ def _write_row(finding: Finding) -> tuple[str, ...]:
     value, interval, limit = _write_numbers(finding)
     says = [_MARKS[finding.state]] if finding.state is not FindingState.SHOWN else []
     says += [f"since {finding.since}"] if finding.since else []
+    says += ["was an alert, not over yet"] if finding.lingers else []
     says += [finding.reason] if finding.reason else []
     return (
         _NAMES.get(finding.name, finding.name),
@@ -163,28 +164,44 @@ def write_issue(look: Look, kind: AlertKind) -> str:
     """Write the body of the issue of one kind, in Markdown."""
     alerts = look.alerts(kind)
     if kind not in look.open_kinds:
-        return f"As of {look.day}: two looks in a row were clean, so this is closed.\n"
+        return f"As of {look.day}: {_IS_OVER}\n"
     if not alerts:
-        closing = "This issue closes if the next look is clean, too."
-        return f"As of {look.day}: nothing is beyond its limit any more. {closing}\n"
+        lines = [
+            f"As of {look.day}: nothing is beyond its limit any more. {_CLOSES}",
+            *_cut([_write_lingering(it) for it in look.findings if it.kind is kind and it.lingers]),
+        ]
+        return "\n\n".join(lines) + "\n"
     closing = (
-        "Updated with each look; it closes by itself after two looks without an alert. Close it "
-        "as not planned and it stays closed."
+        "Updated with each look; it closes by itself once every figure that was beyond its limit "
+        "has held at two looks. Close it as not planned and it stays closed."
     )
     lines = [
         f"Model {escape_code((look.model or '')[:12])}, as of the end of {look.day} (UTC):",
-        *_list_alerts(alerts),
+        *_cut(list(map(_write_alert, alerts))),
         f"What to do: {_ADVICE[kind]}",
         closing,
     ]
     return "\n\n".join(lines) + "\n"
 
 
-def _list_alerts(alerts: Iterable[Finding]) -> list[str]:
-    rows = [
-        f"- {escape_prose(describe_finding(alert))}, since {alert.since}"
-        + (f" ({escape_prose(alert.reason)})" if alert.reason else "")
-        for alert in alerts
-    ]
+def _write_alert(alert: Finding) -> str:
+    return f"- {escape_prose(describe_finding(alert))}, since {alert.since}{_add_reason(alert)}"
+
+
+def _write_lingering(finding: Finding) -> str:
+    """Say what a figure that was beyond its limit says now."""
+    of = f" of `{finding.of}`" if finding.of else ""
+    name = escape_prose(f"`{finding.name}`{of}")
+    return f"- {name}: {_MARKS[finding.state]}{_add_reason(finding)}"
+
+
+def _add_reason(finding: Finding) -> str:
+    return f" ({escape_prose(finding.reason)})" if finding.reason else ""
+
+
+def _cut(rows: list[str]) -> list[str]:
+    """Return one block of at most 20 lines, and how many there are beside them."""
+    if not rows:
+        return []
     hidden = len(rows) - 20
     return ["\n".join(rows[:20]), *([f"and {hidden} more"] if hidden > 0 else [])]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mlgitops.model import Policy, Rule, SliceRule, Statistic
 from mlgitops.model.look import AlertKind, Finding, FindingState, Look
@@ -55,7 +56,9 @@ def look(
     **alerts: Any,  # noqa: ANN401
 ) -> Look:
     """Look at facts."""
-    demands = Demands(policy=policy, settings=AlertSettings(**alerts), released=released or {})
+    demands = Demands(
+        policy=policy, settings=AlertSettings(**alerts), released={MODEL: released or {}}
+    )
     return take_look(facts, demands, day=day, project="flights", environment="production")
 
 
@@ -150,7 +153,7 @@ def test_groups_whose_labels_ended_show_nothing_of_today() -> None:
     facts = [make_fact(SUNDAY, "rows", 100, 1, rows=100)]
     days = [shift_day(SUNDAY, -before) for before in range(40, 80)]
     facts += [make_fact(day, BRIER, 10, 100, of="carrier=AA") for day in days]
-    finding = pick(look(facts, Policy(metrics={}, slices=(rule,))), f"{BRIER} by carrier")
+    finding = pick(look(facts, Policy(metrics={}, slices=(rule,))), f"{BRIER} by carrier, maximum")
     assert finding.state is FindingState.NOT_ENOUGH
     assert finding.reason == f"no labels since {shift_day(SUNDAY, -40)}"
 
@@ -278,7 +281,8 @@ def test_slices_are_held_to_the_policys_bounds(
     statistic: Statistic, limits: dict[str, float], state: str
 ) -> None:
     """The worst group, or pair of groups, decides."""
-    finding = pick(look(make_groups(0.2), slice_policy(statistic, **limits)), "accuracy by origin")
+    name = f"accuracy by origin, {statistic}"
+    finding = pick(look(make_groups(0.2), slice_policy(statistic, **limits)), name)
     assert finding.state == state
     if statistic is Statistic.DIFFERENCE and state == "alert":
         assert finding.of == "origin=EWR against origin=JFK"
@@ -288,7 +292,7 @@ def test_slices_are_held_to_the_policys_bounds(
 def test_small_groups_are_not_judged() -> None:
     """The policy says from how many rows."""
     policy = slice_policy(Statistic.MINIMUM, min_value=0.9, min_rows=2000)
-    finding = pick(look(make_groups(0.2), policy), "accuracy by origin")
+    finding = pick(look(make_groups(0.2), policy), "accuracy by origin, minimum")
     assert finding.reason == "no group of 2000 rows"
 
 
@@ -405,3 +409,143 @@ def test_any_facts_give_a_look(entries: list[tuple[int, int, float]]) -> None:
     }
     seen = look(list(facts.values()))
     assert seen.alerts(AlertKind.MODEL) == []
+
+
+def keep_labels(facts: list[DayFact], name: str, keep: Callable[[int], bool]) -> list[DayFact]:
+    """Leave out a figure on the days that ``keep`` does not want: days before the last."""
+    kept = {shift_day(SUNDAY, -at) for at in range(400) if keep(at)}
+    return [fact for fact in facts if fact.name != name or fact.day in kept]
+
+
+@pytest.mark.parametrize("silent", [40, 200])
+def test_an_alert_that_nobody_can_measure_any_more_is_not_over(silent: int) -> None:
+    """Another figure of the kind holds all along; that says nothing of the one that did not."""
+    policy = Policy(
+        metrics={
+            BRIER: Rule(greater_is_better=False, max_value=0.2),
+            "test.accuracy": Rule(min_value=0.5),
+        },
+    )
+    end = shift_day(SUNDAY, -silent)
+    facts = list(make_days(60 + silent, wave(0.1), end=SUNDAY))
+    facts = [fact for fact in facts if fact.name == "rows"]
+    new = shift_day(SUNDAY, 1 - silent)
+    facts = [replace(it, model=OTHER) if it.day < new else it for it in facts]
+    facts += [it for it in make_days(60, wave(0.4), end=end, model=OTHER) if it.name == BRIER]
+    for at in range(60 + silent):
+        day = shift_day(SUNDAY, -at)
+        model = OTHER if at >= silent else MODEL
+        facts.append(make_fact(day, "test.accuracy", 90, 100, model=model))
+    seen = look(facts, policy)
+    assert seen.model == MODEL
+    assert pick(seen, "test.accuracy").state is FindingState.HOLDS
+    assert pick(seen, BRIER).state is FindingState.NOT_ENOUGH
+    assert pick(seen, BRIER).lingers
+    assert seen.open_kinds == (AlertKind.MODEL,)
+
+
+def test_one_model_s_alert_is_over_when_the_next_one_holds_twice() -> None:
+    """The figure is the same whoever answers; the release's value is of each model."""
+    margin = Policy(metrics={BRIER: Rule(greater_is_better=False, max_worsening=0.01)})
+    states = []
+    for weeks in (3, 4, 5):
+        old = make_days(60, wave(0.4), end=shift_day(SUNDAY, -7 * weeks), model=OTHER)
+        facts = [*old, *make_days(7 * weeks, wave(0.1, spread=0.005))]
+        demands = Demands(
+            policy=margin,
+            settings=AlertSettings(),
+            released={OTHER: {BRIER: 0.2}, MODEL: {BRIER: 0.12}},
+        )
+        seen = take_look(facts, demands, day=SUNDAY, project="", environment="production")
+        states.append((pick(seen, BRIER).state.value, seen.open_kinds))
+    open_ = (AlertKind.MODEL,)
+    assert states == [("not enough", open_), ("holds", open_), ("holds", ())]
+
+
+def test_a_column_that_is_no_longer_asked_for_holds_no_issue_open() -> None:
+    """A later model does not read it: after five weeks nothing is said of it."""
+    facts = list(make_days(120, wave(0.1), rows=1000))
+    for at in range(40, 120):
+        missing = 900 if at < 47 else 2
+        facts.append(make_fact(shift_day(SUNDAY, -at), "missing", missing, 1000, of="column=temp"))
+    seen = look(facts)
+    assert "missing" not in {it.name for it in seen.findings}
+    assert seen.open_kinds == ()
+    assert look(facts, day=shift_day(SUNDAY, -20)).open_kinds == (AlertKind.DATA,)
+
+
+@pytest.mark.parametrize("weeks", [1, 4, 5, 20, 40])
+def test_a_fault_that_lasts_never_becomes_usual(weeks: int) -> None:
+    """Half of the cells missing is news after half a year, too, and since when is said."""
+    facts = list(make_days(365, wave(0.1), rows=1000))
+    for at in range(365):
+        missing = 500 if at < 7 * weeks else 20 + at % 5
+        facts.append(make_fact(shift_day(SUNDAY, -at), "missing", missing, 1000, of="column=temp"))
+    finding = pick(look(facts), "missing")
+    assert finding.state is FindingState.ALERT
+    assert finding.since == shift_day(SUNDAY, 7 - 7 * min(weeks, 27))
+    since = shift_day(SUNDAY, -7 * weeks + 1)
+    assert look(facts, usual_since=since).open_kinds == ((AlertKind.DATA,) if weeks < 3 else ())
+
+
+def test_a_level_that_creeps_is_held_to_the_first_weeks() -> None:
+    """Each day is hardly worse than those before it."""
+    facts = list(make_days(300, wave(0.1), rows=2000))
+    for at in range(300):
+        share = 0.03 + 0.0008 * (299 - at)
+        noise = 0.004 * ((at * 7) % 5 - 2)
+        day = shift_day(SUNDAY, -at)
+        facts.append(make_fact(day, "missing", 2000 * (share + noise), 2000, of="column=temp"))
+    assert pick(look(facts), "missing").state is FindingState.ALERT
+
+
+@pytest.mark.parametrize("bad", [(30,), (55,), (57, 58), (54, 55, 56)])
+def test_some_very_bad_days_do_not_excuse_later_ones(bad: tuple[int, ...]) -> None:
+    """Whether the rule had learned what is usual by then or not."""
+    days = {at: 10 + at % 3 for at in range(60)} | dict.fromkeys(bad, 9000) | {2: 150}
+    finding = pick(look(refuse(days)), "refused.contract")
+    assert finding.state is FindingState.ALERT
+    assert finding.limit is not None
+    assert finding.limit < 0.1
+
+
+def test_what_is_so_on_one_day_of_a_week_is_usual() -> None:
+    """A batch without its columns comes each Sunday."""
+    days = {at: 400 if at % 7 == 0 else 5 for at in range(60)}
+    assert pick(look(refuse(days)), "refused.contract").state is FindingState.HOLDS
+
+
+def test_days_that_say_nothing_of_what_is_usual_hold_nothing() -> None:
+    """Where one day is all refused and the next none, no day can be too much: that is no yes."""
+    days = {at: 100_000 if at % 2 else 0 for at in range(60)}
+    finding = pick(look(refuse(days)), "refused.contract")
+    assert finding.state is FindingState.NOT_ENOUGH
+    assert "usual_since" in str(finding.reason)
+
+
+def test_a_new_model_that_refuses_everything_is_seen() -> None:
+    """It never answered a row, and is the one that is asked."""
+    facts = list(make_days(60, wave(0.1), end=shift_day(SUNDAY, -1), model=OTHER))
+    facts.append(make_fact(SUNDAY, "rows", 0, 1, rows=0))
+    facts.append(make_fact(SUNDAY, "refused.scoring", 80, 80))
+    seen = look(facts)
+    assert seen.model == MODEL
+    assert [it.name for it in seen.alerts()] == ["refused.scoring"]
+
+
+def test_a_first_model_that_refuses_everything_is_seen() -> None:
+    """Nothing was ever answered, and much was asked."""
+    facts = [make_fact(SUNDAY, "rows", 0, 1, rows=0)]
+    facts.append(make_fact(SUNDAY, "refused.contract", 80, 80))
+    seen = look(facts)
+    assert [it.name for it in seen.alerts()] == ["refused.contract"]
+    assert pick(seen, "silence").state is FindingState.NOT_ENOUGH
+
+
+def test_counts_are_of_all_models_together() -> None:
+    """What one refuses is not lost among what another one answers on the same day."""
+    facts = list(make_days(60, wave(0.1), rows=1000, model=OTHER))
+    facts.append(make_fact(SUNDAY, "refused.contract", 60, 60))
+    finding = pick(look(facts), "refused.contract")
+    assert finding.figure == pytest.approx(60 / 1060)
+    assert finding.state is FindingState.ALERT

@@ -77,7 +77,7 @@ def test_an_issue_opens_lingers_and_closes() -> None:
         assert "`test.brier` is 0.234, allowed is at most 0.2, policy.yaml" in only(forge).body
         post_look(client, REPOSITORY, make_look("2026-11-29", HOLDS, lingers=True))
         assert only(forge).state == "open"
-        assert "closes if the next look is clean" in only(forge).body
+        assert "nothing is beyond its limit any more" in only(forge).body
         post_look(client, REPOSITORY, make_look("2026-12-06", HOLDS))
     assert only(forge).state == "closed"
 

@@ -6,6 +6,7 @@ import pytest
 
 from mlgitops.errors import MistakesError, MlgitopsError
 from mlgitops.model.monitoring import (
+    AlertSettings,
     CommandSource,
     EventSource,
     FolderSource,
@@ -68,6 +69,26 @@ def test_labels_by_their_columns() -> None:
     assert parse_settings(text.encode()).labels == expected
 
 
+def test_alerts_with_all_that_may_be_set() -> None:
+    """Limits by metric, shares, days."""
+    text = (
+        "alerts: {limits: {test.roc_auc: 0.64}, calibration: 0.1, refused: 0.02, missing: 0.1,"
+        " new_levels: 0.02, failed: 0.01, silent_days: 3, wait_days: 7, usual_since: 2026-11-22}"
+    )
+    expected = AlertSettings(
+        limits={"test.roc_auc": 0.64},
+        calibration=0.1,
+        refused=0.02,
+        missing=0.1,
+        new_levels=0.02,
+        failed=0.01,
+        silent_days=3,
+        wait_days=7,
+        usual_since="2026-11-22",
+    )
+    assert parse_settings(text.encode()).alerts == expected
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -97,6 +118,10 @@ def test_labels_by_their_columns() -> None:
         ("source: {cloudevents: {folder: a, model: v1}}", r"`v1` is no sha256"),
         ("labels: {source: {parquet: a}}", r"unknown key `parquet`"),
         ("labels: {late_days: 0}", r"must be a whole number from 1"),
+        ("alerts: {missing: 5}", r"must be from 0 to 1\n.*write 0\.05"),
+        ("alerts: {calibration: -0.1}", r"must not be negative"),
+        ("alerts: {usual_since: 2026-02-30}", r"`2026-02-30` is no day"),
+        ("alerts: {usual_since: 20261122}", r"must be text"),
         ("alarm: {}", r"unknown key `alarm`"),
         ("- 1", r"the file must be a mapping"),
     ],
