@@ -577,7 +577,7 @@ def test_the_examples_in_the_settings_of_a_new_project_hold(
     examples = [
         line.removeprefix("# ")
         for line in lines[start:]
-        if line.startswith(("# source:", "# labels:", "#   "))
+        if line.startswith(("# source:", "# labels:", "# alerts:", "#   "))
     ]
     path = tmp_path / "monitor.yaml"
     path.write_text("\n".join([*lines[:start], *examples]) + "\n")
@@ -585,6 +585,10 @@ def test_the_examples_in_the_settings_of_a_new_project_hold(
     settings = parse_settings(path.read_bytes())
     assert settings.source == ParquetSource(parquet="log/*/*.parquet")
     assert settings.labels == LabelSettings(source=TableSource(file="outcomes/*.csv"))
+    limits, since = settings.alerts.limits, settings.alerts.usual_since
+    assert (limits, since) == ({"test.roc_auc": 0.64}, "2026-11-22")
+    defaults = AlertSettings(limits=limits, calibration=0.05, usual_since=since)
+    assert settings.alerts == defaults
 
 
 @pytest.mark.parametrize("salt", [b"", b"short", b"x" * 33])

@@ -116,16 +116,24 @@ def _write_numbers(finding: Finding) -> tuple[str, str, str]:
     """Write figure, interval and limit with as many digits as the interval allows."""
     interval = finding.interval
     half = (interval.high - interval.low) / 2 if interval else None
-    decimals = choose_decimals(finding.figure, finding.limit, half_width=half)
+    limits = () if finding.limit is None else (finding.limit,)
+    decimals = choose_decimals(None, finding.figure, half_width=half, apart_from=limits)
     ends = DASH
     if interval is not None:
-        low, high = (render_number(end, decimals) for end in (interval.low, interval.high))
-        ends = f"{low} to {high} ({interval.confidence:.4g})"
+        low, high = (_write_number(end, decimals) for end in (interval.low, interval.high))
+        ends = f"{low} to {high} ({100 * interval.confidence:.4g} %)"
     limit = DASH
     if finding.limit is not None:
         bound = "at most" if finding.upper else "at least"
         limit = f"{bound} {render_plain(float(f'{finding.limit:.4g}'))}, {finding.source}"
-    return render_number(finding.figure, decimals), ends, limit
+    return _write_number(finding.figure, decimals), ends, limit
+
+
+def _write_number(value: float | None, decimals: int) -> str:
+    """Write a whole number, such as of days, or a share of nothing or all, without decimals."""
+    if value is not None and value.is_integer():
+        return render_plain(value)
+    return render_number(value, decimals)
 
 
 def describe_finding(finding: Finding) -> str:

@@ -549,3 +549,14 @@ def test_counts_are_of_all_models_together() -> None:
     finding = pick(look(facts), "refused.contract")
     assert finding.figure == pytest.approx(60 / 1060)
     assert finding.state is FindingState.ALERT
+
+
+def test_a_calibration_of_exactly_zero_is_drawn_with_its_limit() -> None:
+    """What is best has a limit, too."""
+    facts = list(make_days(56, wave(0.1)))
+    for at in range(56):
+        gap = 3 if at % 2 else -3
+        facts.append(make_fact(shift_day(SUNDAY, -at), "calibration", gap, 100))
+    seen = look(facts, calibration=0.05)
+    assert pick(seen, "calibration").figure == 0
+    assert [trace.limit for trace in seen.traces if trace.name == "calibration"] == [0.05]
