@@ -22,6 +22,7 @@ import pytest
 from mlgitops.errors import MlgitopsError
 from mlgitops.model import Policy
 from mlgitops.model.monitoring import (
+    AlertSettings,
     LabelSettings,
     MonitorSettings,
     ParquetSource,
