@@ -1,4 +1,4 @@
-"""A change of what an environment wants, as a commit on a branch and as a pull request.
+"""A change of files, such as of what an environment wants, as a branch and as a pull request.
 
 Reads and writes git beside every work tree, and asks the API where there is a token. The branch
 is pushed without force: whoever comes second finds the same content there, or is refused.
@@ -38,17 +38,41 @@ _REMOTE = re.compile(
 )
 
 
-class Proposal(Struct, frozen=True, kw_only=True):
-    """What an environment shall want, as files, and what is said of that."""
+class Change(Struct, frozen=True, kw_only=True):
+    """A change of files that a branch of its own shall hold, and what is said of it."""
 
-    environment: str
-    path: str  # of its model.yaml, from the repository's root
-    content: bytes | None  # None: it stays as it is, and the image changes
     base: str  # the default branch, without a remote's name
     tip: str  # sha of the commit that it was made of
     branch: str
     title: str  # one line, of our own words, names and versions that were checked
     body: str  # Markdown, escaped
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Return all that changes: path from the repository's root → content."""
+        raise NotImplementedError
+
+    def check(self, repository: Repository, sha: str) -> None:
+        """Raise :class:`MlgitopsError` where the commit ``sha`` must not be pushed."""
+
+
+class FileChange(Change, frozen=True, kw_only=True):
+    """A change that is its files, and nothing that an environment wants."""
+
+    contents: dict[str, bytes]  # path from the repository's root → content
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Return all that changes: path from the repository's root → content."""
+        return self.contents
+
+
+class Proposal(Change, frozen=True, kw_only=True):
+    """What an environment shall want, as files, and what is said of that."""
+
+    environment: str
+    path: str  # of its model.yaml, from the repository's root
+    content: bytes | None  # None: it stays as it is, and the image changes
     image: tuple[str, bytes] | None = None  # path and content of the overlay that pins its image
 
     @property
@@ -56,6 +80,17 @@ class Proposal(Struct, frozen=True, kw_only=True):
         """Return all that changes: path from the repository's root → content."""
         wanted = {} if self.content is None else {self.path: self.content}
         return wanted | dict([self.image] if self.image else [])
+
+    def check(self, repository: Repository, sha: str) -> None:
+        """Raise :class:`MlgitopsError` where nobody could deploy what ``sha`` wants."""
+        prefix = self.path.removesuffix(f"deploy/{self.environment}/model.yaml")
+        wanted = read_wanted(repository, prefix, self.environment, sha)
+        digest = read_model_sha256(repository, prefix, wanted.commit)
+        if wanted.sha256 not in (None, digest):
+            raise MlgitopsError(
+                f"it would want the model {wanted.sha256}, and that commit has {digest}",
+                where=f"{self.path} at {wanted.commit[:_SHORT]}",
+            )
 
 
 class Proposed(Struct, frozen=True, kw_only=True):
@@ -95,7 +130,7 @@ def find_default(repository: Repository) -> tuple[str, str]:
     return os.fsdecode(asked.stdout).strip().removeprefix("origin/"), tip
 
 
-def push_proposal(repository: Repository, proposal: Proposal) -> str:
+def push_proposal(repository: Repository, proposal: Change) -> str:
     """Bring the branch of ``proposal`` to origin, or make it here where there is no origin.
 
     Return the sha of its commit; one that is there already with this very content is kept, and
@@ -149,7 +184,7 @@ def push_directly(repository: Repository, proposal: Proposal) -> Proposed:
 
 def open_proposal(
     repository: Repository,
-    proposal: Proposal,
+    proposal: Change,
     commit: str,
     environ: Mapping[str, str],
     *,
@@ -194,7 +229,7 @@ def open_proposal(
     )
 
 
-def _write_opener(proposal: Proposal, commit: str) -> str:
+def _write_opener(proposal: Change, commit: str) -> str:
     """Write the command that opens the pull request of a branch that is not checked out.
 
     With `--fill` gh reads a local branch of that name, which nobody has:
@@ -205,22 +240,15 @@ def _write_opener(proposal: Proposal, commit: str) -> str:
     return f'gh pr create {options} --body "$(git log -1 --format=%b {commit[:_SHORT]})"'
 
 
-def _commit(repository: Repository, proposal: Proposal) -> str:
-    """Write the commit; raises :class:`MlgitopsError` where nobody could deploy what it wants."""
+def _commit(repository: Repository, proposal: Change) -> str:
+    """Write the commit; raises :class:`MlgitopsError` where it must not be pushed."""
     message = f"{proposal.title}\n\n{proposal.body}"
     sha = write_commit(repository.root, proposal.tip, proposal.files, message)
-    prefix = proposal.path.removesuffix(f"deploy/{proposal.environment}/model.yaml")
-    wanted = read_wanted(repository, prefix, proposal.environment, sha)
-    digest = read_model_sha256(repository, prefix, wanted.commit)
-    if wanted.sha256 not in (None, digest):
-        raise MlgitopsError(
-            f"it would want the model {wanted.sha256}, and that commit has {digest}",
-            where=f"{proposal.path} at {wanted.commit[:_SHORT]}",
-        )
+    proposal.check(repository, sha)
     return sha
 
 
-def _take_over(repository: Repository, proposal: Proposal, tip: str) -> str:
+def _take_over(repository: Repository, proposal: Change, tip: str) -> str:
     """Return ``tip``, if it changes those files to their content and nothing else."""
     root = repository.root
     if find_revision(root, tip) is None:
