@@ -29,6 +29,7 @@ from template.conftest import ROOT
 from mlgitops.console import Console
 from mlgitops.delivery.processes import find_free_port
 from mlgitops.environments import clean_environment, make_environment
+from mlgitops.monitoring.counters import parse_counters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -849,6 +850,13 @@ def test_answers_and_refusals_are_logged_and_counted(
     assert counts['mlgitops_requests_total{route="infer",status="400"}'] == 5
     assert counts['mlgitops_requests_total{route="explain",status="400"}'] == 1
     assert counts["mlgitops_request_seconds_count{}"] == 10
+    said = parse_counters(ask(port, "GET", "/metrics")[2])
+    failed = sum(count for name, count in counts.items() if name.endswith('status="400"}'))
+    assert (said.rows, said.requests["400"]) == (6, failed)
+    assert said.dropped == {"full": 0, "disk": 0, "unwritable": 0}
+    assert said.started is not None
+    assert 0 < (said.find_seconds(0.5) or 0) <= (said.find_seconds(0.99) or 0)
+    assert (said.memory or 0) > 1e7
     predicted = [name for name in counts if name.startswith("mlgitops_predictions_total")]
     assert sum(counts[name] for name in predicted) == 6
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mlgitops.console import Console
     from mlgitops.delivery.local.files import EnvironmentFiles
     from mlgitops.git.repository import Folder
-    from mlgitops.model.look import Look
+    from mlgitops.model.look import Finding, Look
     from mlgitops.model.monitoring import DayFact
     from mlgitops.monitoring.project import Watched
     from mlgitops.monitoring.store import FactStore
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     watched = read_watched(args.directory)
     files = EnvironmentFiles(args.directory, args.environment)
     facts = _keep_facts(args, watched, files, day, console)
-    look = _look(args, watched, facts, day)
+    look = _add_system(_look(args, watched, facts, day), args, console)
     page = describe_look(look)
     if args.html:
         replace_file(args.html, render_page(page).encode())
@@ -181,6 +181,47 @@ def _look(args: argparse.Namespace, watched: Watched, facts: list[DayFact], day:
         return take_look(
             facts, demands, day=day, project=folder.prefix, environment=args.environment
         )
+
+
+def _add_system(look: Look, args: argparse.Namespace, console: Console) -> Look:
+    """Add what the server on this host counted, and the ages of model and data.
+
+    None of it decides anything: where it cannot be read, that is said and the look stands.
+    """
+    from msgspec.structs import replace
+
+    findings = list(look.findings)
+    try:
+        findings += _read_server(args.directory, args.environment, console)
+        findings += _read_ages(args.directory, look)
+    except MlgitopsError as error:
+        console.warn(f"not all figures of the system are here: {error.what}")
+    return replace(look, findings=tuple(findings))
+
+
+def _read_server(project: Path, environment: str, console: Console) -> list[Finding]:
+    """Ask the server of this host what it counted; nothing where none serves here."""
+    import time
+
+    from mlgitops.delivery import LocalTarget
+    from mlgitops.monitoring.counters import parse_counters
+    from mlgitops.monitoring.system import show_server
+
+    text = LocalTarget(project, console).read_counters(environment)
+    return [] if text is None else list(show_server(parse_counters(text), time.time()))
+
+
+def _read_ages(project: Path, look: Look) -> list[Finding]:
+    """Say how old the model that was asked last is, and its data; nothing without a release."""
+    from mlgitops.delivery.releases.ages import read_ages
+    from mlgitops.git.repository import Folder, Repository
+    from mlgitops.monitoring.system import show_ages
+
+    if look.model is None:
+        return []
+    with Repository(project.resolve()) as repository:
+        ages = read_ages(Folder(repository, project.resolve()), look.model)
+    return [] if ages is None else list(show_ages(ages, look.day))
 
 
 def _needs(watched: Watched) -> bool:

@@ -17,6 +17,7 @@ from mlgitops.monitoring.counted import Counts
 from mlgitops.monitoring.history import cut_weeks, find_week_end, read_archive, shift_day
 from mlgitops.monitoring.labelled import judge_labelled
 from mlgitops.monitoring.shown import show_figures
+from mlgitops.monitoring.system import show_traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -54,7 +55,7 @@ def take_look(
         return () if seen is None else judge_labelled(seen, demands, labelled_until)
 
     findings = [*_follow(judge_week, week), *_follow(counts.judge, day)]
-    findings += [*counts.show(day), *show_figures(history, day)]
+    findings += [*counts.show(day), *show_traffic(archive, day), *show_figures(history, day)]
     traces = _draw_traces(history, findings, week)
     return _make_look(history, findings, day=day, names=names, traces=traces)
 

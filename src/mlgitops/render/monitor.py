@@ -37,8 +37,19 @@ _NAMES = {
     "silence": "days in a row without a row",
     "refused.contract": "requests refused by the contract",
     "refused.scoring": "requests that could not be scored",
+    "refused.json": "requests refused that were no JSON",
+    "refused.protocol": "requests refused by the protocol",
+    "refused.too_large": "requests refused for their size",
     "missing": "missing cells",
     "new_level": "levels that the contract does not list",
+    "system.rows_per_second": "rows a second",
+    "system.requests_per_second": "requests a second",
+    "system.seconds": "seconds to an answer",
+    "system.failed": "share of failed requests",
+    "system.dropped": "records dropped",
+    "system.memory_mb": "memory, MB",
+    "system.model_age_days": "age of the model, days",
+    "system.data_age_days": "age of its data, days",
 }
 _HOLDS = "Nothing is beyond its limit by more than noise explains."
 _CLOSES = "This issue closes when what was beyond its limit has held at two looks."
@@ -73,6 +84,7 @@ def describe_look(look: Look) -> Page:
             _describe(look, FindingState.HOLDS, "Holds"),
             _describe(look, FindingState.NOT_ENOUGH, "Not enough to say"),
             _describe(look, FindingState.SHOWN, "Shown, never an alert"),
+            _describe_system(look),
         ),
         charts=tuple(map(_draw, look.traces)),
         legend="solid: the figure of each week; dashed: its limit. Judged are four weeks together.",
@@ -80,7 +92,12 @@ def describe_look(look: Look) -> Page:
 
 
 def _pick(look: Look, state: FindingState) -> list[Finding]:
-    return [finding for finding in look.findings if finding.state is state]
+    """Return the findings of a state, but for those of the system that are only shown."""
+    return [it for it in look.findings if it.state is state and not _is_of_system(it)]
+
+
+def _is_of_system(finding: Finding) -> bool:
+    return finding.state is FindingState.SHOWN and finding.kind is AlertKind.SYSTEM
 
 
 def _list_facts(look: Look) -> list[tuple[str, str]]:
@@ -93,6 +110,20 @@ def _list_facts(look: Look) -> list[tuple[str, str]]:
 
 def _describe(look: Look, state: FindingState, title: str) -> Section:
     return Section(title=title, head=_HEAD, rows=tuple(map(_write_row, _pick(look, state))))
+
+
+def _describe_system(look: Look) -> Section:
+    """Say how much is asked, how fast answers come, what is lost, and how old all is."""
+    rows = tuple(
+        (
+            _NAMES.get(finding.name, finding.name),
+            finding.of or "",
+            DASH if finding.figure is None else render_plain(float(f"{finding.figure:.3g}")),
+            finding.reason or "",
+        )
+        for finding in filter(_is_of_system, look.findings)
+    )
+    return Section(title="The system", head=("figure", "of", "value", "what it says"), rows=rows)
 
 
 def _write_row(finding: Finding) -> tuple[str, ...]:

@@ -62,6 +62,24 @@ FINDINGS = (
         reason="the first four weeks among themselves: up to 0.02; never an alert: it warns where "
         "nothing is wrong",
     ),
+    *(
+        Finding(
+            kind=AlertKind.SYSTEM, name=name, of=of, state=SHOWN, figure=figure, reason=reason
+        )
+        for name, of, figure, reason in (
+            ("system.rows_per_second", None, 0.011574,
+             "of the last seven days; 1,204 rows on 2026-11-20, the busiest"),
+            ("system.requests_per_second", None, 0.25, "129,600 in the 6 days since its start"),
+            ("system.seconds", "half of the answers", 0.00412, "since the server's start"),
+            ("system.seconds", "99 %", 0.0391, "since the server's start"),
+            ("system.failed", "status 400", 0.000123, "16 of 129,600 requests"),
+            ("system.dropped", "disk", 0.0, "records that the log has not"),
+            ("system.memory_mb", None, 311.4, "of the server, now"),
+            ("refused.json", None, 0.0001, "what callers send is not the server's fault"),
+            ("system.model_age_days", None, 40.0, "v1.1.0, of 2026-10-15"),
+            ("system.data_age_days", None, 123.0, "what it was trained on changed on 2026-07-24"),
+        )
+    ),
 )  # fmt: skip
 LOOK = Look(
     toolkit=__version__,

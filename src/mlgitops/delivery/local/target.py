@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from http.client import HTTPException
 from typing import TYPE_CHECKING
 
 from mlgitops.delivery.bundle import GOLDEN, make_bundle
@@ -24,6 +26,7 @@ from mlgitops.delivery.loop.reconcile import Ending, reconcile
 from mlgitops.delivery.loop.recording import append_entry
 from mlgitops.delivery.loop.turns import Turns
 from mlgitops.delivery.processes import HOST
+from mlgitops.delivery.protocol import fetch_answer
 from mlgitops.delivery.reports import Reporter
 from mlgitops.delivery.shadow import Shadow, read_requests, replay
 from mlgitops.delivery.target import Outcome, Status
@@ -102,6 +105,20 @@ class LocalTarget:
             problem=f"{trouble}\n{advice}" if trouble else None,
             requests=str(files.requests) if files.requests.is_dir() else None,
         )
+
+    def read_counters(self, environment: str) -> bytes | None:
+        """Return what the server of ``environment`` says that it counted, as Prometheus reads it.
+
+        Asked through the public port. None: nothing is deployed here, or it does not answer.
+        """
+        files = EnvironmentFiles(self._project, environment)
+        if files.read(files.active, ActiveRecord) is None:
+            return None
+        try:
+            status, content = fetch_answer(self._front(files).read_port(), "/metrics")
+        except (OSError, HTTPException):
+            return None
+        return content if status == HTTPStatus.OK else None
 
     def _find_trouble(self, files: EnvironmentFiles, active: ActiveRecord) -> str | None:
         """Say what keeps users from an answer; during a canary both slots have users."""
