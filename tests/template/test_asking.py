@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 from git_project import git
-from template.test_table_decisions import day, make_table
+from template.test_table_decisions import GOLDEN, day, make_table
 
 COMMAND = Path(sys.executable).with_name("mlgitops")
 
@@ -51,6 +52,19 @@ def test_what_was_not_said_is_asked(home: Path, tmp_path: Path) -> None:
     assert "[7/9] Post the verdict on pull requests from forks too" in screen
     assert (project / ".github" / "workflows" / "report-on-forks.yml").is_file()
     assert "task: multiclass" in (project / "params.yaml").read_text(encoding="utf-8")
+
+
+def test_the_questions_are_as_a_person_has_read_them(home: Path, tmp_path: Path) -> None:
+    """Every question with its choices and default; `tests/golden/README.md` says how to write."""
+    code, screen = talk(b"\n" * 10, home=home, cwd=tmp_path)
+    assert code == 0, screen
+    asked = " ".join(screen.partition("Your project is in")[0].split())
+    questions = re.split(r" (?=\[\d+/\d+\] )", f" {asked}")[1:]
+    text = "".join(f"{question}\n" for question in questions)
+    path = GOLDEN / "questions.txt"
+    if os.environ.get("MLGITOPS_GOLDEN") == "write":
+        path.write_text(text, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == text
 
 
 def test_what_a_table_leaves_open_is_asked(home: Path, tmp_path: Path) -> None:

@@ -190,30 +190,52 @@ def _find_task(target: Column, asked: str | None) -> tuple[str, str]:
     """Return the task and the sentence that explains it."""
     name, values = target.name, target.distinct
     if values == 1:
-        raise MlgitopsError(f"{name!r} is the same in every row: there is nothing to predict")
-    guess = _guess_task(target)
-    task = asked or guess
-    number = target.kind is Kind.NUMBER
-    if task == "binary" and values != _TWO:
-        raise MlgitopsError(f"{name!r} has {values} values, a binary target two")
-    if task == "multiclass" and not _TWO < values <= MAX_CLASSES:
         raise MlgitopsError(
-            f"{name!r} has {values} values; classes can be 3 to {MAX_CLASSES}",
-            hint="if it is an amount, say --task regression"
-            if number
-            else "join rare values into "
-            "one, such as 'other', or predict a coarser column (a group of them)",
+            f"{name!r} is the same in every row: there is nothing to predict",
+            hint="name another column with --target",
         )
-    if task == "regression" and not number:
-        raise MlgitopsError(f"{name!r} is not a number, so it cannot be a regression's target")
-    if task != "regression":
-        _check_classes(target)
+    task = asked or _guess_task(target)
+    number = target.kind is Kind.NUMBER
+    _check_task(target, task)
     kind = "whole" if target.whole else "decimal"
     seen = f"{values} different {kind} numbers" if number else f"{values} different values"
     change = "" if asked else " Use --task to say otherwise."
     if number and task == "multiclass" and not asked:
         change = " If they are counts or ratings, --task regression keeps their order."
     return task, f"{name!r} has {seen}: the task is {task}.{change}"
+
+
+def _check_task(target: Column, task: str) -> None:
+    """Refuse a task that the target's values do not fit."""
+    name, values = target.name, target.distinct
+    if task == "binary" and values != _TWO:
+        raise MlgitopsError(
+            f"{name!r} has {values} values, a binary target two",
+            hint="leave --task out, or make two classes of it in the file",
+        )
+    if task == "multiclass" and not _TWO < values <= MAX_CLASSES:
+        raise MlgitopsError(
+            f"{name!r} has {values} values; classes can be 3 to {MAX_CLASSES}",
+            hint=_advise_classes(target),
+        )
+    if task == "regression" and target.kind is not Kind.NUMBER:
+        raise MlgitopsError(
+            f"{name!r} is not a number, so it cannot be a regression's target",
+            hint="leave --task out, or write it as a number in the file",
+        )
+    if task != "regression":
+        _check_classes(target)
+
+
+def _advise_classes(target: Column) -> str:
+    """Return what to do about a target of too many values for classes, or of two."""
+    if target.distinct == _TWO:
+        return "two classes are --task binary"
+    if target.kind is Kind.NUMBER:
+        return "if it is an amount, say --task regression"
+    return (
+        "join rare values into one, such as 'other', or predict a coarser column (a group of them)"
+    )
 
 
 def _ask_task(target: Column, choices: Choices) -> str | None:
@@ -255,7 +277,8 @@ def _check_key(columns: dict[str, Column], key: str, target: str) -> None:
     column = columns[key]
     if column.missing or column.distinct != column.filled:
         worst, rows = next(iter(column.counts.items()), ("", 0))
-        detail = f"{column.missing} rows have none" if column.missing else f"{worst!r} {rows} times"
+        none = "1 row has none" if column.missing == 1 else f"{column.missing} rows have none"
+        detail = none if column.missing else f"{worst!r} stands in {rows} rows"
         raise MlgitopsError(
             f"{key!r} does not name each row: {detail}",
             hint="choose a unique --id, or none: one is then made from the row's content",

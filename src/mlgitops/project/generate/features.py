@@ -159,7 +159,9 @@ def _ask_protected(protected: Mapping[str, str], choices: Choices) -> dict[str, 
     if not asked:
         return {}
     listed = ", ".join(f"{name!r} ({attribute})" for name, attribute in asked.items())
-    question = f"{listed} may be protected attributes of people. May the model decide by them?"
+    several = len(asked) > 1
+    form, them = ("protected attributes", "them") if several else ("a protected attribute", "it")
+    question = f"{listed} may be {form} of people. May the model decide by {them}?"
     if choices.ask(question, False):
         return {}
     return {

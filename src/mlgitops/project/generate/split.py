@@ -35,6 +35,9 @@ _REPEATS = 1.2
 #: Seeds that are tried until every class of the test rows is among the train rows.
 _SEEDS = range(20)
 
+#: What is wrong where every row has the same hash, or is of one group.
+_EMPTY_SIDE = "one side has no rows"
+
 _THINGS = (
     "customer|client|patient|subject|person|user|member|account|household|family|student|pupil|"
     "employee|driver|player|participant|respondent|donor|mother|device|machine|sensor|vehicle|"
@@ -104,7 +107,7 @@ class Rows:
         """Return why the model could not be measured on these test rows, or None."""
         sides = self.count_sides(is_test)
         if not sides[0] or not sides[1]:
-            return "one side has no rows"
+            return _EMPTY_SIDE
         if not self.classes:
             return None
         unseen = sorted(set(sides[1]) - set(sides[0]))
@@ -226,8 +229,8 @@ def _require_entity(entity: str | None, rows: Rows) -> str:
             where=rows.table.name,
             hint="name it with --split-column",
         )
-    if entity not in rows.columns:
-        raise MlgitopsError(f"there is no column {entity!r} to group by", where=rows.table.name)
+    if entity == rows.target.name:
+        raise MlgitopsError(f"{entity!r} is the target: rows cannot be grouped by it")
     return entity
 
 
@@ -359,7 +362,9 @@ def _try_seeds(rows: Rows, keys: Sequence[str]) -> tuple[int, list[bool]]:
     raise MlgitopsError(
         f"no split into train and test rows is possible: {flaw}",
         where=rows.table.name,
-        hint="more rows of that class, or larger classes, make one possible",
+        hint="rows of more groups, or ids that differ, make one possible"
+        if flaw == _EMPTY_SIDE
+        else "more rows of that class, or larger classes, make one possible",
     )
 
 

@@ -37,12 +37,14 @@ _HALF = 2
 
 _EXPORT = "export the table as CSV, UTF-8, with a header line"
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_GZIP = "a gzip archive"
+_UNPACK = "unpack it first: gunzip -k {name}"
 _FORMATS = {
     b"PK\x03\x04": "an Excel workbook or a zip archive",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
     b"PAR1": "a Parquet file",
     b"ARROW1": "an Arrow file",
-    b"\x1f\x8b": "a gzip archive",
+    b"\x1f\x8b": _GZIP,
     b"SQLite format 3": "a SQLite database",
     b"%PDF": "a PDF",
 }
@@ -129,12 +131,15 @@ def name_project(path: Path) -> str:
 
 
 def _read_text(path: Path) -> str:
+    if path.is_dir():
+        raise MlgitopsError("this is a folder", where=str(path), hint="give --data a CSV file")
     if not path.is_file():
         raise MlgitopsError("there is no such file", where=str(path), hint="give --data a CSV file")
     data = path.read_bytes()
     for start, form in _FORMATS.items():
         if data.startswith(start):
-            raise MlgitopsError(f"this is {form}, not a CSV file", where=str(path), hint=_EXPORT)
+            hint = _UNPACK.format(name=path.name) if form == _GZIP else _EXPORT
+            raise MlgitopsError(f"this is {form}, not a CSV file", where=str(path), hint=hint)
     for mark, encoding in _UTF_16.items():
         if data.startswith(mark):
             return _decode_utf16(data, encoding, path)
@@ -180,15 +185,18 @@ def _parse_rows(text: str, separator: str, path: Path) -> list[list[str]]:
     try:
         for row in reader:
             if row and rows and len(row) != len(rows[0]):
+                cells = f"{len(row)} cell{'s' if len(row) > 1 else ''}"
                 raise MlgitopsError(
-                    f"this line has {len(row)} cells, the header {len(rows[0])}",
+                    f"this line has {cells}, the header {len(rows[0])}",
                     where=f"{path}:{reader.line_num}",
                     hint="put cells that hold the separator or a line break in double quotes",
                 )
             rows += [row] if row else []
     except csv.Error as error:
         raise MlgitopsError(
-            f"this is no line of a CSV file: {error}", where=f"{path}:{reader.line_num}"
+            f"this is no line of a CSV file: {error}",
+            where=f"{path}:{reader.line_num}",
+            hint="a double quote that opens a cell must close it; one within a cell is doubled",
         ) from error
     return rows
 
@@ -232,11 +240,23 @@ def _check_header(header: list[str], path: Path) -> tuple[list[str], list[str]]:
         notes.append("The first column had no name; it is called 'row' now.")
     for number, name in enumerate(names, start=1):
         if not name:
-            raise MlgitopsError(f"column {number} has no name", where=where)
+            raise MlgitopsError(
+                f"column {number} has no name",
+                where=where,
+                hint="give it one in the header, or take the column out of the file",
+            )
         if not name.isprintable() or len(name) > MAX_NAME:
-            raise MlgitopsError(f"{name[:MAX_NAME]!a} cannot be a column's name", where=where)
+            raise MlgitopsError(
+                f"{name[:MAX_NAME]!a} cannot be a column's name",
+                where=where,
+                hint=f"a name has up to {MAX_NAME} characters, all of which can be printed",
+            )
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         listed = ", ".join(repr(name) for name in twice)
-        raise MlgitopsError(f"several columns are called {listed}", where=where)
+        raise MlgitopsError(
+            f"several columns are called {listed}",
+            where=where,
+            hint="give each a name of its own in the header",
+        )
     return names, notes
