@@ -15,11 +15,9 @@ if TYPE_CHECKING:
 
     from mlgitops.console import Console
     from mlgitops.delivery.local.files import EnvironmentFiles
-    from mlgitops.git.repository import Folder
     from mlgitops.model.look import Finding, Look
     from mlgitops.model.monitoring import DayFact
     from mlgitops.monitoring.project import Watched
-    from mlgitops.monitoring.store import FactStore
 
 _EPILOG = """\
 Reads the log that the server wrote and the labels that `mlgitops label` matched with it, keeps
@@ -65,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Read, keep, look, show, post, and return the exit code."""
     from mlgitops.delivery.local.files import EnvironmentFiles
+    from mlgitops.delivery.production import look_at
     from mlgitops.model.look import encode_look
     from mlgitops.monitoring.project import read_watched
     from mlgitops.render.monitor import describe_look
@@ -75,7 +74,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
     watched = read_watched(args.directory)
     files = EnvironmentFiles(args.directory, args.environment)
     facts = _keep_facts(args, watched, files, day, console)
-    look = _add_system(_look(args, watched, facts, day), args, console)
+    look = _add_system(
+        look_at(args.directory, args.environment, watched, facts, day), args, console
+    )
     page = describe_look(look)
     if args.html:
         replace_file(args.html, render_page(page).encode())
@@ -107,13 +108,14 @@ def _keep_facts(
     args: argparse.Namespace, watched: Watched, files: EnvironmentFiles, day: str, console: Console
 ) -> list[DayFact]:
     """Measure the days whose log is there and whose labels may still have come; keep the sums."""
+    from mlgitops.delivery.production import open_store
     from mlgitops.monitoring.facts import describe_doubts, measure_log
     from mlgitops.monitoring.history import shift_day
     from mlgitops.monitoring.label_store import LabelStore
     from mlgitops.monitoring.project import list_parts
     from mlgitops.monitoring.store import find_poorer_days
 
-    store = _open_store(args)
+    store = open_store(args.directory, args.facts)
     kept = store.read(args.environment)
     if args.no_log:
         return list(kept)
@@ -155,34 +157,6 @@ def _describe_poorer(days: Collection[str]) -> str:
     )
 
 
-def _open_store(args: argparse.Namespace) -> FactStore:
-    """Open the folder that was named, else the branch."""
-    from mlgitops.git.repository import Folder, Repository
-    from mlgitops.monitoring.store import BranchStore, FolderStore
-
-    if args.facts:
-        return FolderStore(args.facts)
-    with Repository(args.directory.resolve()) as repository:
-        folder = Folder(repository, args.directory.resolve())
-        return BranchStore(repository.root, folder.prefix)
-
-
-def _look(args: argparse.Namespace, watched: Watched, facts: list[DayFact], day: str) -> Look:
-    from mlgitops.git.repository import Folder, Repository
-    from mlgitops.monitoring.labelled import Demands
-    from mlgitops.monitoring.look import take_look
-
-    with Repository(args.directory.resolve()) as repository:
-        folder = Folder(repository, args.directory.resolve())
-        released = _read_released(folder) if facts and _needs(watched) else {}
-        demands = Demands(
-            policy=watched.policy, settings=watched.settings.alerts, released=released
-        )
-        return take_look(
-            facts, demands, day=day, project=folder.prefix, environment=args.environment
-        )
-
-
 def _add_system(look: Look, args: argparse.Namespace, console: Console) -> Look:
     """Add what the server on this host counted, and the ages of model and data.
 
@@ -222,28 +196,6 @@ def _read_ages(project: Path, look: Look) -> list[Finding]:
     with Repository(project.resolve()) as repository:
         ages = read_ages(Folder(repository, project.resolve()), look.model)
     return [] if ages is None else list(show_ages(ages, look.day))
-
-
-def _needs(watched: Watched) -> bool:
-    """Tell whether nobody wrote a limit of a metric, so that the release's value has to give it."""
-    from mlgitops.monitoring.labelled import find_bound
-
-    return any(
-        find_bound(name, rule, watched.settings.alerts) is None
-        for name, rule in watched.policy.metrics.items()
-    )
-
-
-def _read_released(folder: Folder) -> Mapping[str, Mapping[str, float]]:
-    """Return what each release was measured with, by the sha256 of its model."""
-    from mlgitops.delivery.releases.release import find_model_name, list_releases, read_tip
-
-    repository = folder.repository
-    name = find_model_name(repository, folder.prefix, read_tip(repository))
-    return {
-        release.sha256: {metric.name: metric.value for metric in release.lineage.metrics}
-        for release in list_releases(repository, name)
-    }
 
 
 def _post(look: Look, environ: Mapping[str, str], console: Console) -> None:

@@ -83,11 +83,11 @@ def make_bundle(
     bundles.mkdir(parents=True, exist_ok=True)
     with console.step(f"Model {digest[:12]} and its code from {revision[:12]}"):
         oid = read_model_oid(repository, prefix, revision)
-        source = _find_object(project, oid, revision, console)
+        source = find_model(project, oid, revision, console)
         with tempfile.TemporaryDirectory(dir=bundles, prefix=".making-") as name:
             content = Path(name) / "bundle"
             _export(project, revision, prefix, content, Path(name) / "code.tar")
-            _copy_verified(source, content, oid, digest)
+            copy_verified(source, content, oid, digest)
             shutil.rmtree(folder, ignore_errors=True)
             content.rename(folder)
     return bundle
@@ -167,8 +167,8 @@ def read_model_oid(repository: Repository, prefix: str, commit: str) -> str:
     return oid
 
 
-def _find_object(project: Path, oid: str, commit: str, console: Console) -> Path:
-    """Return a file that holds the object: in the cache, else in the storage, else fetched."""
+def find_model(project: Path, oid: str, commit: str, console: Console) -> Path:
+    """Return a file that holds the model of ``commit``: cached, in the storage, else fetched."""
     cached = find_cache(project) / locate(oid)
     if cached.is_file():
         return cached
@@ -195,8 +195,8 @@ def _export(project: Path, commit: str, prefix: str, folder: Path, archive: Path
         content.extractall(folder, filter="data")
 
 
-def _copy_verified(source: Path, root: Path, oid: str, digest: str) -> None:
-    """Copy the model into the bundle at ``root``: its bytes, and nowhere else."""
+def copy_verified(source: Path, root: Path, oid: str, digest: str) -> None:
+    """Copy a model to its place below ``root``: bytes of these digests, and nowhere else."""
     target = root / MODEL
     refuse_links(root, target)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -69,6 +69,17 @@ def open_pull_request(
     raise GitHubError("whether the pull request was opened is not known; look at the repository")
 
 
+def find_state(client: GitHubClient, repository: str, *, branch: str, base: str) -> str | None:
+    """Return `open`, `merged` or `closed` of the pull request of ``branch``; None: it has none.
+
+    The one that is open counts, else the newest.
+    """
+    pull = _find_pull(client, repository, branch, base, again=False)
+    if pull is None or pull.state == "open":
+        return None if pull is None else "open"
+    return "merged" if pull.merged_at else "closed"
+
+
 def _find_pull(
     client: GitHubClient, repository: str, branch: str, base: str, *, again: bool
 ) -> TitledPull | None:

@@ -173,6 +173,28 @@ class AlertSettings(Struct, frozen=True, kw_only=True):
     wait_days: Annotated[int, Meta(ge=0)] = 0  # until the labels of a day are taken for whole
 
 
+class RowPart(StrEnum):
+    """What of a request, beside its inputs, a column of the raw table may be filled with."""
+
+    ID = "id"
+    DAY = "day"  # of the request, UTC, such as 2026-11-22
+    TIME = "time"  # of the request, UTC, such as 2026-11-22T08:00:00Z
+
+
+class RetrainSettings(Struct, frozen=True, kw_only=True):
+    """When a model is trained again, and which rows of production it may learn from."""
+
+    cooldown_days: Annotated[int, Meta(ge=0, le=3650)] = 28  # from one retraining to the next
+    age_days: Annotated[int, Meta(ge=1, le=3650)] | None = None  # None: age alone is no reason
+    minutes: Annotated[int, Meta(ge=1, le=1440)] = 60  # that the training may take
+    window_days: Annotated[int, Meta(ge=1, le=365)] = 28  # held out of training, to compare on
+    fewest_rows: Annotated[int, Meta(ge=1)] = 100  # new ones, below which nothing is trained
+    rows_per_day: Annotated[int, Meta(ge=1)] | None = None
+    client: Name | None = None  # the input that says who asked
+    rows_per_client: Annotated[int, Meta(ge=1)] | None = None
+    columns: dict[Name, RowPart] = {}  # noqa: RUF012 - of the raw table, that no input fills
+
+
 class MonitorSettings(Struct, frozen=True, kw_only=True):
     """What a project wants watched: `monitor.yaml`, checked."""
 
@@ -180,3 +202,4 @@ class MonitorSettings(Struct, frozen=True, kw_only=True):
     source: LogSource | None = None  # None: the folder of the local target
     labels: LabelSettings = LabelSettings()
     alerts: AlertSettings = AlertSettings()
+    retrain: RetrainSettings = RetrainSettings()

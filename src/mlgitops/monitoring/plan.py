@@ -111,7 +111,7 @@ def make_plan(
     redactions = (settings or MonitorSettings()).requests.columns
     columns = tuple(
         _make_column(name, described.get(name, {}), redactions.get(name, Redaction.KEEP))
-        for name in _list_features(document)
+        for name in list_features(document)
         if redactions.get(name) is not Redaction.DROP
     )
     metrics, left_out = _choose_metrics(policy.metrics, task)
@@ -152,7 +152,13 @@ def _read_task(document: Mapping[str, Any]) -> tuple[Task, str, str | None]:
     return task, target, spell(positive) if task == "binary" else None
 
 
-def _list_features(document: Mapping[str, Any]) -> list[str]:
+def read_features(params: bytes) -> list[str]:
+    """Read the names of the model's inputs from the bytes of `params.yaml`, numeric ones first."""
+    return list_features(_expect_mapping(parse_yaml(params, "params.yaml"), "params.yaml"))
+
+
+def list_features(document: Mapping[str, Any]) -> list[str]:
+    """Return the names of the model's inputs, numeric ones first, each once."""
     features = _section(document, "features")
     lists = (features.get("numeric"), features.get("categorical"))
     names = [name for listed in lists if isinstance(listed, list) for name in listed]

@@ -20,6 +20,8 @@ from mlgitops.model.monitoring import (
     ParquetSource,
     Redaction,
     RequestSettings,
+    RetrainSettings,
+    RowPart,
     SqlSource,
     TableSource,
 )
@@ -58,6 +60,7 @@ def parse_settings(data: bytes, *, where: str = MONITOR) -> MonitorSettings:
         "source": _read_log_source,
         "labels": _read_labels,
         "alerts": _read_alerts,
+        "retrain": _read_retrain,
     }
     settings = _read_fields(document or {}, (), check, readers)
     check.finish()
@@ -103,6 +106,34 @@ def _read_alerts(value: object, position: Place, check: Checker) -> AlertSetting
         "usual_since": _read_day,
     }
     return AlertSettings(**_read_fields(value, position, check, readers))
+
+
+def _read_retrain(value: object, position: Place, check: Checker) -> RetrainSettings:
+    readers: Mapping[str, Reader] = {
+        "cooldown_days": _whole_number(0, 3650),
+        "age_days": _whole_number(1, 3650),
+        "minutes": _whole_number(1, 1440),
+        "window_days": _whole_number(1, 365),
+        "fewest_rows": _whole_number(1),
+        "rows_per_day": _whole_number(1),
+        "client": _read_name,
+        "rows_per_client": _whole_number(1),
+        "columns": _read_row_parts,
+    }
+    settings = RetrainSettings(**_read_fields(value, position, check, readers))
+    if (settings.client is None) != (settings.rows_per_client is None):
+        hint = "`client` names the input that says who asked"
+        check.mistake(position, "client and rows_per_client belong together", hint)
+    return settings
+
+
+def _read_row_parts(value: object, position: Place, check: Checker) -> dict[str, RowPart]:
+    parts = {}
+    for name, word in check.mapping(value, position, None).items():
+        chosen = check.choice(word, (*position, name), RowPart)
+        if check.name(name, (*position, name)) is not None and chosen:
+            parts[name] = RowPart(chosen)
+    return parts
 
 
 def _read_limits(value: object, position: Place, check: Checker) -> dict[str, float]:

@@ -7,32 +7,25 @@ whoever calls this has checked that. Nothing of an earlier run is used but the d
 from __future__ import annotations
 
 import math
-import shutil
-import tempfile
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlgitops.delivery.audit.facts import read_at_revision
 from mlgitops.delivery.bundle import MODEL, hash_sha256
 from mlgitops.dvc.metrics import parse_metrics
-from mlgitops.dvc.remote import write_local_url
-from mlgitops.environments import ensure_environment
 from mlgitops.errors import MlgitopsError
-from mlgitops.git.program import run_git
 from mlgitops.model.audit import Check, CheckState
+from mlgitops.project.checkout import check_out
 from mlgitops.project.training import run_pipeline
-from mlgitops.storage import prepare_storage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
     from mlgitops.console import Console
     from mlgitops.git.repository import Repository
 
 BYTES, METRICS = "again: bytes", "again: metrics"
-_ENVIRONMENTS = ("ci", "pipeline")
 _RELATIVE = 1e-9  # by which a metric may differ: sums in another order, and no more
 
 
@@ -50,7 +43,9 @@ class ServedModel:
 def reproduce_model(model: ServedModel, console: Console) -> tuple[Check, ...]:
     """Train the model again; return what came of its bytes and its metrics."""
     try:
-        with _check_out(model, console) as clean:
+        with check_out(
+            model.project, model.repository, model.prefix, model.revision, console=console
+        ) as clean:
             run_pipeline(clean, console, force=True)
             digest = hash_sha256(clean / MODEL)
             trained = _read_values(model, lambda path: _read(clean, path))
@@ -108,41 +103,3 @@ def _read_values(model: ServedModel, read: Callable[[str], bytes | None]) -> dic
 def _read(folder: Path, path: str) -> bytes | None:
     file = folder / path
     return file.read_bytes() if file.is_file() else None
-
-
-@contextmanager
-def _check_out(model: ServedModel, console: Console) -> Iterator[Path]:
-    """Check its commit out beside the clone, with its environments and the project's storage."""
-    repository = model.repository
-    with tempfile.TemporaryDirectory(prefix="mlgitops-again-") as name:
-        root = Path(name) / "clean"
-        run_git(repository.root, "worktree", "add", "--quiet", "--detach", root, model.revision)
-        try:
-            clean = root / model.prefix
-            _share_storage(model.project, clean, console)
-            _share_environments(model.project, clean)
-            for environment in _ENVIRONMENTS:
-                if (clean / "requirements" / f"{environment}.txt").is_file():
-                    ensure_environment(clean, environment, console)
-            yield clean
-        finally:
-            with suppress(MlgitopsError):
-                run_git(repository.root, "worktree", "remove", "--force", root)
-
-
-def _share_storage(project: Path, clean: Path, console: Console) -> None:
-    """Let the clean folder read the storage that the project reads, signed in as it is."""
-    settings = project / ".dvc" / "config.local"
-    remote = prepare_storage(project, console)
-    if settings.is_file():
-        shutil.copyfile(settings, clean / ".dvc" / "config.local")
-    if remote is not None and remote.path is not None:
-        write_local_url(clean, remote)
-
-
-def _share_environments(project: Path, clean: Path) -> None:
-    """Let the clean folder use environments that are installed: each is named by its lock."""
-    store = project / ".mlgitops" / "environments"
-    if store.is_dir():
-        (clean / ".mlgitops").mkdir(exist_ok=True)
-        (clean / ".mlgitops" / "environments").symlink_to(store)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -91,6 +91,14 @@ class Proposal(Change, frozen=True, kw_only=True):
                 f"it would want the model {wanted.sha256}, and that commit has {digest}",
                 where=f"{self.path} at {wanted.commit[:_SHORT]}",
             )
+
+
+class Forge(NamedTuple):
+    """A repository at GitHub, and the token with which it is asked."""
+
+    name: str  # OWNER/NAME
+    token: str
+    api: str  # address
 
 
 class Proposed(Struct, frozen=True, kw_only=True):
@@ -196,9 +204,9 @@ def open_proposal(
     ``again`` one that a person closed stays closed.
     """
     name = environ.get("GITHUB_REPOSITORY") or _read_name(repository.root)
-    token = environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN")
+    forge = find_forge(repository, environ)
     server = environ.get("GITHUB_SERVER_URL", _GITHUB).rstrip("/")
-    if not name or not token:
+    if forge is None:
         page = f"{server}/{name}/compare/{quote(proposal.base)}...{quote(proposal.branch)}?expand=1"
         return Proposed(
             branch=proposal.branch,
@@ -210,10 +218,9 @@ def open_proposal(
     from mlgitops.github.client import open_client
     from mlgitops.github.pull_requests import open_pull_request
 
-    api = environ.get("GITHUB_API_URL") or "https://api.github.com"
-    with open_client(api, token=token) as client:
+    with open_client(forge.api, token=forge.token) as client:
         number = open_pull_request(
-            *(client, name),
+            *(client, forge.name),
             branch=proposal.branch,
             base=proposal.base,
             title=proposal.title,
@@ -224,9 +231,19 @@ def open_proposal(
         branch=proposal.branch,
         commit=commit,
         number=number,
-        url=f"{server}/{name}/pull/{number}",
+        url=f"{server}/{forge.name}/pull/{number}",
         opener=None,
     )
+
+
+def find_forge(repository: Repository, environ: Mapping[str, str]) -> Forge | None:
+    """Return where pull requests are kept; None where no token, or no repository, is known."""
+    name = environ.get("GITHUB_REPOSITORY") or _read_name(repository.root)
+    token = environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN")
+    if not name or not token:
+        return None
+    api = environ.get("GITHUB_API_URL") or "https://api.github.com"
+    return Forge(name=name, token=token, api=api)
 
 
 def _write_opener(proposal: Change, commit: str) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 #: Of monitor.yaml; all but `requests` are the toolkit's.
-BLOCKS = ("version", "requests", "source", "labels", "alerts")
+BLOCKS = ("version", "requests", "source", "labels", "alerts", "retrain")
 SALT = "salt"
 _SALT_BYTES = 32
 _DIGITS = 32  # of a digest, in hexadecimal

@@ -1,0 +1,210 @@
+"""`mlgitops retrain`: rows of production that got their label train the next model."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mlgitops.errors import EXIT_PASS
+
+if TYPE_CHECKING:
+    import argparse
+
+    from mlgitops.console import Console
+    from mlgitops.delivery.proposals.proposal import Proposed
+    from mlgitops.monitoring.project import Watched
+    from mlgitops.retraining.decision import Action
+    from mlgitops.retraining.making import Source
+    from mlgitops.retraining.observing import Scene
+    from mlgitops.retraining.report import RetrainingReport
+
+_EPILOG = """\
+Trains again when there is a reason: a figure of the model is an alert (performance), the default
+branch has other data than the model in service learned from (data), the model is older than
+monitor.yaml allows (age), or somebody wants it (--reason by-hand). Drift of inputs is no reason.
+
+Rows of the request log that got a label and keep the contract are appended to data/raw/table.csv,
+each once; the newest days with labels are held out, and champion and challenger compared on them.
+The pull request comes on a branch mlgitops/retrain/..., opened with GITHUB_TOKEN (or GH_TOKEN);
+without a token the command that opens it is printed. One is open at a time, and after one there is
+a rest, which --reason by-hand cuts short. Nothing is checked out here, and running it again goes
+on where it ended.
+
+exit codes: 0 proposed, also if it was before, or nothing to do; 2 refused, or it could not be
+
+examples:
+  mlgitops retrain production
+  mlgitops retrain production --reason by-hand
+  mlgitops retrain production --dry-run            # what would be learned from; nothing is trained
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `mlgitops retrain`."""
+    parser.epilog = _EPILOG
+    parser.add_argument("environment", metavar="ENV", help="a folder below deploy/")
+    parser.add_argument(
+        "--reason",
+        choices=("performance", "data", "age", "by-hand"),
+        help="the only reason that counts (default: any but by-hand)",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be done; train and send nothing"
+    )
+    parser.add_argument(
+        "--labels-checked",
+        action="store_true",
+        help="the labels are what came true, though all of them are what the model answered",
+    )
+    parser.add_argument("--json", action="store_true", help="write what was done as JSON")
+    parser.add_argument(
+        "--day", metavar="DAY", help="look as of the end of this day, UTC (default: yesterday)"
+    )
+    parser.add_argument(
+        "--facts", type=Path, metavar="DIR",
+        help="read the facts in this folder (default: on the branch `monitoring`)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
+    )
+
+
+class _Outcome(NamedTuple):
+    """What was decided, and what came of it."""
+
+    action: Action
+    report: RetrainingReport | None = None
+    proposed: Proposed | None = None
+    title: str | None = None
+    body: str | None = None
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Decide, carry out, say what came of it, and return the exit code."""
+    from mlgitops.delivery.local.files import EnvironmentFiles
+    from mlgitops.delivery.proposals.proposal import fetch_newest
+    from mlgitops.environments import locked
+    from mlgitops.git.repository import Folder, Repository
+    from mlgitops.retraining.observing import read_scene
+
+    project = args.directory.resolve()
+    files = EnvironmentFiles(project, args.environment)
+    with locked(files.folder / "retrain.lock"), Repository(project) as repository:
+        fetch_newest(repository.root, console)
+        scene = read_scene(Folder(repository, project), args.environment)
+        outcome = _carry_out(args, scene, console)
+    _hand_over(outcome)
+    console.result(_encode(outcome) if args.json else _describe(outcome))
+    return EXIT_PASS
+
+
+def _carry_out(args: argparse.Namespace, scene: Scene, console: Console) -> _Outcome:
+    from msgspec import structs
+
+    from mlgitops.commands.monitor import read_day
+    from mlgitops.delivery.production import open_store
+    from mlgitops.delivery.proposals.proposal import open_proposal
+    from mlgitops.monitoring.project import read_watched
+    from mlgitops.retraining.decision import Reason, Step, decide
+    from mlgitops.retraining.making import Order, TooFewRowsError
+    from mlgitops.retraining.observing import name_branch, observe
+    from mlgitops.retraining.sending import read_announced, retrain
+
+    watched, until = read_watched(args.directory), read_day(args.day)
+    facts = list(open_store(args.directory, args.facts).read(args.environment))
+    today = dt.datetime.now(dt.UTC).date().isoformat()
+    observed = observe(scene, watched, facts, day=today, until=until, environ=os.environ)
+    asked = Reason(args.reason) if args.reason else None
+    action = decide(observed, watched.settings.retrain, asked)
+    console.say(f"  {action.step}: {action.why}")
+    repository = scene.folder.repository
+    if action.step is Step.GO_ON and action.branch and not args.dry_run:
+        announced, commit = read_announced(scene, action.branch)
+        proposed = open_proposal(repository, announced, commit, os.environ, again=False)
+        return _Outcome(action, None, proposed, announced.title, announced.body)
+    if action.step is not Step.TRAIN or action.reason is None:
+        return _Outcome(action)
+    order = Order(
+        scene=scene,
+        watched=watched,
+        branch=name_branch(scene, observed.attempts),
+        day=today,
+        reason=action.reason.value,
+        why=action.why,
+        is_checked=args.labels_checked,
+        is_trial=args.dry_run,
+    )
+    try:
+        retrained = retrain(order, _find_source(args, watched, until), console)
+    except TooFewRowsError as error:
+        why = f"{action.why}; but there is too little to learn from: {error.what} ({error.where})"
+        return _Outcome(structs.replace(action, step=Step.NOTHING, why=why))
+    if retrained.announced is None or retrained.commit is None:
+        return _Outcome(action, retrained.report)
+    announced = retrained.announced
+    proposed = open_proposal(repository, announced, retrained.commit, os.environ, again=False)
+    return _Outcome(action, retrained.report, proposed, announced.title, announced.body)
+
+
+def _find_source(args: argparse.Namespace, watched: Watched, until: str) -> Source:
+    """Return where the log and the labels are, up to the last day whose labels are all here."""
+    from mlgitops.delivery.local.files import EnvironmentFiles
+    from mlgitops.monitoring.history import shift_day
+    from mlgitops.monitoring.label_store import LabelStore
+    from mlgitops.monitoring.project import list_parts
+    from mlgitops.monitoring.sources import FIRST_DAY
+    from mlgitops.retraining.making import Source, name_source
+
+    files, settings = EnvironmentFiles(args.directory, args.environment), watched.settings
+    end = shift_day(until, 1 - settings.alerts.wait_days)
+    parts = list_parts(settings.source, args.directory, files.requests, FIRST_DAY, end)
+    labels = LabelStore(folder=files.folder / "labels")
+    names = name_source(settings.source), name_source(settings.labels.source)
+    return Source(parts, labels, *names)
+
+
+def _hand_over(outcome: _Outcome) -> None:
+    """Set the outputs of a workflow's step, where there is one."""
+    from mlgitops.github.outputs import write_outputs
+
+    proposed = outcome.proposed
+    number = str(proposed.number) if proposed and proposed.number is not None else ""
+    branch, url = (proposed.branch, proposed.url or "") if proposed else ("", "")
+    write_outputs(os.environ, {"branch": branch, "pull-request": number, "url": url})
+
+
+def _encode(outcome: _Outcome) -> str:
+    import msgspec
+
+    action, proposed = outcome.action, outcome.proposed
+    document: dict[str, Any] = {
+        "step": action.step.value,
+        "reason": action.reason.value if action.reason else None,
+        "why": action.why,
+        "title": outcome.title,
+        "body": outcome.body,
+        "branch": proposed.branch if proposed else None,
+        "commit": proposed.commit if proposed else None,
+        "pull_request": proposed.number if proposed else None,
+        "url": proposed.url if proposed else None,
+        "report": msgspec.to_builtins(outcome.report) if outcome.report else None,
+    }
+    return json.dumps(document, indent=2)
+
+
+def _describe(outcome: _Outcome) -> str:
+    from mlgitops.retraining.describe import describe_counts
+
+    action, proposed = outcome.action, outcome.proposed
+    lines = describe_counts(outcome.report) if outcome.report else []
+    if proposed is None:
+        return "\n".join([f"{action.step}: {action.why}", *lines])
+    lines = [f"{outcome.title}: {action.why}", *lines]
+    if proposed.number is not None:
+        return "\n".join([*lines, f"pull request #{proposed.number}, {proposed.url}"])
+    lines.append(f"branch {proposed.branch} is ready. Open the pull request:")
+    lines += [f"  {opener}" for opener in (proposed.opener, proposed.url) if opener]
+    return "\n".join(lines)

@@ -1,0 +1,180 @@
+"""Log and labels to rows that a model may learn from, the newest of them held out. Reads disk.
+
+A row is taken once, by the id of its request, and only with a label. What one day or one client
+adds is capped; which rows stay is decided by a hash of their ids, so that nobody gains by being
+first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec import UNSET
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.monitoring.plan import spell
+from mlgitops.monitoring.problems import Problems
+from mlgitops.monitoring.records import RecordReader
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from mlgitops.model.monitoring import RetrainSettings
+    from mlgitops.monitoring.label_store import LabelStore
+    from mlgitops.monitoring.records import Line
+    from mlgitops.monitoring.sources import Part
+    from mlgitops.retraining.recipe import Recipe
+
+#: Rows with labels that are held at once: what they take fits into some gigabytes.
+MOST_ROWS = 2_000_000
+#: Rows of which every label is the model's answer, from which on it is asked whether that is so.
+SUSPICIOUS_ROWS = 200
+_LONGEST_CELL = 1000  # characters
+
+
+class LabelledRow(NamedTuple):
+    """A row of production whose outcome is known."""
+
+    id: str  # of the log
+    day: str  # of the request, UTC
+    cells: tuple[str, ...]  # as the raw table has them
+    client: str
+    agrees: bool  # whether the outcome is what the model answered
+
+
+@dataclass(kw_only=True)
+class Labelled:
+    """All rows of a log that have a label, by day and id."""
+
+    rows: list[LabelledRow] = field(default_factory=list)
+    unlabelled: int = 0
+    problems: Problems = field(default_factory=Problems)
+
+
+@dataclass(kw_only=True)
+class Chosen:
+    """What becomes of labelled rows; each is counted once, by the day of its request."""
+
+    new: list[LabelledRow]  # to learn from
+    window: list[LabelledRow]  # to compare on
+    taken: Counter[str]  # rows that the table has already
+    over_day: Counter[str] = field(default_factory=Counter)
+    over_client: Counter[str] = field(default_factory=Counter)
+
+
+def read_labelled(parts: Sequence[Part], labels: LabelStore, recipe: Recipe) -> Labelled:
+    """Read the rows of a log that have a label, each once: the first of an id on its day.
+
+    Raises :class:`MlgitopsError` for more than :data:`MOST_ROWS` of them.
+    """
+    labelled, seen = Labelled(), set[str]()
+    reader, stored = RecordReader(recipe.inputs), dict[str, dict[str, str | float]]()
+    for part in parts:
+        for chunk in part.read(labelled.problems):
+            for line in reader.read(chunk, labelled.problems):
+                day = line.at[:10]
+                if day not in stored:
+                    stored[day] = labels.read(day, labelled.problems)
+                outcome = stored[day].get(line.id) if line.is_answer else None
+                if outcome is None:
+                    labelled.unlabelled += line.is_answer
+                    continue
+                row = _make_row(line, outcome, recipe)
+                fault = "its id stands there twice" if row.id in seen else _find_fault(line, row)
+                seen.add(row.id)
+                if fault is not None:
+                    labelled.problems.add(fault, f"{chunk.where}, {day}")
+                    continue
+                labelled.rows.append(row)
+                _refuse_many(labelled.rows)
+    labelled.rows.sort(key=attrgetter("day", "id"))
+    return labelled
+
+
+def _refuse_many(rows: Sequence[LabelledRow]) -> None:
+    if len(rows) > MOST_ROWS:
+        hint = "sample the log: `requests: {sample: 0.1}` in monitor.yaml"
+        raise MlgitopsError(f"more than {MOST_ROWS:,} rows with labels", hint=hint)
+
+
+def _make_row(line: Line[Any], outcome: str | float, recipe: Recipe) -> LabelledRow:
+    client = "" if recipe.client is None else spell(getattr(line.inputs, f"c{recipe.client}"))
+    agrees = spell(line.answer) == spell(outcome)
+    cells = recipe.fill(line, outcome)
+    return LabelledRow(line.id, line.at[:10], cells, client, agrees)
+
+
+def _find_fault(line: Line[Any], row: LabelledRow) -> str | None:
+    """Say why a row cannot stand in a table; None where it can."""
+    inputs: Any = line.inputs
+    if any(getattr(inputs, name) is UNSET for name in inputs.__struct_fields__):
+        return "it lacks an input"
+    if not all(cell.isprintable() for cell in row.cells):
+        return "a value holds a character that no table should"
+    if any(len(cell) > _LONGEST_CELL for cell in row.cells):
+        return f"a value is longer than {_LONGEST_CELL:,} characters"
+    return None
+
+
+def refuse_own_answers(rows: Sequence[LabelledRow], *, is_checked: bool) -> None:
+    """Raise :class:`MlgitopsError` where every label is what the model answered.
+
+    ``is_checked``: somebody made sure that the labels are what came true.
+    """
+    if is_checked or len(rows) < SUSPICIOUS_ROWS or not all(row.agrees for row in rows):
+        return
+    raise MlgitopsError(
+        f"all {len(rows):,} labels are what the model answered: are they made from its answers?",
+        where="labels",
+        hint="look at where they come from; if they are what came true: --labels-checked",
+    )
+
+
+def choose_rows(
+    rows: Sequence[LabelledRow], taken: Collection[str], settings: RetrainSettings
+) -> Chosen:
+    """Hold out the newest days with labels, and take of the others what is new, within the caps.
+
+    ``taken``: the ids of rows that the table has. They count towards what a day or a client adds.
+    """
+    days = sorted({row.day for row in rows})
+    window_days = set(days[-settings.window_days :])
+    chosen = Chosen(
+        new=[],
+        window=[row for row in rows if row.day in window_days and row.id not in taken],
+        taken=Counter(row.day for row in rows if row.id in taken),
+    )
+    older = [row for row in rows if row.day not in window_days]
+    clients = Counter(row.client for row in older if row.id in taken)
+    by_day: dict[str, list[LabelledRow]] = defaultdict(list)
+    for row in older:
+        if row.id not in taken:
+            by_day[row.day].append(row)
+    for day in sorted(by_day):
+        _choose_of_day(day, by_day[day], chosen, clients, settings)
+    return chosen
+
+
+def _choose_of_day(
+    day: str,
+    rows: Iterable[LabelledRow],
+    chosen: Chosen,
+    clients: Counter[str],
+    settings: RetrainSettings,
+) -> None:
+    """Take the rows of a day within the caps."""
+    kept, added = list[LabelledRow](), chosen.taken[day]
+    for row in sorted(rows, key=lambda row: hashlib.sha256(row.id.encode()).digest()):
+        if settings.rows_per_client is not None and clients[row.client] >= settings.rows_per_client:
+            chosen.over_client[day] += 1
+        elif settings.rows_per_day is not None and added >= settings.rows_per_day:
+            chosen.over_day[day] += 1
+        else:
+            clients[row.client] += 1
+            added += 1
+            kept.append(row)
+    chosen.new += sorted(kept, key=attrgetter("id"))

@@ -1,0 +1,121 @@
+"""The raw table, longer by new rows: written whole beside the old one, then put in its place.
+
+Where the project names no id, the ids of the requests whose rows were appended stand in a file of
+their own beside the table, kept by DVC as the table is. Reads and writes disk.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlgitops.errors import MlgitopsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+#: In a project's folder.
+TABLE = "data/raw/table.csv"
+#: Ids of the log whose rows were appended to a table that has no ids of its own.
+APPENDED = "data/raw/appended.csv"
+_ID = "id"
+_ROW = 2**20  # characters of one cell
+
+
+def read_header(path: Path) -> tuple[str, ...]:
+    """Return the names of the columns as they are written; raises for what is no CSV."""
+    return next(_read_rows(path), ())
+
+
+def read_ids(path: Path, column: str) -> set[str]:
+    """Return the values of a column."""
+    rows = _read_rows(path)
+    names = [name.strip() for name in next(rows, ())]
+    if names.count(column) != 1:
+        raise MlgitopsError(f"it has no column {column[:80]!a}", where=str(path))
+    at = names.index(column)
+    return {row[at].strip() for row in rows if len(row) > at}
+
+
+def count_rows(path: Path) -> int:
+    """Count the rows of a table, without its header."""
+    return max(0, sum(1 for _ in _read_rows(path)) - 1)
+
+
+def read_taken(project: Path, id_column: str | None) -> set[str]:
+    """Return the ids of the log whose rows the table has."""
+    if id_column is not None:
+        return read_ids(project / TABLE, id_column)
+    appended = project / APPENDED
+    return read_ids(appended, _ID) if appended.is_file() else set()
+
+
+def append_ids(project: Path, ids: Iterable[str]) -> None:
+    """Add ids to the file beside the table, which is made where there is none."""
+    path = project / APPENDED
+    if not path.is_file():
+        write_rows(path, (_ID,), ())
+    append_rows(path, ((row_id,) for row_id in ids))
+
+
+def append_rows(path: Path, rows: Iterable[Sequence[str]]) -> None:
+    """Put a longer table in the place of ``path`` in one step; the old one keeps every byte."""
+    newline = _find_newline(path)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(descriptor)
+    try:
+        shutil.copyfile(path, name)  # not a link: DVC's cache may share the old one's bytes
+        with Path(name).open("a", encoding="utf-8", newline="") as stream:
+            if not _ends_in_newline(path):
+                stream.write(newline)
+            csv.writer(stream, lineterminator=newline).writerows(rows)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write a small table."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def read_rows(path: Path) -> list[list[str]]:
+    """Return all rows of a small table, the header first."""
+    return [list(row) for row in _read_rows(path)]
+
+
+def _read_rows(path: Path) -> Iterator[tuple[str, ...]]:
+    csv.field_size_limit(_ROW)
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        rows = csv.reader(stream, strict=True)
+        try:
+            yield from map(tuple, rows)
+        except (csv.Error, UnicodeDecodeError) as error:
+            where = f"{path}:{rows.line_num + 1}"
+            raise MlgitopsError(f"it is no CSV in UTF-8: {error}"[:200], where=where) from error
+
+
+def _find_newline(path: Path) -> str:
+    with path.open("rb") as stream:
+        return "\r\n" if stream.readline().endswith(b"\r\n") else "\n"
+
+
+def _ends_in_newline(path: Path) -> bool:
+    with path.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        if size == 0:
+            return True
+        stream.seek(size - 1)
+        return stream.read() == b"\n"
