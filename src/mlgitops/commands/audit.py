@@ -53,6 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the image as an OCI layout, to be held against the digest that deploy/ENV pins",
     )
     parser.add_argument(
+        "--source",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a clone of a repository that data was imported from, to be held too (repeatable)",
+    )
+    parser.add_argument(
         "--reproduce",
         action="store_true",
         help="train the model again in a clean folder, and compare its bytes and metrics",
@@ -79,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Audit, write what was asked for, and return the exit code."""
-    from mlgitops.delivery.audit import audit_environment
+    from mlgitops.delivery.audit import Given, audit_environment
     from mlgitops.model.audit import encode_audit
     from mlgitops.render.audit import describe_audit
     from mlgitops.render.sections import render_page, render_text
@@ -94,8 +102,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             args.environment,
             console,
             asked=args.at,
-            statement=args.statement,
-            image=args.image,
+            given=Given(statement=args.statement, image=args.image, clones=tuple(args.source)),
             again=args.reproduce,
             ask_github=ask_github,
         )

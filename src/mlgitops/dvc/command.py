@@ -108,6 +108,10 @@ _HINTS = (
     ),
     ("access denied", "ask for read access to the storage; see the project's README"),
     (
+        "missing data 'source'",
+        "it is imported: its repository cannot be read, or has other bytes at the pinned commit",
+    ),
+    (
         "missing cache files",
         "the storage lacks this data: whoever made it must run `mlgitops publish`",
     ),

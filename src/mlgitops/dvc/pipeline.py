@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from mlgitops.dvc.ignore import IgnoreRules
 from mlgitops.dvc.params import flatten_params
 from mlgitops.dvc.paths import join_path, name_input, stage_name
-from mlgitops.dvc.pointers import parse_pointer, read_version
+from mlgitops.dvc.pointers import parse_import, parse_pointer, read_version
 from mlgitops.dvc.scope import DEFAULT, Scope, Variables
 from mlgitops.dvc.templating import Budget, UnresolvedError, as_text, expand, list_stages
 from mlgitops.errors import MlgitopsError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from mlgitops.dvc.scope import Read
-    from mlgitops.model import DataVersion
+    from mlgitops.model import DataVersion, ImportSource
 
 
 _LONGEST_STORED = 4096  # characters: PATH_MAX of Linux, so no file has a longer one
@@ -83,6 +83,8 @@ class Pipeline(Struct, kw_only=True):
     #: `plots` as every dvc.yaml declares them, at its top and in its stages, each with its folder.
     drawn: list[tuple[str, Value]] = []
     pointers: dict[str, DataVersion] = {}  # from .dvc files
+    #: Outputs of `dvc import` → where each is from; None: its .dvc file names no commit.
+    imports: dict[str, ImportSource | None] = {}
     outputs: list[StoredOutput] = []  # all that locks and .dvc files record
     outside: list[tuple[str, str]] = []  # (file, path) of outputs outside of the repository
     unresolved: dict[str, str] = {}  # stage, or group of them → the `${...}` that is not known
@@ -97,6 +99,14 @@ class Pipeline(Struct, kw_only=True):
     def find_version(self, path: str) -> DataVersion | None:
         """Find what dvc.lock or a .dvc file says of ``path``."""
         return self._record().get(path)
+
+    def find_source(self, path: str, digest: str) -> ImportSource | None:
+        """Find which repository the data ``path`` of this hash were imported from.
+
+        None where they were not, or where the .dvc file is of other data by now.
+        """
+        version = self.pointers.get(path)
+        return self.imports.get(path) if version and version.hash == digest else None
 
     def find_folder(self, path: str) -> tuple[str, DataVersion] | None:
         """Find the folder around ``path`` that DVC keeps as a whole, and its version."""
@@ -419,6 +429,8 @@ def _add_pointer(
         tracked = join_path(folder, entry)
         if tracked is not None:
             pipeline.pointers[tracked] = version
+            if imported:
+                pipeline.imports[tracked] = parse_import(document)
     for item in _list(document.get("outs")):
         if isinstance(item, dict) and item.get("metric"):
             _put_metric(pipeline, path, folder, str(item.get("path")))

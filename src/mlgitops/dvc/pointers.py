@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlgitops.model import DataVersion
+import msgspec
+
+from mlgitops.model import DataVersion, ImportSource
 
 if TYPE_CHECKING:
     from mlgitops.parsing import Value
@@ -25,6 +27,27 @@ def parse_pointer(document: dict[str, Value]) -> list[tuple[str, DataVersion]]:
         for item in (outs if isinstance(outs, list) else [])
         if isinstance(item, dict) and "path" in item
     ]
+
+
+def parse_import(document: dict[str, Value]) -> ImportSource | None:
+    """Read where a .dvc file of `dvc import` took its output from; None where that is no commit.
+
+    Whatever else it is: what is not pinned can be other data in the next run.
+    """
+    deps = document.get("deps")
+    item = deps[0] if isinstance(deps, list) and len(deps) == 1 else None
+    repo = item.get("repo") if isinstance(item, dict) else None
+    if not isinstance(item, dict) or not isinstance(repo, dict):
+        return None
+    named = {
+        "repository": repo.get("url"),
+        "commit": repo.get("rev_lock"),
+        "path": item.get("path"),
+    }
+    try:
+        return msgspec.convert(named, ImportSource)
+    except msgspec.ValidationError:
+        return None
 
 
 def read_version(item: dict[str, Value]) -> DataVersion:

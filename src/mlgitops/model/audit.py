@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from mlgitops.model.facts import ImportSource
 from mlgitops.model.fields import Count, Name, Path_, Sha, Struct, Text
 from mlgitops.model.lineage import Lineage
 
@@ -79,13 +80,14 @@ class PullRequestFacts(Struct, frozen=True, kw_only=True):
     approvals: tuple[Approval, ...]
 
 
-class Ingredient(Struct, frozen=True, kw_only=True):
+class Ingredient(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that a model was made from or is served with, as its commit names it."""
 
     kind: Literal["data", "code", "parameters", "environment", "contract"]
     path: Path_  # from the repository's root
     algorithm: Literal["sha256", "md5"]  # md5 is DVC's name for the bytes
     digest: Text
+    imported: ImportSource | None = None  # of data: from another repository, by `dvc import`
 
 
 class Package(Struct, frozen=True, kw_only=True):

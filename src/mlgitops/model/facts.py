@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from mlgitops.model.fields import Count, Name, Path_, Seconds, Sha, Struct, Text
+from mlgitops.model.fields import Count, Name, OneLine, Path_, Seconds, Sha, Struct, Text
 
 #: Merges that a trend goes back.
 MOST_MERGES = 20
@@ -85,6 +85,14 @@ class DataVersion(Struct, frozen=True, kw_only=True):
     hash: Annotated[str, Meta(max_length=100)]  # "md5:…"; a directory's ends in ".dir"
     size: Count | None = None  # bytes
     files: Count | None = None
+
+
+class ImportSource(Struct, frozen=True, kw_only=True):
+    """Where `dvc import` took data from: a file or folder of another repository, at a commit."""
+
+    repository: OneLine  # its address, as the .dvc file says
+    commit: Sha
+    path: OneLine  # from that repository's root
 
 
 class DataChange(Struct, frozen=True, kw_only=True):

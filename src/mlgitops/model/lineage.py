@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.model.facts import Interval
+from mlgitops.model.facts import ImportSource, Interval
 from mlgitops.model.fields import Count, Name, Path_, Sha, Struct, Text
 from mlgitops.model.policy import DemandedEvidence
 from mlgitops.model.waiver import Waiver
@@ -49,11 +49,12 @@ class Change(StrEnum):
     DATA = "data"  # trained on other data: the patch version
 
 
-class DataHash(Struct, frozen=True, kw_only=True):
+class DataHash(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that the model was made from, as dvc.lock or a .dvc file names it."""
 
     path: Path_  # from the project's folder
     hash: _Hash
+    imported: ImportSource | None = None  # from another repository, by `dvc import`
 
 
 class ReleasedMetric(Struct, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@ from mlgitops.hints import nearest_name
 from mlgitops.judgement.policy import parse_policy
 from mlgitops.parsing import Place, parse_yaml
 from mlgitops.pickles import LOOK, find_pickle
+from mlgitops.project.imports import check_imported_contract, check_pins
 from mlgitops.render.escape import clean_text
 
 if TYPE_CHECKING:
@@ -80,7 +81,10 @@ def validate_project(folder: Folder, base: str | None = None) -> Findings:
     )
     findings.mistakes += check_tracked(folder.list_files(None))
     findings.mistakes += _check_models(folder, pipeline, policy)
-    findings.mistakes += _check_contract(folder, pipeline)
+    findings.mistakes += [*_check_contract(folder, pipeline), *check_pins(pipeline)]
+    mistakes, warnings = check_imported_contract(folder, pipeline)
+    findings.mistakes += mistakes
+    findings.warnings += warnings
     _read_refusals(folder, findings)
     findings.warnings += [*_check_toolkit(folder), *_check_new_storage(folder, base)]
     return findings

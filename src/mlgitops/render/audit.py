@@ -9,7 +9,13 @@ from mlgitops.model.audit import CheckState
 from mlgitops.render.sections import Page, Section
 
 if TYPE_CHECKING:
-    from mlgitops.model.audit import Audit, AuditedModel, CommitFacts, PullRequestFacts
+    from mlgitops.model.audit import (
+        Audit,
+        AuditedModel,
+        CommitFacts,
+        Ingredient,
+        PullRequestFacts,
+    )
     from mlgitops.model.lineage import Lineage, ReleasedMetric
 
 _MARKS = {
@@ -66,7 +72,7 @@ def _write_headline(audit: Audit) -> str:
 def _describe_model(model: AuditedModel) -> tuple[Section, ...]:
     title = f"{model.model} {model.version or 'without a release'}"
     ingredients = tuple(
-        (item.kind, item.path, f"{item.algorithm}:{item.digest}")
+        (item.kind, item.path, f"{item.algorithm}:{item.digest}", *_name_source(item))
         for item in model.ingredients[:_MOST_ROWS]
     )
     hidden = len(model.ingredients) - len(ingredients)
@@ -81,6 +87,11 @@ def _describe_model(model: AuditedModel) -> tuple[Section, ...]:
         Section(title=f"Parameters of {title}", rows=tuple(parameters)[:_MOST_ROWS]),
         Section(title=f"Measured of {title}", rows=tuple(_list_metrics(model))),
     )
+
+
+def _name_source(item: Ingredient) -> tuple[str, ...]:
+    source = item.imported
+    return (f"{source.repository} at {source.commit}: {source.path}",) if source else ()
 
 
 def _list_facts(model: AuditedModel) -> list[tuple[str, str]]:

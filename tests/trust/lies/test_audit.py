@@ -29,7 +29,7 @@ from trust.lie import check_lie
 
 from mlgitops.commands.audit import find_exit_code
 from mlgitops.console import Console
-from mlgitops.delivery.audit import audit_environment
+from mlgitops.delivery.audit import Given, audit_environment
 from mlgitops.delivery.releases.release import find_release
 from mlgitops.dvc.stored import locate
 from mlgitops.errors import MlgitopsError
@@ -66,7 +66,8 @@ def audit(
 ) -> Audit:
     """Audit production as the command does."""
     quiet = Console(quiet=True)
-    return audit_environment(project.root, ENVIRONMENT, quiet, asked=asked, statement=statement)
+    given = Given(statement=statement)
+    return audit_environment(project.root, ENVIRONMENT, quiet, asked=asked, given=given)
 
 
 def name_failure(

@@ -20,7 +20,7 @@ from trust.lie import check_lie
 
 from mlgitops.commands.audit import find_exit_code
 from mlgitops.console import Console
-from mlgitops.delivery.audit import audit_environment
+from mlgitops.delivery.audit import Given, audit_environment
 from mlgitops.model.audit import CheckState
 
 if TYPE_CHECKING:
@@ -85,7 +85,9 @@ def write_overlay(digest: str) -> str:
 
 def audit(project: AuditedProject, image: Path | None) -> Audit:
     """Audit production as the command does."""
-    return audit_environment(project.root, ENVIRONMENT, Console(quiet=True), image=image)
+    return audit_environment(
+        project.root, ENVIRONMENT, Console(quiet=True), given=Given(image=image)
+    )
 
 
 def name_failure(project: AuditedProject, image: Path) -> str:

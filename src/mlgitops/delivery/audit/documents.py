@@ -52,9 +52,9 @@ def write_documents(audit: Audit, folder: Path) -> list[Path]:
 
 
 def _is_proved(model: AuditedModel) -> bool:
-    """Tell whether no check contradicts that the model is that of its commit."""
+    """Tell whether no check contradicts that model and imported data are those of its commit."""
     return not any(
-        check.state is CheckState.FAILS and check.name.startswith("model: ")
+        check.state is CheckState.FAILS and check.name.startswith(("model: ", "data: "))
         for check in model.checks
     )
 
@@ -143,7 +143,17 @@ def make_bill(audit: Audit, model: AuditedModel) -> dict[str, Any]:
 def _describe_dependency(item: Ingredient) -> dict[str, Any]:
     digest = item.digest[:_DIGITS] if item.algorithm == "md5" else item.digest
     described: dict[str, Any] = {"name": item.path, "digest": {item.algorithm: digest}}
-    return described | {"annotations": {"kind": item.kind, "dvc": item.digest.endswith(".dir")}}
+    notes = {"kind": item.kind, "dvc": item.digest.endswith(".dir")}
+    return described | {"annotations": notes | _name_source(item)}
+
+
+def _name_source(item: Ingredient) -> dict[str, str]:
+    """Name the repository, commit and path that data were imported from, where they were."""
+    source = item.imported
+    if source is None:
+        return {}
+    named = {"repository": source.repository, "commit": source.commit, "path": source.path}
+    return {f"imported-{name}": value for name, value in named.items()}
 
 
 def _list_byproducts(model: AuditedModel) -> list[dict[str, Any]]:
@@ -161,7 +171,13 @@ def _describe_data(item: Ingredient) -> dict[str, Any]:
         "name": item.path,
         "hashes": _hash("MD5", item.digest[:_DIGITS]),
         "data": [{"type": "dataset", "name": item.path}],
-    }
+    } | ({"properties": _list_source(item)} if item.imported else {})
+
+
+def _list_source(item: Ingredient) -> list[dict[str, str]]:
+    return [
+        {"name": f"mlgitops:{name}", "value": value} for name, value in _name_source(item).items()
+    ]
 
 
 def _describe_file(item: Ingredient) -> dict[str, Any]:

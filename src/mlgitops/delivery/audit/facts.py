@@ -76,11 +76,14 @@ def list_ingredients(
     Data as dvc.lock and the .dvc files name it, the rest by its content in git.
     """
     files = repository.list_files(commit)
-    for path, named in sorted(_find_sources(pipeline, f"{prefix}{MODEL}").items()):
+    for path, named in sorted(find_sources(pipeline, f"{prefix}{MODEL}").items()):
         kept_by_git = path in files or repository.tree(commit).is_folder(path)
         if named.startswith("md5:") and not kept_by_git:
             digest = named.removeprefix("md5:")
-            yield Ingredient(kind="data", path=path, algorithm="md5", digest=digest)
+            source = pipeline.find_source(path, named)
+            yield Ingredient(
+                kind="data", path=path, algorithm="md5", digest=digest, imported=source
+            )
     fixed: tuple[tuple[str, Any], ...] = (
         (CONTRACT, "contract"),
         (PARAMETERS, "parameters"),
@@ -128,7 +131,7 @@ def _list_locks(pipeline: Pipeline, path: str) -> list[LockEntry]:
     return locks
 
 
-def _find_sources(pipeline: Pipeline, path: str) -> dict[str, str]:
+def find_sources(pipeline: Pipeline, path: str) -> dict[str, str]:
     """Find what the runs that led to ``path`` began with, and none of them made: path → hash."""
     outputs = {out for lock in pipeline.locks.values() for out in lock.outs}
     locks = _list_locks(pipeline, path)

@@ -25,13 +25,11 @@ from mlgitops.delivery.audit.facts import (
     read_commit,
     read_parameters,
 )
+from mlgitops.delivery.audit.outcomes import AbsentError, OpenError, UnverifiedError
 from mlgitops.delivery.audit.reproduce import BYTES, ServedModel, reproduce_model
 from mlgitops.delivery.audit.steps import (
     CHECKS,
-    AbsentError,
-    OpenError,
     Subject,
-    UnverifiedError,
     look_for_images,
     look_for_release,
 )
@@ -67,6 +65,15 @@ _SECONDS = 600.0
 
 
 @dataclass(frozen=True, kw_only=True)
+class Given:
+    """What whoever asks has at hand, to be held against the record."""
+
+    statement: Path | None = None  # of the verdict
+    image: Path | None = None  # an OCI layout
+    clones: tuple[Path, ...] = ()  # of repositories that data was imported from
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Sources:
     """Where an audit reads."""
 
@@ -74,8 +81,7 @@ class _Sources:
     repository: Repository
     prefix: str
     line: frozenset[str]  # commits at which the default branch stood
-    statement: Path | None
-    image: Path | None  # an OCI layout
+    given: Given
     again: bool  # train each model again
     ask_github: AskGitHub | None
     console: Console
@@ -87,8 +93,7 @@ def audit_environment(
     console: Console,
     *,
     asked: str | None = None,
-    statement: Path | None = None,
-    image: Path | None = None,
+    given: Given | None = None,
     again: bool = False,
     ask_github: AskGitHub | None = None,
 ) -> Audit:
@@ -113,8 +118,7 @@ def audit_environment(
             repository=repository,
             prefix=prefix,
             line=read_line(repository),
-            statement=statement,
-            image=image,
+            given=given or Given(),
             again=again,
             ask_github=ask_github,
             console=console,
@@ -186,8 +190,9 @@ def _audit_entry(
         trained=trained,
         requests=requests,
         release=release,
-        statement=sources.statement,
-        images=look_for_images(sources.image, repository, sources.prefix, entry),
+        statement=sources.given.statement,
+        clones=sources.given.clones,
+        images=look_for_images(sources.given.image, repository, sources.prefix, entry),
         console=sources.console,
     )
     checks = tuple(_make_check(name, step, subject) for name, step in CHECKS.items())

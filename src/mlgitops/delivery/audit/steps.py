@@ -12,7 +12,11 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlgitops.delivery.audit.facts import hash_file_at
+import msgspec
+
+from mlgitops.delivery.audit.facts import hash_file_at, read_at_revision
+from mlgitops.delivery.audit.imported import check_import, describe_source, list_imported
+from mlgitops.delivery.audit.outcomes import AbsentError, OpenError, UnverifiedError
 from mlgitops.delivery.bundle import (
     DESCRIPTION,
     MODEL,
@@ -38,6 +42,7 @@ from mlgitops.git.program import find_remote_ref, run_git
 from mlgitops.git.repository import UNSHALLOW
 from mlgitops.git.wanted import read_wanted
 from mlgitops.github.statement_check import check_statement
+from mlgitops.model.lineage import DataHash
 from mlgitops.model.policy import DemandedEvidence
 from mlgitops.model.statement import MAX_STATEMENT_BYTES, parse_statement
 from mlgitops.storage.published import is_published, restore_published
@@ -64,18 +69,6 @@ _SECONDS = 60.0  # that origin has for its answer
 _BUNDLES = ".mlgitops/deploy"
 
 
-class OpenError(MlgitopsError):
-    """A check that could not be made here."""
-
-
-class AbsentError(MlgitopsError):
-    """Nothing is there that could be checked."""
-
-
-class UnverifiedError(MlgitopsError):
-    """A signature whose key is not here: no more is known than without it."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Subject:
     """The entry that is audited, and where what it names can be read."""
@@ -89,6 +82,7 @@ class Subject:
     release: Release | MlgitopsError | None  # an error: the tag is there, and is none
     statement: Path | None
     images: tuple[Image, ...] | MlgitopsError | None = None  # an error: not what git pins
+    clones: tuple[Path, ...] = ()  # of repositories that data was imported from
     trained: CommitFacts | None
     requests: Mapping[int, PullRequestFacts | MlgitopsError] | None  # None: GitHub was not asked
     console: Console
@@ -189,6 +183,22 @@ def check_lock(subject: Subject) -> str:
     return f"dvc.lock at {subject.entry.revision[:12]} names the object {oid}"
 
 
+def check_imported(subject: Subject) -> str:
+    """Hold the data that were imported against clones of the repositories that they are from."""
+    if subject.repository.find(subject.entry.revision) is None:
+        raise OpenError(f"the commit {subject.entry.revision[:12]} is not in this clone")
+    pipeline = read_at_revision(subject.repository, subject.entry.revision)
+    items = list_imported(pipeline, subject.prefix)
+    if not items:
+        raise AbsentError("the model was made from nothing that `dvc import` brought")
+    if not subject.clones:
+        named = describe_source(items[0].source)
+        raise AbsentError(f"{items[0].path} is {named}; no clone of that was given: --source DIR")
+    for item in items:
+        check_import(item, subject.clones)
+    return f"{len(items)} imported, with the bytes that their source has at the pinned commit"
+
+
 def check_release(subject: Subject) -> str:
     """Hold the release's tag against the entry."""
     entry, release = subject.entry, subject.release
@@ -243,10 +253,16 @@ def check_lineage(subject: Subject) -> str:
             problem = f"its {name} is {_cut(written)}, and git has {_cut(held[name])}"
             raise MlgitopsError(problem, where=where)
     counted = sum(getattr(lineage, name) is not None for name in _HASHED)
-    data = {item["path"]: item["hash"] for item in held["data"]}
+    data = {item.path: item for item in msgspec.convert(held["data"], tuple[DataHash, ...])}
     for item in lineage.data:
-        if data.get(item.path) != item.hash:
-            problem = f"its data {item.path} are {item.hash}, and git names {data.get(item.path)}"
+        named = data.get(item.path)
+        if named is None or named.hash != item.hash:
+            digest = named.hash if named else None
+            problem = f"its data {item.path} are {item.hash}, and git names {digest}"
+            raise MlgitopsError(problem, where=where)
+        if named.imported != item.imported:
+            said, kept = describe_source(item.imported), describe_source(named.imported)
+            problem = f"its data {item.path} are {said}, and git says {kept}"
             raise MlgitopsError(problem, where=where)
     left_out = sorted(data.keys() - {item.path for item in lineage.data})
     if left_out:
@@ -414,6 +430,7 @@ CHECKS: dict[str, Callable[[Subject], str]] = {
     "model: merged": check_revision,
     "model: model.json": check_description,
     "model: dvc.lock": check_lock,
+    "data: imported": check_imported,
     "model: cache": check_cache,
     "model: storage": check_storage,
     "model: bundles": check_bundles,

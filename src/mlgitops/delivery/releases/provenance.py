@@ -225,7 +225,11 @@ def _list_data(
         paths += fresh
     tree = repository.tree(commit)
     data = [
-        DataHash(path=show_bytes(path.removeprefix(project))[:500], hash=digest)
+        DataHash(
+            path=show_bytes(path.removeprefix(project))[:500],
+            hash=digest,
+            imported=pipeline.find_source(path, digest),
+        )
         for path, digest in sorted(hashes.items())
         if path not in tree.files and not tree.is_folder(path)
     ]

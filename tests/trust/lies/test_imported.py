@@ -1,0 +1,252 @@
+"""Data by `dvc import` that is not what its repository made: each tampering is named.
+
+One honest project whose table is pinned to a commit of a repository of features. Each case changes
+what a .dvc file or a release says of that, as whoever may merge or push a tag could; or hands the
+audit a clone that shows something else.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from audited_project import ENVIRONMENT, TABLE, AuditedProject, make_audited, md5
+from git_project import GitRepository, git
+from trust.lie import check_lie
+
+from mlgitops.cli import run
+from mlgitops.console import Console
+from mlgitops.delivery.audit import Given, audit_environment
+from mlgitops.model import ImportSource
+from mlgitops.model.audit import Audit, CheckState
+from mlgitops.model.lineage import DataHash
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+ADDRESS = "https://github.example/acme/features"
+THIRD = b"a third model"
+OTHER = b"id,delay\n1,9\n"
+POINTER = "data/raw/table.csv.dvc"
+
+
+def write_features(table: bytes) -> str:
+    """Write the dvc.lock of a repository whose stage made a table of these bytes."""
+    outs = [{"path": "features/delays.csv", "hash": "md5", "md5": md5(table), "size": len(table)}]
+    return json.dumps({"schema": "2.0", "stages": {"build": {"cmd": "build", "outs": outs}}})
+
+
+def write_pointer(source: dict[str, Any], *, digest: str = md5(TABLE)) -> str:
+    """Write a .dvc file as `dvc import` does, pinned to ``source``."""
+    outs = [{"md5": digest, "size": len(TABLE), "hash": "md5", "path": "table.csv"}]
+    repo = {"url": source["repository"], "rev": "v1.0.0", "rev_lock": source["commit"]}
+    return json.dumps(
+        {"frozen": True, "deps": [{"path": source["path"], "repo": repo}], "outs": outs}
+    )
+
+
+class Imported:
+    """A project in service whose table comes from a repository of features beside it."""
+
+    def __init__(self, project: AuditedProject) -> None:
+        self.project = project
+        self.features = project.folder / "features"
+
+    @property
+    def source(self) -> ImportSource:
+        """Return where the table is honestly from."""
+        commit = git(self.features, "rev-parse", "v1.0.0^{commit}")
+        return ImportSource(repository=ADDRESS, commit=commit, path="features/delays.csv")
+
+    def make_features(self) -> None:
+        """Make a source with two versions of the table, and a commit that is on no branch."""
+        repository = GitRepository(self.features)
+        repository.put("dvc.lock", write_features(TABLE))
+        repository.put("contract.yaml", "columns: {id: {}, delay: {}}\n")
+        repository.commit("First")
+        repository.git("tag", "v1.0.0")
+        repository.put("dvc.lock", write_features(OTHER))
+        repository.commit("Second")
+        repository.git("tag", "v2.0.0")
+        repository.git("switch", "--quiet", "--detach", "v1.0.0")
+        repository.put("README.md", "a fork's\n")
+        stray = repository.commit("Fork")
+        repository.git("switch", "--quiet", "main")
+        repository.git("update-ref", "refs/pull/7/head", stray)
+
+    def bring(self, pointer: str, imported: ImportSource | None) -> None:
+        """Train on what ``pointer`` names, release it as ``imported``, and put it in service."""
+        project = self.project
+        project.repository.put(POINTER, pointer)
+        revision = project.train(THIRD)
+        table = DataHash(path="data/raw/table.csv", hash=f"md5:{md5(TABLE)}", imported=imported)
+        lineage = project.make_lineage(revision, THIRD, "v1.2.0")
+        project.release(msgspec.structs.replace(lineage, data=(table,)), "v1.1.0")
+        wish = project.promote("v1.2.0", revision, THIRD)
+        at = "2026-03-09T08:00:00Z"
+        project.append(project.make_entry(wish, revision, THIRD, version="v1.2.0", at=at))
+
+    def bring_from(self, **changed: str) -> None:
+        """Put a model in service whose .dvc file and release agree, and say this of its source."""
+        source = msgspec.structs.replace(self.source, **changed)
+        self.bring(write_pointer(msgspec.to_builtins(source)), source)
+
+    def audit(self, *clones: Path) -> Audit:
+        """Audit as the command does, with these clones."""
+        given = Given(clones=clones)
+        return audit_environment(self.project.root, ENVIRONMENT, Console(quiet=True), given=given)
+
+    def name_failure(self, *clones: Path) -> str:
+        """Return the first check that fails, with its detail."""
+        failure = self.audit(*clones).find_first(CheckState.FAILS)
+        assert failure is not None
+        return f"{failure.name}: {failure.detail}"
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> Imported:
+    """Make the project and its source once; only to be copied."""
+    imported = Imported(make_audited(tmp_path_factory.mktemp("imported") / "honest"))
+    imported.make_features()
+    return imported
+
+
+@pytest.fixture
+def project(honest: Imported, tmp_path: Path) -> Imported:
+    """Return a copy, with its source, to tamper with."""
+    return Imported(honest.project.copy(tmp_path / "copy"))
+
+
+def test_the_honest_import_holds(
+    project: Imported, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """With a clone of its source, and named in the answer, the page and the documents."""
+    project.bring_from()
+    folder = tmp_path / "evidence"
+    options = ["--directory", str(project.project.root), "--source", str(project.features)]
+    assert run(["audit", ENVIRONMENT, *options, "--output", str(folder)]) == 0
+    text = capsys.readouterr().out
+    commit = project.source.commit
+    assert f"{ADDRESS} at {commit}: features/delays.csv" in text
+    assert "1 imported, with the bytes that their source has at the pinned commit" in text
+    for file in folder.glob("*.provenance.json"), folder.glob("*.cdx.json"):
+        assert commit in next(iter(file)).read_text(encoding="utf-8")
+
+
+def test_without_a_clone_the_source_is_named_and_not_held(project: Imported) -> None:
+    """Nothing is fetched from an address that a file names; what is not given is not held."""
+    project.bring_from()
+    (check,) = [c for c in project.audit().list_checks() if c.name == "data: imported"]
+    assert check.state is CheckState.ABSENT
+    assert ADDRESS in check.detail
+    assert "--source DIR" in check.detail
+
+
+@pytest.mark.parametrize("commit", ["0" * 40, "f" * 40])
+def test_a_clone_without_the_commit_proves_nothing(project: Imported, commit: str) -> None:
+    """It may be shallow, or of something else: exit code 2."""
+    project.bring_from(commit=commit)
+    done = project.audit(project.features)
+    assert done.find_first(CheckState.FAILS) is None
+    left_open = done.find_first(CheckState.OPEN)
+    assert left_open is not None
+    assert left_open.name == "data: imported"
+    assert "no clone that was given has the commit" in left_open.detail
+
+
+@pytest.mark.parametrize(
+    ("commit", "path", "reason"),
+    [
+        ("v2.0.0", "features/delays.csv", f"is md5:{md5(OTHER)}, and md5:{md5(TABLE)} was trained"),
+        ("v1.0.0", "contract.yaml", f"and md5:{md5(TABLE)} was trained on"),
+        ("v1.0.0", "features/other.csv", f"is None, and md5:{md5(TABLE)} was trained on"),
+        ("refs/pull/7/head", "features/delays.csv", "no branch or tag of"),
+    ],
+)
+def test_a_pin_whose_commit_made_no_such_bytes(
+    project: Imported,
+    record_property: Callable[[str, object], None],
+    commit: str,
+    path: str,
+    reason: str,
+) -> None:
+    """Another version, another file, a file that is not there, and a commit of somebody's fork.
+
+    The .dvc file and the release agree, and the cache has the bytes: only the source tells.
+    """
+    sha = git(project.features, "rev-parse", f"{commit}^{{commit}}")
+    project.bring_from(commit=sha, path=path)
+    failure = project.name_failure(project.features)
+    assert failure.startswith("data: imported: data/raw/table.csv: ")
+    check_lie(record_property, f"{commit} {path}".encode(), reason=reason, text=failure)
+
+
+def test_a_clone_that_shows_another_commit_in_its_place(
+    project: Imported, record_property: Callable[[str, object], None]
+) -> None:
+    """`git replace` is a word of whoever owns the clone; the commit itself is read."""
+    first, second = (git(project.features, "rev-parse", tag) for tag in ("v1.0.0", "v2.0.0"))
+    git(project.features, "replace", second, first)
+    project.bring_from(commit=second)
+    reason = f"is md5:{md5(OTHER)}, and md5:{md5(TABLE)} was trained on"
+    failure = project.name_failure(project.features)
+    check_lie(record_property, b"replaced", reason=reason, text=failure)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"commit": None},
+        {"commit": "main"},
+        {"commit": "1" * 39},
+        {"repository": ""},
+        {"repository": f"{ADDRESS}\n  approved by: the data office"},
+        {"path": ["features/delays.csv"]},
+    ],
+)
+def test_an_import_that_is_pinned_to_nothing(
+    project: Imported, record_property: Callable[[str, object], None], fields: dict[str, Any]
+) -> None:
+    """A branch moves, half a name is nobody's, and a line break would write lines of its own."""
+    pointer = write_pointer(msgspec.to_builtins(project.source) | fields)
+    project.bring(pointer, None)
+    failure = project.name_failure()
+    assert failure.startswith("data: imported: data/raw/table.csv: ")
+    check_lie(record_property, pointer.encode(), reason="names no commit", text=failure)
+
+
+def test_a_pin_of_other_bytes_than_were_trained_on(
+    project: Imported, record_property: Callable[[str, object], None]
+) -> None:
+    """The .dvc file moved on after the run, or the run was of something else."""
+    pointer = write_pointer(msgspec.to_builtins(project.source), digest=md5(OTHER))
+    project.bring(pointer, None)
+    reason = f"its .dvc file names md5:{md5(OTHER)}, and dvc.lock says that md5:{md5(TABLE)}"
+    check_lie(record_property, pointer.encode(), reason=reason, text=project.name_failure())
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"repository": f"{ADDRESS}-fork"}, f"of {ADDRESS}-fork at"),
+        ({"commit": "9" * 40}, f"at {'9' * 12}, and git says features/delays.csv of {ADDRESS}"),
+        ({"path": "features/better.csv"}, "features/better.csv of"),
+        (None, "are the project's own, and git says features/delays.csv"),
+    ],
+)
+def test_a_release_that_says_another_source(
+    project: Imported,
+    record_property: Callable[[str, object], None],
+    fields: dict[str, str] | None,
+    reason: str,
+) -> None:
+    """Whoever may push tags writes the lineage; the .dvc file was merged."""
+    source = project.source
+    claimed = None if fields is None else msgspec.structs.replace(source, **fields)
+    project.bring(write_pointer(msgspec.to_builtins(source)), claimed)
+    failure = project.name_failure()
+    assert failure.startswith("release: lineage: ")
+    check_lie(record_property, str(fields).encode(), reason=reason, text=failure)
