@@ -10,6 +10,7 @@ MODULES = (
     "verdict_speed",
     "inference_speed",
     "table_speed",
+    "long_table",
     "serving_speed",
     "switching",
     "monitoring_speed",

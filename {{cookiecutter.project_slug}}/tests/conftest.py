@@ -38,7 +38,8 @@ def params() -> Params:
 def text_table(params: Params) -> pd.DataFrame:
     """Return the raw table with ids, every cell as text."""
     rules = cells.read_rules(ROOT / paths.CONTRACT)
-    return ingest.prepare(tables.read_source(ROOT / paths.RAW), params.data, rules)
+    table = pd.concat(tables.read_text_parts(ROOT / paths.RAW))
+    return ingest.prepare(table, params.data, rules)
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ import msgspec
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.__package_name }} import contract, ingest
+from {{ cookiecutter.__package_name }} import contract, ingest, validate
 from {{ cookiecutter.__package_name }}.params import Params
-from {{ cookiecutter.__package_name }}.plumbing import cells
+from {{ cookiecutter.__package_name }}.plumbing import cells, paths, tables
 from {{ cookiecutter.__package_name }}.plumbing.errors import StageError
 
 
@@ -73,10 +73,10 @@ def test_too_many_missing_values_are_named(tmp_path: Path) -> None:
     """A column with more gaps than its share is reported, and each check counts what it refuses."""
     path = tmp_path / "contract.yaml"
     path.write_text("metadata: {missing: {a: 0.5}}\ncolumns: {a: {}, b: {}}\n", encoding="utf-8")
-    rows = pd.DataFrame({"a": [None, None, 1.0], "b": [None, None, 2.0]})
-    (mistake,) = contract.find_gaps(rows, contract.read_missing_limits(path))
+    limits = contract.read_missing_limits(path)
+    (mistake,) = contract.find_gaps({"a": 2, "b": 2}, 3, limits)
     assert (mistake.column, mistake.value, mistake.row) == ("a", "0.6667", None)
-    assert contract.find_gaps(rows.tail(2), {"a": 0.5}) == []
+    assert contract.find_gaps({"a": 1}, 2, limits) == []
     refused = contract.count_refused([mistake, mistake])
     assert refused == {"a: at most 0.5 of the rows may lack a value": 2}
     for block, said in (("a: 2", "<= 1"), ("c: 0.1", "there is no column c")):
@@ -167,3 +167,51 @@ def test_own_id_is_not_replaced(params: Params) -> None:
     data = msgspec.structs.replace(params.data, id="key", target="y")
     rows = pd.DataFrame({"key": ["b", "a"], "y": ["0", "1"]})
     assert ingest.prepare(rows, data)["key"].tolist() == ["b", "a"]
+
+
+PARAMS = """\
+task: regression
+seed: 0
+data: {target: share}
+features: {numeric: [number]}
+split: {method: hash, test_fraction: 0.5}
+train: {estimator: any}
+evaluate: {}
+explain: {}
+"""
+CONTRACT = """\
+columns:
+  id: {dtype: str, unique: true}
+  number: {dtype: float64, nullable: true, unique: true}
+  share: {dtype: float64, coerce: true, nullable: true}
+  letter: {dtype: str, isin: [x, y]}
+"""
+
+
+def prepare_in_parts(cells_of_a_part: int, monkeypatch: pytest.MonkeyPatch) -> tuple[bytes, str]:
+    """Ingest and check the table of the current folder; return the cells and what is said of them.
+
+    A number is written as in its part: 1 among whole numbers is 1.0 among decimals.
+    """
+    monkeypatch.setattr(tables, "PART_CELLS", cells_of_a_part)
+    ingest.main()
+    report, _ = validate.check_table(paths.INTERIM, paths.CONTRACT)
+    return paths.INTERIM.read_bytes(), str(report).replace(".0'", "'")
+
+
+def test_a_table_in_parts_is_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids, what is missing and every mistake are those of the whole, however it is cut."""
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{number},{number % 3},x" for number in range(40)]
+    rows += ["0,0,x", "0,0,x", "1,,x", ",2.5,y", "5,much,x", "5,9,z", "5,9,z"]
+    paths.RAW.parent.mkdir(parents=True)
+    paths.RAW.write_text("\n".join(["number,share,letter", *rows]) + "\n", encoding="utf-8")
+    paths.PARAMS.write_text(PARAMS, encoding="utf-8")
+    paths.CONTRACT.write_text(CONTRACT, encoding="utf-8")
+    whole, report = prepare_in_parts(1_000_000, monkeypatch)
+    assert b"-3,0,0,x\n" in whole  # the third of three equal rows
+    assert "'number: must be unique': 9" in report
+    assert "'value': 'much', 'row': 45" in report
+    assert "'missing': {'number': 1, 'share': 1}" in report
+    for cells_of_a_part in (4, 20, 100):
+        assert prepare_in_parts(cells_of_a_part, monkeypatch) == (whole, report)

@@ -15,7 +15,7 @@ from .plumbing.documents import read_yaml
 from .plumbing.errors import StageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -59,9 +59,12 @@ def read_missing_limits(path: Path) -> dict[str, float]:
     return limits
 
 
-def find_gaps(table: pd.DataFrame, limits: dict[str, float]) -> list[Mistake]:
-    """Return the columns that lack a value in more rows than they may."""
-    shares = {name: float(table[name].isna().mean()) for name in limits if name in table}
+def find_gaps(missing: Mapping[str, int], rows: int, limits: dict[str, float]) -> list[Mistake]:
+    """Return the columns that lack a value in more rows than they may.
+
+    ``missing`` is column → how many of the ``rows`` lack a value.
+    """
+    shares = {name: missing[name] / rows for name in limits if name in missing}
     return [
         Mistake(
             column=name,
@@ -188,13 +191,17 @@ def _is_echo(case: dict[str, Any]) -> bool:
     )
 
 
-def render_mistakes(mistakes: Sequence[Mistake]) -> str:
-    """Return one line a mistake, at most :data:`SHOWN` of them, and how many more there are."""
+def render_mistakes(mistakes: Sequence[Mistake], count: int | None = None) -> str:
+    """Return one line a mistake, at most :data:`SHOWN` of them, and how many more there are.
+
+    ``count`` is how many there are where ``mistakes`` are only the first.
+    """
     lines = []
     for mistake in mistakes[:SHOWN]:
         place = f", row {mistake.row}" if mistake.row is not None else ""
         value = f": {mistake.value!r}" if mistake.value else ""
         lines.append(f"  column {mistake.column}{place}: {mistake.check}{value}")
-    if len(mistakes) > SHOWN:
-        lines.append(f"  and {len(mistakes) - SHOWN} more")
+    more = (len(mistakes) if count is None else count) - len(lines)
+    if more:
+        lines.append(f"  and {more} more")
     return "\n".join(lines)

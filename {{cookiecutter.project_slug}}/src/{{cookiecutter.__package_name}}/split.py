@@ -11,9 +11,11 @@ import pandas as pd
 from .params import read_params
 from .plumbing import paths
 from .plumbing.errors import StageError, run_stage
-from .plumbing.tables import ID, read_text_table, write_table
+from .plumbing.tables import ID, open_table, read_names, read_text_parts
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from .params import Params
@@ -21,28 +23,48 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Run the stage."""
-    train, test = split_table(read_text_table(paths.INTERIM), read_params(paths.PARAMS))
-    write_table(train, paths.TRAIN)
-    write_table(test, paths.TEST)
-    print(f"{len(train)} rows to train, {len(test)} to test")
+    is_test = choose_rows(paths.INTERIM, read_params(paths.PARAMS))
+    with open_table(paths.TRAIN) as add_train, open_table(paths.TEST) as add_test:
+        for part in read_text_parts(paths.INTERIM):
+            chosen = is_test[part.index]
+            add_train(part[~chosen])
+            add_test(part[chosen])
+    print(f"{(~is_test).sum()} rows to train, {is_test.sum()} to test")
+
+
+def choose_rows(path: Path, params: Params) -> NDArray[np.bool_]:
+    """Tell which rows of a table are the test; only the columns that decide it are read whole."""
+    needed = {find_key(params), params.data.target}
+    names = [name for name in read_names(path) if name in needed]
+    return choose_test(pd.concat(read_text_parts(path, names)), params)
 
 
 def split_table(table: pd.DataFrame, params: Params) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return train and test rows, each in the table's order.
+    """Return train and test rows, each in the table's order; raises as :func:`choose_test`."""
+    is_test = choose_test(table, params)
+    return table[~is_test], table[is_test]
+
+
+def choose_test(table: pd.DataFrame, params: Params) -> NDArray[np.bool_]:
+    """Tell which rows are the test, by the column that :func:`find_key` names and the target.
 
     Raises :class:`StageError` when a side is empty, or the classes make a test impossible.
     """
-    split = params.split
-    if split.column is not None and split.column not in table.columns:
-        raise StageError(f"split.column: there is no column {split.column}")
+    split, key = params.split, find_key(params)
+    if key not in table.columns:
+        raise StageError(f"split.column: there is no column {key}")
     if split.method == "time":
-        is_test = choose_latest(table[str(split.column)], split.test_fraction)
+        is_test = choose_latest(table[key], split.test_fraction)
     else:
-        keys = _find_keys(table, params)
-        is_test = choose_hashed(keys, split.test_fraction, split.seed)
-    train, test = table[~is_test], table[is_test]
-    _check_sides(train, test, params)
-    return train, test
+        is_test = choose_hashed(_find_keys(table[key], params), split.test_fraction, split.seed)
+    target = table[params.data.target]
+    _check_sides(target[~is_test], target[is_test], params)
+    return is_test
+
+
+def find_key(params: Params) -> str:
+    """Return the column that decides on which side a row is: split.column, or the id."""
+    return str(params.split.column) if params.split.method != "hash" else params.data.id or ID
 
 
 def choose_latest(moments: pd.Series, test_fraction: float) -> NDArray[np.bool_]:
@@ -87,23 +109,21 @@ def _hash_key(key: str) -> int:
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")
 
 
-def _find_keys(table: pd.DataFrame, params: Params) -> pd.Series:
+def _find_keys(cells: pd.Series, params: Params) -> pd.Series:
     """Return what is hashed: the group, or the id; rows of equal content stay together."""
-    if params.split.method == "group":
-        return table[str(params.split.column)]
-    if params.data.id is not None:
-        return table[params.data.id]
-    return table[ID].str.partition("-")[0]
+    is_made = params.split.method == "hash" and params.data.id is None
+    return cells.str.partition("-")[0] if is_made else cells
 
 
-def _check_sides(train: pd.DataFrame, test: pd.DataFrame, params: Params) -> None:
-    for side, part in (("train", train), ("test", test)):
-        if part.empty:
+def _check_sides(train: pd.Series, test: pd.Series, params: Params) -> None:
+    """Refuse sides that no model can be fitted on, or tested with, by their targets."""
+    for side, target in (("train", train), ("test", test)):
+        if target.empty:
             raise StageError(f"split: no rows are left to {side}; change test_fraction or seed")
-        if params.task != "regression" and part[params.data.target].nunique() < 2:  # noqa: PLR2004
+        if params.task != "regression" and target.nunique() < 2:  # noqa: PLR2004
             raise StageError(f"split: the rows to {side} hold one class only; try another seed")
-    unseen = sorted(set(test[params.data.target]) - set(train[params.data.target]))
-    if params.task != "regression" and unseen:
+    unseen = sorted(set(test) - set(train)) if params.task != "regression" else []
+    if unseen:
         raise StageError(
             f"split: the class {unseen[0]!r} is in the test rows only; "
             "set split.seed to another number, or give the class more rows"

@@ -1,7 +1,11 @@
-"""CSV files ↔ data frames, always UTF-8 with an empty cell for a missing value."""
+"""CSV files ↔ data frames, always UTF-8 with an empty cell for a missing value.
+
+The stages before training read a table in parts, so that a table of any length fits in memory.
+"""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -9,32 +13,59 @@ import pandas as pd
 from .errors import StageError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
 #: Name of the key column that the ingest stage makes when the data has none.
 ID = "id"
 
+#: Cells of one part, about: as text, with its copies, some 300 MB.
+PART_CELLS = 1_000_000
 
-def read_text_table(path: Path) -> pd.DataFrame:
-    """Return every cell as text, so that writing it again changes no byte of a value."""
-    return _read(path, dtype=str, keep_default_na=False)
+
+def read_text_parts(path: Path, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
+    """Yield a table's rows in parts, every cell as text: writing it again changes no byte of it.
+
+    The index counts the table's rows from 0. A table without rows is one part without rows.
+    """
+    with _explain(path):
+        yield from _open_parts(path, dtype=str, keep_default_na=False, usecols=columns)
+
+
+def read_parts(path: Path, text_columns: Collection[str]) -> Iterator[pd.DataFrame]:
+    """Yield the rows of :func:`read_table` in parts; a column's type is that of the part."""
+    dtype = dict.fromkeys(text_columns, str)
+    options = {"keep_default_na": False, "na_values": [""], "low_memory": False}
+    with _explain(path):
+        yield from _open_parts(path, dtype=dtype, **options)
 
 
 def read_table(path: Path, text_columns: Collection[str]) -> pd.DataFrame:
     """Return the table with these columns as text and the others as pandas reads them."""
     dtype = dict.fromkeys(text_columns, str)
-    return _read(path, dtype=dtype, keep_default_na=False, na_values=[""])
+    with _explain(path):
+        return pd.read_csv(
+            path, encoding="utf-8-sig", dtype=dtype, keep_default_na=False, na_values=[""]
+        )
 
 
-def read_source(path: Path) -> pd.DataFrame:
-    """Return a table from elsewhere as text; what its cells mean, the ingest stage decides."""
-    return read_text_table(path)
+def read_names(path: Path) -> list[str]:
+    """Return the names of a table's columns."""
+    with _explain(path):
+        return list(pd.read_csv(path, encoding="utf-8-sig", dtype=str, nrows=0).columns)
 
 
-def _read(path: Path, **options: object) -> pd.DataFrame:
+def _open_parts(path: Path, **options: object) -> Iterator[pd.DataFrame]:
+    rows = max(1, PART_CELLS // max(1, len(read_names(path))))
+    with pd.read_csv(path, encoding="utf-8-sig", chunksize=rows, **options) as parts:
+        yield from parts
+
+
+@contextmanager
+def _explain(path: Path) -> Iterator[None]:
+    """Say what is wrong with a file that cannot be read as a table."""
     try:
-        return pd.read_csv(path, encoding="utf-8-sig", **options)
+        yield
     except FileNotFoundError:
         raise StageError(f"{path} does not exist: run `make train` to make it") from None
     except UnicodeDecodeError as error:
@@ -45,5 +76,22 @@ def _read(path: Path, **options: object) -> pd.DataFrame:
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write a table: equal input gives equal bytes on every system."""
+    with open_table(path) as append:
+        append(table)
+
+
+@contextmanager
+def open_table(path: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """Give a function that appends rows; the file is there when all of them are written."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        with unfinished.open("w", encoding="utf-8", newline="") as file:
+
+            def append(table: pd.DataFrame) -> None:
+                table.to_csv(file, index=False, lineterminator="\n", header=file.tell() == 0)
+
+            yield append
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
