@@ -34,8 +34,8 @@ TITLE = "## On real tables\n"
 _INTRODUCTION = """
 Six tables as they come in packages, nothing removed or renamed but where it says so. This part is
 written by `scripts/decide_tables.py`; what is said of each is what the terminal says. What a table
-does not show stays yours to say: `dep_time`, `arr_time` and `air_time` of the flights are known
-only afterwards, and none of them alone says enough of the target to be suspected.
+does not show stays yours to say: `air_time` of the flights is known only afterwards, and neither
+its name nor what it alone says of the target makes it suspect.
 """
 _MOST_NAMES = 12
 

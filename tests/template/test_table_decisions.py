@@ -307,6 +307,90 @@ LEAKS = {
     ),
 }
 
+
+def closed(at: int) -> date | str:
+    """Return the day on which a case was closed, in most rows; scattered over some weeks."""
+    return day(at) + timedelta(days=at * 31 % 23) if at * 7919 % 1009 > 300 else ""
+
+
+def is_closed(at: int) -> bool:
+    """Tell whether it was."""
+    return bool(closed(at))
+
+
+LATER = {
+    "written when a case is closed": Case(
+        {
+            "opened": day,
+            "closed_at": closed,
+            "agent": lambda at: "abc"[at * 31 % 3] if is_closed(at) or at == 5 else "",
+            "status": lambda at: "done" if is_closed(at) else "new" if at % 2 else "waiting",
+            "days_open": lambda at: at * 31 % 23 if is_closed(at) else "",
+            "source": lambda at: "pq"[at * 13 % 2] if at % 3 else "",
+        },
+        ("time", "opened"),
+        "opened",
+        {"source"},
+        says=(
+            "'agent' is no feature: it is filled where 'closed_at' is, which is never before",
+            "'status' is no feature: it says whether there is 'closed_at'",
+            "'days_open' is no feature: it is the days from 'opened' to 'closed_at'",
+        ),
+    ),
+    "the agent is known": Case(
+        {
+            "opened": day,
+            "closed_at": closed,
+            "agent": lambda at: "abc"[at * 31 % 3] if is_closed(at) else "",
+        },
+        ("time", "opened"),
+        "opened",
+        {"agent"},
+        choices=Choices(keep=("agent",)),
+    ),
+    "a date on either side of the row's": Case(
+        {
+            "opened": day,
+            "moved_in": lambda at: day(at) + timedelta(days=at * 31 % 99 - 30) if at % 3 else "",
+            "flat": lambda at: "pq"[at * 13 % 2] if at % 3 else "",
+        },
+        ("time", "opened"),
+        "opened",
+        {"flat"},
+    ),
+    "a later date that every row has": Case(
+        {
+            "ordered": day,
+            "sent": lambda at: day(at) + timedelta(days=at * 31 % 23),
+            "days": lambda at: at * 31 % 23,
+            "carrier": lambda at: "pq"[at * 13 % 2],
+        },
+        ("time", "ordered"),
+        "ordered",
+        {"days", "carrier"},
+        says=("'days' is the days from 'ordered' to 'sent': is it known in time? It is kept",),
+    ),
+    "what was planned": Case(
+        {
+            "sched_dep_time": lambda at: at * 31 % 97,
+            "dep_time": lambda at: at * 31 % 97 + at * 7 % 5,
+            "plannedEnd": lambda at: at * 37 % 97,
+            "end": lambda at: at * 37 % 97 + at * 7 % 5,
+            "expected_loss": lambda at: at * 41 % 97,
+            "plan_type": lambda at: "abc"[at * 43 % 3],
+            "type": lambda at: "de"[at * 47 % 2],
+        },
+        features={"sched_dep_time", "plannedEnd", "expected_loss", "plan_type", "type"},
+        says=("'dep_time' is no feature: it is what came of 'sched_dep_time': move it to",),
+    ),
+    "days that are something else": Case(
+        {"opened": day, "closed_at": closed, "days": lambda at: at * 37 % 23},
+        ("time", "opened"),
+        "opened",
+        {"days"},
+    ),
+}
+
 PROTECTED = {
     "full names": Case(
         {
@@ -549,7 +633,7 @@ MOVED = {
     ),
 }
 
-CASES = {**DATED, **GROUPED, **LEAKS, **PROTECTED, **CELLS, **NAMES, **MOVED}
+CASES = {**DATED, **GROUPED, **LEAKS, **LATER, **PROTECTED, **CELLS, **NAMES, **MOVED}
 
 
 def decide(case: Case, folder: Path) -> Facts:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.project.generate.columns import Column, Kind
+from mlgitops.project.generate.later import find_later
 from mlgitops.project.generate.leaks import Grade, find_leak
 from mlgitops.project.generate.protected import find_attribute, is_proxy
 from mlgitops.project.generate.split import names_thing
@@ -40,6 +41,7 @@ _SLICE_LEVELS = range(2, 11)
 _MOST_SLICES = 2
 _MOST_PROTECTED_SLICES = 4
 _TWO = 2
+_IS_KNOWN = "Is it known when the prediction is made?"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +70,9 @@ def choose_features(rows: Rows, split: Split, choices: Choices, task: str) -> Fe
     }
     possible = [name for name in rows.columns if name not in left_out]
     suspects, notes = _judge_leaks(rows, possible, choices, task)
-    doubts = _ask_protected(protected, choices) | split.left_out | suspects
+    unsuspected = [name for name in possible if name not in suspects]
+    later, said = _judge_later(rows, split, unsuspected, choices)
+    doubts = _ask_protected(protected, choices) | split.left_out | suspects | later
     left_out |= {name: reason for name, reason in doubts.items() if name not in choices.keep}
     used = [column for name, column in rows.columns.items() if name not in left_out]
     if not used:
@@ -82,7 +86,7 @@ def choose_features(rows: Rows, split: Split, choices: Choices, task: str) -> Fe
         categorical=tuple(column.name for column in used if column.kind is Kind.CATEGORY),
         left_out={name: left_out[name] for name in rows.columns if name in left_out},
         slices=_find_slices(rows.columns, protected, used),
-        notes=(*notes, *_explain_protected(protected, used), *_explain_proxies(used)),
+        notes=(*notes, *said, *_explain_protected(protected, used), *_explain_proxies(used)),
     )
 
 
@@ -149,8 +153,28 @@ def _judge_leaks(
     return suspects, notes
 
 
+def _judge_later(
+    rows: Rows, split: Split, names: Iterable[str], choices: Choices
+) -> tuple[dict[str, str], list[str]]:
+    """Return the columns that are written after the row's moment → why, and what to say of others.
+
+    Where every row has the later date, the row may be of that one: the column is kept.
+    """
+    reasons: dict[str, str] = {}
+    notes: list[str] = []
+    for later in find_later(rows, split, [name for name in names if name not in choices.keep]):
+        if not later.is_open:
+            notes.append(f"{later.name!r} {later.why}: is it known in time? It is kept.")
+        elif not choices.ask(f"{later.name!r} {later.why}. {_IS_KNOWN}", False):
+            reasons[later.name] = (
+                f"it {later.why}: move it to the features (--keep) if it is known when the "
+                "prediction is made"
+            )
+    return reasons, notes
+
+
 def _ask_leak(name: str, reach: str) -> str:
-    return f"{name!r} alone reaches {reach}. Is it known when the prediction is made?"
+    return f"{name!r} alone reaches {reach}. {_IS_KNOWN}"
 
 
 def _ask_protected(protected: Mapping[str, str], choices: Choices) -> dict[str, str]:
