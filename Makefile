@@ -17,7 +17,7 @@ export DVC_NO_ANALYTICS := 1
 unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
-.PHONY: help setup docs demo test test-image test-prometheus quick lint format trust ledger mutants bench coverage-study erosion-study power-study seed-study study locks clean
+.PHONY: help setup docs demo test test-image test-prometheus quick lint format trust ledger mutants bench coverage-study erosion-study power-study seed-study scale-study study locks clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -89,6 +89,9 @@ seed-study: $(READY) ## train with many seeds and count what is called a change 
 
 erosion-study: $(READY) ## simulate fifty changes that each lose half a margin (minutes); writes the docs' table
 	$(BIN)/python -m benchmarks.erosion_study --output docs/reference/erosion.md
+
+scale-study: $(READY) ## count what our programs ask of GitHub, simulate a day of 1,000 repositories; writes the docs' table
+	$(BIN)/python -m benchmarks.scale_study --output docs/reference/scale.md
 
 study: $(READY) ## simulate years of monitoring without change, and with one (minutes); writes the docs' tables
 	nice $(BIN)/python -m benchmarks.monitoring_study --output docs/reference/monitoring.md

@@ -1,0 +1,1 @@
+"""What a day of many repositories asks of GitHub: requests counted, arrivals simulated."""
