@@ -19,15 +19,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
+from mlgitops.parsing import parse_yaml
 from mlgitops.process import run_program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mlgitops.console import Console
 
 #: Name of an environment to its folder in the project, in the order they are made.
 FOLDERS = {"pipeline": ".venv", "ci": ".venv-ci", "serving": ".venv-serving"}
+
+#: Values of `compute.backend` that need a lock beside that of the pipeline.
+COMPUTE_BACKENDS = ("dask", "ray")
+
+#: Variable and value by which the pipeline asks no cluster, whatever params.yaml says.
+NO_CLUSTER = {"MLGITOPS_COMPUTE": "local"}
 
 #: Names a folder that several projects share; default: `.mlgitops/environments` of the project.
 STORE_VARIABLE = "MLGITOPS_ENVIRONMENTS"
@@ -48,31 +55,54 @@ _PROBE = "import platform, sys; print(sys.version, platform.platform(), sys.base
 def ensure_environment(project: Path, name: str, console: Console) -> Path:
     """Return the folder of an environment of ``project``, made from its lock when needed.
 
-    ``name`` is a key of :data:`FOLDERS`. Raises :class:`MlgitopsError` when the lock is
+    ``name`` is a key of :data:`FOLDERS`; that of the pipeline also has what `compute:` in
+    params.yaml asks for. Raises :class:`MlgitopsError` when the lock is
     missing, no interpreter fits, or the installation fails; a half-made environment is
     never used.
     """
     lock = project / "requirements" / f"{name}.txt"
-    return _link(project / FOLDERS[name], make_environment(project, name, lock, console))
+    added = find_compute_locks(project) if name == "pipeline" else []
+    made = make_environment(project, name, lock, console, added=added)
+    return _link(project / FOLDERS[name], made)
 
 
-def make_environment(project: Path, name: str, lock: Path, console: Console) -> Path:
-    """Return the folder in the store that holds exactly what ``lock`` pins, made when needed.
+def find_compute_locks(project: Path) -> list[Path]:
+    """Find the lock of the cluster's library that params.yaml asks for; of `local` there is none.
 
-    Raises as :func:`ensure_environment`; no link in the project is made or changed.
+    Raises :class:`MlgitopsError` when params.yaml is not YAML.
     """
-    if not lock.is_file():
-        raise MlgitopsError(
-            f"the lock of the {name} environment is missing",
-            where=str(lock),
-            hint=f"pin requirements/{name}.in with `uv pip compile --universal --generate-hashes`",
-        )
+    file = project / "params.yaml"
+    params = parse_yaml(file.read_bytes(), str(file)) if file.is_file() else None
+    compute = params.get("compute") if isinstance(params, dict) else None
+    backend = compute.get("backend") if isinstance(compute, dict) else None
+    if backend not in COMPUTE_BACKENDS:  # local; or a mistake, which the pipeline names
+        return []
+    return [project / "requirements" / f"compute-{backend}.txt"]
+
+
+def make_environment(
+    project: Path, name: str, lock: Path, console: Console, *, added: Sequence[Path] = ()
+) -> Path:
+    """Return the folder in the store that holds exactly what the locks pin, made when needed.
+
+    What ``added`` pins beside ``lock`` may not differ from it. Raises as
+    :func:`ensure_environment`; no link in the project is made or changed.
+    """
+    locks = [lock, *added]
+    for path in locks:
+        if not path.is_file():
+            raise MlgitopsError(
+                f"a lock of the {name} environment is missing",
+                where=str(path),
+                hint=f"pin requirements/{path.stem}.in with `uv pip compile --universal "
+                "--generate-hashes`",
+            )
     python = find_python(project, name)
-    folder = _store(project) / f"{name}-{_key(lock, python)}"
+    folder = _store(project) / f"{name}-{_key(locks, python)}"
     if not _is_ready(folder):
         with locked(folder.with_name(f".{folder.name}.lock")):
             if not _is_ready(folder):  # another maker may have finished while we waited
-                _make(folder, lock, python, console, name)
+                _make(folder, locks, python, console, name)
     return folder
 
 
@@ -151,9 +181,10 @@ def _store(project: Path) -> Path:
     return (Path(named) if named else project / ".mlgitops" / "environments").resolve()
 
 
-def _key(lock: Path, python: Path) -> str:
+def _key(locks: Sequence[Path], python: Path) -> str:
     identity = run_program([python, "-I", "-c", _PROBE])
-    return hashlib.sha256(lock.read_bytes() + identity.encode()).hexdigest()[:16]
+    pinned = b"".join(lock.read_bytes() for lock in locks)
+    return hashlib.sha256(pinned + identity.encode()).hexdigest()[:16]
 
 
 def _is_ready(folder: Path) -> bool:
@@ -163,13 +194,15 @@ def _is_ready(folder: Path) -> bool:
     return complete and (folder / "bin" / "python").exists()
 
 
-def _make(folder: Path, lock: Path, python: Path, console: Console, name: str) -> None:
-    packages = sum("==" in line for line in lock.read_text(encoding="utf-8").splitlines())
+def _make(folder: Path, locks: Sequence[Path], python: Path, console: Console, name: str) -> None:
+    packages = sum(
+        "==" in line for lock in locks for line in lock.read_text(encoding="utf-8").splitlines()
+    )
     with console.step(f"Environment {name}: {packages} pinned packages"):
         shutil.rmtree(folder, ignore_errors=True)  # what an interrupted maker left
         uv = _find_uv()
         commands = (
-            _uv_commands(uv, folder, lock, python) if uv else _pip_commands(folder, lock, python)
+            _uv_commands(uv, folder, locks, python) if uv else _pip_commands(folder, locks, python)
         )
         for command in commands:
             run_program(
@@ -178,21 +211,24 @@ def _make(folder: Path, lock: Path, python: Path, console: Console, name: str) -
         (folder / _STAMP).write_text(str(folder), encoding="utf-8")
 
 
-def _uv_commands(uv: Path, folder: Path, lock: Path, python: Path) -> list[list[str | Path]]:
+def _uv_commands(
+    uv: Path, folder: Path, locks: Sequence[Path], python: Path
+) -> list[list[str | Path]]:
     # Compiled once here, every later process starts two to four times faster.
     options = ["--quiet", "--compile-bytecode", *_LOCKED, "--python"]
     return [
         [uv, "--no-config", "venv", "--quiet", "--python", python, folder],
-        [uv, "--no-config", "pip", "sync", *options, folder / "bin" / "python", lock],
+        [uv, "--no-config", "pip", "sync", *options, folder / "bin" / "python", *locks],
     ]
 
 
-def _pip_commands(folder: Path, lock: Path, python: Path) -> list[list[str | Path]]:
+def _pip_commands(folder: Path, locks: Sequence[Path], python: Path) -> list[list[str | Path]]:
     # -I: with -m alone, a `venv.py` or `pip.py` of the working folder would be run instead.
-    options = ["--quiet", "--disable-pip-version-check", *_LOCKED, "--requirement"]
+    options = ["--quiet", "--disable-pip-version-check", *_LOCKED]
+    named = [word for lock in locks for word in ("--requirement", lock)]
     return [
         [python, "-I", "-m", "venv", folder],
-        [folder / "bin" / "python", "-I", "-m", "pip", "install", *options, lock],
+        [folder / "bin" / "python", "-I", "-m", "pip", "install", *options, *named],
     ]
 
 

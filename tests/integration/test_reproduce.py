@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _METRICS = "    metrics:\n      - reports/metrics.json: {cache: false}\n"
 _MEASURE = 'Path("reports/metrics.json").write_text(json.dumps({"test": {"r2": factor / 4}}))\n'
+_ASKED = "os.environ.get('MLGITOPS_COMPUTE', 'any') + ' '"
 _NOISE = "model = json.dumps({'factor': factor, 'noise': time.time_ns()}).encode()\n"
 
 
@@ -28,9 +29,10 @@ _NOISE = "model = json.dumps({'factor': factor, 'noise': time.time_ns()}).encode
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train and publish a project whose training gives other bytes each time when asked to."""
     project = make_project(tmp_path_factory.mktemp("reproduced") / "project")
+    asked = f"Path({str(project.parent / 'asked')!r}).open('a').write({_ASKED})\n"
     files = {
         "dvc.yaml": PIPELINE + _METRICS,
-        "src/demo/train.py": "import time\n" + TRAIN + _MEASURE,
+        "src/demo/train.py": "import os, time\n" + TRAIN + _MEASURE + asked,
         "deploy/staging/model.yaml": "model: demo\nrevision: null\nsha256: null\nport: 8081\n",
     }
     write_files(project, files)
@@ -79,6 +81,8 @@ def test_a_training_is_told_from_one_that_git_does_not_explain(
     serve(trained, "Train (#1)")
     assert audit(trained, capsys) == (0, {"again: bytes": "holds", "again: metrics": "holds"})
     assert git(trained, "worktree", "list").count("clean") == 0
+    asked = (trained.parent / "asked").read_text(encoding="utf-8")
+    assert asked == "any local "  # an audit sends nothing to the cluster that params.yaml names
     source = trained / "src/demo/train.py"
     text = source.read_text(encoding="utf-8")
     line = 'model = json.dumps({"factor": factor}).encode()\n'

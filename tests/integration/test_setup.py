@@ -65,6 +65,35 @@ def test_changed_lock_gives_another_environment(project: Path) -> None:
     assert imports(first, "iniconfig")  # a process that still runs there is not disturbed
 
 
+@pytest.mark.parametrize(("backend", "is_added"), [("local", False), ("dask", True), ("ray", True)])
+def test_pipeline_has_the_library_of_its_cluster(
+    project: Path, backend: str, *, is_added: bool
+) -> None:
+    """What `compute.backend` asks for is installed beside the pipeline's lock, and only then."""
+    (project / "requirements" / f"compute-{backend}.txt").write_text(pinned("pluggy"))
+    (project / "params.yaml").write_text(f"compute: {{backend: {backend}, address: null}}\n")
+    environment = ensure_environment(project, "pipeline", quiet())
+    assert imports(environment, "iniconfig")
+    assert imports(environment, "pluggy") is is_added
+
+
+def test_lock_of_the_cluster_may_not_pin_another_version(project: Path) -> None:
+    """Two pins of one package are refused: a cluster changes no result."""
+    other = pinned("iniconfig").replace("iniconfig==", "iniconfig==1", 1)
+    (project / "requirements/compute-dask.txt").write_text(other)
+    (project / "params.yaml").write_text("compute: {backend: dask}\n")
+    with pytest.raises(MlgitopsError, match=r"iniconfig==.*unsatisfiable"):
+        ensure_environment(project, "pipeline", quiet())
+    assert not (project / ".venv").exists()
+
+
+def test_lock_of_the_cluster_that_is_missing_is_named(project: Path) -> None:
+    """A project that was made before this has no such lock yet."""
+    (project / "params.yaml").write_text("compute: {backend: ray}\n")
+    with pytest.raises(MlgitopsError, match=r"compute-ray\.txt"):
+        ensure_environment(project, "pipeline", quiet())
+
+
 def test_half_made_environment_is_never_used(project: Path) -> None:
     """Without its ready stamp a folder is made again from nothing."""
     environment = ensure_environment(project, "pipeline", quiet())

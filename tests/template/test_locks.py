@@ -25,9 +25,10 @@ def run_program(*words: str | Path) -> str:
 
 
 def test_there_is_a_lock_for_every_storage_and_environment() -> None:
-    """One `ci` lock a storage, one pipeline, one server; each beside its source."""
+    """One `ci` lock a storage, one pipeline, one server, one a cluster; each beside its source."""
     storages = ("azure", "gcs", "local", "repo", "s3", "ssh")
-    assert sorted([*(f"ci-{name}" for name in storages), "pipeline", "serving"]) == NAMES
+    names = [*(f"ci-{name}" for name in storages), "pipeline", "serving"]
+    assert sorted([*names, "compute-dask", "compute-ray"]) == NAMES
     assert all((LOCKS / f"{name}.in").is_file() for name in NAMES)
 
 
@@ -79,3 +80,17 @@ def test_pip_would_install_the_server(tmp_path: Path) -> None:
         *("--requirement", LOCKS / "serving.txt"),
     )
     assert re.search(r"Would install .*kserve-", printed), printed[-500:]
+
+
+@pytest.mark.parametrize("name", ["compute-dask", "compute-ray"])
+def test_lock_of_a_cluster_agrees_with_the_pipeline(name: str) -> None:
+    """Both are installed together: a package that both pin has one version."""
+    pins = [
+        dict(re.findall(r"(?m)^([A-Za-z0-9._-]+)==([^ ;]+)", (LOCKS / f"{lock}.txt").read_text()))
+        for lock in (name, "pipeline")
+    ]
+    shared = pins[0].keys() & pins[1].keys()
+    assert shared
+    assert {package: pins[0][package] for package in shared} == {
+        package: pins[1][package] for package in shared
+    }

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING
 from mlgitops.dvc.command import dvc_command, explain_failure, project_environment, run_dvc
 from mlgitops.dvc.pipeline import read_pipeline
 from mlgitops.dvc.stored import read_disk
+from mlgitops.environments import NO_CLUSTER
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import find_revision, run_git
 from mlgitops.process import stream_program
@@ -88,13 +89,18 @@ class _Progress:
 
 
 def run_pipeline(
-    project: Path, console: Console, *, base: str | None = None, force: bool = False
+    project: Path,
+    console: Console,
+    *,
+    base: str | None = None,
+    force: bool = False,
+    local: bool = False,
 ) -> list[StageRun]:
     """Bring the pipeline of ``project`` up to date and write `.mlgitops/run.json`.
 
     With ``base``, any revision, the run starts from that revision's dvc.lock; with ``force``
-    every stage runs. What the run took goes to the record of costs. Raises
-    :class:`MlgitopsError` with the stage's own last lines when one fails.
+    every stage runs; with ``local`` no cluster is asked. What the run took goes to the record of
+    costs. Raises :class:`MlgitopsError` with the stage's own last lines when one fails.
     """
     if not (project / "dvc.yaml").is_file():
         raise MlgitopsError(
@@ -107,7 +113,7 @@ def run_pipeline(
     else:
         start_from_base(project, base)
     options = (*(_REPRO if base is None else _REPRO_FROM_BASE), *(["--force"] if force else []))
-    progress = _repro(project, console, options)
+    progress = _repro(project, console, options, NO_CLUSTER if local else {})
     stages = _summarise(project, progress, absent)
     _write_record(project, stages)
     ran = {name: (seconds, progress.peaks[name]) for name, seconds in progress.seconds.items()}
@@ -156,14 +162,16 @@ def quote_line(line: str) -> str:
     return f"    | {plain.replace('##[', '## [')}"
 
 
-def _repro(project: Path, console: Console, arguments: tuple[str, ...]) -> _Progress:
+def _repro(
+    project: Path, console: Console, arguments: tuple[str, ...], variables: dict[str, str]
+) -> _Progress:
     """Run DVC and return what was seen of the stages, in the order they ran."""
     log = project / LOG_FILE
     refuse_links(project, log)
     log.parent.mkdir(exist_ok=True)
     progress = _Progress(console=console)
     command = [*map(str, dvc_command(project)), *arguments]
-    environment = project_environment(project) | {"PYTHONUNBUFFERED": "1"}
+    environment = project_environment(project) | {"PYTHONUNBUFFERED": "1"} | variables
     with stream_program(command, cwd=project, env=environment, own_session=False) as program:
         with log.open("w", encoding="utf-8") as file, MemorySampler(program.pid) as memory:
             progress.memory = memory

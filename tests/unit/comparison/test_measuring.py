@@ -14,6 +14,7 @@ from git_project import GitRepository, write_files
 from mlgitops.comparison.measuring.edited import find_edited
 from mlgitops.comparison.measuring.kinds import refuse_code
 from mlgitops.comparison.measuring.plan import leave_out, plan_measuring
+from mlgitops.comparison.measuring.run import _make_environment
 from mlgitops.comparison.run_claims import take_cost, take_stages
 from mlgitops.comparison.sides import SideFiles, read_sides
 from mlgitops.console import Console
@@ -118,6 +119,7 @@ _EDITS = {
     "code.py": ("1", False),
     "params.yaml": ("evaluate: {digits: 3}\ntrain: {rate: 1}\n", True),
     "requirements/pipeline.txt": ("numpy==2\n", True),
+    "requirements/compute-ray.txt": ("ray==2\n", True),
     "metrics.json": ("1", False),
     "test.csv": ("id\n2\n", False),
     "dvc.yaml": (json.dumps({"stages": {"evaluate": {**_STAGES["evaluate"], "cmd": "n"}}}), True),
@@ -204,6 +206,12 @@ def _find_edited(root: Path, before: str, after: str) -> tuple[str, ...]:
 
 def _cost(name: str, head: float, path: str = "reports/cost.json") -> MetricChange:
     return make_change(name, base=1.0, head=head, path=path)
+
+
+def test_what_measures_asks_no_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Head's params.yaml could name one that answers as head likes."""
+    monkeypatch.setenv("MLGITOPS_COMPUTE", "dask")
+    assert _make_environment(tmp_path, tmp_path)["MLGITOPS_COMPUTE"] == "local"
 
 
 def test_only_costs_that_git_does_not_know_are_the_run_s_word() -> None:

@@ -10,6 +10,7 @@ from .contract import find_text_columns, read_columns
 from .estimators import select_features
 from .params import read_params
 from .plumbing import paths
+from .plumbing.compute import run_tasks, runs_here
 from .plumbing.documents import write_json
 from .plumbing.errors import run_stage
 from .plumbing.storing import read_model, read_trusted_types
@@ -37,31 +38,52 @@ def main() -> None:
 
 def measure_importance(model: Pipeline, table: pd.DataFrame, params: Params) -> dict[str, Any]:
     """Return the mean and standard deviation of the loss for each feature, largest first."""
-    from sklearn.inspection import permutation_importance
-
     rows = min(len(table), params.explain.max_rows)
     chosen = np.random.default_rng(params.seed).permutation(len(table))[:rows]
     sample = table.iloc[np.sort(chosen)]
     features = select_features(sample, model)
     target = sample[params.data.target].to_numpy()
-    measured = permutation_importance(
-        model,
-        features,
-        target.astype(str) if target.dtype == object else target,
-        scoring=SCORES[params.task],
-        n_repeats=params.explain.repeats,
-        random_state=params.seed,
+    target = target.astype(str) if target.dtype == object else target
+    names = features.columns.tolist()
+    tasks = [names] if runs_here(params.compute) else [[name] for name in names]
+    measured = run_tasks(
+        shuffle_columns, tasks, params.compute, shared=(model, features, target, params)
     )
-    columns = zip(
-        features.columns, measured.importances_mean, measured.importances_std, strict=True
-    )
-    items = [{"name": name, "mean": float(mean), "std": float(std)} for name, mean, std in columns]
+    columns = [column for task in measured for column in task]
+    items = [{"name": name, "mean": mean, "std": std} for name, mean, std in columns]
     return {
         "score": SCORES[params.task],
         "rows": rows,
         "repeats": params.explain.repeats,
         "features": sorted(items, key=lambda item: (-round(item["mean"], 9), item["name"])),
     }
+
+
+def shuffle_columns(
+    names: list[str], model: Pipeline, features: pd.DataFrame, target: pd.Series, params: Params
+) -> list[tuple[str, float, float]]:
+    """Return name, mean and standard deviation of the loss when one of these columns is shuffled.
+
+    Every column is shuffled by the same seed, so that it does not matter which ones stand together.
+    """
+    from sklearn.inspection import permutation_importance
+    from sklearn.metrics import get_scorer
+
+    scorer = get_scorer(SCORES[params.task])
+
+    def score(model: Pipeline, columns: pd.DataFrame, target: pd.Series) -> float:
+        return float(scorer(model, features.assign(**columns), target))
+
+    measured = permutation_importance(
+        model,
+        features[names],
+        target,
+        scoring=score,
+        n_repeats=params.explain.repeats,
+        random_state=params.seed,
+    )
+    means, deviations = measured.importances_mean.tolist(), measured.importances_std.tolist()
+    return list(zip(names, means, deviations, strict=True))
 
 
 if __name__ == "__main__":

@@ -90,6 +90,13 @@ class Explain(_Section, frozen=True):
     max_rows: Count = 2000
 
 
+class Compute(_Section, frozen=True):
+    """Where many tasks of one kind run: in the stage itself, or on a cluster."""
+
+    backend: Literal["local", "dask", "ray"] = "local"
+    address: str | None = None
+
+
 class Params(_Section, frozen=True):
     """The whole of params.yaml."""
 
@@ -102,6 +109,7 @@ class Params(_Section, frozen=True):
     evaluate: Evaluate
     explain: Explain
     other_seeds: list[Seed] = []
+    compute: Compute = Compute()
 
 
 def read_params(path: Path) -> Params:
@@ -175,6 +183,10 @@ def find_contradictions(params: Params) -> list[str]:
         (
             bool(params.other_seeds) and "random_state" in params.train.settings,
             "other_seeds: `random_state` in train.settings gives every seed the same model",
+        ),
+        (
+            params.compute.backend == "local" and params.compute.address is not None,
+            "compute.address: local has none; choose dask or ray as compute.backend",
         ),
         (split.method != "hash" and not split.column, f"split.column: {split.method} needs one"),
         (

@@ -5,8 +5,9 @@
 
 scores any model of this project, an older one too, on any table that keeps the contract. The
 columns: id, target, prediction, score (binary: probability of the positive class; multiclass:
-`score_<class>` for each class; regression: none), then slice and cluster columns. With `--time`
-in place of `--output` it prints how long the model takes, as JSON.
+`score_<class>` for each class; regression: none), then slice and cluster columns. With
+`--distribute` the parts of a large table run where `compute:` in params.yaml says. With `--time` in
+place of `--output` it prints how long the model takes, as JSON.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ import pandas as pd
 
 from .contract import find_text_columns, read_columns
 from .estimators import find_positive, select_features
-from .params import read_params
+from .params import Compute, read_params
 from .plumbing import paths
+from .plumbing.compute import run_tasks
 from .plumbing.errors import StageError, run_stage
 from .plumbing.storing import read_model, read_trusted_types
 from .plumbing.tables import ID, read_table, write_table
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
 #: A timing repeats until it has lasted so many seconds, and at least so often.
 TIMED_SECONDS = 0.2
 TIMED_CALLS = 5
+
+#: Rows that are answered together: a larger table is answered in parts, here as on a cluster.
+PART_ROWS = 100_000
 
 #: Decimals of a score: enough to order rows, few enough to be the same on every machine.
 DECIMALS = 9
@@ -71,17 +76,36 @@ def answer_numbers(estimator: Any, numbers: Any) -> dict[str, Any]:  # noqa: ANN
     return {"prediction": estimator.predict(numbers), **dict(by_class)}
 
 
-def score_table(model: Pipeline, table: pd.DataFrame, params: Params) -> pd.DataFrame:
+def predict_parts(
+    model: Pipeline, table: pd.DataFrame, compute: Compute, rows: int = PART_ROWS
+) -> pd.DataFrame:
+    """Return what :func:`predict` does, ``rows`` of the table at a time."""
+    if len(table) <= rows:
+        return predict(model, table)
+    parts = [table.iloc[start : start + rows] for start in range(0, len(table), rows)]
+    return pd.concat(run_tasks(predict_part, parts, compute, shared=(model,)))
+
+
+def predict_part(part: pd.DataFrame, model: Pipeline) -> pd.DataFrame:
+    """Return the predictions of one part of a table."""
+    return predict(model, part)
+
+
+def score_table(
+    model: Pipeline, table: pd.DataFrame, params: Params, compute: Compute | None = None
+) -> pd.DataFrame:
     """Return predictions with id, target, slice and cluster columns, in the table's order.
 
-    Binary targets and predictions are 0 and 1, where 1 is the positive class.
+    Binary targets and predictions are 0 and 1, where 1 is the positive class. Parts of a large
+    table are answered where ``compute`` says, else here: who measures another's model must not
+    ask the cluster that its params.yaml names.
     """
     extra = list(dict.fromkeys([*params.evaluate.slices, params.evaluate.cluster]))
     named = [params.data.id or ID, params.data.target, *(name for name in extra if name)]
     missing = [name for name in named if name not in table.columns]
     if missing:
         raise StageError(f"the table has no column {', '.join(missing)}")
-    scored = predict(model, table)
+    scored = predict_parts(model, table, compute or Compute())
     target = table[params.data.target]
     if params.task == "binary":
         positive = find_positive(model.classes_.tolist(), params.data.positive)
@@ -125,7 +149,9 @@ def main(arguments: list[str] | None = None) -> None:
     if options.time:
         print(json.dumps(time_model(model, table)))
         return
-    write_table(score_table(model, table, read_params(options.params)), options.output)
+    params = read_params(options.params)
+    compute = params.compute if options.distribute else None
+    write_table(score_table(model, table, params, compute), options.output)
     print(f"{len(table)} rows scored")
 
 
@@ -139,6 +165,9 @@ def _parse_options(arguments: list[str] | None) -> Any:  # noqa: ANN401 - argpar
     result = parser.add_mutually_exclusive_group(required=True)
     result.add_argument("--output", type=Path, help="CSV to write")
     result.add_argument("--time", action="store_true", help="print milliseconds, write nothing")
+    parser.add_argument(
+        "--distribute", action="store_true", help="as `compute:` in params.yaml says"
+    )
     parser.add_argument("--params", type=Path, default=paths.PARAMS)
     parser.add_argument("--contract", type=Path, default=paths.CONTRACT)
     parser.add_argument("--trusted-types", type=Path, default=paths.TRUSTED_TYPES)

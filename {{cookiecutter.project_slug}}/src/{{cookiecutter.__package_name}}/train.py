@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib.metadata
-import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +17,7 @@ from .contract import find_text_columns, read_columns
 from .estimators import make_model, shape_features
 from .params import read_params
 from .plumbing import paths
+from .plumbing.compute import describe_libraries
 from .plumbing.documents import write_json
 from .plumbing.errors import StageError, run_stage
 from .plumbing.storing import (
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
     from .params import Params
-
-_LIBRARIES = ("numpy", "pandas", "scikit-learn", "scipy", "skops")
 
 
 def main(seed: int | None = None) -> None:
@@ -79,8 +76,6 @@ def fit_model(table: pd.DataFrame, params: Params) -> Pipeline:
 
 def describe_model(model: Pipeline, data: bytes, params: Params, *, rows: int) -> dict[str, Any]:
     """Return what git keeps about the model: identity, inputs, outputs, versions."""
-    versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
-    versions["python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
     return {
         "sha256": hashlib.sha256(data).hexdigest(),
         "bytes": len(data),
@@ -94,7 +89,7 @@ def describe_model(model: Pipeline, data: bytes, params: Params, *, rows: int) -
             "categorical": params.features.categorical,
         },
         "train_rows": rows,
-        "versions": versions,
+        "versions": describe_libraries(),
     }
 
 

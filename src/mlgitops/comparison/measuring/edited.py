@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mlgitops.comparison.protected import find_traces
 from mlgitops.dvc.params import find_value, parse_values
+from mlgitops.environments import COMPUTE_BACKENDS
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.paths import is_below
 
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from mlgitops.dvc.pipeline import Stage
 
 #: What the stages' Python has installed.
-LOCK = "requirements/pipeline.txt"
+LOCKS = (
+    "requirements/pipeline.txt",
+    *(f"requirements/compute-{name}.txt" for name in COMPUTE_BACKENDS),
+)
 
 
 def find_edited(
@@ -38,7 +42,7 @@ def find_edited(
     changed = base.folder.repository.changed_files(base.sha, head.sha)
     inputs = {dep for stage in stages for dep in stage.deps}
     outs = {out for stage in base.pipeline.stages.values() for out in stage.outs}
-    named = {LOCK, *(inputs - outs - set(besides) - set(base.pipeline.pointers))}
+    named = {*LOCKS, *(inputs - outs - set(besides) - set(base.pipeline.pointers))}
     code = find_traces((base, head), named)
     others = {base.folder.locate(path) for path in _list_set(stages, base, head)}
     redefined = _list_redefined(stages, base, head, changed)

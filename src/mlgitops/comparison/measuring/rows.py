@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mlgitops.comparison.graph import Graph
-from mlgitops.comparison.measuring.edited import LOCK, find_edited
+from mlgitops.comparison.measuring.edited import LOCKS, find_edited
 from mlgitops.comparison.measuring.kinds import refuse_code
 from mlgitops.comparison.measuring.plan import find_objects, list_needed
 from mlgitops.comparison.measuring.run import remake_files
@@ -84,7 +84,8 @@ def describe_makers(plan: Plan, base: SideFiles, head: SideFiles) -> tuple[str, 
     """Say that head edits what makes the test rows, though these are base's own."""
     stages = _list_makers(base.pipeline, plan.test_data)
     edited = find_edited(stages, base, head, besides=_list_raw(stages, base))
-    code = [path for path in edited if path != base.folder.locate(LOCK)]
+    locks = {base.folder.locate(lock) for lock in LOCKS}
+    code = [path for path in edited if path not in locks]
     if not code or not has_rows_of(base, head, plan):
         return ()
     return (_OTHER_MAKERS.format(_join(code))[:_MAX_TEXT],)

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from mlgitops.comparison.charts.plots import MAX_BYTES as MAX_PLOT_BYTES
 from mlgitops.dvc.metrics import MetricSet, parse_metrics
-from mlgitops.environments import FOLDERS, clean_environment
+from mlgitops.environments import FOLDERS, NO_CLUSTER, clean_environment
 from mlgitops.errors import MlgitopsError
 from mlgitops.parsing import parse_json
 from mlgitops.process import stream_program
@@ -169,7 +169,7 @@ def _make_environment(project: Path, copy: Path) -> dict[str, str]:
         path = environment.get("PATH", os.defpath)
         environment["PATH"] = os.pathsep.join([str(folder.absolute()), path])
     environment["PYTHONPATH"] = str(copy / "src")
-    return environment
+    return environment | NO_CLUSTER  # head's params.yaml could name one that answers as head likes
 
 
 def _run_stages(stages: Iterable[Stage], code: SideFiles, project: Path, timeout: float) -> None:

@@ -46,7 +46,7 @@ def reproduce_model(model: ServedModel, console: Console) -> tuple[Check, ...]:
         with check_out(
             model.project, model.repository, model.prefix, model.revision, console=console
         ) as clean:
-            run_pipeline(clean, console, force=True)
+            run_pipeline(clean, console, force=True, local=True)
             digest = hash_sha256(clean / MODEL)
             trained = _read_values(model, lambda path: _read(clean, path))
     except MlgitopsError as error:

@@ -1,0 +1,220 @@
+"""Real clusters of two nodes on this machine, Dask's and Ray's, and a project that uses them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+#: Seconds that a busy machine may take for one step.
+PATIENCE = 240
+
+#: A module of the project: answers of the model, what it uses, and tasks that wait to be let go.
+WORK = """
+import hashlib, json, os, sys, time
+from pathlib import Path
+from .contract import find_text_columns, read_columns
+from .explain import measure_importance
+from .params import read_params
+from .plumbing import paths
+from .plumbing.compute import run_tasks
+from .plumbing.errors import StageError
+from .plumbing.storing import read_model, read_trusted_types
+from .plumbing.tables import read_table
+from .scoring import predict_parts
+
+def hold(task: int, folder: str) -> int:
+    Path(folder, f"{task}-{os.getppid()}").touch()
+    while not Path(folder, "go").exists():
+        time.sleep(0.05)
+    return task * task
+
+def refuse(task: int) -> None:
+    raise StageError(f"no {task}")
+
+def main(folder: str) -> None:
+    params = read_params(paths.PARAMS)
+    table = read_table(paths.TEST, find_text_columns(read_columns(paths.CONTRACT)))
+    model = read_model(paths.MODEL, read_trusted_types(paths.TRUSTED_TYPES))
+    held = run_tasks(hold, range(3), params.compute, shared=(folder,))
+    answers = predict_parts(model, table, params.compute, rows=60).to_csv()
+    try:
+        run_tasks(refuse, [4], params.compute)
+    except StageError as error:
+        said = str(error)
+    importance = measure_importance(model, table, params)
+    digest = hashlib.sha256(answers.encode()).hexdigest()
+    Path(folder, "results.json").write_text(json.dumps([held, digest, said, importance]))
+
+if __name__ == "__main__":
+    main(sys.argv[1])
+"""
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """A cluster that runs: its address, and the processes of its two nodes."""
+
+    backend: str
+    address: str
+    workers: tuple[subprocess.Popen[bytes], ...]
+
+
+@dataclass(frozen=True)
+class Installed:
+    """The pipeline's Python, and a folder with the library of a cluster beside it."""
+
+    python: Path
+    library: Path
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """Return variables for a process that may import the library, and nothing of ours."""
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        return {**kept, "PYTHONPATH": str(self.library), "RAY_USAGE_STATS_ENABLED": "0", **more}
+
+
+def install_library(python: Path, lock: Path, folder: Path) -> Installed:
+    """Install what a lock of a cluster's library pins, beside the pipeline's environment."""
+    uv = Path(sys.executable).parent / "uv"
+    command: list[str | Path] = [
+        uv,
+        "--no-config",
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        python,
+        "--no-deps",
+    ]
+    subprocess.run([*command, "--require-hashes", "--target", folder, "-r", lock], check=True)
+    return Installed(python, folder)
+
+
+def wait_until(is_done: Callable[[], object], reason: str) -> None:
+    """Wait for something that happens elsewhere; fail after :data:`PATIENCE`."""
+    end = time.monotonic() + PATIENCE
+    while not is_done():
+        assert time.monotonic() < end, reason
+        time.sleep(0.1)
+
+
+def end_tree(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and all that it has started, as a machine that loses its power."""
+    tree = [process.pid]
+    for parent in tree:
+        for file in Path(f"/proc/{parent}/task").glob("*/children"):
+            tree += [int(child) for child in file.read_text().split()]
+    for pid in tree:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    process.wait(timeout=PATIENCE)
+
+
+@contextmanager
+def run_beside(
+    installed: Installed, words: Sequence[str | Path], folder: Path, **variables: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a Python program beside the test, and end it with all that it has started."""
+    with (folder / "nodes.log").open("ab") as log:
+        command: list[str | Path] = [installed.python, *words]
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=installed.environment(**variables),
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                end_tree(process)
+
+
+def train_project(installed: Installed, project: Path) -> None:
+    """Run the stages that the work needs, in one process."""
+    package = next((project / "src").glob("*/params.py")).parent.name
+    modules = [f"{package}.{name}" for name in ("ingest", "validate", "split", "train")]
+    lines = [f"import {module}; {module}.main()" for module in modules]
+    environment = installed.environment(PYTHONPATH="src")
+    command: list[str | Path] = [installed.python, "-c", "; ".join(lines)]
+    subprocess.run(command, cwd=project, env=environment, check=True, capture_output=True)
+
+
+@contextmanager
+def start_dask(installed: Installed, folder: Path) -> Iterator[Nodes]:
+    """Run a scheduler and two workers of one thread, none of which knows the project."""
+    file = folder / "scheduler.json"
+    with ExitStack() as running:
+
+        def start(program: str, *words: str) -> subprocess.Popen[bytes]:
+            command = ["-m", f"distributed.cli.dask_{program}", "--scheduler-file", str(file)]
+            process = run_beside(installed, [*command, "--no-dashboard", *words], folder)
+            return running.enter_context(process)
+
+        start("scheduler", "--host", "127.0.0.1", "--port", "0")
+        wait_until(file.exists, "the scheduler did not start")
+        options = ("--nthreads", "1", "--no-nanny")
+        workers = tuple(start("worker", *options) for _ in range(2))
+        yield Nodes("dask", json.loads(file.read_text())["address"], workers)
+
+
+def compare_with_here(installed: Installed, project: Path, nodes: Nodes, folder: Path) -> None:
+    """Run the work here, then on the nodes, of which one is lost in the middle: equal results."""
+    package = next((project / "src").glob("*/params.py")).parent
+    (package / "work.py").write_text(WORK)
+    here = run_work(installed, project, folder / "here", None)
+    there = run_work(installed, project, folder / "there", nodes)
+    assert there == here
+    assert here[0] == [0, 1, 4]
+    assert here[2] == "no 4"
+
+
+def run_work(installed: Installed, project: Path, folder: Path, nodes: Nodes | None) -> list[Any]:
+    """Run the work and return its results; one of the nodes, if there are any, is killed."""
+    folder.mkdir()
+    params = project / "params.yaml"
+    text = params.read_text("utf-8").partition("\ncompute:")[0]
+    if nodes is None:
+        (folder / "go").touch()
+    else:
+        text += f"\ncompute: {{backend: {nodes.backend}, address: '{nodes.address}'}}\n"
+    params.write_text(text, "utf-8")
+    package = next((project / "src").glob("*/params.py")).parent.name
+    path = f"{installed.library}:src"
+    words: list[str | Path] = ["-m", f"{package}.work", folder]
+    with run_beside(installed, words, project, PYTHONPATH=path) as process:
+        if nodes is not None:
+            lose_node(nodes, folder)
+        log = project / "nodes.log"
+        assert process.wait(timeout=PATIENCE) == 0, log.read_text("utf-8")
+    held = list_held(folder)
+    is_lost = len(set(held)) > len({task for task, _ in held})
+    assert is_lost is (nodes is not None), held  # the lost node's task was begun a second time
+    results: list[Any] = json.loads((folder / "results.json").read_text("utf-8"))
+    return results
+
+
+def lose_node(nodes: Nodes, folder: Path) -> None:
+    """Kill a node as soon as both hold a task, then let all tasks go."""
+    wait_until(lambda: len(list_held(folder)) == len(nodes.workers), "no two tasks at a time")
+    end_tree(nodes.workers[0])
+    (folder / "go").touch()
+
+
+def list_held(folder: Path) -> list[tuple[str, str]]:
+    """Return task and worker of each task that has begun."""
+    names = (path.name.split("-") for path in folder.glob("*-*"))
+    return [(task, worker) for task, worker in names]
