@@ -114,7 +114,7 @@ def choose_workflows(project: Path, *, fork_reports: bool, storage: str) -> None
     if not fork_reports:
         (workflows / "report-on-forks.yml").unlink()
     if storage == "local":
-        for name in ("release.yml", "promote.yml", "deploy.yml", "rollback.yml"):
+        for name in ("release.yml", "promote.yml", "deploy.yml", "rollback.yml", "retrain.yml"):
             (workflows / name).unlink()
 
 

@@ -48,7 +48,8 @@ LEFT_OUT = re.compile(r"data/bundled/|requirements/ci-")
 FORKS = ".github/workflows/report-on-forks.yml"
 STORAGE_RULES = ".github/rulesets/dvc-storage.json"
 AFTERWARDS = {
-    f".github/workflows/{name}.yml" for name in ("release", "promote", "deploy", "rollback")
+    f".github/workflows/{name}.yml"
+    for name in ("release", "promote", "deploy", "rollback", "retrain")
 }
 
 #: A brace pair that is no GitHub expression, a Jinja statement, or a name of the template's own.

@@ -65,6 +65,7 @@ RELEASE_PERMISSIONS: dict[str, dict[str, dict[str, str]]] = {
 #: Started by hand; with the job that each has.
 PROPOSALS = {f".github/workflows/{name}.yml": name for name in ("promote", "rollback")}
 DEPLOY = ".github/workflows/deploy.yml"
+RETRAIN = ".github/workflows/retrain.yml"
 DEPLOYING = {"contents": "write", "issues": "write", "pull-requests": "write"}
 WAIVER_PERMISSIONS = {"rejudge": {"actions": "write", "pull-requests": "read"}}
 FORKS_PERMISSIONS = {
@@ -111,7 +112,8 @@ def render_github(answers: Mapping[str, object]) -> dict[str, str]:
         if path.is_file()
         and (complete["fork_reports"] or path != PROJECT / FORKS)
         and (
-            complete["storage"] != "local" or name_below(path) not in {RELEASE, DEPLOY, *PROPOSALS}
+            complete["storage"] != "local"
+            or name_below(path) not in {RELEASE, DEPLOY, RETRAIN, *PROPOSALS}
         )
     }
 
@@ -356,7 +358,7 @@ def test_jobs_have_the_permissions_of_the_table(
         proposing |= identity
         others = {FORKS: forks, WAIVER: WAIVER_PERMISSIONS, RELEASE: released}
         others |= {file: {job: proposing} for file, job in PROPOSALS.items()}
-        others |= {DEPLOY: {"deploy": DEPLOYING | identity}}
+        others |= {DEPLOY: {"deploy": DEPLOYING | identity}, RETRAIN: {"retrain": proposing}}
         assert granted == others.get(path, PERMISSIONS[storage]), path
         assert path != FORKS or ("evaluate" in granted) == (storage == "repo")
 
@@ -418,6 +420,7 @@ def test_every_job_ends_and_leaves_no_credentials(
         assert all(int(job["timeout-minutes"]) <= 60 for job in workflow["jobs"].values())
         others = {FORKS: {"workflow_run"}, WAIVER: {"pull_request"}, RELEASE: {"push"}}
         others |= {DEPLOY: {"push", "workflow_dispatch"}}
+        others |= {RETRAIN: {"schedule", "workflow_dispatch"}}
         others |= {file: {"workflow_dispatch"} for file in PROPOSALS}
         assert set(workflow["on"]) == others.get(path, {"pull_request", "merge_group"}), path
         for step in list_steps(workflow):
@@ -458,7 +461,7 @@ def test_what_was_measured_is_taken_by_its_number(
     """Any job of the run can take an artifact's name first; none can set another job's output."""
     number = "${{ needs.evaluate.outputs.artifact-id || '0' }}"
     for storage, path, workflow in list_workflows(rendered):
-        if path in (FORKS, WAIVER, RELEASE, DEPLOY, *PROPOSALS):
+        if path in (FORKS, WAIVER, RELEASE, DEPLOY, RETRAIN, *PROPOSALS):
             continue
         jobs: Any = workflow["jobs"]
         *_, last = jobs["evaluate"]["steps"]
@@ -495,7 +498,7 @@ def test_what_may_merge_is_attested_by_a_job_that_does_nothing_else(
 ) -> None:
     """It signs the statement of the job that judged, taken by its number, and only after a pass."""
     for _, path, workflow in list_workflows(rendered):
-        if path in (FORKS, WAIVER, RELEASE, DEPLOY, *PROPOSALS):
+        if path in (FORKS, WAIVER, RELEASE, DEPLOY, RETRAIN, *PROPOSALS):
             continue
         report, attest = workflow["jobs"]["report"], workflow["jobs"]["attest"]
         *_, kept = report["steps"]
@@ -594,10 +597,38 @@ def test_nothing_is_deployed_until_a_runner_is_named(
     assert storages == set(RELEASE_PERMISSIONS)
 
 
-def test_only_publish_has_the_identity_that_may_write(
+def test_nothing_is_trained_again_until_a_runner_is_named(
     rendered: Mapping[str, Mapping[str, str]],
 ) -> None:
-    """It is named in that job alone, which is the only one in its environment.
+    """The code of the default branch alone, one run at a time, and an app's token for all of it."""
+    storages = set()
+    for storage, path, workflow in list_workflows(rendered):
+        if path != RETRAIN:
+            continue
+        storages.add(storage)
+        assert workflow["concurrency"] == {"group": "retrain", "cancel-in-progress": "false"}
+        job = workflow["jobs"]["retrain"]
+        assert job["if"] == "${{ vars.MLGITOPS_RETRAIN_RUNNER != '' }}"
+        assert job["runs-on"] == "${{ vars.MLGITOPS_RETRAIN_RUNNER }}"
+        (checkout,) = list_inputs(job, "actions/checkout@")
+        assert (checkout["clean"], checkout["persist-credentials"]) == ("false", "false")
+        assert checkout["ref"] == "${{ github.event.repository.default_branch }}"
+        (app,) = list_inputs(job, "actions/create-github-app-token@")
+        scopes = {name for name in app if name.startswith("permission-")}
+        assert scopes == {"permission-contents", "permission-pull-requests"}
+        (given,) = list_inputs(job, "/actions/retrain@")
+        assert given == {
+            "environment": "${{ inputs.environment || 'production' }}",
+            "reason": "${{ inputs.reason }}",
+            "token": "${{ steps.app.outputs.token || github.token }}",
+        }
+    assert storages == set(RELEASE_PERMISSIONS)
+
+
+def test_only_what_publishes_has_the_identity_that_may_write(
+    rendered: Mapping[str, Mapping[str, str]],
+) -> None:
+    """It is named in that job, and in the one that trains again, alone in its environment.
 
     The last job asks whether there is one: then that job's success is due.
     """
@@ -612,10 +643,11 @@ def test_only_publish_has_the_identity_that_may_write(
                 wanted = condition and f"${{{{ {condition} }}}}"
                 assert asked == ("false" if storage == "local" else wanted), path
             writes = {word for word in re.findall(r"\w+", json.dumps(job)) if "_WRITE_" in word}
-            wanted = name == "publish" and storage in {"s3", "gcs", "azure", "ssh"}
+            writing = name in {"publish", "retrain"}
+            wanted = writing and storage in {"s3", "gcs", "azure", "ssh"}
             assert bool(writes) == wanted, path
             assert (job.get("environment") == "mlgitops-publish") == wanted, path
-            if wanted:
+            if wanted and name == "publish":
                 remote.add(storage)
                 assert re.search(r"vars\.\w+ != '' && ", job["if"]), path
                 names = [step["name"] for step in job["steps"]]  # installed before it signs in

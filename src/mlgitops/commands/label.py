@@ -14,11 +14,13 @@ from mlgitops.errors import EXIT_PASS, EXIT_UNDECIDED, MlgitopsError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from mlgitops.console import Console
     from mlgitops.model.monitoring import LabelSettings
     from mlgitops.monitoring.labels import Given, Taken
+    from mlgitops.monitoring.problems import Problems
+    from mlgitops.monitoring.project import Watched
 
 _EPILOG = """\
 A label is an id and an outcome. The id is the row's own where the request had a column `id`, else
@@ -57,30 +59,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Match labels with the log, say what became of them, and return the exit code."""
-    from mlgitops.delivery.local.files import EnvironmentFiles
-    from mlgitops.monitoring.label_store import LabelStore
-    from mlgitops.monitoring.labels import Taken, take_labels
-    from mlgitops.monitoring.project import list_parts, read_salt, read_watched
-    from mlgitops.monitoring.sources import FIRST_DAY, LAST_DAY
+    from mlgitops.monitoring.project import read_watched
 
     watched = read_watched(args.directory)
     settings = _apply(watched.settings.labels, args)
-    state = EnvironmentFiles(args.directory, args.environment).folder
+    matched = take(args.directory, args.environment, watched, settings, args.files, console=console)
+    console.result(_encode(matched) if args.json else _describe(matched, settings.late_days))
+    return EXIT_PASS if _fits(matched) else EXIT_UNDECIDED
+
+
+def take(
+    project: Path,
+    environment: str,
+    watched: Watched,
+    settings: LabelSettings,
+    paths: Sequence[Path],
+    *,
+    console: Console,
+) -> Taken:
+    """Match the labels of these files, or of the source that is set, with the log.
+
+    What could not be used is said as a warning.
+    """
+    from mlgitops.delivery.local.files import EnvironmentFiles
+    from mlgitops.monitoring.label_store import LabelStore
+    from mlgitops.monitoring.labels import take_labels
+    from mlgitops.monitoring.problems import Problems
+    from mlgitops.monitoring.project import list_parts, read_salt
+    from mlgitops.monitoring.sources import FIRST_DAY, LAST_DAY
+
+    state = EnvironmentFiles(project, environment).folder
     source, now = watched.settings.source, dt.datetime.now(dt.UTC)
-    parts = list_parts(source, args.directory, state / "requests", FIRST_DAY, LAST_DAY)
-    salt = read_salt(watched.settings, args.directory, state / "requests")
-    taken = Taken()
+    parts = list_parts(source, project, state / "requests", FIRST_DAY, LAST_DAY)
+    salt = read_salt(watched.settings, project, state / "requests")
+    problems = Problems()
     with console.step("Labels matched with the log"):
-        given = _read_given(args, settings, taken)
+        given = _read_given(project, settings, paths, problems)
         store = LabelStore(folder=state / "labels")
         matched = take_labels(
             given, parts, store, watched.plan, now=now, late_days=settings.late_days, salt=salt
         )
-    matched.problems.merge(taken.problems)
+    matched.problems.merge(problems)
     for line in matched.problems.render():
         console.warn(line)
-    console.result(_encode(matched) if args.json else _describe(matched, settings.late_days))
-    return EXIT_PASS if _fits(matched) else EXIT_UNDECIDED
+    return matched
 
 
 def _apply(settings: LabelSettings, args: argparse.Namespace) -> LabelSettings:
@@ -89,18 +111,19 @@ def _apply(settings: LabelSettings, args: argparse.Namespace) -> LabelSettings:
     return msgspec.structs.replace(settings, **chosen)
 
 
-def _read_given(args: argparse.Namespace, settings: LabelSettings, taken: Taken) -> Iterator[Given]:
+def _read_given(
+    project: Path, settings: LabelSettings, paths: Sequence[Path], problems: Problems
+) -> Iterator[Given]:
     from mlgitops.monitoring.label_tables import read_table
 
-    if args.files:
-        problems = taken.problems
-        return chain.from_iterable(read_table(path, settings, problems) for path in args.files)
+    if paths:
+        return chain.from_iterable(read_table(path, settings, problems) for path in paths)
     if settings.source is None:
         hint = "name a file, or a `source:` below `labels:` in monitor.yaml"
         raise MlgitopsError("there is nothing to read labels from", hint=hint)
     from mlgitops.monitoring.adapters import read_label_source
 
-    return read_label_source(settings, args.directory, taken.problems)
+    return read_label_source(settings, project, problems)
 
 
 def _fits(taken: Taken) -> bool:

@@ -27,11 +27,11 @@ branch has other data than the model in service learned from (data), the model i
 monitor.yaml allows (age), or somebody wants it (--reason by-hand). Drift of inputs is no reason.
 
 Rows of the request log that got a label and keep the contract are appended to data/raw/table.csv,
-each once; the newest days with labels are held out, and champion and challenger compared on them.
-The pull request comes on a branch mlgitops/retrain/..., opened with GITHUB_TOKEN (or GH_TOKEN);
-without a token the command that opens it is printed. One is open at a time, and after one there is
-a rest, which --reason by-hand cuts short. Nothing is checked out here, and running it again goes
-on where it ended.
+each once; labels are read first where monitor.yaml names a source of them. The newest days with
+labels are held out, and champion and challenger compared on them. The pull request comes on a
+branch mlgitops/retrain/..., opened with GITHUB_TOKEN (or GH_TOKEN); without a token the command
+that opens it is printed. One is open at a time, and after one there is a rest, which --reason
+by-hand cuts short. Nothing is checked out here, and running it again goes on where it ended.
 
 exit codes: 0 proposed, also if it was before, or nothing to do; 2 refused, or it could not be
 
@@ -104,6 +104,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 def _carry_out(args: argparse.Namespace, scene: Scene, console: Console) -> _Outcome:
     from msgspec import structs
 
+    from mlgitops.commands.label import take
     from mlgitops.commands.monitor import read_day
     from mlgitops.delivery.production import open_store
     from mlgitops.delivery.proposals.proposal import open_proposal
@@ -137,10 +138,14 @@ def _carry_out(args: argparse.Namespace, scene: Scene, console: Console) -> _Out
         is_checked=args.labels_checked,
         is_trial=args.dry_run,
     )
+    if watched.settings.labels.source is not None:
+        take(
+            args.directory, args.environment, watched, watched.settings.labels, (), console=console
+        )
     try:
         retrained = retrain(order, _find_source(args, watched, until), console)
     except TooFewRowsError as error:
-        why = f"{action.why}; but there is too little to learn from: {error.what} ({error.where})"
+        why = f"{action.why}; but {error.what}: {error.where} ({error.hint})"
         return _Outcome(structs.replace(action, step=Step.NOTHING, why=why))
     if retrained.announced is None or retrained.commit is None:
         return _Outcome(action, retrained.report)

@@ -186,7 +186,7 @@ class RetrainSettings(Struct, frozen=True, kw_only=True):
 
     cooldown_days: Annotated[int, Meta(ge=0, le=3650)] = 28  # from one retraining to the next
     age_days: Annotated[int, Meta(ge=1, le=3650)] | None = None  # None: age alone is no reason
-    minutes: Annotated[int, Meta(ge=1, le=1440)] = 60  # that the training may take
+    minutes: Annotated[int, Meta(ge=1, le=1440)] = 45  # that the training may take
     window_days: Annotated[int, Meta(ge=1, le=365)] = 28  # held out of training, to compare on
     fewest_rows: Annotated[int, Meta(ge=1)] = 100  # new ones, below which nothing is trained
     rows_per_day: Annotated[int, Meta(ge=1)] | None = None

@@ -123,7 +123,7 @@ def make(
     code = ProjectCode(clean, folder)
     with console.step("These rows held against the contract"):
         admitted = _admit(code, recipe, chosen)
-    _refuse_few(len(admitted.new), order, labelled)
+    _refuse_few(len(admitted.new), order, labelled, admitted.refusals)
     _refuse_no_window(admitted)
     report = structs.replace(
         _describe(order, source, labelled.rows, _count_days(labelled, chosen, admitted)),
@@ -172,18 +172,27 @@ def _admit(code: ProjectCode, recipe: Recipe, chosen: Chosen) -> Admitted:
     )
 
 
-def _refuse_few(count: int, order: Order, labelled: Labelled) -> None:
-    """Raise where there is too little to learn from."""
+def _refuse_few(
+    count: int, order: Order, labelled: Labelled, refusals: Counter[str] | None = None
+) -> None:
+    """Raise where there is too little to learn from; ``refusals``: the contract's, by check."""
     settings = order.watched.settings.retrain
     if count >= settings.fewest_rows:
         return
     days = len({row.day for row in labelled.rows})
+    seen = (
+        f"{len(labelled.rows):,} labels of {days:,} days, of which the newest"
+        f" {min(days, settings.window_days):,} are held out to compare on"
+    )
+    hint = "more labels: `mlgitops label`; or `retrain: {fewest_rows:, window_days:}`"
+    if refusals:
+        check, times = refusals.most_common(1)[0]
+        seen += f"; the contract refuses {sum(refusals.values()):,}, most often {check} ({times:,})"
+        hint = "a column that no input fills must be `nullable`, or be set by `retrain: {columns:}`"
     raise TooFewRowsError(
         f"{count:,} new rows with a label, and {settings.fewest_rows:,} are wanted",
-        where=f"{len(labelled.rows):,} labels of {days:,} days, of which the newest"
-        f" {min(days, settings.window_days):,} are held out to compare on",
-        hint="more labels: `mlgitops label`; or `retrain: {fewest_rows:, window_days:}` in "
-        "monitor.yaml",
+        where=seen,
+        hint=hint,
     )
 
 

@@ -18,7 +18,7 @@ _Day = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$(?!\n)")]
 _ENCODER = msgspec.json.Encoder(order="sorted")
 
 
-class DayRows(Struct, frozen=True, kw_only=True):
+class DayRows(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of the rows of one day that have a label; each is counted once."""
 
     day: _Day  # UTC, of the request

@@ -1,0 +1,239 @@
+"""Which rows of a log a model may learn from, and in which cells they end."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.model.monitoring import (
+    CommandSource,
+    LabelSettings,
+    MonitorSettings,
+    Redaction,
+    RequestSettings,
+    RetrainSettings,
+    RowPart,
+)
+from mlgitops.monitoring.label_store import Label, LabelStore
+from mlgitops.monitoring.sources import list_folder
+from mlgitops.retraining.gathering import (
+    SUSPICIOUS_ROWS,
+    LabelledRow,
+    choose_rows,
+    read_labelled,
+    refuse_own_answers,
+)
+from mlgitops.retraining.recipe import Recipe, make_recipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mlgitops.retraining.gathering import Labelled
+
+HEADER = ("flight", "day", "temp", "rain", "origin", "note", "late")
+PARAMS = b"""\
+task: binary
+data: {target: late, positive: 1, id: flight}
+features: {numeric: [temp], categorical: [rain, origin]}
+split: {method: time, column: day}
+"""
+CONTRACT = b"""\
+columns:
+  temp: {dtype: int64}
+  rain: {dtype: str, isin: ["True", "False"]}
+  origin: {dtype: str, isin: [EWR, JFK]}
+  late: {dtype: int64, isin: [0, 1]}
+"""
+MODEL = "ab" * 32
+DAY = "2026-11-02"
+
+
+def make(header: tuple[str, ...] = HEADER, **named: Any) -> Recipe:  # noqa: ANN401 - settings
+    """Make the recipe of the table under these settings."""
+    return make_recipe(header, PARAMS, CONTRACT, MonitorSettings(**named))
+
+
+def write_log(folder: Path, *changes: dict[str, Any]) -> None:
+    """Write a row for each of ``changes`` of a record that is in order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for number, change in enumerate(changes):
+        record: dict[str, Any] = {
+            "v": 1,
+            "id": f"f{number}",
+            "at": f"{DAY}T08:00:00.000Z",
+            "model": MODEL,
+            "inputs": {"temp": 3.0, "rain": True, "origin": "EWR"},
+            "score": 0.9,
+            "answer": 1,
+        }
+        lines.append(json.dumps({k: v for k, v in (record | change).items() if v is not ...}))
+    (folder / f"{DAY}-0123abcd.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def read(tmp_path: Path, labels: dict[str, str | float], *changes: dict[str, Any]) -> Labelled:
+    """Read what can be learned of such a log with these labels."""
+    write_log(tmp_path / "log", *changes)
+    store = LabelStore(folder=tmp_path / "labels")
+    at = "2026-11-03T00:00:00Z"
+    store.append(DAY, [Label(id=name, outcome=value, at=at) for name, value in labels.items()])
+    return read_labelled(list_folder(tmp_path / "log", "2026", "2027"), store, make())
+
+
+def test_a_row_is_written_as_the_table_writes_it(tmp_path: Path) -> None:
+    """Whole numbers, the contract's spelling, the id, the day; what nobody knows stays empty."""
+    labelled = read(
+        tmp_path, {"f0": "1", "f1": "0"}, {}, {"inputs": dict.fromkeys(("temp", "rain", "origin"))}
+    )
+    cells = [row.cells for row in labelled.rows]
+    assert cells == [
+        ("f0", DAY, "3", "True", "EWR", "", "1"),
+        ("f1", DAY, "", "", "", "", "0"),
+    ]
+    assert [row.agrees for row in labelled.rows] == [True, False]
+
+
+def test_columns_that_no_input_fills_are_set_by_hand() -> None:
+    """A column of the table gets id, day or time; one that is not there is a mistake."""
+    retrain = RetrainSettings(columns={"note": RowPart.TIME})
+    assert make(retrain=retrain).parts[5] is RowPart.TIME
+    odd = RetrainSettings(columns={"nope": RowPart.DAY})
+    with pytest.raises(MlgitopsError, match="no column nope"):
+        make(retrain=odd)
+    with pytest.raises(MlgitopsError, match="client: nobody is no input"):
+        make(retrain=RetrainSettings(client="nobody", rows_per_client=1))
+
+
+@pytest.mark.parametrize("rule", [Redaction.HASH, Redaction.DROP])
+def test_what_the_log_hides_cannot_be_learned_from(rule: Redaction) -> None:
+    """A hash is no value, and a value that is missing for another reason would be learned."""
+    with pytest.raises(MlgitopsError, match="keeps no value of origin"):
+        make(requests=RequestSettings(columns={"origin": rule}))
+    make(requests=RequestSettings(columns={"other": rule}))
+
+
+@pytest.mark.parametrize("outcome", ["answer", "prediction", "score", "score_Adelie"])
+def test_a_source_of_the_models_own_answers_is_refused(outcome: str) -> None:
+    """By the name of its column; without a source nobody reads that name."""
+    source = CommandSource(words=("export",))
+    with pytest.raises(MlgitopsError, match="what the model said"):
+        make(labels=LabelSettings(source=source, outcome=outcome))
+    make(labels=LabelSettings(source=source, outcome="late"))
+    make(labels=LabelSettings(outcome=outcome))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"inputs": {"temp": 1, "rain": True}}, "it lacks an input"),
+        ({"inputs": {"temp": 1, "rain": True, "origin": "E\nWR"}}, "a character that no table"),
+        ({"inputs": {"temp": 1, "rain": True, "origin": "E\x00"}}, "a character that no table"),
+        ({"inputs": {"temp": 1, "rain": True, "origin": "\u202eEWR"}}, "a character that no table"),
+        ({"inputs": {"temp": 1, "rain": True, "origin": "x" * 1001}}, "longer than 1,000"),
+        ({"inputs": {"temp": [1], "rain": True, "origin": "EWR"}}, "its `inputs` is not"),
+        ({"inputs": {"temp": {}, "rain": True, "origin": "EWR"}}, "its `inputs` is not"),
+        ({"inputs": ...}, "neither an answer nor a refusal"),
+        ({"v": 2}, "its `v` is not"),
+        ({"more": 1}, "no record has"),
+        ({"at": "2026-11-03T08:00:00.000Z"}, "of another day"),
+        ({"model": "none"}, "no sha256"),
+        ({"id": "f9"}, "its id stands there twice"),
+    ],
+)
+def test_a_row_that_is_none_teaches_nothing(
+    tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    """It is left out and counted; the one beside it is learned from."""
+    labels: dict[str, str | float] = {"f2": "1", "f8": "1", "f9": "0"}
+    labelled = read(tmp_path, labels, {"id": "f8"}, {"id": "f9"}, change)
+    assert [row.id for row in labelled.rows] == ["f8", "f9"]
+    (reason,) = labelled.problems.counts
+    assert said in reason
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_whatever_a_cell_holds_it_is_one_cell(temp: str, origin: str) -> None:
+    """Formulas, quotes and commas stay text; what would break a line is no cell."""
+    from mlgitops.monitoring.problems import Problems
+    from mlgitops.monitoring.records import Chunk, RecordReader
+    from mlgitops.retraining.gathering import _find_fault, _make_row
+
+    record = {"v": 1, "id": "f0", "at": f"{DAY}T08:00:00.000Z", "model": MODEL, "score": 0.1}
+    record |= {"inputs": {"temp": temp, "rain": True, "origin": origin}, "answer": 0}
+    chunk = Chunk(where="log", first_line=1, data=json.dumps(record).encode())
+    recipe = make()
+    (line,) = RecordReader(recipe.inputs).read(chunk, Problems())
+    row = _make_row(line, "1", recipe)
+    printable = all(text.isprintable() for text in (temp, origin))
+    assert (_find_fault(line, row) is None) == printable
+
+
+def make_rows(agreeing: int, differing: int) -> list[LabelledRow]:
+    """Make rows of which so many labels are what the model answered."""
+    agrees = [True] * agreeing + [False] * differing
+    return [LabelledRow(f"f{at}", DAY, (), "", same) for at, same in enumerate(agrees)]
+
+
+def test_labels_that_are_all_the_models_answers_are_asked_about() -> None:
+    """From 200 rows on, unless somebody looked; one that differs is enough to go on."""
+    few = make_rows(SUSPICIOUS_ROWS - 1, 0)
+    refuse_own_answers(few, is_checked=False)
+    many = make_rows(SUSPICIOUS_ROWS, 0)
+    with pytest.raises(MlgitopsError, match="all 200 labels are what the model answered"):
+        refuse_own_answers(many, is_checked=False)
+    refuse_own_answers(many, is_checked=True)
+    refuse_own_answers(make_rows(SUSPICIOUS_ROWS, 1), is_checked=False)
+
+
+def test_the_newest_days_are_held_out_and_what_the_table_has_is_neither() -> None:
+    """Of five days with labels the last two; a gap between days is no day."""
+    days = ("2026-11-01", "2026-11-02", "2026-11-05", "2026-11-08", "2026-11-09")
+    rows = [LabelledRow(f"{day}/{n}", day, (), "", False) for day in days for n in range(3)]
+    taken = {"2026-11-01/0", "2026-11-09/2"}
+    chosen = choose_rows(rows, taken, RetrainSettings(window_days=2))
+    assert {row.day for row in chosen.new} == set(days[:3])
+    assert {row.day for row in chosen.window} == set(days[3:])
+    assert (len(chosen.new), len(chosen.window), chosen.taken.total()) == (8, 5, 2)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 9), st.sampled_from("abc")), max_size=80),
+    st.integers(1, 10),
+    st.integers(1, 10),
+    st.randoms(),
+)
+def test_no_day_and_no_client_adds_more_than_its_cap(
+    given_rows: list[tuple[int, str]],
+    per_day: int,
+    per_client: int,
+    dice: Any,  # noqa: ANN401 - random.Random
+) -> None:
+    """In whatever order rows come, the same stay; each is counted once; the table's count too."""
+    rows = [
+        LabelledRow(f"r{at}", f"2026-11-0{day}", (), client, False)
+        for at, (day, client) in enumerate(given_rows)
+    ]
+    taken = {row.id for row in rows[::5]}
+    caps = RetrainSettings(
+        window_days=1, rows_per_day=per_day, client="c", rows_per_client=per_client
+    )
+    chosen = choose_rows(rows, taken, caps)
+    last = max((row.day for row in rows), default="")
+    for client in "abc":
+        before = sum(row.client == client and row.id in taken and row.day != last for row in rows)
+        added = sum(row.client == client for row in chosen.new)
+        assert added == 0 or before + added <= per_client
+    for day in {row.day for row in rows}:
+        added = sum(row.day == day for row in chosen.new)
+        assert added == 0 or chosen.taken[day] + added <= per_day
+    counts = len(chosen.new) + len(chosen.window) + chosen.taken.total()
+    assert counts + chosen.over_day.total() + chosen.over_client.total() == len(rows)
+    shuffled = list(rows)
+    dice.shuffle(shuffled)
+    assert choose_rows(shuffled, taken, caps).new == chosen.new
