@@ -8,6 +8,7 @@ first.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 2_000_000
 #: Rows of which every label is the model's answer, from which on it is asked whether that is so.
 SUSPICIOUS_ROWS = 200
+_ROUNDED = 1e-3  # by which a rounded answer differs from it, as a share of it
 _LONGEST_CELL = 1000  # characters
 
 
@@ -103,9 +105,20 @@ def _refuse_many(rows: Sequence[LabelledRow]) -> None:
 
 def _make_row(line: Line[Any], outcome: str | float, recipe: Recipe) -> LabelledRow:
     client = "" if recipe.client is None else spell(getattr(line.inputs, f"c{recipe.client}"))
-    agrees = spell(line.answer) == spell(outcome)
+    agrees = _is_answer(outcome, line.answer)
     cells = recipe.fill(line, outcome)
     return LabelledRow(line.id, line.at[:10], cells, client, agrees)
+
+
+def _is_answer(outcome: str | float, answer: object) -> bool:
+    """Tell whether a label is what the model answered; a fraction also where it was rounded."""
+    label, said = spell(outcome), spell(answer)
+    if label == said or "." not in said:
+        return label == said
+    try:
+        return math.isclose(float(label), float(said), rel_tol=_ROUNDED)
+    except ValueError:
+        return False
 
 
 def _find_fault(line: Line[Any], row: LabelledRow) -> str | None:

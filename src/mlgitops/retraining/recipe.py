@@ -6,7 +6,10 @@ stays empty, and the contract says whether it may.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import datetime as dt
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mlgitops.errors import MlgitopsError
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 #: Columns of a labels' source that hold what the model said, and no outcome.
 _OWN_ANSWERS = ("answer", "prediction", "score")
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _WHOLE = "int"  # how the types of whole numbers begin in a contract
 
 
@@ -38,6 +42,8 @@ class Recipe:
     client: int | None = None  # the input that says who asked
     spellings: Mapping[int, Mapping[str, str]]  # of a column: one spelling → the contract's
     whole: frozenset[int]  # columns of whole numbers
+    signs: Mapping[int, str] = field(default_factory=dict)  # of a column: its decimal sign
+    dates: Mapping[int, str] = field(default_factory=dict)  # of a column: how it writes dates
 
     def fill(self, line: Line[Any], outcome: str | float) -> tuple[str, ...]:
         """Return the cells of a row, in the order of the header."""
@@ -60,7 +66,19 @@ class Recipe:
             return known
         if isinstance(cell, float) and cell.is_integer() and at in self.whole:
             return str(int(cell))
-        return str(cell)
+        return self._write_raw(at, str(cell))
+
+    def _write_raw(self, at: int, text: str) -> str:
+        """Write a number or a date as the ingest stage reads it, by the rules of the contract.
+
+        `1.5` where a point stands between thousands would be read as 15.
+        """
+        if at in self.signs and _NUMBER.fullmatch(text):
+            return text.replace(".", self.signs[at])
+        if at in self.dates:
+            with suppress(ValueError):
+                return dt.datetime.fromisoformat(text).strftime(self.dates[at])
+        return text
 
 
 def _take(line: Line[Any], part: RowPart | None) -> str | None:
@@ -101,6 +119,8 @@ def make_recipe(
         whole=frozenset(
             at for at, name in enumerate(names) if _read_type(described.get(name)) == _WHOLE
         ),
+        signs=_read_forms(names, contract, "decimal"),
+        dates=_read_forms(names, contract, "format"),
     )
 
 
@@ -161,6 +181,14 @@ def _section(document: object, name: str) -> dict[str, Any]:
 
 def _read_columns(contract: bytes) -> dict[str, Any]:
     return _section(parse_yaml(contract, "contract.yaml"), "columns")
+
+
+def _read_forms(names: Sequence[str], contract: bytes, key: str) -> dict[int, str]:
+    """Return column → what its ingest rule says of ``key``: `metadata: ingest:`."""
+    metadata = _section(parse_yaml(contract, "contract.yaml"), "metadata")
+    rules = _section(metadata, "ingest")
+    forms = {at: _section(rules, name).get(key) for at, name in enumerate(names)}
+    return {at: form for at, form in forms.items() if isinstance(form, str) and form}
 
 
 def _read_type(described: object) -> str:
