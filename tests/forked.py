@@ -31,6 +31,8 @@ CONTEXT.set_forkserver_preload(
         "mlgitops.render.markdown",
         "mlgitops.storage.handover",
         "mlgitops.verification.agreement",
+        "mlgitops.tuning.search",
+        "optuna",
         "requests",
         "trust.ways",
     ]

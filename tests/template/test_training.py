@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import subprocess
 import sys
@@ -21,7 +22,10 @@ from mlgitops.cli import run
 from mlgitops.console import Console
 from mlgitops.environments import make_environment
 from mlgitops.judgement.policy import parse_policy
+from mlgitops.model.tuning import Choices
 from mlgitops.project.cost.latency import Timing, find_scoring, measure_latency
+from mlgitops.tuning.scorer import Scorer, TrialError
+from mlgitops.tuning.settings import parse_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,6 +158,43 @@ def test_a_project_passes_its_own_checks(
     timing = time_model(environment, project)
     assert 0 < timing.row_ms < 10_000
     assert 0 < timing.thousand_rows_ms < 10_000
+    check_folds(project)
+
+
+def check_folds(project: Path) -> None:
+    """Let the project measure the ends of what its tune.yaml names, where no test rows are.
+
+    A value that the estimator cannot take is answered with a reason, and the next line is measured.
+    """
+    (project / "data/split/test.csv").unlink()
+    (project / "data/split/test.csv").mkdir()  # nobody can read that
+    space = parse_settings((project / "tune.yaml").read_bytes()).space
+    ends = [
+        entry.choices[:2] if isinstance(entry, Choices) else (entry.low, entry.high)
+        for entry in space.values()
+    ]
+    with Scorer(project, find_package(project), 4) as scorer:
+        for values in (
+            {},
+            *(dict(zip(space, end, strict=True)) for end in zip(*ends, strict=True)),
+        ):
+            scores = scorer.measure(values, find_metric(project), 600)
+            assert (len(scores), all(map(math.isfinite, scores))) == (4, True), values
+            with pytest.raises(TrialError, match="max_depth"):
+                scorer.measure({"train.settings.max_depth": 3}, find_metric(project), 600)
+        assert sum(fold.test for fold in scorer.folds) > 100
+
+
+def find_package(project: Path) -> str:
+    """Return the name of the project's package."""
+    (module,) = project.glob("src/*/folds.py")
+    return module.parent.name
+
+
+def find_metric(project: Path) -> str:
+    """Return the first judged metric, as the project's code names it."""
+    policy = parse_policy((project / "policy.yaml").read_bytes(), where="policy.yaml")
+    return next(iter(policy.metrics)).removeprefix("test.")
 
 
 def reproduce(environment: Path, project: Path, *targets: str) -> None:

@@ -125,11 +125,18 @@ def read_params(path: Path) -> Params:
 def parse_params(text: str) -> Params:
     """Return checked parameters.
 
-    Raises :class:`StageError` on YAML that can't be read, an unknown or missing key, a value
-    of the wrong type, or settings that contradict each other.
+    Raises :class:`StageError` on YAML that can't be read, and as :func:`check_params`.
+    """
+    return check_params(parse_yaml(text))
+
+
+def check_params(content: object) -> Params:
+    """Return the parameters that a document holds.
+
+    Raises :class:`StageError` on an unknown or missing key, a value of the wrong type, or
+    settings that contradict each other.
     """
     try:
-        content = parse_yaml(text)
         refuse_short_names(content)
         params = msgspec.convert(content, Params)
     except msgspec.ValidationError as error:

@@ -56,7 +56,7 @@ def choose_test(table: pd.DataFrame, params: Params) -> NDArray[np.bool_]:
     if split.method == "time":
         is_test = choose_latest(table[key], split.test_fraction)
     else:
-        is_test = choose_hashed(_find_keys(table[key], params), split.test_fraction, split.seed)
+        is_test = choose_hashed(find_keys(table[key], params), split.test_fraction, split.seed)
     target = table[params.data.target]
     _check_sides(target[~is_test], target[is_test], params)
     return is_test
@@ -69,13 +69,13 @@ def find_key(params: Params) -> str:
 
 def choose_latest(moments: pd.Series, test_fraction: float) -> NDArray[np.bool_]:
     """Tell which rows are the test: the latest ones, never dividing rows of one moment."""
-    times = _parse_moments(moments)
+    times = parse_moments(moments)
     first = np.sort(times)[min(int(len(times) * (1 - test_fraction)), len(times) - 1)]
     chosen: NDArray[np.bool_] = times >= first
     return chosen
 
 
-def _parse_moments(moments: pd.Series) -> NDArray[np.float64]:
+def parse_moments(moments: pd.Series) -> NDArray[np.float64]:
     """Return numbers that order the moments: numbers as they are, dates (ISO 8601) as time."""
     numbers = pd.to_numeric(moments, errors="coerce")
     if numbers.notna().all():
@@ -101,15 +101,15 @@ def choose_hashed(keys: pd.Series, test_fraction: float, seed: int) -> NDArray[n
     (there with CRC-32; SHA-256 spreads short, consecutive keys better).
     """
     limit = int(test_fraction * 2**64)
-    return np.array([_hash_key(f"{seed}:{key}") < limit for key in keys], dtype=np.bool_)
+    return np.array([hash_key(f"{seed}:{key}") < limit for key in keys], dtype=np.bool_)
 
 
-def _hash_key(key: str) -> int:
+def hash_key(key: str) -> int:
     """Return the first 64 bits of the hash of ``key``."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")
 
 
-def _find_keys(cells: pd.Series, params: Params) -> pd.Series:
+def find_keys(cells: pd.Series, params: Params) -> pd.Series:
     """Return what is hashed: the group, or the id; rows of equal content stay together."""
     is_made = params.split.method == "hash" and params.data.id is None
     return cells.str.partition("-")[0] if is_made else cells
