@@ -20,10 +20,12 @@ from template.tables import EXAMPLES, make_awkward
 
 from mlgitops.cli import run
 from mlgitops.console import Console
+from mlgitops.dvc.command import project_environment
 from mlgitops.environments import make_environment
 from mlgitops.judgement.policy import parse_policy
 from mlgitops.model.tuning import Choices
 from mlgitops.project.cost.latency import Timing, find_scoring, measure_latency
+from mlgitops.project.fork_server.launch import start_fork_server
 from mlgitops.tuning.scorer import Scorer, TrialError
 from mlgitops.tuning.settings import parse_settings
 
@@ -197,13 +199,15 @@ def find_metric(project: Path) -> str:
     return next(iter(policy.metrics)).removeprefix("test.")
 
 
-def reproduce(environment: Path, project: Path, *targets: str) -> None:
+def reproduce(
+    environment: Path, project: Path, *words: str, env: dict[str, str] | None = None
+) -> None:
     """Let DVC run what is to be run, with the Python of the pipeline environment."""
     path = f"{environment / 'bin'}:{os.environ['PATH']}"
     done = subprocess.run(
-        [Path(sys.executable).parent / "dvc", "repro", *targets],
+        [Path(sys.executable).parent / "dvc", "repro", *words],
         cwd=project,
-        env={**os.environ, "PATH": path, "PYTHONPATH": "src"},
+        env=env or {**os.environ, "PATH": path, "PYTHONPATH": "src"},
         capture_output=True,
         text=True,
         check=False,
@@ -234,6 +238,15 @@ def test_other_seeds_train_models_that_the_comparison_counts(
     )
     assert [[row[:2] for row in rows] for rows in others] == [[row[:2] for row in served]] * 2
     assert served != others[0] != others[1]
+    lock = (project / "dvc.lock").read_bytes()
+    (project / ".venv").symlink_to(environment)
+    with start_fork_server(project, project_environment(project)) as server:
+        words = ("--force", "evaluate", "score_seed")
+        reproduce(environment, project, *words, env=server.environment)
+        # The system counts what it ran: every stage, and the imports before them.
+        stat = Path(f"/proc/{server.process}/stat").read_text("utf-8").rpartition(")")[2].split()
+        assert int(stat[13]) > 0
+    assert (project / "dvc.lock").read_bytes() == lock  # each output has the same bytes
     git(project, "add", "--all")
     git(project, "commit", "--quiet", "--message", "Three seeds")
     params.write_text(text.replace("seed: 2007", "seed: 2008"), encoding="utf-8")
@@ -255,4 +268,4 @@ def time_model(environment: Path, project: Path) -> Timing:
     files = parse_policy((project / "policy.yaml").read_bytes(), where="policy.yaml").files
     module = find_scoring(project, files)
     assert module == f"{project.name.replace('-', '_')}.scoring"
-    return measure_latency(project, module, files)
+    return measure_latency(project, module, files, project_environment(project))

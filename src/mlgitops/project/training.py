@@ -19,6 +19,7 @@ from mlgitops.git.program import find_revision, run_git
 from mlgitops.process import stream_program
 from mlgitops.project.cost.measure import record_cost
 from mlgitops.project.cost.memory import MemorySampler
+from mlgitops.project.fork_server.launch import start_fork_server
 from mlgitops.storage.sources import cache_sources
 from mlgitops.writing import refuse_links, replace_file
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlgitops.console import Console
+    from mlgitops.project.fork_server.launch import ForkServer
 
 #: Where a run leaves its record and its log, in the project.
 RUN_FILE = ".mlgitops/run.json"
@@ -113,11 +115,14 @@ def run_pipeline(
     else:
         start_from_base(project, base)
     options = (*(_REPRO if base is None else _REPRO_FROM_BASE), *(["--force"] if force else []))
-    progress = _repro(project, console, options, NO_CLUSTER if local else {})
-    stages = _summarise(project, progress, absent)
-    _write_record(project, stages)
-    ran = {name: (seconds, progress.peaks[name]) for name, seconds in progress.seconds.items()}
-    record_cost(project, ran, console, base=base)
+    environment = project_environment(project) | {"PYTHONUNBUFFERED": "1"}
+    environment |= NO_CLUSTER if local else {}
+    with start_fork_server(project, environment) as server:
+        progress = _repro(project, console, options, server)
+        stages = _summarise(project, progress, absent)
+        _write_record(project, stages)
+        ran = {name: (seconds, progress.peaks[name]) for name, seconds in progress.seconds.items()}
+        record_cost(project, ran, console, base=base, environment=server.environment)
     return stages
 
 
@@ -163,7 +168,7 @@ def quote_line(line: str) -> str:
 
 
 def _repro(
-    project: Path, console: Console, arguments: tuple[str, ...], variables: dict[str, str]
+    project: Path, console: Console, arguments: tuple[str, ...], server: ForkServer
 ) -> _Progress:
     """Run DVC and return what was seen of the stages, in the order they ran."""
     log = project / LOG_FILE
@@ -171,9 +176,9 @@ def _repro(
     log.parent.mkdir(exist_ok=True)
     progress = _Progress(console=console)
     command = [*map(str, dvc_command(project)), *arguments]
-    environment = project_environment(project) | {"PYTHONUNBUFFERED": "1"} | variables
-    with stream_program(command, cwd=project, env=environment, own_session=False) as program:
-        with log.open("w", encoding="utf-8") as file, MemorySampler(program.pid) as memory:
+    with stream_program(command, cwd=project, env=server.environment, own_session=False) as program:
+        sampler = MemorySampler(program.pid, server.process)
+        with log.open("w", encoding="utf-8") as file, sampler as memory:
             progress.memory = memory
             _follow(program.read_lines(), file, progress)
         code = program.wait()

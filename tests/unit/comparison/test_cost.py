@@ -31,6 +31,7 @@ from mlgitops.comparison.cost.record import (
 )
 from mlgitops.comparison.sides import SideFiles
 from mlgitops.console import Console
+from mlgitops.dvc.command import project_environment
 from mlgitops.dvc.pipeline import LockEntry, Pipeline
 from mlgitops.errors import MlgitopsError
 from mlgitops.judgement.judge import judge_report
@@ -331,7 +332,7 @@ def test_scoring_that_cannot_time(project: Path, body: str, message: str) -> Non
     """A scoring module that fails is said, and the run is recorded all the same."""
     (project / "src/demo/scoring.py").write_text(SCORING.format(body=body))
     with pytest.raises(MlgitopsError, match=message):
-        measure_latency(project, "demo.scoring", POLICY.files)
+        measure_latency(project, "demo.scoring", POLICY.files, project_environment(project))
     console = Console(out=io.StringIO(), err=io.StringIO())
     assert record_cost(project, {"fit": (2.0, None)}, console).latency is None
 

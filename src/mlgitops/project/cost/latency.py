@@ -15,6 +15,7 @@ from mlgitops.environments import FOLDERS
 from mlgitops.errors import MlgitopsError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from mlgitops.model import Files
@@ -43,18 +44,18 @@ def find_scoring(project: Path, files: Files) -> str | None:
     return f"{modules[0].parent.name}.scoring" if all(map(_is_file, needed)) else None
 
 
-def measure_latency(project: Path, module: str, files: Files) -> Timing:
-    """Time the model on the test rows; raises :class:`MlgitopsError` when it cannot be."""
-    from mlgitops.dvc.command import project_environment
+def measure_latency(
+    project: Path, module: str, files: Files, environment: Mapping[str, str]
+) -> Timing:
+    """Time the model on the test rows; raises :class:`MlgitopsError` when it cannot be.
+
+    ``environment``: the variables of a stage, whose `python` is the pipeline's.
+    """
     from mlgitops.process import run_program
 
-    python = project / FOLDERS["pipeline"] / "bin" / "python"
     options = ["--model", str(files.model), "--data", str(files.test_data), "--time"]
     printed = run_program(
-        [python.absolute(), "-m", module, *options],
-        cwd=project,
-        env=project_environment(project),
-        timeout=_TIMEOUT,
+        ["python", "-m", module, *options], cwd=project, env=environment, timeout=_TIMEOUT
     )
     try:
         return msgspec.json.decode(printed.strip().rpartition("\n")[2], type=Timing)

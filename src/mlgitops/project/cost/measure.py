@@ -6,6 +6,7 @@ In: the project and what its run was seen to take. Out: `.mlgitops/cost.json`, a
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,11 +22,12 @@ from mlgitops.comparison.cost.record import (
     parse_cost,
     write_cost,
 )
+from mlgitops.dvc.command import project_environment
 from mlgitops.dvc.pipeline import Pipeline, read_pipeline
 from mlgitops.errors import MlgitopsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from mlgitops.console import Console
@@ -40,11 +42,13 @@ def record_cost(
     console: Console,
     *,
     base: str | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> CostRecord:
     """Update the record with what this run measured, and return it.
 
     ``observed`` holds, for each stage that ran, wall seconds and peak bytes. With ``base``,
     a revision, the record of that revision is the start and git's file stays as it is.
+    ``environment``: the stages' variables, in which the model is timed (default: the project's).
     """
     pipeline = _read_pipeline(project)
     before = _read_before(project, base)
@@ -62,7 +66,8 @@ def record_cost(
                 machine=machine,
                 outputs=fingerprint_outputs(pipeline.locks[name]),
             )
-    latency = _renew_latency(project, pipeline, before.latency, set(observed), console)
+    measure = partial(_measure, project, console, environment or project_environment(project))
+    latency = _renew_latency(project, pipeline, before.latency, set(observed), measure)
     record = CostRecord(stages=stages, latency=latency)
     write_cost(record, project, RUN_COST_FILE)
     # A stage that was restored did not run here: its costs in git, measured where it ran, stay.
@@ -105,7 +110,7 @@ def _renew_latency(
     pipeline: Pipeline,
     before: Latency | None,
     ran: set[str],
-    console: Console,
+    measure: Callable[[Files, DataVersion], Latency | None],
 ) -> Latency | None:
     """Measure the model's latency, unless it is known and no stage made the model anew."""
     files = _read_files(project)
@@ -117,10 +122,16 @@ def _renew_latency(
         files.model in pipeline.locks[name].outs for name in ran if name in pipeline.locks
     ):
         return measured
-    return _measure(project, files, version, console) or measured
+    return measure(files, version) or measured
 
 
-def _measure(project: Path, files: Files, version: DataVersion, console: Console) -> Latency | None:
+def _measure(
+    project: Path,
+    console: Console,
+    environment: Mapping[str, str],
+    files: Files,
+    version: DataVersion,
+) -> Latency | None:
     """Ask the project for the model's times; without an answer there are none."""
     from mlgitops.project.cost.latency import find_scoring, measure_latency
 
@@ -129,7 +140,7 @@ def _measure(project: Path, files: Files, version: DataVersion, console: Console
         return None
     try:
         with console.step("timing the model's predictions"):
-            timing = measure_latency(project, module, files)
+            timing = measure_latency(project, module, files, environment)
     except MlgitopsError as error:
         console.warn(f"latency was not measured: {error.what}")
         return None

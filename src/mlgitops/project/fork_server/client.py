@@ -1,0 +1,60 @@
+"""What `python` is while a fork server runs: hand `-m MODULE` to it, start Python for the rest.
+
+`python -I -S client.py SOCKET ARGUMENTS`. It ends as the stage ends: with its exit code, or by its
+signal. Whatever the server declines, or cannot be asked, is run by Python itself. Nothing but the
+standard library may be imported, and little of that: it starts once a stage.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import struct
+import sys
+from marshal import dumps
+from typing import NoReturn
+
+#: What the server answers in place of an exit code: the stage must start by itself.
+DECLINED = -1000
+
+
+def main(address: str, arguments: list[str]) -> NoReturn:
+    """Run Python with ``arguments`` through the server at ``address``; end as it ends."""
+    code = ask(address, arguments) if arguments[:1] == ["-m"] and arguments[1:] else DECLINED
+    if code == DECLINED:
+        os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 - the same program
+    if code < 0:
+        if -code not in (signal.SIGKILL, signal.SIGSTOP):  # nobody can handle those
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    sys.exit(code)
+
+
+def ask(address: str, arguments: list[str]) -> int:
+    """Return the stage's exit code, or the negative of the signal that ended it."""
+    request = dumps((arguments[1:], os.getcwd(), _read_umask(), dict(os.environ)))  # noqa: PTH109
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(address)
+        except OSError:
+            return DECLINED
+        # An interrupt of the terminal reaches the stage too, and it is for the stage to end.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        socket.send_fds(connection, [struct.pack("!Q", len(request))], [0, 1, 2])
+        connection.sendall(request)
+        answer = connection.recv(4, socket.MSG_WAITALL)
+    if len(answer) < 4:  # noqa: PLR2004 - the bytes of a number
+        sys.exit("error: the process that runs the stages ended before this stage did")
+    code: int = struct.unpack("!i", answer)[0]
+    return code
+
+
+def _read_umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])
