@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from git_project import git
 from mini_project import shared_store
 from template.conftest import ROOT
 from template.tables import EXAMPLES, make_awkward
+from template.test_table_decisions import CASES, decide
 
 from mlgitops.cli import run
 from mlgitops.console import Console
@@ -43,6 +45,27 @@ import importlib, sys
 sys.path.insert(0, "src")
 for stage in sys.argv[1:]:
     importlib.import_module(stage).main()
+"""
+
+#: What a table has to go through; what is written of the model after it does not depend on it.
+STAGES = ("ingest", "validate", "split", "train", "evaluate")
+
+#: The same for several folders after each other; prints a JSON object: folder → what went wrong.
+RUN_FOLDERS = """
+import contextlib, importlib, json, os, sys
+sys.path.insert(0, os.path.abspath("src"))
+package, stages, *folders = sys.argv[1:]
+modules = [importlib.import_module(f"{package}.{stage}") for stage in stages.split(",")]
+failed = {}
+for folder in folders:
+    os.chdir(folder)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            for module in modules:
+                module.main()
+    except BaseException as error:
+        failed[folder] = repr(error)
+print(json.dumps(failed))
 """
 
 
@@ -142,6 +165,28 @@ def test_a_model_from_a_table_of_ones_own(
         assert " passed" in run_tool(environment, project, "pytest", "-q")
     else:
         assert not find_golden_rows(project) & read_rows(project)
+
+
+def test_every_decided_table_trains(environment: Path, generate: Generate, tmp_path: Path) -> None:
+    """Whatever `new` decided: the stages read it, choose those test rows, and train on the rest."""
+    project = generate(tmp_path, task="binary")
+    folders = {}
+    for number, (name, case) in enumerate(CASES.items()):
+        folder = tmp_path / "tables" / str(number)
+        folder.mkdir(parents=True)
+        facts = decide(case, folder)
+        shutil.copytree(folder / "set", folder, dirs_exist_ok=True)
+        (folder / "data" / "raw").mkdir(parents=True)
+        (folder / "set" / "data.csv").rename(folder / "data" / "raw" / "table.csv")
+        shutil.copy(project / "trusted_types.txt", folder)
+        folders[folder] = (name, facts)
+    package = project.name.replace("-", "_")
+    words = ("-c", RUN_FOLDERS, package, ",".join(STAGES), *map(str, folders))
+    failed = json.loads(run_tool(environment, project, "python", *words))
+    assert {folders[Path(folder)][0]: error for folder, error in failed.items()} == {}
+    for folder, (name, facts) in folders.items():
+        with (folder / "reports/predictions.csv").open(encoding="utf-8", newline="") as file:
+            assert len(list(csv.reader(file))) - 1 == facts.split.test_rows, name
 
 
 @pytest.mark.parametrize("task", ["binary", "regression", "multiclass"])
