@@ -15,11 +15,11 @@ from mlgitops.project.generate.columns import Column, Kind, describe_column
 from mlgitops.project.generate.drift import find_drift
 from mlgitops.project.generate.features import KEY_NAME, choose_features, counts_rows
 from mlgitops.project.generate.moments import find_incomplete
-from mlgitops.project.generate.split import Rows, choose_split, names_thing
+from mlgitops.project.generate.split import TEST_SHARE, Rows, choose_split, names_thing
 from mlgitops.project.generate.table import MIN_ROWS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mlgitops.project.generate.split import Split
     from mlgitops.project.generate.table import Table
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 MAX_NUMBER_CLASSES = 10
 MAX_CLASSES = 50
 _TWO = 2  # classes of a binary target
+_HALF = 0.5  # of the rows, as the test: more leave too little to learn from
 
 #: A class with fewer rows than this cannot be on both sides of a split.
 MIN_CLASS_ROWS = 5
@@ -323,8 +324,24 @@ def _explain_rare(facts: Facts) -> list[str]:
     note = (
         f"The test has fewer than {least} rows of {', '.join(few[:5])}: a verdict will hardly tell"
     )
-    advice = "More of them help most; so does the mean over several splits (split.seed)."
-    return [f"{note} a better model from a worse one. {advice}"]
+    advice = " ".join(_advise_split(facts, least))
+    return [f"{note} a better model from a worse one. More of them help most. {advice}".strip()]
+
+
+def _advise_split(facts: Facts, least: int) -> Iterator[str]:
+    """Yield sentences about splits that would measure more, or other, rows of the rarest class.
+
+    Another seed draws other test rows; the latest rows are always the same.
+    """
+    name, rows = min(facts.target.counts.items(), key=lambda item: item[1])
+    half, usual = rows * _HALF, rows * TEST_SHARE
+    if half >= least:
+        yield f"With split.test_fraction: {_HALF} about {half:.0f} of {name!r} would be tested."
+    if facts.split.method != "time":
+        draw = "groups" if facts.split.method == "group" else "rows"
+        yield f"Other seeds (split.seed: 1, 2, 3) draw other {draw}: believe what all of them say."
+    elif usual >= least:
+        yield f"At random it would be about {usual:.0f}, but not the latest."
 
 
 def _explain(facts: Facts) -> list[str]:

@@ -198,8 +198,15 @@ def _ask_protected(protected: Mapping[str, str], choices: Choices) -> dict[str, 
 def _find_slices(
     columns: Mapping[str, Column], protected: Mapping[str, str], used: Iterable[Column]
 ) -> tuple[str, ...]:
-    """Return columns with groups large enough to compare: protected ones, else up to two others."""
-    fit = [name for name in protected if _has_groups(columns[name])][:_MOST_PROTECTED_SLICES]
+    """Return columns with groups large enough to compare: protected ones, else up to two others.
+
+    Of every protected attribute one, before a second of any: `black` does not keep `male` out.
+    """
+    possible = [name for name in protected if _has_groups(columns[name])]
+    attributes = [protected[name] for name in possible]
+    rank = {name: attributes[:at].count(protected[name]) for at, name in enumerate(possible)}
+    chosen = sorted(possible, key=lambda name: rank[name])[:_MOST_PROTECTED_SLICES]
+    fit = [name for name in possible if name in chosen]
     others = [
         column.name
         for column in used
@@ -212,7 +219,7 @@ def _has_groups(column: Column) -> bool:
     """Tell whether the column has a few groups of which two at least are large."""
     few = column.distinct in _SLICE_LEVELS
     if column.kind is Kind.NUMBER:
-        few = column.distinct == _TWO and not column.missing
+        few = column.distinct == _TWO
     return (
         few
         and column.kind in (Kind.CATEGORY, Kind.NUMBER)

@@ -45,16 +45,26 @@ _BESIDE_AGE = frozenset(
         *("father", "sq", "squared"),
     ]
 )
+#: Names that mean a person's age where the column has two values; `old_price` is none.
+_OLD = re.compile(r"(?i)(?:is[ _.-]?)?(?:old|young|elderly|senior(?:[ _.-]?citizen)?)")
+_ORIGIN = re.compile(
+    r"(?i)(?:native|home)[ _.-]?country|country[ _.-]?of[ _.-]?(?:birth|origin)|"
+    r"national[ _.-]?origin"
+)
 _PROXY = re.compile(
     r"(?i).*(?:post_?code|postal|zip_?code|^zip|plz|census_?tract|neighbou?rhood)"
     r".*|(?:first|given|last|sur|family|fore|sur|vor|nach)[ _.-]?name|birth_?(?:place|country)|"
-    r".*(?:mother_?tongue|native_?lang).*"
+    r".*(?:mother_?tongue|native_?lang).*|relationship"
 )
 _TWO = 2
 
 
 def find_attribute(column: Column) -> str | None:
     """Return the protected attribute that the column's name means, or None."""
+    if column.distinct == _TWO and _OLD.fullmatch(column.name):
+        return "age"
+    if _ORIGIN.fullmatch(column.name):
+        return "nationality"
     words = split_name(column.name)
     for attribute, pattern in _WORDS.items():
         if any(re.fullmatch(pattern, word) for word in words):
