@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from mlgitops.errors import EXIT_PASS
 
@@ -14,12 +14,11 @@ if TYPE_CHECKING:
     import argparse
 
     from mlgitops.console import Console
-    from mlgitops.delivery.proposals.proposal import Proposed
     from mlgitops.monitoring.project import Watched
-    from mlgitops.retraining.decision import Action
-    from mlgitops.retraining.making import Source
+    from mlgitops.retraining.making import Order, Source
     from mlgitops.retraining.observing import Scene
-    from mlgitops.retraining.report import RetrainingReport
+    from mlgitops.retraining.sending import Retrained
+    from mlgitops.retraining.turn import Outcome
 
 _EPILOG = """\
 Trains again when there is a reason: a figure of the model is an alert (performance), the default
@@ -72,16 +71,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-class _Outcome(NamedTuple):
-    """What was decided, and what came of it."""
-
-    action: Action
-    report: RetrainingReport | None = None
-    proposed: Proposed | None = None
-    title: str | None = None
-    body: str | None = None
-
-
 def run(args: argparse.Namespace, console: Console) -> int:
     """Decide, carry out, say what came of it, and return the exit code."""
     from mlgitops.delivery.local.files import EnvironmentFiles
@@ -101,57 +90,29 @@ def run(args: argparse.Namespace, console: Console) -> int:
     return EXIT_PASS
 
 
-def _carry_out(args: argparse.Namespace, scene: Scene, console: Console) -> _Outcome:
-    from msgspec import structs
-
+def _carry_out(args: argparse.Namespace, scene: Scene, console: Console) -> Outcome:
     from mlgitops.commands.label import take
     from mlgitops.commands.monitor import read_day
     from mlgitops.delivery.production import open_store
-    from mlgitops.delivery.proposals.proposal import open_proposal
     from mlgitops.monitoring.project import read_watched
-    from mlgitops.retraining.decision import Reason, Step, decide
-    from mlgitops.retraining.making import Order, TooFewRowsError
-    from mlgitops.retraining.observing import name_branch, observe
-    from mlgitops.retraining.sending import read_announced, retrain
+    from mlgitops.retraining.decision import Reason
+    from mlgitops.retraining.observing import observe
+    from mlgitops.retraining.sending import retrain
+    from mlgitops.retraining.turn import Asked, take_turn
 
-    watched, until = read_watched(args.directory), read_day(args.day)
-    facts = list(open_store(args.directory, args.facts).read(args.environment))
+    project, watched, until = args.directory, read_watched(args.directory), read_day(args.day)
+    facts = list(open_store(project, args.facts).read(args.environment))
     today = dt.datetime.now(dt.UTC).date().isoformat()
     observed = observe(scene, watched, facts, day=today, until=until, environ=os.environ)
-    asked = Reason(args.reason) if args.reason else None
-    action = decide(observed, watched.settings.retrain, asked)
-    console.say(f"  {action.step}: {action.why}")
-    repository = scene.folder.repository
-    if action.step is Step.GO_ON and action.branch and not args.dry_run:
-        announced, commit = read_announced(scene, action.branch)
-        proposed = open_proposal(repository, announced, commit, os.environ, again=False)
-        return _Outcome(action, None, proposed, announced.title, announced.body)
-    if action.step is not Step.TRAIN or action.reason is None:
-        return _Outcome(action)
-    order = Order(
-        scene=scene,
-        watched=watched,
-        branch=name_branch(scene, observed.attempts),
-        day=today,
-        reason=action.reason.value,
-        why=action.why,
-        is_checked=args.labels_checked,
-        is_trial=args.dry_run,
-    )
-    if watched.settings.labels.source is not None:
-        take(
-            args.directory, args.environment, watched, watched.settings.labels, (), console=console
-        )
-    try:
-        retrained = retrain(order, _find_source(args, watched, until), console)
-    except TooFewRowsError as error:
-        why = f"{action.why}; but {error.what}: {error.where} ({error.hint})"
-        return _Outcome(structs.replace(action, step=Step.NOTHING, why=why))
-    if retrained.announced is None or retrained.commit is None:
-        return _Outcome(action, retrained.report)
-    announced = retrained.announced
-    proposed = open_proposal(repository, announced, retrained.commit, os.environ, again=False)
-    return _Outcome(action, retrained.report, proposed, announced.title, announced.body)
+
+    def train(order: Order) -> Retrained:
+        labels = watched.settings.labels
+        if labels.source is not None:
+            take(project, args.environment, watched, labels, (), console=console)
+        return retrain(order, _find_source(args, watched, until), console)
+
+    asked = Asked(Reason(args.reason) if args.reason else None, args.labels_checked, args.dry_run)
+    return take_turn(scene, watched, observed, asked, train, environ=os.environ, console=console)
 
 
 def _find_source(args: argparse.Namespace, watched: Watched, until: str) -> Source:
@@ -171,7 +132,7 @@ def _find_source(args: argparse.Namespace, watched: Watched, until: str) -> Sour
     return Source(parts, labels, *names)
 
 
-def _hand_over(outcome: _Outcome) -> None:
+def _hand_over(outcome: Outcome) -> None:
     """Set the outputs of a workflow's step, where there is one."""
     from mlgitops.github.outputs import write_outputs
 
@@ -181,7 +142,7 @@ def _hand_over(outcome: _Outcome) -> None:
     write_outputs(os.environ, {"branch": branch, "pull-request": number, "url": url})
 
 
-def _encode(outcome: _Outcome) -> str:
+def _encode(outcome: Outcome) -> str:
     import msgspec
 
     action, proposed = outcome.action, outcome.proposed
@@ -189,8 +150,8 @@ def _encode(outcome: _Outcome) -> str:
         "step": action.step.value,
         "reason": action.reason.value if action.reason else None,
         "why": action.why,
-        "title": outcome.title,
-        "body": outcome.body,
+        "title": outcome.change.title if outcome.change else None,
+        "body": outcome.change.body if outcome.change else None,
         "branch": proposed.branch if proposed else None,
         "commit": proposed.commit if proposed else None,
         "pull_request": proposed.number if proposed else None,
@@ -200,14 +161,14 @@ def _encode(outcome: _Outcome) -> str:
     return json.dumps(document, indent=2)
 
 
-def _describe(outcome: _Outcome) -> str:
+def _describe(outcome: Outcome) -> str:
     from mlgitops.retraining.describe import describe_counts
 
     action, proposed = outcome.action, outcome.proposed
     lines = describe_counts(outcome.report) if outcome.report else []
-    if proposed is None:
+    if proposed is None or outcome.change is None:
         return "\n".join([f"{action.step}: {action.why}", *lines])
-    lines = [f"{outcome.title}: {action.why}", *lines]
+    lines = [f"{outcome.change.title}: {action.why}", *lines]
     if proposed.number is not None:
         return "\n".join([*lines, f"pull request #{proposed.number}, {proposed.url}"])
     lines.append(f"branch {proposed.branch} is ready. Open the pull request:")

@@ -26,7 +26,7 @@ from mlgitops.storage.exchange import has_origin
 from mlgitops.writing import replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from mlgitops.console import Console
     from mlgitops.git.repository import Repository
@@ -42,7 +42,7 @@ class Retrained(NamedTuple):
     """What came of it; without a commit nothing was sent."""
 
     report: RetrainingReport
-    announced: Change | None
+    change: Change | None
     commit: str | None
 
 
@@ -59,17 +59,39 @@ def retrain(order: Order, source: Source, console: Console) -> Retrained:
             report = make(order, source, clean, Path(name), console)
         if order.is_trial:
             return Retrained(report, None, None)
-        replace_file(clean / REPORT, encode_report(report), root=clean)
-        announced = Change(
-            base=scene.base,
-            tip=scene.tip,
-            branch=order.branch,
-            title=write_title(report),
-            body=write_body(report),
-        )
-        commit = _commit(clean, announced)
-        publish_objects(clean, console)
-        return Retrained(report, announced, _push(scene.folder.repository, commit, announced))
+        change = describe_change(order, report)
+        commit = send(order, report, clean, lambda: publish_objects(clean, console), console)
+        return Retrained(report, change, commit)
+
+
+def describe_change(order: Order, report: RetrainingReport) -> Change:
+    """Say what the pull request is of."""
+    return Change(
+        base=order.scene.base,
+        tip=order.scene.tip,
+        branch=order.branch,
+        title=write_title(report),
+        body=write_body(report),
+    )
+
+
+def send(
+    order: Order,
+    report: RetrainingReport,
+    clean: Path,
+    publish: Callable[[], object],
+    console: Console,
+) -> str:
+    """Commit what was made in the clean folder, ``publish`` its objects, push the branch.
+
+    Return the commit. Raises :class:`MlgitopsError` where another retraining was quicker.
+    """
+    change = describe_change(order, report)
+    replace_file(clean / REPORT, encode_report(report), root=clean)
+    commit = _commit(clean, change)
+    publish()
+    with console.step(f"Push branch {change.branch}"):
+        return _push(order.scene.folder.repository, commit, change)
 
 
 def _commit(clean: Path, announced: Change) -> str:

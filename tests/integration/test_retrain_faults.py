@@ -1,0 +1,299 @@
+"""Retrainings that are killed, refused and cut off, by seed: one pull request, and every row once.
+
+Two hosts share an origin, a storage and the stand-in API. A turn may end at any line that it says
+(the machine is gone), in the middle of an object, by a push that origin refuses or whose answer is
+lost, and by a request that is cut off. Real git, the real sequence of the command; in place of DVC
+and a training, a table is made longer and stored, as these do it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import random
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from git_project import commit, git, write_files
+from retrained_project import FILES
+
+from mlgitops.console import Console
+from mlgitops.errors import MlgitopsError
+from mlgitops.git.repository import Folder, Repository
+from mlgitops.monitoring.project import read_watched
+from mlgitops.rehearsal.forge import Fault, Forge, Server, State
+from mlgitops.retraining.decision import Reason
+from mlgitops.retraining.gathering import LabelledRow, choose_rows
+from mlgitops.retraining.observing import observe, read_scene
+from mlgitops.retraining.report import Champion, DayRows, RetrainingReport
+from mlgitops.retraining.sending import Retrained, describe_change, send
+from mlgitops.retraining.table import TABLE, append_rows, read_taken
+from mlgitops.retraining.turn import Asked, Outcome, take_turn
+
+if TYPE_CHECKING:
+    from mlgitops.retraining.making import Order
+
+HEADER = "flight,day,temp,origin,late"
+SEEDS, ROUNDS, FAULTS = 9, 3, 4  # 108 faults
+#: Ends the program that receives a push, after it has moved the branch.
+LOSE = '#!/bin/sh\nif [ -e "$GIT_DIR/lose" ]; then rm "$GIT_DIR/lose"; kill -9 $PPID; fi\n'
+REFUSE = '#!/bin/sh\nif [ -e "$GIT_DIR/refuse" ]; then rm "$GIT_DIR/refuse"; exit 1; fi\n'
+
+
+class Killed(BaseException):
+    """The machine is gone."""
+
+
+class DyingStream(io.StringIO):
+    """Where a turn says what it does, until the machine is gone at one of the lines."""
+
+    lines: int | None = None
+
+    def write(self, text: str) -> int:
+        """Take a line."""
+        if self.lines is not None:
+            self.lines -= 1
+            if self.lines < 0:
+                raise Killed
+        return super().write(text)
+
+
+class World:
+    """An origin with a table, the storage, the API, two hosts, and what production labelled."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.dice = random.Random(seed)  # noqa: S311 - the same for the same seed
+        self.folder, self.storage = folder, folder / "storage"
+        self.origin = folder / "origin.git"
+        self.rows: list[LabelledRow] = []
+        self.round = 0
+        self.storage.mkdir()
+        author = folder / "author"
+        monitor = "retrain: {window_days: 1}\n"
+        table = f"{HEADER}\nold,2026-01-01,1,EWR,0\n"
+        write_files(author, {**FILES, "monitor.yaml": monitor, TABLE: table})
+        self.store(author)
+        git(author, "init", "--quiet")
+        commit(author, "Start")
+        git(folder, "clone", "--quiet", "--bare", str(author), str(self.origin))
+        for name, text in (("post-receive", LOSE), ("update", REFUSE)):
+            (self.origin / "hooks" / name).write_text(text)
+            (self.origin / "hooks" / name).chmod(0o755)
+        for name in ("a", "b"):
+            git(folder, "clone", "--quiet", str(self.origin), str(folder / name))
+        self.forge = Forge(
+            State(repository="octo/demo"), find_head=self.find_tip, fault=self.find_fault
+        )
+        self.cuts = 0
+
+    def find_tip(self, branch: str) -> str | None:
+        """Return where a branch of origin stands."""
+        words = ("for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}")
+        return git(self.origin, *words) or None
+
+    def find_fault(self, method: str, path: str) -> Fault | None:
+        """Cut off the answer of a request that opens a pull request, where that is due."""
+        if self.cuts and method == "POST" and path.endswith("/pulls"):
+            self.cuts -= 1
+            return Fault(cut=True)
+        return None
+
+    def is_ahead(self) -> bool:
+        """Tell whether no branch of this round is pushed yet: a turn then has more to say."""
+        tried = git(self.origin, "branch", "--no-merged", "main", "--format=%(refname:short)")
+        return not tried
+
+    def store(self, project: Path, console: Console | None = None) -> None:
+        """Store the table as DVC does, whole or not at all, and let the pointer name it."""
+        data = (project / TABLE).read_bytes()
+        oid = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        text = f"outs:\n- md5: {oid}\n  size: {len(data)}\n  hash: md5\n  path: table.csv\n"
+        if console is None:
+            (project / f"{TABLE}.dvc").write_text(text)
+        part = self.storage / f".{oid}"
+        part.write_bytes(data[: len(data) // 2])
+        if console is not None:
+            console.say("half of the object")
+        part.write_bytes(data)
+        part.replace(self.storage / oid)
+        if console is not None:
+            console.say("the object")
+
+    def read_table(self, revision: str) -> list[str]:
+        """Return the rows of the table that a branch of origin names, from the storage."""
+        pointer = git(self.origin, "show", f"{revision}:{TABLE}.dvc")
+        oid = pointer.partition("md5: ")[2].split()[0]
+        data = (self.storage / oid).read_bytes()
+        assert hashlib.md5(data, usedforsecurity=False).hexdigest() == oid
+        return data.decode().splitlines()[1:]
+
+    def label(self) -> None:
+        """Let a day with labels come."""
+        self.round += 1
+        day = f"2026-{self.round:02}-01"
+        ids = [f"r{self.round}-{number}" for number in range(5)]
+        self.rows += [LabelledRow(it, day, (it, day, "2", "JFK", "1"), "", False) for it in ids]
+
+    def train(self, order: Order, console: Console) -> Retrained:
+        """Make the table longer by what is new, in a clean folder, and send it."""
+        scene = order.scene
+        root = scene.folder.repository.root
+        with tempfile.TemporaryDirectory() as name:
+            clean = Path(name) / "clean"
+            git(root, "worktree", "add", "--quiet", "--detach", str(clean), scene.tip)
+            rows = self.read_table(scene.tip)
+            (clean / TABLE).write_text("\n".join([HEADER, *rows]) + "\n")
+            console.say("checked out")
+            settings = order.watched.settings.retrain
+            chosen = choose_rows(self.rows, read_taken(clean, "flight"), settings)
+            append_rows(clean / TABLE, [row.cells for row in chosen.new])
+            data = (clean / TABLE).read_bytes()
+            oid = hashlib.md5(data, usedforsecurity=False).hexdigest()
+            text = f"outs:\n- md5: {oid}\n  size: {len(data)}\n  hash: md5\n  path: table.csv\n"
+            (clean / f"{TABLE}.dvc").write_text(text)
+            console.say("trained")
+            report = describe(order, len(chosen.new))
+            change = describe_change(order, report)
+            sha = send(order, report, clean, lambda: self.store(clean, console), console)
+            return Retrained(report, change, sha)
+
+    def take_turn(self, url: str, fault: str | None) -> Outcome:
+        """Take one turn on one of the hosts; it may end in the way of ``fault``."""
+        stream = DyingStream()
+        console = Console(out=io.StringIO(), err=stream)
+        if fault == "killed":
+            stream.lines = self.dice.randrange(8 if self.is_ahead() else 2)
+        elif fault in ("lose", "refuse"):
+            (self.origin / fault).touch()
+        elif fault == "cut":
+            self.cuts = 1
+        host = self.folder / self.dice.choice("ab")
+        git(host, "fetch", "--quiet", "origin")
+        environ = {"GITHUB_TOKEN": "t", "GITHUB_REPOSITORY": "octo/demo", "GITHUB_API_URL": url}
+        with Repository(host) as repository:
+            scene = read_scene(Folder(repository, host), "production")
+            watched = read_watched(host)
+            day = f"2026-11-{self.round:02}"
+            observed = observe(scene, watched, [], day=day, until=day, environ=environ)
+            asked = Asked(Reason.BY_HAND)
+            return take_turn(
+                *(scene, watched, observed, asked),
+                lambda order: self.train(order, console),
+                environ=environ,
+                console=console,
+            )
+
+    def strike(self, url: str) -> bool:
+        """Take a turn that is to end badly; tell whether it was hit, and not too late."""
+        fault = self.dice.choice(("killed",) * 7 + ("lose", "refuse", "cut"))
+        ended = False
+        try:
+            self.take_turn(url, fault)
+        except (Killed, MlgitopsError):
+            ended = True
+        marks = [self.origin / name for name in ("lose", "refuse")]
+        is_left = any(mark.exists() for mark in marks) or self.cuts > 0
+        for mark in marks:
+            mark.unlink(missing_ok=True)
+        self.cuts = 0
+        return ended or (fault != "killed" and not is_left)
+
+    def check(self) -> None:
+        """One open pull request at most, and whatever a branch names is whole and in the storage.
+
+        Every labelled row before the window stands there once, and no other.
+        """
+        branches = git(self.origin, "for-each-ref", "--format=%(refname:short)", "refs/heads")
+        tried = [name for name in branches.split() if name.startswith("mlgitops/")]
+        heads = [pull.head[0] for pull in self.forge.state.pulls.values()]
+        assert len(heads) == len(set(heads))
+        assert set(heads) <= set(tried)
+        merged = git(self.origin, "branch", "--merged", "main", "--format=%(refname:short)")
+        assert len(set(tried) - set(merged.split())) <= 1
+        for name in (*tried, "main"):
+            ids = [row.partition(",")[0] for row in self.read_table(name)]
+            assert len(ids) == len(set(ids))
+
+    def merge(self, branch: str) -> None:
+        """Merge a branch, as its pull request would be."""
+        author = self.folder / "author"
+        git(author, "fetch", "--quiet", str(self.origin), "main", f"refs/heads/{branch}")
+        git(author, "fetch", "--quiet", str(self.origin), f"refs/heads/{branch}")
+        git(author, "merge", "--quiet", "--no-ff", "--message", "Merge", "FETCH_HEAD")
+        git(author, "push", "--quiet", str(self.origin), "HEAD:main")
+
+
+def describe(order: Order, rows: int) -> RetrainingReport:
+    """Describe a retraining of so many rows."""
+    champion = Champion(environment="production", version=None, revision="0", sha256="0")
+    days = (DayRows(day="2026-01-01", appended=rows),)
+    return RetrainingReport(
+        toolkit="0",
+        day=order.day,
+        reason=order.reason,
+        why=order.why,
+        champion=champion,
+        log="log",
+        labels="labels",
+        rows_before=1,
+        agreeing=0.5,
+        days=days,
+    )
+
+
+@pytest.fixture(autouse=True)
+def _author(monkeypatch: pytest.MonkeyPatch) -> None:
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "Ada")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "ada@example.com")
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_whatever_ends_a_turn_the_next_one_goes_on(tmp_path: Path, seed: int) -> None:
+    """In each round four turns end badly; then one does not, and its pull request is merged."""
+    world = World(tmp_path, seed)
+    world.label()
+    with Server(world.forge) as server:
+        for number in range(ROUNDS):
+            world.label()
+            struck = 0
+            while struck < FAULTS:
+                struck += world.strike(server.url)
+                world.check()
+            outcome = world.take_turn(server.url, None)
+            world.check()
+            assert outcome.proposed is not None
+            assert len(world.forge.state.pulls) == outcome.proposed.number == number + 1
+            world.merge(outcome.proposed.branch)
+            world.forge.state.pulls[number + 1].state = "closed"
+            world.forge.state.pulls[number + 1].merged_as = world.find_tip("main")
+            learned = [row.partition(",")[0] for row in world.read_table("main")]
+            newest = max(row.day for row in world.rows)
+            assert learned == ["old", *(row.id for row in world.rows if row.day < newest)]
+    shutil.rmtree(tmp_path)
+
+
+def test_of_two_that_start_from_the_same_table_one_is_refused(tmp_path: Path) -> None:
+    """Both decided before either pushed: the slower one says so, then goes on with it."""
+    world = World(tmp_path, 1)
+    world.label()
+    world.label()
+    with Server(world.forge) as server:
+        first = world.train
+
+        def train_after_another(order: Order, console: Console) -> Retrained:
+            world.train = first  # type: ignore[method-assign]
+            world.take_turn(server.url, None)
+            world.label()  # else both commit the very same
+            return first(order, console)
+
+        world.train = train_after_another  # type: ignore[method-assign]
+        with pytest.raises(MlgitopsError, match="another retraining of this table was quicker"):
+            world.take_turn(server.url, None)
+        outcome = world.take_turn(server.url, None)
+        world.check()
+    assert outcome.proposed is not None
+    assert [pull.number for pull in world.forge.state.pulls.values()] == [outcome.proposed.number]
