@@ -17,7 +17,7 @@ export DVC_NO_ANALYTICS := 1
 unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
-.PHONY: help setup docs demo test test-image test-prometheus quick lint format trust ledger mutants bench coverage-study erosion-study power-study seed-study scale-study study locks clean
+.PHONY: help setup docs demo test test-image test-prometheus test-compute quick lint format trust ledger mutants bench coverage-study erosion-study power-study seed-study scale-study study locks clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -44,6 +44,7 @@ test: $(READY) ## everything: linters, types, and every test
 	  mv build/tests.xml build/tested-$$tree.xml # `make trust` counts it, as long as nothing changes
 	@echo "Left out: the image of a generated project, which needs buildah and mmdebstrap: make test-image"
 	@echo "Left out: its rules and dashboard in a real Prometheus, which the distribution has: make test-prometheus"
+	@echo "Left out: a Ray cluster, whose package is large: make test-compute"
 
 test-image: $(READY) ## build the image of a generated project and run it (about 5 minutes; needs root, buildah, mmdebstrap)
 	$(BIN)/python -m pytest tests/image
@@ -51,6 +52,9 @@ test-image: $(READY) ## build the image of a generated project and run it (about
 test-prometheus: $(READY) ## its rules and dashboard, in a real Prometheus beside a real server (needs prometheus)
 	@command -v promtool >/dev/null && command -v prometheus >/dev/null || { echo "promtool and prometheus are not on PATH" >&2; exit 2; }
 	$(BIN)/python -m pytest tests/prometheus
+
+test-compute: $(READY) ## a generated project on a Ray cluster of two nodes, one of which is killed (about 3 minutes)
+	$(BIN)/python -m pytest tests/compute
 
 quick: $(READY) ## the tests that take seconds
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,11 +67,13 @@ if __name__ == "__main__":
 
 @dataclass(frozen=True)
 class Nodes:
-    """A cluster that runs: its address, and the processes of its two nodes."""
+    """A cluster that runs: its address, the process of the node to lose, and how many nodes."""
 
     backend: str
     address: str
-    workers: tuple[subprocess.Popen[bytes], ...]
+    worker: subprocess.Popen[bytes]
+    count: int
+    variables: dict[str, str] = field(default_factory=dict)  # by which one may use it
 
 
 @dataclass(frozen=True)
@@ -167,8 +173,47 @@ def start_dask(installed: Installed, folder: Path) -> Iterator[Nodes]:
         start("scheduler", "--host", "127.0.0.1", "--port", "0")
         wait_until(file.exists, "the scheduler did not start")
         options = ("--nthreads", "1", "--no-nanny")
-        workers = tuple(start("worker", *options) for _ in range(2))
-        yield Nodes("dask", json.loads(file.read_text())["address"], workers)
+        first, _ = (start("worker", *options) for _ in range(2))
+        yield Nodes("dask", json.loads(file.read_text())["address"], first, count=2)
+
+
+@contextmanager
+def start_ray(installed: Installed, folder: Path) -> Iterator[Nodes]:
+    """Run a head and a second node, of one processor each; neither knows the project."""
+    port = find_free_port()
+    address = f"127.0.0.1:{port}"
+    variables = {
+        "RAY_raylet_start_wait_time_s": str(PATIENCE),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "HOME": str(folder),
+    }
+    # Paths of its sockets must be short.
+    with tempfile.TemporaryDirectory(prefix="ray") as place, ExitStack() as running:
+
+        def start(*words: str) -> subprocess.Popen[bytes]:
+            options = ("--num-cpus", "1", "--object-store-memory", str(2**27), "--block")
+            command = ["-m", "ray.scripts.scripts", "start", *words, *options]
+            process = run_beside(installed, command, folder, **variables)
+            return running.enter_context(process)
+
+        head = ("--head", "--port", str(port), "--include-dashboard", "false", "--temp-dir", place)
+        start(*head)
+        wait_until(partial(is_answered, port), "the head did not start")
+        node = start("--address", address)
+        yield Nodes("ray", address, node, count=2, variables=variables)
+
+
+def find_free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def is_answered(port: int) -> bool:
+    """Tell whether something listens on a port."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def compare_with_here(installed: Installed, project: Path, nodes: Nodes, folder: Path) -> None:
@@ -195,23 +240,20 @@ def run_work(installed: Installed, project: Path, folder: Path, nodes: Nodes | N
     package = next((project / "src").glob("*/params.py")).parent.name
     path = f"{installed.library}:src"
     words: list[str | Path] = ["-m", f"{package}.work", folder]
-    with run_beside(installed, words, project, PYTHONPATH=path) as process:
-        if nodes is not None:
-            lose_node(nodes, folder)
+    variables = {"PYTHONPATH": path, **(nodes.variables if nodes else {})}
+    with run_beside(installed, words, project, **variables) as process:
         log = project / "nodes.log"
+        if nodes is not None:
+            wait_until(lambda: process.poll() or len(list_held(folder)) == nodes.count, "too slow")
+            assert process.poll() is None, log.read_text("utf-8")
+            end_tree(nodes.worker)
+            (folder / "go").touch()
         assert process.wait(timeout=PATIENCE) == 0, log.read_text("utf-8")
     held = list_held(folder)
     is_lost = len(set(held)) > len({task for task, _ in held})
     assert is_lost is (nodes is not None), held  # the lost node's task was begun a second time
     results: list[Any] = json.loads((folder / "results.json").read_text("utf-8"))
     return results
-
-
-def lose_node(nodes: Nodes, folder: Path) -> None:
-    """Kill a node as soon as both hold a task, then let all tasks go."""
-    wait_until(lambda: len(list_held(folder)) == len(nodes.workers), "no two tasks at a time")
-    end_tree(nodes.workers[0])
-    (folder / "go").touch()
 
 
 def list_held(folder: Path) -> list[tuple[str, str]]:

@@ -455,6 +455,22 @@ def test_no_job_that_is_believed_sees_the_pull_request(
                 assert step["with"]["path"].startswith("${{ runner.temp }}/taken/"), path
 
 
+def test_only_what_is_no_fork_s_may_run_on_a_runner_of_one_s_own(
+    rendered: Mapping[str, Mapping[str, str]],
+) -> None:
+    """And of a pull request only the job that nobody believes: the others are on GitHub's."""
+    own = "github.event.pull_request.head.repo.full_name == github.repository"
+    chosen = (
+        f"${{{{ (github.event_name == 'merge_group' || {own}) "
+        "&& vars.MLGITOPS_COMPUTE_RUNNER || 'ubuntu-latest' }}"
+    )
+    for _, path, workflow in list_workflows(rendered):
+        if path == ".github/workflows/pull-request.yml":
+            labels = {name: job["runs-on"] for name, job in workflow["jobs"].items()}
+            assert labels.pop("compute") == chosen
+            assert set(labels.values()) == {"ubuntu-latest"}
+
+
 def test_what_was_measured_is_taken_by_its_number(
     rendered: Mapping[str, Mapping[str, str]],
 ) -> None:

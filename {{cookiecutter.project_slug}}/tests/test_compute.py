@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,6 +16,8 @@ from {{ cookiecutter.__package_name }}.plumbing.errors import StageError
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
+
+ROOT = Path(__file__).parents[1]
 
 HERE = Compute()
 
@@ -46,6 +49,12 @@ def test_library_that_is_not_installed_is_answered_with_the_command(
     asked = msgspec.convert({"backend": backend}, Compute)
     with pytest.raises(StageError, match=f"mlgitops setup.*compute-{backend}"):
         compute.run_tasks(describe, [1], asked, shared=("km",))
+
+
+def test_no_stage_runs_again_because_of_where_it_runs() -> None:
+    """What changes no result is watched by no stage."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    assert all("compute" not in stage.get("params", []) for stage in stages.values())
 
 
 def test_address_of_no_cluster_is_refused(params: Params) -> None:

@@ -6,6 +6,7 @@ does not know and stays green, so all of that is settled here, before the run.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,6 +17,9 @@ from mlgitops.errors import MistakesError, MlgitopsError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+
+#: A variable of the repository, or a label where it has none: a rehearsal sets no variable.
+_DEFAULTED = re.compile(r"\$\{\{ (?:\([^()]*\) && |[^()|]* && )?vars\.\w+ \|\| '([\w.-]+)' \}\}")
 
 _HEAD_REPOSITORY = "github.event.pull_request.head.repo."
 
@@ -197,4 +201,8 @@ def _labels(job: dict[str, Any]) -> list[str]:
     wanted = job.get("runs-on", [])
     if isinstance(wanted, dict):
         wanted = wanted.get("labels", [])
-    return [str(label) for label in (wanted if isinstance(wanted, list) else [wanted])]
+    labels = [str(label) for label in (wanted if isinstance(wanted, list) else [wanted])]
+    defaults = [_DEFAULTED.fullmatch(label) for label in labels]
+    return [
+        default[1] if default else label for label, default in zip(labels, defaults, strict=True)
+    ]

@@ -54,6 +54,36 @@ def test_jobs_labels_and_actions_are_found() -> None:
 
 
 @pytest.mark.parametrize(
+    "expression",
+    [
+        "vars.RUNNER || 'ubuntu-latest'",
+        "github.event_name == 'merge_group' && vars.RUNNER || 'ubuntu-latest'",
+        "(github.actor == 'a' || github.actor == 'b') && vars.RUNNER || 'ubuntu-latest'",
+    ],
+)
+def test_runner_that_a_variable_may_name_is_the_default(expression: str) -> None:
+    """A rehearsal sets no variable of the repository."""
+    text = TEXT.replace("[self-hosted, gpu]", f"${{{{ {expression} }}}}")
+    assert parse_workflow(text, where="w.yml").labels == ["ubuntu-24.04", "ubuntu-latest"]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "matrix.os || 'ubuntu-latest'",
+        "github.actor || vars.RUNNER || 'ubuntu-latest'",
+        "vars.RUNNER",
+        "vars.RUNNER || matrix.os",
+    ],
+)
+def test_runner_that_only_a_run_can_name_is_refused(expression: str) -> None:
+    """The engine would skip the job, and stay green."""
+    text = TEXT.replace("[self-hosted, gpu]", f"${{{{ {expression} }}}}")
+    with pytest.raises(MlgitopsError, match="chosen by an expression"):
+        parse_workflow(text, where="w.yml")
+
+
+@pytest.mark.parametrize(
     ("results", "missing"),
     [
         ({"build": "success", "after": "success", "always": "success"}, []),

@@ -24,6 +24,7 @@ from .contract import find_text_columns, read_columns
 from .metrics import measure
 from .params import check_params
 from .plumbing import paths
+from .plumbing.compute import run_tasks
 from .plumbing.documents import read_yaml, round_floats
 from .plumbing.errors import StageError, run_stage
 from .plumbing.tables import read_table, read_text_parts
@@ -69,17 +70,22 @@ def answer(
     """Return the metrics of each fold with these values in params.yaml, or what is wrong."""
     try:
         params = check_params(set_values(content, values))
-        return {"metrics": [score_fold(table, params, fold) for fold in folds]}
+        # Plain tuples: a node knows no class of the module that is `__main__` here.
+        parts = [(fold.train, fold.test) for fold in folds]
+        return {"metrics": run_tasks(score_fold, parts, params.compute, shared=(table, params))}
     except StageError as error:
         return {"error": str(error)}
     except Exception as error:  # noqa: BLE001 - a library may refuse a value in any way
         return {"error": f"{type(error).__name__}: {error}"}
 
 
-def score_fold(table: pd.DataFrame, params: Params, fold: Fold) -> dict[str, float]:
+def score_fold(
+    parts: tuple[NDArray[np.bool_], NDArray[np.bool_]], table: pd.DataFrame, params: Params
+) -> dict[str, float]:
     """Return the metrics, on the one part of a fold, of a model that learned from the other."""
-    model = fit_model(table[fold.train], params)
-    return measure(score_table(model, table[fold.test], params), params.task)
+    train, test = parts
+    model = fit_model(table[train], params)
+    return measure(score_table(model, table[test], params), params.task)
 
 
 def set_values(content: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:

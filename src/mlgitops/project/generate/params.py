@@ -46,7 +46,7 @@ explain:
   repeats: 5 # permutations of each feature
   max_rows: 2000 # test rows to permute; more is slower and steadier
 
-compute: # changes no result: where importance, and large tables to score, are worked on
+compute: # changes no result: where importance, folds and large tables to score are worked on
   backend: local # here; dask, ray: a cluster (docs/how-to/compute.md of the toolkit)
   address: null # of its scheduler; null: one of this machine alone
 """
