@@ -104,7 +104,7 @@ docs: $(READY) ## write the reference pages that are made from the code
 	$(BIN)/python scripts/make_reference.py
 
 locks: ## pin every requirement again (reads requirements/*.in, writes *.txt)
-	for name in helper uv dev peers cluster mlflow; do \
+	for name in helper tune uv dev peers cluster mlflow; do \
 	  (cd requirements && $(CURDIR)/$(BIN)/uv --no-config pip compile --quiet --universal --python-version 3.11 \
 	    --generate-hashes --no-header --output-file $$name.txt $$name.in); \
 	done

@@ -16,6 +16,8 @@ import sys
 # Every step pays for what is imported here: pathlib alone would take longer than the rest.
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 LOCK = os.path.join(ROOT, "requirements", "helper.txt")
+#: Verbs that need more than the others: an environment of their own, from another lock.
+LOCKS = {"tune": os.path.join(ROOT, "requirements", "tune.txt")}
 OLDEST = (3, 11)
 UNDECIDED = 2  # the helper's exit code for "could not decide"
 _START = (
@@ -31,7 +33,8 @@ def main(words: list[str]) -> None:
     """
     if sys.version_info < OLDEST:
         fail(f"mlgitops needs Python {OLDEST[0]}.{OLDEST[1]} or newer, this is {sys.version}")
-    python = ensure_environment(environment_folder(), LOCK)
+    lock = LOCKS.get(words[0], LOCK) if words else LOCK
+    python = ensure_environment(environment_folder(lock), lock)
     if words == ["--prepare"]:
         print(python)
         return
@@ -40,15 +43,15 @@ def main(words: list[str]) -> None:
     os.execve(python, arguments, clean(dict(os.environ)))  # noqa: S606 - no shell by design
 
 
-def environment_folder() -> str:
-    """Return where the environment of this lock and this Python stands."""
+def environment_folder(lock: str) -> str:
+    """Return where the environment of a lock and this Python stands."""
     base = os.environ.get("MLGITOPS_ENVIRONMENTS") or os.environ.get("RUNNER_TEMP")
     if not base:
         import tempfile
 
         base = os.path.join(tempfile.gettempdir(), f"mlgitops-{os.getuid()}")
-    with open(LOCK, "rb") as lock:
-        identity = f"{sys.version}\n{sys.base_prefix}\n".encode() + lock.read()
+    with open(lock, "rb") as file:
+        identity = f"{sys.version}\n{sys.base_prefix}\n".encode() + file.read()
     return os.path.join(base, f"helper-{hashlib.sha256(identity).hexdigest()[:16]}")
 
 

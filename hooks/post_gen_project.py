@@ -114,8 +114,8 @@ def choose_workflows(project: Path, *, fork_reports: bool, storage: str) -> None
     if not fork_reports:
         (workflows / "report-on-forks.yml").unlink()
     if storage == "local":
-        for name in ("release.yml", "promote.yml", "deploy.yml", "rollback.yml", "retrain.yml"):
-            (workflows / name).unlink()
+        for name in ("release", "promote", "deploy", "rollback", "retrain", "tune"):
+            (workflows / f"{name}.yml").unlink()
 
 
 def choose_rulesets(project: Path, storage: str) -> None:

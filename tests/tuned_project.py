@@ -40,6 +40,8 @@ def score(rows, fold, count, alpha):
     return round(math.sqrt(sum((y - slope * x) ** 2 for x, y in test) / len(test)), 9)
 
 def main(count):
+    if {"GITHUB_TOKEN", "GH_TOKEN"} & os.environ.keys():
+        sys.exit("a trial needs no token")
     with open("data/split/train.csv", newline="") as file:
         rows = [(float(x), float(y)) for x, y in list(csv.reader(file))[1:]]
     size = len(rows) // count

@@ -120,6 +120,32 @@ def test_an_action_runs_this_checkouts_helper_whatever_the_workspace_holds(
     assert "hijacked" not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
+def test_an_action_has_what_its_command_imports(tmp_path: Path) -> None:
+    """Searching needs a library that no other action installs, from a lock of its own."""
+    environ = {**os.environ, "MLGITOPS_ENVIRONMENTS": str(shared_store())}
+    words = ["tune", "--merge", str(tmp_path / "none.jsonl"), "--directory", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-I", SCRIPT, *words],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environ,
+    )
+    assert (done.returncode, "tune.yaml: there is no such file" in done.stderr) == (2, True)
+    python = Path(RUN.ensure_environment(str(find_environment("tune")), RUN.LOCKS["tune"]))
+    assert subprocess.run([python, "-I", "-c", "import optuna"], check=False).returncode == 0
+    assert find_environment("tune") != find_environment("report")
+
+
+def find_environment(verb: str) -> Path:
+    """Return the folder of a verb's environment in the shared store."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLGITOPS_ENVIRONMENTS", str(shared_store()))
+        return Path(RUN.environment_folder(RUN.LOCKS.get(verb, RUN.LOCK)))
+
+
 def test_a_lock_that_cannot_be_installed_is_an_annotation_and_exit_code_2(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -194,6 +194,20 @@ def test_two_searches_do_not_write_one_journal(project: TunedProject) -> None:
         measure(project)
 
 
+def test_a_trial_that_a_kill_ended_is_begun_again(project: TunedProject) -> None:
+    """It counts for nothing, its half line goes, and its values come again, once."""
+    inputs = read_disk(project.root)
+    path = locate_journal(project.root, inputs, Shard())
+    with hold_journal(project.root, path):
+        values = Journal(path, inputs, Shard()).begin()
+    path.write_bytes(path.read_bytes() + b'{"op_code": 6, "tri')
+    with hold_journal(project.root, path):
+        journal = Journal(path, inputs, Shard())
+        assert (journal.begin(), journal.count_told()) == (values, 0)
+        journal.tell([0.5] * 5)
+        assert (journal.count_told(), journal.begin() == values) == (1, False)
+
+
 def choose_modes(project: TunedProject, *modes: str) -> None:
     """Let each trial be of one of these modes of the project's program."""
     choices = f"  train.settings.mode: {{choices: [{', '.join(modes)}]}}\n"

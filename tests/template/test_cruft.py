@@ -83,7 +83,16 @@ def test_a_project_follows_its_template(source: Path, home: Path, tmp_path: Path
     assert f"acme/mlgitops/actions/setup@{new}\n" in workflow.read_text(encoding="utf-8")
     changed = set(git(project, "diff", "--name-only", "HEAD").splitlines())
     pins = {".devcontainer/devcontainer.json", "README.md"}
-    workflows = ("pull-request", "waiver", "release", "promote", "deploy", "rollback", "retrain")
+    workflows = (
+        "pull-request",
+        "waiver",
+        "release",
+        "promote",
+        "deploy",
+        "rollback",
+        "retrain",
+        "tune",
+    )
     pins |= {f".github/workflows/{name}.yml" for name in workflows}
     assert changed == {".cruft.json", ".dvcignore", "policy.yaml", *pins}
     assert list(project.rglob("*.rej")) == []

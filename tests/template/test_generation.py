@@ -49,7 +49,7 @@ FORKS = ".github/workflows/report-on-forks.yml"
 STORAGE_RULES = ".github/rulesets/dvc-storage.json"
 AFTERWARDS = {
     f".github/workflows/{name}.yml"
-    for name in ("release", "promote", "deploy", "rollback", "retrain")
+    for name in ("release", "promote", "deploy", "rollback", "retrain", "tune")
 }
 
 #: A brace pair that is no GitHub expression, a Jinja statement, or a name of the template's own.

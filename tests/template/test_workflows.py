@@ -66,6 +66,7 @@ RELEASE_PERMISSIONS: dict[str, dict[str, dict[str, str]]] = {
 PROPOSALS = {f".github/workflows/{name}.yml": name for name in ("promote", "rollback")}
 DEPLOY = ".github/workflows/deploy.yml"
 RETRAIN = ".github/workflows/retrain.yml"
+TUNE = ".github/workflows/tune.yml"
 DEPLOYING = {"contents": "write", "issues": "write", "pull-requests": "write"}
 WAIVER_PERMISSIONS = {"rejudge": {"actions": "write", "pull-requests": "read"}}
 FORKS_PERMISSIONS = {
@@ -113,7 +114,7 @@ def render_github(answers: Mapping[str, object]) -> dict[str, str]:
         and (complete["fork_reports"] or path != PROJECT / FORKS)
         and (
             complete["storage"] != "local"
-            or name_below(path) not in {RELEASE, DEPLOY, RETRAIN, *PROPOSALS}
+            or name_below(path) not in {RELEASE, DEPLOY, RETRAIN, TUNE, *PROPOSALS}
         )
     }
 
@@ -355,10 +356,12 @@ def test_jobs_have_the_permissions_of_the_table(
         released = RELEASE_PERMISSIONS.get(storage)
         proposing = {"contents": "write", "pull-requests": "write"}
         identity = OIDC if storage in {"s3", "gcs", "azure"} else {}
+        tuning = {"measure": {"contents": "read"} | identity, "propose": {**proposing}}
         proposing |= identity
         others = {FORKS: forks, WAIVER: WAIVER_PERMISSIONS, RELEASE: released}
         others |= {file: {job: proposing} for file, job in PROPOSALS.items()}
         others |= {DEPLOY: {"deploy": DEPLOYING | identity}, RETRAIN: {"retrain": proposing}}
+        others |= {TUNE: tuning}
         assert granted == others.get(path, PERMISSIONS[storage]), path
         assert path != FORKS or ("evaluate" in granted) == (storage == "repo")
 
@@ -421,7 +424,7 @@ def test_every_job_ends_and_leaves_no_credentials(
         others = {FORKS: {"workflow_run"}, WAIVER: {"pull_request"}, RELEASE: {"push"}}
         others |= {DEPLOY: {"push", "workflow_dispatch"}}
         others |= {RETRAIN: {"schedule", "workflow_dispatch"}}
-        others |= {file: {"workflow_dispatch"} for file in PROPOSALS}
+        others |= {file: {"workflow_dispatch"} for file in (TUNE, *PROPOSALS)}
         assert set(workflow["on"]) == others.get(path, {"pull_request", "merge_group"}), path
         for step in list_steps(workflow):
             assert "${{" not in step.get("run", ""), path
@@ -477,7 +480,7 @@ def test_what_was_measured_is_taken_by_its_number(
     """Any job of the run can take an artifact's name first; none can set another job's output."""
     number = "${{ needs.evaluate.outputs.artifact-id || '0' }}"
     for storage, path, workflow in list_workflows(rendered):
-        if path in (FORKS, WAIVER, RELEASE, DEPLOY, RETRAIN, *PROPOSALS):
+        if path in (FORKS, WAIVER, RELEASE, DEPLOY, RETRAIN, TUNE, *PROPOSALS):
             continue
         jobs: Any = workflow["jobs"]
         *_, last = jobs["evaluate"]["steps"]
@@ -514,7 +517,7 @@ def test_what_may_merge_is_attested_by_a_job_that_does_nothing_else(
 ) -> None:
     """It signs the statement of the job that judged, taken by its number, and only after a pass."""
     for _, path, workflow in list_workflows(rendered):
-        if path in (FORKS, WAIVER, RELEASE, DEPLOY, RETRAIN, *PROPOSALS):
+        if path in (FORKS, WAIVER, RELEASE, DEPLOY, RETRAIN, TUNE, *PROPOSALS):
             continue
         report, attest = workflow["jobs"]["report"], workflow["jobs"]["attest"]
         *_, kept = report["steps"]
@@ -638,6 +641,37 @@ def test_nothing_is_trained_again_until_a_runner_is_named(
             "reason": "${{ inputs.reason }}",
             "token": "${{ steps.app.outputs.token || github.token }}",
         }
+    assert storages == set(RELEASE_PERMISSIONS)
+
+
+def test_what_measures_trials_may_write_nothing(
+    rendered: Mapping[str, Mapping[str, str]],
+) -> None:
+    """It runs the project's code; the job that proposes runs none, and takes journals alone."""
+    storages = set()
+    for storage, path, workflow in list_workflows(rendered):
+        if path != TUNE:
+            continue
+        storages.add(storage)
+        measure, propose = workflow["jobs"]["measure"], workflow["jobs"]["propose"]
+        shards = measure["strategy"]["matrix"]["shard"]
+        assert shards == [f"{number}/{len(shards)}" for number in range(1, len(shards) + 1)]
+        assert measure["permissions"]["contents"] == "read"
+        assert "secrets." not in json.dumps(measure).replace("secrets.STORAGE_SSH_KEY", "")
+        for job in (measure, propose):
+            (checkout,) = list_inputs(job, "actions/checkout@")
+            assert checkout["ref"] == "${{ github.event.repository.default_branch }}"
+        assert list_inputs(measure, "/actions/tune@") == [{"shard": "${{ matrix.shard }}"}]
+        assert not list_inputs(propose, "/actions/setup@")
+        assert all("run" not in step for step in propose["steps"])
+        (taken,) = list_inputs(propose, "actions/download-artifact@")
+        (given,) = list_inputs(propose, "/actions/tune@")
+        assert given == {
+            "merge": taken["path"],
+            "force": "${{ inputs.force }}",
+            "token": "${{ steps.app.outputs.token || github.token }}",
+        }
+        assert taken["path"].startswith("${{ runner.temp }}/")  # it must not replace code
     assert storages == set(RELEASE_PERMISSIONS)
 
 

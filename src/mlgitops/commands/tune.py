@@ -50,7 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("--shard", metavar="I/N", help="measure part I of N, and propose nothing")
     parser.add_argument(
-        "--merge", nargs="+", type=Path, metavar="JOURNAL", help="measure nothing: take these"
+        "--merge",
+        nargs="+",
+        type=Path,
+        metavar="JOURNAL",
+        help="measure nothing: take these, or all *.jsonl of a folder",
     )
     parser.add_argument("--dry-run", action="store_true", help="show the best, propose nothing")
     parser.add_argument(
@@ -71,10 +75,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.merge and args.shard:
         raise MlgitopsError("--merge takes the journals of all shards", hint="leave --shard out")
     if args.merge:
-        inputs, journals = read_disk(project), list(args.merge)
+        inputs, journals = read_disk(project), list_journals(args.merge)
     else:
         inputs, journals = _search(project, shard, console)
     if args.shard:
+        _hand_over(None, journals[0])
         console.result(json.dumps({"journal": str(journals[0])}) if args.json else str(journals[0]))
         return EXIT_PASS
     tuning = _summarise(inputs, journals)
@@ -82,6 +87,15 @@ def run(args: argparse.Namespace, console: Console) -> int:
     _hand_over(proposed)
     console.result(_show(tuning, change, proposed, args))
     return EXIT_PASS
+
+
+def list_journals(paths: list[Path]) -> list[Path]:
+    """List the files, and those that stand in the folders among them, by name."""
+    return [
+        file
+        for path in paths
+        for file in (sorted(path.glob("*.jsonl")) if path.is_dir() else [path])
+    ]
 
 
 def parse_shard(text: str | None) -> Shard:
@@ -137,13 +151,14 @@ def _propose(
         return change, open_proposal(repository, change, commit, os.environ)
 
 
-def _hand_over(proposed: Proposed | None) -> None:
+def _hand_over(proposed: Proposed | None, journal: Path | None = None) -> None:
     """Set the outputs of a workflow's step, where there is one."""
     from mlgitops.github.outputs import write_outputs
 
     number = "" if proposed is None or proposed.number is None else str(proposed.number)
     branch, url = (proposed.branch, proposed.url or "") if proposed else ("", "")
-    write_outputs(os.environ, {"branch": branch, "pull-request": number, "url": url})
+    outputs = {"branch": branch, "pull-request": number, "url": url}
+    write_outputs(os.environ, {**outputs, "journal": str(journal or "")})
 
 
 def _show(
