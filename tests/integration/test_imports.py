@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from evaluated_project import EvaluatedProject, Run, make_rows
 from features_repository import CONTRACT, EXAMPLE, ROOT, TABLE, FeaturesRepository, read_flights
 from git_project import commit, git
 from integration.setup_project import clone, make_origin, make_project, quiet
@@ -23,6 +24,7 @@ from mlgitops.git.repository import Folder, Repository
 from mlgitops.model import ImportSource
 from mlgitops.project.training import run_pipeline
 from mlgitops.storage import prepare_storage, publish_objects
+from mlgitops.storage.published import is_published
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -171,8 +173,9 @@ def find_stale_stages(project: Path) -> set[str]:
 
 
 def test_a_fresh_clone_fetches_from_the_source(imported: Path, tmp_path: Path) -> None:
-    """The storage never gets the table: each clone takes it from where it is made."""
-    assert RAW not in {stored.path for stored in read_objects(imported)}
+    """DVC takes the table from where it is made; the storage has it, too, for who must not."""
+    (table,) = [stored for stored in read_objects(imported) if stored.path == RAW]
+    assert is_published(imported, table.oid, quiet())
     project = copy(imported, tmp_path / "clone")
     (project / "params.yaml").write_text("factor: 3\n")
     assert train(project) == {"double": "ran", "total": "ran"}
@@ -227,3 +230,33 @@ def test_a_tampered_pin_is_refused_by_name(
         train(project)
     assert "it is imported: its repository cannot be read" in str(refusal.value.hint)
     assert not (project / RAW).exists()
+
+
+UNPACK = """\
+text = open("data/raw.csv").read()
+open("data/table.csv", "w").write(text + text.splitlines()[-1].replace("r", "last-") + "\\n")
+"""
+
+
+def point_at_features(run: Run) -> None:
+    """Let the raw table be one that `dvc import` brought, pinned to a commit of its own."""
+    entry = run.store("data/raw.csv") | {"path": "raw.csv"}
+    repo = {"url": "https://features.invalid/f", "rev_lock": str(entry["md5"])[:20] * 2}
+    deps = [{"path": "features/raw.csv", "repo": repo}]
+    run.write("data/raw.csv.dvc", json.dumps({"frozen": True, "deps": deps, "outs": [entry]}))
+
+
+def test_a_newer_table_is_measured_by_bases_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The job that measures reaches no other repository: the run hands the new table over."""
+    project = EvaluatedProject(tmp_path, prepare=point_at_features, files={"unpack.py": UNPACK})
+
+    def update(run: Run) -> None:
+        run.write("data/raw.csv", make_rows(1500))
+        point_at_features(run)
+
+    ending = project.open(update).evaluate(monkeypatch, capsys)
+    assert (ending.code, ending.verdict) == (0, "pass"), ending.words
+    assert "made by the base's code from the new data" in ending.words
+    assert "could not be read" not in ending.words

@@ -108,6 +108,11 @@ class Pipeline(Struct, kw_only=True):
         version = self.pointers.get(path)
         return self.imports.get(path) if version and version.hash == digest else None
 
+    def is_read(self, path: str) -> bool:
+        """Tell whether a stage reads ``path``, or a folder around it."""
+        read = {dep for stage in self.stages.values() for dep in stage.deps}
+        return path in read or any(path.startswith(f"{dep}/") for dep in read)
+
     def find_folder(self, path: str) -> tuple[str, DataVersion] | None:
         """Find the folder around ``path`` that DVC keeps as a whole, and its version."""
         folder = posixpath.dirname(path)
@@ -353,7 +358,8 @@ def _record_outputs(
 ) -> None:
     """Take the outputs that a dvc.lock or .dvc file lists.
 
-    ``imported``: DVC fetches them from the repository that they come from, and sends them nowhere.
+    ``imported``: DVC fetches them from the repository that they come from, and sends them nowhere;
+    what a stage reads of them is sent by us, so that what a model was made from is all there.
     """
     for item in _list(entries):
         fields = item if isinstance(item, dict) else {}
@@ -363,13 +369,14 @@ def _record_outputs(
         if path is None:
             pipeline.outside.append((file, entry))
             continue
+        exact = fields.get("hash") == "md5"
         pipeline.outputs.append(
             StoredOutput(
                 path=path,
                 file=file,
                 version=read_version(fields),
-                exact=fields.get("hash") == "md5",
-                sent=not imported
+                exact=exact,
+                sent=(not imported or (exact and pipeline.is_read(path)))
                 and False not in (fields.get("cache"), fields.get("push"))
                 and fields.get("remote") is None,
             )

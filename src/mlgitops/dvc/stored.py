@@ -62,7 +62,8 @@ def read_objects(project: Path) -> list[StoredObject]:
     """Return what the work tree's dvc.lock and .dvc files name, sorted, manifests unopened.
 
     Left out is what the storage does not get: what git keeps (`cache: false`), `push: false`,
-    outputs with a remote of their own, and what `dvc import` took from another repository.
+    outputs with a remote of their own, and what `dvc import` took from another repository where
+    no stage reads it.
     """
     pipeline = read_work_tree(project)
     left_out = set(run_git(project, "ls-files", "-z").split("\0")) - {""}
@@ -71,6 +72,12 @@ def read_objects(project: Path) -> list[StoredObject]:
     wanted = (output for output in pipeline.outputs if output.sent and output.path not in left_out)
     objects = {name_object(output) for output in wanted}
     return sorted(objects, key=lambda stored: (stored.path, stored.oid))
+
+
+def read_imported(project: Path) -> list[StoredObject]:
+    """Return those of :func:`read_objects` that DVC itself does not send: imported data."""
+    imported = read_work_tree(project).imports
+    return [stored for stored in read_objects(project) if stored.path in imported]
 
 
 def read_work_tree(project: Path) -> Pipeline:

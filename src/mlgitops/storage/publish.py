@@ -11,12 +11,14 @@ from mlgitops.dvc.stored import (
     StoredObject,
     locate,
     parse_members,
+    read_imported,
     read_members,
     read_objects,
 )
-from mlgitops.dvc.transport import list_stored, read_manifests
+from mlgitops.dvc.transport import list_stored, read_manifests, send_objects
 from mlgitops.errors import MistakesError, MlgitopsError
 from mlgitops.git.program import run_git
+from mlgitops.model import DataVersion
 from mlgitops.storage.additions import commit_new, drop_damaged, refuse_changed
 from mlgitops.storage.branch import BRANCH
 from mlgitops.storage.exchange import has_origin, prove_pushed, push_branch
@@ -62,7 +64,7 @@ def publish_objects(project: Path, console: Console) -> Published:
         return _publish_to_branch(project, remote, console)
     with console.step(f"Send new objects to {remote.url}"):
         cache_sources(project)
-        run_dvc(project, ["push", "--quiet"])
+        _push(project)
     with console.step("Prove that the storage is complete"):
         objects = _read_all(project, remote)
         _prove(project, remote, objects)
@@ -138,11 +140,25 @@ def _check_sizes(
         )
 
 
+def _push(project: Path) -> None:
+    """Send what DVC sends, and imported data that a stage reads.
+
+    DVC leaves those where they are from; but what a model was made from must be there for the jobs
+    that measure it by another revision's code, and when that repository is gone.
+    """
+    run_dvc(project, ["push", "--quiet"])
+    cache = find_cache(project)
+    here = [stored for stored in read_imported(project) if (cache / stored.location).is_file()]
+    if here:
+        versions = [DataVersion(hash=f"md5:{stored.oid}", size=stored.size) for stored in here]
+        send_objects(project, cache, versions)
+
+
 def _push_verified(project: Path, worktree: Path) -> None:
     """Run `dvc push`; what an earlier one left half-written is dropped, and sent again."""
-    run_dvc(project, ["push", "--quiet"])
+    _push(project)
     if drop_damaged(worktree):
-        run_dvc(project, ["push", "--quiet"])
+        _push(project)
         damaged = drop_damaged(worktree)
         if damaged:
             raise MlgitopsError(

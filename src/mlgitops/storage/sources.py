@@ -22,7 +22,10 @@ def cache_sources(project: Path) -> None:
     """
     cache = find_cache(project)
     recorded: dict[str, list[StoredObject]] = {}
-    for output in read_work_tree(project).outputs:
+    pipeline = read_work_tree(project)
+    for output in pipeline.outputs:
+        if output.path in pipeline.imports:  # DVC itself brings it into the cache
+            continue
         if output.sent and output.file.endswith(".dvc"):
             recorded.setdefault(output.file, []).append(name_object(output))
     for pointer, objects in sorted(recorded.items()):

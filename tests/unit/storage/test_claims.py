@@ -88,18 +88,24 @@ def test_the_lock_of_the_commits_own_run_is_accepted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "more"),
-    [
-        (b"", b"deps: [{path: x, repo: {url: u}}]\n"),
-        (b", push: false", b""),
-        (b", remote: own", b""),
-    ],
+    "option",
+    [b", push: false", b", remote: own"],
 )
-def test_what_another_place_keeps_is_not_demanded(option: bytes, more: bytes) -> None:
-    """An import, `push: false` and a remote of its own: the project's storage has none of them."""
-    pointer = FILES["raw.csv.dvc"].replace(b"size: 3", b"size: 3" + option) + more
+def test_what_another_place_keeps_is_not_demanded(option: bytes) -> None:
+    """`push: false` and a remote of its own: the project's storage has neither."""
+    pointer = FILES["raw.csv.dvc"].replace(b"size: 3", b"size: 3" + option)
     claims = check(make_lock(), **{"raw.csv.dvc": pointer})
     assert set(claims.objects) == {"data/test.csv", "model.bin"}
+
+
+def test_imported_data_that_a_stage_reads_is_demanded() -> None:
+    """The job that measures reads the project's storage, and not where a table is from."""
+    imported = b"deps: [{path: x, repo: {url: u}}]\n"
+    claims = check(make_lock(), **{"raw.csv.dvc": FILES["raw.csv.dvc"] + imported})
+    assert set(claims.objects) == {"data/test.csv", "model.bin", "raw.csv"}
+    besides = FILES["raw.csv.dvc"].replace(b"raw.csv", b"besides.csv") + imported
+    claims = check(make_lock(), **{"besides.csv.dvc": besides})
+    assert "besides.csv" not in claims.objects
 
 
 def _set(stage: str, key: str, value: object) -> Callable[[dict[str, Any]], None]:
