@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from git_project import git
-from retrained_project import DAYS, LAST, ROWS, label, make_project, monitor, serve
+from integration.deploy_project import edit
+from retrained_project import (
+    DAYS,
+    FIRST,
+    LAST,
+    REQUESTS,
+    ROWS,
+    label,
+    make_project,
+    monitor,
+    serve,
+)
 
 from mlgitops.cli import run
 from mlgitops.rehearsal.forge import Forge, Server, State
@@ -109,3 +124,85 @@ def test_an_alert_becomes_one_pull_request_with_a_longer_table_and_a_better_mode
     assert "test.brier" in pull.body
     assert "better" in pull.body
     assert (git(project, "status", "--porcelain"), git(project, "rev-parse", "HEAD")) == before
+    pull.state = "closed"
+    assert retrain(project, capsys)["why"].endswith(f"rests until {rest_after(project, done)}")
+    by_hand = retrain(project, capsys, "--reason", "by-hand", "--dry-run")
+    assert (by_hand["step"], by_hand["branch"]) == ("train", None)
+    assert len(forge.state.pulls) == 1
+
+
+def test_a_command_that_was_killed_after_its_push_goes_on(
+    project: Path, forge: Forge, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The branch stands, nobody opened it: the next run does, and trains nothing."""
+    words = [sys.executable, "-P", "-m", "mlgitops", "retrain", "production"]
+    options = ["--day", LAST.isoformat(), "--directory", str(project)]
+    with subprocess.Popen([*words, *options], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        lines = iter(process.stderr.readline, "")
+        assert any("Push branch" in line for line in lines)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    labels = (project / ".mlgitops/deploy/production/labels").rglob("*.jsonl")
+    assert sum(len(path.read_text().splitlines()) for path in labels) == DAYS * ROWS
+    done = retrain(project, capsys)
+    assert (done["step"], done["report"]) == ("go on", None)
+    assert count_rows(project, done["branch"]) == 400 + (DAYS - 28) * ROWS
+    assert [pull.head[0] for pull in forge.state.pulls.values()] == [done["branch"]]
+
+
+def test_a_table_without_ids_keeps_those_of_the_requests_beside_it(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the contract refuses is counted and left out; after the merge nothing is taken twice."""
+    edit(project, "params.yaml", ", id: flight", "")
+    edit(project, "monitor.yaml", "window_days: 28", "window_days: 28, columns: {flight: id}")
+    git(project, "push", "--quiet", "origin", "main")
+    first = project / REQUESTS / f"{FIRST}-0123abcd.jsonl"
+    hot = json.loads(first.read_text().splitlines()[0]) | {"id": "hot"}
+    hot["inputs"]["temp"] = 150
+    with first.open("a") as stream:
+        stream.write(json.dumps(hot) + "\n")
+    (project / ".mlgitops/labels.csv").write_text("id,outcome\nhot,1\n")
+    label(project)
+    done = retrain(project, capsys, "--reason", "by-hand")
+    assert done["report"]["refusals"] == {"temp: in_range(0, 100)": 1}
+    origin = project.parent / "origin.git"
+    pointer = git(origin, "show", f"{done['branch']}:data/raw/appended.csv.dvc")
+    oid = pointer.partition("md5: ")[2].split()[0]
+    stored = project.parent / "storage" / "files" / "md5" / oid[:2] / oid[2:]
+    ids = stored.read_text().splitlines()
+    assert len(ids) == len(set(ids)) == 1 + (DAYS - 28) * ROWS
+    assert "hot" not in ids
+    git(project, "fetch", "--quiet", "origin", done["branch"])
+    git(project, "merge", "--quiet", "--no-ff", "--message", "Merge", "FETCH_HEAD")
+    git(project, "push", "--quiet", "origin", "main")
+    again = retrain(project, capsys, "--reason", "by-hand")
+    assert (again["step"], again["branch"]) == ("nothing", None)
+    assert "; but 1 new rows with a label, and 50 are wanted" in again["why"]  # the hot one
+
+
+def test_a_model_that_holds_and_labels_that_are_its_own_answers_train_nothing(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No reason is no error; labels made from answers are one, which says what to do."""
+    branches = git(project.parent / "origin.git", "for-each-ref")
+    assert retrain(project, capsys, "--reason", "data")["step"] == "nothing"
+    answers = ["id,outcome"]
+    for path in sorted((project / REQUESTS).glob("*.jsonl")):
+        records = map(json.loads, path.read_text().splitlines())
+        answers += [f"{record['id']},{record['answer']}" for record in records]
+    (project / ".mlgitops/labels.csv").write_text("\n".join(answers) + "\n")
+    label(project)
+    words = ["--reason", "by-hand", "--day", LAST.isoformat(), "--directory", str(project)]
+    assert run(["retrain", "production", *words]) == 2
+    said = capsys.readouterr().err
+    assert "all 1,680 labels are what the model answered" in said
+    assert "--labels-checked" in said
+    assert git(project.parent / "origin.git", "for-each-ref") == branches
+
+
+def rest_after(project: Path, done: dict[str, Any]) -> str:
+    """Return the first day on which another retraining may come."""
+    made = git(project, "show", "--no-patch", "--date=short", "--format=%cd", done["commit"])
+    return (dt.date.fromisoformat(made) + dt.timedelta(days=28)).isoformat()

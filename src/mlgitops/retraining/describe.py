@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlgitops.render.blocks import render_count
 from mlgitops.render.escape import escape_code, escape_prose
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ def _describe_comparison(report: RetrainingReport) -> Iterator[str]:
     yield "### Champion and challenger"
     yield (
         f"{escape_code(name)} of {escape_code(champion.environment)} beside the new model, on"
-        f" {rows:,} rows of {days:,} days that neither learned from; paired, a day counts as one"
-        " observation."
+        f" {render_count(rows, 'row')} of {render_count(days, 'day')} that neither learned from;"
+        " paired, a day counts as one observation."
     )
     lines = [
         "| metric | champion | challenger | difference | |",

@@ -202,6 +202,20 @@ def test_the_newest_days_are_held_out_and_what_the_table_has_is_neither() -> Non
     assert (len(chosen.new), len(chosen.window), chosen.taken.total()) == (8, 5, 2)
 
 
+def test_what_the_table_has_counts_towards_the_caps() -> None:
+    """A day or a client that filled its cap adds nothing at the next retraining."""
+    days = ("2026-11-01", "2026-11-02", "2026-11-09")
+    rows = [LabelledRow(f"{day}/{n}", day, (), "c", False) for day in days for n in range(6)]
+    taken = {row.id for row in rows[:4]}
+    by_day = choose_rows(rows, taken, RetrainSettings(window_days=1, rows_per_day=4))
+    assert [row.day for row in by_day.new] == ["2026-11-02"] * 4
+    assert by_day.over_day == {"2026-11-01": 2, "2026-11-02": 2}
+    capped = RetrainSettings(window_days=1, client="c", rows_per_client=7)
+    by_client = choose_rows(rows, taken, capped)
+    assert len(by_client.new) == 3
+    assert by_client.over_client.total() == 5
+
+
 @given(
     st.lists(st.tuples(st.integers(1, 9), st.sampled_from("abc")), max_size=80),
     st.integers(1, 10),
