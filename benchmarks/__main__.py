@@ -10,6 +10,8 @@ MODULES = (
     "verdict_speed",
     "inference_speed",
     "table_speed",
+    "pipeline_speed",
+    "first_verdict",
     "long_table",
     "serving_speed",
     "switching",

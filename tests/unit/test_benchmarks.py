@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 import time
@@ -10,8 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from benchmarks import compare_speed, peer_speed, table_speed, verdict_speed
+from benchmarks import (
+    compare_speed,
+    first_verdict,
+    peer_speed,
+    pipeline_speed,
+    table_speed,
+    verdict_speed,
+)
 from benchmarks.processes import Pairs, Run, judge_ratio, run_by_turns, run_process
+from mlgitops.cli import run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +56,35 @@ def test_a_program_that_fails_is_told(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"(?s)ended with 1:\nno such table"):
         run_process(fail, tmp_path)
     assert run_process(fail, tmp_path, codes=(0, 1)).out == ""
+
+
+def test_the_long_table_has_rows_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each copy of the flights has other ids, and days of another year in the same order."""
+    monkeypatch.setattr(pipeline_speed, "COPIES", 2)
+    path = pipeline_speed.repeat_table(tmp_path / "long.csv")
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len({row["id"] for row in rows}) == len(rows) == 60_000
+    dates = [row["date"] for row in rows]
+    assert {date[:4] for date in dates[:30_000]} == {"2013"}
+    assert [date[4:] for date in dates[:30_000]] == [date[4:] for date in dates[30_000:]]
+    assert {date[:4] for date in dates[30_000:]} == {"2014"}
+
+
+def test_the_first_verdict_is_by_what_new_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The steps that are timed are those that a person is told to take, in their order."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, value in pipeline_speed.make_variables(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    assert run(["new", "--no-input", "--directory", str(tmp_path)]) == 0
+    lines = capfd.readouterr().err.splitlines()
+    steps = [line.split()[1] for line in lines if line.startswith("  make ")]
+    timed = [name for name, _ in first_verdict.STEPS if name not in ("commit", "branch")]
+    assert timed == steps == ["setup", "train", "publish", "rehearse"]
 
 
 def test_programs_run_by_turns(tmp_path: Path) -> None:
