@@ -209,6 +209,10 @@ def test_a_project_without_an_environment_has_no_server(tmp_path: Path) -> None:
     """Nothing is started where there is no interpreter of the pipeline's."""
     with start_fork_server(tmp_path, {"PATH": "/usr/bin"}) as server:
         assert server == ForkServer({"PATH": "/usr/bin"})
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    (tmp_path / ".venv/bin/python").touch()  # nothing that could be started
+    with start_fork_server(tmp_path, {"PATH": "/usr/bin"}) as server:
+        assert server.process is None
 
 
 def await_end(process: int) -> None:

@@ -35,7 +35,7 @@ def start_fork_server(project: Path, environment: Mapping[str, str]) -> Iterator
     ``environment``: the variables with which the stages will run.
     """
     python = (project / FOLDERS["pipeline"] / "bin" / "python").absolute()
-    if sys.platform != "linux" or not python.exists():
+    if sys.platform != "linux" or not os.access(python, os.X_OK):
         yield ForkServer(dict(environment))
         return
     with tempfile.TemporaryDirectory(prefix="mlgitops-") as name:
