@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: What a module sees of itself; `loaded` alone may differ between a fork and a new process.
 SHOW = """\
 import json, os, signal, sys
-import numpy
+import numpy.random
 seen = {
     "name": __name__, "package": __package__, "arguments": sys.argv, "path": sys.path,
     "folder": os.getcwd(), "variables": dict(os.environ), "executable": sys.executable,
@@ -223,11 +223,13 @@ def await_end(process: int) -> None:
         time.sleep(0.01)
 
 
-def start_waiting(project: Path, server: ForkServer) -> subprocess.Popen[bytes]:
+def start_waiting(project: Path, server: ForkServer) -> subprocess.Popen[str]:
     """Start a stage that lasts, and return its client once the stage runs."""
     sign = project / "runs"
     words = ["python", "-m", "demo.wait", str(sign)]
-    client = subprocess.Popen(words, cwd=project, env=server.environment)
+    client = subprocess.Popen(
+        words, cwd=project, env=server.environment, stderr=subprocess.PIPE, text=True
+    )
     while not sign.exists():
         time.sleep(0.01)
     return client
@@ -239,7 +241,8 @@ def test_a_stage_ends_with_its_client(project: Path, server: ForkServer) -> None
     client = start_waiting(project, server)
     (stage,) = find_descendants(server.process)
     client.terminate()
-    assert client.wait(60) == -signal.SIGTERM
+    client.communicate(timeout=60)
+    assert client.returncode == -signal.SIGTERM
     await_end(stage)
     assert run_module(project, server.environment, "demo.heavy").stdout == "True\n"
 
@@ -251,7 +254,9 @@ def test_a_client_whose_server_dies_says_so(project: Path, server: ForkServer) -
     (stage,) = find_descendants(server.process)
     os.kill(server.process, signal.SIGKILL)
     os.kill(stage, signal.SIGKILL)
-    assert client.wait(60) == 1
+    _, said = client.communicate(timeout=60)
+    assert client.returncode == 1
+    assert said == "error: the process that runs the stages ended before this stage did\n"
 
 
 def test_the_server_ends_with_the_block(project: Path) -> None:
