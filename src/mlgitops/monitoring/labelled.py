@@ -81,7 +81,7 @@ def judge_labelled(history: History, demands: Demands, until: str) -> Iterator[F
         if not names_other_rows(name):
             finding = _judge_metric(history, demands, name, rule, until)
             yield _doubt_stale(finding, history.read(name, until=until), until)
-    if (CALIBRATION, None) in history.series:
+    if _has_calibration(history):
         finding = _judge_calibration(history, demands, until)
         yield _doubt_stale(finding, history.read(CALIBRATION, until=until), until)
     for slice_rule in demands.policy.slices:
@@ -94,6 +94,14 @@ def judge_labelled(history: History, demands: Demands, until: str) -> Iterator[F
                 for entry in history.read(slice_rule.metric, of, until=until)
             ]
             yield _doubt_stale(finding, sums, until)
+
+
+def _has_calibration(history: History) -> bool:
+    """Tell whether labels give it, or will: a model in service since yesterday has none yet."""
+    has_one_score = len(history.list_parts("score")) == 1
+    return (
+        (CALIBRATION, None) in history.series or has_one_score or ("answer", None) in history.series
+    )
 
 
 def _doubt_stale(finding: Finding, sums: Sequence[DaySum], until: str) -> Finding:

@@ -231,6 +231,25 @@ def test_a_root_is_judged_as_its_square_and_shown_as_itself() -> None:
     assert finding.limit == pytest.approx(2)
 
 
+def test_a_calibration_alert_outlives_the_model_until_the_next_one_has_labels() -> None:
+    """What is in service since yesterday has no label yet, which is no reason to close an issue."""
+    gap, facts = wave(0.3), list(make_days(56, wave(0.1), end=shift_day(SUNDAY, -3), model=OTHER))
+    for before in range(56):
+        day = shift_day(SUNDAY, -3 - before)
+        facts.append(make_fact(day, "calibration", 100 * gap(before), 100, model=OTHER))
+        facts.append(make_fact(day, "score", 20, 100, of="class=1", model=OTHER))
+    for before in range(3):
+        day = shift_day(SUNDAY, -before)
+        facts.append(make_fact(day, "rows", 100, 1, rows=100))
+        facts.append(make_fact(day, "score", 20, 100, of="class=1"))
+    seen = look(facts)
+    assert seen.model == MODEL
+    finding = pick(seen, "calibration")
+    assert (finding.state, finding.lingers) == (FindingState.NOT_ENOUGH, True)
+    assert finding.reason == "0 of 28 days with labels"
+    assert AlertKind.MODEL in seen.open_kinds
+
+
 @pytest.mark.parametrize(("gap", "state"), [(0.15, "alert"), (-0.15, "alert"), (0.01, "holds")])
 def test_calibration_is_judged_both_ways(gap: float, state: str) -> None:
     """Scores that are too high and those that are too low are wrong alike."""
