@@ -99,6 +99,7 @@ scale-study: $(READY) ## count what our programs ask of GitHub, simulate a day o
 
 study: $(READY) ## simulate years of monitoring without change, and with one (minutes); writes the docs' tables
 	nice $(BIN)/python -m benchmarks.monitoring_study --output docs/reference/monitoring.md
+	$(BIN)/python -m benchmarks.year_study --output docs/reference/year.md
 
 docs: $(READY) ## write the reference pages that are made from the code
 	$(BIN)/python scripts/make_reference.py

@@ -22,9 +22,12 @@ model, one makes it worse, one makes it worse and writes better numbers), merges
 (which needs no second training), releases it, deploys it to staging and asks it for a prediction.
 Then the release is promoted to production by a pull request of its own; a broken version comes
 into service, goes back by itself while users ask and none of their requests fails; that is
-rolled back in git, and production is audited. Nothing is simulated but GitHub itself; no account
-is needed.
-The first run installs about a gigabyte of packages; later runs find them and take two to three
+rolled back in git, and production is audited. Then come nine months in fast motion: flights ask
+the server, their outcomes follow, production is looked at, an issue opens in summer, the model is
+trained again by a pull request, and the issue closes. Nothing is simulated but GitHub itself, and
+the days of those months: requests are real, and read with the days of the flights. No account is
+needed.
+The first run installs about a gigabyte of packages; later runs find them and take three to four
 minutes.
 
 example:
@@ -69,6 +72,7 @@ def _last_page(demo: Demo, *, serving: bool) -> str:
         ("releases", ", ".join(demo.delivered.releases)),
         ("deployments", f"git -C {demo.project} log deployments"),
         ("audit", f"{demo.delivered.audit}/audit.html"),
+        ("the year", f"{demo.year.rows:,} flights; the last look: {demo.year.page}"),
     ]
     if serving:
         rows.append(("staging", demo.url))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks import year_study
 from benchmarks.monitoring.rules import METRICS, judge_ours, read_sums
 from benchmarks.monitoring.years import (
     BEFORE,
@@ -26,6 +27,7 @@ from benchmarks.monitoring_study import (
     span_days,
     watch_real_year,
 )
+from mlgitops.rehearsal.demonstration.year import ALARMS, CALIBRATION_LIMIT
 
 YEARS = 36
 _, FLIGHTS = split_served(read_flights())
@@ -79,3 +81,18 @@ def test_the_real_year_rings_when_the_page_says() -> None:
     """The committed page is of this code."""
     rings = watch_real_year()[OURS]
     assert f"| {OURS} | {len(rings)} of 36 | {span_days(rings)} |" in OUTPUT.read_text("utf-8")
+
+
+def test_the_demos_year_is_as_its_page_shows_it() -> None:
+    """The page is made of the days that a demo kept, and the demo promises what they say."""
+    days = year_study.read_days()
+    assert year_study.render_page(days) == year_study.OUTPUT.read_text(encoding="utf-8")
+    weeks = list(year_study.watch(days, CALIBRATION_LIMIT))
+    rung = [week.day for week in weeks if week.rings]
+    for look, since in ALARMS.items():
+        until = max(week.day for week in weeks if week.day <= look)
+        assert [day for day in rung if since <= day <= until] == [
+            week.day for week in weeks if since <= week.day <= until
+        ]
+    assert min(rung) == min(ALARMS.values())
+    assert {day[:7] for day in rung} == {"2013-06", "2013-07", "2013-10"}

@@ -37,7 +37,7 @@ LEAK = {
         )
     }
 }
-_BAKE = {"deploy/production/model.yaml": {"\nport: ": "\nbake: 60\nport: "}}  # seconds
+BAKE = {"deploy/production/model.yaml": {"\nport: ": "\nbake: 60\nport: "}}  # seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +49,7 @@ class Delivered:
     answered: int  # requests that were answered while the broken version came and went
     failed: int  # of such requests
     audit: str  # folder with the documents
+    port: int | None  # the public one of production; None: that of the environment's file
 
 
 def release(stage: Stage, project: Path, statement: Path | None = None) -> str:
@@ -112,7 +113,7 @@ def spoil(stage: Stage, project: Path) -> str:
     edit_file(project, *_only(LEAK), stage.console)
     stage.git(project, "commit", "--quiet", "--all", "--message", "Count the requests")
     tag = release(stage, project)
-    edit_file(project, *_only(_BAKE), stage.console)
+    edit_file(project, *_only(BAKE), stage.console)
     stage.git(project, "commit", "--quiet", "--all", "--message", "Watch new models for a minute")
     _merge(stage, project, promote(stage, project))
     return tag

@@ -45,17 +45,24 @@ class Stage:
         self.seconds[title] = round(time.perf_counter() - start, 1)
         self.console.say(f"   {self.seconds[title]:.1f} s")
 
-    def run(self, *words: str, cwd: Path, allowed: tuple[int, ...] = (0,)) -> str:
+    def run(
+        self,
+        *words: str,
+        cwd: Path,
+        allowed: tuple[int, ...] = (0,),
+        variables: Mapping[str, str] | None = None,
+    ) -> str:
         """Run `mlgitops WORDS`, show its progress, and return what it printed.
 
-        Raises :class:`MlgitopsError` when it ends with a code that is not ``allowed``.
+        ``variables`` come beside those of this process. Raises :class:`MlgitopsError` when it ends
+        with a code that is not ``allowed``.
         """
         self.console.say(f"   $ mlgitops {' '.join(_quote(word) for word in words)}")
         command = [sys.executable, "-P", "-m", "mlgitops", *words]
         done = subprocess.run(
             command,
             cwd=cwd,
-            env=self.environment,
+            env={**self.environment, **(variables or {})},
             check=False,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlgitops.delivery.protocol import fetch_answer
 from mlgitops.errors import MlgitopsError
-from mlgitops.rehearsal.demonstration import afterwards
+from mlgitops.rehearsal.demonstration import afterwards, year
 from mlgitops.rehearsal.demonstration.stage import (
     Stage,
     choose_port,
@@ -93,6 +93,7 @@ class Demo:
     url: str
     prediction: dict[str, Any]  # inputs and outputs of the request
     delivered: afterwards.Delivered
+    year: year.Year
 
 
 def tell(folder: Path, console: Console, *, stop_server: bool) -> Demo:
@@ -116,6 +117,7 @@ def tell(folder: Path, console: Console, *, stop_server: bool) -> Demo:
         releases.append(afterwards.release(stage, project, statement))
     url, prediction = _deploy(stage, project)
     delivered = _deliver(stage, project, releases)
+    lived = year.live(stage, project, delivered.port)
     if stop_server:
         stop_servers(project, console)
     return Demo(
@@ -131,6 +133,7 @@ def tell(folder: Path, console: Console, *, stop_server: bool) -> Demo:
         url=url,
         prediction=prediction,
         delivered=delivered,
+        year=lived,
     )
 
 
@@ -253,6 +256,7 @@ def _deliver(stage: Stage, project: Path, releases: list[str]) -> afterwards.Del
         answered=traffic.answered,
         failed=traffic.failed,
         audit=str(documents),
+        port=port,
     )
 
 
