@@ -23,7 +23,6 @@ BUNDLED = {"binary": "flights", "regression": "wages", "multiclass": "penguins"}
 
 #: File of a data-set folder to its place in the project.
 PLACES = {
-    "data.csv": "data/raw/table.csv",
     "DATA_CARD.md": "data/DATA_CARD.md",
     "contract.yaml": "contract.yaml",
     "params.yaml": "params.yaml",
@@ -70,9 +69,10 @@ def read_git(*words: str, folder: Path) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def place_dataset(project: Path, source: Path) -> None:
+def place_dataset(project: Path, source: Path, data_format: str) -> None:
     """Put the files of a data-set folder where the project reads them."""
-    for name, place in PLACES.items():
+    table = {f"data.{data_format}": f"data/raw/table.{data_format}"}
+    for name, place in {**PLACES, **table}.items():
         target = project / place
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, target)
@@ -100,6 +100,15 @@ def choose_ci_lock(project: Path, storage: str) -> None:
     for path in sorted(folder.glob("ci-*.*")):
         if path.stem == f"ci-{storage}":
             path.rename(folder / f"ci{path.suffix}")
+        else:
+            path.unlink()
+
+
+def choose_pipeline_lock(project: Path, data_format: str) -> None:
+    """Keep the lock of the pipeline that reads tables in this format, and drop the other."""
+    for path in sorted((project / "requirements").glob("pipeline-parquet.*")):
+        if data_format == "parquet":
+            path.replace(path.with_stem("pipeline"))
         else:
             path.unlink()
 
@@ -278,8 +287,10 @@ def main() -> None:
     project = Path.cwd()
     remove_caches(project)
     bundled = project / "data" / "bundled" / BUNDLED[str(answers["task"])]
-    place_dataset(project, Path(str(answers["_dataset"] or bundled)))
-    write_pointer(project / "data" / "raw" / "table.csv")
+    data_format = str(answers["_data_format"])
+    place_dataset(project, Path(str(answers["_dataset"] or bundled)), data_format)
+    write_pointer(project / "data" / "raw" / f"table.{data_format}")
+    choose_pipeline_lock(project, data_format)
     choose_ci_lock(project, str(answers["storage"]))
     storage = str(answers["storage"])
     choose_workflows(project, fork_reports=bool(answers["fork_reports"]), storage=storage)

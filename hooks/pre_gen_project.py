@@ -15,8 +15,8 @@ from pathlib import Path
 #: tojson writes every quote of an answer as an escape, so no answer can leave the string.
 ANSWERS = r"""{{ cookiecutter | tojson }}"""
 
-#: Files that make a data-set folder.
-DATASET_FILES = ("data.csv", "DATA_CARD.md", "contract.yaml", "params.yaml", "policy.yaml")
+#: Files that make a data-set folder, beside the table.
+DATASET_FILES = ("DATA_CARD.md", "contract.yaml", "params.yaml", "policy.yaml")
 
 #: Modules of the three locked environments that a project package would hide.
 TAKEN = frozenset(
@@ -41,7 +41,7 @@ TAKEN = frozenset(
     mypy_extensions nacl narwhals networkx numpy oauthlib omegaconf openssl opentelemetry_api
     orjson packaging pandas pandera paramiko pathspec pillow pip pkg_resources platformdirs
     pluggy prettytable prometheus_client prompt_toolkit propcache proto_plus protobuf psutil
-    pyasn1 pyasn1_modules pycparser pydantic pydantic_core pydantic_settings pydot pygit2
+    pyarrow pyasn1 pyasn1_modules pycparser pydantic pydantic_core pydantic_settings pydot pygit2
     pygments pygtrie pyjwt pyparsing pytest python_dateutil python_dotenv python_multipart pytz
     pywin32 pyyaml requests requests_oauthlib rich ruamel ruamel_yaml ruff s3fs scikit_learn
     scipy scmrepo semver setuptools shortuuid shtab six sklearn skops smmap sqltrie sshfs
@@ -142,10 +142,15 @@ def find_toolkit_mistakes(toolkit: str, ref: str) -> Iterator[str]:
         )
 
 
-def find_dataset_mistakes(folder: str) -> Iterator[str]:
+def find_dataset_mistakes(folder: str, data_format: str) -> Iterator[str]:
+    if data_format not in ("csv", "parquet"):
+        yield f"_data_format: {data_format!a} is neither csv nor parquet"
     if not folder:
+        if data_format != "csv":
+            yield "_data_format: the bundled tables are csv"
         return
-    missing = [name for name in DATASET_FILES if not (Path(folder) / name).is_file()]
+    needed = (f"data.{data_format}", *DATASET_FILES)
+    missing = [name for name in needed if not (Path(folder) / name).is_file()]
     if missing:
         yield f"_dataset: {folder!a} lacks {', '.join(missing)}"
 
@@ -160,7 +165,7 @@ def find_mistakes(answers: Mapping[str, object]) -> list[str]:
         *find_storage_mistakes(text["storage"], text["storage_url"]),
         *find_fork_mistakes(answers["fork_reports"]),
         *find_toolkit_mistakes(text["toolkit"], text["toolkit_ref"]),
-        *find_dataset_mistakes(text.get("_dataset", "")),
+        *find_dataset_mistakes(text.get("_dataset", ""), text.get("_data_format", "csv")),
     ]
 
 

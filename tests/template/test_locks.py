@@ -25,9 +25,9 @@ def run_program(*words: str | Path) -> str:
 
 
 def test_there_is_a_lock_for_every_storage_and_environment() -> None:
-    """One `ci` lock a storage, one pipeline, one server, one a cluster; each beside its source."""
+    """One `ci` lock a storage, two pipelines, one server, one a cluster; each beside its source."""
     storages = ("azure", "gcs", "local", "repo", "s3", "ssh")
-    names = [*(f"ci-{name}" for name in storages), "pipeline", "serving"]
+    names = [*(f"ci-{name}" for name in storages), "pipeline", "pipeline-parquet", "serving"]
     assert sorted([*names, "compute-dask", "compute-ray"]) == NAMES
     assert all((LOCKS / f"{name}.in").is_file() for name in NAMES)
 

@@ -7,11 +7,14 @@ it again.
 from __future__ import annotations
 
 import ast
+import io
 import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from template.test_table_decisions import day, label, make_table
 
@@ -41,6 +44,13 @@ def number(at: int) -> int:
 def two(at: int) -> int:
     """Return one of two classes."""
     return number(at) % 2
+
+
+def write_parquet(columns: dict[str, list[object]]) -> bytes:
+    """Return a Parquet file with these columns."""
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns), buffer)
+    return buffer.getvalue()
 
 
 class Refused(NamedTuple):
@@ -73,7 +83,10 @@ FILES = {
     "a number above each column": Refused(rows(60, number, number, header="5.1,3")),
     "a workbook": Refused(b"PK\x03\x04...."),
     "an old workbook": Refused(b"\xd0\xcf\x11\xe0...."),
-    "a Parquet file": Refused(b"PAR1...."),
+    "a broken Parquet file": Refused(b"PAR1...."),
+    "lists in a Parquet file": Refused(write_parquet({"x": [[1], [2]] * 30, "y": [0, 1] * 30})),
+    "a Parquet file of 39 rows": Refused(write_parquet({"x": [*range(39)], "y": [1] * 39})),
+    "a Parquet file of one column": Refused(write_parquet({"y": [0, 1] * 30})),
     "an Arrow file": Refused(b"ARROW1.."),
     "a gzip archive": Refused(b"\x1f\x8b...."),
     "a database": Refused(b"SQLite format 3\0"),
@@ -244,6 +257,7 @@ def _make_pattern(node: ast.expr) -> str:
 
 #: What no table and no typed word leads to, tested elsewhere or by hand.
 ELSEWHERE = {
+    "Reading Parquet needs pyarrow",  # test_own_parquet.py
     "the input ended before every question was answered",  # test_asking.py
     "the project was not generated: ",  # a full disk
 }

@@ -29,9 +29,9 @@ _EPILOG = """\
 Asks what it must know, writes the project, and makes its first commit. The same as
 `cookiecutter` with this template. No network and no DVC needed.
 
-With --data the project starts from your own table (CSV, UTF-8, a header line): columns,
-types, ranges, allowed values, the task and the parameters are inferred and written to
-contract.yaml, params.yaml, policy.yaml and data/DATA_CARD.md, where you edit them.
+With --data the project starts from your own table (CSV in UTF-8 with a header line, or
+Parquet): columns, types, ranges, allowed values, the task and the parameters are inferred and
+written to contract.yaml, params.yaml, policy.yaml and data/DATA_CARD.md, where you edit them.
 
 examples:
   mlgitops new
@@ -71,7 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="answer any question of cookiecutter.json",
     )
     data = parser.add_argument_group("your own table")
-    data.add_argument("--data", type=Path, metavar="FILE.csv", help="the table to learn from")
+    data.add_argument(
+        "--data", type=Path, metavar="FILE", help="the table to learn from: CSV, or Parquet"
+    )
     data.add_argument("--target", metavar="COLUMN", help="the column to predict")
     data.add_argument("--id", metavar="COLUMN", help="the column that names a row, unique")
     data.add_argument(

@@ -1,4 +1,4 @@
-"""Fifth stage: model and data/split/test.csv → metrics, predictions, slices, curves, golden."""
+"""Fifth stage: model and data/split/test.{{ cookiecutter._data_format }} → metrics, predictions, slices, curves, golden."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 
 prints the folds, and then answers each line of its input, an object of paths in params.yaml and
 values such as {"train.settings.C": 0.1}, with one line: the metrics of each fold, or why there are
-none. All that it opens of the data is data/split/train.csv: the test rows play no part.
+none. All that it opens of the data is data/split/train.{{ cookiecutter._data_format }}: the test rows play no part.
 """
 
 from __future__ import annotations

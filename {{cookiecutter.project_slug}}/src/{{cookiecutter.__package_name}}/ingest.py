@@ -1,4 +1,4 @@
-"""First stage: data/raw/table.csv → data/interim/table.csv, with an id in every row.
+"""First stage: data/raw/table.{{ cookiecutter._data_format }} → data/interim/table.{{ cookiecutter._data_format }}, with an id in every row.
 
 Values stay text. Names lose blanks around them, missing values become empty, and where contract.yaml
 has a rule for a column (`metadata: ingest:`), its cells are read by that.

@@ -1,6 +1,6 @@
 """A model and a table → one prediction for each row. Used by evaluate, and as a command.
 
-    python -m PACKAGE.scoring --model model/model.skops --data data/split/test.csv \
+    python -m PACKAGE.scoring --model model/model.skops --data data/split/test.{{ cookiecutter._data_format }} \
         --output predictions.csv
 
 scores any model of this project, an older one too, on any table that keeps the contract. The
@@ -161,7 +161,7 @@ def _parse_options(arguments: list[str] | None) -> Any:  # noqa: ANN401 - argpar
         description="Score a table with a model and write one prediction for each row.",
     )
     parser.add_argument("--model", type=Path, default=paths.MODEL)
-    parser.add_argument("--data", type=Path, required=True, help="CSV that keeps the contract")
+    parser.add_argument("--data", type=Path, required=True, help="table that keeps the contract")
     result = parser.add_mutually_exclusive_group(required=True)
     result.add_argument("--output", type=Path, help="CSV to write")
     result.add_argument("--time", action="store_true", help="print milliseconds, write nothing")

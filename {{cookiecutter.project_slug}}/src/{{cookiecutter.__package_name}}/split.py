@@ -1,4 +1,4 @@
-"""Third stage: data/interim/table.csv → data/split/train.csv and test.csv."""
+"""Third stage: data/interim/table.{{ cookiecutter._data_format }} → data/split/train.{{ cookiecutter._data_format }} and test.{{ cookiecutter._data_format }}."""
 
 from __future__ import annotations
 
@@ -33,10 +33,21 @@ def main() -> None:
 
 
 def choose_rows(path: Path, params: Params) -> NDArray[np.bool_]:
-    """Tell which rows of a table are the test; only the columns that decide it are read whole."""
-    needed = {find_key(params), params.data.target}
-    names = [name for name in read_names(path) if name in needed]
-    return choose_test(pd.concat(read_text_parts(path, names)), params)
+    """Tell which rows of a table on disk are the test, as :func:`choose_test` does.
+
+    Only the columns that decide it are read; by a hash, a part of the rows at a time.
+    """
+    key, target = find_key(params), params.data.target
+    parts = read_text_parts(path, [name for name in read_names(path) if name in (key, target)])
+    if params.split.method == "time":
+        return choose_test(pd.concat(parts), params)
+    sides, targets = [], []
+    for part in parts:
+        sides.append(_choose_rows(part, params))
+        targets.append(part[target] if params.task != "regression" else part[target] == "")
+    is_test, whole = np.concatenate(sides), pd.concat(targets)
+    _check_sides(whole[~is_test], whole[is_test], params)
+    return is_test
 
 
 def split_table(table: pd.DataFrame, params: Params) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -50,16 +61,19 @@ def choose_test(table: pd.DataFrame, params: Params) -> NDArray[np.bool_]:
 
     Raises :class:`StageError` when a side is empty, or the classes make a test impossible.
     """
+    is_test = _choose_rows(table, params)
+    target = table[params.data.target]
+    _check_sides(target[~is_test], target[is_test], params)
+    return is_test
+
+
+def _choose_rows(table: pd.DataFrame, params: Params) -> NDArray[np.bool_]:
     split, key = params.split, find_key(params)
     if key not in table.columns:
         raise StageError(f"split.column: there is no column {key}")
     if split.method == "time":
-        is_test = choose_latest(table[key], split.test_fraction)
-    else:
-        is_test = choose_hashed(find_keys(table[key], params), split.test_fraction, split.seed)
-    target = table[params.data.target]
-    _check_sides(target[~is_test], target[is_test], params)
-    return is_test
+        return choose_latest(table[key], split.test_fraction)
+    return choose_hashed(find_keys(table[key], params), split.test_fraction, split.seed)
 
 
 def find_key(params: Params) -> str:

@@ -1,4 +1,4 @@
-"""Fourth stage: data/split/train.csv → model/model.skops, and model/model.json about it.
+"""Fourth stage: data/split/train.{{ cookiecutter._data_format }} → model/model.skops, and model/model.json about it.
 
 With `--seed N` it fits the same model with another seed, to model/seeds/N.skops: how far a metric
 moves by that is how far chance moves it.

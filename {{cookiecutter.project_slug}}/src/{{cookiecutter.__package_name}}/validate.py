@@ -1,7 +1,8 @@
-"""Second stage: hold data/interim/table.csv against contract.yaml → reports/validation.json.
+"""Second stage: hold data/interim/table.{{ cookiecutter._data_format }} against contract.yaml → reports/validation.json.
 
 The rows are checked in parts, so that a table of any length fits in memory: what stands in a cell
-by itself, and which cells repeat another one by a hash of each.
+by itself, and which cells repeat another one by a hash of each. A part in which a column of numbers
+has a cell that is none names that cell; the other parts hold the column's numbers to their range.
 """
 
 from __future__ import annotations

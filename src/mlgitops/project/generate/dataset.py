@@ -1,7 +1,7 @@
 """Write a data-set folder: the table and the four files that the person edits afterwards.
 
-In: a table and what was inferred of it. Out: `data.csv`, `contract.yaml`, `params.yaml`,
-`policy.yaml` and `DATA_CARD.md` in an existing folder.
+In: a table and what was inferred of it. Out: `data.csv` or `data.parquet`, `contract.yaml`,
+`params.yaml`, `policy.yaml` and `DATA_CARD.md` in an existing folder.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def write_dataset(folder: Path, table: Table, facts: Facts, *, golden: str = "sy
     texts = {
         "contract.yaml": render_contract(facts),
         "params.yaml": render_params(facts, golden=golden),
-        "policy.yaml": render_policy(facts),
+        "policy.yaml": render_policy(facts, data_format=table.data_format),
         "DATA_CARD.md": render_card(table, facts),
     }
-    write_table(table, folder / "data.csv")
+    write_table(table, folder / f"data.{table.data_format}")
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")

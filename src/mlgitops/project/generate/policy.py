@@ -32,7 +32,7 @@ version: 1
 confidence: 0.95 # of the intervals
 {mode}{cluster}evidence: independent # base's code must measure a pull request's model
 files:
-  test_data: data/split/test.csv
+  test_data: data/split/test.{data_format}
   predictions: reports/predictions.csv
   seeds: reports/seeds # of models of other seeds, where params.yaml asks for them
   model: model/model.skops
@@ -63,7 +63,7 @@ _SLICE_FACTOR = 4
 _MARGINS = ((3_000, 0.005), (600, 0.01), (150, 0.02), (0, 0.05))
 
 
-def render_policy(facts: Facts) -> str:
+def render_policy(facts: Facts, *, data_format: str = "csv") -> str:
     """Return the first policy of a project."""
     render = {"binary": _binary, "multiclass": _multiclass, "regression": _regression}
     dummy, metrics = render[facts.task](facts)
@@ -73,6 +73,7 @@ def render_policy(facts: Facts) -> str:
         cluster=_render_cluster(facts.split.cluster),
         metrics=metrics,
         slices=_slices(facts),
+        data_format=data_format,
     )
 
 

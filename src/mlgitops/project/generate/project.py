@@ -53,7 +53,12 @@ def generate_project(
     from cookiecutter.main import cookiecutter
 
     project = check_target(directory, str(answers["project_slug"]))
-    extra = {**answers, "_dataset": str(dataset.absolute()) if dataset else ""}
+    is_parquet = dataset is not None and (dataset / "data.parquet").exists()
+    extra = {
+        **answers,
+        "_dataset": str(dataset.absolute()) if dataset else "",
+        "_data_format": "parquet" if is_parquet else "csv",
+    }
     logging.getLogger("cookiecutter").setLevel(logging.CRITICAL)
     try:
         with _stdout_to_stderr():

@@ -1,4 +1,4 @@
-"""The person's table: from a CSV file to checked rows and a data frame.
+"""The person's table: from a CSV or Parquet file to checked rows and a data frame.
 
 In: a file that may be anything. Out: a :class:`Table`, or an error that says what to mend.
 Reads one file. What stands in its cells and its header is data, never code.
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from mlgitops.errors import MlgitopsError
 from mlgitops.project.generate.cells import read_cells
 from mlgitops.project.generate.columns import NUMBER
+from mlgitops.project.generate.parquet_table import ParquetRows, is_parquet, read_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 #: Fewer rows than this leave too little to train on and to test with.
 MIN_ROWS = 40
+
+#: From so many bytes on, a CSV file is said to be better kept as Parquet.
+LARGE_CSV = 100_000_000
 
 #: A cell of more characters than this is no cell of a table.
 MAX_CELL = 100_000
@@ -42,7 +46,6 @@ _UNPACK = "unpack it first: gunzip -k {name}"
 _FORMATS = {
     b"PK\x03\x04": "an Excel workbook or a zip archive",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
-    b"PAR1": "a Parquet file",
     b"ARROW1": "an Arrow file",
     b"\x1f\x8b": _GZIP,
     b"SQLite format 3": "a SQLite database",
@@ -59,6 +62,12 @@ class Table:
     raw: dict[str, list[str]]  # as they were written, without blanks around them
     rules: dict[str, dict[str, Any]]  # column → how the ingest stage reads it (contract.yaml)
     notes: tuple[str, ...]  # what was changed on the way, one sentence each
+    parquet: ParquetRows | None = None  # where the rows of a Parquet file stand in it
+
+    @property
+    def data_format(self) -> str:
+        """Return how the project keeps the table: as it came."""
+        return "csv" if self.parquet is None else "parquet"
 
     @property
     def rows(self) -> int:
@@ -71,18 +80,26 @@ class Table:
             {name: list(compress(cells, keep)) for name, cells in side.items()}
             for side in (self.columns, self.raw)
         )
-        return replace(self, columns=columns, raw=raw)
+        parquet = self.parquet.keep(keep) if self.parquet else None
+        return replace(self, columns=columns, raw=raw, parquet=parquet)
 
 
 def read_table(path: Path) -> Table:
-    """Read a CSV file with a header line, and bring its cells into one form.
+    """Read a CSV file with a header line, or a Parquet file, and bring its cells into one form.
 
     Raises :class:`MlgitopsError` for what is missing, no CSV, neither UTF-8 nor marked as UTF-16,
-    ragged, too short, without a header, or with columns without a name or of the same name.
+    ragged, too short, without a header, or with columns without a name or of the same name; and
+    for a Parquet file that is damaged or holds what no cell can.
     """
-    text = _read_text(path)
-    separator = _find_separator(text)
-    header, *rows = _parse_rows(text, separator, path)
+    parquet, separator = None, ","
+    if is_parquet(path):
+        header, columns = read_columns(path)
+        rows = list(map(list, zip(*columns, strict=True)))
+        parquet = ParquetRows(path=path, numbers=range(len(rows)))
+    else:
+        text = _read_text(path)
+        separator = _find_separator(text)
+        header, *rows = _parse_rows(text, separator, path)
     names, notes = _check_header(header, path)
     if len(rows) < MIN_ROWS:
         raise MlgitopsError(
@@ -90,7 +107,9 @@ def read_table(path: Path) -> Table:
             where=str(path),
             hint=f"{MIN_ROWS} are the least",
         )
-    _check_is_header(header, rows, path)
+    if parquet is None:
+        _check_is_header(header, rows, path)
+        notes += _suggest_parquet(path)
     if separator != ",":
         notes.append(f"The file was separated by {_SEPARATORS[separator]}; commas do it now.")
     raw = {
@@ -104,14 +123,29 @@ def read_table(path: Path) -> Table:
         raw=raw,
         rules={name: reading.rule for name, reading in readings.items() if reading.rule},
         notes=(*notes, *(note for reading in readings.values() for note in reading.notes)),
+        parquet=parquet,
     )
 
 
+def _suggest_parquet(path: Path) -> list[str]:
+    size = path.stat().st_size
+    if size <= LARGE_CSV:
+        return []
+    note = (
+        f"The table has {size / 1e6:,.0f} MB as CSV, in each version that the storage keeps. As "
+        "Parquet it is several times smaller: give such a file to --data, and the project keeps it."
+    )
+    return [note]
+
+
 def write_table(table: Table, path: Path) -> None:
-    """Write the table as the project keeps it: UTF-8, commas, lines ended by LF.
+    """Write the table as the project keeps it: UTF-8, commas, lines ended by LF; or Parquet.
 
     The cells are as they came: the next delivery is written in the same way.
     """
+    if table.parquet is not None:
+        table.parquet.write(path, list(table.raw))
+        return
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(table.raw)
@@ -132,9 +166,13 @@ def name_project(path: Path) -> str:
 
 def _read_text(path: Path) -> str:
     if path.is_dir():
-        raise MlgitopsError("this is a folder", where=str(path), hint="give --data a CSV file")
+        raise MlgitopsError(
+            "this is a folder", where=str(path), hint="give --data a CSV or Parquet file"
+        )
     if not path.is_file():
-        raise MlgitopsError("there is no such file", where=str(path), hint="give --data a CSV file")
+        raise MlgitopsError(
+            "there is no such file", where=str(path), hint="give --data a CSV or Parquet file"
+        )
     data = path.read_bytes()
     for start, form in _FORMATS.items():
         if data.startswith(start):

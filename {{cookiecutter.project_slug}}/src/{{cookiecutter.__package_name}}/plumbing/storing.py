@@ -51,7 +51,7 @@ def make_stable(data: bytes) -> bytes:
     return stable.getvalue()
 
 
-def _renumber(node: Any, ids: dict[int, int], files: dict[str, str]) -> Any:  # noqa: ANN401 - JSON
+def _renumber(node: Any, ids: dict[tuple[int, int], int], files: dict[str, str]) -> Any:  # noqa: ANN401 - JSON
     if isinstance(node, list):
         return [_renumber(item, ids, files) for item in node]
     if not isinstance(node, dict):
@@ -59,7 +59,9 @@ def _renumber(node: Any, ids: dict[int, int], files: dict[str, str]) -> Any:  # 
     fresh: dict[str, Any] = {}
     for key, value in node.items():
         if key == "__id__" and isinstance(value, int):
-            fresh[key] = ids.setdefault(value, len(ids) + 1)
+            # Texts have no identity: which of them are one object is up to Python and pandas.
+            is_text = node.get("__loader__") == "JsonNode"
+            fresh[key] = ids.setdefault((value, len(ids) if is_text else 0), len(ids) + 1)
         elif key == "file" and isinstance(value, str) and "__loader__" in node:
             suffix = value.rpartition(".")[2]
             fresh[key] = files.setdefault(value, f"{len(files) + 1}.{suffix}")
