@@ -150,6 +150,7 @@ def test_the_printed_steps_work_as_they_are_printed(terminal: Terminal, tmp_path
     for line in change:
         printed[line] = terminal.type(line)
     assert "**✅ May merge**" in printed["make rehearse"]
+    assert "Owner: **TO FILL IN**" in (project / "MODEL_CARD.md").read_text(encoding="utf-8")
     for line in tutorial[-1]:
         terminal.type(line)
     assert "dvc-storage" in git(tmp_path / "github.git", "branch", "--list")

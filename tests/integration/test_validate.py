@@ -122,6 +122,18 @@ def test_a_placeholder_address_is_a_warning(
     assert "OWNER/mlgitops" in warnings[0]["hint"]
 
 
+def test_an_owner_who_was_not_named_is_a_warning(
+    project: DvcProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The template's place for a reviewer is nobody: GitHub would ask no one."""
+    project.put(".github/CODEOWNERS", "# who\n/policy.yaml @your-name\n/Makefile @your-name2\n")
+    code, mistakes, warnings = validate(project, capsys)
+    assert (code, mistakes) == (0, [])
+    assert warnings[0]["where"] == ".github/CODEOWNERS:2"
+    assert "in 1 line(s)" in warnings[0]["what"]
+    assert "replace @your-name by a GitHub user" in warnings[0]["hint"]
+
+
 def test_without_metrics_names_are_not_checked(
     project: DvcProject, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -127,6 +127,12 @@ def test_model_card_repeats_the_numbers_it_is_given(params: Params) -> None:
     assert "text" not in limits
 
 
+def test_the_card_names_the_owner_or_says_that_nobody_did() -> None:
+    """The template's place for a name is nobody's."""
+    assert card.name_owner("octocat") == "octocat"
+    assert "**TO FILL IN**" in card.name_owner(card.UNNAMED)
+
+
 def test_the_card_says_what_model_hubs_read(params: Params) -> None:
     """Its front matter is YAML that names the task, the file and the run's own metrics."""
     front = card.render_front_matter(params, {"test": {"made_up": 0.12345}})

@@ -37,6 +37,8 @@ POLICY = "policy.yaml"
 CONTRACT = "contract.yaml"
 VALIDATION = "reports/validation.json"
 PLACEHOLDER = "your-org/mlgitops"
+OWNERS = ".github/CODEOWNERS"
+UNNAMED = "@your-name"
 _FEW = 5
 _MOST_CHECKS = 20
 _MAX_VALIDATION = 2**24
@@ -86,7 +88,11 @@ def validate_project(folder: Folder, base: str | None = None) -> Findings:
     findings.mistakes += mistakes
     findings.warnings += warnings
     _read_refusals(folder, findings)
-    findings.warnings += [*_check_toolkit(folder), *_check_new_storage(folder, base)]
+    findings.warnings += [
+        *_check_toolkit(folder),
+        *_check_owners(folder),
+        *_check_new_storage(folder, base),
+    ]
     return findings
 
 
@@ -347,6 +353,16 @@ def _read_refusals(folder: Folder, findings: Findings) -> None:
         )
         for check, count in list(refusals.refused.items())[:_MOST_CHECKS]
     ]
+
+
+def _check_owners(folder: Folder) -> Iterator[MlgitopsError]:
+    """Warn of a project whose reviewers are still those that the template could not know."""
+    text = (folder.read(None, OWNERS) or b"").decode(errors="replace")
+    lines = [at for at, line in enumerate(text.splitlines(), 1) if UNNAMED in line.split()]
+    if lines:
+        hint = f"replace {UNNAMED} by a GitHub user or an organisation/team, also below src/"
+        problem = f"nobody is named who reviews changes of the policy, in {len(lines)} line(s)"
+        yield MlgitopsError(problem, where=f"{OWNERS}:{lines[0]}", hint=hint)
 
 
 def _check_toolkit(folder: Folder) -> Iterator[MlgitopsError]:

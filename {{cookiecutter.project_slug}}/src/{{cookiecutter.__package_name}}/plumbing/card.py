@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 #: Slices with fewer rows than this are marked: their figures say little.
 FEW_ROWS = 100
 
+#: What stands in the owner's place when the project was made without one.
+UNNAMED = "your-name"
+
 PREDICTS = {
     "binary": "whether `{target}` is `{positive}`, with a probability",
     "regression": "the number `{target}`",
@@ -84,8 +87,16 @@ def render_purpose(params: Params) -> str:
         "[the data card](data/DATA_CARD.md) and allowed by [the contract](contract.yaml).\n"
         "It is not meant for rows from elsewhere, nor as the only reason for a decision about a "
         "person.\n\n"
-        f"Owner: {OWNER}."
+        f"Owner: {name_owner(OWNER)}."
     )
+
+
+def name_owner(owner: str) -> str:
+    """Return who answers for the model, or where to say it when nobody was named."""
+    if owner != UNNAMED:
+        return owner
+    package = MODEL_NAME.replace("-", "_")
+    return f"**TO FILL IN**, `OWNER` in `src/{package}/__init__.py` (and `.github/CODEOWNERS`)"
 
 
 def render_data(params: Params, validation: dict[str, Any], model: dict[str, Any]) -> str:
