@@ -17,6 +17,7 @@ MODULES = (
     "switching",
     "monitoring_speed",
     "peer_speed",
+    "compute_speed",
 )
 
 
