@@ -25,30 +25,31 @@ TAKEN = frozenset(
         """
     adlfs aiobotocore aiohappyeyeballs aiohttp aiohttp_retry aioitertools aiosignal amqp
     annotated_doc annotated_types antlr4 antlr4_python3_runtime anyio appdirs argcomplete
-    ast_serialize asyncssh atpublic attr attrs azure azure_core azure_identity
-    azure_storage_blob bcrypt billiard botocore celery certifi cffi charset_normalizer click
-    click_didyoumean click_plugins click_repl cloudevents cloudpickle colorama configobj cpuinfo
-    crypto cryptography dateutil decorator deprecation dictdiffer diskcache distro dotenv dpath
-    dulwich durationpy dvc dvc_azure dvc_data dvc_gs dvc_http dvc_objects dvc_render dvc_s3
-    dvc_ssh dvc_studio_client dvc_task entrypoints fairlearn fastapi filelock flatten_dict flufl
-    flufl_lock frozenlist fs fsspec funcy gcsfs git gitdb gitpython google google_api_core
-    google_auth google_auth_oauthlib google_cloud_core google_cloud_storage
-    google_cloud_storage_control google_crc32c google_resumable_media googleapis_common_protos
-    grandalf grpc grpc_google_iam_v1 grpc_interceptor grpcio grpcio_status grpcio_tools gto h11
-    httpcore httptools httpx hydra_core hypothesis idna iniconfig isodate iterative_telemetry
-    jinja2 jmespath joblib jose jsonschema jwt knack kombu kserve kubernetes librt magic
-    markdown_it_py markupsafe mdurl mlgitops msal msal_extensions msgspec multidict mypy
-    mypy_extensions nacl narwhals networkx numpy oauthlib omegaconf openssl opentelemetry_api
-    orjson packaging pandas pandera paramiko pathspec pillow pip pkg_resources platformdirs
-    pluggy prettytable prometheus_client prompt_toolkit propcache proto_plus protobuf psutil
-    pyarrow pyasn1 pyasn1_modules pycparser pydantic pydantic_core pydantic_settings pydot pygit2
-    pygments pygtrie pyjwt pyparsing pytest python_dateutil python_dotenv python_multipart pytz
-    pywin32 pyyaml requests requests_oauthlib rich ruamel ruamel_yaml ruff s3fs scikit_learn
-    scipy scmrepo semver setuptools shortuuid shtab six sklearn skops smmap sqltrie sshfs
-    starlette tabulate test tests threadpoolctl timing_asgi tlz tomlkit tqdm typeguard typer
-    typing_extensions typing_inspect typing_inspection tzdata tzlocal urllib3 uv uvicorn uvloop
-    vine voluptuous watchfiles wcwidth websocket_client websockets werkzeug wheel wrapt yaml
-    yarl zc zc_lockfile
+    ast_serialize asyncssh atpublic attr attrs azure azure_core azure_identity azure_storage_blob
+    bcrypt billiard botocore celery certifi cffi charset_normalizer click click_didyoumean
+    click_plugins click_repl cloudevents cloudpickle colorama configobj cpuinfo crypto cryptography
+    dask dateutil decorator deprecation dictdiffer diskcache distributed distro dotenv dpath dulwich
+    durationpy dvc dvc_azure dvc_data dvc_gs dvc_http dvc_objects dvc_render dvc_s3 dvc_ssh
+    dvc_studio_client dvc_task entrypoints fairlearn fastapi filelock flatten_dict flufl flufl_lock
+    frozenlist fs fsspec funcy gcsfs git gitdb gitpython google google_api_core google_auth
+    google_auth_oauthlib google_cloud_core google_cloud_storage google_cloud_storage_control
+    google_crc32c google_resumable_media googleapis_common_protos grandalf grpc grpc_google_iam_v1
+    grpc_interceptor grpcio grpcio_status grpcio_tools gto h11 httpcore httptools httpx hydra_core
+    hypothesis idna importlib_metadata iniconfig isodate iterative_telemetry jinja2 jmespath joblib
+    jose jsonschema jsonschema_specifications jwt knack kombu kserve kubernetes lazy_importer librt
+    locket magic markdown_it_py markupsafe mdurl mlgitops msal msal_extensions msgpack msgspec
+    multidict mypy mypy_extensions nacl narwhals networkx numpy oauthlib omegaconf openssl
+    opentelemetry_api orjson packaging pandas pandera paramiko partd pathspec pillow pip
+    pkg_resources platformdirs pluggy prettytable prometheus_client prompt_toolkit propcache
+    proto_plus protobuf psutil pyarrow pyasn1 pyasn1_modules pycparser pydantic pydantic_core
+    pydantic_settings pydot pygit2 pygments pygtrie pyjwt pyparsing pytest python_dateutil
+    python_dotenv python_multipart pytz pywin32 pyyaml ray referencing requests requests_oauthlib
+    rich rpds_py ruamel ruamel_yaml ruff s3fs scikit_learn scipy scmrepo semver setuptools shortuuid
+    shtab six sklearn skops smmap sortedcontainers sqltrie sshfs starlette tabulate tblib test tests
+    threadpoolctl timing_asgi tlz tomlkit toolz tornado tqdm typeguard typer typing_extensions
+    typing_inspect typing_inspection tzdata tzlocal urllib3 uv uvicorn uvloop vine voluptuous
+    watchfiles wcwidth websocket_client websockets werkzeug wheel wrapt yaml yarl zc zc_lockfile
+    zict zipp
     """,
     )
 )
