@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from dvc_program import DvcProgram
 
+pytestmark = pytest.mark.slow
+
 RAW = "data/raw/table.csv"
 LOCK = ROOT / "{{cookiecutter.project_slug}}/requirements/pipeline.txt"
 
