@@ -28,6 +28,8 @@ from mlgitops.model.monitoring import (
     ParquetSource,
     Redaction,
     RequestSettings,
+    RetrainSettings,
+    RowPart,
     TableSource,
 )
 from mlgitops.monitoring.facts import measure_log
@@ -578,7 +580,7 @@ def test_the_examples_in_the_settings_of_a_new_project_hold(
     examples = [
         line.removeprefix("# ")
         for line in lines[start:]
-        if line.startswith(("# source:", "# labels:", "# alerts:", "#   "))
+        if line.startswith(("# source:", "# labels:", "# alerts:", "# retrain:", "#   "))
     ]
     path = tmp_path / "monitor.yaml"
     path.write_text("\n".join([*lines[:start], *examples]) + "\n")
@@ -590,6 +592,13 @@ def test_the_examples_in_the_settings_of_a_new_project_hold(
     assert (limits, since) == ({"test.roc_auc": 0.64}, "2026-11-22")
     defaults = AlertSettings(limits=limits, calibration=0.05, usual_since=since)
     assert settings.alerts == defaults
+    assert settings.retrain == RetrainSettings(
+        age_days=180,
+        rows_per_day=5000,
+        client="customer",
+        rows_per_client=500,
+        columns={"asked_on": RowPart.DAY},
+    )
 
 
 @pytest.mark.parametrize("salt", [b"", b"short", b"x" * 33])
