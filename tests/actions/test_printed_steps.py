@@ -199,7 +199,7 @@ def test_the_first_screen_works_as_it_is_printed(terminal: Terminal) -> None:
     (command,) = list_commands(demo)
     assert list_blocks(README)[0] == [demo, start]
     planned = subprocess.run(
-        [*command.split(), "--dry-run", f"READY={ROOT}/Makefile"],
+        [*command.split(), "--dry-run", "--no-print-directory", f"READY={ROOT}/Makefile"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,

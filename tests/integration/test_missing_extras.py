@@ -48,7 +48,7 @@ def core_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("line", "package", "extra"),
     [
         (["rehearse"], "werkzeug", "rehearse"),
-        (["demo"], "cookiecutter", "new"),
+        (["demo"], "werkzeug", "rehearse"),
         (["new", "--name", "demo"], "cookiecutter", "new"),
     ],
 )
