@@ -82,7 +82,7 @@ def test_lock_of_the_cluster_may_not_pin_another_version(project: Path) -> None:
     other = pinned("iniconfig").replace("iniconfig==", "iniconfig==1", 1)
     (project / "requirements/compute-dask.txt").write_text(other)
     (project / "params.yaml").write_text("compute: {backend: dask}\n")
-    with pytest.raises(MlgitopsError, match=r"iniconfig==.*unsatisfiable"):
+    with pytest.raises(MlgitopsError, match=r"iniconfig==[\s\S]*unsatisfiable"):
         ensure_environment(project, "pipeline", quiet())
     assert not (project / ".venv").exists()
 
