@@ -25,6 +25,7 @@ from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Folder, Repository
 from mlgitops.monitoring.project import read_watched
 from mlgitops.rehearsal.forge import Fault, Forge, Server, State
+from mlgitops.rehearsal.forge.state import MOMENT
 from mlgitops.retraining.decision import Reason
 from mlgitops.retraining.gathering import LabelledRow, choose_rows
 from mlgitops.retraining.observing import observe, read_scene
@@ -34,6 +35,7 @@ from mlgitops.retraining.table import TABLE, append_rows, read_taken
 from mlgitops.retraining.turn import Asked, Outcome, take_turn
 
 if TYPE_CHECKING:
+    from mlgitops.retraining.decision import Observed
     from mlgitops.retraining.making import Order
 
 HEADER = "flight,day,temp,origin,late"
@@ -159,6 +161,14 @@ class World:
             change = describe_change(order, report)
             sha = send(order, report, clean, lambda: self.store(clean, console), console)
             return Retrained(report, change, sha)
+
+    def observe(self, url: str) -> Observed:
+        """Observe the project from one of the hosts."""
+        environ = {"GITHUB_TOKEN": "t", "GITHUB_REPOSITORY": "octo/demo", "GITHUB_API_URL": url}
+        with Repository(self.folder / "a") as repository:
+            scene = read_scene(Folder(repository, self.folder / "a"), "production")
+            watched, day = read_watched(self.folder / "a"), f"2026-11-{self.round:02}"
+            return observe(scene, watched, [], day=day, until=day, environ=environ)
 
     def take_turn(self, url: str, fault: str | None) -> Outcome:
         """Take one turn on one of the hosts; it may end in the way of ``fault``."""
@@ -297,3 +307,29 @@ def test_of_two_that_start_from_the_same_table_one_is_refused(tmp_path: Path) ->
         world.check()
     assert outcome.proposed is not None
     assert [pull.number for pull in world.forge.state.pulls.values()] == [outcome.proposed.number]
+
+
+def test_a_branch_that_was_closed_and_deleted_gives_its_name_to_no_other(tmp_path: Path) -> None:
+    """Else the next one would be pushed for a pull request that is closed, and nobody sees it."""
+    world = World(tmp_path, 1)
+    world.label()
+    world.label()
+    with Server(world.forge) as server:
+        first = world.take_turn(server.url, None).proposed
+        assert first is not None
+        world.forge.state.pulls[1].state = "closed"
+        git(world.origin, "update-ref", "-d", f"refs/heads/{first.branch}")
+        second = world.take_turn(server.url, None).proposed
+        assert second is not None
+        assert (second.branch, second.number) == (f"{first.branch}-2", 2)
+        assert world.forge.state.pulls[2].state == "open"
+        git(world.origin, "update-ref", "-d", f"refs/heads/{second.branch}")
+        world.forge.state.pulls[2].state = "closed"
+        attempts = world.observe(server.url).attempts
+    assert (
+        [(it.branch, it.day, it.is_closed) for it in attempts]
+        == [
+            (first.branch, MOMENT[:10], True),  # the rest counts from there
+            (second.branch, MOMENT[:10], True),
+        ]
+    )

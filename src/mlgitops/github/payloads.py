@@ -100,6 +100,7 @@ class TitledPull(NumberedPull, frozen=True, kw_only=True):
     title: str
     body: str | None = None
     merged_at: str | None = None
+    created_at: _Moment | None = None
 
 
 class MergedPull(Payload, frozen=True, kw_only=True):

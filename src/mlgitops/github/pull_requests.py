@@ -7,7 +7,8 @@ and whoever lost the answer, looks again and finds it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import datetime as dt
+from typing import TYPE_CHECKING, NamedTuple
 
 from mlgitops.github.client import GitHubError, LostAnswerError
 from mlgitops.github.comment import MAX_BODY_BYTES
@@ -28,6 +29,13 @@ _SETTING = (
     '"Allow GitHub Actions to create and approve pull requests"'
 )
 _UNFIT = "its branch must be pushed, hold a commit that its base lacks, and have no open one yet"
+
+
+class PullState(NamedTuple):
+    """What became of a pull request."""
+
+    name: str  # "open", "merged" or "closed"
+    day: str | None  # on which it was opened, UTC; None: the server does not say
 
 
 def open_pull_request(
@@ -69,15 +77,20 @@ def open_pull_request(
     raise GitHubError("whether the pull request was opened is not known; look at the repository")
 
 
-def find_state(client: GitHubClient, repository: str, *, branch: str, base: str) -> str | None:
-    """Return `open`, `merged` or `closed` of the pull request of ``branch``; None: it has none.
+def find_state(
+    client: GitHubClient, repository: str, *, branch: str, base: str
+) -> PullState | None:
+    """Return the state of the pull request of ``branch``; None: it has none.
 
-    The one that is open counts, else the newest.
+    The one that is open counts, else the newest. The branch may be gone.
     """
     pull = _find_pull(client, repository, branch, base, again=False)
-    if pull is None or pull.state == "open":
-        return None if pull is None else "open"
-    return "merged" if pull.merged_at else "closed"
+    if pull is None:
+        return None
+    day = pull.created_at.astimezone(dt.UTC).date().isoformat() if pull.created_at else None
+    if pull.state == "open":
+        return PullState("open", day)
+    return PullState("merged" if pull.merged_at else "closed", day)
 
 
 def _find_pull(

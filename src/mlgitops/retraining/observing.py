@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mlgitops.delivery.proposals.proposal import Forge
     from mlgitops.git.repository import Folder, Repository
     from mlgitops.git.wanted import Wanted
+    from mlgitops.github.pull_requests import PullState
     from mlgitops.model.monitoring import DayFact
     from mlgitops.monitoring.project import Watched
 
@@ -112,19 +113,24 @@ def name_branch(scene: Scene, attempts: tuple[Attempt, ...]) -> str:
     Whoever starts at the same time from the same table takes the same name, and only one of them
     can push it.
     """
+    names = {attempt.branch for attempt in attempts}
+    return next(name for name in _list_names(scene) if name not in names)
+
+
+def _list_names(scene: Scene) -> Iterator[str]:
+    """Yield the names of branches that start from the table of the default branch."""
     pointer = f"{scene.folder.prefix}{TABLE}.dvc"
     data = scene.folder.repository.read(scene.tip, pointer) or b""
     match = _OID.search(data.decode("utf-8", "replace"))
     if match is None:
         raise MlgitopsError("it names no md5 of the table", where=pointer)
     stem = f"{BRANCHES}{scene.folder.prefix}{match[1][:_SHORT]}"
-    names = {attempt.branch for attempt in attempts}
-    later = (f"{stem}-{number}" for number in range(2, _MOST_ATTEMPTS + 2))
-    return next(name for name in (stem, *later) if name not in names)
+    yield stem
+    yield from (f"{stem}-{number}" for number in range(2, _MOST_ATTEMPTS + 2))
 
 
 def _list_attempts(scene: Scene, environ: Mapping[str, str]) -> Iterator[Attempt]:
-    """Yield the branches of retrainings of this project, as origin has them."""
+    """Yield the retrainings of this project: branches of origin, and pull requests without one."""
     repository = scene.folder.repository
     own = re.compile(re.escape(f"{BRANCHES}{scene.folder.prefix}") + r"[0-9a-f]{12}(-\d{1,3})?")
     tips = list_branches(repository.root, f"{BRANCHES}{scene.folder.prefix}")
@@ -137,8 +143,9 @@ def _list_attempts(scene: Scene, environ: Mapping[str, str]) -> Iterator[Attempt
     for branch, sha in sorted(named.items()):
         if find_revision(repository.root, sha) is None:
             run_git(repository.root, "fetch", "--quiet", "--no-tags", "origin", sha)
+        state = states.get(branch)
         is_merged = (
-            states.get(branch) == "merged"
+            (state is not None and state.name == "merged")
             or repository.is_ancestor(sha, scene.tip)
             or repository.find_blob(sha, f"{scene.folder.prefix}{REPORT}") in merged
         )
@@ -146,8 +153,13 @@ def _list_attempts(scene: Scene, environ: Mapping[str, str]) -> Iterator[Attempt
             branch=branch,
             day=read_day(repository, sha),
             is_merged=is_merged,
-            is_closed=states.get(branch) == "closed",
+            is_closed=state is not None and state.name == "closed",
         )
+    for branch, state in states.items():
+        if branch not in named:  # it was deleted; its pull request still has its name
+            day = state.day or read_day(repository, scene.tip)
+            is_merged = state.name == "merged"
+            yield Attempt(branch=branch, day=day, is_merged=is_merged, is_closed=not is_merged)
 
 
 def _list_merged(scene: Scene) -> set[str | None]:
@@ -173,19 +185,23 @@ def list_branches(root: Path, prefix: str) -> dict[str, str]:
     }
 
 
-def _ask_states(scene: Scene, forge: Forge | None, branches: list[str]) -> dict[str, str]:
-    """Return `open`, `closed` or `merged` of each branch that has a pull request."""
-    if forge is None or not branches:
+def _ask_states(scene: Scene, forge: Forge | None, branches: list[str]) -> dict[str, PullState]:
+    """Return what became of the pull requests of branches, and of deleted ones from this table."""
+    if forge is None:
         return {}
     from mlgitops.github.client import open_client
     from mlgitops.github.pull_requests import find_state
 
+    states: dict[str, PullState] = {}
+    deleted = (name for name in _list_names(scene) if name not in branches)
     with open_client(forge.api, token=forge.token) as client:
-        states = {
-            branch: find_state(client, forge.name, branch=branch, base=scene.base)
-            for branch in branches
-        }
-    return {branch: state for branch, state in states.items() if state is not None}
+        for branch in (*branches, *deleted):
+            state = find_state(client, forge.name, branch=branch, base=scene.base)
+            if state is not None:
+                states[branch] = state
+            elif branch not in branches:
+                break
+    return states
 
 
 def _read_merged_day(folder: Folder, tip: str) -> str | None:
