@@ -7,9 +7,10 @@ is that of the table that it starts from: of two that run at once, one is refuse
 
 from __future__ import annotations
 
+import os
 import signal
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,6 +19,7 @@ from mlgitops.errors import MlgitopsError
 from mlgitops.git.commits import move_ref, push_commit
 from mlgitops.git.program import find_remote_ref, find_revision, identity_options, run_git
 from mlgitops.project.checkout import check_out
+from mlgitops.project.cost.memory import find_descendants
 from mlgitops.retraining.describe import write_body, write_title
 from mlgitops.retraining.making import make
 from mlgitops.retraining.report import REPORT, encode_report
@@ -149,11 +151,17 @@ def read_announced(scene: Scene, branch: str) -> tuple[Change, str]:
 
 
 @contextmanager
-def _limit_time(minutes: int) -> Iterator[None]:
-    """End the block with :class:`MlgitopsError` when it takes longer, and what it started."""
+def _limit_time(minutes: float) -> Iterator[None]:
+    """End the block with :class:`MlgitopsError` when it takes longer, and what it started.
+
+    Elsewhere than on Linux what DVC started may go on: DVC leaves it behind when it is ended.
+    """
 
     def give_up(number: int, frame: object) -> None:
         del number, frame
+        for process in find_descendants(os.getpid()):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         raise MlgitopsError(
             f"it took over {minutes} minutes, and nothing was sent",
             hint="`retrain: {minutes: ...}` in monitor.yaml allows more",

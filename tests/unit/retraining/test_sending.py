@@ -1,0 +1,50 @@
+"""A retraining ends when its time is over, and leaves nothing running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.process import stream_program
+from mlgitops.retraining.sending import _limit_time
+
+
+def ring_after(path: Path) -> None:
+    """Let the time be over as soon as there is a file."""
+    while not path.is_file():
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGALRM)
+
+
+def runs(process: int) -> bool:
+    """Tell whether a process still does something; one that nobody waits for does not."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def test_what_a_stage_started_ends_with_the_time(tmp_path: Path) -> None:
+    """DVC is ended by a signal, and its stage would train on."""
+    started = tmp_path / "started"
+    script = f"sleep 600 & echo $! > {started}.part; mv {started}.part {started}; wait"
+    command, names = ["sh", "-c", script], dict(os.environ)
+    threading.Thread(target=ring_after, args=(started,), daemon=True).start()
+    with (
+        pytest.raises(MlgitopsError, match="it took over 60 minutes, and nothing was sent"),
+        _limit_time(60),
+        stream_program(command, cwd=tmp_path, env=names, own_session=False) as program,
+    ):
+        list(program.read_lines())
+    process = int(started.read_text())
+    deadline = time.monotonic() + 60
+    while runs(process) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not runs(process)
