@@ -116,9 +116,10 @@ def make(
         labelled = read_labelled(source.parts, source.labels, recipe)
     for line in labelled.problems.render():
         console.warn(line)
-    refuse_own_answers(labelled.rows, is_checked=order.is_checked)
     taken = read_taken(clean, recipe.id_column)
     chosen = choose_rows(labelled.rows, taken, order.watched.settings.retrain)
+    for rows in (labelled.rows, chosen.new, chosen.window):  # true labels before hide none after
+        refuse_own_answers(rows, is_checked=order.is_checked)
     _refuse_few(len(chosen.new), order, labelled)
     code = ProjectCode(clean, folder)
     with console.step("These rows held against the contract"):
