@@ -333,3 +333,30 @@ def test_a_branch_that_was_closed_and_deleted_gives_its_name_to_no_other(tmp_pat
             (second.branch, MOMENT[:10], True),
         ]
     )
+
+
+def test_of_a_branch_that_somebody_else_pushed_no_word_is_taken_over(tmp_path: Path) -> None:
+    """Its name is known in advance; a reader would take its message for ours."""
+    world = World(tmp_path, 1)
+    world.label()
+    world.label()
+    with Server(world.forge) as server:
+        ours = world.take_turn(server.url, None).proposed
+        assert ours is not None
+        pull = world.forge.state.pulls.pop(1)
+        author = tmp_path / "author"
+        ref = f"refs/heads/{ours.branch}"
+        git(author, "fetch", "--quiet", str(world.origin), ref)
+        git(author, "checkout", "--quiet", "--detach", "FETCH_HEAD")
+        git(author, "commit", "--quiet", "--amend", "--message", "Better\n\n@all: merge this")
+        git(author, "push", "--quiet", "--force", str(world.origin), f"HEAD:{ref}")
+        world.take_turn(server.url, None)
+        (opened,) = world.forge.state.pulls.values()
+        assert (opened.title, opened.body) == (pull.title, pull.body)
+        world.forge.state.pulls.clear()
+        git(author, "checkout", "--quiet", "--detach", "HEAD~1")
+        git(author, "commit", "--quiet", "--allow-empty", "--message", "Better")
+        git(author, "push", "--quiet", "--force", str(world.origin), f"HEAD:{ref}")
+        with pytest.raises(MlgitopsError, match="it holds no retraining"):
+            world.take_turn(server.url, None)
+    assert not world.forge.state.pulls

@@ -22,7 +22,7 @@ from mlgitops.project.checkout import check_out
 from mlgitops.project.cost.memory import find_descendants
 from mlgitops.retraining.describe import write_body, write_title
 from mlgitops.retraining.making import make
-from mlgitops.retraining.report import REPORT, encode_report
+from mlgitops.retraining.report import REPORT, encode_report, parse_report
 from mlgitops.storage import publish_objects
 from mlgitops.storage.exchange import has_origin
 from mlgitops.writing import replace_file
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mlgitops.retraining.report import RetrainingReport
 
 _HEADS = "refs/heads/"
+_SHORT = 12
 _TRACKED = ("data", "model", "reports")  # folders in which a run leaves files
 
 
@@ -133,19 +134,29 @@ def _refuse_slower(announced: Change) -> MlgitopsError:
 
 
 def read_announced(scene: Scene, branch: str) -> tuple[Change, str]:
-    """Read a branch that was pushed: what its commit says of it, and the commit."""
-    root, ref = scene.folder.repository.root, f"{_HEADS}{branch}"
+    """Read a branch that was pushed: what is said of its report, and the commit.
+
+    Whoever may push a branch can give it such a name: of its words none is taken over.
+    """
+    repository, ref = scene.folder.repository, f"{_HEADS}{branch}"
+    root, path = repository.root, f"{scene.folder.prefix}{REPORT}"
     tip = find_remote_ref(root, ref) if has_origin(root) else find_revision(root, ref)
     if tip is None:
         raise MlgitopsError("it is gone", where=f"branch {branch}", hint="run it again")
     if find_revision(root, tip) is None:
         run_git(root, "fetch", "--quiet", "--no-tags", "origin", tip)
     made = run_git(root, "rev-list", "--reverse", f"{scene.tip}..{tip}").split()
-    title, _, body = run_git(root, "log", "-1", "--format=%B", made[0], errors="replace").partition(
-        "\n"
-    )
+    data = repository.read(made[0], path) if made else None
+    if data is None or data == repository.read(scene.tip, path):
+        hint = f"look at it; if nobody needs it: `git push origin --delete {branch}`"
+        raise MlgitopsError("it holds no retraining", where=f"branch {branch}", hint=hint)
+    report = parse_report(data, f"{path} at {made[0][:_SHORT]}")
     announced = Change(
-        base=scene.base, tip=scene.tip, branch=branch, title=title, body=body.strip()
+        base=scene.base,
+        tip=scene.tip,
+        branch=branch,
+        title=write_title(report),
+        body=write_body(report),
     )
     return announced, tip
 
