@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
+import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -167,21 +168,26 @@ def _limit_time(minutes: float) -> Iterator[None]:
 
     Elsewhere than on Linux what DVC started may go on: DVC leaves it behind when it is ended.
     """
+    error = MlgitopsError(
+        f"it took over {minutes} minutes, and nothing was sent",
+        hint="`retrain: {minutes: ...}` in monitor.yaml allows more",
+    )
+    is_late = threading.Event()
 
     def give_up(number: int, frame: object) -> None:
         del number, frame
+        is_late.set()
         for process in find_descendants(os.getpid()):
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-        raise MlgitopsError(
-            f"it took over {minutes} minutes, and nothing was sent",
-            hint="`retrain: {minutes: ...}` in monitor.yaml allows more",
-        )
+        raise error
 
     before = signal.signal(signal.SIGALRM, give_up)
     signal.setitimer(signal.ITIMER_REAL, 60 * minutes)
     try:
         yield
+        if is_late.is_set():  # it was taken for a stage that failed
+            raise error
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,17 @@ def test_what_a_stage_started_ends_with_the_time(tmp_path: Path) -> None:
     while runs(process) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not runs(process)
+
+
+def fail_late() -> None:
+    """Let the time be over where a failure is expected."""
+    with suppress(MlgitopsError):
+        os.kill(os.getpid(), signal.SIGALRM)
+        time.sleep(60)
+
+
+def test_whoever_expects_a_failure_does_not_make_time_for_more() -> None:
+    """A validate stage may fail and leave its report, and its time may be over just then."""
+    said = "it took over 60 minutes, and nothing was sent"
+    with pytest.raises(MlgitopsError, match=said), _limit_time(60):
+        fail_late()
