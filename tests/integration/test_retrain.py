@@ -204,6 +204,19 @@ def test_a_model_that_holds_and_labels_that_are_its_own_answers_train_nothing(
     assert git(project.parent / "origin.git", "for-each-ref") == branches
 
 
+def test_an_alert_of_a_model_that_was_replaced_is_no_reason(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody looked since the promotion: what is known is of the model before."""
+    assert retrain(project, capsys, "--dry-run")["reason"] == "performance"
+    digest = json.loads((project / "model/model.json").read_text())["sha256"]
+    edit(project, "model/model.json", digest, "0" * 64)
+    git(project, "push", "--quiet", "origin", "main")
+    done = retrain(project, capsys)
+    assert (done["step"], done["reason"]) == ("nothing", None)
+    assert "no figure of the model in service is an alert" in done["why"]
+
+
 def rest_after(project: Path, done: dict[str, Any]) -> str:
     """Return the first day on which another retraining may come."""
     made = git(project, "show", "--no-patch", "--date=short", "--format=%cd", done["commit"])

@@ -48,7 +48,7 @@ class Observed(Struct, frozen=True, kw_only=True):
     """What was seen of a project on ``day``."""
 
     day: str  # UTC, today
-    alerts: tuple[str, ...]  # of kind `model`, in words, of the newest look
+    alerts: tuple[str, ...]  # of the model that shall serve, in words, of the newest look
     facts_day: str | None  # the newest day of the facts; None: nobody looked yet
     model_day: str  # of the commit that the model in service is of
     has_new_data: bool  # since that commit
@@ -123,7 +123,7 @@ def _explain_none(observed: Observed, settings: RetrainSettings, asked: Reason |
     if asked in (None, Reason.PERFORMANCE) and observed.facts_day is None:
         return "nobody looked at production yet: `mlgitops monitor` does"
     if asked in (None, Reason.PERFORMANCE):
-        return f"no figure of the model is an alert, as of {observed.facts_day}"
+        return f"no figure of the model in service is an alert, as of {observed.facts_day}"
     return "the data is that of the model in service" if asked is Reason.DATA else "it is young"
 
 

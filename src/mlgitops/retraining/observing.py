@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mlgitops.delivery.bundle import read_model_sha256
 from mlgitops.delivery.production import look_at
 from mlgitops.delivery.proposals.proposal import find_default, find_forge
 from mlgitops.errors import MlgitopsError
@@ -88,10 +89,12 @@ def observe(
     folder, tip = scene.folder, scene.tip
     repository, pointer = folder.repository, f"{folder.prefix}{TABLE}.dvc"
     look = look_at(folder.place, scene.environment, watched, facts, until)
-    commit = scene.wanted.commit
+    commit, alerts = scene.wanted.commit, look.alerts(AlertKind.MODEL)
+    if alerts and look.model != read_model_sha256(repository, folder.prefix, commit):
+        alerts = []  # they are of a model that is to serve no longer
     return Observed(
         day=day,
-        alerts=tuple(map(describe_finding, look.alerts(AlertKind.MODEL))),
+        alerts=tuple(map(describe_finding, alerts)),
         facts_day=max((fact.day for fact in facts), default=None),
         model_day=read_day(repository, commit),
         has_new_data=repository.find_blob(commit, pointer) != repository.find_blob(tip, pointer),
