@@ -136,6 +136,10 @@ def _list_extra(
     if odd:
         problem = f"retrain: columns: the raw table has no column {odd[0][:80]}"
         raise MlgitopsError(problem, where=MONITOR)
+    if id_column is not None and extra[str(id_column)] is not RowPart.ID:
+        problem = f"retrain: columns: {str(id_column)[:80]} holds the ids (`data: id:`)"
+        hint = "leave it out: without the id of its request a row would be appended again and again"
+        raise MlgitopsError(problem, where=MONITOR, hint=hint)
     return extra
 
 

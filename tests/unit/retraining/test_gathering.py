@@ -105,6 +105,10 @@ def test_columns_that_no_input_fills_are_set_by_hand() -> None:
     odd = RetrainSettings(columns={"nope": RowPart.DAY})
     with pytest.raises(MlgitopsError, match="no column nope"):
         make(retrain=odd)
+    make(retrain=RetrainSettings(columns={"flight": RowPart.ID}))
+    for part in (RowPart.DAY, RowPart.TIME):  # no row would be known by it at the next retraining
+        with pytest.raises(MlgitopsError, match="columns: flight holds the ids"):
+            make(retrain=RetrainSettings(columns={"flight": part}))
     with pytest.raises(MlgitopsError, match="client: nobody is no input"):
         make(retrain=RetrainSettings(client="nobody", rows_per_client=1))
 
