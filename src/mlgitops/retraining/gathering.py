@@ -1,8 +1,8 @@
 """Log and labels to rows that a model may learn from, the newest of them held out. Reads disk.
 
 A row is taken once, by the id of its request, and only with a label. What one day or one client
-adds is capped; which rows stay is decided by a hash of their ids, so that nobody gains by being
-first.
+adds is capped; which rows stay is decided by a hash of the ids of the whole day, so that nobody
+gains by being first, or by the names that it gives.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mlgitops.monitoring.problems import Problems
 from mlgitops.monitoring.records import RecordReader
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
     from mlgitops.model.monitoring import RetrainSettings
     from mlgitops.monitoring.label_store import LabelStore
@@ -174,14 +174,19 @@ def choose_rows(
 
 def _choose_of_day(
     day: str,
-    rows: Iterable[LabelledRow],
+    rows: Sequence[LabelledRow],
     chosen: Chosen,
     clients: Counter[str],
     settings: RetrainSettings,
 ) -> None:
-    """Take the rows of a day within the caps."""
+    """Take the rows of a day within the caps.
+
+    Their order rests on the ids of all of them: a client names its own, and could otherwise try
+    names until all of them come first.
+    """
     kept, added = list[LabelledRow](), chosen.taken[day]
-    for row in sorted(rows, key=lambda row: hashlib.sha256(row.id.encode()).digest()):
+    salt = hashlib.sha256("\n".join(sorted(row.id for row in rows)).encode()).digest()
+    for row in sorted(rows, key=lambda row: hashlib.sha256(salt + row.id.encode()).digest()):
         if settings.rows_per_client is not None and clients[row.client] >= settings.rows_per_client:
             chosen.over_client[day] += 1
         elif settings.rows_per_day is not None and added >= settings.rows_per_day:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -218,6 +219,18 @@ def test_what_the_table_has_counts_towards_the_caps() -> None:
     by_client = choose_rows(rows, taken, capped)
     assert len(by_client.new) == 3
     assert by_client.over_client.total() == 5
+
+
+def test_nobody_gains_by_the_names_of_its_requests() -> None:
+    """Names that were tried until their hashes were small take no more than their share."""
+    tried = (f"tried-{number}" for number in range(20_000))
+    small = [name for name in tried if hashlib.sha256(name.encode()).digest()[0] == 0][:50]
+    names = [*small, *(f"honest-{number}" for number in range(50))]
+    rows = [LabelledRow(name, "2026-11-01", (), "", False) for name in names]
+    rows.append(LabelledRow("newest", "2026-11-02", (), "", False))
+    chosen = choose_rows(rows, (), RetrainSettings(window_days=1, rows_per_day=50))
+    assert len(chosen.new) == 50
+    assert 15 < sum(row.id.startswith("tried") for row in chosen.new) < 35
 
 
 @given(
