@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING
 
@@ -72,6 +73,8 @@ def measure_gain(
     the trial that is best on the other folds (Tibshirani & Tibshirani 2009, doi:10.1214/08-AOAS224:
     the same idea). Folds share rows to learn from, hence the variance of a mean over them is
     larger than that of independent ones: Nadeau & Bengio 2003, doi:10.1023/A:1024068626366.
+    A metric that comes in steps, such as accuracy, gives few folds equal gains by chance: their
+    variance is no less than that of the rounding of two scores, a sixth of a step's square.
     """
     table = [
         [sign * (score - now) for score, now in zip(trial.scores or (), current, strict=True)]
@@ -83,7 +86,8 @@ def measure_gain(
         row = max(table, key=lambda gains: _mean(gains[:fold] + gains[fold + 1 :]))
         left_out.append(row[fold])
     mean = _mean(left_out)
-    variance = math.fsum((gain - mean) ** 2 for gain in left_out) / (count - 1)
+    spread = math.fsum((gain - mean) ** 2 for gain in left_out) / (count - 1)
+    variance = max(spread, _find_grain(table) / 6)
     overlap = sum(fold.test for fold in folds) / sum(fold.train for fold in folds)
     error = math.sqrt(variance * (1 / count + overlap))
     return Gain(
@@ -92,6 +96,16 @@ def measure_gain(
         least=mean - student_quantile(CONFIDENCE, count - 1) * error,
         confidence=CONFIDENCE,
     )
+
+
+def _find_grain(table: Sequence[Sequence[float]]) -> float:
+    """Find the mean over folds of the square of a step: how little two gains there can differ."""
+    steps = []
+    for gains in zip(*table, strict=True):
+        ordered = sorted({0.0, *gains})  # 0: params.yaml as it is
+        apart = [above - below for below, above in itertools.pairwise(ordered)]
+        steps.append(min((gap for gap in apart if gap > _SAME), default=0.0))
+    return _mean([step**2 for step in steps])
 
 
 def _mean(values: Sequence[float]) -> float:

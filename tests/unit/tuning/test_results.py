@@ -148,6 +148,26 @@ def test_a_journal_that_does_not_belong_is_refused(change: Change, problem: str)
     assert caught.value.where == "journal 2"
 
 
+@pytest.mark.parametrize(("count", "rows"), [(2, 1), (2, 2), (3, 1)])
+def test_equal_gains_of_a_few_rows_are_no_certainty(count: int, rows: int) -> None:
+    """Accuracy comes in steps of a row: that few folds gain as many rows each happens by chance."""
+    now = (0.70, 0.72, 0.71)[:count]
+    worse, better = ([score + by / 100 for score in now] for by in (rows - 1, rows))
+    trials = [make_trial(1, *worse), make_trial(2, *better), make_trial(3, *now)]
+    gain = measure_gain(trials, now, (Fold(train=100, test=100),) * count, 1)
+    assert gain.honest == pytest.approx(rows / 100)
+    assert gain.least < 0
+
+
+def test_equal_gains_of_many_steps_are_better() -> None:
+    """What a step may hide is little beside them."""
+    now, folds = (0.70, 0.72, 0.71), (Fold(train=200, test=100),) * 3
+    trials = [make_trial(at, *(score + at / 100 for score in now)) for at in range(1, 11)]
+    gain = measure_gain(trials, now, folds, 1)
+    assert gain.best == pytest.approx(0.1)
+    assert gain.least > 0.08
+
+
 def draw_trials(source: random.Random, count: int, gain: float) -> tuple[list[float], list[Trial]]:
     """Draw scores of params.yaml and of trials of which one is better by ``gain``.
 
