@@ -106,6 +106,18 @@ def without_server(server: ForkServer) -> dict[str, str]:
     return {**server.environment, "PATH": server.environment["PATH"].partition(os.pathsep)[2]}
 
 
+def test_a_safe_path_stays_as_it_is(project: Path) -> None:
+    """With PYTHONSAFEPATH the folder is not on the path, and the project's code still is."""
+    variables = project_environment(project) | {"PYTHONSAFEPATH": "1"}
+    with start_fork_server(project, variables) as server:
+        await_server(server)
+        plain = run_module(project, without_server(server), "demo.show")
+        forked = run_module(project, server.environment, "demo.show")
+    assert (forked.returncode, plain.returncode) == (0, 0), forked.stderr
+    shown = json.loads(forked.stdout)
+    assert (shown["path"], shown["loaded"]) == (json.loads(plain.stdout)["path"], True)
+
+
 def test_an_edit_between_two_stages_is_seen(project: Path, server: ForkServer) -> None:
     """Nothing of the project is kept from fork to fork, and none draws another's numbers."""
     before = json.loads(run_module(project, server.environment, "demo.show").stdout)

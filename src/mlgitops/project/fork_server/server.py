@@ -260,5 +260,6 @@ def main(address: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.path[0] = os.getcwd()  # noqa: PTH109 - as `python -m` has it, and not this file's folder
+    if not sys.flags.safe_path:  # else PYTHONSAFEPATH put neither folder there
+        sys.path[0] = os.getcwd()  # noqa: PTH109 - as `python -m` has it, not this file's folder
     main(sys.argv[1])
