@@ -118,6 +118,29 @@ def test_a_safe_path_stays_as_it_is(project: Path) -> None:
     assert (shown["path"], shown["loaded"]) == (json.loads(plain.stdout)["path"], True)
 
 
+@pytest.mark.parametrize(
+    ("setting", "statement"),
+    [
+        ("ulimit -n 77;", "import resource; print(resource.getrlimit(resource.RLIMIT_NOFILE))"),
+        ("trap '' TERM;", "import signal; print(signal.getsignal(signal.SIGTERM))"),
+        ("nice -n 1", "print(os.nice(0))"),
+    ],
+)
+def test_what_a_shell_sets_for_a_stage_holds(
+    setting: str, statement: str, project: Path, server: ForkServer
+) -> None:
+    """A limit, an ignored signal or a priority of the stage's command is no other one there."""
+    printed = [
+        subprocess.check_output(
+            ["sh", "-c", f'{setting} python -m demo.end "$0"', statement],
+            cwd=project, env=variables, text=True, timeout=120,
+        )
+        for variables in (without_server(server), server.environment)
+    ]  # fmt: skip
+    assert printed[0] == printed[1]
+    assert run_module(project, server.environment, "demo.heavy").stdout == "True\n"
+
+
 def test_an_edit_between_two_stages_is_seen(project: Path, server: ForkServer) -> None:
     """Nothing of the project is kept from fork to fork, and none draws another's numbers."""
     before = json.loads(run_module(project, server.environment, "demo.show").stdout)

@@ -43,6 +43,7 @@ class Request(NamedTuple):
     umask: int
     variables: dict[str, str]
     streams: list[int]  # file descriptors of standard input, output and errors
+    bounds: tuple[object, ...]  # of its client, as `read_bounds` reads them
 
 
 class Server:
@@ -50,6 +51,7 @@ class Server:
 
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
+        self._bounds = read_bounds(os.getpid())
         self._stages: dict[int, socket.socket] = {}  # process id → who waits for it
         self._selector = selectors.DefaultSelector()
         self._woken, self._waking = os.pipe()
@@ -85,7 +87,7 @@ class Server:
         except (OSError, ValueError, EOFError, TypeError):
             connection.close()
             return None
-        if not prepare(request):
+        if request.bounds != self._bounds or not prepare(request):
             answer(connection, DECLINED)
             process = None
         else:
@@ -142,7 +144,25 @@ def read_request(connection: socket.socket) -> Request:
             raise EOFError
         parts += part
     arguments, folder, umask, variables = marshal.loads(parts)  # noqa: S302 - of our own client
-    return Request(arguments, folder, umask, variables, streams)
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    bounds = read_bounds(struct.unpack("3i", credentials)[0])
+    return Request(arguments, folder, umask, variables, streams, bounds)
+
+
+def read_bounds(process: int) -> tuple[object, ...]:
+    """Read what a shell may have set for a process, as by `ulimit`, `nice`, `taskset` or `trap`.
+
+    Its resource limits, priority, processors, and ignored signals, of which an interrupt does not
+    count: client and server ignore it for their stages. Raises OSError when it has ended.
+    """
+    folder = Path(f"/proc/{process}")
+    status = dict(
+        line.split(":", 1) for line in (folder / "status").read_text("utf-8").splitlines()
+    )
+    ignored = int(status["SigIgn"], 16) & ~(1 << signal.SIGINT - 1)
+    priority = os.getpriority(os.PRIO_PROCESS, process)
+    limits = (folder / "limits").read_text("utf-8")
+    return limits, priority, status["Cpus_allowed"].strip(), ignored
 
 
 def answer(connection: socket.socket, code: int) -> None:
