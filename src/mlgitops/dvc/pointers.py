@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
 
 _HASHES = ("md5", "etag", "checksum")
 _MAX_HASH = 90
+
+#: Stands in an address for a user with a password, or with a token for a name.
+HIDDEN = "://***@"
+_USER = re.compile(r"://(?P<name>[^/?#:]*)(?P<password>:[^/?#]*)?@")
+# How tokens begin that GitHub, GitLab, Bitbucket and Hugging Face give; older ones are long.
+_TOKEN = re.compile(r"(?:gh[a-z]_|github_pat_|gl[a-z]+-|ATBB|ATCTT|hf_)\w|\w{40}", re.ASCII)
 
 
 def parse_pointer(document: dict[str, Value]) -> list[tuple[str, DataVersion]]:
@@ -32,15 +39,17 @@ def parse_pointer(document: dict[str, Value]) -> list[tuple[str, DataVersion]]:
 def parse_import(document: dict[str, Value]) -> ImportSource | None:
     """Read where a .dvc file of `dvc import` took its output from; None where that is no commit.
 
-    Whatever else it is: what is not pinned can be other data in the next run.
+    Whatever else it is: what is not pinned can be other data in the next run. A secret in the
+    address is left out here, so that no release, audit or message can show it.
     """
     deps = document.get("deps")
     item = deps[0] if isinstance(deps, list) and len(deps) == 1 else None
     repo = item.get("repo") if isinstance(item, dict) else None
     if not isinstance(item, dict) or not isinstance(repo, dict):
         return None
+    url = repo.get("url")
     named = {
-        "repository": repo.get("url"),
+        "repository": hide_secret(url) if isinstance(url, str) else url,
         "commit": repo.get("rev_lock"),
         "path": item.get("path"),
     }
@@ -48,6 +57,20 @@ def parse_import(document: dict[str, Value]) -> ImportSource | None:
         return msgspec.convert(named, ImportSource)
     except msgspec.ValidationError:
         return None
+
+
+def hide_secret(address: str) -> str:
+    """Put :data:`HIDDEN` in the place of a user with a password, and of a token as the user.
+
+    >>> hide_secret("https://me:secret@github.com/acme/features")
+    'https://***@github.com/acme/features'
+    >>> hide_secret("ssh://git@github.com/acme/features")
+    'ssh://git@github.com/acme/features'
+    """
+    match = _USER.search(address)
+    if match is None or not (match["password"] or _TOKEN.match(match["name"])):
+        return address
+    return f"{address[: match.start()]}{HIDDEN}{address[match.end() :]}"
 
 
 def read_version(item: dict[str, Value]) -> DataVersion:

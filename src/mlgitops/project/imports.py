@@ -8,10 +8,10 @@ the next version breaks it.
 from __future__ import annotations
 
 import posixpath
-import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mlgitops.dvc.hashes import hash_bytes
+from mlgitops.dvc.pointers import HIDDEN
 from mlgitops.errors import MlgitopsError
 from mlgitops.parsing import parse_yaml
 from mlgitops.render.escape import clean_text
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 CONTRACT, PARAMETERS = "contract.yaml", "params.yaml"
 _MADE_ID = "id"  # that the ingest stage makes where params.yaml names none
-_PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
 #: What a column's block says that is no check of its values.
 _NO_CHECKS = {"dtype", "nullable", "unique", "coerce", "required", "checks", "title", "description"}
 _NO_CHECKS |= {"metadata", "regex", "drop_invalid_rows", "report_duplicates", "default"}
@@ -35,15 +34,15 @@ Column: TypeAlias = "Mapping[str, Any]"
 
 
 def check_pins(pipeline: Pipeline) -> Iterator[MlgitopsError]:
-    """Refuse imports that name no commit, and addresses that give a password away."""
+    """Refuse imports that name no commit, and addresses that give a secret away."""
     for path, source in sorted(pipeline.imports.items()):
         where = f"{path}.dvc"
         if source is None:
             hint = f"`dvc update {where}` pins it; `rev_lock` names the commit"
             yield MlgitopsError("it is imported, and pinned to no commit", where=where, hint=hint)
-        elif _PASSWORD.search(source.repository):
+        elif HIDDEN in source.repository:
             hint = "take it out, make it void, and let git ask its credential helper"
-            problem = "the address of its repository holds a password"
+            problem = "the address of its repository holds a password or a token"
             yield MlgitopsError(problem, where=where, hint=hint)
 
 

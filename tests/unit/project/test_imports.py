@@ -10,7 +10,9 @@ import pytest
 from git_project import GitRepository
 
 from mlgitops.dvc.pipeline import read_pipeline
+from mlgitops.dvc.pointers import parse_import
 from mlgitops.git.repository import Folder, Repository
+from mlgitops.parsing import parse_yaml
 from mlgitops.project.imports import check_imported_contract, check_pins
 
 if TYPE_CHECKING:
@@ -196,6 +198,9 @@ def test_a_contract_that_is_not_here_or_not_the_imported_one(root: GitRepository
         ("main", ADDRESS, "it is imported, and pinned to no commit"),
         (FIRST, "https://me:secret@github.example/features", "holds a password"),
         (FIRST, "https://x-access-token:ghs_1@github.example/features", "holds a password"),
+        (FIRST, "https://ghp_secret1@github.example/features", "holds a password or a token"),
+        (FIRST, "https://github_pat_secret@github.example/features", "holds a password"),
+        (FIRST, "https://me:sec@secret@github.example/features", "holds a password"),
     ],
 )
 def test_a_pin_that_pins_nothing_or_gives_something_away(
@@ -206,11 +211,21 @@ def test_a_pin_that_pins_nothing_or_gives_something_away(
     mistakes, _ = check(root)
     assert mistake in mistakes[0]
     assert "secret" not in str(mistakes)
+    document = parse_yaml((root.root / "data/raw/table.csv.dvc").read_bytes(), "table.csv.dvc")
+    assert isinstance(document, dict)
+    source = parse_import(document)
+    # What releases write down and audits show.
+    assert source is None or "secret" not in source.repository
 
 
-def test_an_address_without_a_password(root: GitRepository) -> None:
+@pytest.mark.parametrize(
+    "address", ["ssh://git@github.example:22/f.git", "https://acme@dev.example/acme/_git/features"]
+)
+def test_an_address_without_a_password(root: GitRepository, address: str) -> None:
     """A user's name, as git over SSH has it, is none."""
-    put_import(root, "data/raw/table.csv", "hour\n", address="ssh://git@github.example:22/f.git")
+    put_import(root, "data/raw/table.csv", "hour\n1\n", address=address)
+    contract = (root.root / "data/raw/contract.yaml").read_text()
+    put_import(root, "data/raw/contract.yaml", contract, address=address)
     assert check(root) == ([], [])
 
 
