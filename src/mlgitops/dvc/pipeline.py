@@ -10,6 +10,7 @@ import posixpath
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mlgitops.dvc.ignore import IgnoreRules
 from mlgitops.dvc.params import flatten_params
@@ -103,15 +104,35 @@ class Pipeline(Struct, kw_only=True):
     def find_source(self, path: str, digest: str) -> ImportSource | None:
         """Find which repository the data ``path`` of this hash were imported from.
 
-        None where they were not, or where the .dvc file is of other data by now.
+        None where they were not, or where the .dvc file is of other data by now. Of a file in a
+        folder that was imported the .dvc file names no hash.
         """
         version = self.pointers.get(path)
-        return self.imports.get(path) if version and version.hash == digest else None
+        if version is not None and version.hash != digest:
+            return None
+        return self.locate_import(path)
+
+    def locate_import(self, path: str) -> ImportSource | None:
+        """Return where the .dvc file of ``path``, or of the folder that it is in, is from."""
+        within = self.find_import(path)
+        source = self.imports[within] if within is not None else None
+        if source is None or within is None:
+            return None
+        return replace(source, path=f"{source.path}{path.removeprefix(within)}")
+
+    def find_import(self, path: str) -> str | None:
+        """Return ``path``, or the folder around it, if `dvc import` brought that."""
+        folder = path
+        while folder and folder not in self.imports:
+            folder = posixpath.dirname(folder)
+        return folder or None
 
     def is_read(self, path: str) -> bool:
-        """Tell whether a stage reads ``path``, or a folder around it."""
+        """Tell whether a stage reads ``path``, a folder around it, or something in it."""
         read = {dep for stage in self.stages.values() for dep in stage.deps}
-        return path in read or any(path.startswith(f"{dep}/") for dep in read)
+        return path in read or any(
+            path.startswith(f"{dep}/") or dep.startswith(f"{path}/") for dep in read
+        )
 
     def find_folder(self, path: str) -> tuple[str, DataVersion] | None:
         """Find the folder around ``path`` that DVC keeps as a whole, and its version."""

@@ -11,6 +11,7 @@ import pytest
 from trust.handover import LOCKS
 from trust.reasons import REASONS
 
+from mlgitops.dvc.pipeline import read_pipeline
 from mlgitops.errors import MlgitopsError
 from mlgitops.storage.handover.claims import check_lock
 
@@ -106,6 +107,17 @@ def test_imported_data_that_a_stage_reads_is_demanded() -> None:
     besides = FILES["raw.csv.dvc"].replace(b"raw.csv", b"besides.csv") + imported
     claims = check(make_lock(), **{"besides.csv.dvc": besides})
     assert "besides.csv" not in claims.objects
+
+
+def test_an_imported_folder_of_which_a_stage_reads_a_file_is_demanded() -> None:
+    """Of a folder DVC keeps and fetches the whole."""
+    pointer = b"deps: [{path: x, repo: {url: u}}]\nouts: [{path: raw, hash: md5, md5: %s.dir}]\n"
+    files = {"raw.dvc": pointer % (b"0" * 32)}
+    stage = "stages: {read: {cmd: read, deps: [raw/table.csv]}}\n"
+    pipeline = read_pipeline(
+        dict.fromkeys([*files, "dvc.yaml"], ""), (files | {"dvc.yaml": stage.encode()}).get
+    )
+    assert [(output.path, output.sent) for output in pipeline.outputs] == [("raw", True)]
 
 
 def _set(stage: str, key: str, value: object) -> Callable[[dict[str, Any]], None]:

@@ -39,13 +39,15 @@ def list_imported(pipeline: Pipeline, prefix: str) -> list[ImportedData]:
     """List what the model below ``prefix`` was made from and `dvc import` brought.
 
     Raises :class:`MlgitopsError` where the .dvc file names no commit, or other bytes than those
-    that the model was trained on.
+    that the model was trained on, and :class:`OpenError` for a folder around imported data.
     """
     imported = []
     for path, trained in sorted(find_sources(pipeline, f"{prefix}{MODEL}").items()):
-        if path not in pipeline.imports:
+        if pipeline.find_import(path) is None:
+            _refuse_folder(pipeline, path)
             continue
-        source, pinned = pipeline.imports[path], pipeline.pointers[path].hash
+        source, pointer = pipeline.locate_import(path), pipeline.pointers.get(path)
+        pinned = pointer.hash if pointer else trained  # in a folder: its .dvc file names no file
         if source is None:
             raise MlgitopsError("it is imported and names no commit (`rev_lock`)", where=path)
         if pinned != trained:
@@ -55,6 +57,15 @@ def list_imported(pipeline: Pipeline, prefix: str) -> list[ImportedData]:
             raise MlgitopsError(problem, where=path)
         imported.append(ImportedData(path=path, trained=trained, source=source))
     return imported
+
+
+def _refuse_folder(pipeline: Pipeline, path: str) -> None:
+    """Raise where ``path`` is a folder around imported data: its hash is of more than those."""
+    inside = next((item for item in pipeline.imports if item.startswith(f"{path}/")), None)
+    if inside is not None:
+        raise OpenError(
+            f"a stage read this folder as a whole, and {inside} is imported", where=path
+        )
 
 
 def describe_source(source: ImportSource | None) -> str:
