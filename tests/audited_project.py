@@ -110,8 +110,11 @@ class AuditedProject:
         """Send main to origin."""
         git(self.root, "push", "--quiet", "origin", "main")
 
-    def train(self, content: bytes) -> str:
-        """Commit what a run that gives a model of these bytes would, and store it."""
+    def train(self, content: bytes, *, lock_more: str = "") -> str:
+        """Commit what a run that gives a model of these bytes would, and store it.
+
+        ``lock_more`` is what somebody wrote into dvc.lock besides.
+        """
         description = json.dumps({"sha256": sha256(content)})
         lock = _LOCK.format(
             table=md5(TABLE),
@@ -121,7 +124,7 @@ class AuditedProject:
             model=md5(content),
             model_size=len(content),
         )
-        self.repository.put("dvc.lock", lock)
+        self.repository.put("dvc.lock", lock + lock_more)
         self.repository.put("model/model.json", description)
         for folder in (self.root / ".dvc/cache", self.folder / "storage"):
             file = folder / locate(md5(content))

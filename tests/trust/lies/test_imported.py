@@ -65,10 +65,12 @@ class Imported:
         """Make a source with two versions of the table, and a commit that is on no branch."""
         repository = GitRepository(self.features)
         repository.put("dvc.lock", write_features(TABLE))
+        repository.put("features/table.csv", TABLE.decode())
         repository.put("contract.yaml", "columns: {id: {}, delay: {}}\n")
         repository.commit("First")
         repository.git("tag", "v1.0.0")
         repository.put("dvc.lock", write_features(OTHER))
+        repository.put("features/table.csv", OTHER.decode())
         repository.commit("Second")
         repository.git("tag", "v2.0.0")
         repository.git("switch", "--quiet", "--detach", "v1.0.0")
@@ -77,11 +79,23 @@ class Imported:
         repository.git("switch", "--quiet", "main")
         repository.git("update-ref", "refs/pull/7/head", stray)
 
-    def bring(self, pointer: str, imported: ImportSource | None) -> None:
-        """Train on what ``pointer`` names, release it as ``imported``, and put it in service."""
+    def bring(
+        self,
+        pointer: str,
+        imported: ImportSource | None,
+        *,
+        name: str = POINTER,
+        lock_more: str = "",
+    ) -> None:
+        """Train on what ``pointer`` names, release it as ``imported``, and put it in service.
+
+        ``lock_more`` is written into dvc.lock below what the run wrote.
+        """
         project = self.project
-        project.repository.put(POINTER, pointer)
-        revision = project.train(THIRD)
+        if name != POINTER:
+            (project.root / POINTER).unlink()
+        project.repository.put(name, pointer)
+        revision = project.train(THIRD, lock_more=lock_more)
         table = DataHash(path="data/raw/table.csv", hash=f"md5:{md5(TABLE)}", imported=imported)
         lineage = project.make_lineage(revision, THIRD, "v1.2.0")
         project.release(msgspec.structs.replace(lineage, data=(table,)), "v1.1.0")
@@ -226,6 +240,45 @@ def test_a_pin_of_other_bytes_than_were_trained_on(
     project.bring(pointer, None)
     reason = f"its .dvc file names md5:{md5(OTHER)}, and dvc.lock says that md5:{md5(TABLE)}"
     check_lie(record_property, pointer.encode(), reason=reason, text=project.name_failure())
+
+
+def test_a_run_that_claims_to_have_made_the_imported_table(
+    project: Imported, record_property: Callable[[str, object], None]
+) -> None:
+    """A stage that only dvc.lock has: nothing runs it, and the table is still imported."""
+    second = git(project.features, "rev-parse", "v2.0.0")
+    source = msgspec.structs.replace(project.source, commit=second)
+    claim = "  made:\n    cmd: make\n    outs:\n    - path: data/raw/table.csv\n      hash: md5\n"
+    claim += f"      md5: {md5(TABLE)}\n"
+    pointer = write_pointer(msgspec.to_builtins(source))
+    project.bring(pointer, source, lock_more=claim)
+    reason = f"is md5:{md5(OTHER)}, and md5:{md5(TABLE)} was trained on"
+    failure = project.name_failure(project.features)
+    assert failure.startswith("data: imported: data/raw/table.csv: ")
+    check_lie(record_property, claim.encode(), reason=reason, text=failure)
+
+
+@pytest.mark.parametrize(
+    ("commit", "reason"),
+    [("v1.0.0", None), ("v2.0.0", f"is md5:{md5(OTHER)}, and md5:{md5(TABLE)} was trained on")],
+)
+def test_a_table_in_a_folder_that_was_imported(
+    project: Imported, commit: str, reason: str | None
+) -> None:
+    """The .dvc file of the folder says where it is from; git in the source has its bytes."""
+    sha = git(project.features, "rev-parse", f"{commit}^{{commit}}")
+    folder = {"repository": ADDRESS, "commit": sha, "path": "features"}
+    pointer = (
+        write_pointer(folder).replace("table.csv", "raw").replace(md5(TABLE), f"{'0' * 32}.dir")
+    )
+    source = ImportSource(repository=ADDRESS, commit=sha, path="features/table.csv")
+    project.bring(pointer, source, name="data/raw.dvc")
+    if reason is None:
+        done = project.audit(project.features)
+        (check,) = [c for c in done.list_checks() if c.name == "data: imported"]
+        assert (check.state, done.find_first(CheckState.FAILS)) == (CheckState.HOLDS, None), done
+    else:
+        assert reason in project.name_failure(project.features)
 
 
 @pytest.mark.parametrize(

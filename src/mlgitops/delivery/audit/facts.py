@@ -132,11 +132,16 @@ def _list_locks(pipeline: Pipeline, path: str) -> list[LockEntry]:
 
 
 def find_sources(pipeline: Pipeline, path: str) -> dict[str, str]:
-    """Find what the runs that led to ``path`` began with, and none of them made: path → hash."""
+    """Find what the runs that led to ``path`` began with, and none of them made: path → hash.
+
+    What a .dvc file keeps is such a beginning, whatever dvc.lock says of it besides: a stage that
+    dvc.yaml does not have can be written there.
+    """
     outputs = {out for lock in pipeline.locks.values() for out in lock.outs}
     locks = _list_locks(pipeline, path)
     deps = {dep: named for lock in locks for dep, named in lock.deps.items()}
-    return {dep: named for dep, named in deps.items() if dep not in outputs}
+    kept = pipeline.pointers.keys()
+    return {dep: named for dep, named in deps.items() if dep in kept or dep not in outputs}
 
 
 def _describe_signature(
