@@ -242,6 +242,29 @@ def test_a_pin_of_other_bytes_than_were_trained_on(
     check_lie(record_property, pointer.encode(), reason=reason, text=project.name_failure())
 
 
+@pytest.mark.parametrize(
+    ("remote", "state"),
+    [
+        ("git@github.example:acme/features.git", CheckState.HOLDS),
+        ("https://github.example:8443/Acme/features/", CheckState.HOLDS),
+        ("https://github.example/mallory/features", CheckState.OPEN),
+        ("https://mallory.example/acme/features", CheckState.OPEN),
+    ],
+)
+def test_a_clone_of_another_repository(project: Imported, remote: str, state: CheckState) -> None:
+    """It has the commit and the bytes; the repository that the .dvc file names never had them."""
+    git(project.features, "remote", "add", "origin", remote)
+    project.bring_from()
+    (check,) = [
+        c for c in project.audit(project.features).list_checks() if c.name == "data: imported"
+    ]
+    assert check.state is state, check.detail
+    if state is CheckState.OPEN:
+        assert (
+            "no remote of this address; if it is a clone of that: `git remote add" in check.detail
+        )
+
+
 def test_a_run_that_claims_to_have_made_the_imported_table(
     project: Imported, record_property: Callable[[str, object], None]
 ) -> None:

@@ -7,6 +7,7 @@ fetched, since an address in a .dvc file is anybody's to write.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
     from mlgitops.dvc.pipeline import Pipeline
     from mlgitops.model import ImportSource
+
+_REMOTE = re.compile(
+    r"(?:(?:https?|ssh|git)://(?:[^/]*@)?(?P<host>[^/:@]+)(?::\d+)?/"
+    r"|(?:[^/:@]+@)?(?P<scp>[^/:@]+):(?!//))(?P<path>.+)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +85,16 @@ def check_import(item: ImportedData, clones: Sequence[Path]) -> None:
     """Raise unless one of ``clones`` has these bytes at the commit that the import is pinned to.
 
     The commit must be below a branch or a tag: GitHub shows commits of anybody's fork under the
-    address of the repository that was forked.
+    address of the repository that was forked. And a clone whose remotes are other repositories
+    says nothing of this one.
     """
-    source = item.source
+    source, others = item.source, list[str]()
     for clone in clones:
         with Repository(clone) as repository:
             if repository.find(source.commit) is None:
+                continue
+            if not _is_clone_of(repository, source.repository):
+                others.append(str(clone))
                 continue
             if not _is_kept(repository, source.commit):
                 problem = f"no branch or tag of {clone} holds its commit {source.commit[:12]}"
@@ -97,7 +107,35 @@ def check_import(item: ImportedData, clones: Sequence[Path]) -> None:
                 raise MlgitopsError(problem, where=item.path)
             return
     problem = f"no clone that was given has the commit of {describe_source(source)}"
+    if others:
+        problem = (
+            f"{others[0]} has the commit of {describe_source(source)}, and no remote of this"
+            f" address; if it is a clone of that: `git remote add source {source.repository}`"
+        )
     raise OpenError(problem, where=item.path, hint=UNSHALLOW)
+
+
+def _is_clone_of(repository: Repository, address: str) -> bool:
+    """Tell whether a remote has this address, in any form; one without remotes may be it."""
+    words = ("config", "-z", "--get-regexp", r"^remote\..*\.url$")
+    entries = os.fsdecode(ask_git(repository.root, *words).stdout).split("\0")
+    urls = {entry.partition("\n")[2] for entry in entries if entry}
+    return not urls or name_repository(address) in map(name_repository, urls)
+
+
+def name_repository(address: str) -> str:
+    """Return host and path of an address, which are the same for HTTPS and SSH; or a path on disk.
+
+    >>> name_repository("https://me@github.com/Acme/features.git")
+    'github.com/acme/features'
+    >>> name_repository("git@github.com:acme/features")
+    'github.com/acme/features'
+    """
+    path = address.rstrip("/").removesuffix(".git").rstrip("/")
+    match = _REMOTE.fullmatch(path)
+    if match is None:
+        return path.removeprefix("file://")
+    return f"{match['host'] or match['scp']}/{match['path'].lstrip('/')}".lower()
 
 
 def _is_kept(repository: Repository, commit: str) -> bool:
