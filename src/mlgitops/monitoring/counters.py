@@ -32,6 +32,7 @@ _LABEL = re.compile(r'([a-z_0-9]{1,40})="([^"\\\n]{0,100})"')
 _STATUS = re.compile(r"[1-5]\d\d")
 _DROPPED = ("full", "disk", "unwritable")
 _FAILED = 400
+_LARGEST = 1e18  # of a count or a size: the sum of all that a text holds is finite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,12 +98,12 @@ def parse_counters(data: bytes) -> ServerCounts:
 
 
 def _read_number(text: str) -> float | None:
-    """Read a count or a size: finite and not negative."""
+    """Read a count or a size: neither negative nor more than anything has."""
     try:
         number = float(text)
     except ValueError:
         return None
-    return number if 0 <= number < math.inf else None
+    return number if 0 <= number <= _LARGEST else None
 
 
 def _find_single(sums: Mapping[str, float]) -> float | None:

@@ -123,6 +123,12 @@ def test_what_is_no_count_is_left_out(text: bytes) -> None:
     assert list(show_server(ServerCounts(), now=5.0)) == []
 
 
+def test_counts_whose_sum_is_no_number_are_left_out() -> None:
+    """Each is finite, and together they are not: a look goes on."""
+    text = "".join(f'mlgitops_requests_total{{status="{n}"}} 1e308\n' for n in (200, 200, 500))
+    assert list(show_server(parse_counters(text.encode()), now=5.0)) == []
+
+
 def test_rows_a_second_are_of_seven_days() -> None:
     """All models together, days before and after left out, the busiest named."""
     facts = [
