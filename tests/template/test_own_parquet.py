@@ -9,6 +9,7 @@ import io
 import random
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["environment"]  # a fixture
+
+ROOT = Path(__file__).parents[2]
 
 #: Every stage in one process, with pyarrow as the lock for Parquet has it.
 RUN_STAGES = """
@@ -159,6 +162,59 @@ def test_other_kinds_are_written_so_that_a_reader_knows_them(tmp_path: Path) -> 
         "a,b",
         "",
     ]
+
+
+def load_stages_reader(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Import the template's own reader of Parquet, which is no template."""
+    plumbing = ROOT / "{{cookiecutter.project_slug}}/src/{{cookiecutter.__package_name}}/plumbing"
+    package = ModuleType("stages_plumbing")
+    package.__path__ = [str(plumbing)]
+    monkeypatch.setitem(sys.modules, "stages_plumbing", package)
+    for name in ("errors", "parquet"):
+        monkeypatch.delitem(sys.modules, f"stages_plumbing.{name}", raising=False)
+    return importlib.import_module("stages_plumbing.parquet")
+
+
+def test_new_and_the_stages_read_the_same_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of UUIDs, JSON and other types that pyarrow has as extensions."""
+    reader = load_stages_reader(monkeypatch)
+    moment = dt.datetime(2024, 5, 6)  # noqa: DTZ001 - local on purpose
+    columns = {
+        "uuid": pa.array([bytes(range(16)), None], pa.uuid()),
+        "json": pa.array(["{}", None], pa.json_()),
+        "flag": pa.array([1, None], pa.bool8()),
+        "midnight": pa.array([moment, None], pa.timestamp("ns")),
+        "tiny": pa.array([decimal.Decimal("0.0000001"), None]),
+        "view": pa.array(["a", None], pa.string_view()),
+        "time": pa.array([dt.time(1, 2), None], pa.time64("us")),
+    }
+    path = write(columns, tmp_path / "a.parquet")
+    names, cells = read_columns(path)
+    (part,) = reader.read_text_parts(path, rows=9)
+    assert [part[name].tolist() for name in names] == cells
+    whole = reader.read_table(path, text_columns=names)
+    assert [whole[name].fillna("").tolist() for name in names] == cells
+    assert [column[0] for column in cells[:3]] == [
+        "00010203-0405-0607-0809-0a0b0c0d0e0f",
+        "{}",
+        "True",
+    ]
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.binary(2), pa.large_binary(), pa.binary_view()])
+def test_bytes_are_refused(
+    kind: pa.DataType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever their length: what Python writes for them is no text of theirs."""
+    reader = load_stages_reader(monkeypatch)
+    path = write({"x": [1, 2], "raw": pa.array([b"ab", None], kind)}, tmp_path / "a.parquet")
+    with pytest.raises(MlgitopsError, match="column 'raw' holds"):
+        read_columns(path)
+    with pytest.raises(Exception, match="column raw holds") as raised:
+        list(reader.read_text_parts(path, rows=9))
+    assert type(raised.value).__name__ == "StageError"
 
 
 def test_rows_that_are_left_out_leave_the_file(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """A person's table in Parquet: its cells as text, and its rows to a file again. pyarrow, an extra.
 
 The texts are those that the project's own stages make of the file, and that pandas writes into a
-CSV file: what is inferred of them fits either.
+CSV file, but for moments at midnight: what is inferred of them fits either.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _START = b"PAR1"
+#: Types of Arrow beside the plain ones whose values have a text.
+_TEXT_EXTENSIONS = frozenset(["arrow.uuid", "arrow.json", "arrow.bool8"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +91,7 @@ def _write_cells(column: Any, name: str, path: Path) -> list[str]:  # noqa: ANN4
     import pyarrow as pa
 
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+    if not _has_text(kind):
         raise MlgitopsError(
             f"column {name!a:.80} holds {kind}",
             where=str(path),
@@ -100,6 +102,16 @@ def _write_cells(column: Any, name: str, path: Path) -> list[str]:  # noqa: ANN4
         numbers = cells.to_numpy()
         return ["" if number != number else str(number) for number in numbers]  # noqa: PLR0124 (NaN)
     return ["" if value is None else _write(value) for value in cells.to_pylist()]
+
+
+def _has_text(kind: Any) -> bool:  # noqa: ANN401 - untyped
+    """Tell whether values of a type have a text: not lists, bytes, or what only a library knows."""
+    import pyarrow as pa
+
+    if isinstance(kind, pa.BaseExtensionType):
+        return kind.extension_name in _TEXT_EXTENSIONS
+    tests = ("nested", "binary", "large_binary", "fixed_size_binary", "binary_view")
+    return not any(getattr(pa.types, f"is_{test}")(kind) for test in tests)
 
 
 def _write(value: object) -> str:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
+#: Types of Arrow beside the plain ones whose values have a text.
+TEXT_EXTENSIONS = frozenset(["arrow.uuid", "arrow.json", "arrow.bool8"])
+
 
 def read_names(path: Path) -> list[str]:
     """Return the names of a table's columns."""
@@ -126,7 +129,10 @@ def _open(path: Path) -> Iterator[Any]:
 
 
 def _write_cells(part: Any, name: str, path: Path) -> Any:  # noqa: ANN401 - pyarrow has no types
-    """Return a column as a dictionary of the texts that pandas writes for it into a CSV file."""
+    """Return a column as a dictionary of the texts that pandas writes for it into a CSV file.
+
+    Moments always have their time: pandas leaves it out where it is midnight in all rows.
+    """
     import pyarrow as pa
 
     cells = part.column(name)
@@ -135,8 +141,12 @@ def _write_cells(part: Any, name: str, path: Path) -> Any:  # noqa: ANN401 - pya
     if isinstance(cells, pa.DictionaryArray):
         cells = cells.dictionary_decode()
     kind = cells.type
-    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+    if not _has_text(kind):
         raise StageError(f"{path}: column {name} holds {kind}: write text, numbers or dates")
+    if isinstance(kind, pa.BaseExtensionType):  # pyarrow numbers no such values
+        values = [None if value is None else str(value) for value in cells.to_pylist()]
+        cells = pa.array(values, pa.string())
+        kind = cells.type
     if pa.types.is_null(kind):
         cells = cells.cast(pa.string())
     encoded = cells.dictionary_encode()
@@ -147,6 +157,16 @@ def _write_cells(part: Any, name: str, path: Path) -> Any:  # noqa: ANN401 - pya
         values = encoded.dictionary.to_pylist()
         texts = [None if value is None else _write(value) for value in values]
     return pa.DictionaryArray.from_arrays(encoded.indices, pa.array(texts, pa.string()))
+
+
+def _has_text(kind: Any) -> bool:  # noqa: ANN401 - pyarrow has no types
+    """Tell whether values of a type have a text: not lists, bytes, or what only a library knows."""
+    import pyarrow as pa
+
+    if isinstance(kind, pa.BaseExtensionType):
+        return kind.extension_name in TEXT_EXTENSIONS
+    tests = ("nested", "binary", "large_binary", "fixed_size_binary", "binary_view")
+    return not any(getattr(pa.types, f"is_{test}")(kind) for test in tests)
 
 
 def _write_number(number: np.floating[Any]) -> str:
