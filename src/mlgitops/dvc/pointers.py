@@ -21,6 +21,11 @@ _USER = re.compile(r"://(?P<name>[^/?#:]*)(?P<password>:[^/?#]*)?@")
 # How tokens begin that GitHub, GitLab, Bitbucket and Hugging Face give; older ones are long.
 _TOKEN = re.compile(r"(?:gh[a-z]_|github_pat_|gl[a-z]+-|ATBB|ATCTT|hf_)\w|\w{40}", re.ASCII)
 
+_REMOTE = re.compile(
+    r"(?:(?:https?|ssh|git)://(?:[^/]*@)?(?P<host>[^/:@]+)(?::\d+)?/"
+    r"|(?:[^/:@]+@)?(?P<scp>[^/:@]+):(?!//))(?P<path>.+)"
+)
+
 
 def parse_pointer(document: dict[str, Value]) -> list[tuple[str, DataVersion]]:
     """List the paths of a .dvc file, relative to it, with their versions.
@@ -71,6 +76,21 @@ def hide_secret(address: str) -> str:
     if match is None or not (match["password"] or _TOKEN.match(match["name"])):
         return address
     return f"{address[: match.start()]}{HIDDEN}{address[match.end() :]}"
+
+
+def name_repository(address: str) -> str:
+    """Return host and path of an address, which are the same for HTTPS and SSH; or a path on disk.
+
+    >>> name_repository("https://me@github.com/Acme/features.git")
+    'github.com/acme/features'
+    >>> name_repository("git@github.com:acme/features")
+    'github.com/acme/features'
+    """
+    path = address.rstrip("/").removesuffix(".git").rstrip("/")
+    match = _REMOTE.fullmatch(path)
+    if match is None:
+        return path.removeprefix("file://")
+    return f"{match['host'] or match['scp']}/{match['path'].lstrip('/')}".lower()
 
 
 def read_version(item: dict[str, Value]) -> DataVersion:

@@ -11,7 +11,7 @@ import posixpath
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mlgitops.dvc.hashes import hash_bytes
-from mlgitops.dvc.pointers import HIDDEN
+from mlgitops.dvc.pointers import HIDDEN, name_repository
 from mlgitops.errors import MlgitopsError
 from mlgitops.parsing import parse_yaml
 from mlgitops.render.escape import clean_text
@@ -79,7 +79,8 @@ def _check_commits(path: str, source: ImportSource, pipeline: Pipeline) -> Itera
     """Refuse a table beside the contract ``path`` that is of another commit of the same source."""
     for other, table in sorted(pipeline.imports.items()):
         beside = posixpath.dirname(other) == posixpath.dirname(path)
-        if table is None or not beside or table.repository != source.repository:
+        same = table and name_repository(table.repository) == name_repository(source.repository)
+        if table is None or not beside or not same:
             continue
         if table.commit != source.commit:
             problem = f"it is of {table.commit[:12]}, and its contract of {source.commit[:12]}"
@@ -134,6 +135,7 @@ def _list_stricter(ours: Column, theirs: Column) -> Iterator[str]:
     Another type is one of them: a CSV file has none, and `0` is a number and a text there.
     """
     promised, ruled = _read_columns(theirs), _read_rules(ours)
+    yield from _list_of_table(ours, theirs)
     for name, column in _read_columns(ours).items():
         if name not in promised or name in ruled:
             continue
@@ -142,6 +144,8 @@ def _list_stricter(ours: Column, theirs: Column) -> Iterator[str]:
         if kinds[0] != kinds[1]:
             here, there = map(_show, kinds)
             yield f"`{_show(name)}` is {here} here, and {there} in the imported contract"
+        if other.get("required") is False and column.get("required") is not False:
+            yield f"`{_show(name)}` may be left out by the imported contract, and not here"
         if other.get("nullable") is True and column.get("nullable") is not True:
             yield f"`{_show(name)}` may be missing in the imported contract, and not here"
         if column.get("unique") is True and other.get("unique") is not True:
@@ -156,6 +160,24 @@ def _list_stricter(ours: Column, theirs: Column) -> Iterator[str]:
                 )
 
 
+def _list_of_table(ours: Column, theirs: Column) -> Iterator[str]:
+    """Say which rules about all rows together the imported contract does not promise to keep."""
+    promised, ruled = _read_columns(theirs), _read_rules(ours)
+    kept_limits = _read_block(theirs, "missing")
+    for name, limit in _read_block(ours, "missing").items():
+        other = promised.get(name)
+        if name in ruled or other is None or other.get("nullable") is not True:
+            continue
+        if not _is_at_most(kept_limits.get(name), limit):
+            yield (
+                f"`{_show(name)}` may be missing in at most {_show(limit)} of the rows here, and in"
+                f" {_show(kept_limits.get(name, 'any of them'))} in the imported contract"
+            )
+    if ours.get("unique") and ours.get("unique") != theirs.get("unique"):
+        listed = _show(ours["unique"])
+        yield f"rows must be unique in {listed} here, and need not in the imported contract"
+
+
 def _read_columns(contract: Column) -> dict[str, Column]:
     columns = contract.get("columns")
     listed = columns.items() if isinstance(columns, dict) else ()
@@ -163,9 +185,14 @@ def _read_columns(contract: Column) -> dict[str, Column]:
 
 
 def _read_rules(contract: Column) -> set[str]:
+    return set(_read_block(contract, "ingest"))
+
+
+def _read_block(contract: Column, name: str) -> dict[str, Any]:
+    """Return column → what a block of the metadata says of it."""
     metadata = contract.get("metadata")
-    rules = metadata.get("ingest") if isinstance(metadata, dict) else None
-    return set(rules) if isinstance(rules, dict) else set()
+    block = metadata.get(name) if isinstance(metadata, dict) else None
+    return block if isinstance(block, dict) else {}
 
 
 def _read_kind(column: Column) -> str:
@@ -179,6 +206,12 @@ def _read_checks(column: Column) -> dict[str, Any]:
     below = column.get("checks")
     checks = dict(below) if isinstance(below, dict) else {}
     return checks | {name: limits for name, limits in column.items() if name not in _NO_CHECKS}
+
+
+def _is_at_most(theirs: Any, ours: Any) -> bool:  # noqa: ANN401 - of a contract
+    """Tell whether both are numbers and the first is no larger."""
+    numbers = isinstance(theirs, int | float) and isinstance(ours, int | float)
+    return numbers and theirs <= ours
 
 
 def _is_within(check: str, theirs: Any, ours: Any) -> bool:  # noqa: ANN401 - of any check

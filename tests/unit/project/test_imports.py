@@ -134,6 +134,48 @@ def test_other_rules(root: GitRepository, ours: str, theirs: str, warned: str | 
 
 
 @pytest.mark.parametrize(
+    ("more", "theirs_more", "theirs", "warned"),
+    [
+        ("", "", "required: false", "`hour` may be left out by the imported contract"),
+        ("metadata: {missing: {hour: 0.1}}", "", "nullable: false", None),
+        (
+            "metadata: {missing: {hour: 0.1}}",
+            "",
+            "nullable: true",
+            "in any of them in the imported",
+        ),
+        (
+            "metadata: {missing: {hour: 0.1}}",
+            "metadata: {missing: {hour: 0.2}}",
+            "nullable: true",
+            "may be missing in at most 0.1 of the rows here, and in 0.2 in the imported",
+        ),
+        (
+            "metadata: {missing: {hour: 0.1}}",
+            "metadata: {missing: {hour: 0.1}}",
+            "nullable: true",
+            None,
+        ),
+        ("unique: [id, hour]", "", "nullable: false", "rows must be unique in ['id', 'hour'] here"),
+        ("unique: [hour]", "unique: [hour]", "nullable: false", None),
+    ],
+)
+def test_rules_of_the_whole_table(
+    root: GitRepository, more: str, theirs_more: str, theirs: str, warned: str | None
+) -> None:
+    """A column that may be left out, the share of gaps, and what no two rows may have."""
+    nullable = "nullable: true" if "nullable: true" in theirs else "nullable: false"
+    own = f"{more}\ncolumns: {{id: {{dtype: str}}, hour: {{dtype: float64, {nullable}}}}}\n"
+    root.put("contract.yaml", own)
+    text = f"{theirs_more}\ncolumns: {{hour: {{dtype: float64, {theirs}}}}}\n"
+    put_import(root, "data/raw/contract.yaml", text)
+    mistakes, warnings = check(root)
+    assert mistakes == []
+    assert [warned in text for text in warnings if warned] == ([True] if warned else [])
+    assert bool(warnings) == bool(warned)
+
+
+@pytest.mark.parametrize(
     ("ours", "theirs", "mistake"),
     [
         (
@@ -172,9 +214,10 @@ def test_an_id_that_the_table_must_have(root: GitRepository, params: str) -> Non
     assert check(root)[0] == ["contract.yaml: the column `id` is not in the imported contract"]
 
 
-def test_table_and_contract_of_two_commits(root: GitRepository) -> None:
-    """They move together, or the contract speaks of another table."""
-    put_import(root, "data/raw/table.csv", "hour\n2\n", commit=SECOND)
+@pytest.mark.parametrize("address", [ADDRESS, f"{ADDRESS}.git", "git@github.example:acme/features"])
+def test_table_and_contract_of_two_commits(root: GitRepository, address: str) -> None:
+    """They move together, or the contract speaks of another table; however both are addressed."""
+    put_import(root, "data/raw/table.csv", "hour\n2\n", commit=SECOND, address=address)
     mistakes, _ = check(root)
     assert mistakes == [
         f"data/raw/table.csv.dvc: it is of {SECOND[:12]}, and its contract of {FIRST[:12]}"

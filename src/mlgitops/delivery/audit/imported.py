@@ -7,7 +7,6 @@ fetched, since an address in a .dvc file is anybody's to write.
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from mlgitops.delivery.audit.facts import find_sources, read_at_revision
 from mlgitops.delivery.audit.outcomes import OpenError
 from mlgitops.delivery.bundle import MODEL
 from mlgitops.dvc.hashes import hash_bytes, hash_directory
+from mlgitops.dvc.pointers import name_repository
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import ask_git
 from mlgitops.git.repository import UNSHALLOW, Repository
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
 
     from mlgitops.dvc.pipeline import Pipeline
     from mlgitops.model import ImportSource
-
-_REMOTE = re.compile(
-    r"(?:(?:https?|ssh|git)://(?:[^/]*@)?(?P<host>[^/:@]+)(?::\d+)?/"
-    r"|(?:[^/:@]+@)?(?P<scp>[^/:@]+):(?!//))(?P<path>.+)"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,21 +116,6 @@ def _is_clone_of(repository: Repository, address: str) -> bool:
     entries = os.fsdecode(ask_git(repository.root, *words).stdout).split("\0")
     urls = {entry.partition("\n")[2] for entry in entries if entry}
     return not urls or name_repository(address) in map(name_repository, urls)
-
-
-def name_repository(address: str) -> str:
-    """Return host and path of an address, which are the same for HTTPS and SSH; or a path on disk.
-
-    >>> name_repository("https://me@github.com/Acme/features.git")
-    'github.com/acme/features'
-    >>> name_repository("git@github.com:acme/features")
-    'github.com/acme/features'
-    """
-    path = address.rstrip("/").removesuffix(".git").rstrip("/")
-    match = _REMOTE.fullmatch(path)
-    if match is None:
-        return path.removeprefix("file://")
-    return f"{match['host'] or match['scp']}/{match['path'].lstrip('/')}".lower()
 
 
 def _is_kept(repository: Repository, commit: str) -> bool:
