@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Reader = Callable[[Path, LabelSettings, Problems], Iterator[Given]]
 
 _ROWS = msgspec.json.Decoder(dict[str, Scalar])
+_CELL = 2**17  # characters
 
 
 def read_table(path: Path, settings: LabelSettings, problems: Problems) -> Iterator[Given]:
@@ -43,6 +44,7 @@ def read_table(path: Path, settings: LabelSettings, problems: Problems) -> Itera
 
 
 def _read_csv(path: Path, settings: LabelSettings, problems: Problems) -> Iterator[Given]:
+    csv.field_size_limit(_CELL)  # of the whole process: a reader before may have set another
     with path.open(encoding="utf-8-sig", newline="") as stream:
         rows = csv.reader(stream, strict=True)
         try:
