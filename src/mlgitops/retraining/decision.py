@@ -128,9 +128,13 @@ def _explain_none(observed: Observed, settings: RetrainSettings, asked: Reason |
 
 
 def _find_rest(observed: Observed, settings: RetrainSettings) -> str | None:
-    """Return the first day on which another retraining may come; None: there was none."""
+    """Return the first day on which another retraining may come; None: there was none.
+
+    Whoever pushes a branch dates its commit: one of days to come says nothing of a rest.
+    """
     days = [it.day for it in observed.attempts]
     days += [observed.merged_day] if observed.merged_day else []
+    days = [day for day in days if len(day) == len(observed.day) and day <= observed.day]
     return shift_day(max(days), settings.cooldown_days) if days else None
 
 

@@ -89,6 +89,13 @@ def test_there_is_a_rest_of_28_days_after_one(day: str, step: Step, way: str) ->
     assert ask(observed, Reason.BY_HAND).step is Step.TRAIN
 
 
+@pytest.mark.parametrize("day", ["2026-11-29", "2099-01-01", "9999-12-31", "12026-01-01"])
+def test_a_commit_of_days_to_come_is_no_rest(day: str) -> None:
+    """Its date is what somebody wrote; nothing would be trained until then."""
+    observed = observe(alerts=(ALERT,), attempts=(attempt(day, closed=True),), merged_day=day)
+    assert ask(observed).step is Step.TRAIN
+
+
 @given(st.sets(st.sampled_from(["2026-09-01", "2026-11-01", "2026-11-28"])), st.booleans())
 def test_one_is_open_at_a_time(days: set[str], is_alert: bool) -> None:
     """Whatever the reason, and by hand too: an open one is gone on with, the newest first."""
