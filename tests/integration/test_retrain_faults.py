@@ -23,10 +23,11 @@ from retrained_project import FILES
 from mlgitops.console import Console
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Folder, Repository
+from mlgitops.model.monitoring import RetrainSettings
 from mlgitops.monitoring.project import read_watched
 from mlgitops.rehearsal.forge import Fault, Forge, Server, State
 from mlgitops.rehearsal.forge.state import MOMENT
-from mlgitops.retraining.decision import Reason
+from mlgitops.retraining.decision import Reason, Step, decide
 from mlgitops.retraining.gathering import LabelledRow, choose_rows
 from mlgitops.retraining.observing import observe, read_scene
 from mlgitops.retraining.report import Champion, DayRows, RetrainingReport
@@ -162,9 +163,14 @@ class World:
             sha = send(order, report, clean, lambda: self.store(clean, console), console)
             return Retrained(report, change, sha)
 
-    def observe(self, url: str) -> Observed:
-        """Observe the project from one of the hosts."""
-        environ = {"GITHUB_TOKEN": "t", "GITHUB_REPOSITORY": "octo/demo", "GITHUB_API_URL": url}
+    def observe(self, url: str | None) -> Observed:
+        """Observe the project from one of the hosts; without the API there is no token."""
+        environ = {
+            "GITHUB_TOKEN": "t",
+            "GITHUB_REPOSITORY": "octo/demo",
+            "GITHUB_API_URL": url or "",
+        }
+        environ = environ if url is not None else {}
         with Repository(self.folder / "a") as repository:
             scene = read_scene(Folder(repository, self.folder / "a"), "production")
             watched, day = read_watched(self.folder / "a"), f"2026-11-{self.round:02}"
@@ -360,3 +366,19 @@ def test_of_a_branch_that_somebody_else_pushed_no_word_is_taken_over(tmp_path: P
         with pytest.raises(MlgitopsError, match="it holds no retraining"):
             world.take_turn(server.url, None)
     assert not world.forge.state.pulls
+
+
+def test_without_a_token_somebody_is_told_how_to_say_that_one_was_closed(tmp_path: Path) -> None:
+    """Its branch counts as open for ever; with a token the pull request is asked."""
+    world = World(tmp_path, 1)
+    world.label()
+    world.label()
+    with Server(world.forge) as server:
+        ours = world.take_turn(server.url, None).proposed
+        assert ours is not None
+        actions = {
+            url: decide(world.observe(url), RetrainSettings(), None) for url in (server.url, None)
+        }
+    assert {action.step for action in actions.values()} == {Step.GO_ON}
+    assert actions[server.url].why == f"a retraining is open: branch {ours.branch}"
+    assert actions[None].why.endswith(f"`git push origin --delete {ours.branch}`")

@@ -42,6 +42,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
     day: str  # of its commit, UTC
     is_merged: bool
     is_closed: bool  # its pull request was closed without a merge, as far as we could ask
+    is_asked: bool = True  # without a token nobody can be asked
 
 
 class Observed(Struct, frozen=True, kw_only=True):
@@ -74,6 +75,9 @@ def decide(observed: Observed, settings: RetrainSettings, asked: Reason | None) 
     under_way = _find_open(observed)
     if under_way is not None:
         why = f"a retraining is open: branch {under_way.branch}"
+        if not under_way.is_asked:
+            why += "; if its pull request was closed (without a token that is not known): "
+            why += f"`git push origin --delete {under_way.branch}`"
         return Action(step=Step.GO_ON, why=why, branch=under_way.branch)
     reason = _find_reason(observed, settings, asked)
     if reason is None:

@@ -141,7 +141,8 @@ def _list_attempts(scene: Scene, environ: Mapping[str, str]) -> Iterator[Attempt
     if len(named) > _MOST_ATTEMPTS:
         hint = "delete the branches of those that are merged or closed"
         raise MlgitopsError(f"more than {_MOST_ATTEMPTS} retrainings", where=BRANCHES, hint=hint)
-    states = _ask_states(scene, find_forge(repository, environ), sorted(named))
+    forge = find_forge(repository, environ)
+    states = _ask_states(scene, forge, sorted(named))
     merged = _list_merged(scene)
     for branch, sha in sorted(named.items()):
         if find_revision(repository.root, sha) is None:
@@ -157,6 +158,7 @@ def _list_attempts(scene: Scene, environ: Mapping[str, str]) -> Iterator[Attempt
             day=read_day(repository, sha),
             is_merged=is_merged,
             is_closed=state is not None and state.name == "closed",
+            is_asked=forge is not None,
         )
     for branch, state in states.items():
         if branch not in named:  # it was deleted; its pull request still has its name
