@@ -382,3 +382,15 @@ def test_without_a_token_somebody_is_told_how_to_say_that_one_was_closed(tmp_pat
     assert {action.step for action in actions.values()} == {Step.GO_ON}
     assert actions[server.url].why == f"a retraining is open: branch {ours.branch}"
     assert actions[None].why.endswith(f"`git push origin --delete {ours.branch}`")
+
+
+def test_a_table_in_parquet_is_named_as_what_it_is(tmp_path: Path) -> None:
+    """Nobody is told to add a CSV file beside it."""
+    world = World(tmp_path, 1)
+    host = tmp_path / "a"
+    git(host, "mv", f"{TABLE}.dvc", f"{TABLE.removesuffix('csv')}parquet.dvc")
+    commit(host, "Keep the table in Parquet")
+    git(host, "push", "--quiet", str(world.origin), "HEAD:main")
+    git(host, "fetch", "--quiet", "origin")
+    with pytest.raises(MlgitopsError, match="the table is in Parquet"):
+        world.observe(None)

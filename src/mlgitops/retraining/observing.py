@@ -59,6 +59,11 @@ def read_scene(folder: Folder, environment: str) -> Scene:
     base, tip = find_default(folder.repository)
     path = f"{folder.prefix}{TABLE}.dvc"
     pointer = folder.repository.read(tip, path)
+    columnar = path.replace(".csv.", ".parquet.")
+    if pointer is None and folder.repository.read(tip, columnar) is not None:
+        hint = "add them by a pull request of your own, and `mlgitops train`"
+        problem = "the table is in Parquet, and rows are appended to CSV alone"
+        raise MlgitopsError(problem, where=f"{columnar} at {tip[:_SHORT]}", hint=hint)
     if pointer is None:
         raise MlgitopsError(
             "DVC keeps no such table there, so that rows cannot be added to it",
