@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -83,6 +85,29 @@ def test_nothing_deployed_is_nothing_served(tmp_path: Path) -> None:
     problem = "nothing is deployed: `mlgitops deploy staging`"
     assert status == Status(environment="staging", serving=False, problem=problem)
     assert not target.stop("staging")
+
+
+@pytest.mark.parametrize(("slot", "counters"), [("a", b"counts 7\n"), ("b", None), (None, None)])
+def test_the_counters_of_another_server_are_not_ours(
+    tmp_path: Path, files: EnvironmentFiles, slot: str | None, counters: bytes | None
+) -> None:
+    """Whoever took the public port, or the slot behind ours, counts something else."""
+
+    class Answering(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            if slot:
+                self.send_header("mlgitops-slot", slot)
+            self.end_headers()
+            self.wfile.write(b"counts 7\n")
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        files.write(files.active, RECORDS[1])
+        files.write(files.router, RouterRecord(public=server.server_port, a=1, b=2))
+        target = LocalTarget(tmp_path, Console(quiet=True))
+        assert target.read_counters("staging") == counters
+        server.shutdown()
 
 
 def test_the_outcome_as_json() -> None:

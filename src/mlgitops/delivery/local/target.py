@@ -15,6 +15,7 @@ from mlgitops.delivery.local.candidate import end_candidate, start_candidate
 from mlgitops.delivery.local.driver import LocalDriver, Parts
 from mlgitops.delivery.local.files import ActiveRecord, EnvironmentFiles
 from mlgitops.delivery.local.front import Front
+from mlgitops.delivery.local.haproxy import CANARY_HEADER, SLOT_HEADER
 from mlgitops.delivery.local.logs import rotate_logs
 from mlgitops.delivery.local.slots import Slots
 from mlgitops.delivery.local.units import choose_launcher, install, uninstall
@@ -26,7 +27,7 @@ from mlgitops.delivery.loop.reconcile import Ending, reconcile
 from mlgitops.delivery.loop.recording import append_entry
 from mlgitops.delivery.loop.turns import Turns
 from mlgitops.delivery.processes import HOST
-from mlgitops.delivery.protocol import fetch_answer
+from mlgitops.delivery.protocol import fetch
 from mlgitops.delivery.reports import Reporter
 from mlgitops.delivery.shadow import Shadow, read_requests, replay
 from mlgitops.delivery.target import Outcome, Status
@@ -109,16 +110,20 @@ class LocalTarget:
     def read_counters(self, environment: str) -> bytes | None:
         """Return what the server of ``environment`` says that it counted, as Prometheus reads it.
 
-        Asked through the public port. None: nothing is deployed here, or it does not answer.
+        Asked through the public port; during a canary, of the candidate. None: nothing is deployed
+        here, it does not answer, or another server does, such as one that took the port.
         """
         files = EnvironmentFiles(self._project, environment)
-        if files.read(files.active, ActiveRecord) is None:
+        active = files.read(files.active, ActiveRecord)
+        if active is None:
             return None
+        port, headers = self._front(files).read_port(), {CANARY_HEADER: "yes"}
         try:
-            status, content = fetch_answer(self._front(files).read_port(), "/metrics")
+            status, content, answered = fetch(port, "/metrics", headers=headers)
         except (OSError, HTTPException):
             return None
-        return content if status == HTTPStatus.OK else None
+        is_ours = answered.get(SLOT_HEADER) == active.slot
+        return content if status == HTTPStatus.OK and is_ours else None
 
     def _find_trouble(self, files: EnvironmentFiles, active: ActiveRecord) -> str | None:
         """Say what keeps users from an answer; during a canary both slots have users."""
