@@ -19,6 +19,8 @@ from trust.lie import check_lie
 from mlgitops.cli import run
 from mlgitops.console import Console
 from mlgitops.delivery.audit import Given, audit_environment
+from mlgitops.delivery.audit.imported import ImportedData, check_import
+from mlgitops.errors import MlgitopsError
 from mlgitops.model import ImportSource
 from mlgitops.model.audit import Audit, CheckState
 from mlgitops.model.lineage import DataHash
@@ -240,6 +242,22 @@ def test_a_pin_of_other_bytes_than_were_trained_on(
     project.bring(pointer, None)
     reason = f"its .dvc file names md5:{md5(OTHER)}, and dvc.lock says that md5:{md5(TABLE)}"
     check_lie(record_property, pointer.encode(), reason=reason, text=project.name_failure())
+
+
+@pytest.mark.parametrize("trained", ["unknown", "etag:1"])
+def test_two_records_without_a_hash_are_not_the_same_bytes(
+    project: Imported, record_property: Callable[[str, object], None], trained: str
+) -> None:
+    """Whoever takes the hash out of dvc.lock, and out of the source's record, proves nothing."""
+    out = {"path": "none.csv"} | ({"etag": "1"} if trained != "unknown" else {})
+    repository = GitRepository(project.features)
+    repository.put("none.csv.dvc", json.dumps({"outs": [out]}))
+    source = ImportSource(repository=ADDRESS, commit=repository.commit("No hash"), path="none.csv")
+    item = ImportedData(path="data/raw/table.csv", trained=trained, source=source)
+    reason = "which is no hash of its bytes"
+    with pytest.raises(MlgitopsError, match=reason) as raised:
+        check_import(item, [project.features])
+    check_lie(record_property, trained.encode(), reason=reason, text=raised.value.what)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from mlgitops.dvc.pipeline import Pipeline
     from mlgitops.model import ImportSource
 
+_OF_BYTES = "md5:"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImportedData:
@@ -84,6 +86,9 @@ def check_import(item: ImportedData, clones: Sequence[Path]) -> None:
     says nothing of this one.
     """
     source, others = item.source, list[str]()
+    if not item.trained.startswith(_OF_BYTES):
+        problem = f"dvc.lock names it as {item.trained}, which is no hash of its bytes"
+        raise MlgitopsError(problem, where=item.path)
     for clone in clones:
         with Repository(clone) as repository:
             if repository.find(source.commit) is None:
