@@ -38,9 +38,9 @@ _MODELS = {"first": "a" * 64, "second": "b" * 64}
 _HEAD = """# The year of `mlgitops demo`
 
 Written by `make study` from the sums that a demo kept of its days; do not edit. The demo's last
-part is a year in a minute: a model that was trained on January to March 2013 answers the flights
-of April and later, {rows:,} of them, a month at a time. How a month's flights ended comes at its
-end, and then `mlgitops monitor` looks. The requests are real; only the days are moved: the
+part is nine months in fast motion: a model that was trained on January to March 2013 answers the
+flights of April and later, {rows:,} of them, a month at a time. How a month's flights ended comes
+at its end, and then `mlgitops monitor` looks. The requests are real; only the days are moved: the
 server's log says when it answered, and `replay.py` in the demo's project reads it with the days
 that the flights have.
 
@@ -52,7 +52,9 @@ way in the demo's monitor.yaml. The default is 0.05.
 
 The figure of each Sunday's look, in points (hundredths), and the limit both ways. The first model
 expects too few late flights in summer; the second, trained again on what production taught until 3
-July, is in service from 1 August, and has 28 labelled days at the end of August.
+July, is in service from 1 August, and has 28 labelled days at the end of August. Many Sundays lie
+beyond a limit and do not ring: an alert needs the whole interval beyond it, and of so few flights
+the interval reaches several points either way.
 
 {chart}
 
