@@ -56,6 +56,12 @@ def check_imported_contract(
     mistakes: list[MlgitopsError] = []
     warnings: list[MlgitopsError] = []
     for path, source in sorted(pipeline.imports.items()):
+        inside = f"{path}/{CONTRACT}"  # of a folder that was imported whole
+        if source is not None and pipeline.pointers[path].hash.endswith(".dir"):
+            data = folder.read(None, inside)
+            broken, stricter = _compare_files(folder, data, inside) if data else ([], [])
+            mistakes += broken
+            warnings += stricter
         if source is None or posixpath.basename(path) != CONTRACT:
             continue
         mistakes += _check_commits(path, source, pipeline)

@@ -272,6 +272,20 @@ def test_an_address_without_a_password(root: GitRepository, address: str) -> Non
     assert check(root) == ([], [])
 
 
+def test_a_contract_in_a_folder_that_was_imported(root: GitRepository) -> None:
+    """It is compared, too, where it is on this disk."""
+    for name in ("table.csv", "contract.yaml"):
+        (root.root / f"data/raw/{name}.dvc").unlink()
+    repo = {"url": ADDRESS, "rev_lock": FIRST}
+    outs = [{"path": "raw", "hash": "md5", "md5": f"{'0' * 32}.dir"}]
+    root.put("data/raw.dvc", json.dumps({"deps": [{"path": "out", "repo": repo}], "outs": outs}))
+    assert check(root) == ([], [])
+    root.put("data/raw/contract.yaml", "columns: {hour: {dtype: float64}}\n")
+    assert "and nothing in the imported contract" in check(root)[1][0]
+    (root.root / "data/raw/contract.yaml").unlink()
+    assert check(root) == ([], [])
+
+
 @pytest.mark.parametrize("text", ["[]", "columns: [hour]\n", "a: {b"])
 def test_a_contract_of_another_form(root: GitRepository, text: str) -> None:
     """It is a mistake with a reason, and no traceback."""
