@@ -528,6 +528,18 @@ def test_some_very_bad_days_do_not_excuse_later_ones(bad: tuple[int, ...]) -> No
     assert finding.limit < 0.1
 
 
+def test_a_very_bad_day_of_the_first_week_does_not_excuse_the_third() -> None:
+    """The days that say what is usual are all there are, and it is among them."""
+    days = {at: 10 + at % 3 for at in range(20)} | {17: 9000, 2: 150}
+    assert pick(look(refuse(days, count=20)), "refused.contract").state is FindingState.ALERT
+
+
+def test_a_fault_that_began_after_ten_days_never_becomes_usual() -> None:
+    """Neither the first weeks nor the last ones take its days for what is usual."""
+    days = {at: 500 if at < 50 else 10 + at % 3 for at in range(60)}
+    assert pick(look(refuse(days)), "refused.contract").state is FindingState.ALERT
+
+
 def test_what_is_so_on_one_day_of_a_week_is_usual() -> None:
     """A batch without its columns comes each Sunday."""
     days = {at: 400 if at % 7 == 0 else 5 for at in range(60)}
