@@ -254,12 +254,14 @@ def test_a_router_that_does_not_answer_proves_no_bake(
     begin_bake(project)
     assert predict(port, 13.0) == 26
     let_pass(project, 3600)
+    began = read_active(project).began
     socket = EnvironmentFiles(project, "staging").folder / "haproxy.sock"
     socket.rename(socket.with_suffix(".moved"))
     with monkeypatch.context() as patch:
         patch.setattr(haproxy, "_START_SECONDS", 0)
         with pytest.raises(MlgitopsError, match="router did not start"):
             LocalTarget(project, quiet()).deploy("staging", patient=False)
+    assert read_active(project).began == began
     assert not read_active(project).baked
     socket.with_suffix(".moved").rename(socket)
     with pytest.raises(CheckFailedError, match="it failed users' requests"):
