@@ -22,6 +22,7 @@ from mlgitops.monitoring.history import read_archive
 from mlgitops.monitoring.labelled import CALIBRATION, Demands, judge_labelled
 from mlgitops.monitoring.store import BranchStore
 from mlgitops.rehearsal.demonstration.year import ALARMS, CALIBRATION_LIMIT, FIRST_DAY, ISSUES
+from mlgitops.render.mermaid import compose_diagram
 from mlgitops.render.numbers import DASH
 
 if TYPE_CHECKING:
@@ -198,23 +199,21 @@ def _list_looks() -> Iterator[str]:
 def _draw(weeks: list[Week]) -> str:
     """Draw the figures as a chart of Mermaid, which GitHub shows."""
     shown = [week for week in weeks if week.figure is not None]
-    points = ", ".join(f"{100 * (week.figure or 0.0):.1f}" for week in shown)
-    bound = 100 * CALIBRATION_LIMIT
-    upper, lower = (", ".join([f"{sign * bound:g}"] * len(shown)) for sign in (1, -1))
-    ticks = ", ".join(f'"{week.day[5:]}"' for week in shown)
-    return "\n".join(
-        [
-            "```mermaid",
-            "xychart-beta",
-            '    title "Mean score less the share that was late, 28 days up to each Sunday"',
-            f"    x-axis [{ticks}]",
-            '    y-axis "points" -14 --> 8',
-            f"    line [{points}]",
-            f"    line [{upper}]",
-            f"    line [{lower}]",
-            "```",
-        ]
+    points = [round(100 * (week.figure or 0.0), 1) for week in shown]
+    bound = [100 * CALIBRATION_LIMIT] * len(shown)
+    diagram = compose_diagram(
+        {
+            "figure": ("line", "#4493f8", points),
+            "at most": ("line", "#d4a72c", bound),
+            "at least": ("line", "#d4a72c", [-height for height in bound]),
+        },
+        # All of them would lie over each other, and each must differ: the others have no width.
+        ["\u200b" * at if at % 4 else week.day[5:] for at, week in enumerate(shown)],
+        x_label="28 days up to each Sunday",
+        y_label="score less share late, points",
+        reach=(-14, 8),
     )
+    return f"```mermaid\n{diagram}```"
 
 
 def main(arguments: list[str] | None = None) -> int:
