@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mlgitops.render.blocks import render_count
 from mlgitops.render.escape import escape_code, escape_prose
+from mlgitops.render.numbers import choose_decimals, render_ends, render_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -85,13 +86,19 @@ def _describe_comparison(report: RetrainingReport) -> Iterator[str]:
 
 
 def _describe_pair(pair: MetricPair) -> str:
-    values = ("" if value is None else f"{value:.4g}" for value in (pair.champion, pair.challenger))
     said = {"better": "better", "worse": "**worse**", None: "not told apart"}[pair.gain]
-    interval = ""
-    if pair.low is not None and pair.high is not None and pair.confidence is not None:
-        interval = f"{pair.low:+.4g} to {pair.high:+.4g} ({pair.confidence:.1%})"
+    if pair.low is None or pair.high is None or pair.confidence is None:
+        decimals = choose_decimals(pair.champion, pair.challenger)
+        said, interval = "not measured", ""
     else:
-        said = "not measured"
+        half = (pair.high - pair.low) / 2
+        decimals = choose_decimals(pair.champion, pair.challenger, half_width=half)
+        ends = render_ends(pair.low, pair.high, decimals)
+        interval = f"{ends} ({100 * pair.confidence:.3g}%)"
+    values = (
+        "" if value is None else render_number(value, decimals)
+        for value in (pair.champion, pair.challenger)
+    )
     note = f"{said}; {escape_prose(pair.reason, cell=True)}" if pair.reason else said
     return f"| {escape_code(pair.name, cell=True)} | {' | '.join(values)} | {interval} | {note} |"
 

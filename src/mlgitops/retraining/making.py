@@ -6,6 +6,7 @@ Nothing of the clone is written, and nothing is sent.
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import structs
@@ -51,7 +52,6 @@ from mlgitops.storage import prepare_storage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from mlgitops.console import Console
     from mlgitops.model.monitoring import LabelSource, LogSource
@@ -266,7 +266,7 @@ def _fetch_champion(scene: Scene, folder: Path, console: Console) -> Path:
 
 
 def name_source(source: LogSource | LabelSource | None) -> str:
-    """Say where rows or labels come from; not what a database or a command is asked."""
+    """Say where rows or labels come from; of a database or a command not what it is asked."""
     if isinstance(source, FolderSource | EventSource):
         return source.folder
     if isinstance(source, ParquetSource):
@@ -276,5 +276,5 @@ def name_source(source: LogSource | LabelSource | None) -> str:
     if isinstance(source, SqlSource):
         return f"the database of {source.address}"
     if isinstance(source, CommandSource):
-        return f"the command {source.words[0]}"
+        return f"the command {Path(source.words[0]).name}"
     return "this host"

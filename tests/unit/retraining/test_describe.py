@@ -10,7 +10,9 @@ import pytest
 from msgspec import structs
 
 from mlgitops.errors import MlgitopsError
+from mlgitops.model.monitoring import CommandSource
 from mlgitops.retraining.describe import describe_counts, write_body, write_title
+from mlgitops.retraining.making import name_source
 from mlgitops.retraining.report import (
     Champion,
     DayRows,
@@ -104,3 +106,9 @@ def test_a_report_is_read_as_it_was_written_and_no_other() -> None:
             parse_report(other, "x")
     with pytest.raises(MlgitopsError, match="more than"):
         parse_report(b" " * (4 * 2**20 + 1), "x")
+
+
+def test_a_command_is_named_without_its_folder_and_its_words() -> None:
+    """Everybody who reads the pull request would see how somebody's machine is laid out."""
+    source = CommandSource(words=("/home/ann/.venv/bin/python", "replay.py", "--token=abc"))
+    assert name_source(source) == "the command python"
