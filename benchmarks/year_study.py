@@ -10,9 +10,12 @@ import argparse
 import csv
 import datetime as dt
 import sys
+from calendar import monthrange
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from benchmarks.monitoring_study import span_days
 from mlgitops.judgement.policy import parse_policy
@@ -20,15 +23,24 @@ from mlgitops.model.look import FindingState
 from mlgitops.model.monitoring import AlertSettings, DayFact
 from mlgitops.monitoring.history import read_archive
 from mlgitops.monitoring.labelled import CALIBRATION, Demands, judge_labelled
+from mlgitops.monitoring.look import take_look
 from mlgitops.monitoring.store import BranchStore
-from mlgitops.rehearsal.demonstration.year import ALARMS, CALIBRATION_LIMIT, FIRST_DAY, ISSUES
+from mlgitops.rehearsal.demonstration.year import (
+    ALARMS,
+    CALIBRATION_LIMIT,
+    FIRST_DAY,
+    ISSUES,
+    MONTHS,
+    YEAR,
+)
 from mlgitops.render.mermaid import compose_diagram
 from mlgitops.render.numbers import DASH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from mlgitops.model.look import Finding
+    from mlgitops.model import Policy
+    from mlgitops.model.look import Finding, Look
 
 ROOT = Path(__file__).parents[1]
 OUTPUT = ROOT / "docs" / "reference" / "year.md"
@@ -139,8 +151,7 @@ def read_days() -> list[DayFact]:
 
 def watch(facts: list[DayFact], limit: float) -> Iterator[Week]:
     """Look at each Sunday as the product does."""
-    policy = parse_policy(POLICY.read_bytes(), where=POLICY.name)
-    demands = Demands(policy=policy, settings=AlertSettings(calibration=limit), released={})
+    demands = Demands(policy=read_policy(), settings=AlertSettings(calibration=limit), released={})
     last = max(fact.day for fact in facts)
     archive = read_archive(facts, last)
     for name, digest in _MODELS.items():
@@ -149,6 +160,20 @@ def watch(facts: list[DayFact], limit: float) -> Iterator[Week]:
             finding = _pick(judge_labelled(archive.models[digest], demands, sunday))
             rings = finding.state is FindingState.ALERT
             yield Week(day=sunday, model=name, figure=finding.figure, rings=rings)
+
+
+def look_monthly(facts: list[DayFact], limit: float) -> Iterator[Look]:
+    """Look at the end of each month as the demo does: with a row answered on each of the days."""
+    demands = Demands(policy=read_policy(), settings=AlertSettings(calibration=limit), released={})
+    asked = [replace(it, name="rows", numerator=it.denominator, denominator=1.0) for it in facts]
+    for month in MONTHS:
+        day = f"{YEAR}-{month:02}-{monthrange(YEAR, month)[1]}"
+        yield take_look([*asked, *facts], demands, day=day, project="", environment="production")
+
+
+def read_policy() -> Policy:
+    """Read the policy of the bundled flights, which the demo's project has."""
+    return parse_policy(POLICY.read_bytes(), where=POLICY.name)
 
 
 def _pick(findings: Iterable[Finding]) -> Finding:
@@ -189,10 +214,10 @@ def _span(weeks: list[Week], model: str) -> str:
 
 def _list_looks() -> Iterator[str]:
     state = "there is none"
-    for month in range(int(FIRST_DAY[5:7]), 13):
+    for month in MONTHS:
         day = next((it for it in {**ALARMS, **ISSUES} if it[5:7] == f"{month:02}"), None)
         state = ISSUES.get(day or "", state)
-        name = dt.date(2013, month, 1).strftime("%B")
+        name = dt.date(YEAR, month, 1).strftime("%B")
         yield f"| end of {name} | {ALARMS.get(day or '', DASH)[-5:]} | {state} |"
 
 

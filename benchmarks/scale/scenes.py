@@ -21,6 +21,8 @@ from mlgitops.github.issues import keep_issue
 from mlgitops.github.kept_statement import JudgedCommit, StatementPlace, fetch_statement
 from mlgitops.github.pull_requests import open_pull_request
 from mlgitops.github.rejudge import Rejudger, Trigger
+from mlgitops.model import REPORT_SCHEMA, MetricChange, Report, Side, TestData
+from mlgitops.model.wire import encode_report
 from mlgitops.rehearsal.forge import Artifact, Comment, Forge, Pull, Server, State
 from mlgitops.rehearsal.forge.state import Job, WorkflowRun
 
@@ -106,18 +108,19 @@ def _report(folder: Path, forge: Forge, value: float, *, run: int, head: str = F
         for name, sha, ref in (("base", BASE, "main"), ("head", head, "more-trees"))
     }
     event = {"pull_request": {"number": 1, **sides}, "repository": {"default_branch": "main"}}
-    metric = {"name": "score", "path": "m.json", "base": 0.5, "head": value, "delta": value - 0.5}
-    report = {
-        "schema": 1,
-        "key": "model",
-        "base": {"sha": BASE},
-        "head": {"sha": head},
-        "test_data": "unknown",
-        "metrics": [metric],
-    }
+    report = Report(
+        schema=REPORT_SCHEMA,
+        key="model",
+        base=Side(sha=BASE),
+        head=Side(sha=head),
+        test_data=TestData.UNKNOWN,
+        metrics=(
+            MetricChange(name="score", path="m.json", base=0.5, head=value, delta=value - 0.5),
+        ),
+    )
     (folder / "policy.yaml").write_text(_POLICY, encoding="utf-8")
     (folder / "event.json").write_text(json.dumps(event), encoding="utf-8")
-    (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
+    (folder / "report.json").write_bytes(encode_report(report))
     since = len(forge.requests)
     with Server(forge) as server:
         ended = ("--computing", "success", "--publishing", "success")

@@ -48,7 +48,6 @@ def core_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("line", "package", "extra"),
     [
         (["rehearse"], "werkzeug", "rehearse"),
-        (["demo"], "werkzeug", "rehearse"),
         (["new", "--name", "demo"], "cookiecutter", "new"),
     ],
 )
@@ -65,3 +64,18 @@ def test_a_command_without_its_extra_names_the_extra(
     assert f"pip install 'mlgitops[{extra}]'" in text
     assert "Traceback" not in text
     assert "bug" not in text
+
+
+def test_the_demo_names_all_that_it_needs_at_once(core_python: Path, tmp_path: Path) -> None:
+    """Before it makes anything; one line installs it, and its help needs none of it."""
+    command = [str(core_python), "-I", "-m", "mlgitops", "demo"]
+    path = {"PATH": str(core_python.parent)}  # no act and no haproxy of the machine
+    done = subprocess.run(
+        command, cwd=tmp_path, env=path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    text = " ".join((done.stdout + done.stderr).split())
+    assert "werkzeug, cookiecutter, pandas, numpy, jinja2, act, haproxy" in text
+    assert "pip install 'mlgitops[all]'" in text
+    assert list(tmp_path.iterdir()) == []
+    assert subprocess.run([*command, "--help"], capture_output=True, check=False).returncode == 0

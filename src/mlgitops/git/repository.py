@@ -203,6 +203,11 @@ class Repository:
         named = (f":(top,literal){path}" for path in paths)
         return self._run(*words, *named).stdout.decode().split()
 
+    def read_day(self, sha: str) -> str:
+        """Return the day, UTC, on which a commit was made."""
+        words = ("show", "--no-patch", "--format=%cd", "--date=format-local:%Y-%m-%d", sha)
+        return self._run(*words, env={"TZ": "UTC"}).stdout.decode().strip()
+
     def read_disk(self, path: str) -> bytes | None:
         """Read a file of the work tree, ignored ones too.
 

@@ -105,11 +105,14 @@ def _has_calibration(history: History) -> bool:
 
 
 def _doubt_stale(finding: Finding, sums: Sequence[DaySum], until: str) -> Finding:
-    """Say that nothing shows whether a figure holds once its labels ended; an alert stays one."""
+    """Say that labels ended: nothing shows whether a figure holds; an alert stays one, and old."""
     last = max((entry.day for entry in sums), default=until)
-    if finding.state is not FindingState.HOLDS or last >= shift_day(until, -STALE_AFTER):
+    decided = (FindingState.HOLDS, FindingState.ALERT)
+    if finding.state not in decided or last >= shift_day(until, -STALE_AFTER):
         return finding
-    return replace(finding, state=FindingState.NOT_ENOUGH, reason=f"no labels since {last}")
+    is_alert = finding.state is FindingState.ALERT
+    state = finding.state if is_alert else FindingState.NOT_ENOUGH
+    return replace(finding, state=state, reason=f"no labels since {last}")
 
 
 def find_bound(name: str, rule: Rule, settings: AlertSettings) -> Limit | None:

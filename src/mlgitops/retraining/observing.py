@@ -6,7 +6,6 @@ that is not merged counts as open.
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from mlgitops.delivery.bundle import read_model_sha256
 from mlgitops.delivery.production import look_at
 from mlgitops.delivery.proposals.proposal import find_default, find_forge
 from mlgitops.errors import MlgitopsError
-from mlgitops.git.program import ask_git, find_revision, run_git
+from mlgitops.git.program import find_revision, run_git
 from mlgitops.git.wanted import read_wanted
 from mlgitops.model.look import AlertKind
 from mlgitops.parsing import parse_yaml
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlgitops.delivery.proposals.proposal import Forge
-    from mlgitops.git.repository import Folder, Repository
+    from mlgitops.git.repository import Folder
     from mlgitops.git.wanted import Wanted
     from mlgitops.github.pull_requests import PullState
     from mlgitops.model.monitoring import DayFact
@@ -101,18 +100,11 @@ def observe(
         day=day,
         alerts=tuple(map(describe_finding, alerts)),
         facts_day=max((fact.day for fact in facts), default=None),
-        model_day=read_day(repository, commit),
+        model_day=repository.read_day(commit),
         has_new_data=repository.find_blob(commit, pointer) != repository.find_blob(tip, pointer),
         attempts=tuple(_list_attempts(scene, environ)),
         merged_day=_read_merged_day(folder, tip),
     )
-
-
-def read_day(repository: Repository, commit: str) -> str:
-    """Return the day on which a commit was made, UTC."""
-    variables = {"TZ": "UTC"}
-    words = ("show", "--no-patch", "--date=format-local:%Y-%m-%d", "--format=%cd", commit)
-    return os.fsdecode(ask_git(repository.root, *words, environment=variables).stdout).strip()
 
 
 def name_branch(scene: Scene, attempts: tuple[Attempt, ...]) -> str:
@@ -160,14 +152,14 @@ def _list_attempts(scene: Scene, environ: Mapping[str, str]) -> Iterator[Attempt
         )
         yield Attempt(
             branch=branch,
-            day=read_day(repository, sha),
+            day=repository.read_day(sha),
             is_merged=is_merged,
             is_closed=state is not None and state.name == "closed",
             is_asked=forge is not None,
         )
     for branch, state in states.items():
         if branch not in named:  # it was deleted; its pull request still has its name
-            day = state.day or read_day(repository, scene.tip)
+            day = state.day or repository.read_day(scene.tip)
             is_merged = state.name == "merged"
             yield Attempt(branch=branch, day=day, is_merged=is_merged, is_closed=not is_merged)
 

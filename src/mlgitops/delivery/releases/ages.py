@@ -6,7 +6,6 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from mlgitops.delivery.releases.release import find_model_name, list_releases, read_tip
-from mlgitops.git.program import ask_git
 from mlgitops.monitoring.system import Ages
 
 if TYPE_CHECKING:
@@ -38,8 +37,8 @@ def read_ages(folder: Folder, sha256: str) -> Ages | None:
     )
     return Ages(
         version=release.version,
-        model_day=_read_day(repository, release.revision),
-        data_day=_read_day(repository, changes[0]) if changes else None,
+        model_day=repository.read_day(release.revision),
+        data_day=repository.read_day(changes[0]) if changes else None,
     )
 
 
@@ -53,9 +52,3 @@ def _list_pointers(
         for part in (path, *path.parents):
             if f"{part}{_POINTER}" in tracked:
                 yield f"{part}{_POINTER}"
-
-
-def _read_day(repository: Repository, sha: str) -> str:
-    """Return the day, UTC, on which a commit was made."""
-    words = ("show", "--no-patch", "--format=%cd", "--date=format-local:%Y-%m-%d", sha)
-    return ask_git(repository.root, *words, environment={"TZ": "UTC"}).stdout.decode().strip()

@@ -1,8 +1,8 @@
 """Print the request log with the days of the flights themselves: what the demo's year is read by.
 
-The demo lives a year in a minute. The server wrote when it really answered; on which day a flight
-left stands at the beginning of its id. Nothing else is changed, and whoever asked without such an
-id is left out. `mlgitops demo` puts this file into its project, and monitor.yaml names it.
+The demo lives nine months in a minute. The server wrote when it really answered; on which day a
+flight left stands at the beginning of its id. Nothing else is changed, and whoever asked without
+such an id is left out. `mlgitops demo` puts this file into its project, and monitor.yaml names it.
 """
 
 from __future__ import annotations

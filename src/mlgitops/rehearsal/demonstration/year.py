@@ -1,4 +1,4 @@
-"""A year in a minute: real flights as traffic, their outcomes later, looks, an issue, a retraining.
+"""Nine months in fast motion: flights as traffic, outcomes, looks, an issue, a retraining.
 
 It goes on with the project of `story`. The server answers real requests; what is moved are the
 days: its log says when it answered, and `replay` reads it with the days of the flights. Raises
@@ -82,7 +82,7 @@ class Year:
 
 
 def live(stage: Stage, project: Path, port: int | None) -> Year:
-    """Live the year from April to December; ``port``: the public one of production."""
+    """Live from April to December; ``port``: the public one of production."""
     year = Year()
     with stage.chapter("Back to the first of April: a model of what was known then"):
         flights = _begin(stage, project)
