@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from benchmarks.pipeline_speed import COPIES, STORE, TABLE, make_variables, repeat_table
-from benchmarks.processes import judge_ratio, run_process
+from benchmarks.processes import judge_seconds, run_process
 
 #: Seconds to the first verdict, with environments that are there, and without.
 MOST_SECONDS, MOST_COLD_SECONDS = 90.0, 300.0
@@ -59,7 +59,7 @@ def main() -> bool:
         clock, processor = take_steps(folder / "counted", table, environment)
         limit = MOST_COLD_SECONDS if is_cold else MOST_SECONDS
         seconds = clock if is_cold else processor
-        is_quick = judge_ratio("seconds to the first verdict", seconds, limit, at_least=False)
+        is_quick = judge_seconds("seconds to the first verdict", seconds, limit)
         return is_quick and measure_new(folder, environment)
 
 
@@ -88,8 +88,7 @@ def measure_new(folder: Path, environment: dict[str, str]) -> bool:
     table = repeat_table(folder / "long.csv")
     words = ("--no-input", "--data", str(table), "--target", "late", "--slug", "long")
     seconds = run_process((*_TOOL, "new", *words), folder, env=environment).seconds
-    name = f"seconds of the processor: new, {COPIES * 30_000:,} rows"
-    return judge_ratio(name, seconds, MOST_OF_NEW, at_least=False)
+    return judge_seconds(f"seconds of new, {COPIES * 30_000:,} rows", seconds, MOST_OF_NEW)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.processes import judge_ratio, judge_seconds
 from mlgitops.judgement.policy import parse_policy
 from mlgitops.monitoring.facts import measure_log
 from mlgitops.monitoring.label_store import LabelStore
@@ -66,7 +67,10 @@ def measure(folder: Path, rows: int) -> bool:
     counted = sum(fact.numerator for fact in measured.facts if fact.name == "rows")
     if counted != rows or measured.problems.counts:
         return False
-    return rows < FULL or (seconds <= SECONDS and megabytes <= MEGABYTES)
+    if rows < FULL:
+        return True
+    is_quick = judge_seconds("seconds by the clock", seconds, SECONDS)
+    return judge_ratio("megabytes at most", megabytes, MEGABYTES, at_least=False) and is_quick
 
 
 def make_log(folder: Path, rows: int, days: int) -> None:

@@ -1,7 +1,8 @@
 """Programs run to their end, and what they used by the operating system's own count.
 
 Seconds of the processor, not of the clock, and as ratios: two programs that run by turns meet
-the same machine, be it slow or busy, so their ratio is the same on every one. A program's memory
+the same machine, be it slow or busy, so their ratio is the same on every one. A limit in seconds is
+that of one machine, and is scaled to this one by what both take for one import. A program's memory
 is its own: it is started by a small launcher, as a process that is started here would count what
 stands in this one's memory as its own peak.
 """
@@ -13,11 +14,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 #: Runs the command in its arguments; writes seconds, memory and exit code to a file descriptor.
 _LAUNCHER = """\
@@ -29,6 +31,9 @@ _, status, used = os.wait4(process, 0)
 figures = used.ru_utime + used.ru_stime, used.ru_maxrss, os.waitstatus_to_exitcode(status)
 os.write(report, " ".join(map(str, figures)).encode())
 """
+_IMPORT = (sys.executable, "-c", "import sklearn")
+#: Seconds that :data:`_IMPORT` takes on the machine whose seconds the limits are.
+IMPORT_SECONDS = 0.9
 #: Of `ru_maxrss` in a megabyte: it counts bytes on macOS, and KiB elsewhere.
 _IN_A_MEGABYTE = 1e6 if sys.platform == "darwin" else 1e6 / 1024
 
@@ -116,3 +121,23 @@ def judge_ratio(name: str, ratio: float, limit: float, *, at_least: bool = True)
     required = f"required: at {'least' if at_least else 'most'} {limit:g}"
     print(f"  {name:<44}{ratio:7.2f}   ({required}{'' if is_kept else '; NOT KEPT'})", flush=True)
     return is_kept
+
+
+@cache
+def measure_slowness() -> float:
+    """Return how many times slower this machine is than that of the limits; measured once a run.
+
+    By the quickest of three imports after one that fills the caches: a busy moment excuses nothing.
+    """
+    root = Path(tempfile.gettempdir())
+    run_process(_IMPORT, root)
+    seconds = least([run_process(_IMPORT, root) for _ in range(3)])
+    slowness = seconds / IMPORT_SECONDS
+    print(f"  import sklearn: {seconds:.2f} s here, {IMPORT_SECONDS} s where the limits are of")
+    return slowness
+
+
+def judge_seconds(name: str, seconds: float, limit: float) -> bool:
+    """Print seconds beside their limit on this machine, and return whether it is kept."""
+    here = round(limit * measure_slowness(), 1)
+    return judge_ratio(f"{name} (of {limit:g})", seconds, here, at_least=False)

@@ -17,8 +17,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kept_environments import make_locked
+from template.conftest import ROOT
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    import pytest
+    from template.conftest import Generate
+
+LOCKS = ROOT / "{{cookiecutter.project_slug}}" / "requirements"
 
 #: Seconds that a busy machine may take for one step.
 PATIENCE = 240
@@ -64,14 +72,50 @@ if __name__ == "__main__":
     main(sys.argv[1])
 """
 
+#: A module of the project: what is told when all nodes are lost, and then the scheduler, too.
+LOST = """
+import sys
+from pathlib import Path
+from .params import read_params
+from .plumbing import backends, paths
+from .plumbing.compute import run_tasks
+from .plumbing.errors import StageError
+from .work import hold
+
+def main(folder: Path) -> None:
+    compute = read_params(paths.PARAMS).compute
+    for loss, patience in (("nodes", 1), ("scheduler", 600)):
+        backends._PATIENCE = patience
+        (folder / f"before_{loss}").touch()
+        try:
+            run_tasks(hold, range(2), compute, shared=(str(folder),))
+        except StageError as error:
+            (folder / f"{loss}.part").write_text(str(error))
+            (folder / f"{loss}.part").rename(folder / f"{loss}.txt")
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
+"""
+
+#: A program of the project: prints where the cluster listens that is made when none is named.
+ALONE = """
+from {package}.plumbing.backends import connect_ray
+
+connect_ray(None)
+import ray
+print(ray.get_runtime_context().gcs_address)
+"""
+
 
 @dataclass(frozen=True)
 class Nodes:
-    """A cluster that runs: its address, the process of the node to lose, and how many nodes."""
+    """A cluster that runs: its address, its processes, and how many nodes."""
 
     backend: str
     address: str
-    worker: subprocess.Popen[bytes]
+    worker: subprocess.Popen[bytes]  # the node to lose
+    last: subprocess.Popen[bytes]  # the one that is left
+    scheduler: subprocess.Popen[bytes]
     count: int
     variables: dict[str, str] = field(default_factory=dict)  # by which one may use it
 
@@ -170,11 +214,12 @@ def start_dask(installed: Installed, folder: Path) -> Iterator[Nodes]:
             process = run_beside(installed, [*command, "--no-dashboard", *words], folder)
             return running.enter_context(process)
 
-        start("scheduler", "--host", "127.0.0.1", "--port", "0")
+        scheduler = start("scheduler", "--host", "127.0.0.1", "--port", "0")
         wait_until(file.exists, "the scheduler did not start")
         options = ("--nthreads", "1", "--no-nanny")
-        first, _ = (start("worker", *options) for _ in range(2))
-        yield Nodes("dask", json.loads(file.read_text())["address"], first, count=2)
+        first, last = (start("worker", *options) for _ in range(2))
+        address = json.loads(file.read_text())["address"]
+        yield Nodes("dask", address, first, last, scheduler, count=2)
 
 
 @contextmanager
@@ -198,10 +243,10 @@ def start_ray(installed: Installed, folder: Path) -> Iterator[Nodes]:
             return running.enter_context(process)
 
         head = ("--head", "--port", str(port), "--include-dashboard", "false", "--temp-dir", place)
-        start(*head)
+        first = start(*head)
         wait_until(partial(is_answered, port), "the head did not start")
         node = start("--address", address)
-        yield Nodes("ray", address, node, count=2, variables=variables)
+        yield Nodes("ray", address, node, first, first, count=2, variables=variables)
 
 
 def find_free_port() -> int:
@@ -225,6 +270,55 @@ def compare_with_here(installed: Installed, project: Path, nodes: Nodes, folder:
     assert there == here
     assert here[0] == [0, 1, 4]
     assert here[2] == "no 4"
+
+
+def lose_all(installed: Installed, project: Path, nodes: Nodes, folder: Path) -> tuple[str, str]:
+    """Lose the last node while tasks run, then the scheduler; return what is told of each."""
+    folder.mkdir()
+    package = next((project / "src").glob("*/params.py")).parent
+    (package / "lost.py").write_text(LOST)
+    words: list[str | Path] = ["-m", f"{package.name}.lost", folder]
+    variables = {"PYTHONPATH": f"{installed.library}:src", **nodes.variables}
+    with run_beside(installed, words, project, **variables) as process:
+
+        def await_file(name: str) -> str:
+            path = folder / name
+            wait_until(lambda: path.exists() or process.poll() is not None, f"{name}: too slow")
+            assert path.exists(), (project / "nodes.log").read_text("utf-8")
+            return path.read_text("utf-8")
+
+        wait_until(lambda: process.poll() is not None or list_held(folder), "no task began")
+        end_tree(nodes.last)
+        of_nodes = await_file("nodes.txt")
+        await_file("before_scheduler")
+        end_tree(nodes.scheduler)
+        return of_nodes, await_file("scheduler.txt")
+
+
+def make_alone(installed: Installed, project: Path, nodes: Nodes) -> str:
+    """Return the address of the cluster that is made beside one that RAY_ADDRESS names."""
+    package = next((project / "src").glob("*/params.py")).parent.name
+    variables = {"PYTHONPATH": f"{installed.library}:src", "RAY_ADDRESS": nodes.address}
+    done = subprocess.run(
+        [installed.python, "-c", ALONE.format(package=package)],
+        cwd=project,
+        env=installed.environment(**variables),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def make_project(
+    backend: str, generate: Generate, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Installed, Path]:
+    """Return a trained project, and the pipeline's Python with the library of a cluster."""
+    python = make_locked("pipeline", LOCKS / "pipeline.txt", tmp_path_factory) / "bin" / "python"
+    installed = install_library(python, LOCKS / f"compute-{backend}.txt", folder / backend)
+    project = generate(folder, task="multiclass")
+    train_project(installed, project)
+    return installed, project
 
 
 def run_work(installed: Installed, project: Path, folder: Path, nodes: Nodes | None) -> list[Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import sys
 import threading
@@ -49,6 +50,7 @@ _INSTALL_TIMEOUT = 1800.0  # seconds
 SOURCE_ONLY = "antlr4-python3-runtime"
 #: What is installed is what the lock pins, and nothing of it is code that runs while installing.
 _LOCKED = ("--require-hashes", "--only-binary", ":all:", "--no-binary", SOURCE_ONLY)
+_PIN = re.compile(r"^([\w.-]+)(?:\[[^\]\n]*\])?==([^\s;\\]+)", re.MULTILINE)
 _PROBE = "import platform, sys; print(sys.version, platform.platform(), sys.base_prefix)"
 
 
@@ -206,7 +208,10 @@ def _make(folder: Path, locks: Sequence[Path], python: Path, console: Console, n
         )
         for command in commands:
             run_program(
-                command, env=install_variables(), timeout=_INSTALL_TIMEOUT, hint=_hint(command)
+                command,
+                env=install_variables(),
+                timeout=_INSTALL_TIMEOUT,
+                hint=_hint(command, locks),
             )
         (folder / _STAMP).write_text(str(folder), encoding="utf-8")
 
@@ -232,13 +237,29 @@ def _pip_commands(folder: Path, locks: Sequence[Path], python: Path) -> list[lis
     ]
 
 
-def _hint(command: list[str | Path]) -> str:
+def _hint(command: list[str | Path], locks: Sequence[Path]) -> str:
     if "venv" in command:
         return "on Debian and Ubuntu, `apt install python3-venv` gives Python its venv module"
+    if packages := _find_other_pins(locks):
+        names = " and ".join(lock.name for lock in locks)
+        return (
+            f"{names} pin other versions of {', '.join(packages)}: `make locks` pins all again, "
+            f"the later ones under what {locks[0].name} has"
+        )
     return (
         "check the network and the package index, then run the same command again; a package "
         "that has no wheel needs `--no-binary NAME` in requirements/*.in and its lock"
     )
+
+
+def _find_other_pins(locks: Sequence[Path]) -> list[str]:
+    """Return the packages that two locks pin, and in no version that both have."""
+    versions: dict[str, list[set[str]]] = {}
+    for lock in locks:
+        pins = {*_PIN.findall(lock.read_text(encoding="utf-8"))}
+        for package in {name for name, _ in pins}:
+            versions.setdefault(package, []).append({pin[1] for pin in pins if pin[0] == package})
+    return sorted(name for name, pinned in versions.items() if not set.intersection(*pinned))
 
 
 def _find_uv() -> Path | None:

@@ -82,8 +82,10 @@ def test_lock_of_the_cluster_may_not_pin_another_version(project: Path) -> None:
     other = pinned("iniconfig").replace("iniconfig==", "iniconfig==1", 1)
     (project / "requirements/compute-dask.txt").write_text(other)
     (project / "params.yaml").write_text("compute: {backend: dask}\n")
-    with pytest.raises(MlgitopsError, match=r"iniconfig==[\s\S]*unsatisfiable"):
+    with pytest.raises(MlgitopsError, match=r"iniconfig==[\s\S]*unsatisfiable") as refused:
         ensure_environment(project, "pipeline", quiet())
+    assert refused.value.hint is not None
+    assert "compute-dask.txt pin other versions of iniconfig: `make locks`" in refused.value.hint
     assert not (project / ".venv").exists()
 
 

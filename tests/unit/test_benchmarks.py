@@ -19,7 +19,16 @@ from benchmarks import (
     table_speed,
     verdict_speed,
 )
-from benchmarks.processes import Pairs, Run, judge_ratio, run_by_turns, run_process
+from benchmarks.processes import (
+    IMPORT_SECONDS,
+    Pairs,
+    Run,
+    judge_ratio,
+    judge_seconds,
+    measure_slowness,
+    run_by_turns,
+    run_process,
+)
 from mlgitops.cli import run
 
 if TYPE_CHECKING:
@@ -170,6 +179,19 @@ def test_reading_many_metrics_gives_what_compare_gives(tmp_path: Path) -> None:
     assert [change["delta"] for change in changes] == [
         change["delta"] for change in report["metrics"]
     ]
+
+
+def test_a_limit_in_seconds_is_of_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    """What one import takes here, beside what it takes where the limit was set, scales it."""
+    measure_slowness.cache_clear()
+    slowness = measure_slowness()
+    assert f"import sklearn: {slowness * IMPORT_SECONDS:.2f} s here" in capsys.readouterr().out
+    assert judge_seconds("seconds", 90 * slowness - 1, 90)
+    printed = capsys.readouterr().out
+    assert f"required: at most {round(90 * slowness, 1):g})" in printed
+    assert "seconds (of 90)" in printed
+    assert not judge_seconds("seconds", 90 * slowness + 1, 90)
+    assert "NOT KEPT" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "mae"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,16 @@ from .errors import StageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-#: Seconds in which a scheduler answers and a first worker is there.
+#: Seconds in which a scheduler answers and a first worker is there, or another one when all are lost.
 _PATIENCE = 120
+
+#: Seconds after which somebody who waits for answers looks whether a node is left.
+_PAUSE = 5
 
 #: How often a parcel is sent again because its node was lost.
 _RETRIES = 3
+
+_HERE = "MLGITOPS_COMPUTE=local to run here"
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class Cluster:
 
 def connect_dask(address: str | None) -> Cluster:
     """Reach a scheduler, or start one in this process; its tasks are processes all the same."""
-    from distributed import Client, KilledWorker, LocalCluster
+    from distributed import CancelledError, Client, KilledWorker, LocalCluster, wait
 
     try:
         if address is None:
@@ -55,24 +61,46 @@ def connect_dask(address: str | None) -> Cluster:
             packed = client.submit(bytes, archive, pure=False)
             call = make_call()
             futures = [client.submit(call, packed, parcel, pure=False) for parcel in parcels]
-            try:
-                answers: list[bytes | str] = client.gather(futures)
-            except KilledWorker as error:
-                raise StageError(f"compute: {error}") from None
+
+        def is_answered(seconds: float) -> bool:
+            with suppress(TimeoutError):
+                wait(futures, timeout=seconds)
+            states = {future.status for future in futures}
+            return "pending" not in states or "error" in states
+
+        try:
+            _await_answers(is_answered, lambda: len(client.nthreads()))
+            answers: list[bytes | str] = client.gather(futures)
+        except KilledWorker as error:
+            raise StageError(f"compute: {error}") from None
+        except CancelledError:
+            raise StageError(
+                f"compute: the scheduler at {address} was lost while tasks ran: start it and its "
+                f"workers, and run the stage again, or set {_HERE}"
+            ) from None
+        except OSError as error:
+            raise StageError(
+                f"compute: dask gave no answer ({error}); try again, or set {_HERE}"
+            ) from None
         return answers
 
     return Cluster(sum(client.nthreads().values()), run)
 
 
 def connect_ray(address: str | None) -> Cluster:
-    """Reach the cluster of which this machine is a node, or start one of this machine alone."""
+    """Reach the cluster of which this machine is a node, or start one of this machine alone.
+
+    The latter joins no cluster that RAY_ADDRESS names, and no other machine can reach it.
+    """
+    if address is None:  # read when Ray is imported: it listens at 127.0.0.1 instead of everywhere
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     import ray
 
     # A busy machine takes longer than the half minute after which Ray gives up.
     os.environ.setdefault("RAY_raylet_start_wait_time_s", str(_PATIENCE))
-    options: dict[str, Any] = {} if address is None else {"address": address}
+    options: dict[str, Any] = {"address": address or "local"}
     if address is None:
-        options = {"num_cpus": os.cpu_count() or 1, "include_dashboard": False}
+        options |= {"num_cpus": os.cpu_count() or 1, "include_dashboard": False}
     try:
         ray.init(log_to_driver=False, logging_level="ERROR", **options)
     except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
@@ -81,13 +109,23 @@ def connect_ray(address: str | None) -> Cluster:
     def run(archive: bytes, parcels: Sequence[bytes]) -> list[bytes | str]:
         packed = ray.put(archive)
         call = ray.remote(max_retries=_RETRIES)(make_call())
+        called = [call.remote(packed, parcel) for parcel in parcels]
+
+        def is_answered(seconds: float) -> bool:
+            _, pending = ray.wait(called, num_returns=len(called), timeout=seconds)
+            return not pending
+
         try:
-            answers: list[bytes | str] = ray.get([call.remote(packed, part) for part in parcels])
+            _await_answers(is_answered, count_processors)
+            answers: list[bytes | str] = ray.get(called)
         except ray.exceptions.RayError as error:
             raise StageError(f"compute: {error}") from None
         return answers
 
-    return Cluster(max(1, int(ray.cluster_resources().get("CPU", 1))), run)
+    def count_processors() -> int:
+        return int(ray.cluster_resources().get("CPU", 0))
+
+    return Cluster(max(1, count_processors()), run)
 
 
 def make_call() -> Callable[[bytes, bytes], bytes | str]:
@@ -127,9 +165,23 @@ def make_call() -> Callable[[bytes, bytes], bytes | str]:
     return call
 
 
+def _await_answers(
+    is_answered: Callable[[float], bool], count_processors: Callable[[], int]
+) -> None:
+    """Return when all parcels are answered; raise when the cluster has stayed without a node."""
+    patience = _PATIENCE
+    while not is_answered(_PAUSE):
+        patience = _PATIENCE if count_processors() else patience - _PAUSE
+        if patience <= 0:
+            raise StageError(
+                "compute: the cluster has lost all its nodes, and no other one came within "
+                f"{_PATIENCE} s: start workers and run the stage again, or set {_HERE}"
+            )
+
+
 def _cannot_reach(backend: str, address: str | None, error: Exception) -> StageError:
     reached = address or "a cluster of this machine alone"
     return StageError(
         f"compute: {backend} did not answer at {reached} ({error}): start it, correct "
-        "compute.address in params.yaml, or set MLGITOPS_COMPUTE=local to run here"
+        f"compute.address in params.yaml, or set {_HERE}"
     )

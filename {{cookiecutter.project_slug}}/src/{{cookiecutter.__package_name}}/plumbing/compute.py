@@ -35,8 +35,11 @@ R = TypeVar("R")
 #: Set it to `local`, and whatever params.yaml says, this run asks no other machine.
 VARIABLE = "MLGITOPS_COMPUTE"
 
-#: What decides the digits of a result; a node must have the same.
+#: What decides the digits of every result; a node must have them.
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "scipy", "skops")
+
+#: What `python -m venv` brings, by the Python and not by a lock.
+_INSTALLERS = ("pip", "setuptools")
 
 #: Each process of a cluster gets about so many parcels of tasks: one lost costs little, and few
 #: processes start.
@@ -77,9 +80,14 @@ def runs_here(compute: Compute) -> bool:
     return compute.backend == "local" or os.environ.get(VARIABLE) == "local"
 
 
+@cache
 def describe_libraries() -> dict[str, str]:
-    """Return name → version of what decides the digits of a result."""
-    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    """Return name → version of Python and of all that is installed: estimators may be of any."""
+    versions = {
+        package.name.lower().replace("_", "-"): package.version
+        for package in importlib.metadata.distributions()
+        if package.name and package.name not in _INSTALLERS
+    }
     return versions | {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
 
 

@@ -35,13 +35,14 @@ def main(folder: Path) -> None:
 
 def refuse_other_libraries(wanted: dict[str, str]) -> None:
     """End the process when a library here is of another version than where the run began."""
-    from .compute import describe_libraries
+    from .compute import LIBRARIES, describe_libraries
 
     present = describe_libraries()
+    # What is not here cannot give other digits: a task that needs it ends with an error.
     other = [
-        f"{name} {present[name]}, not {version}"
+        f"{name} {present.get(name, 'not at all')}, not {version}"
         for name, version in wanted.items()
-        if present[name] != version
+        if present.get(name, None if name in LIBRARIES else version) != version
     ]
     if other:
         sys.exit(f"this node has {'; '.join(other)}: install the project's locks there")
