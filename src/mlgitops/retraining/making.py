@@ -134,7 +134,7 @@ def make(
     if order.is_trial:
         return report
     _append(clean, recipe, admitted.new)
-    run_pipeline(clean, console)
+    run_pipeline(clean, console, tokens=False)
     champion = _fetch_champion(order.scene, folder, console)
     with console.step("Champion and challenger on the rows that were held out"):
         metrics = compare_models(
