@@ -68,12 +68,16 @@ class Chosen:
     over_client: Counter[str] = field(default_factory=Counter)
 
 
-def read_labelled(parts: Sequence[Part], labels: LabelStore, recipe: Recipe) -> Labelled:
-    """Read the rows of a log that have a label, each once: the first of an id on its day.
+def read_labelled(
+    parts: Sequence[Part], labels: LabelStore, recipe: Recipe, taken: Collection[str] = ()
+) -> Labelled:
+    """Read the rows of a log that have a label, each once.
 
-    Raises :class:`MlgitopsError` for more than :data:`MOST_ROWS` of them.
+    An id that was asked again with other inputs teaches nothing: of which of them its label came
+    true is not known. ``taken``: ids of rows that the table has, which stay to be counted. Raises
+    :class:`MlgitopsError` for more than :data:`MOST_ROWS` of them.
     """
-    labelled, seen = Labelled(), set[str]()
+    labelled, first, unclear = Labelled(), dict[str, LabelledRow](), set[str]()
     reader, stored = RecordReader(recipe.inputs), dict[str, dict[str, str | float]]()
     for part in parts:
         for chunk in part.read(labelled.problems):
@@ -86,13 +90,17 @@ def read_labelled(parts: Sequence[Part], labels: LabelStore, recipe: Recipe) -> 
                     labelled.unlabelled += line.is_answer
                     continue
                 row = _make_row(line, outcome, recipe)
-                fault = "its id stands there twice" if row.id in seen else _find_fault(line, row)
-                seen.add(row.id)
+                fault = "its id stands there twice" if row.id in first else _find_fault(line, row)
+                before = first.setdefault(row.id, row)
+                if recipe.pick_inputs(before.cells) != recipe.pick_inputs(row.cells):
+                    unclear.add(row.id)
                 if fault is not None:
                     labelled.problems.add(fault, f"{chunk.where}, {day}")
                     continue
                 labelled.rows.append(row)
                 _refuse_many(labelled.rows)
+    unclear.difference_update(taken)
+    labelled.rows = [row for row in labelled.rows if row.id not in unclear]
     labelled.rows.sort(key=attrgetter("day", "id"))
     return labelled
 

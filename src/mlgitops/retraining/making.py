@@ -112,11 +112,11 @@ def make(
         (clean / "contract.yaml").read_bytes(),
         order.watched.settings,
     )
+    taken = read_taken(clean, recipe.id_column)
     with console.step("Rows of production that have a label"):
-        labelled = read_labelled(source.parts, source.labels, recipe)
+        labelled = read_labelled(source.parts, source.labels, recipe, taken)
     for line in labelled.problems.render():
         console.warn(line)
-    taken = read_taken(clean, recipe.id_column)
     chosen = choose_rows(labelled.rows, taken, order.watched.settings.retrain)
     for rows in (labelled.rows, chosen.new, chosen.window):  # true labels before hide none after
         refuse_own_answers(rows, is_checked=order.is_checked)
