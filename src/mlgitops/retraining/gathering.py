@@ -66,6 +66,7 @@ class Chosen:
     taken: Counter[str]  # rows that the table has already
     over_day: Counter[str] = field(default_factory=Counter)
     over_client: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)  # they take no place in a cap
 
 
 def read_labelled(
@@ -156,11 +157,15 @@ def refuse_own_answers(rows: Sequence[LabelledRow], *, is_checked: bool) -> None
 
 
 def choose_rows(
-    rows: Sequence[LabelledRow], taken: Collection[str], settings: RetrainSettings
+    rows: Sequence[LabelledRow],
+    taken: Collection[str],
+    settings: RetrainSettings,
+    refused: Collection[str] = (),
 ) -> Chosen:
     """Hold out the newest days with labels, and take of the others what is new, within the caps.
 
     ``taken``: the ids of rows that the table has. They count towards what a day or a client adds.
+    ``refused``: those of rows that the contract is known to refuse, which do not.
     """
     days = sorted({row.day for row in rows})
     window_days = set(days[-settings.window_days :])
@@ -176,7 +181,7 @@ def choose_rows(
         if row.id not in taken:
             by_day[row.day].append(row)
     for day in sorted(by_day):
-        _choose_of_day(day, by_day[day], chosen, clients, settings)
+        _choose_of_day(day, by_day[day], chosen, clients, settings, refused=refused)
     return chosen
 
 
@@ -186,6 +191,8 @@ def _choose_of_day(
     chosen: Chosen,
     clients: Counter[str],
     settings: RetrainSettings,
+    *,
+    refused: Collection[str],
 ) -> None:
     """Take the rows of a day within the caps.
 
@@ -195,7 +202,11 @@ def _choose_of_day(
     kept, added = list[LabelledRow](), chosen.taken[day]
     salt = hashlib.sha256("\n".join(sorted(row.id for row in rows)).encode()).digest()
     for row in sorted(rows, key=lambda row: hashlib.sha256(salt + row.id.encode()).digest()):
-        if settings.rows_per_client is not None and clients[row.client] >= settings.rows_per_client:
+        if row.id in refused:
+            chosen.refused[day] += 1
+        elif (
+            settings.rows_per_client is not None and clients[row.client] >= settings.rows_per_client
+        ):
             chosen.over_client[day] += 1
         elif settings.rows_per_day is not None and added >= settings.rows_per_day:
             chosen.over_day[day] += 1
