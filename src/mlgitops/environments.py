@@ -43,6 +43,12 @@ STORE_VARIABLE = "MLGITOPS_ENVIRONMENTS"
 #: KServe's SDK declares Python below this (its metadata on PyPI, release 0.21).
 SERVING_BELOW = (3, 14)
 
+#: How variables begin that a workflow's job hands to its own steps: tokens, inputs, and files
+#: through which a step speaks.
+_OF_A_JOB = ("ACTIONS_", "GH_TOKEN", "GITHUB_", "GIT_CONFIG_", "INPUT_")
+#: The same of what signs in to a storage or to another machine.
+_SIGN_INS = ("AWS_", "AZURE_", "GIT_", "GOOGLE_", "SSH_")
+
 _STAMP = ".mlgitops-ready"
 _INSTALL_TIMEOUT = 1800.0  # seconds
 #: The one package of our locks that PyPI has as source only, and whose build is run: hydra, which
@@ -157,6 +163,17 @@ def clean_environment(environ: Mapping[str, str] | None = None) -> dict[str, str
             "MLFLOW_DISABLE_TELEMETRY": "true",
         }
     )
+
+
+def drop_tokens(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables without those that may push or post, for programs that do neither."""
+    return {name: value for name, value in environ.items() if not name.startswith(_OF_A_JOB)}
+
+
+def drop_credentials(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables for a program that asks no other machine: without sign-ins, too."""
+    kept = drop_tokens(environ)
+    return {name: value for name, value in kept.items() if not name.startswith(_SIGN_INS)}
 
 
 def install_variables() -> dict[str, str]:

@@ -80,6 +80,7 @@ def forge(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
     made = Forge(State(repository="octo/demo"), find_head=find_head)
     with Server(made) as server:
         monkeypatch.setenv("GITHUB_TOKEN", "test-token-of-the-forge")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-the-storage")  # no stage gets either
         monkeypatch.setenv("GITHUB_REPOSITORY", "octo/demo")
         monkeypatch.setenv("GITHUB_API_URL", server.url)
         yield made

@@ -12,9 +12,10 @@ import hashlib
 import io
 import random
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from git_project import commit, git, write_files
@@ -36,6 +37,9 @@ from mlgitops.retraining.table import TABLE, append_rows, read_taken
 from mlgitops.retraining.turn import Asked, Outcome, take_turn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mlgitops.delivery.proposals.proposal import Proposed
     from mlgitops.retraining.decision import Observed
     from mlgitops.retraining.making import Order
 
@@ -165,18 +169,13 @@ class World:
 
     def observe(self, url: str | None) -> Observed:
         """Observe the project from one of the hosts; without the API there is no token."""
-        environ = {
-            "GITHUB_TOKEN": "t",
-            "GITHUB_REPOSITORY": "octo/demo",
-            "GITHUB_API_URL": url or "",
-        }
-        environ = environ if url is not None else {}
+        environ = name_forge(url)
         with Repository(self.folder / "a") as repository:
             scene = read_scene(Folder(repository, self.folder / "a"), "production")
             watched, day = read_watched(self.folder / "a"), f"2026-11-{self.round:02}"
             return observe(scene, watched, [], day=day, until=day, environ=environ)
 
-    def take_turn(self, url: str, fault: str | None) -> Outcome:
+    def take_turn(self, url: str | None, fault: str | None) -> Outcome:
         """Take one turn on one of the hosts; it may end in the way of ``fault``."""
         stream = DyingStream()
         console = Console(out=io.StringIO(), err=stream)
@@ -188,7 +187,7 @@ class World:
             self.cuts = 1
         host = self.folder / self.dice.choice("ab")
         git(host, "fetch", "--quiet", "origin")
-        environ = {"GITHUB_TOKEN": "t", "GITHUB_REPOSITORY": "octo/demo", "GITHUB_API_URL": url}
+        environ = name_forge(url)
         with Repository(host) as repository:
             scene = read_scene(Folder(repository, host), "production")
             watched = read_watched(host)
@@ -242,6 +241,21 @@ class World:
         git(author, "push", "--quiet", str(self.origin), "HEAD:main")
 
 
+def name_forge(url: str | None) -> dict[str, str]:
+    """Return the variables that name the API; None: there is no token."""
+    if url is None:
+        return {}
+    return {"GITHUB_TOKEN": "t", "GITHUB_REPOSITORY": "octo/demo", "GITHUB_API_URL": url}
+
+
+class Opened(NamedTuple):
+    """A world in which a retraining is proposed."""
+
+    world: World
+    url: str  # of the API
+    proposed: Proposed
+
+
 def describe(order: Order, rows: int) -> RetrainingReport:
     """Describe a retraining of so many rows."""
     champion = Champion(environment="production", version=None, revision="0", sha256="0")
@@ -265,6 +279,18 @@ def _author(monkeypatch: pytest.MonkeyPatch) -> None:
     for role in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{role}_NAME", "Ada")
         monkeypatch.setenv(f"GIT_{role}_EMAIL", "ada@example.com")
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Opened]:
+    """Let a retraining be proposed."""
+    world = World(tmp_path, 1)
+    world.label()
+    world.label()
+    with Server(world.forge) as server:
+        proposed = world.take_turn(server.url, None).proposed
+        assert proposed is not None
+        yield Opened(world, server.url, proposed)
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
@@ -315,23 +341,18 @@ def test_of_two_that_start_from_the_same_table_one_is_refused(tmp_path: Path) ->
     assert [pull.number for pull in world.forge.state.pulls.values()] == [outcome.proposed.number]
 
 
-def test_a_branch_that_was_closed_and_deleted_gives_its_name_to_no_other(tmp_path: Path) -> None:
+def test_a_branch_that_was_closed_and_deleted_gives_its_name_to_no_other(opened: Opened) -> None:
     """Else the next one would be pushed for a pull request that is closed, and nobody sees it."""
-    world = World(tmp_path, 1)
-    world.label()
-    world.label()
-    with Server(world.forge) as server:
-        first = world.take_turn(server.url, None).proposed
-        assert first is not None
-        world.forge.state.pulls[1].state = "closed"
-        git(world.origin, "update-ref", "-d", f"refs/heads/{first.branch}")
-        second = world.take_turn(server.url, None).proposed
-        assert second is not None
-        assert (second.branch, second.number) == (f"{first.branch}-2", 2)
-        assert world.forge.state.pulls[2].state == "open"
-        git(world.origin, "update-ref", "-d", f"refs/heads/{second.branch}")
-        world.forge.state.pulls[2].state = "closed"
-        attempts = world.observe(server.url).attempts
+    world, url, first = opened
+    world.forge.state.pulls[1].state = "closed"
+    git(world.origin, "update-ref", "-d", f"refs/heads/{first.branch}")
+    second = world.take_turn(url, None).proposed
+    assert second is not None
+    assert (second.branch, second.number) == (f"{first.branch}-2", 2)
+    assert world.forge.state.pulls[2].state == "open"
+    git(world.origin, "update-ref", "-d", f"refs/heads/{second.branch}")
+    world.forge.state.pulls[2].state = "closed"
+    attempts = world.observe(url).attempts
     assert (
         [(it.branch, it.day, it.is_closed) for it in attempts]
         == [
@@ -341,46 +362,44 @@ def test_a_branch_that_was_closed_and_deleted_gives_its_name_to_no_other(tmp_pat
     )
 
 
-def test_of_a_branch_that_somebody_else_pushed_no_word_is_taken_over(tmp_path: Path) -> None:
+def test_of_a_branch_that_somebody_else_pushed_no_word_is_taken_over(opened: Opened) -> None:
     """Its name is known in advance; a reader would take its message for ours."""
-    world = World(tmp_path, 1)
-    world.label()
-    world.label()
-    with Server(world.forge) as server:
-        ours = world.take_turn(server.url, None).proposed
-        assert ours is not None
-        pull = world.forge.state.pulls.pop(1)
-        author = tmp_path / "author"
-        ref = f"refs/heads/{ours.branch}"
-        git(author, "fetch", "--quiet", str(world.origin), ref)
-        git(author, "checkout", "--quiet", "--detach", "FETCH_HEAD")
-        git(author, "commit", "--quiet", "--amend", "--message", "Better\n\n@all: merge this")
-        git(author, "push", "--quiet", "--force", str(world.origin), f"HEAD:{ref}")
-        world.take_turn(server.url, None)
-        (opened,) = world.forge.state.pulls.values()
-        assert (opened.title, opened.body) == (pull.title, pull.body)
-        world.forge.state.pulls.clear()
-        git(author, "checkout", "--quiet", "--detach", "HEAD~1")
-        git(author, "commit", "--quiet", "--allow-empty", "--message", "Better")
-        git(author, "push", "--quiet", "--force", str(world.origin), f"HEAD:{ref}")
-        with pytest.raises(MlgitopsError, match="it holds no retraining"):
-            world.take_turn(server.url, None)
+    world, url, ours = opened
+    pull = world.forge.state.pulls.pop(1)
+    said = pull.title, pull.body.partition("\n")[2]  # the first line is a mark of ours
+    assert read_opener(world, world.take_turn(None, None)) == said
+    author, ref = world.folder / "author", f"refs/heads/{ours.branch}"
+    git(author, "fetch", "--quiet", str(world.origin), ref)
+    git(author, "checkout", "--quiet", "--detach", "FETCH_HEAD")
+    git(author, "commit", "--quiet", "--amend", "--message", "Better\n\n@all: merge this")
+    git(author, "push", "--quiet", "--force", str(world.origin), f"HEAD:{ref}")
+    assert read_opener(world, world.take_turn(None, None)) == said
+    world.take_turn(url, None)
+    (again,) = world.forge.state.pulls.values()
+    assert (again.title, again.body) == (pull.title, pull.body)
+    world.forge.state.pulls.clear()
+    git(author, "checkout", "--quiet", "--detach", "HEAD~1")
+    git(author, "commit", "--quiet", "--allow-empty", "--message", "Better")
+    git(author, "push", "--quiet", "--force", str(world.origin), f"HEAD:{ref}")
+    with pytest.raises(MlgitopsError, match="it holds no retraining"):
+        world.take_turn(url, None)
     assert not world.forge.state.pulls
 
 
-def test_without_a_token_somebody_is_told_how_to_say_that_one_was_closed(tmp_path: Path) -> None:
+def read_opener(world: World, outcome: Outcome) -> tuple[str, str]:
+    """Return title and text that the printed command hands to gh, as a shell reads it."""
+    assert outcome.proposed is not None
+    shell = ["sh", "-c", f'gh() {{ printf "%s\\0" "$@"; }}; {outcome.proposed.opener}']
+    words = subprocess.check_output(shell, cwd=world.folder / "a", text=True).split("\0")
+    return words[words.index("--title") + 1], words[words.index("--body") + 1]
+
+
+def test_without_a_token_somebody_is_told_how_to_say_that_one_was_closed(opened: Opened) -> None:
     """Its branch counts as open for ever; with a token the pull request is asked."""
-    world = World(tmp_path, 1)
-    world.label()
-    world.label()
-    with Server(world.forge) as server:
-        ours = world.take_turn(server.url, None).proposed
-        assert ours is not None
-        actions = {
-            url: decide(world.observe(url), RetrainSettings(), None) for url in (server.url, None)
-        }
+    world, url, ours = opened
+    actions = {way: decide(world.observe(way), RetrainSettings(), None) for way in (url, None)}
     assert {action.step for action in actions.values()} == {Step.GO_ON}
-    assert actions[server.url].why == f"a retraining is open: branch {ours.branch}"
+    assert actions[url].why == f"a retraining is open: branch {ours.branch}"
     assert actions[None].why.endswith(f"`git push origin --delete {ours.branch}`")
 
 

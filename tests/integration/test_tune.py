@@ -159,6 +159,22 @@ def test_rows_that_dvc_lock_does_not_name_are_not_measured(project: TunedProject
         measure(project)
 
 
+def test_a_project_that_keeps_tables_in_parquet_is_searched(
+    project: TunedProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the training rows the name and the hash are read here; the project opens them."""
+    edited = {
+        path: (project.root / path).read_text().replace(".csv", ".parquet")
+        for path in ("split.py", "dvc.yaml", "src/line/folds.py")
+    }
+    for path in ("split.py", "dvc.yaml"):  # the raw table stays what it is
+        edited[path] = edited[path].replace("raw/table.parquet", "raw/table.csv")
+    project.change(edited)
+    said = call(project, capsys, "--dry-run")
+    assert (len(said["tuning"]["trials"]), said["better"]) == (8, True)
+    assert read_disk(project.root).train == "data/split/train.parquet"
+
+
 def test_shards_share_the_trials_and_are_merged(
     project: TunedProject, capsys: pytest.CaptureFixture[str]
 ) -> None:

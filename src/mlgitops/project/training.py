@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING
 from mlgitops.dvc.command import dvc_command, explain_failure, project_environment, run_dvc
 from mlgitops.dvc.pipeline import read_pipeline
 from mlgitops.dvc.stored import read_disk
-from mlgitops.environments import NO_CLUSTER
+from mlgitops.environments import NO_CLUSTER, drop_tokens
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import find_revision, run_git
 from mlgitops.process import stream_program
@@ -97,12 +97,14 @@ def run_pipeline(
     base: str | None = None,
     force: bool = False,
     local: bool = False,
+    tokens: bool = True,
 ) -> list[StageRun]:
     """Bring the pipeline of ``project`` up to date and write `.mlgitops/run.json`.
 
     With ``base``, any revision, the run starts from that revision's dvc.lock; with ``force``
-    every stage runs; with ``local`` no cluster is asked. What the run took goes to the record of
-    costs. Raises :class:`MlgitopsError` with the stage's own last lines when one fails.
+    every stage runs; with ``local`` no cluster is asked; without ``tokens`` no stage gets those of
+    a workflow's job, and DVC still the sign-in to the storage. What the run took goes to the record
+    of costs. Raises :class:`MlgitopsError` with the stage's own last lines when one fails.
     """
     if not (project / "dvc.yaml").is_file():
         raise MlgitopsError(
@@ -116,6 +118,7 @@ def run_pipeline(
         start_from_base(project, base)
     options = (*(_REPRO if base is None else _REPRO_FROM_BASE), *(["--force"] if force else []))
     environment = project_environment(project) | {"PYTHONUNBUFFERED": "1"}
+    environment = environment if tokens else drop_tokens(environment)
     environment |= NO_CLUSTER if local else {}
     with start_fork_server(project, environment) as server:
         progress = _repro(project, console, options, server)

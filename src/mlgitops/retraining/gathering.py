@@ -66,14 +66,19 @@ class Chosen:
     taken: Counter[str]  # rows that the table has already
     over_day: Counter[str] = field(default_factory=Counter)
     over_client: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)  # they take no place in a cap
 
 
-def read_labelled(parts: Sequence[Part], labels: LabelStore, recipe: Recipe) -> Labelled:
-    """Read the rows of a log that have a label, each once: the first of an id on its day.
+def read_labelled(
+    parts: Sequence[Part], labels: LabelStore, recipe: Recipe, taken: Collection[str] = ()
+) -> Labelled:
+    """Read the rows of a log that have a label, each once.
 
-    Raises :class:`MlgitopsError` for more than :data:`MOST_ROWS` of them.
+    An id that was asked again with other inputs teaches nothing: of which of them its label came
+    true is not known. ``taken``: ids of rows that the table has, which stay to be counted. Raises
+    :class:`MlgitopsError` for more than :data:`MOST_ROWS` of them.
     """
-    labelled, seen = Labelled(), set[str]()
+    labelled, first, unclear = Labelled(), dict[str, LabelledRow](), set[str]()
     reader, stored = RecordReader(recipe.inputs), dict[str, dict[str, str | float]]()
     for part in parts:
         for chunk in part.read(labelled.problems):
@@ -86,13 +91,17 @@ def read_labelled(parts: Sequence[Part], labels: LabelStore, recipe: Recipe) -> 
                     labelled.unlabelled += line.is_answer
                     continue
                 row = _make_row(line, outcome, recipe)
-                fault = "its id stands there twice" if row.id in seen else _find_fault(line, row)
-                seen.add(row.id)
+                fault = "its id stands there twice" if row.id in first else _find_fault(line, row)
+                before = first.setdefault(row.id, row)
+                if recipe.pick_inputs(before.cells) != recipe.pick_inputs(row.cells):
+                    unclear.add(row.id)
                 if fault is not None:
                     labelled.problems.add(fault, f"{chunk.where}, {day}")
                     continue
                 labelled.rows.append(row)
                 _refuse_many(labelled.rows)
+    unclear.difference_update(taken)
+    labelled.rows = [row for row in labelled.rows if row.id not in unclear]
     labelled.rows.sort(key=attrgetter("day", "id"))
     return labelled
 
@@ -148,11 +157,15 @@ def refuse_own_answers(rows: Sequence[LabelledRow], *, is_checked: bool) -> None
 
 
 def choose_rows(
-    rows: Sequence[LabelledRow], taken: Collection[str], settings: RetrainSettings
+    rows: Sequence[LabelledRow],
+    taken: Collection[str],
+    settings: RetrainSettings,
+    refused: Collection[str] = (),
 ) -> Chosen:
     """Hold out the newest days with labels, and take of the others what is new, within the caps.
 
     ``taken``: the ids of rows that the table has. They count towards what a day or a client adds.
+    ``refused``: those of rows that the contract is known to refuse, which do not.
     """
     days = sorted({row.day for row in rows})
     window_days = set(days[-settings.window_days :])
@@ -168,7 +181,7 @@ def choose_rows(
         if row.id not in taken:
             by_day[row.day].append(row)
     for day in sorted(by_day):
-        _choose_of_day(day, by_day[day], chosen, clients, settings)
+        _choose_of_day(day, by_day[day], chosen, clients, settings, refused=refused)
     return chosen
 
 
@@ -178,6 +191,8 @@ def _choose_of_day(
     chosen: Chosen,
     clients: Counter[str],
     settings: RetrainSettings,
+    *,
+    refused: Collection[str],
 ) -> None:
     """Take the rows of a day within the caps.
 
@@ -187,7 +202,11 @@ def _choose_of_day(
     kept, added = list[LabelledRow](), chosen.taken[day]
     salt = hashlib.sha256("\n".join(sorted(row.id for row in rows)).encode()).digest()
     for row in sorted(rows, key=lambda row: hashlib.sha256(salt + row.id.encode()).digest()):
-        if settings.rows_per_client is not None and clients[row.client] >= settings.rows_per_client:
+        if row.id in refused:
+            chosen.refused[day] += 1
+        elif (
+            settings.rows_per_client is not None and clients[row.client] >= settings.rows_per_client
+        ):
             chosen.over_client[day] += 1
         elif settings.rows_per_day is not None and added >= settings.rows_per_day:
             chosen.over_day[day] += 1

@@ -51,10 +51,10 @@ from mlgitops.retraining.table import (
 from mlgitops.storage import prepare_storage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from mlgitops.console import Console
-    from mlgitops.model.monitoring import LabelSource, LogSource
+    from mlgitops.model.monitoring import LabelSource, LogSource, RetrainSettings
     from mlgitops.monitoring.label_store import LabelStore
     from mlgitops.monitoring.project import Watched
     from mlgitops.monitoring.sources import Part
@@ -112,18 +112,20 @@ def make(
         (clean / "contract.yaml").read_bytes(),
         order.watched.settings,
     )
+    taken = read_taken(clean, recipe.id_column)
     with console.step("Rows of production that have a label"):
-        labelled = read_labelled(source.parts, source.labels, recipe)
+        labelled = read_labelled(source.parts, source.labels, recipe, taken)
     for line in labelled.problems.render():
         console.warn(line)
-    taken = read_taken(clean, recipe.id_column)
-    chosen = choose_rows(labelled.rows, taken, order.watched.settings.retrain)
+    code = ProjectCode(clean, folder)
+    with console.step("What of them a day and a client may add"):
+        settings = order.watched.settings.retrain
+        chosen, refusals = choose_admissible(code, recipe, labelled.rows, taken, settings)
     for rows in (labelled.rows, chosen.new, chosen.window):  # true labels before hide none after
         refuse_own_answers(rows, is_checked=order.is_checked)
-    _refuse_few(len(chosen.new), order, labelled)
-    code = ProjectCode(clean, folder)
+    _refuse_few(len(chosen.new), order, labelled, refusals)
     with console.step("These rows held against the contract"):
-        admitted = _admit(code, recipe, chosen)
+        admitted = _admit(code, recipe, chosen, refusals)
     _refuse_few(len(admitted.new), order, labelled, admitted.refusals)
     _refuse_no_window(admitted)
     report = structs.replace(
@@ -134,7 +136,7 @@ def make(
     if order.is_trial:
         return report
     _append(clean, recipe, admitted.new)
-    run_pipeline(clean, console)
+    run_pipeline(clean, console, tokens=False)
     champion = _fetch_champion(order.scene, folder, console)
     with console.step("Champion and challenger on the rows that were held out"):
         metrics = compare_models(
@@ -156,8 +158,36 @@ def _fetch_table(clean: Path, console: Console) -> None:
                 run_dvc(clean, ["pull", "--quiet", f"{path}.dvc"])
 
 
-def _admit(code: ProjectCode, recipe: Recipe, chosen: Chosen) -> Admitted:
-    """Hold new rows and those of the window against the contract."""
+def choose_admissible(
+    code: ProjectCode,
+    recipe: Recipe,
+    rows: Sequence[LabelledRow],
+    taken: Collection[str],
+    settings: RetrainSettings,
+) -> tuple[Chosen, Counter[str]]:
+    """Choose rows; of those that a cap leaves out, some replace what the contract refuses.
+
+    Else rows that are refused each time would fill a cap for ever. Return also what refused those
+    that were replaced. Without caps all that is new is chosen, and nothing is asked yet.
+    """
+    refused, refusals = set[str](), Counter[str]()
+    while True:
+        chosen = choose_rows(rows, taken, settings, refused)
+        if not chosen.over_day and not chosen.over_client:
+            return chosen, refusals
+        kept, checks = code.admit(recipe.header, [row.cells for row in chosen.new])
+        if len(kept) == len(chosen.new):
+            return chosen, refusals
+        refusals += checks
+        left_out = set(range(len(chosen.new))).difference(kept)
+        refused.update(chosen.new[at].id for at in left_out)
+
+
+def _admit(code: ProjectCode, recipe: Recipe, chosen: Chosen, replaced: Counter[str]) -> Admitted:
+    """Hold new rows and those of the window against the contract.
+
+    ``replaced``: what refused rows that others took the place of.
+    """
     rows = [*chosen.new, *chosen.window]
     kept, refusals = code.admit(recipe.header, [row.cells for row in rows])
     first = len(chosen.new)
@@ -168,8 +198,8 @@ def _admit(code: ProjectCode, recipe: Recipe, chosen: Chosen) -> Admitted:
         new=[rows[at] for at in kept if at < first],
         window=[rows[at] for at in window],
         window_file=write_window(code, positions) if kept else code.folder,
-        refused=refused,
-        refusals=refusals,
+        refused=chosen.refused + refused,
+        refusals=replaced + refusals,
     )
 
 

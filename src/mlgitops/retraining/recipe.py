@@ -57,6 +57,10 @@ class Recipe:
                 cells.append(_take(line, part))
         return tuple(self._write(at, cell) for at, cell in enumerate(cells))
 
+    def pick_inputs(self, cells: Sequence[str]) -> list[str]:
+        """Return those cells of a row that inputs filled."""
+        return [cells[at] for at, part in enumerate(self.parts) if isinstance(part, int)]
+
     def _write(self, at: int, cell: object) -> str:
         """Write a cell as the table has it: a class or a level in the contract's spelling."""
         if cell is None:

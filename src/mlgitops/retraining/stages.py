@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from mlgitops.dvc.command import project_environment
+from mlgitops.environments import drop_credentials
 from mlgitops.errors import MlgitopsError
 from mlgitops.process import run_program
 from mlgitops.retraining.table import TABLE, read_rows, write_rows
@@ -61,7 +62,7 @@ class ProjectCode:
     def run(self, module: str, *words: str | Path) -> str:
         """Run a module of the project; raises :class:`MlgitopsError` with what it printed."""
         command = ["python", "-m", f"{self._package}.{module}", *words]
-        environment = project_environment(self._clean)
+        environment = drop_credentials(project_environment(self._clean))
         return run_program(command, cwd=self.folder, env=environment, timeout=_TIMEOUT)
 
     def admit(

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     Read = Callable[[str], bytes | None]
 
 PARAMS, POLICY, LOCK = "params.yaml", "policy.yaml", "dvc.lock"
-#: The training rows: all that is read of the data.
-TRAIN = "data/split/train.csv"
+#: The training rows, in the format that the project keeps tables in: all that is read of the data.
+TRAIN = ("data/split/train.csv", "data/split/train.parquet")
 _PREFIX = "test."  # of the judged metrics that the evaluate stage measures
 _OTHER = ("contract.yaml", "requirements/pipeline.txt")
 _CODE = re.compile(r"src/[^/]+/(?:[^/]+/)*[^/]+\.py")
@@ -49,7 +49,8 @@ class Inputs(Struct, frozen=True, kw_only=True):
     metric: str  # as the policy names it
     greater_is_better: bool
     package: str  # of the project
-    rows: str  # DVC's hash of the training rows
+    train: str  # the file of the training rows
+    rows: str  # DVC's hash of them
     parts: dict[str, str]  # name of what decides → sha256
 
     @property
@@ -88,7 +89,7 @@ def read_inputs(read: Read, paths: Sequence[str]) -> Inputs:
     settings = parse_settings(_need(read, TUNE))
     params = _need(read, PARAMS)
     metric, greater_is_better = _choose_metric(_need(read, POLICY), settings)
-    rows = _find_rows(_need(read, LOCK))
+    train, rows = _find_rows(_need(read, LOCK))
     names = [TUNE, PARAMS, *_OTHER, *(path for path in paths if _CODE.fullmatch(path))]
     return Inputs(
         settings=settings,
@@ -97,11 +98,12 @@ def read_inputs(read: Read, paths: Sequence[str]) -> Inputs:
         metric=metric,
         greater_is_better=greater_is_better,
         package=_find_package(paths),
+        train=train,
         rows=rows,
         parts={
             **{name: _hash(read(name) or b"") for name in names},
             f"metric of {POLICY}": _hash(f"{metric} {greater_is_better}".encode()),
-            TRAIN: _hash(rows.encode()),
+            train: _hash(rows.encode()),
         },
     )
 
@@ -115,18 +117,22 @@ def find_difference(inputs: Inputs, other: Inputs) -> str | None:
 
 def check_rows(project: Path, inputs: Inputs) -> None:
     """Raise :class:`MlgitopsError` unless the training rows on disk are those of dvc.lock."""
-    path = project / TRAIN
+    path = project / inputs.train
     if not path.is_file() or f"md5:{hash_file(path)}" != inputs.rows:
         hint = "run `mlgitops train`, then this command again"
-        raise MlgitopsError("these are not the rows that dvc.lock names", where=TRAIN, hint=hint)
+        problem = "these are not the rows that dvc.lock names"
+        raise MlgitopsError(problem, where=inputs.train, hint=hint)
 
 
-def _find_rows(lock: bytes) -> str:
-    version = read_pipeline({LOCK: ""}, {LOCK: lock}.get).find_version(TRAIN)
-    if version is None:
-        hint = "run `mlgitops train`, which cuts them"
-        raise MlgitopsError("it names no training rows", where=f"{LOCK}: {TRAIN}", hint=hint)
-    return version.hash
+def _find_rows(lock: bytes) -> tuple[str, str]:
+    """Find the file of the training rows, and DVC's hash of it."""
+    pipeline = read_pipeline({LOCK: ""}, {LOCK: lock}.get)
+    for path in TRAIN:
+        version = pipeline.find_version(path)
+        if version is not None:
+            return path, version.hash
+    hint = "run `mlgitops train`, which cuts them"
+    raise MlgitopsError(f"it names no training rows, {' or '.join(TRAIN)}", where=LOCK, hint=hint)
 
 
 def _choose_metric(policy: bytes, settings: TuneSettings) -> tuple[str, bool]:

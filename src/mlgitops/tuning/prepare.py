@@ -28,9 +28,11 @@ def cut_rows(project: Path, console: Console) -> None:
         hint = "run it in the project's folder, or name that with --directory"
         raise MlgitopsError("there is no such file", where=str(path), hint=hint)
     pipeline = read_pipeline({_FILE: ""}, {_FILE: path.read_bytes()}.get, lenient=True)
-    makers = [stage.name for stage in pipeline.stages.values() if TRAIN in stage.outs]
+    makers = [
+        stage.name for stage in pipeline.stages.values() if not set(TRAIN).isdisjoint(stage.outs)
+    ]
     if not makers:
-        raise MlgitopsError(f"no stage makes {TRAIN}", where=_FILE)
+        raise MlgitopsError(f"no stage makes {' or '.join(TRAIN)}", where=_FILE)
     prepare_storage(project, console)
     with console.step("the training rows"):
         run_dvc(project, ["repro", "--pull", "--no-run-cache", *makers])

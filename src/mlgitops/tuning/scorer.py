@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Self, TypeVar
 import msgspec
 
 from mlgitops.dvc.command import project_environment
-from mlgitops.environments import FOLDERS
+from mlgitops.environments import FOLDERS, drop_credentials
 from mlgitops.errors import MlgitopsError
 from mlgitops.model.tuning import Fold  # noqa: TC001 - msgspec reads it while running
 from mlgitops.project.training import quote_line
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 #: What a process of the project printed beside its answers, in the project.
 LOG_FILE = ".mlgitops/tune.log"
 _MODULE = "folds"  # of the project's package
-_TOKENS = ("GITHUB_TOKEN", "GH_TOKEN")
 _LONGEST_ANSWER = 2**22  # bytes
 _TAIL_LINES, _TAIL_BYTES = 20, 2**16
 
@@ -136,7 +135,7 @@ class Scorer:
             process = subprocess.Popen(
                 [python.absolute(), "-m", self._module, "--count", str(self._count)],
                 cwd=self._project,
-                env=_without_tokens(project_environment(self._project)),
+                env=drop_credentials(project_environment(self._project)),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=file,
@@ -170,11 +169,6 @@ class Scorer:
         with suppress(ProcessLookupError, PermissionError):  # of a zombie on macOS
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def _without_tokens(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables without those that may push or post: no trial does."""
-    return {name: value for name, value in environ.items() if name not in _TOKENS}
 
 
 class _EndedError(Exception):

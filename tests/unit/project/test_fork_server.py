@@ -45,6 +45,9 @@ MODULES = {
     "heavy": "import numpy, sys\nprint(sys.modules['demo'].LOADED)\n",
     "wait": "import numpy, pathlib, sys, time\npathlib.Path(sys.argv[1]).touch()\n"
     "time.sleep(600)\n",
+    "stays": "import numpy, pathlib, signal, sys, time\n"
+    "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    "pathlib.Path(sys.argv[1]).touch()\ntime.sleep(600)\n",
     "broken": "import numpy\nthis is no Python\n",
 }
 
@@ -252,17 +255,21 @@ def test_a_project_without_an_environment_has_no_server(tmp_path: Path) -> None:
 
 
 def await_end(process: int) -> None:
-    """Wait until a process is gone, or a zombie."""
+    """Wait until a process is gone, or a zombie; a minute is far more than it takes."""
+    end = time.monotonic() + 60
     while Path(f"/proc/{process}/stat").exists():
         if Path(f"/proc/{process}/stat").read_text("utf-8").rpartition(")")[2].split()[0] == "Z":
             return
+        assert time.monotonic() < end
         time.sleep(0.01)
 
 
-def start_waiting(project: Path, server: ForkServer) -> subprocess.Popen[str]:
+def start_waiting(
+    project: Path, server: ForkServer, module: str = "demo.wait"
+) -> subprocess.Popen[str]:
     """Start a stage that lasts, and return its client once the stage runs."""
     sign = project / "runs"
-    words = ["python", "-m", "demo.wait", str(sign)]
+    words = ["python", "-m", module, str(sign)]
     client = subprocess.Popen(
         words, cwd=project, env=server.environment, stderr=subprocess.PIPE, text=True
     )
@@ -281,6 +288,20 @@ def test_a_stage_ends_with_its_client(project: Path, server: ForkServer) -> None
     assert client.returncode == -signal.SIGTERM
     await_end(stage)
     assert run_module(project, server.environment, "demo.heavy").stdout == "True\n"
+
+
+def test_no_stage_outlives_the_block(project: Path) -> None:
+    """One that takes no notice of a signal to end, whose client was killed, writes no more."""
+    with start_fork_server(project, project_environment(project)) as server:
+        await_server(server)
+        assert server.process is not None
+        client = start_waiting(project, server, "demo.stays")
+        (stage,) = find_descendants(server.process)
+        with client:  # its pipe, which the stage holds open
+            client.kill()
+            client.wait(timeout=60)
+        assert Path(f"/proc/{stage}").exists()
+    await_end(stage)
 
 
 def test_a_client_whose_server_dies_says_so(project: Path, server: ForkServer) -> None:

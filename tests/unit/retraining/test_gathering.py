@@ -147,7 +147,7 @@ def test_a_source_of_the_models_own_answers_is_refused(outcome: str) -> None:
         ({"more": 1}, "no record has"),
         ({"at": "2026-11-03T08:00:00.000Z"}, "of another day"),
         ({"model": "none"}, "no sha256"),
-        ({"id": "f9"}, "its id stands there twice"),
+        ({"id": "f9", "score": 0.8}, "its id stands there twice"),
     ],
 )
 def test_a_row_that_is_none_teaches_nothing(
@@ -159,6 +159,22 @@ def test_a_row_that_is_none_teaches_nothing(
     assert [row.id for row in labelled.rows] == ["f8", "f9"]
     (reason,) = labelled.problems.counts
     assert said in reason
+
+
+def test_a_label_of_an_id_that_was_asked_with_other_inputs_teaches_nothing(tmp_path: Path) -> None:
+    """Whoever knows an id in advance could give its label to inputs of their own."""
+    other = {"inputs": {"temp": 40.0, "rain": True, "origin": "JFK"}}
+    changes: list[dict[str, Any]] = [{"id": "f0"} | other, {"id": "f0"}, {"id": "f1"}, {"id": "f1"}]
+    labels: dict[str, str | float] = {"f0": "1", "f1": "1"}
+    labelled = read(tmp_path, labels, *changes)
+    assert [row.id for row in labelled.rows] == ["f1"]
+    assert sum(labelled.problems.counts.values()) == 2
+    log, store = (
+        list_folder(tmp_path / "log", "2026", "2027"),
+        LabelStore(folder=tmp_path / "labels"),
+    )
+    kept = read_labelled(log, store, make(), taken={"f0"})  # and counts towards the caps
+    assert [row.id for row in kept.rows] == ["f0", "f1"]
 
 
 @settings(max_examples=50, deadline=None)

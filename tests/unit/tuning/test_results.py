@@ -46,6 +46,7 @@ INPUTS = Inputs(
     metric="test.roc_auc",
     greater_is_better=True,
     package="line",
+    train="data/split/train.csv",
     rows="md5:0",
     parts={"params.yaml": "0"},
 )

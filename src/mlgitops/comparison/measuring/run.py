@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from mlgitops.comparison.charts.plots import MAX_BYTES as MAX_PLOT_BYTES
 from mlgitops.dvc.metrics import MetricSet, parse_metrics
-from mlgitops.environments import FOLDERS, NO_CLUSTER, clean_environment
+from mlgitops.environments import FOLDERS, NO_CLUSTER, clean_environment, drop_credentials
 from mlgitops.errors import MlgitopsError
 from mlgitops.parsing import parse_json
 from mlgitops.process import stream_program
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 #: What each of the measuring stages may take, in seconds.
 TIMEOUT = 1800.0
-#: Variables of a workflow that no measuring needs: tokens, and files through which a step speaks.
-_WITHHELD = ("ACTIONS_", "AWS_", "AZURE_", "GIT_", "GITHUB_", "GOOGLE_", "INPUT_", "SSH_")
 _MAX_METRICS_BYTES = 2**26
 _MAX_TEXT = 500
 _TAIL = 4000  # characters of a line that a command printed
@@ -161,9 +159,7 @@ def _check_model(project: Path, plan: Plan, code: SideFiles, given: Mapping[str,
 
 def _make_environment(project: Path, copy: Path) -> dict[str, str]:
     """Return variables under which the commands find the project's Python and the copy's code."""
-    environment = {
-        name: value for name, value in clean_environment().items() if not name.startswith(_WITHHELD)
-    }
+    environment = drop_credentials(clean_environment())
     folder = project / FOLDERS["pipeline"] / "bin"
     if folder.is_dir():
         path = environment.get("PATH", os.defpath)

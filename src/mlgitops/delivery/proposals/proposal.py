@@ -213,7 +213,7 @@ def open_proposal(
             commit=commit,
             number=None,
             url=page if name else None,
-            opener=_write_opener(proposal, commit),
+            opener=_write_opener(repository.root, proposal, commit),
         )
     from mlgitops.github.client import open_client
     from mlgitops.github.pull_requests import open_pull_request
@@ -246,15 +246,19 @@ def find_forge(repository: Repository, environ: Mapping[str, str]) -> Forge | No
     return Forge(name=name, token=token, api=api)
 
 
-def _write_opener(proposal: Change, commit: str) -> str:
+def _write_opener(root: Path, proposal: Change, commit: str) -> str:
     """Write the command that opens the pull request of a branch that is not checked out.
 
+    Its text is the commit's message; where somebody else wrote that, the text stands there whole.
     With `--fill` gh reads a local branch of that name, which nobody has:
     https://github.com/cli/cli/issues/12394
     """
     names = {"base": proposal.base, "head": proposal.branch, "title": proposal.title}
     options = " ".join(f"--{option} {shlex.quote(name)}" for option, name in names.items())
-    return f'gh pr create {options} --body "$(git log -1 --format=%b {commit[:_SHORT]})"'
+    message = f"git log -1 --format=%b {commit[:_SHORT]}"
+    is_ours = run_git(root, *message.split()[1:]).strip() == proposal.body.strip()
+    body = f'"$({message})"' if is_ours else shlex.quote(proposal.body)
+    return f"gh pr create {options} --body {body}"
 
 
 def _commit(repository: Repository, proposal: Change) -> str:

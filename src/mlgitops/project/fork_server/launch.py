@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlgitops.environments import FOLDERS
+from mlgitops.project.cost.memory import find_descendants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -63,11 +65,15 @@ def _write_python(folder: Path, python: Path, address: Path) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Close its input, at which it ends once its stages have."""
+    """Close its input, at which it ends once its stages have; what does not end is ended."""
     if process.stdin is not None:
         process.stdin.close()
     try:
         process.wait(_END)
     except subprocess.TimeoutExpired:
+        stages = find_descendants(process.pid)
         process.kill()
+        for stage in stages:  # whose clients are gone, and which take no notice of that
+            with suppress(ProcessLookupError):
+                os.kill(stage, signal.SIGKILL)
         process.wait()
