@@ -166,18 +166,20 @@ def read_announced(scene: Scene, branch: str) -> tuple[Change, str]:
 def _limit_time(minutes: float) -> Iterator[None]:
     """End the block with :class:`MlgitopsError` when it takes longer, and what it started.
 
-    Elsewhere than on Linux what DVC started may go on: DVC leaves it behind when it is ended.
+    What ran below this process before the block goes on: it is not the block's. Elsewhere than on
+    Linux what DVC started may go on, too: DVC leaves it behind when it is ended.
     """
     error = MlgitopsError(
         f"it took over {minutes} minutes, and nothing was sent",
         hint="`retrain: {minutes: ...}` in monitor.yaml allows more",
     )
     is_late = threading.Event()
+    others = set(find_descendants(os.getpid()))
 
     def give_up(number: int, frame: object) -> None:
         del number, frame
         is_late.set()
-        for process in find_descendants(os.getpid()):
+        for process in set(find_descendants(os.getpid())) - others:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         raise error

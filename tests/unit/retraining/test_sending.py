@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from contextlib import suppress
@@ -49,6 +50,15 @@ def test_what_a_stage_started_ends_with_the_time(tmp_path: Path) -> None:
     while runs(process) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not runs(process)
+
+
+def test_what_ran_before_goes_on_when_the_time_is_over() -> None:
+    """Nobody asked it to end: the server from which tests fork commands is such a process."""
+    with subprocess.Popen(["sleep", "600"]) as other:
+        with pytest.raises(MlgitopsError, match="it took over 60"), _limit_time(60):
+            os.kill(os.getpid(), signal.SIGALRM)
+        assert runs(other.pid)
+        other.kill()
 
 
 def fail_late() -> None:
