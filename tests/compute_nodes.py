@@ -79,7 +79,7 @@ from pathlib import Path
 from .params import read_params
 from .plumbing import backends, paths
 from .plumbing.compute import run_tasks
-from .plumbing.errors import StageError
+from .plumbing.errors import ClusterError
 from .work import hold
 
 def main(folder: Path) -> None:
@@ -89,7 +89,7 @@ def main(folder: Path) -> None:
         (folder / f"before_{loss}").touch()
         try:
             run_tasks(hold, range(2), compute, shared=(str(folder),))
-        except StageError as error:
+        except ClusterError as error:
             (folder / f"{loss}.part").write_text(str(error))
             (folder / f"{loss}.part").rename(folder / f"{loss}.txt")
 

@@ -245,6 +245,25 @@ def test_a_trial_that_cannot_be_measured_is_no_trial_that_is_lost(
     assert "\n::" not in reason  # a workflow would obey it
 
 
+def test_a_lost_cluster_is_no_trial_and_the_search_goes_on(project: TunedProject) -> None:
+    """Nothing is written of the values that it was lost with: they come again, and first."""
+    choose_modes(project, "fits", "asks")
+    sign = project.root / "cluster-is-lost"
+    sign.touch()
+    with pytest.raises(MlgitopsError, match=r"scheduler was lost\n +\| ::error::") as caught:
+        measure(project)
+    assert "run it again" in (caught.value.hint or "")
+    path = locate_journal(project.root, read_disk(project.root), Shard())
+    before = read_journal(path).trials
+    assert not any(trial.problem for trial in before)
+    sign.unlink()
+    _, result = measure(project)
+    assert (len(result.trials), result.trials[: len(before)]) == (8, before)
+    assert all(trial.scores for trial in result.trials)
+    path.unlink()
+    assert measure(project)[1].trials == result.trials  # as if it had never been lost
+
+
 def test_a_search_in_which_nothing_can_be_measured_ends(project: TunedProject) -> None:
     """It says why, and does not go through all trials."""
     choose_modes(project, "wrong", "wrong too")

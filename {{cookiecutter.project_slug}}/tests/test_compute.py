@@ -12,7 +12,7 @@ import yaml
 from {{ cookiecutter.__package_name }} import scoring
 from {{ cookiecutter.__package_name }}.params import Compute, Params, parse_params
 from {{ cookiecutter.__package_name }}.plumbing import backends, compute, parcel
-from {{ cookiecutter.__package_name }}.plumbing.errors import StageError
+from {{ cookiecutter.__package_name }}.plumbing.errors import ClusterError, StageError
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -47,7 +47,7 @@ def test_library_that_is_not_installed_is_answered_with_the_command(
     """A person who has changed params.yaml alone learns what is left to do."""
     monkeypatch.setitem(sys.modules, library, None)
     asked = msgspec.convert({"backend": backend}, Compute)
-    with pytest.raises(StageError, match=f"mlgitops setup.*compute-{backend}"):
+    with pytest.raises(ClusterError, match=f"mlgitops setup.*compute-{backend}"):
         compute.run_tasks(describe, [1], asked, shared=("km",))
 
 
@@ -82,23 +82,51 @@ def test_node_answers_by_the_code_that_is_sent(model: Pipeline, table: pd.DataFr
 
 
 def test_task_that_ends_its_process_is_told(model: Pipeline) -> None:
-    """A node that has no answer says why, and no result is missing in silence."""
+    """A node that has no answer says why, no result is missing in silence, and it is the task's."""
     sent = compute.pack_parcel(scoring.predict_part, ["no table"])
     answer = backends.make_call()(compute.pack_archive((model,)), sent)
-    with pytest.raises(StageError, match=r"gave no answer on (?s:.)*Error"):
+    with pytest.raises(StageError, match=r"gave no answer on (?s:.)*Error") as caught:
+        list(compute.open_answer(answer))
+    assert not isinstance(caught.value, ClusterError)
+
+
+def test_node_that_cannot_begin_is_no_fault_of_a_task(
+    model: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process ends before the first task, here by a module that it does not have."""
+    monkeypatch.setattr(describe, "__module__", "somebodys.module")
+    sent = compute.pack_parcel(describe, [1])
+    answer = backends.make_call()(compute.pack_archive((model,)), sent)
+    with pytest.raises(ClusterError, match=r"gave no answer on (?s:.)*ModuleNotFoundError"):
         list(compute.open_answer(answer))
 
 
-@pytest.mark.parametrize("name", ["numpy", "joblib"])
-def test_node_with_another_library_is_refused(name: str) -> None:
-    """Its digits could differ: the node says which library it is, the estimator's own as well."""
-    wanted = compute.describe_libraries() | {name: "0.1"}
-    with pytest.raises(SystemExit, match=rf"{name} .*, not 0\.1"):
-        parcel.refuse_other_libraries(wanted)
+@pytest.mark.parametrize(("name", "version"), [("numpy", "0.1"), ("joblib", "0.1")])
+def test_node_with_another_library_is_refused(name: str, version: str) -> None:
+    """Its digits could differ: the node says which library it is, whichever it is."""
+    needs = compute.describe_needs()
+    needs["must" if name in needs["must"] else "may"][name] = version
+    with pytest.raises(SystemExit, match=rf"{name} .*, not {version}"):
+        parcel.refuse_other_libraries(needs)
+
+
+def test_node_must_have_what_is_locked(tmp_path: Path) -> None:
+    """The estimator's own library is among it, and one that changes sums by being there."""
+    lock = tmp_path / "pipeline.txt"
+    assert compute.read_locked_names(lock) == set()
+    lock.write_text("zope.interface==7.2 \\\n    --hash=sha256:0\nxgboost[gpu]==3.0 ; x\n# a==1\n")
+    assert compute.read_locked_names(lock) == {"zope-interface", "xgboost"}
+    needs = compute.describe_needs()
+    assert {"numpy", "python", "joblib", "threadpoolctl"} <= needs["must"].keys()
+    assert needs["must"]["bottleneck"] is None
+    for name, wanted in (("xgboost", "3.0"), ("joblib", None)):
+        with pytest.raises(SystemExit, match=rf"{name} .*, not"):
+            parcel.refuse_other_libraries({"must": {name: wanted}, "may": {}})
 
 
 def test_library_that_no_task_may_need_can_be_missing() -> None:
     """What stands beside the locks where the run began is no reason to refuse a node."""
-    wanted = compute.describe_libraries()
-    assert not {"pip", "setuptools"} & set(wanted)
-    parcel.refuse_other_libraries(wanted | {"somebodys-editor": "1.0"})
+    needs = compute.describe_needs()
+    assert not {"pip", "setuptools"} & {*needs["must"], *needs["may"]}
+    needs["may"]["somebodys-editor"] = "1.0"
+    parcel.refuse_other_libraries(needs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import msgspec
@@ -78,3 +79,15 @@ def test_only_what_the_model_is_made_of_is_tried(path: str) -> None:
     content = yaml.safe_load((ROOT / paths.PARAMS).read_text(encoding="utf-8"))
     with pytest.raises(StageError, match=path.partition(".")[0]):
         folds.set_values(content, {path: 1})
+
+
+def test_cluster_that_is_not_there_stops_the_search(
+    rows: pd.DataFrame, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no fault of the values, which would be judged by it."""
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    content = msgspec.to_builtins(params) | {"compute": {"backend": "dask"}}
+    parts = cut(rows, params, Split(method="time", column="day", test_fraction=0.3))
+    answered = folds.answer({}, content, rows, parts)
+    assert list(answered) == ["stopped"]
+    assert "mlgitops setup" in answered["stopped"]

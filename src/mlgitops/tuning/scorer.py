@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 LOG_FILE = ".mlgitops/tune.log"
 _MODULE = "folds"  # of the project's package
 _LONGEST_ANSWER = 2**22  # bytes
+_RESUME = "mend that and run it again: what was measured is kept, and this trial comes next"
 _TAIL_LINES, _TAIL_BYTES = 20, 2**16
 
 _Line = TypeVar("_Line")
@@ -57,6 +58,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
     metrics: list[_Metrics] | None = None
     error: str | None = None
+    stopped: str | None = None  # why nothing can be measured now, whatever the values
 
 
 class Scorer:
@@ -79,7 +81,8 @@ class Scorer:
         """Return the metric on each fold with ``values`` (path in params.yaml → value).
 
         Raises :class:`TrialError` when the project has no such numbers, :class:`TimeIsUpError`
-        after ``seconds``, and :class:`MlgitopsError` when the project cannot cut folds at all.
+        after ``seconds``, and :class:`MlgitopsError` when the project cannot cut folds at all, or
+        its cluster does not answer.
         """
         late = threading.Event()
         guard = threading.Timer(seconds, self._end, (late,))
@@ -111,6 +114,9 @@ class Scorer:
         answer = _ask(process, msgspec.json.encode(values), _Answer)
         if answer is None:
             raise self._explain(process)
+        if answer.stopped is not None:
+            problem = f"nothing can be measured now:{_quote_last(answer.stopped)}"
+            raise MlgitopsError(problem, hint=_RESUME)
         if answer.metrics is None:
             raise TrialError(answer.error or "the project gave no reason")
         scores = [fold.get(metric) for fold in answer.metrics]
@@ -157,8 +163,7 @@ class Scorer:
 
     def _read_tail(self) -> str:
         data = (self._project / LOG_FILE).read_bytes()[-_TAIL_BYTES:]
-        lines = data.decode(errors="replace").splitlines()[-_TAIL_LINES:]
-        return "".join(f"\n{quote_line(line)}" for line in lines)
+        return _quote_last(data.decode(errors="replace"))
 
     def _end(self, late: threading.Event) -> None:
         """End the process and all that it started."""
@@ -173,6 +178,12 @@ class Scorer:
 
 class _EndedError(Exception):
     """The process ended in the middle of a trial."""
+
+
+def _quote_last(text: str) -> str:
+    """Return the last lines of what another program said, safe to show in a CI log."""
+    lines = text.splitlines()[-_TAIL_LINES:]
+    return "".join(f"\n{quote_line(line)}" for line in lines)
 
 
 def _ask(process: subprocess.Popen[bytes], line: bytes | None, kind: type[_Line]) -> _Line | None:

@@ -127,12 +127,17 @@ def test_a_safe_path_stays_as_it_is(project: Path) -> None:
         ("ulimit -n 77;", "import resource; print(resource.getrlimit(resource.RLIMIT_NOFILE))"),
         ("trap '' TERM;", "import signal; print(signal.getsignal(signal.SIGTERM))"),
         ("nice -n 1", "print(os.nice(0))"),
+        ("trap '' INT;", "import signal; print(signal.getsignal(signal.SIGINT))"),
+        (
+            "exec 7<src/demo/text.py 3<src/demo/heavy.py 4>/dev/null;",
+            "print(os.read(7, 4), os.read(3, 6), sorted(map(int, os.listdir('/proc/self/fd'))))",
+        ),
     ],
 )
 def test_what_a_shell_sets_for_a_stage_holds(
     setting: str, statement: str, project: Path, server: ForkServer
 ) -> None:
-    """A limit, an ignored signal or a priority of the stage's command is no other one there."""
+    """A limit, an ignored signal, a priority or an open file is no other one there."""
     printed = [
         subprocess.check_output(
             ["sh", "-c", f'{setting} python -m demo.end "$0"', statement],

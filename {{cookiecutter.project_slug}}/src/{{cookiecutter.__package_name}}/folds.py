@@ -26,7 +26,7 @@ from .params import check_params
 from .plumbing import paths
 from .plumbing.compute import run_tasks
 from .plumbing.documents import read_yaml, round_floats
-from .plumbing.errors import StageError, run_stage
+from .plumbing.errors import ClusterError, StageError, run_stage
 from .plumbing.tables import read_table, read_text_parts
 from .scoring import score_table
 from .split import find_key, find_keys, hash_key, parse_moments
@@ -67,12 +67,17 @@ def main(count: int, output: TextIO) -> None:
 def answer(
     values: dict[str, Any], content: dict[str, Any], table: pd.DataFrame, folds: list[Fold]
 ) -> dict[str, Any]:
-    """Return the metrics of each fold with these values in params.yaml, or what is wrong."""
+    """Return the metrics of each fold with these values in params.yaml, or what is wrong.
+
+    What keeps the cluster from answering is no fault of the values, and stops the search.
+    """
     try:
         params = check_params(set_values(content, values))
         # Plain tuples: a node knows no class of the module that is `__main__` here.
         parts = [(fold.train, fold.test) for fold in folds]
         return {"metrics": run_tasks(score_fold, parts, params.compute, shared=(table, params))}
+    except ClusterError as error:
+        return {"stopped": str(error)}
     except StageError as error:
         return {"error": str(error)}
     except Exception as error:  # noqa: BLE001 - a library may refuse a value in any way

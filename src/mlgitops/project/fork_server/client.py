@@ -17,6 +17,8 @@ from typing import NoReturn
 
 #: What the server answers in place of an exit code: the stage must start by itself.
 DECLINED = -1000
+#: File descriptors that one message of the kernel can carry.
+MOST_STREAMS = 253
 
 
 def main(address: str, arguments: list[str]) -> NoReturn:
@@ -33,7 +35,10 @@ def main(address: str, arguments: list[str]) -> NoReturn:
 
 def ask(address: str, arguments: list[str]) -> int:
     """Return the stage's exit code, or the negative of the signal that ended it."""
-    request = dumps((arguments[1:], os.getcwd(), _read_umask(), dict(os.environ)))  # noqa: PTH109
+    streams = list_inherited()
+    is_ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN  # as `nohup` and `&` may have it
+    state = (os.getcwd(), _read_umask(), dict(os.environ), streams, is_ignored)  # noqa: PTH109
+    request = dumps((arguments[1:], *state))
     with socket.socket(socket.AF_UNIX) as connection:
         try:
             connection.connect(address)
@@ -41,13 +46,26 @@ def ask(address: str, arguments: list[str]) -> int:
             return DECLINED
         # An interrupt of the terminal reaches the stage too, and it is for the stage to end.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        socket.send_fds(connection, [struct.pack("!Q", len(request))], [0, 1, 2])
+        socket.send_fds(connection, [struct.pack("!Q", len(request))], streams)
         connection.sendall(request)
         answer = connection.recv(4, socket.MSG_WAITALL)
     if len(answer) < 4:  # noqa: PLR2004 - the bytes of a number
         sys.exit("error: the process that runs the stages ended before this stage did")
     code: int = struct.unpack("!i", answer)[0]
     return code
+
+
+def list_inherited() -> list[int]:
+    """List the file descriptors that a program started here would have, the first three first."""
+    present = sorted(int(name) for name in os.listdir("/proc/self/fd"))  # noqa: PTH208 - no pathlib
+    return [number for number in present if _is_inherited(number)][:MOST_STREAMS]
+
+
+def _is_inherited(number: int) -> bool:
+    try:
+        return os.get_inheritable(number)
+    except OSError:  # of the folder that was listed
+        return False
 
 
 def _read_umask() -> int:

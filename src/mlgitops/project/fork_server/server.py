@@ -11,6 +11,7 @@ Nothing but the standard library may be imported here.
 from __future__ import annotations
 
 import ast
+import fcntl
 import gc
 import importlib
 import marshal
@@ -32,6 +33,7 @@ LIBRARIES = frozenset(
 #: Variables that a shell and DVC set anew for every program, and no library reads.
 PASSING = frozenset(["DVC_ROOT", "DVC_STAGE", "OLDPWD", "PWD", "SHLVL", "_"])
 DECLINED = -1000  # as client.py reads it
+MOST_STREAMS = 253  # as client.py sends them
 _READING = 30.0  # seconds until a client has sent its request
 
 
@@ -42,7 +44,8 @@ class Request(NamedTuple):
     folder: str
     umask: int
     variables: dict[str, str]
-    streams: list[int]  # file descriptors of standard input, output and errors
+    streams: dict[int, int]  # file descriptor as the client has it, from 0 on → as it is here
+    is_interrupt_ignored: bool  # where the client began
     bounds: tuple[object, ...]  # of its client, as `read_bounds` reads them
 
 
@@ -95,7 +98,7 @@ class Server:
         if process == 0:
             self._leave(connection)
             return request
-        for stream in request.streams:
+        for stream in request.streams.values():
             os.close(stream)
         if process is not None:
             self._stages[process] = connection
@@ -135,7 +138,7 @@ class Server:
 def read_request(connection: socket.socket) -> Request:
     """Return what a client has sent; raises OSError, ValueError, EOFError or TypeError."""
     connection.settimeout(_READING)
-    header, streams, _, _ = socket.recv_fds(connection, 8, 3)
+    header, received, _, _ = socket.recv_fds(connection, 8, MOST_STREAMS)
     (size,) = struct.unpack("!Q", header)
     parts = bytearray()
     while len(parts) < size:
@@ -143,10 +146,12 @@ def read_request(connection: socket.socket) -> Request:
         if not part:
             raise EOFError
         parts += part
-    arguments, folder, umask, variables = marshal.loads(parts)  # noqa: S302 - of our own client
+    sent = marshal.loads(parts)  # noqa: S302 - of our own client
+    arguments, folder, umask, variables, numbers, is_ignored = sent
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
     bounds = read_bounds(struct.unpack("3i", credentials)[0])
-    return Request(arguments, folder, umask, variables, streams, bounds)
+    streams = dict(zip(numbers, received, strict=True))
+    return Request(arguments, folder, umask, variables, streams, is_ignored, bounds)
 
 
 def read_bounds(process: int) -> tuple[object, ...]:
@@ -237,9 +242,9 @@ def read_imports(module: str, file: Path) -> list[str]:
 def run_stage(request: Request, loaded: dict[str, str]) -> None:
     """Be the stage: run its module as `python -m` does; ``loaded``: the libraries' variables."""
     module, *arguments = request.arguments
-    for number, stream in enumerate(request.streams):
-        os.dup2(stream, number)
-        os.close(stream)
+    place_streams(request.streams)
+    if request.is_interrupt_ignored:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.umask(request.umask)
     os.environ.clear()
     os.environ.update(request.variables)
@@ -253,6 +258,21 @@ def run_stage(request: Request, loaded: dict[str, str]) -> None:
     if "numpy.random" in sys.modules:
         sys.modules["numpy.random"].seed()  # else all stages draw the same numbers
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def place_streams(streams: dict[int, int]) -> None:
+    """Give every descriptor the number that it has at the client, and no other one.
+
+    They are moved out of each other's way first: one's number may be another's there.
+    """
+    lowest = max(streams, default=2) + 1
+    for number, stream in streams.items():
+        moved = fcntl.fcntl(stream, fcntl.F_DUPFD, lowest)
+        os.close(stream)
+        streams[number] = moved
+    for number, moved in streams.items():
+        os.dup2(moved, number)
+        os.close(moved)
 
 
 def read_variables() -> dict[str, str]:

@@ -6,9 +6,9 @@ import os
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .errors import StageError
+from .errors import ClusterError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +22,9 @@ _PAUSE = 5
 #: How often a parcel is sent again because its node was lost.
 _RETRIES = 3
 
+#: What a node answers for a parcel: results, or whether a task had begun, and what was said last.
+Answer: TypeAlias = "bytes | tuple[bool, str]"
+
 _HERE = "MLGITOPS_COMPUTE=local to run here"
 
 
@@ -30,7 +33,7 @@ class Cluster:
     """A cluster that has been reached."""
 
     slots: int  # parcels that run at the same time
-    run: Callable[[bytes, Sequence[bytes]], list[bytes | str]]  # archive, parcels → answers
+    run: Callable[[bytes, Sequence[bytes]], list[Answer]]  # archive, parcels → answers
 
 
 def connect_dask(address: str | None) -> Cluster:
@@ -54,7 +57,7 @@ def connect_dask(address: str | None) -> Cluster:
     except (OSError, TimeoutError, ValueError) as error:
         raise _cannot_reach("dask", address, error) from None
 
-    def run(archive: bytes, parcels: Sequence[bytes]) -> list[bytes | str]:
+    def run(archive: bytes, parcels: Sequence[bytes]) -> list[Answer]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sending large graph")
             # As the result of a task it is made again when the node that holds it is lost.
@@ -70,16 +73,16 @@ def connect_dask(address: str | None) -> Cluster:
 
         try:
             _await_answers(is_answered, lambda: len(client.nthreads()))
-            answers: list[bytes | str] = client.gather(futures)
+            answers: list[Answer] = client.gather(futures)
         except KilledWorker as error:
-            raise StageError(f"compute: {error}") from None
+            raise ClusterError(f"compute: {error}") from None
         except CancelledError:
-            raise StageError(
+            raise ClusterError(
                 f"compute: the scheduler at {address} was lost while tasks ran: start it and its "
                 f"workers, and run the stage again, or set {_HERE}"
             ) from None
         except OSError as error:
-            raise StageError(
+            raise ClusterError(
                 f"compute: dask gave no answer ({error}); try again, or set {_HERE}"
             ) from None
         return answers
@@ -106,7 +109,7 @@ def connect_ray(address: str | None) -> Cluster:
     except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
         raise _cannot_reach("ray", address, error) from None
 
-    def run(archive: bytes, parcels: Sequence[bytes]) -> list[bytes | str]:
+    def run(archive: bytes, parcels: Sequence[bytes]) -> list[Answer]:
         packed = ray.put(archive)
         call = ray.remote(max_retries=_RETRIES)(make_call())
         called = [call.remote(packed, parcel) for parcel in parcels]
@@ -117,9 +120,9 @@ def connect_ray(address: str | None) -> Cluster:
 
         try:
             _await_answers(is_answered, count_processors)
-            answers: list[bytes | str] = ray.get(called)
+            answers: list[Answer] = ray.get(called)
         except ray.exceptions.RayError as error:
-            raise StageError(f"compute: {error}") from None
+            raise ClusterError(f"compute: {error}") from None
         return answers
 
     def count_processors() -> int:
@@ -128,15 +131,15 @@ def connect_ray(address: str | None) -> Cluster:
     return Cluster(max(1, count_processors()), run)
 
 
-def make_call() -> Callable[[bytes, bytes], bytes | str]:
+def make_call() -> Callable[[bytes, bytes], Answer]:
     """Return what a node runs for one parcel.
 
     It stands within a function so that it is sent by value: a node has none of this project's
-    modules. It answers a text when the process there gave no answer.
+    modules.
     """
     module = f"{__package__}.parcel"
 
-    def call(archive: bytes, parcel: bytes) -> bytes | str:
+    def call(archive: bytes, parcel: bytes) -> bytes | tuple[bool, str]:
         import os
         import platform
         import subprocess
@@ -160,7 +163,8 @@ def make_call() -> Callable[[bytes, bytes], bytes | str]:
             if (folder / "answer.joblib").is_file():
                 return (folder / "answer.joblib").read_bytes()
             said = done.stderr.strip()[-2000:] or f"it ended with {done.returncode}"
-            return f"a task gave no answer on {platform.node()}: {said}"
+            has_begun = (folder / "begun").exists()
+            return has_begun, f"a task gave no answer on {platform.node()}: {said}"
 
     return call
 
@@ -173,15 +177,15 @@ def _await_answers(
     while not is_answered(_PAUSE):
         patience = _PATIENCE if count_processors() else patience - _PAUSE
         if patience <= 0:
-            raise StageError(
+            raise ClusterError(
                 "compute: the cluster has lost all its nodes, and no other one came within "
                 f"{_PATIENCE} s: start workers and run the stage again, or set {_HERE}"
             )
 
 
-def _cannot_reach(backend: str, address: str | None, error: Exception) -> StageError:
+def _cannot_reach(backend: str, address: str | None, error: Exception) -> ClusterError:
     reached = address or "a cluster of this machine alone"
-    return StageError(
+    return ClusterError(
         f"compute: {backend} did not answer at {reached} ({error}): start it, correct "
         f"compute.address in params.yaml, or set {_HERE}"
     )

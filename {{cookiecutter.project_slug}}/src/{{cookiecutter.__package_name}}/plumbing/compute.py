@@ -12,6 +12,7 @@ import io
 import json
 import math
 import os
+import re
 import sys
 import zipfile
 from functools import cache
@@ -20,14 +21,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import joblib
 
+from . import paths
 from .backends import connect_dask, connect_ray
-from .errors import StageError
+from .errors import ClusterError, StageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from ..params import Compute
-    from .backends import Cluster
+    from .backends import Answer, Cluster
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -35,8 +37,15 @@ R = TypeVar("R")
 #: Set it to `local`, and whatever params.yaml says, this run asks no other machine.
 VARIABLE = "MLGITOPS_COMPUTE"
 
-#: What decides the digits of every result; a node must have them.
-LIBRARIES = ("numpy", "pandas", "scikit-learn", "scipy", "skops")
+#: What decides the digits of every result; a node must have them, whatever the lock says.
+LIBRARIES = frozenset(["numpy", "pandas", "python", "scikit-learn", "scipy", "skops"])
+
+#: What pandas computes with wherever it is installed, in sums of another order: a node must not
+#: have them alone. Source: pandas, "Installation", performance dependencies.
+ACCELERATORS = ("bottleneck", "numexpr")
+
+#: A package that a lock names, as uv writes it.
+_LOCKED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[.*?\])?==", re.MULTILINE)
 
 #: What `python -m venv` brings, by the Python and not by a lock.
 _INSTALLERS = ("pip", "setuptools")
@@ -61,8 +70,8 @@ def run_tasks(
     can be pickled, and is of no class that the stage's own module defines; ``shared``, such as
     the model, is sent to each node once. A node that is lost costs its tasks once more.
 
-    Raises :class:`StageError` as the first task does that fails, when the cluster cannot be
-    reached, and when a node has other libraries than this one.
+    Raises :class:`StageError` as the first task does that fails, and :class:`ClusterError` when
+    the cluster cannot be reached, is lost, or has a node with other libraries than this one.
     """
     if not tasks or runs_here(compute):
         return [function(task, *shared) for task in tasks]
@@ -84,11 +93,37 @@ def runs_here(compute: Compute) -> bool:
 def describe_libraries() -> dict[str, str]:
     """Return name → version of Python and of all that is installed: estimators may be of any."""
     versions = {
-        package.name.lower().replace("_", "-"): package.version
+        normalise_name(package.name): package.version
         for package in importlib.metadata.distributions()
         if package.name and package.name not in _INSTALLERS
     }
     return versions | {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
+
+
+def normalise_name(name: str) -> str:
+    """Return the one spelling of a package's name, as a lock has it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def describe_needs() -> dict[str, dict[str, str | None]]:
+    """Return what a node must have, and what it may lack: name → version, None: not at all.
+
+    It must have what the pipeline's lock names, such as the estimator's own library; of the rest
+    that is installed here, the cluster's library among it, it may have no other version.
+    """
+    present = describe_libraries()
+    needed = LIBRARIES | read_locked_names(paths.LOCK)
+    absent = dict.fromkeys(name for name in ACCELERATORS if name not in present)
+    return {
+        "must": {name: version for name, version in present.items() if name in needed} | absent,
+        "may": {name: version for name, version in present.items() if name not in needed},
+    }
+
+
+def read_locked_names(lock: Path) -> set[str]:
+    """Read the names in the pipeline's lock; none where a program runs in another folder."""
+    text = lock.read_text(encoding="utf-8") if lock.is_file() else ""
+    return {normalise_name(name) for name in _LOCKED.findall(text)}
 
 
 @cache
@@ -97,7 +132,7 @@ def _reach(backend: str, address: str | None) -> Cluster:
     try:
         return _CONNECT[backend](address)
     except ModuleNotFoundError:
-        raise StageError(
+        raise ClusterError(
             f"compute.backend: {backend} is not installed here: run `mlgitops setup`, which adds "
             f"requirements/compute-{backend}.txt while params.yaml asks for it"
         ) from None
@@ -118,15 +153,17 @@ def pack_archive(shared: tuple[object, ...]) -> bytes:
     with zipfile.ZipFile(packed, "w") as archive:
         for path in sorted(package.rglob("*.py")):
             archive.write(path, path.relative_to(package.parent))
-        archive.writestr("libraries.json", json.dumps(describe_libraries()))
+        archive.writestr("libraries.json", json.dumps(describe_needs()))
         archive.writestr("shared.joblib", _dump(shared))
     return packed.getvalue()
 
 
-def open_answer(answer: bytes | str) -> Iterator[Any]:
+def open_answer(answer: Answer) -> Iterator[Any]:
     """Yield the results of one parcel; raise :class:`StageError` for what a node says instead."""
-    if isinstance(answer, str):
-        raise StageError(f"compute: {answer}")
+    if not isinstance(answer, bytes):
+        has_begun, said = answer
+        # What ends a process before its first task is the node's; later, as here, the task's.
+        raise (StageError if has_begun else ClusterError)(f"compute: {said}")
     results, mistake = joblib.load(io.BytesIO(answer))
     if mistake is not None:
         raise StageError(mistake)

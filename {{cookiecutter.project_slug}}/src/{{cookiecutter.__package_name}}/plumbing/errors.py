@@ -13,6 +13,10 @@ class StageError(Exception):
     """A mistake in data, parameters or files; ends the stage without a traceback."""
 
 
+class ClusterError(StageError):
+    """What keeps a cluster from answering; no task is at fault, and all may be asked again."""
+
+
 def run_stage(main: Callable[[], None]) -> None:
     """Run a stage; on a :class:`StageError` print its message and exit with code 1."""
     try:

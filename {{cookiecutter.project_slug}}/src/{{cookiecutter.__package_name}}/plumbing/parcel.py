@@ -24,6 +24,7 @@ def main(folder: Path) -> None:
             shared = joblib.load(file)
     module, name, tasks = joblib.load(folder / "parcel.joblib")
     function = getattr(importlib.import_module(module), name)
+    (folder / "begun").touch()
     results, mistake = [], None
     try:
         results = [function(task, *shared) for task in tasks]
@@ -33,16 +34,21 @@ def main(folder: Path) -> None:
     (folder / "answer.part").replace(folder / "answer.joblib")
 
 
-def refuse_other_libraries(wanted: dict[str, str]) -> None:
+def refuse_other_libraries(needs: dict[str, dict[str, str | None]]) -> None:
     """End the process when a library here is of another version than where the run began."""
-    from .compute import LIBRARIES, describe_libraries
+    from .compute import describe_libraries
 
     present = describe_libraries()
-    # What is not here cannot give other digits: a task that needs it ends with an error.
+    wanted = needs["must"] | {
+        # What is not here cannot give other digits: a task that needs it ends with an error.
+        name: version
+        for name, version in needs["may"].items()
+        if name in present
+    }
     other = [
-        f"{name} {present.get(name, 'not at all')}, not {version}"
+        f"{name} {present.get(name, 'not at all')}, not {version or 'without it'}"
         for name, version in wanted.items()
-        if present.get(name, None if name in LIBRARIES else version) != version
+        if present.get(name) != version
     ]
     if other:
         sys.exit(f"this node has {'; '.join(other)}: install the project's locks there")

@@ -5,6 +5,7 @@ from pathlib import Path
 PARAMS = Path("params.yaml")
 CONTRACT = Path("contract.yaml")
 MONITOR = Path("monitor.yaml")
+LOCK = Path("requirements/pipeline.txt")
 TRUSTED_TYPES = Path("trusted_types.txt")
 DATA_CARD = Path("data/DATA_CARD.md")
 
