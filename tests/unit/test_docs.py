@@ -3,7 +3,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
+
+from mlgitops.git.wanted import Wanted
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -12,6 +15,8 @@ PAGES = sorted(
     for page in ROOT.glob(pattern)
 )
 LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)")
+CALL = re.compile(r"\bmlgitops ([a-z]+)((?: [^`\n#|&]*)?)")
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 
 
@@ -46,3 +51,42 @@ def test_every_make_target_that_a_page_names_exists() -> None:
     targets |= set(re.findall(r"^([a-z-]+):", project, re.MULTILINE))
     named = {name for page in PAGES for name in re.findall(r"`make ([a-z-]+)`", page.read_text())}
     assert named <= targets
+
+
+def test_the_index_leads_to_every_page() -> None:
+    """docs/README.md links each page and schema below docs, so that none is found by luck alone."""
+    index = ROOT / "docs/README.md"
+    linked = {(index.parent / path).resolve() for path, _ in LINK.findall(index.read_text())}
+    pages = {path for suffix in ("md", "json") for path in index.parent.rglob(f"*.{suffix}")}
+    assert pages - linked == {index}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_gives_a_command_only_options_that_it_has(page: Path) -> None:
+    """Each `mlgitops COMMAND --option` is of a command that takes it, by the page of commands."""
+    taken = list_options()
+    for command, words in CALL.findall(page.read_text(encoding="utf-8")):
+        options = set(OPTION.findall(words))
+        assert options <= taken.get(command, set()), f"mlgitops {command} {words}"
+
+
+def list_options() -> dict[str, set[str]]:
+    """List the options of each command, as docs/reference/commands.md has them."""
+    page = (ROOT / "docs/reference/commands.md").read_text(encoding="utf-8")
+    sections = re.findall(r"(?ms)^## `?(?:mlgitops )?([a-z]+)`?\n(.*?)(?=^## |\Z)", page)
+    assert {"new", "deploy", "export"} <= {command for command, _ in sections}
+    return {command: set(OPTION.findall(text)) for command, text in sections}
+
+
+def test_the_page_on_deploying_lists_every_key_of_model_yaml() -> None:
+    """The table names each key once, and its defaults are those of the program."""
+    page = (ROOT / "docs/how-to/deploy.md").read_text(encoding="utf-8")
+    table = page.partition("## All keys of model.yaml")[2].partition("\n## ")[0]
+    keys = re.findall(r"(?m)^\| `(\w+)` \| [^|]+ \| `?(\w+)", table)
+    fields = {field.name: field for field in msgspec.structs.fields(Wanted)}
+    assert sorted(key for key, _ in keys) == sorted(
+        {*fields, "revision"} - {"environment", "commit"}
+    )
+    for key, default in keys:
+        if key in {"target", "bake", "canary", "replicas"}:
+            assert default == str(fields[key].default)
