@@ -10,9 +10,12 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.parquet as pq
 import pytest
 from git_project import git
 from integration.deploy_project import edit
+from integration.setup_project import quiet
+from pyarrow import csv
 from retrained_project import (
     DAYS,
     FIRST,
@@ -26,13 +29,24 @@ from retrained_project import (
 )
 
 from mlgitops.cli import run
+from mlgitops.dvc.command import run_dvc
+from mlgitops.project.training import run_pipeline
 from mlgitops.rehearsal.forge import Forge, Server, State
+from mlgitops.storage import publish_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-TABLE = "data/raw/table.csv"
+TABLE, COLUMNAR = "data/raw/table.csv", "data/raw/table.parquet"
+#: An ingest stage leaves cells as text.
+AS_TEXT = """
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+rows = pq.read_table("data/raw/table.parquet")
+text = pa.schema([(name, pa.string()) for name in rows.column_names])
+pq.write_table(rows.cast(text), "data/interim/table.parquet")"""
 
 
 @pytest.fixture(autouse=True)
@@ -181,6 +195,60 @@ def test_a_table_without_ids_keeps_those_of_the_requests_beside_it(
     again = retrain(project, capsys, "--reason", "by-hand")
     assert (again["step"], again["branch"]) == ("nothing", None)
     assert "; but 1 new rows with a label, and 50 are wanted" in again["why"]  # the hot one
+
+
+def test_a_table_in_parquet_becomes_longer_in_its_own_types(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each row once, the old ones first; what a column's type cannot hold is refused by name."""
+    keep_in_parquet(project)
+    first = project / REQUESTS / f"{FIRST}-0123abcd.jsonl"
+    warm = json.loads(first.read_text().splitlines()[0]) | {"id": "warm"}
+    warm["inputs"]["temp"] = "warm"
+    with first.open("a") as stream:
+        stream.write(json.dumps(warm) + "\n")
+    (project / ".mlgitops/labels.csv").write_text("id,outcome\nwarm,1\n")
+    label(project)
+    done = retrain(project, capsys)
+    assert done["report"]["refusals"] == {"temp: a double cannot hold it": 1}
+    (brier,) = done["report"]["metrics"]
+    assert brier["high"] < 0
+    pointer = git(project.parent / "origin.git", "show", f"{done['branch']}:{COLUMNAR}.dvc")
+    oid = pointer.partition("md5: ")[2].split()[0]
+    stored = pq.read_table(project.parent / "storage" / "files" / "md5" / oid[:2] / oid[2:])
+    before = pq.read_table(project / COLUMNAR)
+    assert stored.schema.equals(before.schema)
+    assert stored.slice(0, 400).equals(before)
+    assert len(set(stored["flight"].to_pylist())) == len(stored) == 400 + (DAYS - 28) * ROWS
+
+
+def keep_in_parquet(project: Path) -> None:
+    """Let the project keep its table in Parquet; its model stays."""
+    rows = csv.read_csv(project / TABLE)
+    git(project, "rm", "--quiet", "--cached", f"{TABLE}.dvc")
+    for name in (TABLE, f"{TABLE}.dvc"):
+        (project / name).unlink()
+    for name in ("dvc.yaml", ".gitignore"):
+        edit(project, name, "table.csv", "table.parquet")
+    loop = 'csv.DictReader(Path("data/{}/table.csv").open())'
+    parquet = 'pyarrow.parquet.read_table("data/{}/table.parquet").to_pylist()'
+    for name, folder in (("train", "raw"), ("validate", "interim")):
+        path = f"src/demo/{name}.py"
+        edit(project, path, loop.format(folder), parquet.format(folder))
+        edit(project, path, "from pathlib", "import pyarrow.parquet\nfrom pathlib")
+    edit(
+        project,
+        "src/demo/ingest.py",
+        'shutil.copyfile("data/raw/table.csv", "data/interim/table.csv")',
+        AS_TEXT,
+    )
+    pq.write_table(rows, project / COLUMNAR)
+    run_dvc(project, ["add", "--quiet", COLUMNAR])
+    publish_objects(project, quiet())
+    run_pipeline(project, quiet())
+    git(project, "add", ".")
+    git(project, "commit", "--quiet", "--message", "Keep the table in Parquet")
+    git(project, "push", "--quiet", "origin", "main")
 
 
 def test_a_model_that_holds_and_labels_that_are_its_own_answers_train_nothing(

@@ -33,7 +33,7 @@ from mlgitops.retraining.gathering import LabelledRow, choose_rows
 from mlgitops.retraining.observing import observe, read_scene
 from mlgitops.retraining.report import Champion, DayRows, RetrainingReport
 from mlgitops.retraining.sending import Retrained, describe_change, send
-from mlgitops.retraining.table import TABLE, append_rows, read_taken
+from mlgitops.retraining.table import COLUMNAR, TABLE, CsvTable, append_rows, read_taken
 from mlgitops.retraining.turn import Asked, Outcome, take_turn
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class World:
             (clean / TABLE).write_text("\n".join([HEADER, *rows]) + "\n")
             console.say("checked out")
             settings = order.watched.settings.retrain
-            chosen = choose_rows(self.rows, read_taken(clean, "flight"), settings)
+            chosen = choose_rows(self.rows, read_taken(clean, CsvTable(clean), "flight"), settings)
             append_rows(clean / TABLE, [row.cells for row in chosen.new])
             data = (clean / TABLE).read_bytes()
             oid = hashlib.md5(data, usedforsecurity=False).hexdigest()
@@ -403,13 +403,13 @@ def test_without_a_token_somebody_is_told_how_to_say_that_one_was_closed(opened:
     assert actions[None].why.endswith(f"`git push origin --delete {ours.branch}`")
 
 
-def test_a_table_in_parquet_is_named_as_what_it_is(tmp_path: Path) -> None:
-    """Nobody is told to add a CSV file beside it."""
+def test_of_two_tables_none_is_made_longer(tmp_path: Path) -> None:
+    """Which of them the pipeline reads is not known."""
     world = World(tmp_path, 1)
     host = tmp_path / "a"
-    git(host, "mv", f"{TABLE}.dvc", f"{TABLE.removesuffix('csv')}parquet.dvc")
-    commit(host, "Keep the table in Parquet")
+    shutil.copyfile(host / f"{TABLE}.dvc", host / f"{COLUMNAR}.dvc")
+    commit(host, "Keep the table in Parquet as well")
     git(host, "push", "--quiet", str(world.origin), "HEAD:main")
     git(host, "fetch", "--quiet", "origin")
-    with pytest.raises(MlgitopsError, match="the table is in Parquet"):
+    with pytest.raises(MlgitopsError, match="there are two tables"):
         world.observe(None)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlgitops.retraining.report import MetricPair
-from mlgitops.retraining.stages import INTERIM
 from mlgitops.retraining.table import read_rows, write_rows
 from mlgitops.statistics.names import names_other_rows
 
@@ -26,7 +25,7 @@ _DAY = "day of the request"  # no column of a table is called so
 
 def write_window(code: ProjectCode, positions: Collection[int]) -> Path:
     """Write those rows of the table that the contract was held against last; return the file."""
-    header, *rows = read_rows(code.folder / INTERIM)
+    header, *rows = code.table.read_interim(code.folder)
     path = code.folder / WINDOW
     write_rows(path, header, (row for at, row in enumerate(rows) if at in positions))
     return path

@@ -39,15 +39,7 @@ from mlgitops.retraining.report import (
     RetrainingReport,
 )
 from mlgitops.retraining.stages import ProjectCode
-from mlgitops.retraining.table import (
-    APPENDED,
-    TABLE,
-    append_ids,
-    append_rows,
-    count_rows,
-    read_header,
-    read_taken,
-)
+from mlgitops.retraining.table import APPENDED, append_ids, read_taken
 from mlgitops.storage import prepare_storage
 
 if TYPE_CHECKING:
@@ -61,6 +53,7 @@ if TYPE_CHECKING:
     from mlgitops.retraining.gathering import Chosen, Labelled, LabelledRow
     from mlgitops.retraining.observing import Scene
     from mlgitops.retraining.recipe import Recipe
+    from mlgitops.retraining.table import RawTable
 
 _MOST_REFUSALS = 100  # checks that are listed
 
@@ -105,19 +98,20 @@ def make(
     order: Order, source: Source, clean: Path, folder: Path, console: Console
 ) -> RetrainingReport:
     """Append, train and compare in the clean folder; return what is said of it."""
-    _fetch_table(clean, console)
+    code = ProjectCode(clean, folder)
+    table = code.table
+    _fetch_table(clean, table.path, console)
     recipe = make_recipe(
-        read_header(clean / TABLE),
+        table.read_header(),
         (clean / "params.yaml").read_bytes(),
         (clean / "contract.yaml").read_bytes(),
         order.watched.settings,
     )
-    taken = read_taken(clean, recipe.id_column)
+    taken = read_taken(clean, table, recipe.id_column)
     with console.step("Rows of production that have a label"):
         labelled = read_labelled(source.parts, source.labels, recipe, taken)
     for line in labelled.problems.render():
         console.warn(line)
-    code = ProjectCode(clean, folder)
     with console.step("What of them a day and a client may add"):
         settings = order.watched.settings.retrain
         chosen, refusals = choose_admissible(code, recipe, labelled.rows, taken, settings)
@@ -130,12 +124,12 @@ def make(
     _refuse_no_window(admitted)
     report = structs.replace(
         _describe(order, source, labelled.rows, _count_days(labelled, chosen, admitted)),
-        rows_before=count_rows(clean / TABLE),
+        rows_before=table.count_rows(),
         refusals=dict(admitted.refusals.most_common(_MOST_REFUSALS)),
     )
     if order.is_trial:
         return report
-    _append(clean, recipe, admitted.new)
+    _append(clean, table, recipe, admitted.new)
     run_pipeline(clean, console, tokens=False)
     champion = _fetch_champion(order.scene, folder, console)
     with console.step("Champion and challenger on the rows that were held out"):
@@ -149,11 +143,11 @@ def make(
     return structs.replace(report, metrics=metrics)
 
 
-def _fetch_table(clean: Path, console: Console) -> None:
+def _fetch_table(clean: Path, table: str, console: Console) -> None:
     """Bring the table, and the ids of rows that were appended to it, into the clean folder."""
     with console.step("The table as the default branch has it"):
         prepare_storage(clean, console)
-        for path in (TABLE, APPENDED):
+        for path in (table, APPENDED):
             if (clean / f"{path}.dvc").is_file():
                 run_dvc(clean, ["pull", "--quiet", f"{path}.dvc"])
 
@@ -175,7 +169,7 @@ def choose_admissible(
         chosen = choose_rows(rows, taken, settings, refused)
         if not chosen.over_day and not chosen.over_client:
             return chosen, refusals
-        kept, checks = code.admit(recipe.header, [row.cells for row in chosen.new])
+        kept, checks = code.admit(recipe, [row.cells for row in chosen.new])
         if len(kept) == len(chosen.new):
             return chosen, refusals
         refusals += checks
@@ -189,7 +183,7 @@ def _admit(code: ProjectCode, recipe: Recipe, chosen: Chosen, replaced: Counter[
     ``replaced``: what refused rows that others took the place of.
     """
     rows = [*chosen.new, *chosen.window]
-    kept, refusals = code.admit(recipe.header, [row.cells for row in rows])
+    kept, refusals = code.admit(recipe, [row.cells for row in rows])
     first = len(chosen.new)
     window = [at for at in kept if at >= first]
     refused = Counter(row.day for row in rows) - Counter(rows[at].day for at in kept)
@@ -277,13 +271,13 @@ def _count_days(labelled: Labelled, chosen: Chosen, admitted: Admitted) -> tuple
     )
 
 
-def _append(clean: Path, recipe: Recipe, rows: Sequence[LabelledRow]) -> None:
+def _append(clean: Path, table: RawTable, recipe: Recipe, rows: Sequence[LabelledRow]) -> None:
     """Make the table longer, and let its pointer name it."""
-    append_rows(clean / TABLE, (row.cells for row in rows))
+    table.append(row.cells for row in rows)
     if recipe.id_column is None:
         append_ids(clean, (row.id for row in rows))
         run_dvc(clean, ["add", "--quiet", APPENDED])
-    run_dvc(clean, ["add", "--quiet", TABLE])
+    run_dvc(clean, ["add", "--quiet", table.path])
 
 
 def _fetch_champion(scene: Scene, folder: Path, console: Console) -> Path:

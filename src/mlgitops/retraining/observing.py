@@ -21,7 +21,7 @@ from mlgitops.parsing import parse_yaml
 from mlgitops.render.monitor import describe_finding
 from mlgitops.retraining.decision import Attempt, Observed
 from mlgitops.retraining.report import REPORT, parse_report
-from mlgitops.retraining.table import TABLE
+from mlgitops.retraining.table import TABLE, choose_table
 from mlgitops.storage.exchange import has_origin
 
 if TYPE_CHECKING:
@@ -51,19 +51,23 @@ class Scene:
     base: str  # the default branch, without a remote's name
     tip: str
     wanted: Wanted
+    table: str  # path of the raw table, in the project's folder
+
+    @property
+    def pointer(self) -> str:
+        """Return the path of the table's `.dvc` file, in the repository."""
+        return f"{self.folder.prefix}{self.table}.dvc"
 
 
 def read_scene(folder: Folder, environment: str) -> Scene:
     """Read the default branch; raises :class:`MlgitopsError` where no table is kept by DVC."""
     base, tip = find_default(folder.repository)
-    path = f"{folder.prefix}{TABLE}.dvc"
+    table = choose_table(
+        lambda path: folder.repository.read(tip, f"{folder.prefix}{path}") is not None
+    )
+    path = f"{folder.prefix}{table or TABLE}.dvc"
     pointer = folder.repository.read(tip, path)
-    columnar = path.replace(".csv.", ".parquet.")
-    if pointer is None and folder.repository.read(tip, columnar) is not None:
-        hint = "add them by a pull request of your own, and `mlgitops train`"
-        problem = "the table is in Parquet, and rows are appended to CSV alone"
-        raise MlgitopsError(problem, where=f"{columnar} at {tip[:_SHORT]}", hint=hint)
-    if pointer is None:
+    if table is None or pointer is None:
         raise MlgitopsError(
             "DVC keeps no such table there, so that rows cannot be added to it",
             where=f"{path} at {tip[:_SHORT]}",
@@ -77,7 +81,9 @@ def read_scene(folder: Folder, environment: str) -> Scene:
             hint="`dvc update` takes it over",
         )
     wanted = read_wanted(folder.repository, folder.prefix, environment, tip)
-    return Scene(folder=folder, environment=environment, base=base, tip=tip, wanted=wanted)
+    return Scene(
+        folder=folder, environment=environment, base=base, tip=tip, wanted=wanted, table=table
+    )
 
 
 def observe(
@@ -91,7 +97,7 @@ def observe(
 ) -> Observed:
     """Observe a project; the look is as of the end of the day ``until``, and ``day`` is today."""
     folder, tip = scene.folder, scene.tip
-    repository, pointer = folder.repository, f"{folder.prefix}{TABLE}.dvc"
+    repository, pointer = folder.repository, scene.pointer
     look = look_at(folder.place, scene.environment, watched, facts, until)
     commit, alerts = scene.wanted.commit, look.alerts(AlertKind.MODEL)
     if alerts and look.model != read_model_sha256(repository, folder.prefix, commit):
@@ -119,11 +125,10 @@ def name_branch(scene: Scene, attempts: tuple[Attempt, ...]) -> str:
 
 def _list_names(scene: Scene) -> Iterator[str]:
     """Yield the names of branches that start from the table of the default branch."""
-    pointer = f"{scene.folder.prefix}{TABLE}.dvc"
-    data = scene.folder.repository.read(scene.tip, pointer) or b""
+    data = scene.folder.repository.read(scene.tip, scene.pointer) or b""
     match = _OID.search(data.decode("utf-8", "replace"))
     if match is None:
-        raise MlgitopsError("it names no md5 of the table", where=pointer)
+        raise MlgitopsError("it names no md5 of the table", where=scene.pointer)
     stem = f"{BRANCHES}{scene.folder.prefix}{match[1][:_SHORT]}"
     yield stem
     yield from (f"{stem}-{number}" for number in range(2, _MOST_ATTEMPTS + 2))

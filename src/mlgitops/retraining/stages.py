@@ -17,13 +17,14 @@ from mlgitops.dvc.command import project_environment
 from mlgitops.environments import drop_credentials
 from mlgitops.errors import MlgitopsError
 from mlgitops.process import run_program
-from mlgitops.retraining.table import TABLE, read_rows, write_rows
+from mlgitops.retraining.parquet import open_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-INTERIM = "data/interim/table.csv"
+    from mlgitops.retraining.recipe import Recipe
+
 VALIDATION = "reports/validation.json"
 _COPIED = ("contract.yaml", "params.yaml", "trusted_types.txt")
 _TIMEOUT = 1800.0  # seconds, of one stage
@@ -49,7 +50,7 @@ class ProjectCode:
     """The code of a project that is checked out in ``clean``; works in ``folder``."""
 
     def __init__(self, clean: Path, folder: Path) -> None:
-        self._clean, self.folder = clean, folder
+        self._clean, self.folder, self.table = clean, folder, open_table(clean)
         packages = sorted(path.parent.name for path in clean.glob("src/*/scoring.py"))
         if len(packages) != 1:
             problem = f"one package with scoring.py was expected below src/, not {len(packages)}"
@@ -66,9 +67,11 @@ class ProjectCode:
         return run_program(command, cwd=self.folder, env=environment, timeout=_TIMEOUT)
 
     def admit(
-        self, header: Sequence[str], rows: Sequence[Sequence[str]]
+        self, recipe: Recipe, rows: Sequence[Sequence[str]]
     ) -> tuple[list[int], Counter[str]]:
         """Return the positions of the rows that keep the contract, and what refused the others.
+
+        A row is refused also where the table's columns have types that cannot hold a cell of it.
 
         What the contract asks of a table as a whole is for the pipeline to judge.
         """
@@ -76,7 +79,7 @@ class ProjectCode:
         for _ in range(_MOST_ROUNDS):
             if not kept:
                 return kept, refusals
-            refused = self._find_refused(header, [rows[at] for at in kept])
+            refused = self._find_refused(recipe, [rows[at] for at in kept])
             if not refused:
                 return kept, refusals
             refusals.update(refused.values())
@@ -87,16 +90,18 @@ class ProjectCode:
             hint=f"most often {refusals.most_common(1)[0][0]}",
         )
 
-    def _find_refused(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[int, str]:
+    def _find_refused(self, recipe: Recipe, rows: Sequence[Sequence[str]]) -> dict[int, str]:
         """Return the position of each refused row, with the first check that refuses it."""
-        write_rows(self.folder / TABLE, header, rows)
+        misfits = self.table.write_like(self.folder, recipe, rows)
+        if misfits:
+            return misfits
         report = self.folder / VALIDATION
         report.unlink(missing_ok=True)
         self.run("ingest")
-        count = len(read_rows(self.folder / INTERIM)) - 1
+        count = len(self.table.read_interim(self.folder)) - 1
         if count != len(rows):
             problem = f"the ingest stage made {count} rows of {len(rows)}: which is which?"
-            raise MlgitopsError(problem, where=INTERIM)
+            raise MlgitopsError(problem, where=self.table.path)
         try:
             self.run("validate")
         except MlgitopsError:

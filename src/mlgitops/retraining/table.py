@@ -1,7 +1,8 @@
 """The raw table, longer by new rows: written whole beside the old one, then put in its place.
 
-Where the project names no id, the ids of the requests whose rows were appended stand in a file of
-their own beside the table, kept by DVC as the table is. Reads and writes disk.
+CSV; of one in Parquet :mod:`mlgitops.retraining.parquet` does the same. Where the project names no
+id, the ids of the requests whose rows were appended stand in a file of their own beside the table,
+kept by DVC as the table is. Reads and writes disk.
 """
 
 from __future__ import annotations
@@ -11,24 +12,100 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mlgitops.errors import MlgitopsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-#: In a project's folder.
-TABLE = "data/raw/table.csv"
+    from mlgitops.retraining.recipe import Recipe
+
+#: In a project's folder; a project has either.
+TABLE, COLUMNAR = "data/raw/table.csv", "data/raw/table.parquet"
+_INTERIM = "data/interim/table.csv"
 #: Ids of the log whose rows were appended to a table that has no ids of its own.
 APPENDED = "data/raw/appended.csv"
 _ID = "id"
 _ROW = 2**20  # characters of one cell
 
 
-def read_header(path: Path) -> tuple[str, ...]:
-    """Return the names of the columns as they are written; raises for what is no CSV."""
-    return next(_read_rows(path), ())
+class RawTable(Protocol):
+    """The raw table of a project that is checked out."""
+
+    path: str  # in the project's folder
+
+    def read_header(self) -> tuple[str, ...]:
+        """Return the names of the columns as they are written."""
+
+    def count_rows(self) -> int:
+        """Count the rows, without a header."""
+
+    def read_ids(self, column: str) -> set[str]:
+        """Return the values of a column."""
+
+    def write_like(
+        self, folder: Path, recipe: Recipe, rows: Sequence[Sequence[str]]
+    ) -> dict[int, str]:
+        """Write such a table with other rows into a folder, at the same path.
+
+        Return the position of each row that it cannot hold, with the reason: with any of them
+        nothing is written.
+        """
+
+    def read_interim(self, folder: Path) -> list[list[str]]:
+        """Return what the ingest stage left in a folder, the header first."""
+
+    def append(self, rows: Iterable[Sequence[str]]) -> None:
+        """Put a longer table in the place of the old one in one step."""
+
+
+class CsvTable:
+    """A raw table in CSV, of the project in a folder."""
+
+    path = TABLE
+
+    def __init__(self, project: Path) -> None:
+        self._file = project / TABLE
+
+    def read_header(self) -> tuple[str, ...]:
+        """Return the names of the columns; raises for what is no CSV."""
+        return next(_read_rows(self._file), ())
+
+    def count_rows(self) -> int:
+        """Count the rows."""
+        return max(0, sum(1 for _ in _read_rows(self._file)) - 1)
+
+    def read_ids(self, column: str) -> set[str]:
+        """Return the values of a column."""
+        return read_ids(self._file, column)
+
+    def write_like(
+        self, folder: Path, recipe: Recipe, rows: Sequence[Sequence[str]]
+    ) -> dict[int, str]:
+        """Write a table: CSV holds whatever a cell is."""
+        write_rows(folder / TABLE, recipe.header, rows)
+        return {}
+
+    def read_interim(self, folder: Path) -> list[list[str]]:
+        """Return what the ingest stage left."""
+        return read_rows(folder / _INTERIM)
+
+    def append(self, rows: Iterable[Sequence[str]]) -> None:
+        """Make the table longer; every byte of the old one stays."""
+        append_rows(self._file, rows)
+
+
+def choose_table(has_pointer: Callable[[str], bool]) -> str | None:
+    """Return the path of the table whose `.dvc` file is there; None without one.
+
+    Raises :class:`MlgitopsError` where both are: which of them the pipeline reads is not known.
+    """
+    paths = [path for path in (TABLE, COLUMNAR) if has_pointer(f"{path}.dvc")]
+    if len(paths) > 1:
+        hint = "`dvc remove` that which the pipeline does not read"
+        raise MlgitopsError("there are two tables", where=" and ".join(paths), hint=hint)
+    return paths[0] if paths else None
 
 
 def read_ids(path: Path, column: str) -> set[str]:
@@ -38,18 +115,14 @@ def read_ids(path: Path, column: str) -> set[str]:
     if names.count(column) != 1:
         raise MlgitopsError(f"it has no column {column[:80]!a}", where=str(path))
     at = names.index(column)
-    return {row[at].strip() for row in rows if len(row) > at}
+    cells = [row[at] for row in rows if len(row) > at]
+    return {*cells, *(cell.strip() for cell in cells)}  # the ingest stage drops blanks around one
 
 
-def count_rows(path: Path) -> int:
-    """Count the rows of a table, without its header."""
-    return max(0, sum(1 for _ in _read_rows(path)) - 1)
-
-
-def read_taken(project: Path, id_column: str | None) -> set[str]:
+def read_taken(project: Path, table: RawTable, id_column: str | None) -> set[str]:
     """Return the ids of the log whose rows the table has."""
     if id_column is not None:
-        return read_ids(project / TABLE, id_column)
+        return table.read_ids(id_column)
     appended = project / APPENDED
     return read_ids(appended, _ID) if appended.is_file() else set()
 

@@ -43,7 +43,7 @@ def test_rows_that_the_contract_refuses_fill_no_cap(tmp_path: Path, caps: Retrai
     rows += [make_row(f"mild-{at}", OLD, 20) for at in range(6)]
     rows.append(make_row("newest", NEWEST, 150))
     chosen, refusals = choose_admissible(code, recipe, rows, (), caps)
-    admitted, _ = code.admit(HEADER, [row.cells for row in chosen.new])
+    admitted, _ = code.admit(recipe, [row.cells for row in chosen.new])
     assert len(admitted) == 4
     refused, over = chosen.refused.total(), chosen.over_day + chosen.over_client
     assert refused == refusals.total() > 0
