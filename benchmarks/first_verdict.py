@@ -5,7 +5,8 @@ on a branch, and `rehearse`, which runs that pull request's workflow to its comm
 seconds by the clock and of the processor. The environments are there already, made by a project
 before and uncounted; with `--cold` nothing is, not even uv's cache, and what is installed is
 downloaded. The processor's seconds are judged, as those of one idle core; with `--cold` those of
-the clock, for most of it is waiting.
+the clock, for much of it is waiting. On 28 November 2026, two cores with a load between 2 and 10:
+259 s by the clock and 110 s of the processor with `--cold`, 134 s and 60 s of these in `setup`.
 """
 
 from __future__ import annotations

@@ -41,22 +41,22 @@ def talk(typed: bytes, *words: str, home: Path, cwd: Path) -> tuple[int, str]:
 
 def test_what_was_not_said_is_asked(home: Path, tmp_path: Path) -> None:
     """A choice by number, a typed name, defaults for the rest; a given answer is not asked for."""
-    typed = b"3\nMy Birds\n" + b"\n" * 4 + b"y\n" + b"\n" * 2
+    typed = b"3\nMy Birds\n" + b"\n" * 3 + b"y\n" + b"\n" * 2
     code, screen = talk(typed, "--owner", "octocat", home=home, cwd=tmp_path)
     assert code == 0, screen
-    assert "[1/9] What does the model predict?" in screen
+    assert "[1/8] What does the model predict?" in screen
     assert "(my-birds)" in screen
     assert "GitHub user, or" not in screen
     project = tmp_path / "my-birds"
     assert "@octocat" in (project / ".github" / "CODEOWNERS").read_text(encoding="utf-8")
-    assert "[7/9] Post the verdict on pull requests from forks too" in screen
+    assert "[6/8] Post the verdict on pull requests from forks too" in screen
     assert (project / ".github" / "workflows" / "report-on-forks.yml").is_file()
     assert "task: multiclass" in (project / "params.yaml").read_text(encoding="utf-8")
 
 
 def test_the_questions_are_as_a_person_has_read_them(home: Path, tmp_path: Path) -> None:
     """Every question with its choices and default; `tests/golden/README.md` says how to write."""
-    code, screen = talk(b"\n" * 10, home=home, cwd=tmp_path)
+    code, screen = talk(b"\n" * 9, home=home, cwd=tmp_path)
     assert code == 0, screen
     asked = " ".join(screen.partition("Your project is in")[0].split())
     questions = re.split(r" (?=\[\d+/\d+\] )", f" {asked}")[1:]
@@ -65,6 +65,18 @@ def test_the_questions_are_as_a_person_has_read_them(home: Path, tmp_path: Path)
     if os.environ.get("MLGITOPS_GOLDEN") == "write":
         path.write_text(text, encoding="utf-8")
     assert path.read_text(encoding="utf-8") == text
+
+
+def test_only_a_storage_elsewhere_is_asked_for_its_address(home: Path, tmp_path: Path) -> None:
+    """A branch of the repository has none; a bucket's is asked right after, with a default."""
+    code, screen = talk(b"\n" * 4 + b"3\ns3://birds/dvc\n" + b"\n" * 4, home=home, cwd=tmp_path)
+    assert code == 0, screen
+    asked = " ".join(screen.split())
+    address = "Address of that storage ('repo' has none) (s3://flight-delays-dvc):"
+    assert asked.index("[5/9] Where do data and models live?") < asked.index(address)
+    assert asked.index(address) < asked.index("[6/9] Python version")
+    config = (tmp_path / "flight-delays" / ".dvc" / "config").read_text(encoding="utf-8")
+    assert "s3://birds/dvc" in config
 
 
 def test_what_a_table_leaves_open_is_asked(home: Path, tmp_path: Path) -> None:

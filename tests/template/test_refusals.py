@@ -134,6 +134,9 @@ CHOICES = {
     "what is to be kept is constant": Refused(make_table({"c": lambda _: 1}), ("--keep", "c")),
     "what is to be kept is not there": Refused(CLASSES, ("--keep", "xs")),
     "no time": Refused(CLASSES, ("--split", "time")),
+    "one day alone is no time": Refused(
+        make_table({"day": lambda _: "2020-05-01"}), ("--split", "time")
+    ),
     "text is no time": Refused(
         make_table({"c": lambda at: "abc"[at % 3]}), ("--split", "time", "--split-column", "c")
     ),

@@ -196,6 +196,17 @@ DATED = {
         {"day": day, "y": lambda at: 2 if at > 500 and at % 2 else label(at)},
         says=("not split by 'day', because then 'y' is '2' in test rows only",),
     ),
+    "the day of the export": Case(
+        {"exported": lambda _at: "2020-05-01"},
+        says=("'exported' is no feature: it is the same in every row",),
+    ),
+    "amounts that look like dates": Case(
+        {"steps": lambda at: 20_200_101 + at * 31 % 28}, features={"steps"}
+    ),
+    "a year and a month of two events": Case(
+        {"built_year": lambda at: 1950 + at % 60, "sold_month": lambda at: at % 12 + 1},
+        features={"built_year", "sold_month"},
+    ),
     "time is not wanted": Case({"day": day}, choices=Choices(split="hash")),
     "the question is answered with no": Case(
         {"day": day}, choices=Choices(ask=lambda _question, _default: False)
@@ -240,6 +251,16 @@ GROUPED = {
         "customer",
     ),
     "few customers": Case({"customer": lambda at: f"c{at % 9}"}, features={"customer"}),
+    "a kept patient": Case(
+        {"patient": lambda at: f"p{at % 120}"},
+        ("group", "patient"),
+        "patient",
+        {"patient"},
+        choices=Choices(keep=("patient",)),
+    ),
+    "some patients are not known": Case(
+        {"patient": lambda at: f"p{at % 120}" if at % 9 else ""}, features={"patient"}
+    ),
     "a group that was named": Case(
         {"shop": lambda at: f"s{at % 60}"},
         ("group", "shop"),
@@ -553,6 +574,27 @@ CELLS = {
         says=("'c': '?' in 67 rows was taken to mean a missing value",),
     ),
     "a dash is a value": Case({"c": lambda at: "+-"[at % 2]}, features={"c"}),
+    "a few numbers among marks": Case(
+        {"c": lambda at: "unknown" if at % 5 else at * 7 % 83}, features={"c"}
+    ),
+    "NA among four codes": Case(
+        {"state": lambda at: ("NA", "NY", "NJ", "CA", "TX")[at % 5]},
+        features={"state"},
+        says=("'state': NA was taken to mean a missing value",),
+    ),
+    "None among numbers": Case(
+        {"n": some("None")}, features={"n"}, says=("'n': None was taken to mean a missing",)
+    ),
+    "seven words in a column of numbers": Case(
+        {"n": lambda at: f"see file {'abcdefg'[at // 70 % 7]}" if at % 70 == 0 else at * 7 % 83},
+        features={"n"},
+    ),
+    "three digits behind a comma": Case(
+        {"n": lambda at: f"{at * 7 % 83 + 1},{100 + at % 800}"},
+        features={"n"},
+        rule={"n": {"decimal": ","}},
+        separator=";",
+    ),
     "None is a category": Case(
         {"c": lambda at: ("None", "Gravel", "Paved")[at % 3]},
         features={"c"},
@@ -883,6 +925,14 @@ def test_what_is_asked_and_said(name: str, tmp_path: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
     assert path.read_text(encoding="utf-8") == text
+
+
+def test_a_code_keeps_its_zeros(tmp_path: Path) -> None:
+    """A postcode is a category, which the contract lists as text."""
+    facts = decide(CASES["postcodes stay as they are"], tmp_path)
+    assert facts.categorical == ("zip",)
+    contract = yaml.safe_load((tmp_path / "set" / "contract.yaml").read_text(encoding="utf-8"))
+    assert contract["columns"]["zip"]["isin"][0] == "01000"
 
 
 def test_utf_16_is_read(tmp_path: Path) -> None:

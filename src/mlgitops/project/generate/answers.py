@@ -13,13 +13,18 @@ from typing import TYPE_CHECKING, Any
 from mlgitops.errors import MistakesError, MlgitopsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from jinja2 import Environment
 
 #: An answer: text, or yes or no.
 Answer = str | bool
+
+#: Questions that only some earlier answers raise → whether these do; they have no number.
+_FOLLOWING: dict[str, Callable[[Mapping[str, Answer]], bool]] = {
+    "storage_url": lambda answers: answers["storage"] != "repo",
+}
 
 
 def read_questions(template: Path) -> dict[str, Any]:
@@ -90,11 +95,14 @@ def complete_answers(
     answers: dict[str, Answer] = {}
     names = [name for name in questions if not name.startswith("_")]
     to_ask = [name for name in names if ask and name not in given]
+    numbered = [name for name in to_ask if name not in _FOLLOWING]
     for name in names:
         offer = _offer(env, questions[name], answers)
-        if name in to_ask:
-            count = f"  [dim][{to_ask.index(name) + 1}/{len(to_ask)}][/] "
+        if name in numbered:
+            count = f"  [dim][{numbered.index(name) + 1}/{len(numbered)}][/] "
             answers[name] = _ask(name, offer, prompts, count)
+        elif name in to_ask and _FOLLOWING[name](answers):
+            answers[name] = _ask(name, offer, prompts, "  ")
         else:
             answers[name] = offer[0] if isinstance(offer, list) else offer
     return answers
