@@ -406,7 +406,15 @@ def situations() -> dict[str, Report]:
             make_change("a|b `c` <b>@octocat</b> #1", 0.5, 0.6),
             make_change("<!-- mlgitops:comment key=model -->", 0.5, 0.6),
             make_change("[x](https://example.org) ![y](z)", 0.5, None),
-            params=(ParamChange(path="params.yaml", name="a\u202eb\nc", base='"|"', head="\\|"),),
+            params=(
+                ParamChange(path="params.yaml", name="a\u202eb\nc", base='"|"', head="\\|"),
+                ParamChange(
+                    path="params.yaml",
+                    name="compute.address",
+                    base="null",
+                    head='"https://evil.example` @octocat <b> `"',
+                ),
+            ),
             notices=("See https://example.org, @octocat, and `a`b`.", "# *Not* <i>markup</i>"),
         ),
     }

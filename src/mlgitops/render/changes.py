@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 COLUMN_HEAD = ("Column", "Holds", "Missing", "Rows changed", "PSI", "Mean", "")
 COST_HEAD = ("Cost", "Base", "Head", "Change", "Budget")
 
+#: Where the project's tasks run, by params.yaml; no stage watches it, since it changes no result.
+_ADDRESS = "compute.address"
+_MOST_CHARACTERS = 200
+
 _MINUS = "\u2212"
 _MOST_NAMES = 3
 _MOST_PHRASES = 5
@@ -95,6 +99,22 @@ def column_cells(column: ColumnChange) -> list[str]:
         _mean_shift(column) or DASH,
         "; ".join([*_levels(column), *_reason(column)]),
     ]
+
+
+def describe_cluster(report: Report) -> list[str]:
+    """Say that a change has tasks run at another address: no number shows it, and it is trusted."""
+    return [
+        f"Tasks go to another address: `{_ADDRESS}` is `{_quote(change.head)}`, and was"
+        f" `{_quote(change.base)}`. Who trains after the merge sends it data and code, and loads"
+        " what it answers."
+        for change in report.params
+        if change.name == _ADDRESS and change.head not in (None, "null")
+    ]
+
+
+def _quote(value: str | None) -> str:
+    """Return a value as it may stand between backticks, of which it has none then."""
+    return (value or DASH).replace("`", "'")[:_MOST_CHARACTERS]
 
 
 def describe_cost(report: Report) -> str:

@@ -29,6 +29,7 @@ from mlgitops.render.changes import (
     COST_HEAD,
     column_cells,
     cost_cells,
+    describe_cluster,
     describe_cost,
     describe_table,
     summarise_tables,
@@ -188,6 +189,7 @@ def _list_notices(report: Report) -> list[str]:
     return [
         *describe_promotions(report),
         *report.notices,
+        *describe_cluster(report),
         *measurement_notices(report),
         *describe_rescoring(report),
         *describe_reference(report),

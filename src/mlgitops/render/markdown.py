@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mlgitops.errors import MlgitopsError
 from mlgitops.model import Verdict
 from mlgitops.render.blocks import MARKS, UNPROVEN, Detail, count_hidden, render_table
-from mlgitops.render.changes import describe_table
+from mlgitops.render.changes import describe_cluster, describe_table
 from mlgitops.render.escape import escape_address, escape_code, escape_prose
 from mlgitops.render.facts import (
     explain_judged,
@@ -168,6 +168,7 @@ def _warnings(report: Report) -> list[str]:
     if len(report.notices) > _MOST_NOTICES:
         notices.append(f"{len(report.notices) - _MOST_NOTICES} more notices are in the report.")
     measured = [
+        *describe_cluster(report),
         *measurement_notices(report),
         *describe_rescoring(report),
         *describe_reference(report),

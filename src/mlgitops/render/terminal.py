@@ -9,7 +9,14 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from mlgitops.model import StageState, Verdict
-from mlgitops.render.changes import COLUMN_HEAD, COST_HEAD, column_cells, cost_cells, describe_table
+from mlgitops.render.changes import (
+    COLUMN_HEAD,
+    COST_HEAD,
+    column_cells,
+    cost_cells,
+    describe_cluster,
+    describe_table,
+)
 from mlgitops.render.escape import MAX_SHOWN, clean_text
 from mlgitops.render.facts import (
     count_moved,
@@ -145,6 +152,7 @@ def _print_answer(report: Report, screen: RichConsole) -> None:
         text = f"! this change edits what judges it: {files}{more}"
         _print_prose(text, screen, style="yellow", indent=2)
     measured = [
+        *describe_cluster(report),
         *measurement_notices(report),
         *describe_rescoring(report),
         *describe_reference(report),

@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlgitops.judgement.judge import judge_report
-from mlgitops.model import ColumnChange, Policy, Rule, TableChange
+from mlgitops.model import ColumnChange, ParamChange, Policy, Rule, TableChange
 from mlgitops.render.changes import (
     COLUMN_HEAD,
     COST_HEAD,
     column_cells,
     cost_cells,
+    describe_cluster,
     describe_cost,
     describe_table,
     summarise_tables,
@@ -181,3 +182,22 @@ def test_any_numbers_can_be_shown(
     assert len(column_cells(found)) == len(COLUMN_HEAD)
     report = make_report(cost=(make_change("cost.peak_memory_mb", base, psi),))
     assert all(len(cells) == len(COST_HEAD) for cells in cost_cells(report))
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "head", "is_told"),
+    [
+        ("compute.address", None, '"tcp://evil:1"', True),
+        ("compute.address", '"tcp://ours:1"', '"tcp://evil:1"', True),
+        ("compute.address", '"tcp://ours:1"', "null", False),
+        ("compute.address", '"tcp://ours:1"', None, False),
+        ("compute.backend", '"local"', '"dask"', False),
+    ],
+)
+def test_another_address_that_tasks_go_to_is_told(
+    name: str, base: str | None, head: str | None, is_told: bool
+) -> None:
+    """No number moves by it, and whoever listens there sees the data after the merge."""
+    change = ParamChange(path="params.yaml", name=name, base=base, head=head)
+    said = describe_cluster(make_report(make_change("test.auc", 0.5, 0.5), params=(change,)))
+    assert [str(head) in text for text in said] == [True] * is_told
