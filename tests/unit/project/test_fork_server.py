@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -43,6 +44,7 @@ MODULES = {
     "end": "import numpy, os, sys\nexec(sys.argv[1])\n",
     "light": "import sys\nprint('light', 'numpy' in sys.modules, sys.argv[1:])\n",
     "heavy": "import numpy, sys\nprint(sys.modules['demo'].LOADED)\n",
+    "interrupt": "import signal\nprint(signal.getsignal(signal.SIGINT))\n",
     "wait": "import numpy, pathlib, sys, time\npathlib.Path(sys.argv[1]).touch()\n"
     "time.sleep(600)\n",
     "stays": "import numpy, pathlib, signal, sys, time\n"
@@ -74,9 +76,13 @@ def server(project: Path) -> Iterator[ForkServer]:
 
 def await_server(server: ForkServer) -> None:
     """Wait until it listens, as DVC's own start gives it the time to."""
-    socket = Path(server.environment["PATH"].partition(os.pathsep)[0]).with_name("socket")
-    while not socket.exists():
+    while not find_socket(server).exists():
         time.sleep(0.01)
+
+
+def find_socket(server: ForkServer) -> Path:
+    """Return the path at which it listens."""
+    return Path(server.environment["PATH"].partition(os.pathsep)[0]).with_name("socket")
 
 
 def run_module(
@@ -204,6 +210,32 @@ def test_what_needs_no_library_starts_by_itself(
         assert done.stdout == printed
     if words == ["demo.broken"]:
         assert "SyntaxError" in done.stderr
+
+
+def test_a_stage_that_starts_by_itself_can_be_interrupted(
+    project: Path, server: ForkServer
+) -> None:
+    """Its client ignored interrupts while it asked; the stage must not."""
+    plain = run_module(project, without_server(server), "demo.interrupt")
+    declined = run_module(project, server.environment, "demo.interrupt")
+    assert "default_int_handler" in declined.stdout
+    assert declined.stdout.partition(" at ")[0] == plain.stdout.partition(" at ")[0]
+
+
+@pytest.mark.parametrize("sent", [b"", b"\0" * 7, b"\0" * 7 + b"\x09" + b"begun"])
+def test_a_client_that_is_ended_while_it_asks_ends_nothing_else(
+    sent: bytes, project: Path, server: ForkServer
+) -> None:
+    """The server goes on, and keeps no stream of such a client open."""
+    folder = Path(f"/proc/{server.process}/fd")
+    assert run_module(project, server.environment, "demo.heavy").stdout == "True\n"
+    before = len(list(folder.iterdir()))
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(find_socket(server)))
+        if sent:
+            socket.send_fds(client, [sent], [0, 1, 2])
+    assert run_module(project, server.environment, "demo.heavy").stdout == "True\n"
+    assert len(list(folder.iterdir())) == before
 
 
 def test_python_itself_is_still_python(project: Path, server: ForkServer) -> None:

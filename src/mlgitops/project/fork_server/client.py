@@ -34,21 +34,33 @@ def main(address: str, arguments: list[str]) -> NoReturn:
 
 
 def ask(address: str, arguments: list[str]) -> int:
-    """Return the stage's exit code, or the negative of the signal that ended it."""
+    """Return the stage's exit code, the negative of the signal that ended it, or DECLINED."""
     streams = list_inherited()
     is_ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN  # as `nohup` and `&` may have it
     state = (os.getcwd(), _read_umask(), dict(os.environ), streams, is_ignored)  # noqa: PTH109
     request = dumps((arguments[1:], *state))
     with socket.socket(socket.AF_UNIX) as connection:
+        # An interrupt of the terminal reaches the stage too, and it is for the stage to end.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             connection.connect(address)
-        except OSError:
-            return DECLINED
-        # An interrupt of the terminal reaches the stage too, and it is for the stage to end.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        socket.send_fds(connection, [struct.pack("!Q", len(request))], streams)
-        connection.sendall(request)
+            socket.send_fds(connection, [struct.pack("!Q", len(request))], streams)
+            connection.sendall(request)
+        except OSError:  # a server that has not all of a request starts nothing
+            code = DECLINED
+        else:
+            code = _await_end(connection)
+    if code == DECLINED:
+        signal.signal(signal.SIGINT, before)  # else it would be ignored by the stage
+    return code
+
+
+def _await_end(connection: socket.socket) -> int:
+    """Return what the server answers once the stage has ended; exit when it ends before."""
+    try:
         answer = connection.recv(4, socket.MSG_WAITALL)
+    except OSError:
+        answer = b""
     if len(answer) < 4:  # noqa: PLR2004 - the bytes of a number
         sys.exit("error: the process that runs the stages ended before this stage did")
     code: int = struct.unpack("!i", answer)[0]

@@ -22,7 +22,7 @@ import signal
 import socket
 import struct
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,6 +35,7 @@ PASSING = frozenset(["DVC_ROOT", "DVC_STAGE", "OLDPWD", "PWD", "SHLVL", "_"])
 DECLINED = -1000  # as client.py reads it
 MOST_STREAMS = 253  # as client.py sends them
 _READING = 30.0  # seconds until a client has sent its request
+_HEADER = struct.Struct("!Q")  # bytes of the request that follows
 
 
 class Request(NamedTuple):
@@ -87,8 +88,8 @@ class Server:
         connection, _ = self._listener.accept()
         try:
             request = read_request(connection)
-        except (OSError, ValueError, EOFError, TypeError):
-            connection.close()
+        except (OSError, ValueError, EOFError, TypeError):  # as of a client that was ended
+            answer(connection, DECLINED)
             return None
         if request.bounds != self._bounds or not prepare(request):
             answer(connection, DECLINED)
@@ -136,22 +137,36 @@ class Server:
 
 
 def read_request(connection: socket.socket) -> Request:
-    """Return what a client has sent; raises OSError, ValueError, EOFError or TypeError."""
+    """Return what a client has sent; raises OSError, ValueError, EOFError or TypeError.
+
+    The streams are then open; when it raises, they are closed.
+    """
     connection.settimeout(_READING)
-    header, received, _, _ = socket.recv_fds(connection, 8, MOST_STREAMS)
-    (size,) = struct.unpack("!Q", header)
-    parts = bytearray()
-    while len(parts) < size:
-        part = connection.recv(size - len(parts))
+    header, streams, _, _ = socket.recv_fds(connection, _HEADER.size, MOST_STREAMS)
+    with ExitStack() as received:
+        for stream in streams:
+            received.callback(os.close, stream)
+        if len(header) < _HEADER.size:
+            raise EOFError
+        content = read_bytes(connection, *_HEADER.unpack(header))
+        sent = marshal.loads(content)  # noqa: S302 - of our own client
+        arguments, folder, umask, variables, numbers, is_ignored = sent
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        bounds = read_bounds(struct.unpack("3i", credentials)[0])
+        numbered = dict(zip(numbers, streams, strict=True))
+        received.pop_all()
+    return Request(arguments, folder, umask, variables, numbered, is_ignored, bounds)
+
+
+def read_bytes(connection: socket.socket, size: int) -> bytes:
+    """Read exactly ``size`` bytes; raises EOFError where the client sends fewer."""
+    content = bytearray()
+    while len(content) < size:
+        part = connection.recv(size - len(content))
         if not part:
             raise EOFError
-        parts += part
-    sent = marshal.loads(parts)  # noqa: S302 - of our own client
-    arguments, folder, umask, variables, numbers, is_ignored = sent
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    bounds = read_bounds(struct.unpack("3i", credentials)[0])
-    streams = dict(zip(numbers, received, strict=True))
-    return Request(arguments, folder, umask, variables, streams, is_ignored, bounds)
+        content += part
+    return bytes(content)
 
 
 def read_bounds(process: int) -> tuple[object, ...]:
