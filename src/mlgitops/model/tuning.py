@@ -90,6 +90,11 @@ class Gain(Struct, frozen=True, kw_only=True):
     least: float
     confidence: float
 
+    @property
+    def is_real(self) -> bool:
+        """Tell whether the best trial is better beyond the folds' noise."""
+        return self.best > 0 and self.least > 0
+
 
 class Tuning(Struct, frozen=True, kw_only=True):
     """All trials of all shards, and the best: `reports/tuning.json`."""

@@ -20,6 +20,21 @@ _COLOURS = {"best": "#4493f8", "now": "#d4a72c"}
 _AIR = 0.1
 
 
+def write_title(tuning: Tuning, winner: Trial) -> str:
+    """Write the title of the pull request that proposes ``winner``: what changes, and its gain.
+
+    The gain is the one beyond the luck of the best of many; without one the title says so.
+    """
+    changed = sum(value != tuning.current_values[path] for path, value in winner.values.items())
+    gain = tuning.gain
+    if gain is None or not gain.is_real:
+        said = "no better beyond the folds' noise"
+    else:
+        number = render_number(gain.honest, _choose(tuning))
+        said = f"{number} better on folds of the training rows"
+    return f"Tune {render_count(changed, 'value')} of params.yaml: {said}"
+
+
 def render_tuning(tuning: Tuning) -> str:
     """Render what was tried, what is best, and what is not proven by it."""
     winner = tuning.winner
@@ -71,7 +86,7 @@ def explain_gain(tuning: Tuning) -> list[str]:
             f" confidence at least {least}."
         ),
     ]
-    if not (gain.best > 0 and gain.least > 0):
+    if not gain.is_real:
         sentences.append("That is within the folds' noise.")
     if tuning.missing_shards:
         numbers = ", ".join(map(str, tuning.missing_shards))

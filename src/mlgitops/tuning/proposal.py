@@ -8,14 +8,13 @@ import msgspec
 
 from mlgitops.delivery.proposals.proposal import FileChange, find_default
 from mlgitops.errors import MlgitopsError
-from mlgitops.render.numbers import render_plain
-from mlgitops.render.tuning import render_tuning
+from mlgitops.render.tuning import render_tuning, write_title
 from mlgitops.tuning.edit import edit_values
 from mlgitops.tuning.inputs import PARAMS, find_difference, read_commit
 
 if TYPE_CHECKING:
     from mlgitops.git.repository import Folder
-    from mlgitops.model.tuning import Trial, Tuning
+    from mlgitops.model.tuning import Tuning
     from mlgitops.tuning.inputs import Inputs
 
 #: Where the trials are kept, in the project.
@@ -46,7 +45,7 @@ def plan_change(folder: Folder, inputs: Inputs, tuning: Tuning) -> FileChange | 
         base=base,
         tip=tip,
         branch=f"tune/{folder.prefix}{tuning.inputs[:_SHORT]}",
-        title=_write_title(tuning, tuning.winner),
+        title=write_title(tuning, tuning.winner),
         body=render_tuning(tuning),
         contents={
             folder.locate(PARAMS): params,
@@ -58,11 +57,3 @@ def plan_change(folder: Folder, inputs: Inputs, tuning: Tuning) -> FileChange | 
 def write_report(tuning: Tuning) -> bytes:
     """Write the search as JSON: the same trials give the same bytes, whatever they took."""
     return msgspec.json.format(msgspec.json.encode(tuning, order="sorted"), indent=2) + b"\n"
-
-
-def _write_title(tuning: Tuning, winner: Trial) -> str:
-    """Name what changes, in words and names that tune.yaml was checked for."""
-    changed = sum(value != tuning.current_values[path] for path, value in winner.values.items())
-    values = "1 value" if changed == 1 else f"{changed} values"
-    gain = render_plain(tuning.gain.best) if tuning.gain else "nothing"
-    return f"Tune {values} of params.yaml: {gain} better on folds of the training rows"

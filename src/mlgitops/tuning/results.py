@@ -55,8 +55,7 @@ def summarise(inputs: Inputs, results: Sequence[tuple[str, ShardResult]]) -> Tun
 
 def is_better(tuning: Tuning) -> bool:
     """Tell whether the best trial beats params.yaml as it is beyond the folds' noise."""
-    gain = tuning.gain
-    return gain is not None and gain.best > 0 and gain.least > 0
+    return tuning.gain is not None and tuning.gain.is_real
 
 
 def pick_winner(scored: Sequence[Trial], sign: int) -> Trial | None:

@@ -21,7 +21,7 @@ from mlgitops.model.tuning import (
     TuneSettings,
 )
 from mlgitops.render.escape import escape_code
-from mlgitops.render.tuning import describe_tuning, render_tuning
+from mlgitops.render.tuning import describe_tuning, render_tuning, write_title
 from mlgitops.statistics.quantiles import student_quantile
 from mlgitops.tuning.inputs import Inputs
 from mlgitops.tuning.results import is_better, measure_gain, summarise
@@ -96,6 +96,22 @@ def test_where_less_is_better_the_least_wins() -> None:
     trials = (make_trial(1, *shift(-0.1)), make_trial(2, *shift(0.05)))
     tuning = summarise(inputs, [("journal", make_result(*trials))])
     assert (tuning.winner and tuning.winner.number, is_better(tuning)) == (1, True)
+
+
+def test_the_title_has_the_gain_without_the_luck_of_the_best() -> None:
+    """It names what the folds that had no part in the choice say, or that this is nothing."""
+    lucky = [score + extra for score, extra in zip(shift(0.05), (0.1, 0, 0, 0, 0), strict=True)]
+    tuning = merge(make_result(make_trial(1, *lucky), make_trial(2, *shift(0.06))))
+    assert tuning.gain is not None
+    assert tuning.winner is not None
+    assert tuning.winner.number == 1
+    assert (tuning.gain.best, tuning.gain.honest) == pytest.approx((0.07, 0.052))
+    title = write_title(tuning, tuning.winner)
+    assert title == "Tune 2 values of params.yaml: 0.0520 better on folds of the training rows"
+    noise = merge(make_result(make_trial(1, *NOW[::-1])))
+    assert noise.winner is not None
+    nothing = "Tune 2 values of params.yaml: no better beyond the folds' noise"
+    assert write_title(noise, noise.winner) == nothing
 
 
 @pytest.mark.parametrize("scores", [NOW, [score - 0.01 for score in NOW]])
