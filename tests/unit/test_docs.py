@@ -90,3 +90,22 @@ def test_the_page_on_deploying_lists_every_key_of_model_yaml() -> None:
     for key, default in keys:
         if key in {"target", "bake", "canary", "replicas"}:
             assert default == str(fields[key].default)
+
+
+def test_the_page_on_incidents_lists_every_alert() -> None:
+    """An operator finds each alert of the generated rules by its name, with its severity."""
+    page = (ROOT / "docs/how-to/incident.md").read_text(encoding="utf-8")
+    rules = ROOT / "{{cookiecutter.project_slug}}/deploy/monitoring/rules.yaml"
+    alerts = re.findall(
+        r"(?s)- alert: (\w+)\n.*?severity: (\w+)", rules.read_text(encoding="utf-8")
+    )
+    assert re.findall(r"(?m)^\| `(\w+)` \| (page|ticket) \|", page) == alerts
+
+
+def test_the_page_on_security_names_every_workflow_of_a_project() -> None:
+    """Whoever approves the template reads there what each of its workflows may do."""
+    page = (ROOT / "docs/explanation/security.md").read_text(encoding="utf-8")
+    jobs = page.partition("## Who is trusted with what")[2].partition("\n## ")[0]
+    workflows = (ROOT / "{{cookiecutter.project_slug}}/.github/workflows").glob("*.yml")
+    names = {path.name for path in workflows} - {"pull-request.yml"}  # job by job, in its table
+    assert names <= set(re.findall(r"`([a-z-]+\.yml)`", jobs))
