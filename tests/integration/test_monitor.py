@@ -135,7 +135,7 @@ def test_a_model_that_holds_rings_nothing_and_facts_outlive_the_log(
     capsys.readouterr()
     assert monitor(folder) == 0
     shown = capsys.readouterr().out
-    assert "production: nothing to ring for" in shown
+    assert "production: no alert" in shown
     for path in (folder / ".mlgitops" / "deploy" / "production" / "requests").iterdir():
         path.unlink()
     assert monitor(folder) == 0

@@ -28,7 +28,7 @@ silence against what is usual here. Drift of inputs is shown and never an alert.
 With --post it keeps one issue for each kind of alert (model, data, system): GITHUB_TOKEN with
 `issues: write`, and GITHUB_REPOSITORY.
 
-exit codes: 0 nothing to ring for; 1 an alert; 2 no facts at all, or the log could not be read
+exit codes: 0 no alert; 1 an alert; 2 no facts at all, or the log could not be read
 
 examples:
   mlgitops monitor production

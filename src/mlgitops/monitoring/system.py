@@ -1,7 +1,7 @@
 """Figures of the system: how much is asked, how fast answers come, how old model and data are.
 
 Pure. All are shown and never alerted: how fast is fast enough is Prometheus's to know, and its
-rules (deploy/monitoring/ of a project) ring by the minute, not by the day.
+rules (deploy/monitoring/ of a project) alert by the minute, not by the day.
 """
 
 from __future__ import annotations

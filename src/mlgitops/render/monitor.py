@@ -66,7 +66,7 @@ def describe_look(look: Look) -> Page:
     """Say what is beyond its limit, then what holds, then what is only shown."""
     alerts, short = look.alerts(), _pick(look, FindingState.NOT_ENOUGH)
     tone: Literal["pass", "fail", "warn"] = "pass"
-    headline, deciding = f"{look.environment}: nothing to ring for", _HOLDS
+    headline, deciding = f"{look.environment}: no alert", _HOLDS
     if alerts:
         tone, headline = "fail", f"{look.environment}: {render_count(len(alerts), 'alert')}"
         deciding = " ".join(f"{describe_finding(alert)}." for alert in alerts[:3])
