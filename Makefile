@@ -79,7 +79,7 @@ ledger: $(READY) ## simulate deliveries that are killed, and show that weakened 
 mutants: $(READY) ## weaken one deciding line at a time; a test must notice (ONLY=judge: one area)
 	$(BIN)/python scripts/mutants.py $(ONLY)
 
-bench: $(READY) ## side by side with what users would pick instead, as ratios; switches under load (about 24 minutes)
+bench: $(READY) ## side by side with what users would pick instead, as ratios; switches under load (over half an hour)
 	$(BIN)/python -m benchmarks
 
 coverage-study: $(READY) ## simulate how often the intervals hold the truth (a few minutes); writes the docs' table
