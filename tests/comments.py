@@ -38,6 +38,7 @@ from mlgitops.model import (
 LINKS = Links(
     run_url="https://github.com/octo-org/flights/actions/runs/42/attempts/1",
     repository_url="https://github.com/octo-org/flights",
+    guide_url="https://github.com/acme/mlgitops/blob/v1.2.3/docs/how-to/read-a-verdict.md",
 )
 MARKER = "<!-- mlgitops:comment key=model -->"
 _AUC = "test.roc_auc"

@@ -31,6 +31,11 @@ _REPOSITORY = Annotated[
 ]
 _URL = Annotated[str, Meta(pattern=r"^https?://[^\s]+$(?!\n)", max_length=500)]
 
+#: Where a runner puts the checkout of an action: `_actions/OWNER/REPOSITORY/REF`. Steps of
+#: composite actions are not told: https://github.com/actions/runner/issues/2473
+_ACTION = re.compile(r".*/_actions/([A-Za-z0-9-]+/[\w.-]+)/([\w.-]+)/src/mlgitops/.*")
+_GUIDE = "docs/how-to/read-a-verdict.md"
+
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One run of the workflow, as the runner's environment names it."""
@@ -57,7 +62,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def links(self) -> Links:
         """Return where a reader finds more."""
-        return Links(run_url=self.run_url, repository_url=self.repository_url)
+        return Links(
+            run_url=self.run_url,
+            repository_url=self.repository_url,
+            guide_url=find_guide(self.server_url, __file__),
+        )
 
 
 class ComparedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +109,15 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     def from_fork(self) -> bool:
         """Say whether the head stands in another repository, so the token cannot write."""
         return self.number is not None and self.head_repository != self.run.repository
+
+
+def find_guide(server_url: str, module: str) -> str | None:
+    """Return the page on reading a verdict, of the very version that runs; None outside an action.
+
+    ``module``: the path of a file of this package, which an action runs from its own checkout.
+    """
+    action = _ACTION.fullmatch(module)
+    return f"{server_url}/{action[1]}/blob/{action[2]}/{_GUIDE}" if action else None
 
 
 def parse_run(environ: Mapping[str, str]) -> Run:

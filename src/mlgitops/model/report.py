@@ -61,6 +61,7 @@ class Links(Struct, frozen=True, kw_only=True):
 
     run_url: str | None = None  # the workflow run
     repository_url: str | None = None  # without a trailing slash
+    guide_url: str | None = None  # how to read a verdict, in the toolkit's own repository
 
 
 class Report(Struct, frozen=True, kw_only=True):

@@ -146,6 +146,7 @@ def render_html(report: Report, *, links: Links, flips: Flips | None = None) -> 
         budgets=[_make_judged(row, report) for row in rows if row.budget],
         confidence=shared_confidence(rows),
         explained=explain_judged(report),
+        guide_url=escape_address(links.guide_url),
         power=describe_power(report),
         notices=_list_notices(report),
         flips=flip_tables(flips) if flips is not None else [],

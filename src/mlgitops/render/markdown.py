@@ -95,7 +95,7 @@ def render_report(
     if detail < Detail.VERDICT:
         blocks += _warnings(report)
         blocks += _judged_table(report, detail)
-        blocks.append(escape_prose(explain_judged(report)) if detail < Detail.FAILING else "")
+        blocks += _explain_table(report, links) if detail < Detail.FAILING else []
         blocks.append(escape_prose(describe_power(report)))
         blocks += _first_change(report)
     if detail < Detail.FAILING:
@@ -223,6 +223,12 @@ def _judged_cells(row: Row, *, with_interval: bool, level: str | None) -> list[s
     limits = "; ".join(row.limits) or DASH
     name = escape_code(row.name, cell=True)
     return [name, row.base, row.head, row.delta, *interval, limits, result]
+
+
+def _explain_table(report: Report, links: Links) -> list[str]:
+    """Say what the table's intervals and words mean, and where more of it is written."""
+    text, address = escape_prose(explain_judged(report)), escape_address(links.guide_url)
+    return [f"{text} [How to read it]({address})." if text and address else text]
 
 
 def _first_change(report: Report) -> list[str]:

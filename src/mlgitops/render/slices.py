@@ -354,6 +354,6 @@ def slice_levels(rows: Sequence[GapRow]) -> str:
         return ""
     ends = list(dict.fromkeys(f"{level * 100:.4g}%" for level in (levels[0], levels[-1])))
     return (
-        f"Intervals of changes hold together: each is at {' to '.join(ends)}, "
-        "corrected for the number of slices."
+        "Intervals of changes hold the true changes of all groups at once, as often as the policy "
+        f"asks: each is at {' to '.join(ends)}, corrected for the number of slices."
     )

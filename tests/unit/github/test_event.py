@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.github.event import find_heads, parse_event, parse_run, read_event
+from mlgitops.github.event import find_guide, find_heads, parse_event, parse_run, read_event
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +48,29 @@ def test_a_pull_request_names_its_number_commits_and_pages() -> None:
     assert event.run.run_url == "https://github.example/octo/model/actions/runs/4242/attempts/2"
     assert event.run.repository_url == "https://github.example/octo/model"
     assert (event.run.run_number, event.run.run_attempt) == (7, 2)
+
+
+_OURS = "src/mlgitops/github/event.py"
+
+
+@pytest.mark.parametrize(
+    ("module", "guide"),
+    [
+        (f"/home/runner/work/_actions/acme/mlgitops/v2.0/{_OURS}", "acme/mlgitops/blob/v2.0"),
+        (f"/r/_actions/acme/ml.git_ops/{HEAD}/{_OURS}", f"acme/ml.git_ops/blob/{HEAD}"),
+        (f"/home/runner/work/mlgitops/mlgitops/{_OURS}", None),  # of the repository that runs
+        (f"/r/_actions/acme/mlgitops/a b/{_OURS}", None),
+        (f"/r/_actions/acme/[x](y)/v2/{_OURS}", None),
+        (f"/venv/lib/python3.12/site-packages/{_OURS.removeprefix('src/')}", None),
+    ],
+)
+def test_the_guide_is_that_of_the_action_that_runs(module: str, guide: str | None) -> None:
+    """By where a runner puts an action's checkout; elsewhere there is no link."""
+    page = f"https://github.example/{guide}/docs/how-to/read-a-verdict.md" if guide else None
+    assert find_guide("https://github.example", module) == page
+    links = parse_run(ENVIRON).links
+    assert links.guide_url is None  # a test runs no action
+    assert links.repository_url == "https://github.example/octo/model"
 
 
 @pytest.mark.parametrize("repository", [{"full_name": "stranger/model"}, None])
