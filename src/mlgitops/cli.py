@@ -37,6 +37,7 @@ VERBS = {
     "monitor": "look at production: what is beyond the policy by more than noise",
     "retrain": "train again on what production taught, as a pull request",
     "tune": "search better parameters on folds of the training rows, and propose the best",
+    "update": "take a newer version of imported tables, as a pull request",
     "audit": "say what decided in an environment, from what and by whose approval, with proof",
     "history": "list versions, what environments served, and who leads on the same test rows",
     "export": "send the releases to an MLflow server, again and again without duplicates",

@@ -136,7 +136,7 @@ def folder(
 ) -> Path:
     """Return a folder that holds each distinct result as a repository of its own.
 
-    So does the workflow for several projects, which a page of the docs shows.
+    So do the workflows for several projects and for imported tables, which pages of the docs show.
     """
     top = tmp_path_factory.mktemp("rendered")
     for name, files in rendered.items():
@@ -144,9 +144,10 @@ def folder(
             target = top / name / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
-    shown = top / "several-projects" / ".github" / "workflows" / "pull-request.yml"
-    shown.parent.mkdir(parents=True)
-    shown.write_text(read_workflow(), encoding="utf-8")
+    for name, path in (("several-projects", "pull-request"), ("import-features", "update")):
+        shown = top / name / ".github" / "workflows" / f"{path}.yml"
+        shown.parent.mkdir(parents=True)
+        shown.write_text(read_workflow(f"{name}.md", path), encoding="utf-8")
     return top
 
 

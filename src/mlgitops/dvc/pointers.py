@@ -64,6 +64,21 @@ def parse_import(document: dict[str, Value]) -> ImportSource | None:
         return None
 
 
+def parse_followed(document: dict[str, Value]) -> str | None:
+    """Read the branch, tag or commit that a .dvc file of `dvc import` follows.
+
+    None: the default branch of its repository.
+
+    >>> parse_followed({"deps": [{"path": "a.csv", "repo": {"url": "/f", "rev": "v1.0.0"}}]})
+    'v1.0.0'
+    """
+    deps = document.get("deps")
+    item = deps[0] if isinstance(deps, list) and deps else None
+    repo = item.get("repo") if isinstance(item, dict) else None
+    revision = repo.get("rev") if isinstance(repo, dict) else None
+    return revision if isinstance(revision, str) and revision else None
+
+
 def hide_secret(address: str) -> str:
     """Put :data:`HIDDEN` in the place of a user with a password, and of a token as the user.
 

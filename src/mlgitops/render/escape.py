@@ -17,7 +17,11 @@ _INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f"
     "\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff\ud800-\udfff]+"
 )
-_LIVE = re.compile(r"@|#(?=\d)|(?i:gh-)(?=\d)|://|(?i:www\.)|:(?=[\w+-]+:)")
+_LIVE = re.compile(
+    r"@|#(?=\d)|(?i:gh-)(?=\d)|://|(?i:www\.)|:(?=[\w+-]+:)"
+    # In the message of a commit, as a squash takes it from a pull request, workflows do not run.
+    r"|\[(?=(?i:skip ci|ci skip|no ci|skip actions|actions skip)\])"
+)
 _ACTIVE = re.compile(r"^[-+=]|[\\`*_\[\]<>#!|~$&]")
 _FENCES = re.compile(r"`+")
 

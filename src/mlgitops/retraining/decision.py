@@ -15,6 +15,7 @@ from msgspec import Struct
 from mlgitops.monitoring.history import shift_day
 
 if TYPE_CHECKING:
+    from mlgitops.delivery.proposals.attempts import Attempt
     from mlgitops.model.monitoring import RetrainSettings
 
 
@@ -33,16 +34,6 @@ class Step(StrEnum):
     NOTHING = "nothing"
     GO_ON = "go on"  # the branch is there: its pull request is opened, if it is not
     TRAIN = "train"
-
-
-class Attempt(Struct, frozen=True, kw_only=True):
-    """The branch of a retraining."""
-
-    branch: str
-    day: str  # of its commit, UTC
-    is_merged: bool
-    is_closed: bool  # its pull request was closed without a merge, as far as we could ask
-    is_asked: bool = True  # without a token nobody can be asked
 
 
 class Observed(Struct, frozen=True, kw_only=True):

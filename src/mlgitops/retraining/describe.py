@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 _MOST_DAYS = 40  # in the pull request's table; the report has all
 _MOST_REFUSALS = 10
-_JUDGED = (
+JUDGED = (
     "Nothing is in service by this. It is judged like any other change, by the code of the base."
 )
-_BY_HAND = (
+BY_HAND = (
     "Where this was opened with the token of a workflow, its checks wait: press **Approve workflows"
     " to run**, or close it and open it again. With the token of an app they start by themselves."
 )
@@ -46,8 +46,8 @@ def write_body(report: RetrainingReport) -> str:
         *_describe_comparison(report),
         *_describe_days(report.days),
         *_describe_refusals(report),
-        _JUDGED,
-        _BY_HAND,
+        JUDGED,
+        BY_HAND,
     ]
     return "\n\n".join(parts)
 

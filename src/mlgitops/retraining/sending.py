@@ -15,31 +15,28 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from mlgitops.delivery.proposals.attempts import read_branch
+from mlgitops.delivery.proposals.clean_folder import commit_folder, push_new
 from mlgitops.delivery.proposals.proposal import Change
 from mlgitops.errors import MlgitopsError
-from mlgitops.git.commits import move_ref, push_commit
-from mlgitops.git.program import find_remote_ref, find_revision, identity_options, run_git
 from mlgitops.project.checkout import check_out
 from mlgitops.project.cost.memory import find_descendants
 from mlgitops.retraining.describe import write_body, write_title
 from mlgitops.retraining.making import make
+from mlgitops.retraining.observing import make_series
 from mlgitops.retraining.report import REPORT, encode_report, parse_report
 from mlgitops.storage import publish_objects
-from mlgitops.storage.exchange import has_origin
 from mlgitops.writing import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mlgitops.console import Console
-    from mlgitops.git.repository import Repository
     from mlgitops.retraining.making import Order, Source
     from mlgitops.retraining.observing import Scene
     from mlgitops.retraining.report import RetrainingReport
 
-_HEADS = "refs/heads/"
 _SHORT = 12
-_TRACKED = ("data", "model", "reports")  # folders in which a run leaves files
 
 
 class Retrained(NamedTuple):
@@ -90,48 +87,12 @@ def send(
 
     Return the commit. Raises :class:`MlgitopsError` where another retraining was quicker.
     """
-    change = describe_change(order, report)
+    change, repository = describe_change(order, report), order.scene.folder.repository
     replace_file(clean / REPORT, encode_report(report), root=clean)
-    commit = _commit(clean, change)
+    commit = commit_folder(clean, change)
     publish()
     with console.step(f"Push branch {change.branch}"):
-        return _push(order.scene.folder.repository, commit, change)
-
-
-def _commit(clean: Path, announced: Change) -> str:
-    """Commit what the run left in the clean folder; return the sha."""
-    run_git(clean, "add", "--update", ":/")
-    folders = [name for name in _TRACKED if (clean / name).is_dir()]
-    run_git(clean, "add", "--", *folders)
-    message = f"{announced.title}\n\n{announced.body}\n"
-    words = ("commit", "--quiet", "--cleanup=verbatim", "--message", message)
-    run_git(clean, *identity_options(clean), *words)
-    return run_git(clean, "rev-parse", "HEAD").strip()
-
-
-def _push(repository: Repository, commit: str, announced: Change) -> str:
-    """Make the branch, here or at origin; raises where another retraining was quicker."""
-    root, ref = repository.root, f"{_HEADS}{announced.branch}"
-    if not has_origin(root):
-        if move_ref(root, ref, commit, None):
-            return commit
-        raise _refuse_slower(announced)
-    problem = push_commit(root, commit, ref)
-    if problem is None:
-        return commit
-    tip = find_remote_ref(root, ref)
-    if tip == commit:  # only the answer was lost
-        return commit
-    if tip is not None:
-        raise _refuse_slower(announced)
-    hint = "the token needs `contents: write`, and the branch's name must be allowed by rules"
-    raise MlgitopsError(problem, where=f"branch {announced.branch}", hint=hint)
-
-
-def _refuse_slower(announced: Change) -> MlgitopsError:
-    hint = "run the same command again: it goes on with that branch"
-    problem = "another retraining of this table was quicker"
-    return MlgitopsError(problem, where=f"branch {announced.branch}", hint=hint)
+        return push_new(repository, commit, change.branch, content="retraining of this table")
 
 
 def read_announced(scene: Scene, branch: str) -> tuple[Change, str]:
@@ -139,19 +100,9 @@ def read_announced(scene: Scene, branch: str) -> tuple[Change, str]:
 
     Whoever may push a branch can give it such a name: of its words none is taken over.
     """
-    repository, ref = scene.folder.repository, f"{_HEADS}{branch}"
-    root, path = repository.root, f"{scene.folder.prefix}{REPORT}"
-    tip = find_remote_ref(root, ref) if has_origin(root) else find_revision(root, ref)
-    if tip is None:
-        raise MlgitopsError("it is gone", where=f"branch {branch}", hint="run it again")
-    if find_revision(root, tip) is None:
-        run_git(root, "fetch", "--quiet", "--no-tags", "origin", tip)
-    made = run_git(root, "rev-list", "--reverse", f"{scene.tip}..{tip}").split()
-    data = repository.read(made[0], path) if made else None
-    if data is None or data == repository.read(scene.tip, path):
-        hint = f"look at it; if nobody needs it: `git push origin --delete {branch}`"
-        raise MlgitopsError("it holds no retraining", where=f"branch {branch}", hint=hint)
-    report = parse_report(data, f"{path} at {made[0][:_SHORT]}")
+    series = make_series(scene)
+    data, commit, tip = read_branch(scene.folder.repository, series, branch, "retraining")
+    report = parse_report(data, f"{series.report} at {commit[:_SHORT]}")
     announced = Change(
         base=scene.base,
         tip=scene.tip,

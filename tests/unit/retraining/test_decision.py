@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlgitops.delivery.proposals.attempts import Attempt
 from mlgitops.model.monitoring import RetrainSettings
-from mlgitops.retraining.decision import Action, Attempt, Observed, Reason, Step, decide
+from mlgitops.retraining.decision import Action, Observed, Reason, Step, decide
 
 ALERT = "test.brier is 0.25, and 0.2 is allowed"
 

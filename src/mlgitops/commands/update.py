@@ -1,0 +1,119 @@
+"""`mlgitops update`: a newer version of imported tables, trained on, as a pull request."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlgitops.errors import EXIT_PASS
+
+if TYPE_CHECKING:
+    import argparse
+
+    from mlgitops.console import Console
+    from mlgitops.updating.turn import Outcome
+
+_EPILOG = """\
+For each .dvc file that `dvc import` wrote, as the default branch has it, the source is asked for
+what is newest by the rule that the file follows: a tag, the highest version above it that a branch
+of the source holds; a branch, its tip. A file that is pinned to a commit stays, unless --to names
+another. Table and contract of one source move together, to one commit.
+
+What is new is taken beside the clone, held against the project as `mlgitops validate` does, trained
+as `mlgitops train` does, and pushed as branch mlgitops/update/...; the pull request is opened with
+GITHUB_TOKEN (or GH_TOKEN), and without a token the command that opens it is printed. One is open at
+a time, and one that was closed is proposed again only with --to. Nothing is checked out here, and
+running it again goes on where it ended.
+
+exit codes: 0 proposed, also if it was before, or nothing new; 2 refused, or it could not be
+
+examples:
+  mlgitops update
+  mlgitops update --dry-run                        # what is new; nothing is taken
+  mlgitops update --to v2.0.0 data/raw/table.csv.dvc data/raw/contract.yaml.dvc
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `mlgitops update`."""
+    parser.epilog = _EPILOG
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE.dvc", help="the imports that count (default: all)"
+    )
+    parser.add_argument(
+        "--to", metavar="REV", help="take this tag, branch or whole commit of the source"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what is new; take and send nothing"
+    )
+    parser.add_argument("--json", action="store_true", help="write what was done as JSON")
+    parser.add_argument(
+        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
+    )
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Look what is new, propose it, say what came of it, and return the exit code."""
+    from mlgitops.delivery.proposals.proposal import fetch_newest
+    from mlgitops.environments import locked
+    from mlgitops.git.repository import Folder, Repository
+    from mlgitops.updating.turn import Asked, take_turn
+
+    project = args.directory.resolve()
+    with locked(project / ".mlgitops" / "update.lock"), Repository(project) as repository:
+        fetch_newest(repository.root, console)
+        asked = Asked([Path(file).as_posix() for file in args.files], args.to, args.dry_run)
+        folder = Folder(repository, project)
+        outcome = take_turn(folder, asked, environ=os.environ, console=console)
+    _hand_over(outcome)
+    console.result(_encode(outcome) if args.json else _describe(outcome))
+    return EXIT_PASS
+
+
+def _hand_over(outcome: Outcome) -> None:
+    """Set the outputs of a workflow's step, where there is one."""
+    from mlgitops.github.outputs import write_outputs
+
+    proposed = outcome.proposed
+    number = str(proposed.number) if proposed and proposed.number is not None else ""
+    branch, url = (proposed.branch, proposed.url or "") if proposed else ("", "")
+    write_outputs(os.environ, {"branch": branch, "pull-request": number, "url": url})
+
+
+def _encode(outcome: Outcome) -> str:
+    import msgspec
+
+    proposed = outcome.proposed
+    document: dict[str, Any] = {
+        "step": outcome.step.value,
+        "why": outcome.why,
+        "notes": outcome.plan.notes,
+        "taken": [msgspec.to_builtins(step.taken) for step in outcome.plan.steps],
+        "title": outcome.change.title if outcome.change else None,
+        "body": outcome.change.body if outcome.change else None,
+        "branch": proposed.branch if proposed else None,
+        "commit": proposed.commit if proposed else None,
+        "pull_request": proposed.number if proposed else None,
+        "url": proposed.url if proposed else None,
+        "report": msgspec.to_builtins(outcome.report) if outcome.report else None,
+    }
+    return json.dumps(document, indent=2)
+
+
+def _describe(outcome: Outcome) -> str:
+    from mlgitops.render.escape import clean_text
+    from mlgitops.updating.describe import describe_counts
+
+    proposed = outcome.proposed
+    lines = [f"{outcome.step}: {outcome.why}", *outcome.plan.notes]
+    lines += describe_counts(outcome.report) if outcome.report else []
+    lines = [clean_text(line, limit=2000) for line in lines]
+    if proposed is None or outcome.change is None:
+        return "\n".join(lines)
+    if proposed.number is not None:
+        return "\n".join([*lines, f"pull request #{proposed.number}, {proposed.url}"])
+    lines.append(f"branch {proposed.branch} is ready. Open the pull request:")
+    lines += [f"  {opener}" for opener in (proposed.opener, proposed.url) if opener]
+    return "\n".join(lines)

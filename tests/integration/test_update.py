@@ -1,0 +1,157 @@
+"""`mlgitops update`: a newer version of imported tables, by real git, real DVC, a real forge."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from git_project import git
+from imported_project import (
+    FILES,
+    TABLE,
+    ImportedProject,
+    make_imported,
+    write_contract,
+    write_table,
+)
+from shared import make_once
+
+from mlgitops.cli import run
+from mlgitops.rehearsal.forge import Forge, Server, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+REPOSITORY = "octo/delays"
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return source and project; only to be copied."""
+    return make_once(tmp_path_factory, "imported_project", make_imported)
+
+
+@pytest.fixture
+def project(made: Path, tmp_path: Path) -> ImportedProject:
+    """Return a copy of them with an origin."""
+    return ImportedProject(made, tmp_path / "copy")
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GITHUB_TOKEN", "GH_TOKEN", "GITHUB_REPOSITORY", "GITHUB_SERVER_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "Ada")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "ada@example.com")
+
+
+@pytest.fixture
+def forge(project: ImportedProject, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
+    """Serve the API of origin's repository, and hand out a token for it."""
+    made = Forge(State(repository=REPOSITORY), find_head=project.find_tip)
+    with Server(made) as server:
+        monkeypatch.setenv("GITHUB_TOKEN", "test-token-of-the-forge")
+        monkeypatch.setenv("GITHUB_REPOSITORY", REPOSITORY)
+        monkeypatch.setenv("GITHUB_API_URL", server.url)
+        yield made
+
+
+def update(
+    project: ImportedProject, capsys: pytest.CaptureFixture[str], *words: str
+) -> dict[str, Any]:
+    """Run the command; return what it says that it did."""
+    capsys.readouterr()
+    code = run(["update", *words, "--json", "--directory", str(project.root)])
+    said = capsys.readouterr()
+    assert code == 0, said.err
+    document: dict[str, Any] = json.loads(said.out)
+    return document
+
+
+def refuse(project: ImportedProject, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Run the command, which is to end with 2 and to send nothing; return what it says."""
+    capsys.readouterr()
+    assert run(["update", *words, "--directory", str(project.root)]) == 2
+    assert project.list_branches() == {}
+    return capsys.readouterr().err
+
+
+def test_a_newer_tag_becomes_one_pull_request(
+    project: ImportedProject, forge: Forge, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Table and contract move to one commit, the model is trained on it, and nothing is doubled."""
+    assert update(project, capsys)["step"] == "nothing"
+    project.source.release("v1.9.0", write_table(120))
+    wide = "{dtype: float64, in_range: {min_value: 0, max_value: 24}}"
+    newest = project.source.release(
+        "v1.10.0", write_table(150, more="wind"), write_contract(wide, "  wind: {dtype: float64}\n")
+    )
+    project.source.release("v1.11.0-rc1", write_table(10))
+    before = git(project.root, "status", "--porcelain"), git(project.root, "rev-parse", "HEAD")
+    trial = update(project, capsys, "--dry-run")
+    assert (trial["step"], trial["branch"], project.list_branches()) == ("update", None, {})
+    done = update(project, capsys)
+    assert done["title"] == f"Take features v1.10.0 at {newest[:12]}"
+    (branch, tip), *others = project.list_branches().items()
+    assert (others, done["branch"], done["commit"]) == ([], branch, tip)
+    assert branch.startswith("mlgitops/update/features-v1-10-0-")
+    for name in FILES:
+        pointer = project.show(branch, name)
+        assert f"rev_lock: {newest}" in pointer
+        assert "rev: v1.10.0" in pointer
+    changed = git(project.origin, "diff", "--name-only", "main", branch).splitlines()
+    results = ["dvc.lock", "reports/cost.json", "reports/metrics.json", "reports/update.json"]
+    assert changed == sorted([*FILES, *results])
+    (table,) = (it for it in done["report"]["files"] if it["path"] == TABLE)
+    assert (table["before"]["rows"], table["now"]["rows"]) == (100, 150)
+    pull = forge.state.pulls[done["pull_request"]]
+    assert "from `v1.0.0`" in pull.body
+    assert ", 2 commits." in pull.body
+    assert f"| `{TABLE}` | 100 | 150 | 3 | 4 |" in pull.body
+    assert f"New in `{TABLE}`: `wind`." in pull.body
+    assert "* `hour`: in\\_range" in pull.body
+    again = update(project, capsys)
+    assert (again["step"], again["pull_request"]) == ("go on", done["pull_request"])
+    assert again["body"] == done["body"]
+    assert (len(forge.state.pulls), project.list_branches()) == (1, {branch: tip})
+    assert (
+        git(project.root, "status", "--porcelain"),
+        git(project.root, "rev-parse", "HEAD"),
+    ) == before
+
+
+def test_what_the_project_does_not_take_is_not_proposed(
+    project: ImportedProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A column that the contract needs is gone: a person mends that. Nor is a moved tag taken."""
+    project.source.release("v1.1.0", write_table(110), "columns:\n  id: {dtype: str}\n")
+    said = refuse(project, capsys)
+    assert "the column `hour` is not in the imported contract" in said
+    assert "take it by hand" in said
+    project.source.git("tag", "--force", "v1.0.0")
+    assert "the tag v1.0.0 was moved" in refuse(project, capsys)
+    said = refuse(project, capsys, "--to=--upload-pack=false")
+    assert "the source has no branch or tag of this name" in said
+
+
+def test_one_is_open_at_a_time(
+    project: ImportedProject, forge: Forge, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A newer one waits for it; one that was closed comes again only where somebody names it."""
+    project.source.release("v1.1.0", write_table(90))
+    first = update(project, capsys)
+    assert "has 10 rows fewer than before.**" in first["body"]
+    project.source.release("v1.2.0", write_table(120))
+    waiting = update(project, capsys)
+    assert (waiting["step"], waiting["branch"]) == ("wait", None)
+    assert f"merge or close branch {first['branch']} first" in waiting["why"]
+    forge.state.pulls[first["pull_request"]].state = "closed"
+    trial = update(project, capsys, "--to", "v1.1.0", "--dry-run")
+    assert (trial["step"], trial["taken"][0]["revision"]) == ("update", "v1.1.0")
+    project.source.git("tag", "--delete", "v1.2.0")
+    closed = update(project, capsys)
+    assert (closed["step"], len(forge.state.pulls)) == ("nothing", 1)
+    assert closed["why"].endswith("closed by somebody: `--to REV` proposes it again")

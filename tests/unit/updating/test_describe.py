@@ -1,0 +1,112 @@
+"""An update's report, and its words: whatever a source says of itself stays text."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+
+from mlgitops.errors import MlgitopsError
+from mlgitops.updating.describe import write_body, write_title
+from mlgitops.updating.report import (
+    Shape,
+    Taken,
+    TakenFile,
+    UpdateReport,
+    encode_update,
+    parse_update,
+)
+
+TAKEN = Taken(
+    repository="https://github.com/acme/features.git",
+    old_revision="v1.0.0",
+    revision="v1.1.0",
+    old_commit="1" * 40,
+    commit="2" * 40,
+    commits=1,
+)
+TABLE = TakenFile(
+    path="data/raw/table.csv",
+    before=Shape(rows=2000, columns=("id", "hour")),
+    now=Shape(rows=900, columns=("id", "wind")),
+)
+REPORT = UpdateReport(toolkit="1", sources=(TAKEN,), files=(TABLE,))
+
+
+def change(**fields: object) -> UpdateReport:
+    """Return the report with other fields."""
+    return msgspec.structs.replace(REPORT, **fields)
+
+
+def test_the_body_says_what_changed() -> None:
+    """Both versions, the comparison at GitHub, rows and columns."""
+    body = write_body(REPORT)
+    assert "from `v1.0.0` (`111111111111`) to `v1.1.0` (`222222222222`), 1 commit" in body
+    page = f"https://github.com/acme/features/compare/{'1' * 40}...{'2' * 40}"
+    assert f"([compare]({page}))" in body
+    assert "| `data/raw/table.csv` | 2,000 | 900 | 2 | 2 |" in body
+    assert "New in `data/raw/table.csv`: `wind`." in body
+    assert "Gone in `data/raw/table.csv`: `hour`." in body
+    assert "**`data/raw/table.csv` has 1,100 rows fewer than before.**" in body
+
+
+def test_history_that_was_rewritten_is_said() -> None:
+    """And tags that were left out."""
+    taken = msgspec.structs.replace(TAKEN, commits=None, stray=("v9.0.0",))
+    body = write_body(change(sources=(taken,)))
+    assert "**The version that was imported is not in the history of the new one.**" in body
+    assert "The tag `v9.0.0` is newer; no branch of the source holds its commit" in body
+
+
+def test_rules_that_are_new_come_first() -> None:
+    """Those that were there before are counted."""
+    body = write_body(change(stricter=("`a` is new", "old"), stricter_before=("old", "gone")))
+    assert "can be refused by now:\n\n* `a` is new\n\n" in body
+    assert "As before, 1 rule here may refuse what it brings." in body
+    assert "It promises more than it did: 1 rule here cannot fail." in body
+
+
+HOSTILE = "x`](https://evil.example) @octocat [skip ci] <img src=x> | #1 -->"
+
+
+def test_what_a_source_says_stays_text() -> None:
+    """In a name of a branch or a column, and in a rule: no link, mention, markup or skipped run."""
+    shape = Shape(rows=1, columns=(HOSTILE, HOSTILE.upper()))
+    files = (msgspec.structs.replace(TABLE, before=shape, now=Shape(rows=1, columns=())),)
+    taken = msgspec.structs.replace(TAKEN, revision=HOSTILE, stray=(HOSTILE,))
+    report = change(sources=(taken,), files=files, stricter=(HOSTILE,))
+    title, body = write_title(report), write_body(report)
+    for text in (title, body):
+        assert "@octocat" not in text
+        assert "[skip ci]" not in text.lower()
+        assert "https://evil" not in text
+        assert " #1" not in text
+    outside = "".join(body.split("``")[::2])  # of spans with a backtick in them
+    assert "<img" not in outside.replace("\\<img", "")
+    assert "\n" not in title
+
+
+@pytest.mark.parametrize("address", ["https://github.com/acme/f)(x", "https://gitlab.com/a/b"])
+def test_no_link_to_another_address(address: str) -> None:
+    """Nor with brackets in it."""
+    body = write_body(change(sources=(msgspec.structs.replace(TAKEN, repository=address),)))
+    assert "[compare]" not in body
+
+
+def test_a_report_that_a_branch_holds() -> None:
+    """It is read as it was written; and what is none says so."""
+    assert parse_update(encode_update(REPORT), "here") == REPORT
+    document = json.loads(encode_update(REPORT))
+    lies: list[dict[str, object]] = [
+        {"more": 1},
+        {"sources": []},
+        {"sources": [document["sources"][0] | {"commit": "main"}]},
+        {"sources": [document["sources"][0] | {"revision": "two\nlines"}]},
+        {"files": [document["files"][0] | {"now": {"rows": -1, "columns": []}}]},
+    ]
+    for lie in lies:
+        with pytest.raises(MlgitopsError, match="no report of an update"):
+            parse_update(json.dumps(document | lie).encode(), "here")
+    with pytest.raises(MlgitopsError, match="more than 4,194,304 bytes"):
+        parse_update(b" " * (4 * 2**20 + 1), "here")
