@@ -29,15 +29,18 @@ _STAMP = ".mlgitops-ready"
 def main(words: list[str]) -> None:
     """Make the environment when it is missing, then become the helper.
 
-    `--prepare` only makes it, and prints its interpreter on the last line.
+    `--prepare VERB ...` only makes it, and those of other locks that a verb needs; prints its
+    interpreter on the last line.
     """
     if sys.version_info < OLDEST:
         fail(f"mlgitops needs Python {OLDEST[0]}.{OLDEST[1]} or newer, this is {sys.version}")
-    lock = LOCKS.get(words[0], LOCK) if words else LOCK
-    python = ensure_environment(environment_folder(lock), lock)
-    if words == ["--prepare"]:
+    if words[:1] == ["--prepare"]:
+        for lock in (*{LOCKS[verb] for verb in words[1:] if verb in LOCKS}, LOCK):
+            python = ensure_environment(environment_folder(lock), lock)
         print(python)
         return
+    lock = LOCKS.get(words[0], LOCK) if words else LOCK
+    python = ensure_environment(environment_folder(lock), lock)
     sys.stdout.flush()
     arguments = [python, "-I", "-c", _START, os.path.join(ROOT, "src"), *drop_empty(words)]
     os.execve(python, arguments, clean(dict(os.environ)))  # noqa: S606 - no shell by design

@@ -6,8 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from git_project import git
 from integration.setup_project import quiet
@@ -17,6 +18,9 @@ from mlgitops.rehearsal.forge import Forge, Server, State, load_state
 from mlgitops.rehearsal.repository import Change, make_origin, read_branch
 from mlgitops.rehearsal.running import Ran, Stage, Start, run_workflow
 from mlgitops.rehearsal.session import STATE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: The two lines of params.yaml that choose the estimator, and others in their place.
 ESTIMATOR = r"(?m)^  estimator: .*\n  settings: .*$"
@@ -96,13 +100,31 @@ def merge_change(project: Path, number: int) -> str:
     return git(project, "rev-parse", "main")
 
 
-def run_on_main(
-    project: Path, scratch: Path, workflow: str, inputs: dict[str, str] | None = None
-) -> tuple[Ran, Path, State]:
-    """Run a workflow as a push to main starts it, or with ``inputs`` a person in its form.
+class Hosted(NamedTuple):
+    """A project as GitHub holds it: a bare clone, and the API with what it remembers."""
 
-    The API remembers the rehearsals. Returns what ran, the bare clone, and what the API shows then.
-    """
+    stage: Stage
+    main: str  # sha of its tip
+
+    def run(self, workflow: str, event_name: str, inputs: dict[str, str] | None = None) -> Ran:
+        """Run a workflow on main; ``inputs``: what a person put into its form."""
+        state, ref = self.stage.state, "refs/heads/main"
+        repository = {"full_name": state.repository, "default_branch": "main"}
+        event: dict[str, object] = {
+            "ref": ref,
+            "after": self.main,
+            "repository": repository,
+            "inputs": inputs,
+        }
+        folder = self.stage.scratch / f"run-{state.runs + 1}"
+        folder.mkdir()
+        start = Start(workflow=workflow, event_name=event_name, event=event, sha=self.main, ref=ref)
+        return run_workflow(self.stage, start, folder)
+
+
+@contextmanager
+def host(project: Path, scratch: Path) -> Iterator[Hosted]:
+    """Hold main and the branch that is checked out; the API remembers the rehearsals."""
     main = git(project, "rev-parse", "main")
     head = (git(project, "branch", "--show-current"), git(project, "rev-parse", "HEAD"))
     change = Change(base=("main", main), head=head, title="", body="")
@@ -110,14 +132,6 @@ def run_on_main(
     origin = scratch / "origin.git"
     make_origin(project, change, 1, origin)
     state = load_state(project / STATE / "state.json", "local/model")
-    event: dict[str, object] = {
-        "ref": "refs/heads/main",
-        "after": main,
-        "repository": {"full_name": state.repository, "default_branch": "main"},
-        "inputs": inputs,
-    }
-    name = "push" if inputs is None else "workflow_dispatch"
-    start = Start(workflow=workflow, event_name=name, event=event, sha=main, ref="refs/heads/main")
     forge = Forge(
         state,
         find_head=lambda branch: read_branch(origin, branch),
@@ -133,4 +147,16 @@ def run_on_main(
             state=state,
             console=quiet(),
         )
-        return run_workflow(stage, start, scratch), origin, state
+        yield Hosted(stage, main)
+
+
+def run_on_main(
+    project: Path, scratch: Path, workflow: str, inputs: dict[str, str] | None = None
+) -> tuple[Ran, Path, State]:
+    """Run a workflow as a push to main starts it, or with ``inputs`` a person in its form.
+
+    Returns what ran, the bare clone, and what the API shows then.
+    """
+    with host(project, scratch) as hosted:
+        ran = hosted.run(workflow, "push" if inputs is None else "workflow_dispatch", inputs)
+        return ran, hosted.stage.origin, hosted.stage.state

@@ -22,6 +22,7 @@ from actions.generated_project import (
     run_on_main,
     train_and_commit,
 )
+from actions.learning import check_retrain, check_tune
 from git_project import git
 from integration.deploy_project import edit
 
@@ -137,12 +138,15 @@ def check_verify(project: Path) -> None:
 
 
 def check_afterwards(project: Path, scratch: Path) -> None:
-    """After the merge: a version, its promotion, and the way back, each by its own workflow."""
+    """After the merge: a version, its promotion, the way back, and a better model, by workflows."""
     scratch.mkdir()
     merge_change(project, 1)
     check_release(project, scratch / "release")
     check_promote(project, scratch / "promote")
     check_rollback(project, scratch / "rollback")
+    origin, branch = check_tune(project, scratch / "tune")
+    merge_from(project, origin, branch)
+    check_retrain(project, scratch / "retrain")
 
 
 def run_step_by_step(

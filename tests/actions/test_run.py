@@ -137,6 +137,12 @@ def test_an_action_has_what_its_command_imports(tmp_path: Path) -> None:
     python = Path(RUN.ensure_environment(str(find_environment("tune")), RUN.LOCKS["tune"]))
     assert subprocess.run([python, "-I", "-c", "import optuna"], check=False).returncode == 0
     assert find_environment("tune") != find_environment("report")
+    printed = subprocess.check_output(
+        [sys.executable, "-I", SCRIPT, "--prepare", "report", "tune", "checkout"],
+        text=True,
+        env=environ,
+    )
+    assert printed.splitlines()[-1] == str(find_environment("report") / "bin" / "python")
 
 
 def find_environment(verb: str) -> Path:

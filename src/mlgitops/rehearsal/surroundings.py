@@ -42,7 +42,8 @@ def prepare_environments(
     if script.is_file():
         variables = {**os.environ, "MLGITOPS_ENVIRONMENTS": str(store)}
         with console.step("The helper's environment"):
-            printed = run_program([python, "-I", script, "--prepare"], env=variables)
+            verbs = sorted({use.path.removeprefix("actions/") for use in workflow.uses})
+            printed = run_program([python, "-I", script, "--prepare", *verbs], env=variables)
             compile_helper(Path(printed.splitlines()[-1]), toolkit / "src")
     for step in workflow.find_steps("actions/setup"):
         text = (toolkit / "actions" / "setup" / "action.yml").read_text("utf-8")

@@ -36,10 +36,10 @@ class Job:
         done = subprocess.run(command, check=False, capture_output=True, text=True, env=environ)
         return done.returncode, done.stdout, output.read_text().strip()
 
-    def upload(self, text: str, *, overwrite: str = "false") -> str:
-        """Upload a file under the one name; return the output."""
+    def upload(self, text: str, *, name: str = "measured", overwrite: str = "false") -> str:
+        """Upload a file under a name; return the output."""
         (self.folder / "report.json").write_text(text)
-        given = {"name": "measured", "path": "report.json", "missing": "error"}
+        given = {"name": name, "path": "report.json", "missing": "error"}
         code, printed, output = self.act("upload", **given, overwrite=overwrite)
         return output if code == 0 else printed
 
@@ -74,3 +74,17 @@ def test_a_number_names_one_upload_for_good(job: Job) -> None:
 def test_without_any_upload_no_number_leads_anywhere(job: Job) -> None:
     """The word that stands for no number, too."""
     assert job.act("download", ids="0", path="taken")[0] == 1
+
+
+def test_a_pattern_names_all_whose_name_it_fits(job: Job) -> None:
+    """Each in a folder of its name, or all in one; that it fits none is no error, as there."""
+    for number in ("1", "2"):
+        job.upload(number, name=f"part-{number}")
+    job.upload("other")
+    assert job.act("download", pattern="part-*", path="taken")[0] == 0
+    taken = {path.parent.name: path.read_text() for path in (job.folder / "taken").rglob("*.json")}
+    assert taken == {"part-1": "1", "part-2": "2"}
+    assert job.act("download", pattern="part-1", merge="true", path="merged")[0] == 0
+    assert (job.folder / "merged" / "report.json").read_text() == "1"
+    code, printed, _ = job.act("download", pattern="none-*", path="empty")
+    assert (code, printed.strip()) == (0, "0 artifacts")

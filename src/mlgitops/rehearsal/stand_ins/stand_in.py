@@ -26,12 +26,18 @@ def main(name: str) -> None:
         "upload-artifact": upload_artifact,
         "download-artifact": download_artifact,
         "attest": attest,
+        "app-token": create_app_token,
     }[name]()
 
 
 def attest() -> None:
     """Fail: a workflow leaves this out where GitHub does not say that the repository is public."""
     _fail("a rehearsal signs nothing: only GitHub's own service can")
+
+
+def create_app_token() -> None:
+    """Fail: a workflow leaves this out where no variable of the repository names an app."""
+    _fail("a rehearsal has no GitHub App: its steps go on with the workflow's own token")
 
 
 def checkout() -> None:
@@ -131,9 +137,15 @@ def upload_artifact() -> None:
 
 
 def download_artifact() -> None:
-    """Copy an artifact of this run out of the shared folder, by its name or its number."""
+    """Copy an artifact of this run out of the shared folder, by its name or its number.
+
+    With a pattern, all whose name it fits; that none does is no error, as of the action.
+    """
     if _input("RUN"):
         _download_of_run(_input("RUN"))
+        return
+    if _input("PATTERN"):
+        _download_several(_input("PATTERN"), is_merged=_input("MERGE") == "true")
         return
     source = _find_numbered(_input("IDS")) if _input("IDS") else _artifact(_input("NAME"))
     if not source.is_dir():
@@ -141,6 +153,19 @@ def download_artifact() -> None:
     target = Path(os.environ["GITHUB_WORKSPACE"], _input("PATH"))
     shutil.copytree(source, target, dirs_exist_ok=True)
     _output("download-path", str(target))
+
+
+def _download_several(pattern: str, *, is_merged: bool) -> None:
+    """Copy the artifacts whose name fits, each into a folder of its name unless they are merged."""
+    import fnmatch
+
+    target = Path(os.environ["GITHUB_WORKSPACE"], _input("PATH"))
+    folders = sorted(Path(os.environ["MLGITOPS_REHEARSAL_ARTIFACTS"]).iterdir())
+    chosen = [folder for folder in folders if fnmatch.fnmatchcase(folder.name, pattern)]
+    for folder in chosen:
+        shutil.copytree(folder, target if is_merged else target / folder.name, dirs_exist_ok=True)
+    _output("download-path", str(target))
+    print(f"{len(chosen)} artifacts")
 
 
 def _download_of_run(run: str) -> None:
