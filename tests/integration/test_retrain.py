@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
-from git_project import git
-from integration.deploy_project import edit
+from git_project import commit, git
+from integration.deploy_project import edit, model_digest
 from integration.setup_project import quiet
 from pyarrow import csv
 from retrained_project import (
@@ -25,6 +25,7 @@ from retrained_project import (
     label,
     make_project,
     monitor,
+    point,
     serve,
 )
 
@@ -271,6 +272,30 @@ def test_a_model_that_holds_and_labels_that_are_its_own_answers_train_nothing(
         assert f"all {count:,} labels are what the model answered" in said
         assert "--labels-checked" in said
     assert git(project.parent / "origin.git", "for-each-ref") == branches
+
+
+def test_rows_of_a_retraining_that_was_reverted_are_not_compared_on(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The model in service learned them; the branch's table is the one before."""
+    table, before = project / TABLE, git(project, "rev-parse", "HEAD")
+    with table.open("a") as stream:
+        stream.writelines(f"{LAST}/{number},{LAST},20,JFK,1\n" for number in range(ROWS - 1))
+    point(project)
+    publish_objects(project, quiet())
+    longer = commit(project, "Retrain")
+    git(project, "checkout", "--quiet", before, "--", f"{TABLE}.dvc")
+    commit(project, "Revert it")
+    edit(project, "deploy/production/model.yaml", "revision: null", f"revision: {longer}")
+    edit(
+        project, "deploy/production/model.yaml", "sha256: null", f"sha256: {model_digest(project)}"
+    )
+    git(project, "push", "--quiet", "origin", "main")
+    done = retrain(project, capsys, "--reason", "by-hand", "--dry-run")
+    assert done["report"]["rows_before"] == 400
+    newest = done["report"]["days"][-1]
+    assert newest == {"day": LAST.isoformat(), "held_out": 1, "taken": ROWS - 1}
+    assert sum(day.get("appended", 0) for day in done["report"]["days"]) == (DAYS - 28) * ROWS
 
 
 def test_an_alert_of_a_model_that_was_replaced_is_no_reason(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,7 +121,7 @@ def _find_source(args: argparse.Namespace, watched: Watched, until: str) -> Sour
     from mlgitops.delivery.local.files import EnvironmentFiles
     from mlgitops.monitoring.history import shift_day
     from mlgitops.monitoring.label_store import LabelStore
-    from mlgitops.monitoring.project import list_parts
+    from mlgitops.monitoring.project import list_parts, read_salt
     from mlgitops.monitoring.sources import FIRST_DAY
     from mlgitops.retraining.making import Source, name_source
 
@@ -129,7 +130,8 @@ def _find_source(args: argparse.Namespace, watched: Watched, until: str) -> Sour
     parts = list_parts(settings.source, args.directory, files.requests, FIRST_DAY, end)
     labels = LabelStore(folder=files.folder / "labels")
     names = name_source(settings.source), name_source(settings.labels.source)
-    return Source(parts, labels, *names)
+    read = partial(read_salt, settings, args.directory, files.requests)
+    return Source(parts, labels, *names, read_salt=read)
 
 
 def _hand_over(outcome: Outcome) -> None:

@@ -129,10 +129,10 @@ def _read_id(value: object, salt: bytes | None) -> str | None:
     text = str(value) if isinstance(value, str) or abs(value) < 2**64 else ""
     if not (0 < len(text) <= _LONGEST_ID and text.isprintable()):
         return None
-    return text if salt is None else _hash_id(text, salt)
+    return text if salt is None else hash_id(text, salt)
 
 
-def _hash_id(row_id: str, salt: bytes) -> str:
+def hash_id(row_id: str, salt: bytes) -> str:
     """Return what a generated server logs of an id that is hashed (its `serving/redaction.py`)."""
     message = msgspec.json.encode(row_id)
     return hmac.new(salt, message, hashlib.sha256).hexdigest()[:_DIGITS]

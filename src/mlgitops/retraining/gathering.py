@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.monitoring.plan import spell
@@ -161,28 +161,48 @@ def choose_rows(
     taken: Collection[str],
     settings: RetrainSettings,
     refused: Collection[str] = (),
+    learned: Collection[str] = (),
 ) -> Chosen:
     """Hold out the newest days with labels, and take of the others what is new, within the caps.
 
     ``taken``: the ids of rows that the table has. They count towards what a day or a client adds.
-    ``refused``: those of rows that the contract is known to refuse, which do not.
+    ``refused``: those of rows that the contract is known to refuse, which do not. ``learned``:
+    those of the table of the model in service, on which it cannot be compared. A client has its
+    share of the rows that are held out, too: else whoever asks most decides the comparison.
     """
     days = sorted({row.day for row in rows})
     window_days = set(days[-settings.window_days :])
-    chosen = Chosen(
-        new=[],
-        window=[row for row in rows if row.day in window_days and row.id not in taken],
-        taken=Counter(row.day for row in rows if row.id in taken),
-    )
+    chosen = Chosen(new=[], window=[], taken=Counter())
+    by_day: dict[str, list[LabelledRow]] = defaultdict(list)
+    for row in rows:
+        if _is_kept(row, window_days, taken, learned):
+            chosen.taken[row.day] += 1
+        else:
+            by_day[row.day].append(row)
     older = [row for row in rows if row.day not in window_days]
     clients = Counter(row.client for row in older if row.id in taken)
-    by_day: dict[str, list[LabelledRow]] = defaultdict(list)
-    for row in older:
-        if row.id not in taken:
-            by_day[row.day].append(row)
+    asking = Counter[str]()  # clients of the rows that are held out
+    held_out = structs.replace(settings, rows_per_day=None)
     for day in sorted(by_day):
-        _choose_of_day(day, by_day[day], chosen, clients, settings, refused=refused)
+        if day in window_days:
+            chosen.window += _choose_of_day(
+                day, by_day[day], chosen, asking, held_out, refused=refused
+            )
+        else:
+            chosen.new += _choose_of_day(
+                day, by_day[day], chosen, clients, settings, refused=refused
+            )
     return chosen
+
+
+def _is_kept(
+    row: LabelledRow,
+    window_days: Collection[str],
+    taken: Collection[str],
+    learned: Collection[str],
+) -> bool:
+    """Tell whether a row can be neither learned from nor compared on: a model has seen it."""
+    return row.id in taken or (row.day in window_days and row.id in learned)
 
 
 def _choose_of_day(
@@ -193,8 +213,8 @@ def _choose_of_day(
     settings: RetrainSettings,
     *,
     refused: Collection[str],
-) -> None:
-    """Take the rows of a day within the caps.
+) -> list[LabelledRow]:
+    """Return the rows of a day within the caps; count those that are left out.
 
     Their order rests on the ids of all of them: a client names its own, and could otherwise try
     names until all of them come first.
@@ -214,4 +234,4 @@ def _choose_of_day(
             clients[row.client] += 1
             added += 1
             kept.append(row)
-    chosen.new += sorted(kept, key=attrgetter("id"))
+    return sorted(kept, key=attrgetter("id"))

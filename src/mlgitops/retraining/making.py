@@ -29,9 +29,11 @@ from mlgitops.model.monitoring import (
     SqlSource,
     TableSource,
 )
+from mlgitops.monitoring.labels import hash_id
 from mlgitops.project.training import run_pipeline
 from mlgitops.retraining.comparing import compare_models, write_window
 from mlgitops.retraining.gathering import choose_rows, read_labelled, refuse_own_answers
+from mlgitops.retraining.learned import read_learned
 from mlgitops.retraining.recipe import make_recipe
 from mlgitops.retraining.report import (
     Champion,
@@ -43,7 +45,7 @@ from mlgitops.retraining.table import APPENDED, append_ids, read_taken
 from mlgitops.storage import prepare_storage
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from mlgitops.console import Console
     from mlgitops.model.monitoring import LabelSource, LogSource, RetrainSettings
@@ -82,6 +84,7 @@ class Source(NamedTuple):
     labels: LabelStore
     log_name: str
     labels_name: str
+    read_salt: Callable[[], bytes | None]  # None: the log has ids as they were sent
 
 
 class Admitted(NamedTuple):
@@ -107,14 +110,18 @@ def make(
         (clean / "contract.yaml").read_bytes(),
         order.watched.settings,
     )
-    taken = read_taken(clean, table, recipe.id_column)
+    salt = source.read_salt() if recipe.id_column is not None else None
+    taken = hash_ids(read_taken(clean, table, recipe.id_column), salt)
+    learned = hash_ids(read_learned(order.scene, clean, taken, console), salt)
     with console.step("Rows of production that have a label"):
         labelled = read_labelled(source.parts, source.labels, recipe, taken)
     for line in labelled.problems.render():
         console.warn(line)
     with console.step("What of them a day and a client may add"):
         settings = order.watched.settings.retrain
-        chosen, refusals = choose_admissible(code, recipe, labelled.rows, taken, settings)
+        chosen, refusals = choose_admissible(
+            code, recipe, labelled.rows, taken, settings, learned=learned
+        )
     for rows in (labelled.rows, chosen.new, chosen.window):  # true labels before hide none after
         refuse_own_answers(rows, is_checked=order.is_checked)
     _refuse_few(len(chosen.new), order, labelled, refusals)
@@ -143,6 +150,14 @@ def make(
     return structs.replace(report, metrics=metrics)
 
 
+def hash_ids(ids: set[str], salt: bytes | None) -> set[str]:
+    """Return ids as they are, and as a log has them that hashes ids.
+
+    A table has both: those of its own, and those of rows that were appended.
+    """
+    return ids if salt is None else ids | {hash_id(row_id, salt) for row_id in ids}
+
+
 def _fetch_table(clean: Path, table: str, console: Console) -> None:
     """Bring the table, and the ids of rows that were appended to it, into the clean folder."""
     with console.step("The table as the default branch has it"):
@@ -158,6 +173,8 @@ def choose_admissible(
     rows: Sequence[LabelledRow],
     taken: Collection[str],
     settings: RetrainSettings,
+    *,
+    learned: Collection[str] = (),
 ) -> tuple[Chosen, Counter[str]]:
     """Choose rows; of those that a cap leaves out, some replace what the contract refuses.
 
@@ -166,15 +183,16 @@ def choose_admissible(
     """
     refused, refusals = set[str](), Counter[str]()
     while True:
-        chosen = choose_rows(rows, taken, settings, refused)
+        chosen = choose_rows(rows, taken, settings, refused, learned)
         if not chosen.over_day and not chosen.over_client:
             return chosen, refusals
-        kept, checks = code.admit(recipe, [row.cells for row in chosen.new])
-        if len(kept) == len(chosen.new):
+        asked = [*chosen.new, *chosen.window]
+        kept, checks = code.admit(recipe, [row.cells for row in asked])
+        if len(kept) == len(asked):
             return chosen, refusals
         refusals += checks
-        left_out = set(range(len(chosen.new))).difference(kept)
-        refused.update(chosen.new[at].id for at in left_out)
+        left_out = set(range(len(asked))).difference(kept)
+        refused.update(asked[at].id for at in left_out)
 
 
 def _admit(code: ProjectCode, recipe: Recipe, chosen: Chosen, replaced: Counter[str]) -> Admitted:
@@ -224,7 +242,8 @@ def _refuse_few(
 def _refuse_no_window(admitted: Admitted) -> None:
     if not admitted.window:
         problem = "no row is left to compare champion and challenger on"
-        raise TooFewRowsError(problem, hint="the contract refuses all of the newest days")
+        hint = "the newest days are what the contract refuses, or what the model learned already"
+        raise TooFewRowsError(problem, hint=hint)
 
 
 def _describe(

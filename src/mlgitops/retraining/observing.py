@@ -6,7 +6,6 @@ that is not merged counts as open.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ from mlgitops.parsing import parse_yaml
 from mlgitops.render.monitor import describe_finding
 from mlgitops.retraining.decision import Observed
 from mlgitops.retraining.report import REPORT, parse_report
-from mlgitops.retraining.table import TABLE, choose_table
+from mlgitops.retraining.table import TABLE, choose_table, read_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from mlgitops.monitoring.project import Watched
 
 BRANCHES = "mlgitops/retrain/"
-_OID = re.compile(r"^- md5: ([0-9a-f]{32})$", re.MULTILINE)
 _SHORT = 12
 
 
@@ -122,10 +120,7 @@ def make_series(scene: Scene) -> Series:
 
     The next one is named by the table of the default branch.
     """
-    data = scene.folder.repository.read(scene.tip, scene.pointer) or b""
-    match = _OID.search(data.decode("utf-8", "replace"))
-    if match is None:
-        raise MlgitopsError("it names no md5 of the table", where=scene.pointer)
+    oid = read_pointer(scene.folder.repository.read(scene.tip, scene.pointer), scene.pointer)
     stem = f"{BRANCHES}{scene.folder.prefix}"
     return Series(
         base=scene.base,
@@ -133,7 +128,7 @@ def make_series(scene: Scene) -> Series:
         stem=stem,
         ending=r"[0-9a-f]{12}(-\d{1,3})?",
         report=f"{scene.folder.prefix}{REPORT}",
-        names=list_names(f"{stem}{match[1][:_SHORT]}"),
+        names=list_names(f"{stem}{oid[:_SHORT]}"),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -27,6 +28,7 @@ _INTERIM = "data/interim/table.csv"
 #: Ids of the log whose rows were appended to a table that has no ids of its own.
 APPENDED = "data/raw/appended.csv"
 _ID = "id"
+_OID = re.compile(r"^- md5: ([0-9a-f]{32})$", re.MULTILINE)
 _ROW = 2**20  # characters of one cell
 
 
@@ -106,6 +108,14 @@ def choose_table(has_pointer: Callable[[str], bool]) -> str | None:
         hint = "`dvc remove` that which the pipeline does not read"
         raise MlgitopsError("there are two tables", where=" and ".join(paths), hint=hint)
     return paths[0] if paths else None
+
+
+def read_pointer(data: bytes | None, where: str) -> str:
+    """Return the md5 that a `.dvc` file names; raises :class:`MlgitopsError` without one."""
+    match = _OID.search((data or b"").decode("utf-8", "replace"))
+    if match is None:
+        raise MlgitopsError("it names no md5 of the table", where=where)
+    return match[1]
 
 
 def read_ids(path: Path, column: str) -> set[str]:

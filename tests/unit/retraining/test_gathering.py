@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -223,6 +224,29 @@ def test_the_newest_days_are_held_out_and_what_the_table_has_is_neither() -> Non
     assert (len(chosen.new), len(chosen.window), chosen.taken.total()) == (8, 5, 2)
 
 
+def test_a_row_that_the_model_in_service_learned_is_not_compared_on() -> None:
+    """Its table may be longer than the default branch's, where that was reverted."""
+    days = ("2026-11-01", "2026-11-02")
+    rows = [LabelledRow(f"{day}/{n}", day, (), "", False) for day in days for n in range(3)]
+    learned = {"2026-11-01/0", "2026-11-02/0"}
+    chosen = choose_rows(rows, (), RetrainSettings(window_days=1), learned=learned)
+    assert [row.id for row in chosen.window] == ["2026-11-02/1", "2026-11-02/2"]
+    assert [row.id for row in chosen.new] == [f"2026-11-01/{n}" for n in range(3)]  # learned again
+    assert chosen.taken == {"2026-11-02": 1}
+
+
+def test_one_client_does_not_decide_the_comparison() -> None:
+    """It has its share of the rows that are held out, over all of their days."""
+    days = ("2026-11-01", "2026-11-08", "2026-11-09")
+    rows = [LabelledRow(f"{day}/{n}", day, (), "loud", False) for day in days for n in range(50)]
+    rows += [LabelledRow(f"{day}/q{n}", day, (), f"q{n}", False) for day in days for n in range(5)]
+    caps = RetrainSettings(window_days=2, client="client", rows_per_client=6, rows_per_day=2)
+    chosen = choose_rows(rows, (), caps)
+    assert Counter(row.client for row in chosen.window)["loud"] == 6
+    assert len(chosen.window) == 6 + 2 * 5  # no day is capped there: each is one observation
+    assert chosen.over_client["2026-11-08"] + chosen.over_client["2026-11-09"] == 94
+
+
 def test_what_the_table_has_counts_towards_the_caps() -> None:
     """A day or a client that filled its cap adds nothing at the next retraining."""
     days = ("2026-11-01", "2026-11-02", "2026-11-09")
@@ -276,6 +300,7 @@ def test_no_day_and_no_client_adds_more_than_its_cap(
         before = sum(row.client == client and row.id in taken and row.day != last for row in rows)
         added = sum(row.client == client for row in chosen.new)
         assert added == 0 or before + added <= per_client
+        assert sum(row.client == client for row in chosen.window) <= per_client
     for day in {row.day for row in rows}:
         added = sum(row.day == day for row in chosen.new)
         assert added == 0 or chosen.taken[day] + added <= per_day

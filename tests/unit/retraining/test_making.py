@@ -9,8 +9,9 @@ from git_project import write_files
 from retrained_project import CONTRACT, FILES, PARAMS
 
 from mlgitops.model.monitoring import MonitorSettings, RetrainSettings
-from mlgitops.retraining.gathering import LabelledRow
-from mlgitops.retraining.making import choose_admissible
+from mlgitops.monitoring.labels import hash_id
+from mlgitops.retraining.gathering import LabelledRow, choose_rows
+from mlgitops.retraining.making import choose_admissible, hash_ids
 from mlgitops.retraining.recipe import make_recipe
 from mlgitops.retraining.stages import ProjectCode
 
@@ -41,11 +42,24 @@ def test_rows_that_the_contract_refuses_fill_no_cap(tmp_path: Path, caps: Retrai
     recipe = make_recipe(HEADER, PARAMS.encode(), CONTRACT.encode(), MonitorSettings())
     rows = [make_row(f"hot-{at}", OLD, 150) for at in range(30)]
     rows += [make_row(f"mild-{at}", OLD, 20) for at in range(6)]
-    rows.append(make_row("newest", NEWEST, 150))
+    rows += [make_row(f"hot-new-{at}", NEWEST, 150) for at in range(9)]
+    rows.append(make_row("newest", NEWEST, 20))
     chosen, refusals = choose_admissible(code, recipe, rows, (), caps)
     admitted, _ = code.admit(recipe, [row.cells for row in chosen.new])
     assert len(admitted) == 4
     refused, over = chosen.refused.total(), chosen.over_day + chosen.over_client
     assert refused == refusals.total() > 0
-    assert len(chosen.new) + refused + over.total() == len(rows) - 1
-    assert [row.id for row in chosen.window] == ["newest"]
+    assert len(chosen.new) + len(chosen.window) + refused + over.total() == len(rows)
+    assert "newest" in {row.id for row in chosen.window}
+
+
+def test_a_table_of_ids_knows_the_rows_of_a_log_that_hashes_them() -> None:
+    """Else the same request would be learned as itself, and by its hash once more."""
+    salt = bytes(range(32))
+    (hashed,) = hash_ids({"UA-1"}, salt) - {"UA-1"}
+    assert hashed == hash_id("UA-1", salt)
+    assert hash_ids({"UA-1"}, None) == {"UA-1"}
+    rows = [LabelledRow(name, OLD, (), "", agrees=False) for name in (hashed, "other")]
+    rows.append(LabelledRow("newest", NEWEST, (), "", agrees=False))
+    chosen = choose_rows(rows, hash_ids({"UA-1"}, salt), RetrainSettings(window_days=1))
+    assert [row.id for row in chosen.new] == ["other"]
