@@ -23,12 +23,23 @@ from benchmarks.scale.arrivals import (
     Worst,
     simulate_days,
 )
+from benchmarks.scale.jobs import (
+    KEPT,
+    MINUTES_A_MONTH,
+    MOST_AT_ONCE,
+    STORAGE_GB,
+    WORKDAYS,
+    Work,
+    count_work,
+    list_jobs,
+)
 from benchmarks.scale.scenes import (
-    FAILS,
     FIRST_VERDICT,
     OTHERS,
+    PASSES,
     PROPOSAL,
     RELEASE,
+    SIGNED,
     Asked,
     count_scenes,
 )
@@ -78,14 +89,40 @@ A test counts again and simulates again, and holds this page to both."""
 _COUNTED = f"""On a pull request with {OTHERS} comments of people; each further hundred is a
 page more of every reading of the list. An edit counts as a write that creates content, and the
 one question in GraphQL as a request, though GitHub counts it apart. Training, comparing and
-measuring ask nothing."""
+measuring ask nothing; git, and artifacts within a run, are no requests of this interface. What
+signing asks was read in the source of `actions/attest`. What other workflows of the same
+repository ask with their token comes on top."""
 _DAY = f"""{REPOSITORIES:,} repositories with {PULL_REQUESTS:,} pull requests a day, in one time
 zone, at work from nine to six: 13 % of them in the busiest hour. Each has {FURTHER_PUSHES:g}
-further pushes (mean of a Poisson distribution, two hours apart), every run fails (the dearest
-verdict but a waived one), and each is merged, released and promoted by another pull request
-with a verdict of its own. {DAYS} days are simulated by the minute; the table shows the most
-that any repository asked in any minute or any 60 minutes. A run asks all in the minute in which
-it ends."""
+further pushes (mean of a Poisson distribution, two hours apart), every verdict passes and is
+signed (the dearest but a waived one), and each pull request is merged, released and promoted by
+another one with a verdict of its own. {DAYS} days are simulated by the minute; the table shows
+the most that any repository asked in any minute or any 60 minutes. A run asks all in the minute
+in which it ends."""
+_WORK = """Requests are not what is scarce first. A verdict that passes and is signed runs {verdict}
+jobs, a release {release}, a proposal one; a pull request and its promotion therefore {jobs}.
+Each job is billed by the minute that it has begun. Deploying and retraining run on machines
+of your own.
+
+* **Jobs**: {day:,} a day. In the busiest hour {at_once} run at once for each minute that a
+  job lasts. GitHub's standard runners are {most} at once: more of them wait. GitHub raises
+  that when it is asked. Of a verdict's jobs the one that trains, mostly the longest, can run
+  on larger runners (1,000 at once) or [your own][runner].
+* **Minutes**: at least {day:,} a day, {month:,} in a month of {workdays} such days;
+  Enterprise Cloud includes {minutes:,} a month for private repositories. Public ones pay
+  nothing.
+* **Artifacts** are kept for {days} days: {kept} GB for each megabyte that a verdict's run
+  leaves (report, page, and the objects that are new: model and predictions); {storage} GB are
+  included. Lower `retention-days` in `pull-request.yml`; a waiver can come no later than
+  that.
+* **The branch `dvc-storage`** of a repository takes about 1 GB. At ten merges a day, each
+  with a megabyte that is new, it is full after 100 days: with so many, [use a
+  bucket](../how-to/storage.md).
+
+The limits are those of [GitHub's page](https://docs.github.com/en/actions/reference/limits)
+in November 2026.
+
+[runner]: ../how-to/compute.md#a-larger-machine-for-the-pull-requests-job"""
 _TOKENS = """Every workflow of a generated project has its own repository's token
 (`GITHUB_TOKEN`), and GitHub counts the requests of each by repository: 1,000 an hour on
 github.com, 15,000 in an organisation of Enterprise Cloud. The other limits are those that
@@ -94,8 +131,13 @@ repository, since the account behind all such tokens, `github-actions[bot]`, is 
 
 **One token for all of them would not do.** An App's own token, in place of the workflow's, has
 one limit for every repository it is installed in: {total:,} requests a day, {hour:,} of them in
-the busiest hour, are more than the 12,500 that such a token can have. Proposals by an App's
-token, which start their checks by themselves, are few: {proposal} requests each.
+the busiest hour, are more than the 12,500 that such a token can have (15,000 in Enterprise Cloud).
+
+**Proposals by one App for all of them may be too many.** They start their checks by themselves,
+and ask {proposal} requests each; but {proposals:,} of them in the busiest hour create content, and
+if GitHub counts an App as one account, 500 an hour are allowed. Give the repositories of each
+division an App of their own. `retrain.yml` starts at the same minute of Monday wherever it is used:
+give its `cron` another minute in each repository.
 
 **When a limit is reached all the same**, the client waits as GitHub asks, for two minutes in
 all; then the verdict stands in the job's summary and its exit code, and the comment is what is
@@ -111,15 +153,20 @@ def simulate_all(run: Asked, after: Asked) -> dict[str, Worst]:
     }
 
 
+def add_signature(counted: dict[str, Asked], *names: str) -> Asked:
+    """Add up what some scenes ask, and what signing asks for the last of them."""
+    parts = [counted[name] for name in (*names, SIGNED)]
+    return Asked(reads=sum(part.reads for part in parts), writes=sum(part.writes for part in parts))
+
+
 def add_merge(counted: dict[str, Asked]) -> Asked:
     """Add what follows a merge: the release, the promotion's pull request, and its verdict."""
-    parts = [counted[name] for name in (RELEASE, PROPOSAL, FIRST_VERDICT)]
-    return Asked(reads=sum(part.reads for part in parts), writes=sum(part.writes for part in parts))
+    return add_signature(counted, RELEASE, SIGNED, PROPOSAL, FIRST_VERDICT)
 
 
 def render_page(counted: dict[str, Asked], simulated: dict[str, Worst]) -> str:
     """Render the page from what was counted and simulated."""
-    run, after = counted[FAILS], add_merge(counted)
+    run, after = add_signature(counted, PASSES), add_merge(counted)
     runs = 1 + FURTHER_PUSHES
     each = runs * run.requests + after.requests
     total = round(each * PULL_REQUESTS)
@@ -144,8 +191,30 @@ def render_page(counted: dict[str, Asked], simulated: dict[str, Worst]) -> str:
     rows.append(["one repository alone can have, in verdicts", "", *_list_room(run)])
     lines += [*render_section("A day, simulated", _DAY, head, rows, texts=1), ""]
     hour = round(float(HOURS.max() / HOURS.sum()) * total)
-    text = _TOKENS.format(total=total, hour=hour, proposal=counted[PROPOSAL].requests)
+    proposals = round(float(HOURS.max() / HOURS.sum()) * PULL_REQUESTS)
+    text = _TOKENS.format(
+        total=total, hour=hour, proposal=counted[PROPOSAL].requests, proposals=proposals
+    )
+    lines += ["## Jobs, minutes and storage", "", render_work(count_work()), ""]
     return "\n".join([*lines, "## Whose limit it is", "", text, ""])
+
+
+def render_work(work: Work) -> str:
+    """Say what a day's jobs are of GitHub's limits."""
+    return _WORK.format(
+        verdict=len(list_jobs("pull-request.yml")),
+        release=len(list_jobs("release.yml")),
+        jobs=work.jobs,
+        day=work.jobs_a_day,
+        month=work.jobs_a_day * WORKDAYS,
+        at_once=work.at_once,
+        most=", ".join(f"{most} ({plan})" for plan, most in MOST_AT_ONCE.items()),
+        kept=work.kept_gigabytes,
+        workdays=WORKDAYS,
+        minutes=MINUTES_A_MONTH,
+        days=KEPT,
+        storage=STORAGE_GB,
+    )
 
 
 def find_reached(simulated: dict[str, Worst]) -> list[str]:
@@ -176,7 +245,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         counted = count_scenes(Path(folder))
-    simulated = simulate_all(counted[FAILS], add_merge(counted))
+    simulated = simulate_all(add_signature(counted, PASSES), add_merge(counted))
     arguments.output.write_text(render_page(counted, simulated), encoding="utf-8")
     reached = find_reached(simulated)
     for line in reached:

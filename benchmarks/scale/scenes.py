@@ -39,6 +39,10 @@ OTHERS = 30  # comments of people on the pull request: each further hundred is a
 _TOKEN = "a-token-of-the-stand-in"  # noqa: S105 - opens nothing
 FIRST_VERDICT, FAILS = "a verdict, the first of a pull request", "a verdict that fails"
 RELEASE = "a release, with the verdict's statement"
+PASSES = "a verdict on a further push"
+SIGNED = "what may merge, or is released, is signed"
+#: What `actions/attest` asks: it keeps one attestation. Read in its source, not counted.
+_ATTEST = 1
 PROPOSAL = "a promotion or retraining is proposed"
 _READ, _WRITE = 1, 5  # points, as GitHub's page on the limits of its REST API has them
 
@@ -66,7 +70,7 @@ def count_scenes(folder: Path) -> dict[str, Asked]:
     forge = _make_forge()
     counted = {
         FIRST_VERDICT: _report(folder, forge, 0.6, run=1),
-        "a verdict on a further push": _push(folder, forge),
+        PASSES: _push(folder, forge),
         FAILS: _report(folder, forge, 0.1, run=3, head=SECOND),
     }
     pull = forge.state.pulls[1]
@@ -76,6 +80,7 @@ def count_scenes(folder: Path) -> dict[str, Asked]:
     counted["a waiver: judging is started again"] = _rejudge(forge)
     counted["a verdict that is waived"] = _report(folder, forge, 0.1, run=4, head=SECOND)
     counted[RELEASE] = _fetch_statement()
+    counted[SIGNED] = Asked(reads=0, writes=_ATTEST)
     counted[PROPOSAL] = _propose(_make_forge())
     counted["a look at production opens an issue"] = _look(_make_forge())
     return counted

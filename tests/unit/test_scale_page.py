@@ -9,13 +9,15 @@ import pytest
 
 from benchmarks.scale import arrivals
 from benchmarks.scale.arrivals import Worst, simulate_days
-from benchmarks.scale.scenes import FAILS, Asked, count_scenes
+from benchmarks.scale.jobs import Work, count_work, list_jobs
+from benchmarks.scale.scenes import PASSES, Asked, count_scenes
 from benchmarks.scale_study import (
     DIVISIONS,
     LIMITS,
     OUTPUT,
     Limit,
     add_merge,
+    add_signature,
     find_reached,
     render_page,
     simulate_all,
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 def test_the_page_is_what_our_programs_ask_and_no_limit_is_reached(tmp_path: Path) -> None:
     """`make scale-study` writes it; where it differs, look at why a run asks for more."""
     counted = count_scenes(tmp_path)
-    simulated = simulate_all(counted[FAILS], add_merge(counted))
+    simulated = simulate_all(add_signature(counted, PASSES), add_merge(counted))
     assert find_reached(simulated) == []
     assert render_page(counted, simulated) == OUTPUT.read_text(encoding="utf-8")
 
@@ -63,3 +65,16 @@ def test_a_limit_that_is_reached_is_named(limit: Limit) -> None:
     assert find_reached(dict.fromkeys(names, below)) == []
     reached = Worst(**{**fields, limit.field: fields[limit.field] + 1})
     assert find_reached({names[0]: below, names[1]: reached}) == [f"{names[1]}: {limit.name}"]
+
+
+def test_every_job_of_a_pull_request_is_counted() -> None:
+    """Four runs of the verdict's workflow, the release's, and the one that proposes."""
+    verdict = ["compute", "evaluate", "publish", "report", "attest"]
+    assert list_jobs("pull-request.yml") == verdict
+    assert (list_jobs("release.yml"), list_jobs("promote.yml")) == (
+        ["release", "attest"],
+        ["promote"],
+    )
+    assert count_work() == Work(jobs=4 * 5 + 2 + 1, verdicts=4)
+    assert count_work().at_once * 60 == pytest.approx(0.13 * 230_000, rel=0.05)
+    assert count_work().kept_gigabytes == 560
