@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "{{cookiecutter.project_slug}}"
+#: Pages of docs/how-to that show a workflow to copy, and its name.
+SHOWN = (
+    ("several-projects", "pull-request"),
+    ("existing-repository", "pull-request"),
+    ("import-features", "update"),
+)
 BIN = Path(sys.executable).parent
 
 #: Job to its exact scopes, for each storage; the names are those of the workflow file.
@@ -144,7 +150,7 @@ def folder(
             target = top / name / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
-    for name, path in (("several-projects", "pull-request"), ("import-features", "update")):
+    for name, path in SHOWN:
         shown = top / name / ".github" / "workflows" / f"{path}.yml"
         shown.parent.mkdir(parents=True)
         shown.write_text(read_workflow(f"{name}.md", path), encoding="utf-8")
