@@ -1,8 +1,8 @@
 """Take a picture of a comment as GitHub would show it: `picture.py COMMENT.md OUT.png`.
 
-Needs Chromium and, for the style and the charts, the npm packages github-markdown-css and
-mermaid in NODE_MODULES (a folder). It is used to make the pictures in docs/images and to
-look at golden comments; nothing at run time depends on it.
+Needs Chromium and, for the style, the charts and the emoji, the npm packages github-markdown-css,
+mermaid and twemoji-colr-font in NODE_MODULES (a folder). It is used to make the pictures in
+docs/images and to look at golden comments; nothing at run time depends on it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 PAGE = """<!doctype html><meta charset="utf-8">
-<style>{style} body {{ margin: 24px; width: {width}px; background: {background}; }}
+<style>{style}
+@font-face {{ font-family: "Segoe UI Emoji"; src: url("{emoji}") format("woff2");
+  unicode-range: U+2600-27BF, U+2B00-2BFF, U+1F000-1FAFF; }}
+.markdown-body {{ font-family: "Segoe UI Emoji", Helvetica, Arial, sans-serif; }}
+body {{ margin: 24px; width: {width}px; background: {background}; }}
 .markdown-body {{ padding: 16px 20px; border: 1px solid #d0d7de80; border-radius: 6px; }}</style>
 <article class="markdown-body">{body}</article>
 <script src="{mermaid}"></script>
@@ -43,6 +47,7 @@ def render_page(markdown: str, *, modules: Path, dark: bool, unfold: bool, width
         width=width,
         background=BACKGROUND[look],
         body=body,
+        emoji=(modules / "twemoji-colr-font" / "twemoji.woff2").resolve().as_uri(),
         mermaid=(modules / "mermaid/dist/mermaid.min.js").resolve().as_uri(),
         theme="dark" if dark else "default",
     )

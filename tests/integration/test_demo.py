@@ -14,14 +14,23 @@ from mini_project import shared_store
 
 from benchmarks import year_study
 from mlgitops.cli import run
+from mlgitops.commands.demo import last_page
 from mlgitops.delivery import LocalTarget
 from mlgitops.delivery.bundle import hash_sha256
 from mlgitops.delivery.ledger import Ledger
 from mlgitops.errors import MlgitopsError
 from mlgitops.model.ledger import Event
 from mlgitops.rehearsal.demonstration import year
+from mlgitops.rehearsal.demonstration.afterwards import Delivered
 from mlgitops.rehearsal.demonstration.stage import claim_folder, edit_file
-from mlgitops.rehearsal.demonstration.story import BAD, FAKE, GOOD, check_restored, check_verdict
+from mlgitops.rehearsal.demonstration.story import (
+    BAD,
+    FAKE,
+    GOOD,
+    Demo,
+    check_restored,
+    check_verdict,
+)
 from mlgitops.rehearsal.demonstration.year import ALARMS, ISSUES
 
 
@@ -106,15 +115,48 @@ def check_year(folder: Path, project: Path, lived: dict[str, Any]) -> None:
     assert lived["rows"] == sum(it.rows for it in shown)
     held_out = sum(it.rows for it in shown if "2013-07-04" <= it.day <= "2013-07-31")
     assert lived["branch"].startswith("mlgitops/retrain/")
-    assert lived["release"] == git(project, "tag", "--list").split()[-1]
+    assert lived["releases"] == git(project, "tag", "--list").split()[3:]
+    assert len(lived["releases"]) == 2  # what began in April, and the retraining
+    assert lived["processor_seconds"] > 0  # a figure to read beside the aim, on any machine
+    assert lived["aimed_seconds"] > 0
     body = (folder / "pull-request-retrain.md").read_text(encoding="utf-8")
     assert f"{held_out:,} of the newest days are held out" in body
     assert "May merge" in (folder / "comment-retrain.md").read_text(encoding="utf-8")
     wanted = git(project, "show", "main:deploy/production/model.yaml")
-    assert f"\nversion: {lived['release'].partition('@')[2]}\n" in wanted
+    assert f"\nversion: {lived['releases'][-1].partition('@')[2]}\n" in wanted
     page = Path(lived["page"]).read_text(encoding="utf-8")
     for figure in ("rows a second", "requests a second", "seconds to an answer", "memory, MB"):
         assert figure in page
+
+
+def test_the_last_page_lists_every_release_and_what_the_year_took() -> None:
+    """Those of the year too; its time stands beside the aim, and decides nothing."""
+    tags = [f"flight-delays@v1.{number}.0" for number in range(4)]
+    lived = year.Year(
+        releases=[tags[3], "flight-delays@v1.3.1"],
+        seconds=95.4,
+        processor_seconds=81.2,
+        aimed_seconds=year.scale_aim(1.4),
+    )
+    delivered = Delivered(
+        releases=tags[:3], version="v1.1.0", answered=9, failed=0, audit="audit", port=None
+    )
+    demo = Demo(
+        project="project",
+        seconds={"one": 200.0, "another": 95.4},
+        verdicts={GOOD.branch: "pass"},
+        rehearsals={GOOD.branch: 34.0},
+        judging={GOOD.branch: 2.0},
+        comments={},
+        url="http://127.0.0.1:8081",
+        prediction={},
+        delivered=delivered,
+        year=lived,
+    )
+    page = last_page(demo, serving=False)
+    assert ", ".join([*tags, "flight-delays@v1.3.1"]) in page
+    assert "295 s in all" in page
+    assert "95 s of that for the year, 81 s of a processor; the aim is 93 s" in page
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,8 @@ def test_a_training_ends_with_the_policys_word_and_steps_that_work(
         "git switch -c try-something",
     ]
     _type("\n".join(steps), project)
+    assert run(["train", "--no-compare"]) == 0
+    assert "policy: " not in "".join(capsys.readouterr())
     base = git(project, "rev-parse", "--short", "main")
     (project / "params.yaml").write_text("factor: 1\n")
     assert run(["train"]) == 0

@@ -65,7 +65,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.json:
         console.result(json.dumps(asdict(demo), indent=2))
     else:
-        console.result(_last_page(demo, serving=not args.stop_server))
+        console.result(last_page(demo, serving=not args.stop_server))
     return EXIT_PASS
 
 
@@ -87,13 +87,14 @@ def _require_extras() -> None:
         raise MlgitopsError(problem, hint="`pip install 'mlgitops[all]'`")
 
 
-def _last_page(demo: Demo, *, serving: bool) -> str:
+def last_page(demo: Demo, *, serving: bool) -> str:
+    """Return where everything is, and what it took; ``serving``: the servers run on."""
     rows = [("project", demo.project)]
     rows += [(f"comment on {branch}", file) for branch, file in demo.comments.items()]
     rows += [
         ("model card", f"{demo.project}/MODEL_CARD.md"),
         ("metrics", f"{demo.project}/reports/metrics.json"),
-        ("releases", ", ".join(demo.delivered.releases)),
+        ("releases", ", ".join([*demo.delivered.releases, *demo.year.releases])),
         ("deployments", f"git -C {demo.project} log deployments"),
         ("audit", f"{demo.delivered.audit}/audit.html"),
         ("the year", f"{demo.year.rows:,} flights; the last look: {demo.year.page}"),
@@ -110,5 +111,9 @@ def _last_page(demo: Demo, *, serving: bool) -> str:
         for branch, verdict in demo.verdicts.items()
     )
     total = sum(demo.seconds.values())
-    lines = [f"\n{total:.0f} s in all; rehearsed: {verdicts}", ""]
+    year = (
+        f"{demo.year.seconds:.0f} s of that for the year, {demo.year.processor_seconds:.0f} s of a "
+        f"processor; the aim is {demo.year.aimed_seconds:.0f} s on a machine like this"
+    )
+    lines = [f"\n{total:.0f} s in all; rehearsed: {verdicts}", year, ""]
     return "\n".join([*lines, *(f"  {name:<{width}}  {value}" for name, value in rows)])

@@ -33,7 +33,8 @@ where the base agrees. The storage is where that revision's .dvc/config says. Wr
 
 It ends with the judged metrics, each with its interval and beside an answer that is the same for
 every row; with what the policy would say of them against the default branch; and with the next
-commands. The exit code is that of the run: whether it may merge is for the pull request to say.
+commands; --no-compare leaves that out where nobody reads it. The exit code is that of the run:
+whether it may merge is for the pull request to say.
 
 What the run took (seconds and peak memory of each stage, the model's latency) goes to
 reports/cost.json: commit it, and pull requests show and judge the cost. With --base it goes to
@@ -54,6 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
     )
+    parser.add_argument(
+        "--no-compare", action="store_true", help="end without what the model reaches"
+    )
     parser.add_argument("--json", action="store_true", help="write the stages as JSON")
 
 
@@ -64,7 +68,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         prepare_storage(project, console)
         stages = run_pipeline(project, console, base=args.base, force=args.force)
     # With --base this is a step of a pull request's job, and the next one compares.
-    ending = None if args.base else _read_ending(project, console)
+    is_compared = not (args.base or args.no_compare)
+    ending = _read_ending(project, console) if is_compared else None
     if args.json:
         document = {"stages": [asdict(stage) for stage in stages], **_as_json(ending)}
         console.result(json.dumps(document, indent=2))

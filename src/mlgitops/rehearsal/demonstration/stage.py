@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -113,6 +114,12 @@ def choose_port(project: Path, environment: str) -> int | None:
     text = (project / "deploy" / environment / "model.yaml").read_text(encoding="utf-8")
     line = next(line for line in text.splitlines() if line.startswith("port:"))
     return None if is_port_free(int(line.split()[1])) else find_free_port()
+
+
+def read_processor_seconds() -> float:
+    """Return the processor seconds of this process and of all that it started and has ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(part.ru_utime + part.ru_stime for part in used)
 
 
 def edit_file(project: Path, path: str, edits: Mapping[str, str], console: Console) -> None:
