@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from forked import CONTEXT
 from git_project import git
 from imported_project import (
     FILES,
@@ -18,7 +22,14 @@ from imported_project import (
 from shared import make_once
 
 from mlgitops.cli import run
+from mlgitops.console import Console
+from mlgitops.delivery.proposals.proposal import find_default
+from mlgitops.errors import MlgitopsError
+from mlgitops.git.repository import Folder, Repository
+from mlgitops.project.checkout import check_out
 from mlgitops.rehearsal.forge import Forge, Server, State
+from mlgitops.updating.making import take
+from mlgitops.updating.plan import make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -155,3 +166,72 @@ def test_one_is_open_at_a_time(
     closed = update(project, capsys)
     assert (closed["step"], len(forge.state.pulls)) == ("nothing", 1)
     assert closed["why"].endswith("closed by somebody: `--to REV` proposes it again")
+
+
+def test_a_source_that_moves_on_meanwhile(project: ImportedProject) -> None:
+    """Between the look and the taking a tag was moved: what was looked at is not there."""
+    project.source.release("v1.1.0", write_table(110))
+    console = Console(quiet=True)
+    with Repository(project.root) as repository:
+        folder = Folder(repository, project.root)
+        _, tip = find_default(repository)
+        plan = make_plan(folder, tip, (), None, console)
+        project.source.release(None, write_table(50))
+        project.source.git("tag", "--force", "v1.1.0")
+        with (
+            check_out(project.root, repository, "", tip, console=console) as clean,
+            pytest.raises(MlgitopsError, match="the source moved on: "),
+        ):
+            take(plan, clean, console)
+
+
+class Killer:
+    """Ends this process when it starts a program with these words, or asks the API after that."""
+
+    def __init__(self, words: set[str], *, then_asks: bool) -> None:
+        self._words, self._then_asks, self._is_started = words, then_asks, False
+
+    def __call__(self, event: str, args: tuple[object, ...]) -> None:
+        """Take an event of Python's audit."""
+        if event == "subprocess.Popen" and isinstance(args[1], list):
+            names = {str(word).rpartition("/")[2] for word in args[1]}
+            self._is_started = self._is_started or names >= self._words
+            if self._is_started and not self._then_asks:
+                os.kill(os.getpid(), signal.SIGKILL)
+        if event == "socket.connect" and self._is_started:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def work(project: Path, environ: dict[str, str], words: set[str], *, then_asks: bool) -> None:
+    """Update in this process, which is to be killed."""
+    os.environ.clear()
+    os.environ.update(environ)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    sys.addaudithook(Killer(words, then_asks=then_asks))
+    sys.exit(run(["update", "--directory", str(project)]))
+
+
+@pytest.mark.slow
+def test_kills_open_no_second_one(
+    project: ImportedProject, forge: Forge, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before DVC takes it, before the push, and after it: each next run goes on."""
+    project.source.release("v1.1.0", write_table(110))
+    kills: list[tuple[set[str], bool, int]] = [
+        ({"dvc", "update"}, False, 0),
+        ({"git", "push"}, False, 0),
+        ({"git", "push"}, True, 1),
+    ]
+    for words, then_asks, branches in kills:
+        keywords = {"then_asks": then_asks}
+        given = (project.root, dict(os.environ), words)
+        process = CONTEXT.Process(target=work, args=given, kwargs=keywords)
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        assert (len(project.list_branches()), len(forge.state.pulls)) == (branches, 0)
+    done = update(project, capsys)
+    assert (done["step"], done["pull_request"]) == ("go on", 1)
+    assert done["commit"] == project.list_branches()[done["branch"]]
+    assert (len(project.list_branches()), len(forge.state.pulls)) == (1, 1)

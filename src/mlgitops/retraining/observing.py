@@ -70,7 +70,7 @@ def read_scene(folder: Folder, environment: str) -> Scene:
         raise MlgitopsError(
             "the table is imported: its next version comes from where it is made",
             where=f"{path} at {tip[:_SHORT]}",
-            hint="`dvc update` takes it over",
+            hint="`mlgitops update` takes it over",
         )
     wanted = read_wanted(folder.repository, folder.prefix, environment, tip)
     return Scene(

@@ -6,6 +6,7 @@ Nothing of the clone is written, and nothing is sent.
 from __future__ import annotations
 
 import csv
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mlgitops import __version__
@@ -17,6 +18,8 @@ from mlgitops.git.repository import Folder, Repository
 from mlgitops.project.imports import check_imported_contract
 from mlgitops.project.training import run_pipeline
 from mlgitops.project.validation import validate_project
+from mlgitops.retraining.parquet import ParquetTable
+from mlgitops.retraining.table import COLUMNAR
 from mlgitops.storage import prepare_storage
 from mlgitops.updating.imports import list_imports
 from mlgitops.updating.report import Shape, TakenFile, UpdateReport
@@ -44,7 +47,7 @@ def take(plan: Plan, clean: Path, console: Console) -> UpdateReport:
     imports = [item for step in plan.steps for item in step.followed.imports]
     prepare_storage(clean, console)
     stricter_before = _list_stricter(clean) if _fetch_old(clean, imports, console) else None
-    before, hashes = [_read_shape(clean / item.path) for item in imports], _read_hashes(clean)
+    before, hashes = [_read_shape(clean, item.path) for item in imports], _read_hashes(clean)
     with console.step("Take the newer version"):
         for step in plan.steps:
             _update(clean, step)
@@ -56,7 +59,7 @@ def take(plan: Plan, clean: Path, console: Console) -> UpdateReport:
         TakenFile(
             path=item.path,
             before=shape,
-            now=_read_shape(clean / item.path),
+            now=_read_shape(clean, item.path),
             changed=hashes.get(item.path) != now.get(item.path),
         )
         for item, shape in zip(imports, before, strict=True)
@@ -96,14 +99,12 @@ def _check_commits(clean: Path, plan: Plan) -> None:
         now = {item.file: item for item in list_imports(Folder(repository, clean.resolve()), None)}
     for step in plan.steps:
         for item in step.followed.imports:
-            moved = now.get(item.file)
-            if moved is None or (moved.commit, moved.repository) != (
-                step.taken.commit,
-                item.repository,
-            ):
+            pinned = now.get(item.file)
+            names = (pinned.commit, pinned.repository) if pinned else ("nothing", "")
+            if names != (step.taken.commit, item.repository):
                 raise MlgitopsError(
                     f"the source moved on: {step.taken.commit[:_SHORT]} was to be taken, and it has"
-                    f" {moved.commit[:_SHORT] if moved else 'nothing'} now",
+                    f" {names[0][:_SHORT]} now",
                     where=item.file,
                     hint="run the same command again",
                 )
@@ -137,8 +138,13 @@ def _read_hashes(clean: Path) -> dict[str, str]:
     return {path: version.hash for path, version in read_work_tree(clean).pointers.items()}
 
 
-def _read_shape(path: Path) -> Shape | None:
-    """Count rows and columns of a CSV file; None for what is none, or not here."""
+def _read_shape(clean: Path, name: str) -> Shape | None:
+    """Count rows and columns of a table; None for what is none, not here, or not to be read."""
+    path = clean / name
+    if name == COLUMNAR and path.is_file():
+        with suppress(MlgitopsError):  # the pipeline says what is wrong with it
+            table = ParquetTable(clean)
+            return Shape(rows=table.count_rows(), columns=table.read_header())
     if not path.is_file() or path.suffix != ".csv":
         return None
     csv.field_size_limit(_CELL)
