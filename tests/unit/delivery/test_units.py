@@ -49,6 +49,8 @@ def test_the_units_are_ones_that_systemd_takes(files: EnvironmentFiles, tmp_path
     ]
     assert all("\n\n\n" not in text and "TOKEN" not in text for text in units.values())
     assert "--port" in units[f"{name}.service"]
+    with_token = [unit for unit, text in units.items() if "EnvironmentFile=" in text]
+    assert with_token == [f"{name}.service"], "a server or the router would get the token, too"
     folder = tmp_path / "units"
     folder.mkdir()
     for unit, text in units.items():

@@ -71,6 +71,8 @@ Type=oneshot
 ExecStart={command}
 # The processes that it starts without systemd must not end with it.
 KillMode=process
+# A token, which no server gets.
+EnvironmentFile=-{variables}
 {environment}"""
 _TIMER = """\
 [Unit]
@@ -161,7 +163,8 @@ def render_units(
         "title": f"{_escape(project.name)}, {files.environment}",
         "run": _quote(str(files.runner)),
         "command": " ".join(_quote(word) for word in command),
-        "environment": _render_environment(files),
+        "environment": _render_environment(),
+        "variables": _escape(str(files.variables)),
     }
     return {
         f"{name}-router.service": _ROUTER.format(**values),
@@ -224,14 +227,11 @@ def _explain_cron(command: Sequence[str], files: EnvironmentFiles) -> str:
     )
 
 
-def _render_environment(files: EnvironmentFiles) -> str:
+def _render_environment() -> str:
     kept = {
         name: os.environ[name] for name in ("PATH", "MLGITOPS_ENVIRONMENTS") if name in os.environ
     }
-    lines = [f"Environment={_quote(f'{name}={value}')}" for name, value in kept.items()]
-    return "".join(
-        f"{line}\n" for line in [*lines, f"EnvironmentFile=-{_escape(str(files.variables))}"]
-    )
+    return "".join(f"Environment={_quote(f'{name}={value}')}\n" for name, value in kept.items())
 
 
 def _quote(word: str) -> str:
