@@ -156,15 +156,15 @@ def check_retrain(project: Path, scratch: Path) -> None:
 def check_model(project: Path, origin: Path, branch: str) -> None:
     """Require that the branch names another model than main, and that the storage has it."""
     git(project, "fetch", "--quiet", str(origin), branch)
-    names = [json.loads(git(origin, "show", f"{rev}:model/model.json"))["sha256"]
-             for rev in ("main", branch)]  # fmt: skip
-    assert names[0] != names[1]
+    files = [git(origin, "show", f"{revision}:model/model.json") for revision in ("main", branch)]
+    before, after = (json.loads(text)["sha256"] for text in files)
+    assert before != after
     lock = git(origin, "show", f"{branch}:dvc.lock")
     match = re.search(r"path: model/model\.skops\n\s+hash: md5\n\s+md5: ([0-9a-f]{32})", lock)
     assert match is not None
     stored = f"dvc-storage:files/md5/{match[1][:2]}/{match[1][2:]}"
     done = ask_git(origin, "cat-file", "blob", stored)
-    assert hashlib.sha256(done.stdout).hexdigest() == names[1]
+    assert hashlib.sha256(done.stdout).hexdigest() == after
 
 
 def write_production(project: Path, folder: Path) -> None:
