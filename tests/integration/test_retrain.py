@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from csv import DictReader
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
@@ -272,6 +273,41 @@ def test_a_model_that_holds_and_labels_that_are_its_own_answers_train_nothing(
         assert f"all {count:,} labels are what the model answered" in said
         assert "--labels-checked" in said
     assert git(project.parent / "origin.git", "for-each-ref") == branches
+
+
+def test_labels_that_are_nearly_all_the_models_answers_train_nothing(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The model was wrong for one of five test rows; that it now is for one of 200 is no chance."""
+    keep_predictions(project)
+    lines = ["id,outcome"]
+    for path in sorted((project / REQUESTS).glob("*.jsonl")):
+        for record in map(json.loads, path.read_text().splitlines()):
+            answer = record["answer"] if len(lines) % 200 else 1 - record["answer"]
+            lines.append(f"{record['id']},{answer}")
+    (project / ".mlgitops/labels.csv").write_text("\n".join(lines) + "\n")
+    label(project)
+    words = ["retrain", "production", "--reason", "by-hand", "--dry-run", "--day", LAST.isoformat()]
+    assert run([*words, "--directory", str(project)]) == 2
+    said = capsys.readouterr().err
+    assert "1,672 of 1,680 labels are what the model answered, which was right for 8" in said
+    assert run([*words, "--labels-checked", "--directory", str(project)]) == 0
+
+
+def keep_predictions(project: Path) -> None:
+    """Keep what the model says of the rows that it learned, as an evaluate stage would."""
+    shares = json.loads((project / "model/model.skops").read_bytes())
+    lines = ["id,target,prediction,score"]
+    for row in DictReader((project / TABLE).read_text().splitlines()):
+        score = shares[min(9, int(float(row["temp"]) // 10))]
+        lines.append(f"{row['flight']},{row['late']},{int(score >= 0.5)},{score}")
+    (project / "reports").mkdir(exist_ok=True)
+    (project / "reports/predictions.csv").write_text("\n".join(lines) + "\n")
+    run_dvc(project, ["add", "--quiet", "reports/predictions.csv"])
+    publish_objects(project, quiet())
+    named = "version: 1\nfiles: {predictions: reports/predictions.csv}\n"
+    edit(project, "policy.yaml", "version: 1\n", named)
+    git(project, "push", "--quiet", "origin", "main")
 
 
 def test_rows_of_a_retraining_that_was_reverted_are_not_compared_on(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from msgspec import UNSET, structs
 
 from mlgitops.errors import MlgitopsError
+from mlgitops.monitoring.counted import binomial_tail
 from mlgitops.monitoring.plan import spell
 from mlgitops.monitoring.problems import Problems
 from mlgitops.monitoring.records import RecordReader
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 MOST_ROWS = 2_000_000
 #: Rows of which every label is the model's answer, from which on it is asked whether that is so.
 SUSPICIOUS_ROWS = 200
+#: How much less often than on its test rows a model may be wrong in production, before it is asked.
+_BETTER = 4
+#: Of an exact test by chance: one of the reference, and three of production, come to under 1/1,000.
+_CHANCE = 2e-4
 _ROUNDED = 1e-3  # by which a rounded answer differs from it, as a share of it
 _LONGEST_CELL = 1000  # characters
 
@@ -46,6 +51,15 @@ class LabelledRow(NamedTuple):
     cells: tuple[str, ...]  # as the raw table has them
     client: str
     agrees: bool  # whether the outcome is what the model answered
+    model: str = ""  # sha256 of the one that answered
+
+
+class Reference(NamedTuple):
+    """How often the model in service was wrong on its own test rows."""
+
+    model: str  # sha256
+    rows: int
+    errors: int
 
 
 @dataclass(kw_only=True)
@@ -114,12 +128,12 @@ def _refuse_many(rows: Sequence[LabelledRow]) -> None:
 
 def _make_row(line: Line[Any], outcome: str | float, recipe: Recipe) -> LabelledRow:
     client = "" if recipe.client is None else spell(getattr(line.inputs, f"c{recipe.client}"))
-    agrees = _is_answer(outcome, line.answer)
+    agrees = is_answer(outcome, line.answer)
     cells = recipe.fill(line, outcome)
-    return LabelledRow(line.id, line.at[:10], cells, client, agrees)
+    return LabelledRow(line.id, line.at[:10], cells, client, agrees, line.model)
 
 
-def _is_answer(outcome: str | float, answer: object) -> bool:
+def is_answer(outcome: str | float, answer: object) -> bool:
     """Tell whether a label is what the model answered; a fraction also where it was rounded."""
     label, said = spell(outcome), spell(answer)
     if label == said or "." not in said:
@@ -142,18 +156,45 @@ def _find_fault(line: Line[Any], row: LabelledRow) -> str | None:
     return None
 
 
-def refuse_own_answers(rows: Sequence[LabelledRow], *, is_checked: bool) -> None:
-    """Raise :class:`MlgitopsError` where every label is what the model answered.
+def refuse_own_answers(rows: Sequence[LabelledRow], reference: Reference | None = None) -> None:
+    """Raise :class:`MlgitopsError` where labels look made from what the model answered.
 
-    ``is_checked``: somebody made sure that the labels are what came true.
+    That is where all of them are its answers, and, with a ``reference``, where so many are as
+    would be by chance once in 1,000 times at most if the model were wrong in production a fourth
+    as often as on its test rows.
     """
-    if is_checked or len(rows) < SUSPICIOUS_ROWS or not all(row.agrees for row in rows):
+    if len(rows) >= SUSPICIOUS_ROWS and all(row.agrees for row in rows):
+        raise _refuse_answers(f"all {len(rows):,} labels are what the model answered")
+    if reference is None:
         return
-    raise MlgitopsError(
-        f"all {len(rows):,} labels are what the model answered: are they made from its answers?",
-        where="labels",
-        hint="look at where they come from; if they are what came true: --labels-checked",
-    )
+    answered = [row for row in rows if row.model == reference.model]
+    agreeing = sum(row.agrees for row in answered)
+    fewest = find_fewest_errors(reference) / _BETTER
+    if answered and binomial_tail(agreeing, len(answered), 1 - fewest) < _CHANCE:
+        was_right = 1 - reference.errors / reference.rows
+        raise _refuse_answers(
+            f"{agreeing:,} of {len(answered):,} labels are what the model answered, which was right"
+            f" for {was_right:.1%} of its test rows"
+        )
+
+
+def find_fewest_errors(reference: Reference) -> float:
+    """Return the share of errors that the test rows leave possible, from below.
+
+    One-sided, exact: C. J. Clopper, E. S. Pearson, The use of confidence or fiducial limits
+    illustrated in the case of the binomial, Biometrika 26 (1934), 404-413. 0 without an error.
+    """
+    low, high = 0.0, reference.errors / reference.rows
+    for _ in range(50):
+        middle = (low + high) / 2
+        is_possible = binomial_tail(reference.errors, reference.rows, middle) >= _CHANCE
+        low, high = (low, middle) if is_possible else (middle, high)
+    return low
+
+
+def _refuse_answers(problem: str) -> MlgitopsError:
+    hint = "look at where they come from; if they are what came true: --labels-checked"
+    return MlgitopsError(f"{problem}: are they made from its answers?", where="labels", hint=hint)
 
 
 def choose_rows(

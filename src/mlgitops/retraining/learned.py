@@ -1,27 +1,34 @@
-"""What the model in service learned from: the ids of the table that its commit names.
+"""What is known of the model in service: rows that it learned, how often it was wrong in its test.
 
-That is the default branch's table, unless that became another one since: longer by new data, or
-shorter where a retraining was reverted. Reads git, fetches the table.
+It learned the default branch's table, unless that became another one since: longer by new data, or
+shorter where a retraining was reverted. Reads git, fetches what its commit names.
 """
 
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from functools import partial
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
 
+from mlgitops.delivery.bundle import read_model_sha256
 from mlgitops.dvc.command import run_dvc
+from mlgitops.dvc.pipeline import read_pipeline
 from mlgitops.errors import MlgitopsError
 from mlgitops.parsing import parse_yaml
+from mlgitops.retraining.gathering import Reference, is_answer
 from mlgitops.retraining.parquet import open_table
 from mlgitops.retraining.table import APPENDED, choose_table, read_pointer, read_taken
+from mlgitops.tables.predictions import read_predictions
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mlgitops.console import Console
+    from mlgitops.model import Policy
     from mlgitops.retraining.observing import Scene
 
-_FOLDER = "data/champion"  # in the clean folder, while its table is read
+_FOLDER = "data/champion"  # in the clean folder, while what is fetched is read
 
 
 def read_learned(scene: Scene, clean: Path, taken: set[str], console: Console) -> set[str]:
@@ -52,6 +59,38 @@ def read_learned(scene: Scene, clean: Path, taken: set[str], console: Console) -
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def read_reference(scene: Scene, clean: Path, policy: Policy, console: Console) -> Reference | None:
+    """Return how often the model in service was wrong on its test rows; None where none are kept.
+
+    Raises :class:`MlgitopsError` where its predictions cannot be fetched any more.
+    """
+    repository, prefix, commit = scene.folder.repository, scene.folder.prefix, scene.wanted.commit
+    path = policy.files.predictions
+    if path is None:
+        return None
+    pipeline = read_pipeline(repository.list_files(commit), partial(repository.read, commit))
+    version = pipeline.find_version(f"{prefix}{path}")
+    kind, _, oid = version.hash.partition(":") if version else ("", "", "")
+    if kind != "md5":
+        return None
+    folder = clean / _FOLDER
+    try:
+        with console.step("How often the model in service was wrong on its test rows"):
+            file = folder / PurePosixPath(path).name
+            _fetch(clean, file, oid)
+            predictions = read_predictions(file, where=f"{path} at {commit[:12]}")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    pairs = zip(predictions.target.tolist(), predictions.prediction.tolist(), strict=True)
+    errors = sum(not is_answer(_decode(target), _decode(said)) for target, said in pairs)
+    sha256 = read_model_sha256(repository, prefix, commit)
+    return Reference(model=sha256, rows=predictions.rows, errors=errors)
+
+
+def _decode(cell: object) -> Any:  # noqa: ANN401 - a text or a number
+    return cell.decode() if isinstance(cell, bytes) else cell
+
+
 def _read_id_column(params: bytes) -> str | None:
     document = parse_yaml(params, "params.yaml")
     data = document.get("data") if isinstance(document, dict) else None
@@ -60,7 +99,7 @@ def _read_id_column(params: bytes) -> str | None:
 
 
 def _fetch(clean: Path, file: Path, oid: str) -> None:
-    """Fetch a table by its md5; of another commit's pointer nothing else is taken over."""
+    """Fetch a file by its md5; of another commit's pointer nothing else is taken over."""
     file.parent.mkdir(parents=True, exist_ok=True)
     pointer = file.with_name(f"{file.name}.dvc")
     pointer.write_text(f"outs:\n- md5: {oid}\n  hash: md5\n  path: {file.name}\n", "utf-8")

@@ -33,7 +33,7 @@ from mlgitops.monitoring.labels import hash_id
 from mlgitops.project.training import run_pipeline
 from mlgitops.retraining.comparing import compare_models, write_window
 from mlgitops.retraining.gathering import choose_rows, read_labelled, refuse_own_answers
-from mlgitops.retraining.learned import read_learned
+from mlgitops.retraining.learned import read_learned, read_reference
 from mlgitops.retraining.recipe import make_recipe
 from mlgitops.retraining.report import (
     Champion,
@@ -45,7 +45,7 @@ from mlgitops.retraining.table import APPENDED, append_ids, read_taken
 from mlgitops.storage import prepare_storage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from mlgitops.console import Console
     from mlgitops.model.monitoring import LabelSource, LogSource, RetrainSettings
@@ -122,8 +122,8 @@ def make(
         chosen, refusals = choose_admissible(
             code, recipe, labelled.rows, taken, settings, learned=learned
         )
-    for rows in (labelled.rows, chosen.new, chosen.window):  # true labels before hide none after
-        refuse_own_answers(rows, is_checked=order.is_checked)
+    if not order.is_checked:
+        _refuse_own_answers(order, clean, (labelled.rows, chosen.new, chosen.window), console)
     _refuse_few(len(chosen.new), order, labelled, refusals)
     with console.step("These rows held against the contract"):
         admitted = _admit(code, recipe, chosen, refusals)
@@ -156,6 +156,15 @@ def hash_ids(ids: set[str], salt: bytes | None) -> set[str]:
     A table has both: those of its own, and those of rows that were appended.
     """
     return ids if salt is None else ids | {hash_id(row_id, salt) for row_id in ids}
+
+
+def _refuse_own_answers(
+    order: Order, clean: Path, parts: Iterable[Sequence[LabelledRow]], console: Console
+) -> None:
+    """Look at all labels, at the new ones, and at those held out: true ones hide no others."""
+    reference = read_reference(order.scene, clean, order.watched.policy, console)
+    for rows in parts:
+        refuse_own_answers(rows, reference)
 
 
 def _fetch_table(clean: Path, table: str, console: Console) -> None:

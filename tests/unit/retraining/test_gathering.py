@@ -7,9 +7,11 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import beta
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.model.monitoring import (
@@ -21,12 +23,16 @@ from mlgitops.model.monitoring import (
     RetrainSettings,
     RowPart,
 )
+from mlgitops.monitoring.counted import binomial_tail
 from mlgitops.monitoring.label_store import Label, LabelStore
 from mlgitops.monitoring.sources import list_folder
 from mlgitops.retraining.gathering import (
+    _CHANCE,
     SUSPICIOUS_ROWS,
     LabelledRow,
+    Reference,
     choose_rows,
+    find_fewest_errors,
     read_labelled,
     refuse_own_answers,
 )
@@ -205,12 +211,58 @@ def make_rows(agreeing: int, differing: int) -> list[LabelledRow]:
 def test_labels_that_are_all_the_models_answers_are_asked_about() -> None:
     """From 200 rows on, unless somebody looked; one that differs is enough to go on."""
     few = make_rows(SUSPICIOUS_ROWS - 1, 0)
-    refuse_own_answers(few, is_checked=False)
+    refuse_own_answers(few)
     many = make_rows(SUSPICIOUS_ROWS, 0)
     with pytest.raises(MlgitopsError, match="all 200 labels are what the model answered"):
-        refuse_own_answers(many, is_checked=False)
-    refuse_own_answers(many, is_checked=True)
-    refuse_own_answers(make_rows(SUSPICIOUS_ROWS, 1), is_checked=False)
+        refuse_own_answers(many)
+    refuse_own_answers(make_rows(SUSPICIOUS_ROWS, 1))
+
+
+@pytest.mark.parametrize(
+    ("reference", "agreeing", "labels", "is_refused"),
+    [
+        ((1000, 300), 9900, 10_000, True),  # right for 70 % of its test rows, and now for 99 %
+        ((1000, 300), 9600, 10_000, True),
+        ((1000, 300), 9200, 10_000, False),  # better, and not four times as good
+        ((1000, 300), 99, 100, False),  # chance does that once in some hundred
+        ((1000, 300), 150, 150, True),  # below the 200 from which all of them are asked about
+        ((20, 6), 990, 1000, False),  # of so few test rows little is known
+        ((1000, 10), 9970, 10_000, False),  # a good model is right
+        ((1000, 0), 9999, 10_000, False),
+    ],
+)
+def test_more_labels_than_can_be_are_the_models_answers(
+    reference: tuple[int, int], agreeing: int, labels: int, is_refused: bool
+) -> None:
+    """As its test rows and chance let one expect; rows of another model say nothing of it."""
+    rows = [row._replace(model=MODEL) for row in make_rows(agreeing, labels - agreeing)]
+    expected = Reference(MODEL, *reference)
+    refuse_own_answers([*make_rows(9 * labels, 1), rows[-1]], expected)
+    if not is_refused:
+        refuse_own_answers(rows, expected)
+        return
+    said = f"{agreeing:,} of {labels:,} labels are .* right for 70.0% of its test rows"
+    for others in ([], make_rows(0, labels)):
+        with pytest.raises(MlgitopsError, match=said):
+            refuse_own_answers([*rows, *others], expected)
+
+
+def test_the_bound_of_the_test_rows_is_exact() -> None:
+    """As scipy's beta quantile has it (Clopper and Pearson)."""
+    for rows, errors in ((10, 1), (400, 80), (100_000, 3000)):
+        exact = beta.ppf(_CHANCE, errors, rows - errors + 1)
+        assert find_fewest_errors(Reference(MODEL, rows, errors)) == pytest.approx(exact, rel=1e-6)
+
+
+def test_true_labels_of_a_model_four_times_as_good_are_refused_once_in_a_thousand() -> None:
+    """At most: the test rows are drawn anew as well."""
+    dice, refused = np.random.default_rng(7), 0
+    for _ in range(2000):
+        reference = Reference(MODEL, 500, int(dice.binomial(500, 0.3)))
+        differing = int(dice.binomial(800, 0.3 / 4))
+        fewest = find_fewest_errors(reference) / 4
+        refused += binomial_tail(800 - differing, 800, 1 - fewest) < _CHANCE
+    assert refused <= 2
 
 
 def test_the_newest_days_are_held_out_and_what_the_table_has_is_neither() -> None:

@@ -106,14 +106,13 @@ def test_answers_that_were_rounded_are_no_labels(digits: int) -> None:
     answers = [12.3456789 + at / 7 for at in range(SUSPICIOUS_ROWS)]
     rows = make_rows(answers, [round(answer, digits) for answer in answers])
     with pytest.raises(MlgitopsError, match="labels are what the model answered"):
-        refuse_own_answers(rows, is_checked=False)
-    refuse_own_answers(rows, is_checked=True)
+        refuse_own_answers(rows)
 
 
 @pytest.mark.parametrize("shift", [1.0, 0.05])
 def test_outcomes_near_the_answers_are_labels(shift: float) -> None:
     """A model that is about one in a hundred off is good; whole numbers are codes of classes."""
     answers = [12.5 + at / 7 for at in range(SUSPICIOUS_ROWS)]
-    refuse_own_answers(make_rows(answers, [it + shift for it in answers]), is_checked=False)
+    refuse_own_answers(make_rows(answers, [it + shift for it in answers]))
     codes = [1000.0 + at % 2 for at in range(SUSPICIOUS_ROWS)]
-    refuse_own_answers(make_rows(codes, codes[::-1]), is_checked=False)
+    refuse_own_answers(make_rows(codes, codes[::-1]))
