@@ -145,7 +145,7 @@ def find_limit(name: str, rule: Rule, demands: Demands, model: str) -> Limit | N
 def _judge_metric(history: History, demands: Demands, name: str, rule: Rule, until: str) -> Finding:
     estimator = find_estimator(name)
     limit = find_limit(name, rule, demands, history.model)
-    is_root = estimator == "rmse"
+    is_root = has_root(name)
     shown = None
     if (name, None) not in history.series:
         shown = _NO_FACTS
@@ -157,10 +157,13 @@ def _judge_metric(history: History, demands: Demands, name: str, rule: Rule, unt
         limit = Limit(value=limit.value**2, upper=limit.upper, source=limit.source)
     sums = history.read(name, until=until)
     finding = _judge_sums(history, sums, name, None if shown else limit, demands.alpha)
-    if shown:
-        state = finding.state if finding.figure is None else FindingState.SHOWN
-        return replace(finding, state=state, reason=finding.reason or shown)
+    finding = replace(finding, reason=finding.reason or shown)
     return _take_root(finding) if is_root else finding
+
+
+def has_root(name: str) -> bool:
+    """Tell whether the facts of a metric hold squares, of whose mean the figure is the root."""
+    return find_estimator(name) == "rmse"
 
 
 def _judge_calibration(history: History, demands: Demands, until: str) -> Finding:
@@ -354,7 +357,8 @@ def _measure_groups(
         rows = sum(entry.rows for entry in sums if entry.day in last)
         total += rows
         if rows >= _least(rule) and len(days) >= CLUSTERS:
-            groups[of] = _measure_group(sums, days[-CLUSTERS:])
+            figure = _measure_group(sums, days[-CLUSTERS:])
+            groups[of] = figure.take_root() if has_root(rule.metric) else figure
     return groups, len(days), total
 
 

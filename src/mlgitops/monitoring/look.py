@@ -15,7 +15,7 @@ from mlgitops import __version__
 from mlgitops.model.look import MOST_WEEKS, AlertKind, Finding, FindingState, Look, Trace
 from mlgitops.monitoring.counted import Counts
 from mlgitops.monitoring.history import cut_weeks, find_week_end, read_archive, shift_day
-from mlgitops.monitoring.labelled import judge_labelled
+from mlgitops.monitoring.labelled import has_root, judge_labelled
 from mlgitops.monitoring.shown import show_figures
 from mlgitops.monitoring.system import show_traffic
 
@@ -151,8 +151,8 @@ def _draw_traces(history: History, findings: list[Finding], week: str) -> tuple[
 
 def _trace(history: History, finding: Finding, week: str) -> Trace:
     sums = history.read(finding.name, until=week)
-    is_root = finding.name.rpartition(".")[2] in ("rmse", "root_mean_squared_error")
-    points = list(_sum_weeks(cut_weeks(sums, week, MOST_WEEKS), is_root=is_root))
+    weeks = cut_weeks(sums, week, MOST_WEEKS)
+    points = list(_sum_weeks(weeks, is_root=has_root(finding.name)))
     return Trace(
         name=finding.name,
         weeks=tuple(at for at, _ in points),

@@ -234,6 +234,51 @@ def test_a_root_is_judged_as_its_square_and_shown_as_itself() -> None:
     assert finding.limit == pytest.approx(2)
 
 
+def test_a_root_without_a_limit_is_shown_as_itself() -> None:
+    """Nobody bounds it: what is shown is in the metric's unit all the same."""
+    policy = Policy(metrics={"test.rmse": Rule(greater_is_better=False, max_worsening=1.0)})
+    squares = wave(9, spread=1)
+    facts = list(make_days(56, wave(0.2)))
+    facts += [
+        make_fact(shift_day(SUNDAY, -at), "test.rmse", 100 * squares(at), 100) for at in range(56)
+    ]
+    finding = pick(look(facts, policy), "test.rmse")
+    assert (finding.state, finding.reason) == (
+        FindingState.SHOWN,
+        "the policy has no bound for it, and no release was measured",
+    )
+    assert finding.figure == pytest.approx(3, abs=0.2)
+    assert finding.interval is not None
+    assert 2.5 < finding.interval.low < 3 < finding.interval.high < 3.5
+
+
+@pytest.mark.parametrize(
+    ("squares", "statistic", "limits", "state", "figure"),
+    [
+        (0.81, Statistic.MAXIMUM, {"max_value": 0.85}, "alert", 0.9),  # the square is below
+        (9.0, Statistic.MAXIMUM, {"max_value": 3.5}, "holds", 3.0),  # the square is above
+        (9.0, Statistic.MAXIMUM, {"max_value": 2.5}, "alert", 3.0),
+        (9.0, Statistic.DIFFERENCE, {"max_value": 2.5}, "holds", 2.0),  # of 3 and 1
+        (9.0, Statistic.RATIO, {"min_value": 0.5}, "alert", 1 / 3),
+    ],
+)
+def test_a_root_of_a_group_is_held_to_the_policys_bound(
+    squares: float, statistic: Statistic, limits: dict[str, Any], state: str, figure: float
+) -> None:
+    """The facts of a group's RMSE hold squares; the bound is of the root."""
+    facts = list(make_days(56, wave(0.1)))
+    for group, level in (("EWR", squares), ("JFK", squares / 9)):
+        noise = wave(level, seed=len(facts), spread=level / 50)
+        facts += [
+            make_fact(shift_day(SUNDAY, -at), "rmse", 50 * noise(at), 50, of=f"origin={group}")
+            for at in range(56)
+        ]
+    rule = SliceRule(by=("origin",), metric="rmse", statistic=statistic, **limits)
+    finding = pick(look(facts, Policy(slices=(rule,))), f"rmse by origin, {statistic}")
+    assert finding.state == state
+    assert finding.figure == pytest.approx(figure, abs=0.05)
+
+
 def test_a_calibration_alert_outlives_the_model_until_the_next_one_has_labels() -> None:
     """What is in service since yesterday has no label yet, which is no reason to close an issue."""
     gap, facts = wave(0.3), list(make_days(56, wave(0.1), end=shift_day(SUNDAY, -3), model=OTHER))
