@@ -40,7 +40,10 @@ def look_at(
         folder = Folder(repository, project.resolve())
         released = _read_released(folder) if facts and _needs(watched) else {}
         demands = Demands(
-            policy=watched.policy, settings=watched.settings.alerts, released=released
+            policy=watched.policy,
+            settings=watched.settings.alerts,
+            released=released,
+            left_out=watched.plan.left_out,
         )
         return take_look(facts, demands, day=day, project=folder.prefix, environment=environment)
 

@@ -8,7 +8,7 @@ with more than three figures they share what three would have.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import permutations
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from mlgitops.judgement.judge import find_margin
 from mlgitops.model import Interval, Statistic
 from mlgitops.model.look import AlertKind, Finding, FindingState
 from mlgitops.monitoring.history import shift_day, split_part
+from mlgitops.monitoring.plan import name_slice
 from mlgitops.statistics.intervals import FEWEST_ROWS
 from mlgitops.statistics.longrun import ALPHA, CLUSTERS, LongRun, measure_ratio
 from mlgitops.statistics.names import RANKINGS, find_estimator, names_other_rows
@@ -43,7 +44,6 @@ _WITHIN_DAYS = (
     "monitor.yaml sets one"
 )
 _NO_LIMIT = "the policy has no bound for it, and no release was measured"
-_NO_FACTS = "no sum over the rows of a day gives it, or no row has a label"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +67,8 @@ class Demands:
     settings: AlertSettings
     #: sha256 of a model → metric → what its release was measured with.
     released: Mapping[str, Mapping[str, float]]
+    #: Metrics and slices that the facts cannot hold → why.
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def alpha(self) -> float:
@@ -143,13 +145,16 @@ def find_limit(name: str, rule: Rule, demands: Demands, model: str) -> Limit | N
 
 
 def _judge_metric(history: History, demands: Demands, name: str, rule: Rule, until: str) -> Finding:
+    if name in demands.left_out:
+        reason = demands.left_out[name]
+        return Finding(
+            kind=AlertKind.MODEL, name=name, state=FindingState.NOT_ENOUGH, reason=reason
+        )
     estimator = find_estimator(name)
     limit = find_limit(name, rule, demands, history.model)
     is_root = has_root(name)
     shown = None
-    if (name, None) not in history.series:
-        shown = _NO_FACTS
-    elif estimator in RANKINGS and name not in demands.settings.limits:
+    if estimator in RANKINGS and name not in demands.settings.limits:
         shown = _WITHIN_DAYS
     elif limit is None:
         shown = _NO_LIMIT
@@ -293,8 +298,15 @@ class _Compared:
 
 def _judge_slice(history: History, demands: Demands, rule: SliceRule, until: str) -> Finding:
     """Judge the worst of the groups, or pairs of groups, of a slice rule."""
-    name = f"{rule.metric} by {', '.join(rule.by)}, {rule.statistic}"
-    base = Finding(kind=AlertKind.MODEL, name=name[:200], state=FindingState.NOT_ENOUGH)
+    name = name_slice(rule)
+    base = Finding(
+        kind=AlertKind.MODEL,
+        name=f"{name}, {rule.statistic}"[:200],
+        state=FindingState.NOT_ENOUGH,
+        reason=demands.left_out.get(name),
+    )
+    if base.reason is not None:
+        return base
     groups, days, rows = _measure_groups(history, rule, until)
     base = replace(base, days=min(days, CLUSTERS), rows=rows)
     if days < CLUSTERS:

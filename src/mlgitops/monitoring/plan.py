@@ -7,11 +7,12 @@ A value may become part of a fact only where the contract lists all that its col
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import quote_plus, urlencode
 
 from mlgitops.errors import MlgitopsError
+from mlgitops.hints import nearest_name
 from mlgitops.model.monitoring import MonitorSettings, Redaction
 from mlgitops.model.slice_metrics import split_metric
 from mlgitops.parsing import parse_yaml
@@ -20,7 +21,7 @@ from mlgitops.statistics.names import COUNTS, find_estimator, find_quantile, nam
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from mlgitops.model import Policy, Rule
+    from mlgitops.model import Policy, Rule, SliceRule
 
 Task = Literal["binary", "multiclass", "regression"]
 _TASKS: tuple[Task, ...] = get_args(Task)
@@ -69,7 +70,7 @@ class Plan:
     slices: tuple[SliceKey, ...]
     classes: tuple[str, ...] = ()  # of the target, in one spelling; of numbers: none
     positive: str | None = None  # binary only
-    left_out: tuple[str, ...] = ()  # sentences
+    left_out: Mapping[str, str] = field(default_factory=dict)  # metric or slice → why
 
     def find_column(self, name: str) -> Column | None:
         """Return the column of that name."""
@@ -101,14 +102,16 @@ def make_plan(
 ) -> Plan:
     """Make the plan of a project from the bytes of its `params.yaml` and `contract.yaml`.
 
-    Raises :class:`MlgitopsError` when these do not say what the model answers.
+    Raises :class:`MlgitopsError` when these do not say what the model answers, and where a limit
+    is set that nothing would ever be held to.
     """
     document = _expect_mapping(parse_yaml(params, "params.yaml"), "params.yaml")
     task, target, positive = _read_task(document)
     described = _read_contract(contract)
     levels = _list_levels(described.get(target, {}))
     classes = _find_classes(task, target, levels, positive)
-    redactions = (settings or MonitorSettings()).requests.columns
+    settings = settings or MonitorSettings()
+    redactions = settings.requests.columns
     columns = tuple(
         _make_column(name, described.get(name, {}), redactions.get(name, Redaction.KEEP))
         for name in list_features(document)
@@ -116,6 +119,7 @@ def make_plan(
     )
     metrics, left_out = _choose_metrics(policy.metrics, task)
     slices, unkept = _choose_slices(policy, columns, task)
+    _refuse_idle_limits(settings.alerts.limits, policy, left_out)
     return Plan(
         task=task,
         columns=columns,
@@ -123,7 +127,7 @@ def make_plan(
         slices=slices,
         classes=classes,
         positive=positive,
-        left_out=(*left_out, *unkept),
+        left_out=left_out | unkept,
     )
 
 
@@ -225,9 +229,9 @@ def _list_edges(described: Mapping[str, Any]) -> tuple[float, ...]:
 
 def _choose_metrics(
     rules: Mapping[str, Rule], task: Task
-) -> tuple[tuple[tuple[str, str], ...], list[str]]:
+) -> tuple[tuple[tuple[str, str], ...], dict[str, str]]:
     """Return the metrics that a day's sums give, and why the others are left out."""
-    kept, left_out = [], []
+    kept, left_out = [], dict[str, str]()
     for name in rules:
         if names_other_rows(name):
             continue  # of rows that trained: nothing in production is like them
@@ -237,10 +241,29 @@ def _choose_metrics(
         if estimator is not None and task in tasks:
             kept.append((name, estimator))
         elif estimator in COUNTS and task != "regression":
-            left_out.append(f"`{name}`: its counts are kept as `confusion`, it is no sum by itself")
+            left_out[name] = "its counts are kept as `confusion`, it is no sum by itself"
         else:
-            left_out.append(f"`{name}`: no sum over the rows of a day gives it")
+            left_out[name] = "no sum over the rows of a day gives it"
     return tuple(kept), left_out
+
+
+def _refuse_idle_limits(limits: Iterable[str], policy: Policy, left_out: Mapping[str, str]) -> None:
+    """Raise for a limit of a metric that is not judged: whoever set it would wait for an alert."""
+    judged = [name for name in policy.metrics if not names_other_rows(name)]
+    for name in limits:
+        if name not in judged:
+            near = nearest_name(name, judged)
+            raise MlgitopsError(
+                f"alerts: limits: {name[:80]} is no metric that policy.yaml judges in production",
+                where="monitor.yaml",
+                hint=f"did you mean `{near}`?" if near else "name it below `metrics:` there",
+            )
+        if name in left_out:
+            raise MlgitopsError(
+                f"alerts: limits: {name[:80]} is not measured in production: {left_out[name]}",
+                where="monitor.yaml",
+                hint="leave it out, or limit another metric",
+            )
 
 
 def _measure(level: str) -> int:
@@ -254,27 +277,32 @@ _SLICED: dict[str, tuple[Task, ...]] = {
 }
 
 
+def name_slice(rule: SliceRule) -> str:
+    """Name what is measured of groups, whichever statistic of it is judged."""
+    return f"{rule.metric} by {', '.join(rule.by)}"
+
+
 def _choose_slices(
     policy: Policy, columns: Iterable[Column], task: Task
-) -> tuple[tuple[SliceKey, ...], list[str]]:
+) -> tuple[tuple[SliceKey, ...], dict[str, str]]:
     """Return the slices whose groups the contract lists, and why the others are left out."""
     closed = {column.name: column.levels for column in columns if column.levels}
-    kept, left_out = [], []
+    kept, left_out = [], dict[str, str]()
     for rule in policy.slices:
-        label = f"`{rule.metric}` by {', '.join(rule.by)}"
+        label = name_slice(rule)
         name, of_class = split_metric(rule.metric) or ("", None)
         wide = [column for column in rule.by if column not in closed]
         if task not in _SLICED.get(name, ("binary",)) or of_class is not None:
-            left_out.append(f"{label}: not measured in production")
+            left_out[label] = "not measured in production"
         elif wide:
             hint = "no list `isin` of its levels in contract.yaml, or it is no input"
-            left_out.append(f"{label}: `{wide[0]}` has {hint}")
+            left_out[label] = f"`{wide[0]}` has {hint}"
         elif math.prod(len(closed[column]) for column in rule.by) > _MOST_GROUPS:
-            left_out.append(f"{label}: over {_MOST_GROUPS} groups")
+            left_out[label] = f"over {_MOST_GROUPS} groups"
         elif len(urlencode([(name, max(closed[name], key=_measure)) for name in rule.by])) > (
             _LONGEST_PART
         ):
-            left_out.append(f"{label}: the names of its groups are too long")
+            left_out[label] = "the names of its groups are too long"
         else:
             kept.append(SliceKey(by=rule.by, metric=rule.metric))
     return tuple(dict.fromkeys(kept)), left_out

@@ -13,10 +13,12 @@ from sklearn import metrics as sk
 
 from benchmarks import monitoring_speed
 from mlgitops.errors import MlgitopsError
-from mlgitops.model.monitoring import DayFact, encode_facts
+from mlgitops.model import Policy, Rule
+from mlgitops.model.monitoring import AlertSettings, DayFact, MonitorSettings, encode_facts
 from mlgitops.monitoring.day_rows import Coder
 from mlgitops.monitoring.facts import Measured, describe_doubts, measure_log
 from mlgitops.monitoring.label_store import Label, LabelStore
+from mlgitops.monitoring.plan import make_plan
 from mlgitops.monitoring.sources import list_folder
 
 if TYPE_CHECKING:
@@ -262,7 +264,7 @@ def test_numbers(tmp_path: Path) -> None:
     assert divide(find(measured, "calibration")) == pytest.approx(gap)
     groups = [find(measured, "mean_error", race=race) for race in "AB"]
     assert sum(fact.numerator for fact in groups) / 50 == pytest.approx(gap)
-    assert plan.left_out == ("`test.r2`: no sum over the rows of a day gives it",)
+    assert plan.left_out == {"test.r2": "no sum over the rows of a day gives it"}
 
 
 def test_several_classes(tmp_path: Path) -> None:
@@ -282,9 +284,9 @@ def test_several_classes(tmp_path: Path) -> None:
     assert find(measured, "confusion", target="Gentoo", answer="Adelie").numerator == 1
     assert divide(find(measured, "calibration", **{"class": "Other"})) == pytest.approx(0.1)
     assert measured.problems.counts == {"its outcome is no class": 1}
-    assert plan.left_out == (
-        "`test.balanced_accuracy`: its counts are kept as `confusion`, it is no sum by itself",
-    )
+    assert plan.left_out == {
+        "test.balanced_accuracy": "its counts are kept as `confusion`, it is no sum by itself"
+    }
 
 
 def test_a_model_without_scores(tmp_path: Path) -> None:
@@ -376,7 +378,29 @@ def test_slices_of_open_columns_are_left_out() -> None:
     policy = "version: 1\n" + slices
     plan = make_plan_of(BINARY | {"policy.yaml": policy})
     assert (plan.slices, len(plan.left_out)) == ((), 1)
-    assert "`dest` has no list `isin`" in plan.left_out[0]
+    assert "`dest` has no list `isin`" in plan.left_out["accuracy by dest"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "hint"),
+    [
+        ("test.roc_acu", r"test\.roc_acu is no metric that policy\.yaml judges", "test.roc_auc"),
+        ("train.brier", r"train\.brier is no metric that policy\.yaml judges", "test.brier"),
+        ("test.mcc", r"test\.mcc is not measured in production: its counts", "leave it out"),
+    ],
+)
+def test_a_limit_that_nothing_is_held_to_is_refused(name: str, message: str, hint: str) -> None:
+    """Who set it would wait for an alert that cannot come."""
+    policy = Policy(metrics=dict.fromkeys(("test.roc_auc", "test.brier", "test.mcc"), Rule()))
+    params, contract = (BINARY[path].encode() for path in ("params.yaml", "contract.yaml"))
+    settings = MonitorSettings(alerts=AlertSettings(limits={"test.roc_auc": 0.6, name: 0.5}))
+    with pytest.raises(MlgitopsError, match=message) as caught:
+        make_plan(policy, params, contract, settings)
+    assert caught.value.where == "monitor.yaml"
+    assert hint in (caught.value.hint or "")
+    assert make_plan(
+        policy, params, contract, MonitorSettings(alerts=AlertSettings(limits={"test.brier": 1}))
+    )
 
 
 def test_the_benchmark_counts_every_row(capsys: pytest.CaptureFixture[str]) -> None:

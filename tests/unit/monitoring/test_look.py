@@ -356,6 +356,24 @@ def test_slices_are_held_to_the_policys_bounds(
         assert finding.figure == pytest.approx(0.2, abs=0.03)
 
 
+def test_what_the_facts_cannot_hold_is_not_waited_for() -> None:
+    """Why a metric or a slice is never measured stands in the look, in place of missing days."""
+    policy = Policy(
+        metrics={"test.r2": Rule(min_value=0.2)},
+        slices=slice_policy(Statistic.MINIMUM, min_value=0.9).slices,
+    )
+    reasons = {"test.r2": "no sum gives it", "accuracy by origin": "`origin` has no list"}
+    demands = Demands(policy=policy, settings=AlertSettings(), released={}, left_out=reasons)
+    facts = list(make_days(60, wave(0.1)))
+    seen = take_look(facts, demands, day=SUNDAY, project="", environment="production")
+    for name, reason in (
+        ("test.r2", "no sum gives it"),
+        ("accuracy by origin, minimum", "`origin` has no list"),
+    ):
+        finding = pick(seen, name)
+        assert (finding.state, finding.reason) == (FindingState.NOT_ENOUGH, reason)
+
+
 def test_small_groups_are_not_judged() -> None:
     """The policy says from how many rows."""
     policy = slice_policy(Statistic.MINIMUM, min_value=0.9, min_rows=2000)
