@@ -71,8 +71,8 @@ def keep_issue(
 ) -> int | None:
     """Bring the repository to one issue of ``marker`` that is open, or closed; return its number.
 
-    None: it shall be closed, and there never was one. ``marker`` is at most 200 characters and
-    names what the issue is about, such as an environment and a commit. An issue that was closed
+    None: it shall be closed, and there never was one. ``marker`` names what the issue is about,
+    such as an environment and a commit; two that are alike are one issue. An issue that was closed
     as completed is opened again when the trouble is back; one that a person closed as not planned
     stays closed. With ``dated``, a text of an earlier day than the issue's own changes nothing,
     and an issue that was closed long before that day is left alone. Only issues of our own

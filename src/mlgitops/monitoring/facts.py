@@ -158,7 +158,7 @@ class _Tally:
     ) -> None:
         counted = self._find(*key)
         if counted is None:
-            problems.add("over 20 models answered on its day", where, len(lines))
+            problems.add(f"over {MOST_MODELS} models answered on its day", where, len(lines))
             return
         rows, refusals = counted
         answers = lines

@@ -28,7 +28,7 @@ def post_look(
         kind: keep_issue(
             client,
             repository,
-            marker=f"monitor {look.project}{look.environment} {kind}"[:200],
+            marker=f"monitor {look.project}{look.environment} {kind}",
             title=write_title(look, kind),
             body=write_issue(look, kind),
             open_=kind in look.open_kinds,

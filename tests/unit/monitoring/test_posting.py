@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from markdown_it import MarkdownIt
+from msgspec.structs import replace
 from posting import BOT, REPOSITORY, connect, make_forge
 
 from mlgitops.errors import MlgitopsError
@@ -62,6 +63,16 @@ def only(forge: Forge) -> Issue:
     """Return the one issue there is."""
     (issue,) = forge.state.issues.values()
     return issue
+
+
+def test_each_kind_has_its_own_issue_however_long_the_project_is_called() -> None:
+    """What holds of one kind closes no issue of another."""
+    look = replace(make_look("2026-11-22", BRIER), project=f"{'models/' * 40}flights/")
+    silence = Finding(kind=AlertKind.DATA, name="silence", state=FindingState.HOLDS, figure=0.0)
+    forge = make_forge()
+    with connect(forge) as client:
+        post_look(client, REPOSITORY, replace(look, findings=(BRIER, silence)))
+    assert only(forge).state == "open"
 
 
 def test_an_issue_opens_lingers_and_closes() -> None:
