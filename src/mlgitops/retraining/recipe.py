@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: Columns of a labels' source that hold what the model said, and no outcome.
 _OWN_ANSWERS = ("answer", "prediction", "score")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-_WHOLE = "int"  # how the types of whole numbers begin in a contract
+_WHOLE = re.compile(r"u?int(eger)?\d*", re.IGNORECASE)  # a contract's types of whole numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,9 +120,7 @@ def make_recipe(
         id_column=data.get("id"),
         client=_find_client(inputs, settings),
         spellings={at: _read_spellings(described.get(name)) for at, name in enumerate(names)},
-        whole=frozenset(
-            at for at, name in enumerate(names) if _read_type(described.get(name)) == _WHOLE
-        ),
+        whole=frozenset(at for at, name in enumerate(names) if _is_whole(described.get(name))),
         signs=_read_forms(names, contract, "decimal"),
         dates=_read_forms(names, contract, "format"),
     )
@@ -199,9 +197,10 @@ def _read_forms(names: Sequence[str], contract: bytes, key: str) -> dict[int, st
     return {at: form for at, form in forms.items() if isinstance(form, str) and form}
 
 
-def _read_type(described: object) -> str:
-    kind = str(described.get("dtype", "")) if isinstance(described, dict) else ""
-    return _WHOLE if kind.lower().startswith(_WHOLE) else kind
+def _is_whole(described: object) -> bool:
+    """Tell whether the contract asks a column for whole numbers."""
+    dtype = described.get("dtype") if isinstance(described, dict) else None
+    return _WHOLE.fullmatch(str(dtype)) is not None
 
 
 def _read_spellings(described: object) -> dict[str, str]:

@@ -106,6 +106,17 @@ def test_a_row_is_written_as_the_table_writes_it(tmp_path: Path) -> None:
     assert [row.agrees for row in labelled.rows] == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("dtype", "is_whole"),
+    [("int64", True), ("Int32", True), ("uint8", True), ("UInt16", True), ("interval", False)],
+)
+def test_a_column_of_whole_numbers_is_known_by_its_type(dtype: str, is_whole: bool) -> None:
+    """Signed or not, with missing values or without: JSON's 3.0 is written as 3."""
+    contract = CONTRACT.replace(b"int64", dtype.encode(), 1)
+    recipe = make_recipe(HEADER, PARAMS, contract, MonitorSettings())
+    assert (HEADER.index("temp") in recipe.whole) is is_whole
+
+
 def test_columns_that_no_input_fills_are_set_by_hand() -> None:
     """A column of the table gets id, day or time; one that is not there is a mistake."""
     retrain = RetrainSettings(columns={"note": RowPart.TIME})
