@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from git_project import git
 from shared import make_once
-from tuned_project import PARAMS, TUNE, TunedProject, make_tuned, run_killed
+from tuned_project import FOLDS, PARAMS, TUNE, TunedProject, make_tuned, run_killed
 
 from mlgitops.cli import run
 from mlgitops.console import Console
@@ -262,6 +262,14 @@ def test_a_lost_cluster_is_no_trial_and_the_search_goes_on(project: TunedProject
     assert all(trial.scores for trial in result.trials)
     path.unlink()
     assert measure(project)[1].trials == result.trials  # as if it had never been lost
+
+
+def test_a_project_that_prints_before_its_folds_is_told_so(project: TunedProject) -> None:
+    """No trial is given up for it: nothing was measured yet."""
+    project.change({"src/line/folds.py": f"print('ready')\n{FOLDS}"})
+    with pytest.raises(MlgitopsError, match="cuts no folds: its answer cannot be read") as caught:
+        measure(project)
+    assert "let no module print" in (caught.value.hint or "")
 
 
 def test_a_search_in_which_nothing_can_be_measured_ends(project: TunedProject) -> None:

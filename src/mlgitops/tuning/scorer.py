@@ -148,11 +148,18 @@ class Scorer:
                 start_new_session=True,
             )
         self._process = process
-        begin = _ask(process, None, _Begin)
+        begin, why = None, ""
+        try:
+            begin = _ask(process, None, _Begin)
+        except TrialError as error:
+            why = f": {error}"
         if begin is None:
             self.close()
-            problem = f"`python -m {self._module}` cuts no folds{self._read_tail()}"
-            raise MlgitopsError(problem, where=str(log))
+            raise MlgitopsError(
+                f"`python -m {self._module}` cuts no folds{why}{self._read_tail()}",
+                where=str(log),
+                hint="its first line says the folds: let no module print when it is imported",
+            )
         self.folds = tuple(begin.folds)
         return process
 
