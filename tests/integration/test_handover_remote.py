@@ -18,7 +18,8 @@ from integration.setup_project import clone, quiet
 from storage_servers import Server, start
 
 from mlgitops.cli import run
-from mlgitops.dvc.stored import hash_file
+from mlgitops.delivery.bundle import find_model
+from mlgitops.dvc.stored import hash_file, locate
 from mlgitops.errors import MlgitopsError
 from mlgitops.project.training import run_pipeline
 from mlgitops.storage import is_published, prepare_storage, restore_published
@@ -145,6 +146,12 @@ def test_the_result_is_stored_and_committed(remote: Remote) -> None:
         assert file.read_text() == "3\n6\n9\n"
     assert not (fresh / ".dvc/cache").exists()
     assert not is_published(fresh, "0" * 32, quiet())
+    # Who deploys has it in the cache from then on, and no copy of it anywhere else.
+    fetched = find_model(fresh, double, taken.sha, quiet())
+    assert fetched == fresh / ".dvc/cache" / locate(double)
+    assert hash_file(fetched) == double
+    with pytest.raises(MlgitopsError, match="neither in the cache nor in the storage"):
+        find_model(fresh, "0" * 32, taken.sha, quiet())
     pull(fresh)
     assert (fresh / "data/double.csv").read_text() == "3\n6\n9\n"
     prepare_storage(fresh, quiet())

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlgitops.dvc.command import run_dvc
 from mlgitops.dvc.pipeline import read_pipeline
 from mlgitops.dvc.remote import find_cache
 from mlgitops.dvc.stored import hash_file, locate
+from mlgitops.dvc.transport import fetch_stored, list_stored
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import run_git
 from mlgitops.git.wanted import IDENTITY
+from mlgitops.model import DataVersion
 from mlgitops.parsing import parse_json
 from mlgitops.storage import prepare_storage
 from mlgitops.writing import refuse_links
@@ -168,17 +169,20 @@ def read_model_oid(repository: Repository, prefix: str, commit: str) -> str:
 
 
 def find_model(project: Path, oid: str, commit: str, console: Console) -> Path:
-    """Return a file that holds the model of ``commit``: cached, in the storage, else fetched."""
-    cached = find_cache(project) / locate(oid)
+    """Return a file that holds the model of ``commit``: in the cache, or in a storage on this disk.
+
+    From a storage on another machine it is fetched into the cache. Raises :class:`MlgitopsError`
+    where nobody has it.
+    """
+    cache = find_cache(project)
+    cached = cache / locate(oid)
     if cached.is_file():
         return cached
     remote = prepare_storage(project, console)
-    if remote and remote.path is None:
-        target = Path(tempfile.mkdtemp(prefix="mlgitops-")) / "model"
-        run_dvc(project, ["get", "--quiet", "--rev", commit, "--out", target, ".", MODEL])
-        return target
-    stored = remote.path / locate(oid) if remote and remote.path else None
-    if stored and stored.is_file():
+    if remote and remote.path is None and oid in list_stored(project, [oid]):
+        fetch_stored(project, cache, [DataVersion(hash=f"md5:{oid}")])
+    stored = remote.path / locate(oid) if remote and remote.path else cached
+    if stored.is_file():
         return stored
     raise MlgitopsError(
         f"the model {oid[:12]} is neither in the cache nor in the storage",
