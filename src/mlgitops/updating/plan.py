@@ -50,6 +50,8 @@ def make_plan(
     answer, a tag was moved, or what is named is not there.
     """
     groups = group_imports(list_imports(folder, tip), files)
+    if not groups:
+        return Plan([], ["no .dvc file of `dvc import` is there"])
     if named is not None and len({name_repository(it.repository) for it in groups}) != 1:
         hint = "name the .dvc files of one: `mlgitops update --to REV FILE.dvc ...`"
         raise MlgitopsError("--to names a revision of one source", hint=hint)
