@@ -154,7 +154,7 @@ def test_one_is_open_at_a_time(
     """A newer one waits for it; one that was closed comes again only where somebody names it."""
     project.source.release("v1.1.0", write_table(90))
     first = update(project, capsys)
-    assert "has 10 rows fewer than before.**" in first["body"]
+    assert "has 10 fewer rows than before.**" in first["body"]
     project.source.release("v1.2.0", write_table(120))
     waiting = update(project, capsys)
     assert (waiting["step"], waiting["branch"]) == ("wait", None)

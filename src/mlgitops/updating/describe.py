@@ -97,16 +97,16 @@ def _describe_columns(files: tuple[TakenFile, ...]) -> Iterator[str]:
             continue
         name, before, now = escape_code(file.path), file.before.columns, file.now.columns
         for word, names in (
-            ("New", [column for column in now if column not in before]),
-            ("Gone", [column for column in before if column not in now]),
+            ("New in", [column for column in now if column not in before]),
+            ("Gone from", [column for column in before if column not in now]),
         ):
             if names:
                 listed = ", ".join(escape_code(column) for column in names[:_MOST_NAMES])
                 more = f" and {len(names) - _MOST_NAMES:,} more" * (len(names) > _MOST_NAMES)
-                yield f"{word} in {name}: {listed}{more}."
+                yield f"{word} {name}: {listed}{more}."
         if file.now.rows < file.before.rows:
             fewer = file.before.rows - file.now.rows
-            yield f"**{name} has {render_count(fewer, 'row')} fewer than before.**"
+            yield f"**{name} has {fewer:,} fewer rows than before.**"
 
 
 def _describe_contract(report: UpdateReport) -> Iterator[str]:
@@ -116,15 +116,15 @@ def _describe_contract(report: UpdateReport) -> Iterator[str]:
     old = [rule for rule in report.stricter if rule in before]
     gone = before - set(report.stricter)
     if new:
-        word = "can be refused by now" if report.stricter_before is not None else "can be refused"
-        yield f"By the imported contract, what the source brings next {word}:"
+        word = "does not promise" if report.stricter_before is None else "no longer promises"
+        yield f"The imported contract {word} what these rules of `contract.yaml` demand:"
         yield "\n".join(f"* {escape_prose(rule)}" for rule in new[:_MOST_RULES])
     if len(new) > _MOST_RULES:
         yield f"{len(new) - _MOST_RULES:,} more stand in reports/update.json."
     if old:
-        yield f"As before, {render_count(len(old), 'rule')} here may refuse what it brings."
+        yield f"As before, {render_count(len(old), 'rule')} of ours it does not promise to keep."
     if gone:
-        yield f"It promises more than it did: {render_count(len(gone), 'rule')} here cannot fail."
+        yield f"It promises to keep {render_count(len(gone), 'rule')} more of ours than before."
 
 
 def describe_taken(taken: Taken) -> str:

@@ -47,8 +47,8 @@ def test_the_body_says_what_changed() -> None:
     assert f"([compare]({page}))" in body
     assert "| `data/raw/table.csv` | 2,000 | 900 | 2 | 2 |" in body
     assert "New in `data/raw/table.csv`: `wind`." in body
-    assert "Gone in `data/raw/table.csv`: `hour`." in body
-    assert "**`data/raw/table.csv` has 1,100 rows fewer than before.**" in body
+    assert "Gone from `data/raw/table.csv`: `hour`." in body
+    assert "**`data/raw/table.csv` has 1,100 fewer rows than before.**" in body
 
 
 def test_history_that_was_rewritten_is_said() -> None:
@@ -62,9 +62,9 @@ def test_history_that_was_rewritten_is_said() -> None:
 def test_rules_that_are_new_come_first() -> None:
     """Those that were there before are counted."""
     body = write_body(change(stricter=("`a` is new", "old"), stricter_before=("old", "gone")))
-    assert "can be refused by now:\n\n* `a` is new\n\n" in body
-    assert "As before, 1 rule here may refuse what it brings." in body
-    assert "It promises more than it did: 1 rule here cannot fail." in body
+    assert "no longer promises what these rules of `contract.yaml` demand:\n\n* `a`" in body
+    assert "As before, 1 rule of ours it does not promise to keep." in body
+    assert "It promises to keep 1 rule more of ours than before." in body
 
 
 HOSTILE = "x`](https://evil.example) @octocat [skip ci] <img src=x> | #1 -->"
