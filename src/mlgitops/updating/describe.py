@@ -19,6 +19,7 @@ _TEST_ROWS = (
     "Where the test rows changed with the table, the verdict's comment says what was done about it."
 )
 _GITHUB = re.compile(r"github\.com/(?P<name>[\w.-]+/[\w.-]+)", re.ASCII)
+_MAJOR = re.compile(r"(?P<major>\d+)\.\d+\.\d+$", re.ASCII)
 _MOST_NAMES = 20  # columns that are listed
 _MOST_RULES = 20
 _LONGEST = 60  # characters of a revision in a title
@@ -63,6 +64,8 @@ def _describe_source(taken: Taken) -> str:
         page = f"https://github.com/{match['name']}/compare/{taken.old_commit}...{taken.commit}"
         lines[0] += f" ([compare]({page}))"
     lines[0] += "."
+    if _find_major(taken.old_revision) != _find_major(taken.revision):
+        lines.append("**A new major version: it promises less, or means something else.**")
     if taken.commits is None:
         lines.append("**The version that was imported is not in the history of the new one.**")
     lines += [
@@ -71,6 +74,12 @@ def _describe_source(taken: Taken) -> str:
         for name in taken.stray
     ]
     return "\n\n".join(lines)
+
+
+def _find_major(revision: str | None) -> str | None:
+    """Return the first number of a version's tag; None for what is none."""
+    match = _MAJOR.search(revision or "")
+    return match["major"] if match else None
 
 
 def _describe_revision(revision: str | None, commit: str) -> str:

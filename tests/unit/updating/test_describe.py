@@ -59,6 +59,23 @@ def test_history_that_was_rewritten_is_said() -> None:
     assert "The tag `v9.0.0` is newer; no branch of the source holds its commit" in body
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "is_said"),
+    [
+        ("v1.9.0", "v2.0.0", True),
+        ("flights@v1.9.0", "flights@v10.0.0", True),
+        ("v1.0.0", "v1.10.0", False),
+        ("main", "main", False),
+        (None, None, False),
+    ],
+)
+def test_a_new_major_version_is_said(old: str | None, new: str | None, *, is_said: bool) -> None:
+    """It promises less, or means something else: whoever reviews it should know."""
+    taken = msgspec.structs.replace(TAKEN, old_revision=old, revision=new)
+    body = write_body(change(sources=(taken,)))
+    assert ("**A new major version: it promises less" in body) is is_said
+
+
 def test_rules_that_are_new_come_first() -> None:
     """Those that were there before are counted."""
     body = write_body(change(stricter=("`a` is new", "old"), stricter_before=("old", "gone")))
