@@ -101,7 +101,7 @@ def main() -> None:
                     modules=args.node_modules,
                     dark=args.dark,
                     unfold=args.unfold,
-                    width=args.width - 90,
+                    width=args.width - 48,  # the margins of the body
                 ),
                 encoding="utf-8",
             )

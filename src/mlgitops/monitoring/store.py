@@ -54,6 +54,7 @@ class BranchStore:
     def __init__(self, root: Path, prefix: str) -> None:
         self._files = BranchFiles(root, BRANCH, _EXPLANATION)
         self._prefix = prefix
+        self._read: dict[tuple[str | None, str], dict[str, tuple[DayFact, ...]]] = {}
 
     def read(self, environment: str) -> tuple[DayFact, ...]:
         """Return all facts of an environment, as origin has them."""
@@ -79,6 +80,12 @@ class BranchStore:
         return f"{self._prefix}{environment}"
 
     def _read_months(self, tip: str | None, environment: str) -> dict[str, tuple[DayFact, ...]]:
+        """Return the facts by file; a commit's are parsed once, though a look asks twice."""
+        if (tip, environment) not in self._read:
+            self._read = {(tip, environment): self._parse_months(tip, environment)}
+        return self._read[tip, environment]
+
+    def _parse_months(self, tip: str | None, environment: str) -> dict[str, tuple[DayFact, ...]]:
         paths = self._files.list_folder(tip, self._folder(environment))
         named = {path.rpartition("/")[2]: path for path in paths}
         return {
@@ -124,13 +131,16 @@ def merge_months(
     poorer = find_poorer_days(chain.from_iterable(months.values()), facts)
     replaced = set(days) - poorer
     kept: dict[str, list[DayFact]] = defaultdict(list)
+    touched = {f"{day[:7]}.jsonl" for day in replaced}
     for name, old in months.items():
+        if name not in touched and not any(fact.day in replaced for fact in old):
+            continue  # it stays as it is, and is not encoded
         kept[name] += [fact for fact in old if fact.day not in replaced]
     for fact in facts:
         if fact.day not in poorer:
             kept[f"{fact.day[:7]}.jsonl"].append(fact)
     encoded = {name: encode_facts(content) for name, content in kept.items()}
-    before = {name: encode_facts(old) for name, old in months.items()}
+    before = {name: encode_facts(months[name]) for name in kept if name in months}
     return {name: data for name, data in encoded.items() if data != before.get(name)}
 
 

@@ -9,7 +9,7 @@ import pytest
 from git_project import git
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.model.monitoring import DayFact, sort_key
+from mlgitops.model.monitoring import DayFact, encode_facts, sort_key
 from mlgitops.monitoring.store import BranchStore, FactStore, FolderStore
 
 if TYPE_CHECKING:
@@ -48,6 +48,17 @@ def test_days_are_replaced_as_a_whole(clone: Path, kind: str) -> None:
     store.replace("staging", ["2026-06-01"], [fact("2026-06-01", 2.0)])
     assert store.read("staging") == (fact("2026-05-31"), fact("2026-06-01", 2.0))
     assert store.read("production") == (fact("2026-06-01", 7.0),)
+
+
+def test_a_day_in_the_file_of_another_month_is_replaced_too(tmp_path: Path) -> None:
+    """A file that somebody named wrongly keeps no second version of a day; others stay."""
+    store, folder = FolderStore(tmp_path), tmp_path / "staging"
+    folder.mkdir()
+    (folder / "2026-05.jsonl").write_bytes(encode_facts([fact("2026-05-31"), fact("2026-06-01")]))
+    (folder / "2026-04.jsonl").write_bytes(encode_facts([fact("2026-04-30")]))
+    store.replace("staging", ["2026-06-01"], [fact("2026-06-01", 2.0)])
+    kept = (fact("2026-04-30"), fact("2026-05-31"), fact("2026-06-01", 2.0))
+    assert store.read("staging") == kept
 
 
 def test_nothing_new_is_no_commit(clone: Path) -> None:
