@@ -90,6 +90,12 @@ def find_revision(folder: Path, revision: str) -> str | None:
         return None
 
 
+def fetch_commit(folder: Path, sha: str) -> None:
+    """Fetch a commit from origin unless it is here; raises :class:`MlgitopsError` if it cannot."""
+    if find_revision(folder, sha) is None:
+        run_git(folder, "fetch", "--quiet", "--no-tags", "origin", sha)
+
+
 def find_remote_ref(folder: Path, ref: str, *, timeout: float | None = None) -> str | None:
     """Return the sha that ``ref``, a full name, has at origin; None when origin has no such ref.
 

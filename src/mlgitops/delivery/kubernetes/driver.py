@@ -176,16 +176,6 @@ class KubernetesDriver:
         self._look()
         return self._seen.note
 
-    def find_trouble(self) -> str | None:
-        """Return why the users are not answered as :meth:`read_note` says, None if they are."""
-        note = self._seen.note
-        server = (self._seen.a if note.slot is Slot.A else self._seen.b) if note else None
-        if server is None:
-            return "none of its servers is left"
-        if server.state is ServerState.READY:
-            return None
-        return server.reason or self._seen.obstacle or "its servers are not ready"
-
     @property
     def namespace(self) -> str:
         """Return the namespace of the environment."""

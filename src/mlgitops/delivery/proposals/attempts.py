@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from mlgitops.delivery.proposals.proposal import find_forge
 from mlgitops.errors import MlgitopsError
-from mlgitops.git.program import find_remote_ref, find_revision, run_git
+from mlgitops.git.program import fetch_commit, find_remote_ref, find_revision, run_git
 from mlgitops.storage.exchange import has_origin
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def list_attempts(
     states = _ask_states(series, forge, sorted(named))
     merged = _list_merged(repository, series)
     for branch, sha in sorted(named.items()):
-        _fetch(repository.root, sha)
+        fetch_commit(repository.root, sha)
         state = states.get(branch)
         is_merged = (
             (state is not None and state.name == "merged")
@@ -119,18 +119,13 @@ def read_branch(
     tip = find_remote_ref(root, ref) if has_origin(root) else find_revision(root, ref)
     if tip is None:
         raise MlgitopsError("it is gone", where=f"branch {branch}", hint="run it again")
-    _fetch(root, tip)
+    fetch_commit(root, tip)
     added = run_git(root, "rev-list", "--reverse", f"{series.tip}..{tip}").split()
     data = repository.read(added[0], series.report) if added else None
     if data is None or data == repository.read(series.tip, series.report):
         hint = f"look at it; if nobody needs it: `git push origin --delete {branch}`"
         raise MlgitopsError(f"it holds no {content}", where=f"branch {branch}", hint=hint)
     return data, added[0], tip
-
-
-def _fetch(root: Path, sha: str) -> None:
-    if find_revision(root, sha) is None:
-        run_git(root, "fetch", "--quiet", "--no-tags", "origin", sha)
 
 
 def _list_merged(repository: Repository, series: Series) -> set[str | None]:

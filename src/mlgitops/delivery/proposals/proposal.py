@@ -17,7 +17,13 @@ from msgspec import Struct
 from mlgitops.delivery.bundle import read_model_sha256
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.commits import move_ref, push_commit, write_commit
-from mlgitops.git.program import ask_git, find_remote_ref, find_revision, run_git
+from mlgitops.git.program import (
+    ask_git,
+    fetch_commit,
+    find_remote_ref,
+    find_revision,
+    run_git,
+)
 from mlgitops.git.wanted import read_wanted
 from mlgitops.storage.exchange import has_origin
 from mlgitops.storage.handover.commit import authorize
@@ -272,8 +278,7 @@ def _commit(repository: Repository, proposal: Change) -> str:
 def _take_over(repository: Repository, proposal: Change, tip: str) -> str:
     """Return ``tip``, if it changes those files to their content and nothing else."""
     root = repository.root
-    if find_revision(root, tip) is None:
-        run_git(root, "fetch", "--quiet", "--no-tags", "origin", tip)
+    fetch_commit(root, tip)
     parted = repository.merge_base(tip, proposal.tip)
     changed = repository.changed_files(parted, tip)
     is_same = all(repository.read(tip, path) == data for path, data in proposal.files.items())
