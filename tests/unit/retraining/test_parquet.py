@@ -6,9 +6,14 @@ import datetime as dt
 import decimal
 import json
 import os
+import signal
+import subprocess
+import sys
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -209,6 +214,37 @@ def test_a_table_that_could_not_be_written_is_the_old_one(tmp_path: Path) -> Non
         append(path, str(tmp_path / "rows.csv"))
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_whenever_it_is_killed_the_table_is_whole(tmp_path: Path) -> None:
+    """The old one, or the new one; what is run next has each row once."""
+    path = make_table(tmp_path, {"x": np.random.default_rng(1).integers(0, 2**60, 400_000)})
+    before, old = path.read_bytes(), pq.read_table(path)["x"].to_pylist()
+    write_rows(tmp_path / "rows.csv", ["x"], [["1"], ["2"]])
+    files = path, tmp_path / "rows.csv"
+    words = [sys.executable, "-I", parquet_program.__file__, "append", *map(str, files)]
+    for written in (0, 1, 100_000, 1_000_000):
+        with subprocess.Popen(words) as process:
+            while process.poll() is None:
+                if find_unfinished(path) >= written:
+                    process.kill()
+        assert process.returncode in (0, -signal.SIGKILL)
+        if process.returncode == 0 or path.read_bytes() != before:  # it came too late
+            assert pq.read_table(path)["x"].to_pylist() == [*old, 1, 2]
+        path.write_bytes(before)
+        for part in path.parent.glob(f".{path.name}.*"):
+            part.unlink()
+    append(path, str(tmp_path / "rows.csv"))
+    assert pq.read_table(path)["x"].to_pylist() == [*old, 1, 2]
+
+
+def find_unfinished(path: Path) -> int:
+    """Return the bytes of the newest file that is to take the place of a table, else -1."""
+    sizes = [-1]
+    for part in path.parent.glob(f".{path.name}.*"):
+        with suppress(FileNotFoundError):
+            sizes.append(part.stat().st_size)
+    return sizes[-1]
 
 
 def test_bytes_that_a_cache_shares_stay_as_they_are(tmp_path: Path) -> None:
