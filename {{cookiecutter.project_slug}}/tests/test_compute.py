@@ -114,7 +114,14 @@ def test_node_must_have_what_is_locked(tmp_path: Path) -> None:
     """The estimator's own library is among it, and one that changes sums by being there."""
     lock = tmp_path / "pipeline.txt"
     assert compute.read_locked_names(lock) == set()
-    lock.write_text("zope.interface==7.2 \\\n    --hash=sha256:0\nxgboost[gpu]==3.0 ; x\n# a==1\n")
+    lines = [
+        "zope.interface==7.2 \\",
+        "    --hash=sha256:0",
+        "xgboost[gpu]==3.0 ; python_full_version >= '3.12' \\",
+        "colorama==0.4.6 ; sys_platform == 'win32' \\",
+        "# a==1",
+    ]
+    lock.write_text("\n".join(lines), encoding="utf-8")
     assert compute.read_locked_names(lock) == {"zope-interface", "xgboost"}
     needs = compute.describe_needs()
     assert {"numpy", "python", "joblib", "threadpoolctl"} <= needs["must"].keys()

@@ -34,6 +34,7 @@ from mlgitops.verification.agreement import (
     contradict_promotions,
     contradict_reference,
     contradict_results,
+    correct_cluster,
     correct_looks,
     correct_protected,
     correct_sampling,
@@ -214,6 +215,7 @@ def check_record(decision: Decision, record: Record) -> Decision:
     contradictions += contradict_promotions(report, rules, record)
     corrected = correct_sampling(correct_protected(report, record), record)
     corrected = correct_looks(corrected, record)
+    corrected = correct_cluster(corrected, record)
     corrected = correct_trend(corrected, record)
     return _refuse(decision, contradictions) or msgspec.structs.replace(decision, report=corrected)
 

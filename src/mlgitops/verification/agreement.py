@@ -22,6 +22,7 @@ from mlgitops.judgement.slices import name_rule
 from mlgitops.model import Sampling, TestData
 from mlgitops.statistics.names import find_estimator
 from mlgitops.verification.consistency import name_change
+from mlgitops.verification.record import CLUSTER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -246,6 +247,15 @@ def correct_protected(report: Report, record: Record) -> Report:
         f" its own word: {reason}."
     )
     return add_notice(report, text)
+
+
+def correct_cluster(report: Report, record: Record) -> Report:
+    """Return ``report`` with what git says of where tasks run after a merge, if it says it."""
+    if record.cluster is None:
+        return report
+    others = [change for change in report.params if not change.name.startswith(CLUSTER)]
+    params = sorted([*others, *record.cluster], key=lambda change: (change.path, change.name))
+    return msgspec.structs.replace(report, params=tuple(params))
 
 
 def correct_sampling(report: Report, record: Record) -> Report:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from mlgitops.comparison.cost.changes import measure_cost
-from mlgitops.comparison.diff import diff_data
+from mlgitops.comparison.diff import diff_data, diff_params
 from mlgitops.comparison.looks import count_looks, hash_content
 from mlgitops.comparison.promotion.resolve import Target, find_targets, list_edited
 from mlgitops.comparison.protected import MAX_PROTECTED, find_protected, find_traces
@@ -33,7 +33,7 @@ from mlgitops.dvc.pipeline import Pipeline
 from mlgitops.errors import MlgitopsError, show_bytes
 from mlgitops.git.program import find_revision, run_git
 from mlgitops.git.repository import Folder, Repository
-from mlgitops.model import DataChange, Looks, Sampling, Trend
+from mlgitops.model import DataChange, Looks, ParamChange, Sampling, Trend
 from mlgitops.model.wire import show_names
 from mlgitops.storage.handover.commit import authorize
 from mlgitops.storage.handover.results import list_foreign
@@ -43,6 +43,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlgitops.model import Policy, Report, WantedModel
+
+
+_PARAMS = "params.yaml"
+#: Where tasks run, in params.yaml: no stage watches it, since it changes no result.
+CLUSTER = "compute."
 
 
 class SideRecord(Struct, frozen=True, kw_only=True):
@@ -87,6 +92,7 @@ class Record(Struct, frozen=True, kw_only=True):
     protected: tuple[str, ...] | None = None  # changed files that decide the judgement
     omitted_protected: int = 0  # of them, beyond those that are named
     policy_changed: bool = False
+    cluster: tuple[ParamChange, ...] | None = None  # what the change edits of where tasks run
     looks: Looks | None = None  # how often the test rows of results, else of head, were measured on
     problems: dict[str, str] = {}  # base, head, results, reference → why it could not be read
     missing: frozenset[str] = frozenset()  # those of them whose commit is not to be had
@@ -214,12 +220,15 @@ class _Reader:
         """Return all that was read, with the files that decide how the change is judged."""
         base, head = self.sides.get("base"), self.sides.get("head")
         protected: tuple[str, ...] | None = None
+        cluster: tuple[ParamChange, ...] | None = None
         listed: list[str] = []
         changed: list[str] = []
         if base is not None and head is not None:
             changed = _list_changed(self._folder.repository, base.sha or "", head.sha or "")
             listed = find_protected(changed, base, head, self._policy, policy_path)
             protected = tuple(listed[:MAX_PROTECTED])
+            is_edited = f"{self._folder.prefix}{_PARAMS}" in changed
+            cluster = _list_cluster(base, head) if is_edited else ()
         foreign = self._find_foreign()
         traces = find_traces(self.sides.values(), {policy_path})
         record = Record(
@@ -230,6 +239,7 @@ class _Reader:
             trend=read_trend(self._policy, base) if base is not None else None,
             foreign=foreign,
             protected=protected,
+            cluster=cluster,
             omitted_protected=max(0, len(listed) - MAX_PROTECTED),
             policy_changed=not traces.isdisjoint(changed),
             looks=self._count_looks(),
@@ -350,3 +360,11 @@ def _has_file(side: SideFiles, path: str) -> bool:
 def _say(error: MlgitopsError) -> str:
     where = f"{error.where}: " if error.where else ""
     return f"{where}{error.what}".splitlines()[0].rstrip(".")[:300]
+
+
+def _list_cluster(base: SideFiles, head: SideFiles) -> tuple[ParamChange, ...]:
+    """List what head says otherwise than base of where tasks run."""
+    changes = diff_params(base.params, head.params)
+    return tuple(
+        change for change in changes if change.path == _PARAMS and change.name.startswith(CLUSTER)
+    )

@@ -83,6 +83,41 @@ def test_an_edit_that_only_the_report_knows_is_not_said(
     check_lie(record_property, json.dumps(report).encode(), reason=reason, text=text)
 
 
+def test_an_address_that_the_report_keeps_quiet_about_is_said(
+    recorded: Recorded,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Tasks, and with them the data, would go there after the merge."""
+    edit = "trees: 60\ncompute: {backend: dask, address: 'tcp://their.example:1'}\n"
+    report = _write_head(recorded, {f"{PREFIX}params.yaml": edit}, recorded.head)
+    change = {"path": "params.yaml", "name": "compute.address", "base": '"a"', "head": "null"}
+    report |= {"params": [change]}
+    _, text = recorded.judge(report, monkeypatch, capsys)
+    reason = 'Tasks go to another address: `compute.address` is `"tcp:'
+    check_lie(record_property, json.dumps(report).encode(), reason=reason, text=text)
+
+
+def test_an_address_that_base_changed_meanwhile_is_none_of_the_change(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A branch that is behind its base, and says what its report says, leaves it as it is."""
+    before = "trees: 50\ncompute: {backend: dask, address: 'tcp://before.example:1'}\n"
+    git(recorded.root, "switch", "--quiet", "--detach", recorded.base)
+    parted = commit_files(recorded.root, {f"{PREFIX}params.yaml": before}, "Before")
+    head = commit_files(recorded.root, {f"{PREFIX}notes.md": "fine\n"}, "Change")
+    git(recorded.root, "switch", "--quiet", "--detach", parted)
+    meanwhile = {f"{PREFIX}params.yaml": before.replace("before", "after")}
+    base = commit_files(recorded.root, meanwhile, "Meanwhile")
+    report = recorded.write_report()
+    report["base"]["sha"], report["head"]["sha"] = base, head
+    change = {"path": "params.yaml", "name": "compute.address", "base": '"a"', "head": '"b"'}
+    report |= {"params": [change]}
+    text = recorded.judge(report, monkeypatch, capsys)[1]
+    assert "Tasks go to another address" not in text
+
+
 @pytest.mark.parametrize(
     "case",
     [

@@ -44,8 +44,8 @@ LIBRARIES = frozenset(["numpy", "pandas", "python", "scikit-learn", "scipy", "sk
 #: have them alone. Source: pandas, "Installation", performance dependencies.
 ACCELERATORS = ("bottleneck", "numexpr")
 
-#: A package that a lock names, as uv writes it.
-_LOCKED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[.*?\])?==", re.MULTILINE)
+#: A package that a lock names for every platform, as uv writes it.
+_LOCKED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[.*?\])?==(?!.*;.*platform)", re.MULTILINE)
 
 #: What `python -m venv` brings, by the Python and not by a lock.
 _INSTALLERS = ("pip", "setuptools")
