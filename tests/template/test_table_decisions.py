@@ -8,6 +8,7 @@ import math
 import os
 from dataclasses import replace
 from datetime import date, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -40,6 +41,11 @@ def scatter(at: int, prime: int = 7919) -> float:
 def label(at: int) -> int:
     """Return a class that depends on ``x`` and on more than it."""
     return int(scatter(at) + scatter(at, 6007) > 1)
+
+
+def draw_number(at: int, count: int) -> int:
+    """Return one of so many numbers, as if drawn."""
+    return int.from_bytes(sha256(str(at).encode()).digest()[:8], "big") % count
 
 
 def day(at: int) -> date:
@@ -251,6 +257,37 @@ GROUPED = {
         "customer",
     ),
     "few customers": Case({"customer": lambda at: f"c{at % 9}"}, features={"customer"}),
+    "a panel": Case(
+        {"nr": lambda at: 1000 + at % 100, "year": lambda at: 1990 + at // 100},
+        ("group", "nr"),
+        "nr",
+        {"year"},
+        says=("'nr' is no feature: it names whom or what several rows are about",),
+    ),
+    "a panel of short years": Case(
+        {"wave_year": lambda at: 81 + at // 100, "firm": lambda at: f"firm {at % 100}"},
+        ("group", "firm"),
+        "firm",
+        {"wave_year"},
+    ),
+    "a number beside a year": Case(
+        {"size": lambda at: draw_number(at, 150), "year": lambda at: 2001 + at // 30},
+        features={"size", "year"},
+    ),
+    "too few rows to be sure of a panel": Case(
+        {"size": lambda at: at % 300 + 5, "year": lambda at: 1900 + at // 10},
+        features={"size", "year"},
+    ),
+    "an amount that comes every year": Case(
+        {"share": lambda at: at % 100 + 0.5, "year": lambda at: 1990 + at // 100},
+        features={"share", "year"},
+    ),
+    "the height of a mother": Case({"mother": lambda at: 150 + at % 120 / 2}, features={"mother"}),
+    "families with codes": Case(
+        {"family": lambda at: f"{at % 120:03d}" if at % 60 else "136A"},
+        ("group", "family"),
+        "family",
+    ),
     "a kept patient": Case(
         {"patient": lambda at: f"p{at % 120}"},
         ("group", "patient"),
@@ -312,6 +349,28 @@ LEAKS = {
         {"early": early},
         features={"early"},
         says=("'early' alone reaches a ROC AUC of 0.7", "is it known in time? It is kept"),
+    ),
+    "a target that is easy to tell": Case(
+        {
+            "late": late,
+            "later": lambda at: round(scatter(at) + scatter(at, 6007) + scatter(at, 37) / 2, 3),
+            "latest": lambda at: round(scatter(at) + scatter(at, 6007) + scatter(at, 41) / 2, 3),
+            "copy": lambda at: "ny"[label(at)],
+        },
+        features={"late", "later", "latest"},
+        says=(
+            "'latest' (a ROC AUC of 0.9",
+            "each say much alone. So many of 5 columns do where a target is easy to tell",
+            "'copy' is no feature: it alone gives 'y' away",
+        ),
+    ),
+    "two of four say much": Case(
+        {
+            "late": late,
+            "later": lambda at: round(scatter(at) + scatter(at, 6007) + scatter(at, 37) / 2, 3),
+            "other": lambda at: round(scatter(at, 43), 3),
+        },
+        features={"other"},
     ),
     "the target itself, and wanted": Case(
         {"copy": lambda at: "ny"[label(at)]}, features={"copy"}, choices=Choices(keep=("copy",))
@@ -660,6 +719,10 @@ NAMES = {
             "'Row Index' is no feature: it is another for every row",
             "'bank customer' is no feature: it is another for every row",
         ),
+    ),
+    "an id that a few rows share": Case(
+        {"ID": lambda at: 5000 + (at - (at % 20 == 0)) * 3},
+        says=("'ID' is no feature: it is another for almost every row",),
     ),
     "counts are an amount when asked": Case(
         {"y": lambda at: int(scatter(at) * 5 + scatter(at, 6007) * 4)},

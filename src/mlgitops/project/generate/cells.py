@@ -10,7 +10,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlgitops.project.generate.columns import NUMBER, find_date_format, find_foreign_format
+from mlgitops.project.generate.columns import (
+    LEADING_ZERO,
+    NUMBER,
+    find_date_format,
+    find_foreign_format,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,7 +120,8 @@ def _read_foreign(
     others = {cell: rows for cell, rows in values.items() if cell not in numbers}
     total, right = sum(values.values()), sum(values[cell] for cell in numbers)
     named = all(cell.lower() in _NO_NUMBER for cell in others)
-    few = len(others) <= _FEW_TEXTS and right >= _ALMOST_ALL * total
+    is_code = any(LEADING_ZERO.match(cell) for cell in values)  # 136A beside 001 is one of them
+    few = len(others) <= _FEW_TEXTS and right >= _ALMOST_ALL * total and not is_code
     if not numbers or 2 * right < total or not (named or few):
         return _read_texts(name, values)
     notes = _say_signs(name, rule)

@@ -303,7 +303,8 @@ def _find_key(columns: dict[str, Column], table: Table) -> str | None:
         raise MlgitopsError(
             f"there is a column {MADE_KEY!r} that does not name each row",
             where=table.name,
-            hint="give it another name in the file: ids of that name will be made",
+            hint="in the file's first line, call it by whom the rows are about, as 'person_id' "
+            "does: rows of one then stay together, and 'id' will name the rows",
         )
     return None
 

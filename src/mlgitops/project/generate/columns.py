@@ -24,7 +24,8 @@ MAX_CLOSED_LEVELS = 30
 #: A number as Python and CSV files write it.
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _NUMBER = re.compile(NUMBER)
-_LEADING_ZERO = re.compile(r"[+-]?0\d")  # a code, such as a postcode: a number would lose the zero
+#: A code begins so, such as a postcode: a number would lose the zero.
+LEADING_ZERO = re.compile(r"[+-]?0\d")
 
 #: How dates are written, with the pattern that the contract will hold them to. All of these
 #: sort as text in the order of time.
@@ -131,7 +132,7 @@ def describe_column(name: str, cells: Sequence[str]) -> Column:
 
 def _are_numbers(values: dict[str, int]) -> bool:
     return all(
-        _NUMBER.fullmatch(value) and not _LEADING_ZERO.match(value) and math.isfinite(float(value))
+        _NUMBER.fullmatch(value) and not LEADING_ZERO.match(value) and math.isfinite(float(value))
         for value in values
     )
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from mlgitops.project.generate.choices import Choices
+    from mlgitops.project.generate.leaks import Leak
     from mlgitops.project.generate.split import Rows, Split
 
 _BREAK = r"[ _.-]"
@@ -31,6 +32,13 @@ KEY_NAME = re.compile(
     rf"|(?i:(?:(?:{_ROWS}){_BREAK}?)?index)"
     r"|.*[a-z0-9]I[dD]"
 )
+
+_ID_NAME = re.compile(rf"(?i:(?:.*{_BREAK})?id)|.*[a-z0-9]I[dD]")
+#: From this share of different values on, what is named as an id is one, a few rows twice.
+_ALMOST_UNIQUE = 0.9
+
+#: So many columns at least, and half of all, say much of a target that is easy to tell.
+_FEWEST_EASY = 3
 
 #: Columns of predictions.csv: a slice of such a name would be there twice.
 _RESERVED = {"id", "target", "prediction", "score"}
@@ -68,7 +76,7 @@ def choose_features(rows: Rows, split: Split, choices: Choices, task: str) -> Fe
         for name, column in rows.columns.items()
         if name not in left_out and (attribute := find_attribute(column))
     }
-    possible = [name for name in rows.columns if name not in left_out]
+    possible = [name for name in rows.columns if name not in left_out | split.left_out]
     suspects, notes = _judge_leaks(rows, possible, choices, task)
     unsuspected = [name for name in possible if name not in suspects]
     later, said = _judge_later(rows, split, unsuspected, choices)
@@ -102,9 +110,19 @@ def _find_reason(column: Column, key: str | None) -> str | None:
         return "it is a date: make features of it in the ingest stage, if any"
     if column.kind is Kind.TEXT:
         return f"it is text with {column.distinct} different values: too many to be categories"
-    unique = column.distinct == column.filled and column.kind is Kind.NUMBER and column.whole
+    every = _count_identified(column)
+    return f"it is another for {every} row, as an identifier is" if every else None
+
+
+def _count_identified(column: Column) -> str | None:
+    """Say whether a number names every row, or almost every one; None for any other number."""
+    if column.kind is not Kind.NUMBER or not column.whole:
+        return None
     named = KEY_NAME.fullmatch(column.name) or names_thing(column.name) or counts_rows(column)
-    return "it is another for every row, as an identifier is" if unique and named else None
+    if named and column.distinct == column.filled:
+        return "every"
+    is_almost = column.distinct >= _ALMOST_UNIQUE * column.filled
+    return "almost every" if is_almost and _ID_NAME.fullmatch(column.name) else None
 
 
 def counts_rows(column: Column) -> bool:
@@ -134,10 +152,14 @@ def _judge_leaks(
     """Return the columns that say too much of the target → why, and what to say of others."""
     cells, target = rows.table.columns, rows.target.name
     suspects: dict[str, str] = {}
-    notes: list[str] = []
-    for name in names:
-        leak = find_leak(cells[name], rows.columns[name], cells[target], rows.target, task)
-        if name in choices.keep or leak.grade is Grade.NONE:
+    leaks = {
+        name: find_leak(cells[name], rows.columns[name], cells[target], rows.target, task)
+        for name in names
+    }
+    easy = _find_easy(leaks)
+    notes = _explain_easy(easy, leaks, choices)
+    for name, leak in leaks.items():
+        if name in choices.keep or name in easy or leak.grade is Grade.NONE:
             continue
         if leak.grade is Grade.LEFT_OUT:
             suspects[name] = (
@@ -151,6 +173,25 @@ def _judge_leaks(
                 "if it is known when the prediction is made"
             )
     return suspects, notes
+
+
+def _find_easy(leaks: Mapping[str, Leak]) -> list[str]:
+    """Return the columns that say much of the target, if these are half of all; else none.
+
+    So many have not all been written down afterwards: such a target is easy to tell.
+    """
+    possible = [leak for leak in leaks.values() if leak.grade is not Grade.LEFT_OUT]
+    strong = [name for name, leak in leaks.items() if leak.grade is Grade.ASKED]
+    return strong if len(strong) >= max(_FEWEST_EASY, len(possible) / _TWO) else []
+
+
+def _explain_easy(easy: Iterable[str], leaks: Mapping[str, Leak], choices: Choices) -> list[str]:
+    kept = [f"{name!r} ({leaks[name].reach})" for name in easy if name not in choices.keep]
+    note = (
+        f"{', '.join(kept)} each say much alone. So many of {len(leaks)} columns do where a target "
+        "is easy to tell: they are kept. Leave out what is not known in time."
+    )
+    return [note] if kept else []
 
 
 def _judge_later(

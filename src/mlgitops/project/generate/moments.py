@@ -73,12 +73,16 @@ def find_incomplete(columns: Mapping[str, Column]) -> list[str]:
     return [name for name, column in columns.items() if _is_date(column) and column.missing]
 
 
-def find_years(columns: Mapping[str, Column]) -> list[str]:
-    """Return columns that hold the year of a row, without a month beside it."""
+def find_years(columns: Mapping[str, Column], *, short: bool = False) -> list[str]:
+    """Return columns that hold the year of a row, without a month beside it.
+
+    ``short``: also 81, or the first, second and third year of a study.
+    """
+    low, high = (0, _YEARS[1]) if short else _YEARS
     return [
         name
         for name, column in columns.items()
-        if _YEAR_NAME.fullmatch(name) and _holds(column, *_YEARS) and not _BIRTH.fullmatch(name)
+        if _YEAR_NAME.fullmatch(name) and _holds(column, low, high) and not _BIRTH.fullmatch(name)
     ]
 
 

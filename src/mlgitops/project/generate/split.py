@@ -32,6 +32,11 @@ MIN_CLUSTERS = 20
 #: Rows that share a day or a group, on average, from which on they are not independent.
 _REPEATS = 1.2
 
+#: In a panel, whom the rows are about comes back that often on average. A column that says
+#: something else would have so many pairs of rows of one value and year by chance alone.
+_PANEL_REPEATS = 2
+_CHANCE_PAIRS = 10
+
 #: Seeds that are tried until every class of the test rows is among the train rows.
 _SEEDS = range(20)
 
@@ -212,9 +217,40 @@ def _find_entity(rows: Rows, choices: Choices) -> str | None:
         return choices.split_column
     for name, column in rows.columns.items():
         several = column.distinct >= MIN_CLUSTERS and column.filled >= _REPEATS * column.distinct
-        if names_thing(name) and several and not column.missing and name != rows.key:
+        if names_thing(name) and several and _can_name(column) and name != rows.key:
             return name
+    return _find_panel(rows)
+
+
+def _can_name(column: Column) -> bool:
+    """Tell whether the column can say of every row whom it is about; 64.5 is a height."""
+    is_amount = column.kind is Kind.NUMBER and not column.whole
+    return not column.missing and not is_amount and column.kind is not Kind.DATE
+
+
+def _find_panel(rows: Rows) -> str | None:
+    """Return the column that with the year names each row, as a firm's number does in a panel.
+
+    Whatever it is called: rows of one value, each of another year, are no chance.
+    """
+    others = {name: column for name, column in rows.columns.items() if name != rows.key}
+    for year in find_years(others, short=True):
+        years = rows.table.columns[year]
+        for name, column in others.items():
+            if _can_name(column) and _is_panel(column, rows.table.columns[name], years):
+                return name
     return None
+
+
+def _is_panel(column: Column, cells: Sequence[str], years: Sequence[str]) -> bool:
+    repeats, span = column.filled / max(column.distinct, 1), len(set(years))
+    return (
+        column.distinct >= MIN_CLUSTERS
+        and repeats >= _PANEL_REPEATS
+        and max(column.counts.values()) <= span
+        and column.filled * (repeats - 1) / 2 / span >= _CHANCE_PAIRS
+        and len(set(zip(cells, years, strict=True))) == len(cells)
+    )
 
 
 def names_thing(name: str) -> bool:
