@@ -54,6 +54,24 @@ def test_outputs_come_back_after_a_checkout(two_stages: Path) -> None:
     assert (two_stages / "data/double.csv").read_text() == "2\n4\n6\n"
 
 
+def test_the_table_of_another_commit_is_no_edit(two_stages: Path) -> None:
+    """After a merge or a switch of branches the pointer decides; a file nobody committed is new."""
+    table, pointer = two_stages / "data/raw/table.csv", two_stages / "data/raw/table.csv.dvc"
+    git(two_stages, "switch", "--quiet", "--create", "more")
+    table.write_text("1\n2\n3\n4\n")
+    assert train(two_stages) == {"double": "ran", "total": "ran"}  # an edit, which DVC takes
+    commit(two_stages, "Train on more rows")
+    git(two_stages, "switch", "--quiet", "main")
+    assert train(two_stages) == {"double": "restored", "total": "restored"}
+    assert table.read_text() == "1\n2\n3\n"
+    git(two_stages, "merge", "--quiet", "more")
+    assert train(two_stages) == {"double": "restored", "total": "restored"}
+    assert table.read_text() == "1\n2\n3\n4\n"
+    assert git(two_stages, "status", "--porcelain", "--", str(pointer)) == ""
+    table.write_text("5\n")
+    assert train(two_stages) == {"double": "ran", "total": "ran"}
+
+
 def test_fresh_clone_fetches_from_the_storage(fresh_clone: Path) -> None:
     """A clone with no data and no cache restores every output from the storage branch."""
     assert train(fresh_clone) == {"double": "restored", "total": "restored"}

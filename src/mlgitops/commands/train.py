@@ -28,8 +28,9 @@ _EPILOG = """\
 Runs `dvc repro` in the project's own environments: only the stages whose code, data or
 parameters changed, fetching only the data they need. With --base the run starts from that
 revision's dvc.lock: a lock entry of a pull request is a claim, so a stage is skipped only
-where the base agrees. The storage is where that revision's .dvc/config says. Writes
-.mlgitops/run.json and .mlgitops/train.log.
+where the base agrees. The storage is where that revision's .dvc/config says. Data whose file is
+that of another commit, as after a merge, is checked out first. Writes .mlgitops/run.json and
+.mlgitops/train.log.
 
 It ends with the judged metrics, each with its interval and beside an answer that is the same for
 every row; with what the policy would say of them against the default branch; and with the next

@@ -20,7 +20,7 @@ from mlgitops.process import stream_program
 from mlgitops.project.cost.measure import record_cost
 from mlgitops.project.cost.memory import MemorySampler
 from mlgitops.project.fork_server.launch import start_fork_server
-from mlgitops.storage.sources import cache_sources
+from mlgitops.storage.sources import cache_sources, refresh_sources
 from mlgitops.writing import refuse_links, replace_file
 
 if TYPE_CHECKING:
@@ -113,6 +113,8 @@ def run_pipeline(
     absent = _absent_outputs(project)
     if base is None:
         cache_sources(project)
+        for path in refresh_sources(project):
+            console.say(f"  {path}: was of another commit, and is of this one now")
         absent |= _check_out(project)
     else:
         start_from_base(project, base)

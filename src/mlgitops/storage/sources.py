@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from mlgitops.dvc.command import run_dvc
 from mlgitops.dvc.remote import find_cache
 from mlgitops.dvc.stored import hash_file, name_object, read_work_tree
+from mlgitops.git.program import run_git
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mlgitops.dvc.stored import StoredObject
+
+_VERSIONS = 100  # of a pointer that are looked at
+_NAMED = re.compile(r"^[-+][ -]*md5: ([0-9a-f]{32})$", re.MULTILINE)  # in a patch
 
 
 def cache_sources(project: Path) -> None:
@@ -32,6 +37,35 @@ def cache_sources(project: Path) -> None:
         absent = any(not (cache / stored.location).exists() for stored in objects)
         if absent and all(_is_unchanged(project, stored) for stored in objects):
             run_dvc(project, ["commit", "--quiet", pointer])
+
+
+def refresh_sources(project: Path) -> list[str]:
+    """Check out tracked data whose file is what another commit's pointer names; return the paths.
+
+    A pull, or a switch of branches, brings the pointer alone. `dvc repro` takes the file for an
+    edit once the cache has what the pointer names: it would train on the other rows, and write the
+    pointer back. What the cache lacks it fetches by itself; a file that no commit named is an edit.
+    """
+    cache, refreshed = find_cache(project), list[str]()
+    for output in read_work_tree(project).outputs:
+        if not output.sent or not output.file.endswith(".dvc"):
+            continue
+        stored = name_object(output)
+        is_cached = (cache / stored.location).exists()
+        if is_cached and _is_of_another_commit(project, output.file, stored):
+            run_dvc(project, ["checkout", "--quiet", "--force", output.file])
+            refreshed.append(stored.path)
+    return refreshed
+
+
+def _is_of_another_commit(project: Path, pointer: str, stored: StoredObject) -> bool:
+    """Tell whether the file is what an unedited pointer names at another commit of the clone."""
+    file, path = project / stored.path, f"./{pointer}"
+    if not file.is_file() or run_git(project, "status", "--porcelain", "--", path):
+        return False
+    words = ("log", "--all", f"-{_VERSIONS}", "--format=", "--patch", "--", path)
+    others = set(_NAMED.findall(run_git(project, *words))) - {stored.oid}
+    return bool(others) and hash_file(file) in others
 
 
 def _is_unchanged(project: Path, stored: StoredObject) -> bool:
