@@ -212,7 +212,7 @@ def test_a_table_in_parquet_becomes_longer_in_its_own_types(
     (project / ".mlgitops/labels.csv").write_text("id,outcome\nwarm,1\n")
     label(project)
     done = retrain(project, capsys)
-    assert done["report"]["refusals"] == {"temp: a double cannot hold it": 1}
+    assert done["report"]["refusals"] == {"temp: double cannot hold it": 1}
     (brier,) = done["report"]["metrics"]
     assert brier["high"] < 0
     pointer = git(project.parent / "origin.git", "show", f"{done['branch']}:{COLUMNAR}.dvc")

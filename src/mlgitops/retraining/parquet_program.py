@@ -136,7 +136,7 @@ class _Holder:
             try:
                 self._seen[text] = self._convert(text), ""
             except (ValueError, TypeError, ArithmeticError, pa.ArrowException):
-                problem = f"{self._field.name}: a {self._field.type} cannot hold it"
+                problem = f"{self._field.name}: {self._field.type} cannot hold it"
                 self._seen[text] = None, problem if text else f"{self._field.name}: it is empty"
         return self._seen[text]
 

@@ -136,9 +136,9 @@ def test_a_row_that_a_column_cannot_hold_is_named(
     before = path.read_bytes()
     misfits = make_new(tmp_path, [[""], [cell]], capsys)
     kind = pq.read_schema(path).field(name).type
-    assert misfits == {1: f"{name}: a {kind} cannot hold it"}
+    assert misfits == {1: f"{name}: {kind} cannot hold it"}
     assert not (tmp_path / "new.parquet").exists()
-    with pytest.raises(SystemExit, match=f"{name}: a .* cannot hold it"):
+    with pytest.raises(SystemExit, match=f"{name}: .* cannot hold it"):
         append(path, str(tmp_path / "rows.csv"))
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == [path.name]
