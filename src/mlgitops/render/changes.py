@@ -35,7 +35,7 @@ _NOISE = {
     "cost.training_seconds": 0.3,
     "cost.latency_ms": 0.3,
     "cost.batch_latency_ms": 0.3,
-    "cost.peak_memory_mb": 0.05,
+    "cost.peak_memory_mb": 0.1,
 }
 WITHIN_NOISE = "within the noise of one run"
 _LABELS = {

@@ -243,7 +243,7 @@ def _warn_of_clusters(count: int, effective: NDArray[np.float64]) -> tuple[str, 
     if amount >= FEWEST_CLUSTERS:
         return ()
     needed = f"{FEWEST_CLUSTERS} or more are needed to trust the interval"
-    if amount >= count - 1:  # of equal size
+    if count < FEWEST_CLUSTERS and amount >= count - 1:  # of equal size
         return (f"only {count} clusters; {needed}",)
     return (f"the {count} clusters are so unequal that they amount to {amount}; {needed}",)
 

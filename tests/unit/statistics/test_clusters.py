@@ -102,6 +102,10 @@ def test_groups_are_kept_apart() -> None:
     [
         ([10] * FEWEST_CLUSTERS, None),
         ([10] * (FEWEST_CLUSTERS - 1), f"only {FEWEST_CLUSTERS - 1} clusters"),
+        (
+            [12, *[10] * (FEWEST_CLUSTERS - 1)],  # as many as are needed, and not as much
+            f"the {FEWEST_CLUSTERS} clusters are so unequal that they amount to 19;",
+        ),
         ([2_000, *[10] * 59], "the 60 clusters are so unequal that they amount to 1;"),
     ],
 )
