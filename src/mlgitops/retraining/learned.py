@@ -54,7 +54,7 @@ def read_learned(scene: Scene, clean: Path, taken: set[str], console: Console) -
                 data = repository.read(commit, pointer)
                 if data is not None:
                     _fetch(clean, folder / path, read_pointer(data, f"{pointer} at {commit[:12]}"))
-            return read_taken(folder, open_table(folder), id_column)
+            return read_taken(folder, open_table(folder, clean), id_column)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

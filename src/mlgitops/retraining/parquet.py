@@ -29,12 +29,12 @@ _TIMEOUT = 1800.0  # seconds
 
 
 class ParquetTable:
-    """A raw table in Parquet, of the project that is checked out in a folder."""
+    """A raw table in Parquet in a folder, read by the Python of the project in another, or there."""
 
     path = COLUMNAR
 
-    def __init__(self, project: Path) -> None:
-        self._project, self._file = project, project / COLUMNAR
+    def __init__(self, folder: Path, project: Path | None = None) -> None:
+        self._project, self._file = project or folder, folder / COLUMNAR
 
     def read_header(self) -> tuple[str, ...]:
         """Return the names of the columns; raises for what is no Parquet."""
@@ -109,7 +109,10 @@ def _decode(printed: str, kind: Any) -> Any:  # noqa: ANN401 - of that type
         ) from error
 
 
-def open_table(project: Path) -> RawTable:
-    """Return the raw table of the project in a folder."""
-    is_columnar = (project / f"{COLUMNAR}.dvc").is_file()
-    return ParquetTable(project) if is_columnar else CsvTable(project)
+def open_table(folder: Path, project: Path | None = None) -> RawTable:
+    """Return the raw table in a folder; ``project``: whose Python reads it, if no project is there.
+
+    Such a folder has no pipeline environment, and no other Python is sure to have pyarrow.
+    """
+    is_columnar = (folder / f"{COLUMNAR}.dvc").is_file()
+    return ParquetTable(folder, project) if is_columnar else CsvTable(folder)

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.retraining import parquet_program
-from mlgitops.retraining.parquet import ParquetTable
+from mlgitops.retraining.parquet import ParquetTable, open_table
 from mlgitops.retraining.parquet_program import append
 from mlgitops.retraining.recipe import Recipe
 from mlgitops.retraining.table import COLUMNAR, read_taken, write_rows
@@ -255,6 +255,24 @@ def test_bytes_that_a_cache_shares_stay_as_they_are(tmp_path: Path) -> None:
     ParquetTable(tmp_path).append([["2"]])
     assert (tmp_path / "cached").read_bytes() == before
     assert pq.read_table(path)["x"].to_pylist() == [1, 2]
+
+
+def test_a_table_elsewhere_is_read_by_the_python_of_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as that of the model in service; the first Python on PATH may have no pyarrow."""
+    fetched, project, other = tmp_path / "fetched", tmp_path / "project", tmp_path / "bin"
+    make_table(fetched, {"id": ["a", "b"]})
+    (fetched / f"{COLUMNAR}.dvc").touch()
+    own = f'touch "{tmp_path}/asked"; exec "{sys.executable}" "$@"'
+    programs = {project / ".venv/bin": own, other: "exit 9"}
+    for folder, command in programs.items():
+        folder.mkdir(parents=True)
+        (folder / "python").write_text(f"#!/bin/sh\n{command}\n")
+        (folder / "python").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{other}{os.pathsep}{os.environ['PATH']}")
+    assert open_table(fetched, project).read_ids("id") == {"a", "b"}
+    assert (tmp_path / "asked").is_file()
 
 
 def test_what_is_no_table_is_said(tmp_path: Path) -> None:
