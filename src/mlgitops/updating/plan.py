@@ -71,7 +71,10 @@ def _add_step(plan: Plan, followed: Followed, named: str | None) -> None:
         )
         if newest is None:
             files = ", ".join(followed.files)
-            plan.notes.append(f"{files}: pinned to a commit by hand; `--to REV` takes another")
+            plan.notes.append(
+                f"{files}: {followed.revision} is a commit, or a tag that is no version such as"
+                " v1.0.0: it stays; `--to REV` takes another"
+            )
             return
         plan.notes.extend(
             f"the tag {name} is newer, and no branch of the source holds its commit: it is"

@@ -102,15 +102,17 @@ def find_transport(address: str) -> str:
 
 
 def find_newest(bare: Path, followed: Followed) -> Newest | None:
-    """Find the newest version by the rule that the imports follow; None: they follow a commit.
+    """Find the newest version by the rule that the imports follow; None: no rule names one.
 
-    A tag: the highest release above it, of the same form, that a branch holds. A branch: its tip.
+    So it is for a commit, and for a tag that is no version. A tag of a version: the highest release above it, of the same form, that a branch holds. A branch: its tip.
     Raises :class:`MlgitopsError` where a tag was moved since it was imported, or
     the revision is gone.
     """
     revision = followed.revision
     if revision is None:
         return Newest(revision=None, commit=_find_commit(bare, _HEAD) or "")
+    if _is_pinned(followed, revision):
+        return None
     kind = _find_kind(bare, revision, followed.repository)
     if kind == "commit":
         return None
@@ -147,6 +149,12 @@ def count_commits(bare: Path, before: str, now: str) -> int | None:
     if asked.returncode != 0:
         return None
     return int(ask_git(bare, "rev-list", "--count", f"{before}..{now}").stdout)
+
+
+def _is_pinned(followed: Followed, revision: str) -> bool:
+    """Tell whether a revision is the commit that was imported, however a branch is named now."""
+    is_sha = _ABBREVIATED.fullmatch(revision) is not None
+    return is_sha and all(item.commit.startswith(revision) for item in followed.imports)
 
 
 def _find_kind(bare: Path, revision: str, address: str) -> str:
@@ -195,11 +203,14 @@ def _refuse_moved(followed: Followed, tag: str, commit: str) -> None:
             )
 
 
-def _find_release(bare: Path, tag: str, commit: str) -> Newest:
-    """Find the highest release above ``tag`` that a branch holds, else the tag itself."""
+def _find_release(bare: Path, tag: str, commit: str) -> Newest | None:
+    """Find the highest release above ``tag`` that a branch holds, else the tag itself.
+
+    None for a tag that is no version.
+    """
     current = _parse_version(tag)
     if current is None:
-        return Newest(revision=tag, commit=commit)
+        return None
     higher = []
     for name in _list_tags(bare):
         version = _parse_version(name)

@@ -112,12 +112,19 @@ def test_a_branch_is_its_tip(source: GitRepository) -> None:
 
 def test_a_commit_and_a_tag_without_a_version_stay(source: GitRepository) -> None:
     """There is no rule that names a newer one."""
-    sha = put_tags(source, "snapshot")
-    put_tags(source, "v9.0.0")
-    assert find(follow(source, sha)) is None
-    newest = find(follow(source, "snapshot"))
-    assert newest is not None
-    assert (newest.revision, newest.commit) == ("snapshot", sha)
+    sha = put_tags(source, "snapshot", "v1.0", "2024.01.01")
+    put_tags(source, "v9.0.0", "v1.1", "2024.02.01")
+    for revision in (sha, sha[:9], "snapshot", "v1.0", "2024.01.01"):
+        assert find(follow(source, revision)) is None
+
+
+@pytest.mark.parametrize("length", [7, 12, 40])
+def test_a_commit_stays_when_a_branch_takes_its_name(source: GitRepository, length: int) -> None:
+    """Somebody pinned it by hand; whoever may push to the source cannot move that."""
+    sha = source.git("rev-parse", "HEAD")
+    tip = source.commit("Another")
+    source.git("update-ref", f"refs/heads/{sha[:length]}", tip)
+    assert find(follow(source, sha[:length], sha)) is None
 
 
 def test_a_tag_that_was_moved_is_refused(source: GitRepository) -> None:
