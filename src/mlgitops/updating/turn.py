@@ -104,10 +104,9 @@ def decide(plan: Plan, series: Series, attempts: Sequence[Attempt], *, is_named:
         blocking = under_way[0]
         why = (
             f"{summary}; but another update is open: merge or close branch {blocking.branch} first"
+            "; if no pull request of it is open, as after a kill, or one that was closed without a"
+            f" token to know it by: `git push origin --delete {blocking.branch}`"
         )
-        if not blocking.is_asked:
-            why += "; if its pull request was closed (without a token that is not known): "
-            why += f"`git push origin --delete {blocking.branch}`"
         return Outcome(Step.WAIT, why, plan)
     if same and not is_named:
         past = "taken back after it was merged" if same[-1].is_merged else "closed by somebody"

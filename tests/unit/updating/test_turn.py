@@ -66,9 +66,10 @@ def test_what_is_done(attempts: list[Attempt], step: Step, *, is_named: bool) ->
     assert decide(PLAN, SERIES, attempts, is_named=is_named).step is step
 
 
-def test_the_reason_names_the_way_out() -> None:
-    """Without a token a branch whose pull request was closed looks open."""
-    waiting = decide(PLAN, SERIES, [attempt(OTHER, asked=False)], is_named=False)
+@pytest.mark.parametrize("asked", [False, True])
+def test_the_reason_names_the_way_out(*, asked: bool) -> None:
+    """A branch looks open whose pull request was closed, without a token, or never opened."""
+    waiting = decide(PLAN, SERIES, [attempt(OTHER, asked=asked)], is_named=False)
     assert f"merge or close branch {OTHER} first" in waiting.why
     assert f"`git push origin --delete {OTHER}`" in waiting.why
     reverted = decide(PLAN, SERIES, [attempt(NAME, "merged")], is_named=False)
