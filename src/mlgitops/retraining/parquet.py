@@ -29,7 +29,7 @@ _TIMEOUT = 1800.0  # seconds
 
 
 class ParquetTable:
-    """A raw table in Parquet in a folder, read by the Python of the project in another, or there."""
+    """A raw table in Parquet in a folder; the Python that reads it may be of another folder."""
 
     path = COLUMNAR
 

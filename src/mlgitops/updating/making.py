@@ -22,7 +22,7 @@ from mlgitops.retraining.parquet import ParquetTable
 from mlgitops.retraining.table import COLUMNAR
 from mlgitops.storage import prepare_storage
 from mlgitops.updating.imports import list_imports
-from mlgitops.updating.report import Shape, TakenFile, UpdateReport
+from mlgitops.updating.report import Shape, TakenFile, UpdateReport, fit_report
 from mlgitops.updating.source import find_transport
 
 if TYPE_CHECKING:
@@ -65,13 +65,14 @@ def take(plan: Plan, clean: Path, console: Console) -> UpdateReport:
         for item, shape in zip(imports, before, strict=True)
     ]
     run_pipeline(clean, console, tokens=False)
-    return UpdateReport(
+    report = UpdateReport(
         toolkit=__version__,
         sources=tuple(step.taken for step in plan.steps),
         files=tuple(files),
         stricter=stricter,
         stricter_before=stricter_before,
     )
+    return fit_report(report)  # else no later run could read what this one pushed
 
 
 def _fetch_old(clean: Path, imports: list[Import], console: Console) -> bool:

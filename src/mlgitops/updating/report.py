@@ -63,6 +63,15 @@ def encode_update(report: UpdateReport) -> bytes:
     return msgspec.json.format(_ENCODER.encode(report), indent=1) + b"\n"
 
 
+def fit_report(report: UpdateReport) -> UpdateReport:
+    """Return a report that :func:`parse_update` reads: without the shapes of very wide tables."""
+    try:
+        return parse_update(encode_update(report), REPORT)
+    except MlgitopsError:
+        files = [msgspec.structs.replace(it, before=None, now=None) for it in report.files]
+        return msgspec.structs.replace(report, files=tuple(files))
+
+
 def parse_update(data: bytes, where: str) -> UpdateReport:
     """Read a report that a branch may hold; raises :class:`MlgitopsError` for what is none."""
     if len(data) > _MOST_BYTES:

@@ -104,9 +104,10 @@ def find_transport(address: str) -> str:
 def find_newest(bare: Path, followed: Followed) -> Newest | None:
     """Find the newest version by the rule that the imports follow; None: no rule names one.
 
-    So it is for a commit, and for a tag that is no version. A tag of a version: the highest release above it, of the same form, that a branch holds. A branch: its tip.
-    Raises :class:`MlgitopsError` where a tag was moved since it was imported, or
-    the revision is gone.
+    So it is for a commit, and for a tag that is no version. A tag of a version: the highest release
+    above it, of the same form, that a branch holds. A branch: its tip.
+    Raises :class:`MlgitopsError` where a tag was moved since it was imported, or the revision is
+    gone.
     """
     revision = followed.revision
     if revision is None:

@@ -15,6 +15,7 @@ from mlgitops.updating.report import (
     TakenFile,
     UpdateReport,
     encode_update,
+    fit_report,
     parse_update,
 )
 
@@ -82,6 +83,16 @@ def test_rules_that_are_new_come_first() -> None:
     assert "no longer promises what these rules of `contract.yaml` demand:\n\n* `a`" in body
     assert "As before, 1 rule of ours it does not promise to keep." in body
     assert "It promises to keep 1 rule more of ours than before." in body
+
+
+def test_a_very_wide_table_leaves_a_report_that_can_be_read() -> None:
+    """Else every later run would end with an error at the branch that this one pushed."""
+    assert fit_report(REPORT) == REPORT
+    for columns in (tuple(map(str, range(20_001))), ("x" * 1001,)):
+        wide = msgspec.structs.replace(TABLE, now=Shape(rows=1, columns=columns))
+        fitting = fit_report(change(files=(wide,)))
+        assert parse_update(encode_update(fitting), "here") == fitting
+        assert [it.path for it in fitting.files] == [TABLE.path]
 
 
 HOSTILE = "x`](https://evil.example) @octocat [skip ci] <img src=x> | #1 -->"
