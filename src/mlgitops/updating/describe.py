@@ -22,6 +22,7 @@ _GITHUB = re.compile(r"github\.com/(?P<name>[\w.-]+/[\w.-]+)", re.ASCII)
 _MAJOR = re.compile(r"(?P<major>\d+)\.\d+\.\d+$", re.ASCII)
 _MOST_NAMES = 20  # columns that are listed
 _MOST_RULES = 20
+_MOST_BYTES = 50_000  # of what is said of the update itself
 _LONGEST = 60  # characters of a revision in a title
 _SHORT = 12
 
@@ -47,10 +48,19 @@ def write_body(report: UpdateReport) -> str:
         _describe_files(report.files),
         *_describe_columns(report.files),
         *_describe_contract(report),
-        f"{JUDGED} {_TEST_ROWS}",
-        BY_HAND,
     ]
-    return "\n\n".join(parts)
+    return "\n\n".join([*_shorten(parts), f"{JUDGED} {_TEST_ROWS}", BY_HAND])
+
+
+def _shorten(parts: list[str]) -> Iterator[str]:
+    """Yield the first parts that fit into a pull request; its branch is pushed by then."""
+    left = _MOST_BYTES
+    for part in parts:
+        left -= len(part.encode()) + 2
+        if left < 0:
+            yield "There is more than a pull request can say: it stands in reports/update.json."
+            return
+        yield part
 
 
 def _describe_source(taken: Taken) -> str:

@@ -8,6 +8,8 @@ import msgspec
 import pytest
 
 from mlgitops.errors import MlgitopsError
+from mlgitops.github.comment import MAX_BODY_BYTES
+from mlgitops.retraining.describe import BY_HAND
 from mlgitops.updating.describe import write_body, write_title
 from mlgitops.updating.report import (
     Shape,
@@ -93,6 +95,21 @@ def test_a_very_wide_table_leaves_a_report_that_can_be_read() -> None:
         fitting = fit_report(change(files=(wide,)))
         assert parse_update(encode_update(fitting), "here") == fitting
         assert [it.path for it in fitting.files] == [TABLE.path]
+
+
+def test_many_wide_tables_fit_into_a_pull_request() -> None:
+    """Else its branch would be pushed, and stand in the way of all others without one."""
+    before, now = (
+        Shape(rows=1, columns=tuple(f"{word}{number:0150}" for number in range(40)))
+        for word in ("old", "new")
+    )
+    wide = msgspec.structs.replace(TABLE, before=before, now=now)
+    for count in (12, 1000):
+        body = write_body(change(files=(wide,) * count))
+        assert len(body.encode()) < MAX_BODY_BYTES
+        assert "from `v1.0.0`" in body
+        assert "There is more than a pull request can say" in body
+        assert body.endswith(BY_HAND)
 
 
 HOSTILE = "x`](https://evil.example) @octocat [skip ci] <img src=x> | #1 -->"
