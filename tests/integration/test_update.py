@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from forked import CONTEXT
 from git_project import git
 from imported_project import (
@@ -19,6 +20,7 @@ from imported_project import (
     write_contract,
     write_table,
 )
+from real_dvc import push_data
 from shared import make_once
 
 from mlgitops.cli import run
@@ -166,6 +168,29 @@ def test_one_is_open_at_a_time(
     closed = update(project, capsys)
     assert (closed["step"], len(forge.state.pulls)) == ("nothing", 1)
     assert closed["why"].endswith("closed by somebody: `--to REV` proposes it again")
+
+
+def test_a_branch_is_followed_to_its_tip(
+    project: ImportedProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Through a clone, as from any address; `rev` stays. No table moves without its contract."""
+    source = project.source
+    store = source.root.parent / "store"
+    source.put(".dvc/config", f"[core]\n    remote = s\n['remote \"s\"']\n    url = {store}\n")
+    for name in FILES:
+        document = yaml.safe_load((project.root / name).read_text())
+        document["deps"][0]["repo"] |= {"url": source.root.as_uri(), "rev": "main"}
+        (project.root / name).write_text(yaml.safe_dump(document))
+    project.commit("Follow main")
+    tip = source.release(None, write_table(130))
+    push_data(source.root)
+    assert "and its contract of" in refuse(project, capsys, f"{TABLE}.dvc")
+    done = update(project, capsys)
+    assert done["title"] == f"Take features main at {tip[:12]}"
+    repo = yaml.safe_load(project.show(done["branch"], f"{TABLE}.dvc"))["deps"][0]["repo"]
+    assert (repo["rev"], repo["rev_lock"]) == ("main", tip)
+    (table,) = (it for it in done["report"]["files"] if it["path"] == TABLE)
+    assert (table.get("before"), table["now"]["rows"]) == (None, 130)  # the old one had no storage
 
 
 def test_a_source_that_moves_on_meanwhile(project: ImportedProject) -> None:
