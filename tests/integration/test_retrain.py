@@ -334,6 +334,25 @@ def test_rows_of_a_retraining_that_was_reverted_are_not_compared_on(
     assert sum(day.get("appended", 0) for day in done["report"]["days"]) == (DAYS - 28) * ROWS
 
 
+def test_a_model_whose_table_dvc_did_not_keep_is_compared_with_nothing(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it learned is not known: the branch's table says nothing of that."""
+    pointer = (project / f"{TABLE}.dvc").read_text()
+    (project / f"{TABLE}.dvc").unlink()
+    bare = commit(project, "Keep the table elsewhere")
+    (project / f"{TABLE}.dvc").write_text(pointer)
+    commit(project, "Keep the table by DVC")
+    edit(project, "deploy/production/model.yaml", "revision: null", f"revision: {bare}")
+    edit(
+        project, "deploy/production/model.yaml", "sha256: null", f"sha256: {model_digest(project)}"
+    )
+    git(project, "push", "--quiet", "origin", "main")
+    options = ["--reason", "by-hand", "--dry-run", "--directory", str(project)]
+    assert run(["retrain", "production", "--day", LAST.isoformat(), *options]) == 2
+    assert "learned from has no .dvc file there" in capsys.readouterr().err
+
+
 def test_an_alert_of_a_model_that_was_replaced_is_no_reason(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

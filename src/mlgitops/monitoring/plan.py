@@ -247,10 +247,12 @@ def _choose_metrics(
     return tuple(kept), left_out
 
 
-def _refuse_idle_limits(limits: Iterable[str], policy: Policy, left_out: Mapping[str, str]) -> None:
+def _refuse_idle_limits(
+    limits: Mapping[str, float], policy: Policy, left_out: Mapping[str, str]
+) -> None:
     """Raise for a limit of a metric that is not judged: whoever set it would wait for an alert."""
     judged = [name for name in policy.metrics if not names_other_rows(name)]
-    for name in limits:
+    for name, limit in limits.items():
         if name not in judged:
             near = nearest_name(name, judged)
             raise MlgitopsError(
@@ -264,6 +266,9 @@ def _refuse_idle_limits(limits: Iterable[str], policy: Policy, left_out: Mapping
                 where="monitor.yaml",
                 hint="leave it out, or limit another metric",
             )
+        if limit < 0:
+            problem = f"alerts: limits: {name[:80]} is never below 0, its limit is {limit:g}"
+            raise MlgitopsError(problem, where="monitor.yaml", hint="write it without the sign")
 
 
 def _measure(level: str) -> int:

@@ -39,8 +39,14 @@ def read_learned(scene: Scene, clean: Path, taken: set[str], console: Console) -
     """
     repository, prefix, commit = scene.folder.repository, scene.folder.prefix, scene.wanted.commit
     table = choose_table(lambda path: repository.read(commit, f"{prefix}{path}") is not None)
+    if table is None:
+        raise MlgitopsError(
+            "the table that the model in service learned from has no .dvc file there",
+            where=f"data/raw at {commit[:12]}",
+            hint="deploy a model whose table DVC keeps: else nobody knows what it learned",
+        )
     id_column = _read_id_column(repository.read(commit, f"{prefix}params.yaml") or b"")
-    named = [path for path in (table, APPENDED if id_column is None else None) if path]
+    named = [table] if id_column is not None else [table, APPENDED]
     pointers = {path: f"{prefix}{path}.dvc" for path in named}
     if all(
         repository.find_blob(commit, path) == repository.find_blob(scene.tip, path)

@@ -403,6 +403,15 @@ def test_a_limit_that_nothing_is_held_to_is_refused(name: str, message: str, hin
     )
 
 
+def test_a_limit_below_what_a_metric_can_be_is_refused() -> None:
+    """An accuracy would never fall below it; a root's square would be a lenient limit."""
+    policy = Policy(metrics={"test.brier": Rule()})
+    params, contract = (BINARY[path].encode() for path in ("params.yaml", "contract.yaml"))
+    settings = MonitorSettings(alerts=AlertSettings(limits={"test.brier": -0.2}))
+    with pytest.raises(MlgitopsError, match=r"test\.brier is never below 0, its limit is -0\.2"):
+        make_plan(policy, params, contract, settings)
+
+
 def test_the_benchmark_counts_every_row(capsys: pytest.CaptureFixture[str]) -> None:
     """Of a small log; the figures of the full one are `make bench`'s."""
     assert monitoring_speed.main(["--rows", "1000", "--days", "3"])
