@@ -16,7 +16,7 @@ import pytest
 from mlgitops.dvc.command import project_environment
 from mlgitops.project.cost.memory import MemorySampler, find_descendants
 from mlgitops.project.fork_server.launch import ForkServer, start_fork_server
-from mlgitops.project.fork_server.server import find_libraries, read_imports
+from mlgitops.project.fork_server.server import find_libraries, read_bounds, read_imports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -220,6 +220,26 @@ def test_a_stage_that_starts_by_itself_can_be_interrupted(
     declined = run_module(project, server.environment, "demo.interrupt")
     assert "default_int_handler" in declined.stdout
     assert declined.stdout.partition(" at ")[0] == plain.stdout.partition(" at ")[0]
+
+
+def test_what_posix_spawn_leaves_ignored_is_no_setting_of_a_shell() -> None:
+    """GNU make starts programs by it: below `make train` each stage would start by itself."""
+    command = [sys.executable, "-c", "import time; print(flush=True); time.sleep(600)"]
+    reading, writing = os.pipe()
+    actions = [(os.POSIX_SPAWN_DUP2, writing, 1)]
+    spawned = os.posix_spawn(sys.executable, command, os.environ, file_actions=actions)
+    plain = subprocess.Popen(command, stdout=writing)
+    try:
+        os.read(reading, 1)  # both have begun once both have printed
+        os.read(reading, 1)
+        assert read_bounds(spawned) == read_bounds(plain.pid)
+    finally:
+        os.kill(spawned, signal.SIGKILL)
+        os.waitpid(spawned, 0)
+        plain.kill()
+        plain.wait()
+        os.close(reading)
+        os.close(writing)
 
 
 @pytest.mark.parametrize("sent", [b"", b"\0" * 7, b"\0" * 7 + b"\x09" + b"begun"])

@@ -34,6 +34,9 @@ LIBRARIES = frozenset(
 PASSING = frozenset(["DVC_ROOT", "DVC_STAGE", "OLDPWD", "PWD", "SHLVL", "_"])
 DECLINED = -1000  # as client.py reads it
 MOST_STREAMS = 253  # as client.py sends them
+#: Signals whose being ignored is no setting: an interrupt, which client and server ignore for
+#: their stages, and the two that the C library keeps to itself and `posix_spawn` leaves ignored.
+_OWN_SIGNALS = (signal.SIGINT, 32, 33)
 _READING = 30.0  # seconds until a client has sent its request
 _HEADER = struct.Struct("!Q")  # bytes of the request that follows
 
@@ -172,14 +175,14 @@ def read_bytes(connection: socket.socket, size: int) -> bytes:
 def read_bounds(process: int) -> tuple[object, ...]:
     """Read what a shell may have set for a process, as by `ulimit`, `nice`, `taskset` or `trap`.
 
-    Its resource limits, priority, processors, and ignored signals, of which an interrupt does not
-    count: client and server ignore it for their stages. Raises OSError when it has ended.
+    Its resource limits, priority, processors, and ignored signals. Raises OSError when it has
+    ended.
     """
     folder = Path(f"/proc/{process}")
     status = dict(
         line.split(":", 1) for line in (folder / "status").read_text("utf-8").splitlines()
     )
-    ignored = int(status["SigIgn"], 16) & ~(1 << signal.SIGINT - 1)
+    ignored = int(status["SigIgn"], 16) & ~sum(1 << number - 1 for number in _OWN_SIGNALS)
     priority = os.getpriority(os.PRIO_PROCESS, process)
     limits = (folder / "limits").read_text("utf-8")
     return limits, priority, status["Cpus_allowed"].strip(), ignored
