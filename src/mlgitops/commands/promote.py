@@ -124,15 +124,16 @@ def propose(
 
 def _hand_over(proposed: Proposed) -> None:
     """Set the outputs of a workflow's step, where there is one."""
+    from mlgitops.delivery.proposals.result import list_outputs
     from mlgitops.github.outputs import write_outputs
 
-    number = "" if proposed.number is None else str(proposed.number)
-    outputs = {"branch": proposed.branch, "pull-request": number, "url": proposed.url or ""}
-    write_outputs(os.environ, outputs)
+    write_outputs(os.environ, list_outputs(proposed))
 
 
 def _show_proposed(proposal: Proposal, proposed: Proposed, *, as_json: bool) -> str:
     """Say what was proposed and where it stands."""
+    from mlgitops.delivery.proposals.result import describe_proposed
+
     if as_json:
         document = {
             "environment": proposal.environment,
@@ -146,8 +147,4 @@ def _show_proposed(proposal: Proposal, proposed: Proposed, *, as_json: bool) -> 
         return json.dumps(document, indent=2)
     if proposed.merged:
         return f"{proposal.title}: {proposed.commit[:12]} is on {proposed.branch}"
-    if proposed.number is not None:
-        return f"{proposal.title}: pull request #{proposed.number}, {proposed.url}"
-    lines = [f"{proposal.title}: branch {proposed.branch} is ready. Open the pull request:"]
-    lines += [f"  {opener}" for opener in (proposed.opener, proposed.url) if opener]
-    return "\n".join(lines)
+    return f"{proposal.title}: " + "\n".join(describe_proposed(proposed))

@@ -136,12 +136,10 @@ def _find_source(args: argparse.Namespace, watched: Watched, until: str) -> Sour
 
 def _hand_over(outcome: Outcome) -> None:
     """Set the outputs of a workflow's step, where there is one."""
+    from mlgitops.delivery.proposals.result import list_outputs
     from mlgitops.github.outputs import write_outputs
 
-    proposed = outcome.proposed
-    number = str(proposed.number) if proposed and proposed.number is not None else ""
-    branch, url = (proposed.branch, proposed.url or "") if proposed else ("", "")
-    write_outputs(os.environ, {"branch": branch, "pull-request": number, "url": url})
+    write_outputs(os.environ, list_outputs(outcome.proposed))
 
 
 def _encode(outcome: Outcome) -> str:
@@ -164,6 +162,7 @@ def _encode(outcome: Outcome) -> str:
 
 
 def _describe(outcome: Outcome) -> str:
+    from mlgitops.delivery.proposals.result import describe_proposed
     from mlgitops.retraining.describe import describe_counts
 
     action, proposed = outcome.action, outcome.proposed
@@ -171,8 +170,4 @@ def _describe(outcome: Outcome) -> str:
     if proposed is None or outcome.change is None:
         return "\n".join([f"{action.step}: {action.why}", *lines])
     lines = [f"{outcome.change.title}: {action.why}", *lines]
-    if proposed.number is not None:
-        return "\n".join([*lines, f"pull request #{proposed.number}, {proposed.url}"])
-    lines.append(f"branch {proposed.branch} is ready. Open the pull request:")
-    lines += [f"  {opener}" for opener in (proposed.opener, proposed.url) if opener]
-    return "\n".join(lines)
+    return "\n".join([*lines, *describe_proposed(proposed)])

@@ -153,18 +153,17 @@ def _propose(
 
 def _hand_over(proposed: Proposed | None, journal: Path | None = None) -> None:
     """Set the outputs of a workflow's step, where there is one."""
+    from mlgitops.delivery.proposals.result import list_outputs
     from mlgitops.github.outputs import write_outputs
 
-    number = "" if proposed is None or proposed.number is None else str(proposed.number)
-    branch, url = (proposed.branch, proposed.url or "") if proposed else ("", "")
-    outputs = {"branch": branch, "pull-request": number, "url": url}
-    write_outputs(os.environ, {**outputs, "journal": str(journal or "")})
+    write_outputs(os.environ, {**list_outputs(proposed), "journal": str(journal or "")})
 
 
 def _show(
     tuning: Tuning, change: FileChange | None, proposed: Proposed | None, args: argparse.Namespace
 ) -> str:
     """Say what was measured, and what became of it."""
+    from mlgitops.delivery.proposals.result import describe_proposed
     from mlgitops.render.tuning import describe_tuning
     from mlgitops.tuning.results import is_better
 
@@ -177,12 +176,8 @@ def _show(
         advice = "; --force proposes it all the same" if not (better or args.force) else ""
         shown = reason if args.dry_run or better or args.force else "it is within the folds' noise"
         return "\n".join([*lines, f"Nothing is proposed: {shown}{advice}"])
-    if proposed.number is not None:
-        return "\n".join(
-            [*lines, f"{change.title}: pull request #{proposed.number}, {proposed.url}"]
-        )
-    lines.append(f"{change.title}: branch {proposed.branch} is ready. Open the pull request:")
-    return "\n".join([*lines, *(f"  {way}" for way in (proposed.opener, proposed.url) if way)])
+    first, *others = describe_proposed(proposed)
+    return "\n".join([*lines, f"{change.title}: {first}", *others])
 
 
 def _as_json(tuning: Tuning, proposed: Proposed | None) -> dict[str, Any]:

@@ -74,12 +74,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 def _hand_over(outcome: Outcome) -> None:
     """Set the outputs of a workflow's step, where there is one."""
+    from mlgitops.delivery.proposals.result import list_outputs
     from mlgitops.github.outputs import write_outputs
 
-    proposed = outcome.proposed
-    number = str(proposed.number) if proposed and proposed.number is not None else ""
-    branch, url = (proposed.branch, proposed.url or "") if proposed else ("", "")
-    write_outputs(os.environ, {"branch": branch, "pull-request": number, "url": url})
+    write_outputs(os.environ, list_outputs(outcome.proposed))
 
 
 def _encode(outcome: Outcome) -> str:
@@ -103,6 +101,7 @@ def _encode(outcome: Outcome) -> str:
 
 
 def _describe(outcome: Outcome) -> str:
+    from mlgitops.delivery.proposals.result import describe_proposed
     from mlgitops.render.escape import clean_text
     from mlgitops.updating.describe import describe_counts
 
@@ -112,8 +111,4 @@ def _describe(outcome: Outcome) -> str:
     lines = [clean_text(line, limit=2000) for line in lines]
     if proposed is None or outcome.change is None:
         return "\n".join(lines)
-    if proposed.number is not None:
-        return "\n".join([*lines, f"pull request #{proposed.number}, {proposed.url}"])
-    lines.append(f"branch {proposed.branch} is ready. Open the pull request:")
-    lines += [f"  {opener}" for opener in (proposed.opener, proposed.url) if opener]
-    return "\n".join(lines)
+    return "\n".join([*lines, *describe_proposed(proposed)])
