@@ -175,6 +175,42 @@ def test_days_that_nobody_measured_are_read_however_long_ago(
     assert f"{ROWS} rows of {LAST} repeat an id of their day" in capsys.readouterr().err
 
 
+def tear(folder: Path, before: int, count: int) -> None:
+    """Tear the last ``count`` lines of the log of a day, so many days before the last one."""
+    day = LAST - dt.timedelta(days=before)
+    (path,) = folder.glob(f".mlgitops/deploy/production/requests/{day}-*.jsonl")
+    lines = path.read_text().splitlines()
+    torn = [line if at < len(lines) - count else line[:60] for at, line in enumerate(lines)]
+    path.write_text("\n".join(torn) + "\n")
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_log_that_nobody_can_read_opens_one_issue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_known: bool
+) -> None:
+    """A torn line of a day does not, a day of torn lines does, also where its sums are kept."""
+    folder = make_project(tmp_path / "flights", wrong=0.05)
+    if is_known:
+        assert monitor(folder) == 0
+    whole = {path: path.read_bytes() for path in (folder / "facts").rglob("*.jsonl")}
+    tear(folder, 4, 1)
+    assert monitor(folder) == 0
+    forge = make_forge()
+    with Server(forge) as server:
+        monkeypatch.setenv("GITHUB_API_URL", server.url)
+        monkeypatch.setenv("GITHUB_TOKEN", "test-token-of-the-forge")
+        monkeypatch.setenv("GITHUB_REPOSITORY", "octo/model")
+        tear(folder, 2, ROWS)
+        assert [monitor(folder, "--post"), monitor(folder, "--post")] == [1, 1]
+    (issue,) = forge.state.issues.values()
+    title = "production: what the model is asked has changed, or cannot be read"
+    assert (issue.title, issue.state) == (title, "open")
+    assert "`unreadable` is 1, allowed is at most 0.01, monitor.yaml" in issue.body
+    assert f"on 2026-11-20: {ROWS} of {ROWS}" in issue.body
+    for path, data in whole.items():  # what was measured of the day stays
+        assert set(data.splitlines()) <= set(path.read_bytes().splitlines())
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -23,7 +23,8 @@ _EPILOG = """\
 Reads the log that the server wrote and the labels that `mlgitops label` matched with it, keeps
 sums of each day, and looks: figures of labelled rows over the last 28 labelled days against the
 policy's limits, once a week however often it is asked; refusals, missing cells, new levels and
-silence against what is usual here. Drift of inputs is shown and never an alert.
+silence against what is usual here; lines of the log and labels that nobody can read. Drift of
+inputs is shown and never an alert.
 
 With --post it keeps one issue for each kind of alert (model, data, system): GITHUB_TOKEN with
 `issues: write`, and GITHUB_REPOSITORY.
@@ -84,9 +85,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.post:
         _post(look, os.environ, console)
     console.result(encode_look(look).decode() if args.json else render_text(page))
-    if look.model is None:
-        return EXIT_UNDECIDED
-    return EXIT_FAIL if look.alerts() else EXIT_PASS
+    if look.alerts():
+        return EXIT_FAIL
+    return EXIT_UNDECIDED if look.model is None else EXIT_PASS
 
 
 def read_day(text: str | None) -> str:
@@ -113,7 +114,7 @@ def _keep_facts(
     from mlgitops.monitoring.history import shift_day
     from mlgitops.monitoring.label_store import LabelStore
     from mlgitops.monitoring.project import list_parts
-    from mlgitops.monitoring.store import find_poorer_days
+    from mlgitops.monitoring.store import drop_poorer, find_poorer_days, keep_facts
 
     store = open_store(args.directory, args.facts)
     kept = store.read(args.environment)
@@ -131,11 +132,11 @@ def _keep_facts(
     poorer = find_poorer_days(kept, measured.facts)
     if poorer:
         console.warn(_describe_poorer(poorer))
-    facts = [fact for fact in measured.facts if fact.day not in poorer]
-    anew = {fact.day for fact in facts}
-    if anew:
-        store.replace(args.environment, anew, facts)
-    return [*(fact for fact in kept if fact.day not in anew), *facts]
+    facts = drop_poorer(measured.facts, poorer)
+    days = {fact.day for fact in facts}
+    if days:
+        store.replace(args.environment, days, facts)
+    return [*keep_facts(kept, days - poorer, facts), *facts]
 
 
 def _find_first_day(kept: Sequence[DayFact], day: str, keep_days: int) -> str:

@@ -28,6 +28,13 @@ _Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 _Day = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$(?!\n)")]
 
 
+#: In the place of a model: of a line that nobody can read, none is known.
+NO_MODEL = "0" * 64
+#: Facts of what the files of the log and the labels hold that nobody can use.
+UNREADABLE, UNREADABLE_LABELS, DAMAGED = "unreadable", "unreadable_labels", "damaged"
+OF_FILES = (UNREADABLE, UNREADABLE_LABELS, DAMAGED)
+
+
 class DayFact(Struct, frozen=True, kw_only=True):
     """One figure of one day: that of several days is Σ numerator / Σ denominator.
 
@@ -37,7 +44,7 @@ class DayFact(Struct, frozen=True, kw_only=True):
     """
 
     day: _Day  # UTC, of the request
-    model: _Digest  # sha256 of the model file
+    model: _Digest  # sha256 of the model file, or :data:`NO_MODEL`
     name: Name
     of: Text | None = None
     rows: Count  # that the figure rests on
@@ -168,6 +175,7 @@ class AlertSettings(Struct, frozen=True, kw_only=True):
     missing: Share = 0.05  # of a day's rows, in a column
     new_levels: Share = 0.01  # of a day's rows, in a column
     failed: Share = 0.001  # of a day's requests, that the server could not score
+    unreadable: Share = 0.01  # of a day's lines of the log, or of its labels
     silent_days: Annotated[int, Meta(ge=0)] = 1  # days in a row without a row
     usual_since: _Day | None = None  # the first day that says what is usual
     wait_days: Annotated[int, Meta(ge=0)] = 0  # until the labels of a day are taken for whole

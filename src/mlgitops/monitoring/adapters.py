@@ -48,6 +48,11 @@ class CommandPart:
     since: str
     until: str
 
+    @property
+    def last_day(self) -> str:
+        """Return the day before ``until``."""
+        return shift_day(self.until, -1)
+
     def read(self, problems: Problems) -> Iterator[Chunk]:
         """Run the program and yield its lines; raises :class:`MlgitopsError` when it fails."""
         variables = {"MLGITOPS_SINCE": self.since, "MLGITOPS_UNTIL": self.until}
@@ -79,6 +84,11 @@ class ParquetPart:
     since: str
     until: str
 
+    @property
+    def last_day(self) -> str:
+        """Return the day before ``until``."""
+        return shift_day(self.until, -1)
+
     def read(self, problems: Problems) -> Iterator[Chunk]:
         """Yield the rows of the days; a file that is damaged is counted."""
         import pyarrow as pa
@@ -93,7 +103,7 @@ class ParquetPart:
                         yield encode_rows(rows, f"{path.name}, row", first, self.since, self.until)
                         first += len(rows)
             except (pa.ArrowException, OSError, ValueError, OverflowError):  # a time of year 100000
-                problems.add("the file is damaged from there on", f"{path.name}, row {first}")
+                problems.add_file("the file is damaged from there on", f"{path.name}, row {first}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +113,11 @@ class SqlPart:
     source: SqlSource
     since: str
     until: str
+
+    @property
+    def last_day(self) -> str:
+        """Return the day before ``until``."""
+        return shift_day(self.until, -1)
 
     def read(self, problems: Problems) -> Iterator[Chunk]:
         """Yield the rows of the days as records."""

@@ -1,11 +1,12 @@
-"""Counts that need no labels against what is usual here: refusals, gaps, new levels, silence. Pure.
+"""Counts against what is usual here: refusals, gaps, new levels, silence, unreadable lines. Pure.
 
 They are of the environment: whichever models were asked, together. A day is an alert where its
 share is above what the settings allow, above what the first four weeks or the last ones lead one
 to expect of a single day (Student's t, with the days' own spread), whichever is less, and above
 both by more than so few rows do by chance (the exact binomial tail). A day that is an alert never
 becomes usual, so a fault that lasts stays one; and beside the first weeks, one that creeps does.
-The seven days of a look and all columns of a rule share one chance of a false alarm.
+The seven days of a look and all columns of a rule share one chance of a false alarm. Of lines that
+nobody can read no share is usual, and a file that is not read to its end is always one too many.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 
 from mlgitops.model.look import AlertKind, Finding, FindingState
+from mlgitops.model.monitoring import DAMAGED, OF_FILES, UNREADABLE, UNREADABLE_LABELS
 from mlgitops.monitoring.history import DaySum, shift_day, split_part
 from mlgitops.statistics.longrun import ALPHA
 from mlgitops.statistics.quantiles import incomplete_beta, student_quantile
@@ -47,6 +49,8 @@ class _Counted:
     of: str | None
     allowed: float
     alpha: float
+    period: int = LOOKED_AT  # days that a look is at
+    learns: bool = True  # whether more than that is right where it is usual
 
 
 class _Day(NamedTuple):
@@ -74,16 +78,49 @@ class Counts:
             parts = sorted(of for key, of in self._archive.counts if key == name and of)
             for of in parts:
                 yield _count(name, allowed, of=of, alpha=ALPHA / len(parts))
+        for name in (UNREADABLE, UNREADABLE_LABELS):
+            if (name, None) in self._archive.counts:
+                yield _Counted(
+                    kind=AlertKind.DATA,
+                    name=name,
+                    of=None,
+                    allowed=settings.unreadable,
+                    alpha=ALPHA,
+                    period=LOOKED_AT if name == UNREADABLE else self._labelled_period,
+                    learns=False,
+                )
 
     def judge(self, until: str) -> Iterator[Finding]:
         """Judge what is counted without labels, as of the end of a day."""
         if min(self._requests, default=until) > until:
             return
         yield judge_silence(self._archive.list_days(until), self._settings, until)
+        if (DAMAGED, None) in self._archive.counts:
+            yield self._judge_damaged(until)
         for counted, days in self._days.items():
             past = [day for day in days if day.entry.day <= until]
             if not _is_gone(counted, past, until):
                 yield _judge_share(counted, past, until)
+
+    @property
+    def _labelled_period(self) -> int:
+        """Return the days whose labels still come, or are judged by."""
+        return USUAL + self._settings.wait_days
+
+    def _judge_damaged(self, until: str) -> Finding:
+        """Judge the files that were not read to their end: none is allowed."""
+        start = shift_day(until, 1 - self._labelled_period)
+        days = [it for it in self._archive.counts[DAMAGED, None] if start <= it.day <= until]
+        return Finding(
+            kind=AlertKind.DATA,
+            name=DAMAGED,
+            state=FindingState.ALERT if days else FindingState.HOLDS,
+            figure=math.fsum(entry.numerator for entry in days),
+            limit=0.0,
+            source="what they held is not known",
+            days=len(days),
+            reason=f"the newest of {days[-1].day}" if days else None,
+        )
 
     def show(self, until: str) -> Iterator[Finding]:
         """Show how often callers sent what no server could answer."""
@@ -93,11 +130,13 @@ class Counts:
 
     def _hold_days(self, counted: _Counted) -> list[_Day]:
         """Hold each day of a share to the settings and to what was usual by then."""
-        alpha = counted.alpha / LOOKED_AT / _REFERENCES
+        alpha = counted.alpha / counted.period / _REFERENCES
         days: list[_Day] = []
         usual: list[float] = []  # shares of the days that say what is
         for entry in self._fill_days(counted.name, counted.of):
             expected = min(_expect_day(usual[:USUAL], alpha), _expect_day(usual[-USUAL:], alpha))
+            if not counted.learns:
+                expected = 0.0
             limit = max(counted.allowed, expected)
             day = _Day(entry, limit, expected, _excess(entry, limit, alpha))
             if not day.excess or len(usual) < _FEWEST_USUAL:
@@ -106,7 +145,7 @@ class Counts:
         return days
 
     def _fill_days(self, name: str, of: str | None) -> list[DaySum]:
-        """Return the days of a share; one without a refusal is a day with none of them."""
+        """Return the days of a share; one on which nothing was refused or lost is one with none."""
         since = self._settings.usual_since or ""
         sums = {entry.day: entry for entry in self._archive.counts.get((name, of), [])}
         if name.startswith("refused."):
@@ -114,7 +153,18 @@ class Counts:
                 day: DaySum(day, sums[day].numerator if day in sums else 0.0, asked, round(asked))
                 for day, asked in sorted(self._requests.items())
             }
+        if name in OF_FILES:
+            sums = dict(sorted({**self._list_whole(name), **sums}.items()))
         return [entry for day, entry in sums.items() if entry.denominator > 0 and day >= since]
+
+    def _list_whole(self, name: str) -> dict[str, DaySum]:
+        """Return the days that have lines or labels, as if none was lost."""
+        if name == UNREADABLE:
+            whole = self._requests
+        else:
+            labels = self._archive.counts.get(("labels", None), [])
+            whole = {entry.day: entry.numerator for entry in labels}
+        return {day: DaySum(day, 0.0, count, round(count)) for day, count in whole.items()}
 
     def _show_share(self, name: str, until: str) -> Finding:
         start = shift_day(until, 1 - LOOKED_AT)
@@ -176,7 +226,7 @@ def _is_gone(counted: _Counted, past: Sequence[_Day], until: str) -> bool:
 
 def _judge_share(counted: _Counted, past: Sequence[_Day], until: str) -> Finding:
     """Judge the worst of the last seven days."""
-    start = shift_day(until, 1 - LOOKED_AT)
+    start = shift_day(until, 1 - counted.period)
     recent = [day for day in past if day.entry.day >= start]
     finding = Finding(
         kind=counted.kind,
@@ -187,7 +237,7 @@ def _judge_share(counted: _Counted, past: Sequence[_Day], until: str) -> Finding
         rows=sum(day.entry.rows for day in recent),
     )
     if not recent:
-        return replace(finding, reason="nothing was asked in the last seven days")
+        return replace(finding, reason=_describe_nothing(counted))
     worst = max(recent, key=lambda day: (day.excess, day.entry.numerator / day.entry.denominator))
     if min(day.limit for day in recent) >= 1 > counted.allowed:
         return replace(finding, reason=_UNSTEADY)
@@ -200,6 +250,12 @@ def _judge_share(counted: _Counted, past: Sequence[_Day], until: str) -> Finding
         source="what is usual here" if worst.usual > counted.allowed else "monitor.yaml",
         reason=f"on {entry.day}: {entry.numerator:,.0f} of {entry.denominator:,.0f}",
     )
+
+
+def _describe_nothing(counted: _Counted) -> str:
+    if counted.name == UNREADABLE_LABELS:
+        return f"no row of the last {counted.period} days has a label"
+    return "nothing was asked in the last seven days"
 
 
 def _expect_day(shares: Sequence[float], alpha: float) -> float:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from mlgitops.monitoring.history import shift_day
 from mlgitops.monitoring.sources import read_file
 from mlgitops.monitoring.table_rows import encode_rows, write_time
 
@@ -54,6 +55,11 @@ class EventPart:
     model: str
     since: str
     until: str
+
+    @property
+    def last_day(self) -> str:
+        """Return the day before ``until``."""
+        return shift_day(self.until, -1)
 
     def read(self, problems: Problems) -> Iterator[Chunk]:
         """Yield a chunk of records for each request that has its response."""

@@ -4,6 +4,8 @@ The names of facts, beside the judged metrics of policy.yaml and the metrics of 
 
 * `rows`: answered, of each day; `repeated`: those whose id came before on that day;
   `labels`: those that have a label
+* `unreadable`: lines of the log that nobody can use, of all of that day; `unreadable_labels`: the
+  same of its labels; `damaged`: files of either that could not be read to their end; of no model
 * `refused.<reason>`: requests, of those and the answered rows; the same of a column
 * `missing`, `new_level`, `histogram`: of each column of the model's inputs
 * `answer`, `score`, `score_histogram`: what the model said, by class
@@ -28,18 +30,19 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
+from mlgitops.model.monitoring import DAMAGED, NO_MODEL, UNREADABLE, UNREADABLE_LABELS
 from mlgitops.monitoring.day_rows import Coder, DayRows, Refusals
 from mlgitops.monitoring.figures import Key, measure_day
 from mlgitops.monitoring.problems import Problems
 from mlgitops.monitoring.records import RecordReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from mlgitops.model.monitoring import DayFact
     from mlgitops.monitoring.label_store import LabelStore
     from mlgitops.monitoring.plan import Plan
-    from mlgitops.monitoring.records import Line
+    from mlgitops.monitoring.records import Chunk, Line
     from mlgitops.monitoring.sources import Part
 
 #: Different models of one day; more are a forged log.
@@ -124,16 +127,91 @@ def measure_part(part: Part, *, labels: LabelStore, plan: Plan) -> Measured:
     """Measure one part of a log; all rows of a day must be in it."""
     measured = Measured()
     reader = RecordReader([column.name for column in plan.columns])
-    tally = _Tally(plan)
+    tally, losses = _Tally(plan), _Losses(measured.problems)
     for chunk in part.read(measured.problems):
-        tally.add(reader.read(chunk, measured.problems), measured.problems, chunk.where)
+        losses.add_passed_over()
+        records = reader.read(chunk, measured.problems)
+        tally.add(records, measured.problems, chunk.where)
+        losses.add_chunk(chunk, records)
+    losses.end(part.last_day)
     outcomes: dict[str, Mapping[str, float]] = {}
     for (day, model), (rows, refusals) in sorted(tally.days.items()):
         if day not in outcomes:
-            outcomes = {day: read_outcomes(labels, day, plan, measured.problems)}
+            own = Problems()
+            outcomes = {day: read_outcomes(labels, day, plan, own)}
+            losses.add_labels(day, len(outcomes[day]), own)
         key = Key(day=day, model=model)
         measured.facts.extend(measure_day(key, rows, refusals, outcomes[day], plan))
+    measured.facts.extend(losses.list_facts())
     return measured
+
+
+class _Losses:
+    """The lines of a part by day, and those of them that are of no use.
+
+    A line that nobody can read says no day. Where its file says none either, it counts for the day
+    of the record before it, else of the first one after it, else for the last day of the part.
+    """
+
+    def __init__(self, problems: Problems) -> None:
+        self._problems = problems
+        self._seen = self._seen_files = 0  # of the problems, that were counted
+        self._day = ""
+        self._first_day: str | None = None
+        self._lines, self._lost, self._damaged = Counter[str](), Counter[str](), Counter[str]()
+        self._labels: dict[str, tuple[int, int]] = {}
+
+    def add_passed_over(self) -> None:
+        """Count what the source gave out as no line, since what was counted before."""
+        self._lines[self._day] += self._count_lost()
+
+    def add_chunk(self, chunk: Chunk, records: Sequence[Line[Any]]) -> None:
+        """Count a chunk that was read, and what was no record of it."""
+        first, last = chunk.days
+        if first == last:
+            self._day = first
+        elif records:
+            self._day = records[-1].at[:10]
+        if self._first_day is None and self._day:
+            self._first_day = self._day if first == last else records[0].at[:10]
+        lines = chunk.data.count(b"\n") + 1
+        if self._count_lost():  # seldom, so that empty lines are looked for then alone
+            lines = sum(1 for line in chunk.data.split(b"\n") if line.strip())
+        self._lines[self._day] += lines
+
+    def add_labels(self, day: str, usable: int, problems: Problems) -> None:
+        """Count the labels of a day."""
+        self._labels[day] = (problems.lines, problems.lines + usable)
+        self._damaged[day] += problems.damaged
+        self._problems.merge(problems)
+
+    def end(self, last_day: str) -> None:
+        """Count the rest of what the source gave out, and give a day to what has none."""
+        self.add_passed_over()
+        for counts in (self._lines, self._lost, self._damaged):
+            counts[self._first_day or last_day] += counts.pop("", 0)
+
+    def list_facts(self) -> Iterator[DayFact]:
+        """Yield what was lost of each day on which something was."""
+        labels = {day: lost for day, (lost, _) in self._labels.items()}
+        for day in sorted({*self._lost, *self._damaged, *labels}):
+            key = Key(day=day, model=NO_MODEL)
+            if self._lost[day]:
+                lines = self._lines[day]
+                yield key.fact(UNREADABLE, (self._lost[day], lines), lines)
+            if self._damaged[day]:
+                yield key.fact(DAMAGED, (self._damaged[day], 1), self._damaged[day])
+            if labels.get(day):
+                lost, given = self._labels[day]
+                yield key.fact(UNREADABLE_LABELS, (lost, given), given)
+
+    def _count_lost(self) -> int:
+        """Take over what was said since the last time; return how many lines were lost."""
+        lost = self._problems.lines - self._seen
+        self._lost[self._day] += lost
+        self._damaged[self._day] += self._problems.damaged - self._seen_files
+        self._seen, self._seen_files = self._problems.lines, self._problems.damaged
+        return lost
 
 
 class _Tally:

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
 
+from mlgitops.model.monitoring import OF_FILES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from mlgitops.model.monitoring import DayFact
 
 _REFUSED = "refused."
-#: What is counted without labels, whichever model was asked.
-_COUNTED = ("rows", "missing", "new_level")
+#: What is counted whichever model was asked.
+_COUNTED = ("rows", "labels", "missing", "new_level", *OF_FILES)
 
 
 class DaySum(NamedTuple):
@@ -62,6 +64,11 @@ class Archive:
         """
         model = max((entry for entry in self.asked if entry[0] <= until), default=None)
         return None if model is None else self.models[model[2]]
+
+    @property
+    def has_losses(self) -> bool:
+        """Tell whether a file held what nobody can use."""
+        return any((name, None) in self.counts for name in OF_FILES)
 
     def list_days(self, until: str) -> list[str]:
         """Return the days up to one on which any model answered a row."""

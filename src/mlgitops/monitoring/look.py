@@ -44,9 +44,10 @@ def take_look(
     archive = read_archive(facts, day)
     history, week = archive.choose(day), find_week_end(day)
     names = project, environment
-    if history is None:
-        return _make_look(None, (), day=day, names=names, notices=(_NOTHING,))
     settings = demands.settings
+    if history is None:
+        lost = _follow(Counts(archive, settings).judge, day) if archive.has_losses else ()
+        return _make_look(None, lost, day=day, names=names, notices=(_NOTHING,))
     counts = Counts(archive, settings)
 
     def judge_week(until: str) -> Iterable[Finding]:

@@ -17,6 +17,7 @@ class Problems:
 
     counts: Counter[str] = field(default_factory=Counter)
     positions: dict[str, list[str]] = field(default_factory=dict)
+    damaged: int = 0  # files, among the counts, that were not read to their end
 
     def add(self, reason: str, position: str, times: int = 1) -> None:
         """Count ``times`` lines that ``reason`` made unusable; the first is at ``position``."""
@@ -26,9 +27,20 @@ class Problems:
             if len(shown) < _MOST_SHOWN:
                 shown.append(position)
 
+    def add_file(self, reason: str, position: str) -> None:
+        """Count a file that was not read to its end: nobody knows how many lines are left."""
+        self.add(reason, position)
+        self.damaged += 1
+
+    @property
+    def lines(self) -> int:
+        """Return how many lines were unusable, without what damaged files may have held."""
+        return self.counts.total() - self.damaged
+
     def merge(self, other: Problems) -> None:
         """Take over what another reader counted."""
         self.counts.update(other.counts)
+        self.damaged += other.damaged
         for reason, positions in other.positions.items():
             shown = self.positions.setdefault(reason, [])
             shown.extend(positions[: _MOST_SHOWN - len(shown)])

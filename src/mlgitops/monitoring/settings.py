@@ -101,7 +101,7 @@ def _read_alerts(value: object, position: Place, check: Checker) -> AlertSetting
     readers: Mapping[str, Reader] = {
         "limits": _read_limits,
         "calibration": _read_distance,
-        **dict.fromkeys(("refused", "missing", "new_levels", "failed"), _read_share),
+        **dict.fromkeys(("refused", "missing", "new_levels", "failed", "unreadable"), _read_share),
         **dict.fromkeys(("silent_days", "wait_days"), _whole_number(0, 3650)),
         "usual_since": _read_day,
     }

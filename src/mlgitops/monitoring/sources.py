@@ -42,6 +42,10 @@ class ByteStream(Protocol):
 class Part(Protocol):
     """A part of a log that one process reads."""
 
+    @property
+    def last_day(self) -> str:
+        """Return the last day that it may be of."""
+
     def read(self, problems: Problems) -> Iterator[Chunk]:
         """Yield the part's chunks in order; what cannot be read is added to ``problems``."""
 
@@ -52,6 +56,11 @@ class FolderPart:
 
     day: str
     files: tuple[Path, ...]
+
+    @property
+    def last_day(self) -> str:
+        """Return its day."""
+        return self.day
 
     def read(self, problems: Problems) -> Iterator[Chunk]:
         """Yield the chunks of one file after the other."""
@@ -89,9 +98,9 @@ def read_file(
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
             yield from cut_lines(stream, name, problems, days=days)
     except (EOFError, gzip.BadGzipFile, zlib.error):
-        problems.add("the file is damaged from there on", name)
+        problems.add_file("the file is damaged from there on", name)
     except OSError as error:
-        problems.add(f"it cannot be read: {error.strerror or 'damaged'}", name)
+        problems.add_file(f"it cannot be read: {error.strerror or 'damaged'}", name)
 
 
 def cut_lines(

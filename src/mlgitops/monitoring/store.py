@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mlgitops.environments import locked
 from mlgitops.git.branch_files import BranchFiles
-from mlgitops.model.monitoring import encode_facts, parse_facts
+from mlgitops.model.monitoring import OF_FILES, encode_facts, parse_facts, sort_key
 from mlgitops.writing import replace_file
 
 if TYPE_CHECKING:
@@ -131,14 +131,13 @@ def merge_months(
     poorer = find_poorer_days(chain.from_iterable(months.values()), facts)
     replaced = set(days) - poorer
     kept: dict[str, list[DayFact]] = defaultdict(list)
-    touched = {f"{day[:7]}.jsonl" for day in replaced}
+    touched = {f"{day[:7]}.jsonl" for day in days}
     for name, old in months.items():
         if name not in touched and not any(fact.day in replaced for fact in old):
             continue  # it stays as it is, and is not encoded
-        kept[name] += [fact for fact in old if fact.day not in replaced]
-    for fact in facts:
-        if fact.day not in poorer:
-            kept[f"{fact.day[:7]}.jsonl"].append(fact)
+        kept[name] += keep_facts(old, replaced, facts)
+    for fact in drop_poorer(facts, poorer):
+        kept[f"{fact.day[:7]}.jsonl"].append(fact)
     encoded = {name: encode_facts(content) for name, content in kept.items()}
     before = {name: encode_facts(months[name]) for name in kept if name in months}
     return {name: data for name, data in encoded.items() if data != before.get(name)}
@@ -150,9 +149,23 @@ def find_poorer_days(kept: Iterable[DayFact], new: Iterable[DayFact]) -> set[str
     Labels stand on one machine, and a file of the log may be damaged or gone: what such a machine
     measures is no correction. Rows that repeat an id are not counted.
     """
+    new = list(new)
     before, after = _count_rows(kept), _count_rows(new)
-    measured = {day for day, _, _ in after}
+    measured = {fact.day for fact in new}
     return {key[0] for key, count in before.items() if key[0] in measured and after[key] < count}
+
+
+def drop_poorer(new: Iterable[DayFact], poorer: Collection[str]) -> list[DayFact]:
+    """Return what is put in: of poorer days only what their files hold that nobody can use."""
+    return [fact for fact in new if fact.day not in poorer or fact.name in OF_FILES]
+
+
+def keep_facts(
+    kept: Iterable[DayFact], replaced: Collection[str], new: Iterable[DayFact]
+) -> list[DayFact]:
+    """Return what stays of ``kept`` where days are replaced and ``new`` is put in."""
+    again = {sort_key(fact) for fact in new if fact.name in OF_FILES}
+    return [fact for fact in kept if fact.day not in replaced and sort_key(fact) not in again]
 
 
 def _count_rows(facts: Iterable[DayFact]) -> Counter[tuple[str, str, str]]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _TITLES = {
     AlertKind.MODEL: "The model answers worse than the policy allows",
-    AlertKind.DATA: "What the model is asked has changed",
+    AlertKind.DATA: "What the model is asked has changed, or cannot be read",
     AlertKind.SYSTEM: "The server does not answer as it should",
 }
 _ADVICE = {
@@ -27,7 +27,9 @@ _ADVICE = {
     ),
     AlertKind.DATA: (
         "Ask who sends the requests. A column that is missing or has new levels is mended there; "
-        "a level that is right belongs into contract.yaml, by a pull request."
+        "a level that is right belongs into contract.yaml, by a pull request. Lines that nobody "
+        "can use are named by file and line where `mlgitops monitor` runs: see who writes that "
+        "file, its disk, and whether the model and contract.yaml have the same classes."
     ),
     AlertKind.SYSTEM: "`mlgitops deploy ENVIRONMENT --status` and the server's log say more.",
 }
@@ -42,6 +44,9 @@ _NAMES = {
     "refused.too_large": "requests refused for their size",
     "missing": "missing cells",
     "new_level": "levels that the contract does not list",
+    "unreadable": "lines of the log that nobody can use",
+    "unreadable_labels": "labels that nobody can use",
+    "damaged": "files of log and labels not read to their end",
     "system.rows_per_second": "rows a second",
     "system.requests_per_second": "requests a second",
     "system.seconds": "seconds to an answer",

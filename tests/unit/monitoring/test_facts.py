@@ -8,24 +8,41 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import pytest
-from request_log import BINARY, DAY, MODEL, make_plan_of, make_record, make_refusal, write_log
+from request_log import (
+    BINARY,
+    DAY,
+    MODEL,
+    encode_line,
+    make_plan_of,
+    make_record,
+    make_refusal,
+    write_log,
+)
 from sklearn import metrics as sk
 
 from benchmarks import monitoring_speed
 from mlgitops.errors import MlgitopsError
 from mlgitops.model import Policy, Rule
-from mlgitops.model.monitoring import AlertSettings, DayFact, MonitorSettings, encode_facts
+from mlgitops.model.monitoring import (
+    OF_FILES,
+    AlertSettings,
+    DayFact,
+    MonitorSettings,
+    encode_facts,
+)
 from mlgitops.monitoring.day_rows import Coder
 from mlgitops.monitoring.facts import Measured, describe_doubts, measure_log
 from mlgitops.monitoring.label_store import Label, LabelStore
 from mlgitops.monitoring.plan import make_plan
-from mlgitops.monitoring.sources import list_folder
+from mlgitops.monitoring.sources import list_folder, read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from mlgitops.monitoring.plan import Plan
+    from mlgitops.monitoring.problems import Problems
+    from mlgitops.monitoring.records import Chunk
 
 REGRESSION = {
     "params.yaml": "task: regression\ndata: {target: wage}\nfeatures: {categorical: [race]}\n",
@@ -345,6 +362,96 @@ def test_doubts_of_several_days_are_one_line() -> None:
         "1,400 rows of 2 days from 2026-06-01 repeat an id of their day",
         "1,200 rows of 2 days from 2026-06-01 have no score",
     ]
+
+
+def find_losses(measured: Measured) -> dict[str, tuple[str, float, float]]:
+    """Return what was lost: name → day, how many, of how many."""
+    return {
+        fact.name: (fact.day, fact.numerator, fact.denominator)
+        for fact in measured.facts
+        if fact.name in OF_FILES
+    }
+
+
+@pytest.mark.parametrize(
+    ("lines", "lost"),
+    [
+        ([make_record("a"), make_record("b")], {}),
+        ([make_record("a"), b"{torn\n", b"\n", make_record("b")], {"unreadable": (DAY, 1, 3)}),
+        ([make_record("a"), b'{"v":1,"id":'], {"unreadable": (DAY, 1, 2)}),
+        ([b"\x00\xff\n", b"[]\n", b"{}\n"], {"unreadable": (DAY, 3, 3)}),
+        ([make_record("a", answer=7), make_record("b", score=9)], {"unreadable": (DAY, 2, 2)}),
+        ([b"{" * 3_000_000 + b"\n", make_record("a")], {"unreadable": (DAY, 1, 2)}),
+        ([make_refusal("a"), b"x\n"], {"unreadable": (DAY, 1, 2)}),
+    ],
+)
+def test_lines_that_nobody_can_use_are_a_share_of_their_day(
+    tmp_path: Path, lines: list[object], lost: dict[str, tuple[str, float, float]]
+) -> None:
+    """Torn, no record, too long, or no answer of this model; an empty line is none."""
+    assert find_losses(measure(tmp_path, lines, {}, make_plan_of(BINARY))) == lost
+
+
+def test_a_file_that_is_not_read_to_its_end_is_no_share(tmp_path: Path) -> None:
+    """Nobody knows how many lines it held."""
+    folder = tmp_path / "requests"
+    write_log(folder, [make_record("a")])
+    packed = gzip.compress(b"".join(encode_line(make_record(f"b{at}")) for at in range(9)))
+    (folder / f"{DAY}-00000001.jsonl.gz").write_bytes(packed[:40])
+    (folder / f"{DAY}-00000002.jsonl.gz").write_bytes(b"no gzip")
+    parts = list_folder(folder, DAY, "2027-01-01")
+    measured = measure_log(parts, LabelStore(folder=tmp_path / "labels"), make_plan_of(BINARY))
+    assert find_losses(measured) == {"damaged": (DAY, 2, 1)}
+    assert find(measured, "rows").rows == 1
+
+
+def test_labels_that_nobody_can_use_are_a_share_of_their_day(tmp_path: Path) -> None:
+    """Torn ones, and those that are no class any more."""
+    records = [make_record(f"r{at}") for at in range(4)]
+    store = LabelStore(folder=tmp_path / "labels")
+    store.append(DAY, [Label(id="r0", outcome="1", at=DAY), Label(id="r1", outcome="7", at=DAY)])
+    with (tmp_path / "labels" / f"{DAY}.jsonl").open("ab") as stream:
+        stream.write(b"{torn\n{torn")
+    measured = measure(tmp_path, records, {}, make_plan_of(BINARY))
+    assert find_losses(measured) == {"unreadable_labels": (DAY, 3, 4)}
+    assert find(measured, "labels").numerator == 1
+
+
+@pytest.mark.parametrize(
+    ("order", "day"),
+    [("x1", "2026-06-01"), ("1x2", "2026-06-01"), ("12x", "2026-06-02"), ("x", "2026-06-30")],
+)
+def test_a_line_of_no_day_counts_for_the_record_before_it(
+    tmp_path: Path, order: str, day: str
+) -> None:
+    """A program prints the lines of several days; else the record after it says the day."""
+    texts = {
+        "1": encode_line(make_record("a", at="2026-06-01T12:00:00.000Z")),
+        "2": encode_line(make_record("b", at="2026-06-02T12:00:00.000Z")),
+        "x": b"{torn\n",
+    }
+    pieces = [tmp_path / f"{number}.jsonl" for number, _ in enumerate(order)]
+    for path, letter in zip(pieces, order, strict=True):
+        path.write_bytes(texts[letter])
+    part = PiecewisePart(pieces)
+    measured = measure_log(
+        [part], LabelStore(folder=tmp_path / "labels"), make_plan_of(BINARY), workers=1
+    )
+    assert find_losses(measured)["unreadable"][:2] == (day, 1)
+
+
+class PiecewisePart:
+    """A part of many days, which comes in a chunk for each file."""
+
+    last_day = "2026-06-30"
+
+    def __init__(self, files: list[Path]) -> None:
+        self._files = files
+
+    def read(self, problems: Problems) -> Iterator[Chunk]:
+        """Yield one file after the other."""
+        for file in self._files:
+            yield from read_file(file, problems)
 
 
 def test_more_models_than_a_project_has_in_a_day_are_no_facts(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from mlgitops.model import Policy, Rule, SliceRule, Statistic
 from mlgitops.model.look import AlertKind, Finding, FindingState, Look
-from mlgitops.model.monitoring import AlertSettings, DayFact
+from mlgitops.model.monitoring import NO_MODEL, AlertSettings, DayFact
 from mlgitops.monitoring.history import find_week_end, shift_day
 from mlgitops.monitoring.labelled import Demands
 from mlgitops.monitoring.look import take_look
@@ -618,6 +618,73 @@ def test_days_that_say_nothing_of_what_is_usual_hold_nothing() -> None:
     finding = pick(look(refuse(days)), "refused.contract")
     assert finding.state is FindingState.NOT_ENOUGH
     assert "usual_since" in str(finding.reason)
+
+
+def lose(day: str, name: str, lost: float, lines: float) -> DayFact:
+    """Make the fact of what a day's files held that nobody can use."""
+    return make_fact(day, name, lost, lines, model=NO_MODEL)
+
+
+@pytest.mark.parametrize(
+    ("rows", "lost", "lines", "state"),
+    [
+        (100, 1, 101, "holds"),  # a server that was killed
+        (3, 1, 4, "holds"),
+        (0, 1, 1, "holds"),
+        (100, 8, 108, "alert"),
+        (0, 40, 40, "alert"),
+        (0, 3, 3, "alert"),
+    ],
+)
+def test_a_log_that_nobody_can_read_is_an_alert_on_data(
+    rows: int, lost: int, lines: int, state: str
+) -> None:
+    """One line of a day is chance, all of a day is not."""
+    facts = list(make_days(60, wave(0.1), end=shift_day(SUNDAY, -1)))
+    facts += make_days(1, wave(0.1), rows=rows) if rows else []
+    facts.append(lose(SUNDAY, "unreadable", lost, lines))
+    seen = look(facts)
+    assert pick(seen, "unreadable").state == state
+    assert seen.open_kinds == ((AlertKind.DATA,) if state == "alert" else ())
+    assert look(facts, unreadable=1.0).open_kinds == ()
+    assert look(facts, unreadable=0.0).open_kinds == (AlertKind.DATA,)
+
+
+@pytest.mark.parametrize("name", ["unreadable", "unreadable_labels"])
+def test_no_share_of_a_log_that_nobody_can_read_is_usual(name: str) -> None:
+    """However long it has been so."""
+    facts = list(make_days(200, wave(0.1)))
+    facts += [make_fact(shift_day(SUNDAY, -at), "labels", 100, 100) for at in range(200)]
+    facts += [lose(shift_day(SUNDAY, -at), name, 50, 100) for at in range(200)]
+    finding = pick(look(facts), name)
+    assert (finding.state, finding.limit) == (FindingState.ALERT, 0.01)
+    assert finding.source == "monitor.yaml"
+
+
+def test_a_log_of_which_nothing_was_ever_readable_is_an_alert() -> None:
+    """No model is known, and much was asked."""
+    seen = look([lose(shift_day(SUNDAY, -at), "unreadable", 50, 50) for at in range(3)])
+    assert seen.model is None
+    assert [it.name for it in seen.alerts()] == ["unreadable"]
+
+
+@pytest.mark.parametrize(
+    ("name", "period"), [("unreadable", 7), ("unreadable_labels", 28), ("damaged", 28)]
+)
+def test_an_alert_on_files_is_over_after_two_looks_without(name: str, period: int) -> None:
+    """Labels come late, so theirs are looked at for longer; lines of each day are counted once."""
+    facts = list(make_days(120, wave(0.1)))
+    facts += [make_fact(shift_day(SUNDAY, -at), "labels", 100, 100) for at in range(120)]
+    bad = shift_day(SUNDAY, -90)
+    facts.append(lose(bad, name, 90, 190))
+
+    def is_open(days: int) -> bool:
+        return look(facts, day=shift_day(bad, days)).open_kinds == (AlertKind.DATA,)
+
+    assert [is_open(-1), is_open(0), is_open(period - 1)] == [False, True, True]
+    assert pick(look(facts, day=shift_day(bad, period - 1)), name).state is FindingState.ALERT
+    assert pick(look(facts, day=shift_day(bad, period)), name).state is FindingState.HOLDS
+    assert [is_open(period + 6), is_open(period + 7)] == [True, False]
 
 
 def test_a_new_model_that_refuses_everything_is_seen() -> None:

@@ -73,7 +73,8 @@ def test_alerts_with_all_that_may_be_set() -> None:
     """Limits by metric, shares, days."""
     text = (
         "alerts: {limits: {test.roc_auc: 0.64}, calibration: 0.1, refused: 0.02, missing: 0.1,"
-        " new_levels: 0.02, failed: 0.01, silent_days: 3, wait_days: 7, usual_since: 2026-11-22}"
+        " new_levels: 0.02, failed: 0.01, unreadable: 0.2, silent_days: 3, wait_days: 7,"
+        " usual_since: 2026-11-22}"
     )
     expected = AlertSettings(
         limits={"test.roc_auc": 0.64},
@@ -81,6 +82,7 @@ def test_alerts_with_all_that_may_be_set() -> None:
         refused=0.02,
         missing=0.1,
         new_levels=0.02,
+        unreadable=0.2,
         failed=0.01,
         silent_days=3,
         wait_days=7,
