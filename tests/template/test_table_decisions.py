@@ -83,7 +83,12 @@ class Case(NamedTuple):
 LATEST = "the test rows are the latest by"
 
 DATED = {
-    "ISO date": Case({"day": day}, ("time", "day"), "day", says=(f"{LATEST} 'day'",)),
+    "ISO date": Case(
+        {"day": day},
+        ("time", "day"),
+        "day",
+        says=(f"{LATEST} 'day'", "'day' is no feature: it is a date: what matters of it"),
+    ),
     "ISO date and time": Case(
         {"seen": lambda at: f"{day(at)} {at % 24:02d}:30"},
         ("time", "date"),
@@ -228,6 +233,7 @@ DATED = {
         {"step": lambda at: at // 4},
         ("time", "step"),
         "step",
+        says=("'step' is no feature: it says when the row was",),
         choices=Choices(split="time", split_column="step"),
     ),
 }
@@ -262,7 +268,7 @@ GROUPED = {
         ("group", "nr"),
         "nr",
         {"year"},
-        says=("'nr' is no feature: it names whom or what several rows are about",),
+        says=("'nr' is no feature: it says whom or what the row is about: a new one has",),
     ),
     "a panel of short years": Case(
         {"wave_year": lambda at: 81 + at // 100, "firm": lambda at: f"firm {at % 100}"},
@@ -303,6 +309,13 @@ GROUPED = {
         ("group", "shop"),
         "shop",
         choices=Choices(split="group", split_column="shop"),
+    ),
+    "days as groups": Case(
+        {"day": day},
+        ("group", "day"),
+        "day",
+        says=("all rows of one 'day' are on one side", "'day' is no feature: it is a date:"),
+        choices=Choices(split="group", split_column="day"),
     ),
     "groups are not wanted": Case(
         {"patient": lambda at: f"p{at % 120}"},

@@ -107,7 +107,7 @@ def _find_reason(column: Column, key: str | None) -> str | None:
     if column.distinct == 1 and not column.missing:
         return "it is the same in every row"
     if column.kind is Kind.DATE:
-        return "it is a date: make features of it in the ingest stage, if any"
+        return "it is a date: what matters of it, such as the month, can be a column of its own"
     if column.kind is Kind.TEXT:
         return f"it is text with {column.distinct} different values: too many to be categories"
     every = _count_identified(column)

@@ -40,6 +40,10 @@ _CHANCE_PAIRS = 10
 #: Seeds that are tried until every class of the test rows is among the train rows.
 _SEEDS = range(20)
 
+#: Why a column that the test rows were chosen or are counted by is no feature.
+_NEW_TIME = "it says when the row was: later rows have values that none before had"
+_NEW_ENTITY = "it says whom or what the row is about: a new one has a value that none before had"
+
 #: What is wrong where every row has the same hash, or is of one group.
 _EMPTY_SIDE = "one side has no rows"
 
@@ -294,7 +298,7 @@ def _split_by_time(rows: Rows, way: Moments, entity: str | None) -> Split:
         why=(*why, *said),
         rules={way.column: way.rule} if way.made else {},
         is_test=is_test,
-        left_out=_leave_moments_out(rows, way, is_test) | _leave_entity_out(cluster, rows),
+        left_out=_leave_moments_out(rows, way, is_test) | _leave_cluster_out(cluster, rows, way),
     )
 
 
@@ -333,14 +337,18 @@ def _leave_moments_out(rows: Rows, way: Moments, is_test: Sequence[bool]) -> dic
         tested = [cell for cell, test in zip(cells, is_test, strict=True) if test]
         new = sum(cell not in trained for cell in tested)
         if rows.columns[name].kind is Kind.NUMBER and 2 * new >= len(tested):
-            reasons[name] = "it says when the row was: later rows have values that none before had"
+            reasons[name] = _NEW_TIME
     return reasons
 
 
-def _leave_entity_out(entity: str | None, rows: Rows) -> dict[str, str]:
-    if entity is None or entity not in rows.columns:
+def _leave_cluster_out(
+    cluster: str | None, rows: Rows, way: Moments | None = None
+) -> dict[str, str]:
+    """Return the column whose values are new in the test; a date is no feature in any split."""
+    column = rows.columns.get(cluster) if cluster is not None else None
+    if column is None or column.kind is Kind.DATE:
         return {}
-    return {entity: "it names whom or what several rows are about: a new one has another name"}
+    return {column.name: _NEW_TIME if way and column.name == way.column else _NEW_ENTITY}
 
 
 def _split_by_group(rows: Rows, entity: str) -> Split:
@@ -360,7 +368,7 @@ def _split_by_group(rows: Rows, entity: str) -> Split:
         why=why,
         rules={},
         is_test=is_test,
-        left_out=_leave_entity_out(entity, rows),
+        left_out=_leave_cluster_out(entity, rows),
     )
 
 
