@@ -1,4 +1,4 @@
-"""How often alerts ring where nothing changed, and how soon where it did: `make study`.
+"""How often an alert is raised where nothing changed, and how soon where it did: `make study`.
 
 Years without change are drawn from real days of flights (benchmarks/monitoring/), and a model in
 service is looked at once a week, by the product's own statistics and by rules that others use.
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from benchmarks.monitoring.years import Flights, Floats
 
-    Judge = Callable[[int], bool]  # days up to a look → whether it rings
+    Judge = Callable[[int], bool]  # days up to a look → whether it raises an alert
 
 OUTPUT = Path(__file__).parents[1] / "docs" / "reference" / "monitoring.md"
 BLOCKS = (7, 14)
@@ -62,21 +62,21 @@ _LABELLED = (
     "mean + 3 deviations of the reference's weeks (NannyML)",
 )
 _COLUMNS = (
-    "| rule, asked weekly | weeks in which it rings, blocks of 7 / 14 days | issues opened a year"
+    "| rule, asked weekly | weeks with an alert, blocks of 7 / 14 days | issues opened a year"
     " | +0.03 Brier found within 4 weeks | within 13 weeks |"
 )
 _REAL = """Nothing is drawn here: these are the days as they were, and the model does get worse at
 times. The limit is {limit:.3f}: the Brier score of the held-out days and a margin of {margin:g}.
 The rules on inputs have the held-out days as their reference. Dates are the Sundays of the looks
-that rang."""
-_HEAD = """# How often monitoring rings
+with an alert."""
+_HEAD = """# How often monitoring raises an alert
 
 Written by `make study`; do not edit. A model was trained on flights of January to March 2013, and
 served the rest of the year: {rows:,} flights on {days} days. {years} years **without change** are
 drawn from it for each length of block: all days of a year come from one month, in blocks of 7 or
 14 days that really followed each other. The model is looked at once a week. The limit is exactly
-what the model truly has, which is the worst case: every alarm is false, and a limit that leaves
-any room rings less. An issue is opened by the first alarm and closed after two looks without one;
+what the model truly has, which is the worst case: every alert is false, and a limit that leaves any
+room has fewer. An issue is opened by the first alert and closed after two looks without one;
 what is counted is how often it is opened in a year of 52 looks.
 
 [How to read alerts](../how-to/monitor.md) is another page."""
@@ -87,21 +87,21 @@ class Year:
     """What came of one year, by rule: how often an issue was opened, and when a loss was found."""
 
     opened: dict[str, int]
-    rung: dict[str, int]  # looks
+    alerted: dict[str, int]  # looks with an alert
     metrics: dict[str, int]  # by our rule
     first: dict[str, int | None]  # week in which a loss of `LOSS` was found
 
 
-def count_opened(rings: Iterable[bool]) -> int:
-    """Count how often an issue is opened that closes after two looks without an alarm.
+def count_opened(alerts: Iterable[bool]) -> int:
+    """Count how often an issue is opened that closes after two looks without an alert.
 
     >>> count_opened([True, False, True, False, False, True])
     2
     """
     opened, clean = 0, 2
-    for ring in rings:
-        opened += ring and clean >= 2  # noqa: PLR2004 - looks
-        clean = 0 if ring else clean + 1
+    for alert in alerts:
+        opened += alert and clean >= 2  # noqa: PLR2004 - looks
+        clean = 0 if alert else clean + 1
     return opened
 
 
@@ -118,22 +118,22 @@ def live_year(task: tuple[int, int]) -> Year:
     reference = served.choose(draw_days(month, block, WEEK * _REFERENCE_WEEKS, rng))
     looks = range(BEFORE, count + 1, WEEK)
     metrics = {name: [judge_metric(year, truth, name, at) for at in looks] for name in METRICS}
-    rings: dict[str, list[bool]] = {
+    alerts: dict[str, list[bool]] = {
         name: [judge(at) for at in looks]
         for name, judge in list_judges(year, truth, reference).items()
     }
-    rings[OURS + ", any of three"] = [any(look) for look in zip(*metrics.values(), strict=True)]
+    alerts[OURS + ", any of three"] = [any(look) for look in zip(*metrics.values(), strict=True)]
     late = served.choose(draw_days(month, block, SERVED + WEEK * WEEKS, rng))
     return Year(
-        opened={name: count_opened(own) for name, own in rings.items()},
-        rung={name: sum(own) for name, own in rings.items()},
+        opened={name: count_opened(own) for name, own in alerts.items()},
+        alerted={name: sum(own) for name, own in alerts.items()},
         metrics={name: count_opened(own) for name, own in metrics.items()},
         first=find_loss(late, truth, reference),
     )
 
 
 def judge_metric(year: Flights, truth: Flights, metric: str, at: int) -> bool:
-    """Tell whether our rule rings for a metric whose limit is what it truly is."""
+    """Tell whether our rule raises an alert for a metric whose limit is what it truly is."""
     above, below = read_sums(year, metric)
     limit, upper = find_value(truth, metric), METRICS[metric][2]
     return judge_ours(above[:at], below[:at], limit, upper=upper)
@@ -183,21 +183,21 @@ def find_loss(year: Flights, truth: Flights, reference: Flights) -> dict[str, in
 
 
 def watch_real_year() -> dict[str, list[str]]:
-    """Return the Sundays on which each rule rings in the year as it was."""
+    """Return the Sundays on which each rule raises an alert in the year as it was."""
     held_out, served = split_served(read_flights())
     above, below = read_sums(served, "brier")
     limit = find_value(held_out, "brier") + MARGIN
     looks = range(BEFORE, len(served.day) + 1, WEEK)
-    rings = {
+    alerts = {
         OURS: [served.day[at - 1] for at in looks if judge_ours(above[:at], below[:at], limit)]
     }
     for name, rule in INPUT_RULES.items():
         judge = _ask_inputs(rule, held_out, served)
-        rings[name] = [served.day[at - 1] for at in looks if judge(at)]
-    return rings
+        alerts[name] = [served.day[at - 1] for at in looks if judge(at)]
+    return alerts
 
 
-def render_page(years: dict[int, list[Year]], rings: dict[str, list[str]]) -> str:
+def render_page(years: dict[int, list[Year]], alerts: dict[str, list[str]]) -> str:
     """Render the page."""
     held_out, served = split_served(read_flights())
     rows = int(served.sums["rows"].sum())
@@ -205,7 +205,7 @@ def render_page(years: dict[int, list[Year]], rings: dict[str, list[str]]) -> st
     limit = find_value(held_out, "brier") + MARGIN
     looks = len(range(BEFORE, len(served.day) + 1, WEEK))
     real = [
-        f"| {name} | {len(days)} of {looks} | {span_days(days)} |" for name, days in rings.items()
+        f"| {name} | {len(days)} of {looks} | {span_days(days)} |" for name, days in alerts.items()
     ]
     return "\n".join(
         [
@@ -223,7 +223,7 @@ def render_page(years: dict[int, list[Year]], rings: dict[str, list[str]]) -> st
             "",
             _REAL.format(limit=limit, margin=MARGIN),
             "",
-            "| rule, asked weekly | weeks in which it rings | which |",
+            "| rule, asked weekly | weeks with an alert | which |",
             "| --- | --- | --- |",
             *real,
             "",
@@ -236,16 +236,16 @@ def _list_rows(years: dict[int, list[Year]]) -> list[str]:
     rules.insert(1, rules.pop(rules.index(OURS + ", any of three")))
     lines = []
     for rule in rules:
-        rung = " / ".join(f"{share_rung(years[block], rule):.2f}" for block in BLOCKS)
+        alerted = " / ".join(f"{share_alerted(years[block], rule):.2f}" for block in BLOCKS)
         opened = " / ".join(f"{mean_opened(years[block], rule):.2f}" for block in BLOCKS)
         power = [_tell_power(years, rule, weeks) for weeks in (4, WEEKS)]
-        lines.append(f"| {rule} | {rung} | {opened} | {power[0]} | {power[1]} |")
+        lines.append(f"| {rule} | {alerted} | {opened} | {power[0]} | {power[1]} |")
     return lines
 
 
-def share_rung(years: list[Year], rule: str) -> float:
-    """Return the share of looks in which a rule rings."""
-    return sum(year.rung[rule] for year in years) / len(years) / LOOKS
+def share_alerted(years: list[Year], rule: str) -> float:
+    """Return the share of looks in which a rule raises an alert."""
+    return sum(year.alerted[rule] for year in years) / len(years) / LOOKS
 
 
 def mean_opened(years: list[Year], rule: str) -> float:

@@ -26,7 +26,7 @@ from mlgitops.monitoring.labelled import CALIBRATION, Demands, judge_labelled
 from mlgitops.monitoring.look import take_look
 from mlgitops.monitoring.store import BranchStore
 from mlgitops.rehearsal.demonstration.year import (
-    ALARMS,
+    ALERTS,
     CALIBRATION_LIMIT,
     FIRST_DAY,
     ISSUES,
@@ -66,21 +66,21 @@ way in the demo's monitor.yaml. The default is 0.05.
 The figure of each Sunday's look, in points (hundredths), and the limit both ways. The first model
 expects too few late flights in summer; the second, trained again on what production taught until 3
 July, is in service from 1 August, and has 28 labelled days at the end of August. Many Sundays lie
-beyond a limit and do not ring: an alert needs the whole interval beyond it, and of so few flights
+beyond a limit without an alert: that needs the whole interval beyond it, and of so few flights
 the interval reaches several points either way.
 
 {chart}
 
-## Sundays that ring
+## Sundays with an alert
 
 | allowed, either way | first model | second model |
 | --- | --- | --- |
-{rings}
+{alerts}
 
 ## What the demo shows
 
 It looks at the end of each month. An alert lasts from its first Sunday without a break. The issue
-closes once the figure has held at two looks, and opens again for what rang meanwhile.
+closes once the figure has held at two looks, and opens again for an alert since then.
 
 | look | alert since | the issue about the model |
 | --- | --- | --- |
@@ -89,7 +89,7 @@ closes once the figure has held at two looks, and opens again for what rang mean
 The retraining comes at the end of July, is judged by the project's own workflow like any pull
 request, and is merged, released and promoted. In October the second model expects too many late
 flights: it never saw an autumn. By the end of November it is over. `mlgitops demo` fails when its
-alarms and its issue are others than these.
+alerts and its issue are others than these.
 
 [How to read alerts](../how-to/monitor.md) and [how to retrain](../how-to/retrain.md) are pages of
 their own."""
@@ -102,7 +102,7 @@ class Week:
     day: str
     model: str  # "first" or "second"
     figure: float | None  # None: too few days
-    rings: bool
+    alert: bool
 
 
 def take_days(project: Path) -> list[DayFact]:
@@ -158,8 +158,8 @@ def watch(facts: list[DayFact], limit: float) -> Iterator[Week]:
         days = [fact.day for fact in facts if fact.model == digest]
         for sunday in list_sundays(min(days), max(days)):
             finding = _pick(judge_labelled(archive.models[digest], demands, sunday))
-            rings = finding.state is FindingState.ALERT
-            yield Week(day=sunday, model=name, figure=finding.figure, rings=rings)
+            alert = finding.state is FindingState.ALERT
+            yield Week(day=sunday, model=name, figure=finding.figure, alert=alert)
 
 
 def look_monthly(facts: list[DayFact], limit: float) -> Iterator[Look]:
@@ -192,7 +192,7 @@ def list_sundays(first: str, last: str) -> list[str]:
 def render_page(facts: list[DayFact]) -> str:
     """Render the page."""
     by_limit = {limit: list(watch(facts, limit)) for limit in LIMITS}
-    rings = "\n".join(
+    alerts = "\n".join(
         f"| {limit:g} | {_span(weeks, 'first')} | {_span(weeks, 'second')} |"
         for limit, weeks in by_limit.items()
     )
@@ -202,23 +202,23 @@ def render_page(facts: list[DayFact]) -> str:
         shown=round(rows / days),
         limit=CALIBRATION_LIMIT,
         chart=_draw(by_limit[CALIBRATION_LIMIT]),
-        rings=rings,
+        alerts=alerts,
         looks="\n".join(_list_looks()),
     )
     return page + "\n"
 
 
 def _span(weeks: list[Week], model: str) -> str:
-    return span_days([week.day for week in weeks if week.rings and week.model == model])
+    return span_days([week.day for week in weeks if week.alert and week.model == model])
 
 
 def _list_looks() -> Iterator[str]:
     state = "there is none"
     for month in MONTHS:
-        day = next((it for it in {**ALARMS, **ISSUES} if it[5:7] == f"{month:02}"), None)
+        day = next((it for it in {**ALERTS, **ISSUES} if it[5:7] == f"{month:02}"), None)
         state = ISSUES.get(day or "", state)
         name = dt.date(YEAR, month, 1).strftime("%B")
-        yield f"| end of {name} | {ALARMS.get(day or '', DASH)[-5:]} | {state} |"
+        yield f"| end of {name} | {ALERTS.get(day or '', DASH)[-5:]} | {state} |"
 
 
 def _draw(weeks: list[Week]) -> str:

@@ -31,7 +31,7 @@ from mlgitops.rehearsal.demonstration.story import (
     check_restored,
     check_verdict,
 )
-from mlgitops.rehearsal.demonstration.year import ALARMS, ISSUES
+from mlgitops.rehearsal.demonstration.year import ALERTS, ISSUES
 
 
 @pytest.mark.slow
@@ -162,21 +162,21 @@ def test_the_last_page_lists_every_release_and_what_the_year_took() -> None:
 @pytest.mark.parametrize(
     ("alerts", "issues", "says"),
     [
-        ({}, ISSUES, "alarms are {}"),
-        ({day: {"calibration": since} for day, since in ALARMS.items()}, {}, "issue was {}"),
+        ({}, ISSUES, "alerts are {}"),
+        ({day: {"calibration": since} for day, since in ALERTS.items()}, {}, "issue was {}"),
     ],
 )
 def test_another_year_than_the_promised_one_is_loud(
     alerts: dict[str, dict[str, str]], issues: dict[str, str], says: str
 ) -> None:
-    """One alarm, or one state of the issue, that the study does not show ends the demo."""
+    """One alert, or one state of the issue, that the study does not show ends the demo."""
     with pytest.raises(MlgitopsError, match=re.escape(says)):
         year.check_year(year.Year(alerts=alerts, issues=issues))
 
 
 def test_the_promised_year_is_quiet() -> None:
     """Alerts on the data are real as well, and promise nothing."""
-    alerts = {day: {"calibration": since, "missing temp": since} for day, since in ALARMS.items()}
+    alerts = {day: {"calibration": since, "missing temp": since} for day, since in ALERTS.items()}
     year.check_year(year.Year(alerts=alerts, issues={**ISSUES, "2013-12-31": ""}))
 
 

@@ -426,7 +426,7 @@ def test_silence_where_there_was_traffic_each_day(empty: int, state: str) -> Non
 
 @pytest.mark.parametrize(("empty", "state"), [(4, "holds"), (5, "alert")])
 def test_silence_knows_weekends(empty: int, state: str) -> None:
-    """Where two days of a week are always empty, four in a row are none to ring for."""
+    """Where two days of a week are always empty, four in a row raise no alert."""
     facts = [
         fact
         for fact in make_days(90, wave(0.1), end=shift_day(SUNDAY, -2))
@@ -453,7 +453,7 @@ def test_missing_cells_and_new_levels_are_by_column() -> None:
 
 
 def test_drift_and_estimates_are_shown_and_never_alerted() -> None:
-    """Inputs that are all others ring nothing; they stand beside their own noise."""
+    """Inputs that are all others raise no alert; they stand beside their own noise."""
     facts = list(make_days(90, wave(0.1)))
     for at in range(90):
         day = shift_day(SUNDAY, -at)

@@ -46,7 +46,7 @@ SHORT = Finding(
 
 def make_look(day: str, *findings: Finding, lingers: bool = False) -> Look:
     """Make a look with one kind of finding."""
-    rings = lingers or any(it.state is FindingState.ALERT for it in findings)
+    is_open = lingers or any(it.state is FindingState.ALERT for it in findings)
     return Look(
         toolkit="0.1.0",
         project="models/flights/",
@@ -55,7 +55,7 @@ def make_look(day: str, *findings: Finding, lingers: bool = False) -> Look:
         week=day,
         model="ab" * 32,
         findings=findings,
-        open_kinds=(AlertKind.MODEL,) if rings else (),
+        open_kinds=(AlertKind.MODEL,) if is_open else (),
     )
 
 

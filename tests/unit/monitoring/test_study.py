@@ -29,7 +29,7 @@ from benchmarks.monitoring_study import (
 )
 from mlgitops.model.look import AlertKind, FindingState
 from mlgitops.monitoring.labelled import CALIBRATION
-from mlgitops.rehearsal.demonstration.year import ALARMS, CALIBRATION_LIMIT, ISSUES
+from mlgitops.rehearsal.demonstration.year import ALERTS, CALIBRATION_LIMIT, ISSUES
 
 YEARS = 36
 _, FLIGHTS = split_served(read_flights())
@@ -81,8 +81,8 @@ def test_the_page_keeps_the_promise() -> None:
 
 def test_the_real_year_rings_when_the_page_says() -> None:
     """The committed page is of this code."""
-    rings = watch_real_year()[OURS]
-    assert f"| {OURS} | {len(rings)} of 36 | {span_days(rings)} |" in OUTPUT.read_text("utf-8")
+    alerts = watch_real_year()[OURS]
+    assert f"| {OURS} | {len(alerts)} of 36 | {span_days(alerts)} |" in OUTPUT.read_text("utf-8")
 
 
 def test_the_demos_year_is_as_its_page_shows_it() -> None:
@@ -91,17 +91,17 @@ def test_the_demos_year_is_as_its_page_shows_it() -> None:
     assert page == year_study.OUTPUT.read_text(encoding="utf-8")
 
 
-def test_alarms_and_issue_of_the_demos_year_follow_from_its_days() -> None:
+def test_alerts_and_issue_of_the_demos_year_follow_from_its_days() -> None:
     """What the demo promises, and the page shows, is what the product says of these days."""
-    alarms, issues, state = {}, {}, ""
+    alerts, issues, state = {}, {}, ""
     for look in year_study.look_monthly(year_study.read_days(), CALIBRATION_LIMIT):
         (finding,) = (it for it in look.findings if it.name == CALIBRATION)
         if finding.state is FindingState.ALERT:
-            alarms[look.day] = finding.since
+            alerts[look.day] = finding.since
         if AlertKind.MODEL in look.open_kinds:
             now = "open"
         else:  # nothing closes it but a look at which the figure holds
             now = "closed" if state and finding.state is FindingState.HOLDS else state
         if now != state:
             issues[look.day] = state = now
-    assert (alarms, issues) == (ALARMS, ISSUES)
+    assert (alerts, issues) == (ALERTS, ISSUES)

@@ -40,7 +40,7 @@ CALIBRATION_LIMIT = 0.01
 #: The month at whose end the model is trained again.
 RETRAINED = 7
 #: Alerts of kind `model`: day of the look → the Sunday since when it is one.
-ALARMS = {"2013-06-30": "2013-06-30", "2013-07-31": "2013-06-30"}
+ALERTS = {"2013-06-30": "2013-06-30", "2013-07-31": "2013-06-30"}
 #: What becomes of the issue about the model: day of the look → its new state. In October it is
 #: open again because of two Sundays between the looks: the new model never saw an autumn.
 ISSUES = {
@@ -131,18 +131,18 @@ def _time_import(project: Path) -> float:
 
 
 def check_year(year: Year) -> None:
-    """Raise :class:`MlgitopsError` unless alarms and issue are those that the study shows."""
-    alarms = {
+    """Raise :class:`MlgitopsError` unless alerts and issue are those that the study shows."""
+    alerts = {
         day: since
         for day, figures in year.alerts.items()
         for name, since in figures.items()
         if name == "calibration"
     }
     issues = {day: state for day, state in year.issues.items() if state}
-    if (alarms, issues) != (ALARMS, ISSUES):
+    if (alerts, issues) != (ALERTS, ISSUES):
         raise MlgitopsError(
-            f"the year's alarms are {alarms} and its issue was {issues}, and the demo promises "
-            f"{ALARMS} and {ISSUES}",
+            f"the year's alerts are {alerts} and its issue was {issues}, and the demo promises "
+            f"{ALERTS} and {ISSUES}",
             hint="docs/reference/year.md shows the year that is promised",
         )
 
