@@ -29,9 +29,10 @@ _EPILOG = """\
 Asks what it must know, writes the project, and makes its first commit. The same as
 `cookiecutter` with this template. No network and no DVC needed.
 
-With --data the project starts from your own table (CSV in UTF-8 with a header line, or
-Parquet): columns, types, ranges, allowed values, the task and the parameters are inferred and
-written to contract.yaml, params.yaml, policy.yaml and data/DATA_CARD.md, where you edit them.
+With --data the project starts from your own table: Parquet, or CSV with a header line, in UTF-8
+or in UTF-16 with a byte order mark. Columns, types, ranges, allowed values, the task and the
+parameters are inferred and written to contract.yaml, params.yaml, policy.yaml and
+data/DATA_CARD.md, where you edit them.
 
 examples:
   mlgitops new
