@@ -125,7 +125,7 @@ def promote(stage: Stage, project: Path, image: str) -> None:
 
 
 def pin(stage: Stage, project: Path, image: str) -> None:
-    """Merge another image for the same wish, which `promote` would refuse."""
+    """Merge another image for the same desired state, which `promote` would refuse."""
     overlay = project / OVERLAY
     overlay.write_bytes(edit_pinned(overlay.read_bytes(), parse_digest(image), where=OVERLAY))
     push_main(stage, project, "Pin another image")

@@ -1,4 +1,4 @@
-"""A project with a model in service: pipeline, lock, release, wish, ledger, and every byte named.
+"""A project with a model in service: pipeline, lock, release, desired state, ledger, storage.
 
 Nothing is trained: the model's bytes are given, and every file says their true hashes. The origin,
 the storage and the clone stand below one folder, so that the whole can be copied and tampered with.
@@ -198,8 +198,8 @@ class AuditedProject:
         """Train, release, ask for and switch to a model; return its revision."""
         revision = self.train(content)
         self.release(self.make_lineage(revision, content, version), previous)
-        wish = self.promote(version, revision, content)
-        self.append(self.make_entry(wish, revision, content, version=version, at=at))
+        desired = self.promote(version, revision, content)
+        self.append(self.make_entry(desired, revision, content, version=version, at=at))
         return revision
 
 

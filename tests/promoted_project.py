@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MODEL_YAML = f"""\
-# The wanted state of the production environment.
+# The desired state of the production environment.
 model: {MODEL_NAME}
 revision: null # full sha of the commit on main
 sha256: null # of the model's file

@@ -209,10 +209,10 @@ def run_image(builder: Builder, container: str, *words: str) -> Iterator[subproc
             process.terminate()
 
 
-def admit(builder: Builder, container: str, *words: str, wish: str = "") -> tuple[int, str]:
+def admit(builder: Builder, container: str, *words: str, desired: str = "") -> tuple[int, str]:
     """Run the check that a pod runs on itself; return its exit code and what it said."""
     module = ("python", "-m", "penguins.plumbing.admission", *words)
-    options = ("--isolation", "chroot", "--env", f"WISH={wish}")
+    options = ("--isolation", "chroot", "--env", f"DESIRED_STATE={desired}")
     command = [*builder.words, "run", *options, container, "--", *module]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
     return done.returncode, done.stderr
@@ -223,8 +223,8 @@ def test_a_container_serves_the_model_that_is_wanted(builder: Builder, project: 
     container, root = builder.mount(IMAGE)
     before = describe_files(root)
     digest = hashlib.sha256((project / MODEL).read_bytes()).hexdigest()
-    assert admit(builder, container, "model", wish=f'sha256: "{digest}"') == (0, "")
-    code, said = admit(builder, container, "model", wish=f'sha256: "{"0" * 64}"')
+    assert admit(builder, container, "model", desired=f'sha256: "{digest}"') == (0, "")
+    code, said = admit(builder, container, "model", desired=f'sha256: "{"0" * 64}"')
     assert code == 1
     assert "the model 000000000000 is wanted, and this image holds" in said
     port = find_free_port()

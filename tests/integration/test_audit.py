@@ -114,9 +114,9 @@ def test_the_same_bytes_with_other_code_are_told_apart(
     revision = copy.repository.commit("Serve otherwise (#16)")
     copy.push()
     copy.release(copy.make_lineage(revision, SECOND, "v1.1.1"), "v1.1.0")
-    wish = copy.promote("v1.1.1", revision, SECOND)
+    desired = copy.promote("v1.1.1", revision, SECOND)
     at = "2026-03-09T00:00:00Z"
-    copy.append(copy.make_entry(wish, revision, SECOND, version="v1.1.1", at=at))
+    copy.append(copy.make_entry(desired, revision, SECOND, version="v1.1.1", at=at))
     folder = tmp_path / "evidence"
     code, document = ask(copy, capsys, "--at", sha256(SECOND), "--output", str(folder))
     assert code == 0
@@ -149,8 +149,8 @@ def test_times_that_contradict_the_order_are_no_answer(
 ) -> None:
     """The clock of entry 3 is behind that of entry 2, which no time between them names."""
     copy = project.copy(tmp_path / "copy")
-    wish, revision = (git(copy.root, "rev-parse", f"HEAD~{back}") for back in (2, 3))
-    entry = copy.make_entry(wish, revision, FIRST, version="v1.0.0", at="2026-03-04T00:00:00Z")
+    desired, revision = (git(copy.root, "rev-parse", f"HEAD~{back}") for back in (2, 3))
+    entry = copy.make_entry(desired, revision, FIRST, version="v1.0.0", at="2026-03-04T00:00:00Z")
     copy.append(entry)
     answer, document = ask(copy, capsys, "--at", when)
     assert answer == code
@@ -206,7 +206,7 @@ def test_what_fails_is_1_and_what_cannot_be_asked_is_2(
     (copy.root / "deploy/production/model.yaml").write_text("x", encoding="utf-8")
     entry = json.loads(git(copy.origin, "show", "deployments:production.jsonl").splitlines()[-1])
     assert entry["version"] == "v1.1.0"
-    assert ask(copy, capsys)[0] == 0  # what lies on disk is nobody's wish
+    assert ask(copy, capsys)[0] == 0  # what lies on disk is nobody's desired state
 
 
 def test_hostile_names_stay_text(project: AuditedProject, tmp_path: Path) -> None:
@@ -216,10 +216,10 @@ def test_hostile_names_stay_text(project: AuditedProject, tmp_path: Path) -> Non
     subject = "<script>alert(1)</script>\x1b[31m `x`"
     git(copy.root, "commit", "--quiet", "--allow-empty", "--message", subject)
     copy.push()
-    wish = git(copy.root, "rev-parse", "HEAD")
+    desired = git(copy.root, "rev-parse", "HEAD")
     revision = git(copy.root, "rev-parse", "flights@v1.1.0^{commit}")
     copy.append(
-        copy.make_entry(wish, revision, SECOND, version="v1.1.0", at="2026-03-09T00:00:00Z")
+        copy.make_entry(desired, revision, SECOND, version="v1.1.0", at="2026-03-09T00:00:00Z")
     )
     page = tmp_path / "audit.html"
     assert run(["audit", ENVIRONMENT, "--directory", str(copy.root), "--html", str(page)]) == 0
@@ -230,7 +230,7 @@ def test_hostile_names_stay_text(project: AuditedProject, tmp_path: Path) -> Non
     assert "<script" not in text
     assert "&lt;script&gt;" in text
     assert "\x1b" not in text
-    assert head != wish
+    assert head != desired
 
 
 def test_the_page_and_the_documents_are_the_same_each_time(
@@ -301,8 +301,10 @@ def test_no_document_names_this_machine(project: AuditedProject, evidence: Path)
 
 
 def make_answering(project: AuditedProject, *, merged_as: str | None = None) -> Forge:
-    """Make a forge that knows both pull requests; that of the wish was approved once, and late."""
-    wish = json.loads(git(project.origin, "show", "deployments:production.jsonl").splitlines()[-1])
+    """Make a forge with both pull requests; the one that asked was approved once, and late."""
+    desired = json.loads(
+        git(project.origin, "show", "deployments:production.jsonl").splitlines()[-1]
+    )
     pull = Pull(
         number=6,
         base=("main", BASE),
@@ -310,7 +312,7 @@ def make_answering(project: AuditedProject, *, merged_as: str | None = None) -> 
         title="Promote",
         state="closed",
         author="rosa",
-        merged_as=merged_as or wish["commit"],
+        merged_as=merged_as or desired["commit"],
         merged_by="mira",
         reviews=[("mira", "APPROVED", HEAD), ("otto", "APPROVED", BASE)],
     )
@@ -350,8 +352,8 @@ def test_github_says_who_approved_the_promotion(
     """Asked where a token is: who wrote, approved and merged, and that it became this commit."""
     code, checks, model = ask_with(make_answering(project), project, capsys, monkeypatch)
     assert code == 0
-    assert checks["wish: approvers"]["state"] == "holds"
-    assert checks["wish: approvers"]["detail"] == (
+    assert checks["desired state: approvers"]["state"] == "holds"
+    assert checks["desired state: approvers"]["detail"] == (
         "mira, otto (before its last commit) approved pull request 6 by rosa, merged by mira"
     )
     assert model["promotion"]["merged_by"] == "mira"
@@ -381,8 +383,8 @@ def test_a_pull_request_that_became_another_commit_is_refused(
     forge = make_answering(project, merged_as="f" * 40)
     code, checks, _ = ask_with(forge, project, capsys, monkeypatch)
     assert code == 1
-    assert checks["wish: approvers"]["state"] == "fails"
-    assert checks["wish: approvers"]["detail"].startswith(
+    assert checks["desired state: approvers"]["state"] == "fails"
+    assert checks["desired state: approvers"]["detail"].startswith(
         "pull request 6: it was merged as ffffffffffff, and "
     )
 
@@ -409,9 +411,11 @@ def test_what_the_tool_releases_holds_in_an_audit(
     (tag,) = project.list_tags()
     version, revision = tag.partition("@")[2], git(root, "rev-parse", f"{tag}^{{commit}}")
     wanted = f'model: {MODEL_NAME}\nversion: {version}\nrevision: "{revision}"\nport: 8080\n'
-    wish = project.edit(f"deploy/{ENVIRONMENT}/model.yaml", wanted)
+    desired = project.edit(f"deploy/{ENVIRONMENT}/model.yaml", wanted)
     audited = AuditedProject(tmp_path)
-    entry = audited.make_entry(wish, revision, b"first", version=version, at="2026-03-01T00:00:00Z")
+    entry = audited.make_entry(
+        desired, revision, b"first", version=version, at="2026-03-01T00:00:00Z"
+    )
     Ledger(root, "").append(ENVIRONMENT, lambda _: entry)
     assert run(["audit", ENVIRONMENT, "--json", "--directory", str(root)]) == 0
     (model,) = json.loads(capsys.readouterr().out)["models"]

@@ -141,7 +141,7 @@ def test_a_server_that_dies_in_its_bake_is_taken_back(
     LocalTarget(project, quiet()).deploy("staging")
     old = model_digest(project)
     edit(project, "deploy/staging/model.yaml", "sha256: null", "sha256: null\nbake: 3600")
-    wish = train_factor(project, 3)
+    desired = train_factor(project, 3)
     assert LocalTarget(project, quiet()).deploy("staging", patient=False).baking
     assert predict(port) == 3
     kill(project, "slot-b")
@@ -153,7 +153,7 @@ def test_a_server_that_dies_in_its_bake_is_taken_back(
     assert predict(port) == 2
     assert processes(project) == ["slot-a", "router"]
     _, switched, condemned, returned = read_ledger(project)
-    assert (switched.event, switched.commit) == (Event.SWITCHED, wish)
+    assert (switched.event, switched.commit) == (Event.SWITCHED, desired)
     assert {condemned.event, returned.event} == {Event.CONDEMNED, Event.SWITCHED}
 
 
@@ -586,7 +586,7 @@ def test_all_mistakes_of_the_file_are_named(project: Path) -> None:
         "model: No Name\nrevision: 12\nsha256: abc\nport: 0\nimage: x\n"
     )
     git(project, "commit", "--quiet", "--all", "-m", "Break")
-    with pytest.raises(MlgitopsError, match="the wanted state cannot be read:") as caught:
+    with pytest.raises(MlgitopsError, match="the desired state cannot be read:") as caught:
         LocalTarget(project, quiet()).deploy("staging")
     for key in ("model", "revision", "sha256", "port", "image"):
         assert f"`{key}`" in str(caught.value)

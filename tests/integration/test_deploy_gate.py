@@ -21,12 +21,12 @@ from msgspec import structs
 
 from mlgitops.cli import run
 from mlgitops.delivery import LocalTarget
+from mlgitops.delivery.desired import read_desired
 from mlgitops.delivery.ledger import Ledger
 from mlgitops.delivery.local.files import EnvironmentFiles
 from mlgitops.delivery.loop.decision import make_entry
 from mlgitops.delivery.loop.effects import Append
 from mlgitops.delivery.loop.observed import Slot
-from mlgitops.delivery.wish import read_wish
 from mlgitops.git.repository import Repository
 from mlgitops.model.ledger import Event
 from mlgitops.project.training import run_pipeline
@@ -101,13 +101,13 @@ def test_what_only_the_ledger_knows_is_not_deployed(
 ) -> None:
     """Whoever may push there says neither that it was forced, nor that it was the last to serve."""
     with Repository(project) as repository:
-        wished = read_wish(repository, "", "staging")[0].served
+        desired = read_desired(repository, "", "staging")[0].served
     tried = train_on_branch(project, 3)
-    foreign = structs.replace(wished, sha256=model_digest(project), revision=tried, forced=forced)
+    foreign = structs.replace(desired, sha256=model_digest(project), revision=tried, forced=forced)
     publish_objects(project, quiet())
     append(project, Append(event=Event.SWITCHED, served=foreign))
     if not forced:  # so the model before it is to come back
-        append(project, Append(event=Event.CONDEMNED, served=wished, reason="it ended"))
+        append(project, Append(event=Event.CONDEMNED, served=desired, reason="it ended"))
     assert deploy(project) == 2
     reason = "nobody did so here" if forced else f"the default branch never stood at {tried[:12]}"
     assert reason in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""What people are told of a wish that fails in service, at the stand-in API of GitHub."""
+"""What people are told of a desired state that fails in service, at the stand-in API of GitHub."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def pin(project: Path, port: int) -> str:
     """Let staging want the model and the code of HEAD, as origin has it; return that commit."""
     text = SETTINGS.format(head(project), model_digest(project), port)
     (project / "deploy/staging/model.yaml").write_text(text)
-    wish = commit(project, "Promote")
+    desired = commit(project, "Promote")
     git(project, "push", "--quiet", "origin", "main")
-    return wish
+    return desired
 
 
 def deploy(project: Path) -> int:
@@ -63,25 +63,25 @@ def deploy(project: Path) -> int:
 
 
 def serve_then_fail(project: Path, port: int) -> str:
-    """Bring a good wish into service, then one that fails; return the commit of that one."""
+    """Bring a good model into service, then one that fails; return the commit of that one."""
     pin(project, port)
     assert deploy(project) == 0
     edit(project, "src/demo/serve.py", "BIAS = 0.0", "BIAS = 0.5")
-    wish = pin(project, port)
+    desired = pin(project, port)
     assert deploy(project) == 1
     assert predict(port) == 2
-    return wish
+    return desired
 
 
-def test_a_wish_that_fails_is_an_issue_and_a_pull_request_until_git_is_served(
+def test_a_desired_state_that_fails_is_an_issue_and_a_pull_request_until_git_is_served(
     project: Path, port: int, forge: Forge
 ) -> None:
     """One of each, said again by a run after one that was cut off; closed with the way back."""
-    wish = serve_then_fail(project, port)
+    desired = serve_then_fail(project, port)
     (issue,) = forge.state.issues.values()
     (pull,) = forge.state.pulls.values()
     assert (issue.state, pull.state) == ("open", "open")
-    assert wish in issue.body
+    assert desired in issue.body
     assert "the golden prediction differs" in issue.body
     assert f"#{pull.number}" in issue.body.replace("\u200b", "")
     said = issue.body
@@ -91,7 +91,7 @@ def test_a_wish_that_fails_is_an_issue_and_a_pull_request_until_git_is_served(
     assert issue.body != said
     report = files.read(files.report, ReportRecord)
     assert report is not None
-    assert (report.commit, report.issue, report.sent) == (wish, issue.number, True)
+    assert (report.commit, report.issue, report.sent) == (desired, issue.number, True)
     files.write(files.report, structs.replace(report, sent=False))  # as a killed run leaves it
     assert deploy(project) == 1
     assert (len(forge.state.issues), len(forge.state.pulls)) == (1, 1)
@@ -110,12 +110,12 @@ def test_without_a_token_the_way_back_is_a_branch_and_is_said(
     project: Path, port: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Origin gets the branch all the same, and the terminal names it."""
-    wish = serve_then_fail(project, port)
+    desired = serve_then_fail(project, port)
     said = capsys.readouterr().err
-    assert f"wanted by {wish[:12]}, failed and is not tried again" in said
+    assert f"wanted by {desired[:12]}, failed and is not tried again" in said
     branches = git(tmp_path / "origin", "branch", "--format=%(refname:short)").split()
     (branch,) = set(branches) - {"main", "dvc-storage", "deployments"}
     assert f"The way back is on the branch `{branch}`" in said
     files = EnvironmentFiles(project, "staging")
     report = files.read(files.report, ReportRecord)
-    assert report == ReportRecord(commit=wish, issue=None, sent=True)
+    assert report == ReportRecord(commit=desired, issue=None, sent=True)

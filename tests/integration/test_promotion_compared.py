@@ -239,21 +239,21 @@ def test_an_environment_described_anew_is_compared_with_what_it_wanted_last(
 
 
 @pytest.mark.parametrize("name", ["model.yaml", "production"])
-def test_a_wish_behind_a_link_is_undecided(
+def test_a_desired_state_behind_a_link_is_undecided(
     name: str, project: Environments, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The next change would edit another file, and move the model without a comparison."""
     main = project.git("rev-parse", "HEAD")
     project.git("switch", "--quiet", "--create", "topic")
-    project.put("wishes/production/model.yaml", (project.root / PATH).read_text())
+    project.put("desired states/production/model.yaml", (project.root / PATH).read_text())
     (project.root / PATH).unlink()
     link = project.root / "deploy/production"
     if name == "production":
         link.rmdir()
-        link.symlink_to("../wishes/production")
+        link.symlink_to("../desired/production")
     else:
-        (link / name).symlink_to("../../wishes/production/model.yaml")
-    project.commit("move the wish")
+        (link / name).symlink_to("../../desired/production/model.yaml")
+    project.commit("move the desired state")
     code = run(["compare", "--base", main, "--directory", str(project.root), "--json"])
     report = parse_report(capsys.readouterr().out.encode())
     assert code == 2

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from git_project import GitRepository, git
-from ledger.small_target import ENVIRONMENT, GOLDEN, MODEL, WISH, SmallTarget
+from ledger.small_target import DESIRED, ENVIRONMENT, GOLDEN, MODEL, SmallTarget
 
 from mlgitops.delivery.loop.observed import Active
 from mlgitops.delivery.processes import is_running
@@ -180,7 +180,7 @@ class Scene:
             "sha256": sha256,
             "port": 8000 + number,  # so that each is a change
         }
-        commit = self._commit(WISH, json.dumps(content))
+        commit = self._commit(DESIRED, json.dumps(content))
         self.author.git("push", "--quiet", "origin", "HEAD:main")
         self.promotions.append(Promotion(commit, sha256, text.split()[0]))
 

@@ -14,7 +14,7 @@ from ledger.world import Nature
 
 from mlgitops.delivery.loop.decision import MAX_RESTARTS
 from mlgitops.delivery.loop.effects import Effect, Return, Start, Switch
-from mlgitops.delivery.loop.observed import ALL, ServedModel, Slot, Wish
+from mlgitops.delivery.loop.observed import ALL, Desired, ServedModel, Slot
 from mlgitops.delivery.loop.reconcile import Ending, Outcome
 from mlgitops.model.ledger import Event
 
@@ -40,19 +40,19 @@ class Oracle:
         self.trace: list[str] = []
         self.history: list[Switched] = []
         self.condemned: list[tuple[str, str, str]] = []
-        self._wishes: list[Wish] = []
+        self._desired_states: list[Desired] = []
         self._forced: set[tuple[str, str, str]] = set()
         self._failed: set[tuple[str, str, str]] = set()  # may be condemned
         self._failed_starts: Counter[tuple[str, str]] = Counter()  # of what served well, in a row
-        self._heads: list[Wish] = []  # newest commits since the effect began
+        self._heads: list[Desired] = []  # newest commits since the effect began
         self._filled: frozenset[Slot] = frozenset()  # slots with a process when it began
         self._bundles: frozenset[tuple[str, str]] = frozenset()  # on disk when it began
 
-    def note_merge(self, wish: Wish) -> None:
+    def note_merge(self, desired: Desired) -> None:
         """Hear that git wants something else from now on."""
-        self.trace.append(f"merge {wish}")
-        self._wishes.append(wish)
-        self._heads.append(wish)
+        self.trace.append(f"merge {desired}")
+        self._desired_states.append(desired)
+        self._heads.append(desired)
 
     def note_forced(self, served: ServedModel) -> None:
         """Hear that somebody forces this."""
@@ -88,7 +88,7 @@ class Oracle:
         self._bundles = world.bundles
 
     def note_condemned(self, served: ServedModel, world: World) -> None:
-        """Hear that a wish was given up: only for a failure, and once."""
+        """Hear that a desired state was given up: only for a failure, and once."""
         if world.is_proven() and world.active and world.active.served.bundle == served.bundle:
             _require(self._find_previous(served), f"the only model was given up: {served}")
         request = served.request
@@ -144,38 +144,38 @@ class Oracle:
             self._check_return(effect, world)
         self.history.append(Switched(served))
 
-    def check_issue(self, commit: str | None, wish: ServedModel, world: World) -> None:
+    def check_issue(self, commit: str | None, desired: ServedModel, world: World) -> None:
         """Refuse an issue about what was not given up, and the end of one that is needed.
 
-        ``wish`` is what the run saw when it had its turn: another one may have fetched since.
+        ``desired`` is what the run saw when it had its turn: another one may have fetched since.
         """
-        given_up = wish.request in self.condemned
+        given_up = desired.request in self.condemned
         if commit is None:
-            serves = world.active and world.active.served.bundle == self._effective(wish).bundle
-            _require(serves, "the issue was closed before git's wish was in service")
+            serves = world.active and world.active.served.bundle == self._effective(desired).bundle
+            _require(serves, "the issue was closed before git's desired state was in service")
         else:
-            _require(given_up and commit == wish.commit, f"an issue about {commit} for nothing")
+            _require(given_up and commit == desired.commit, f"an issue about {commit} for nothing")
 
-    def find_wish(self, world: World) -> ServedModel:
+    def find_desired(self, world: World) -> ServedModel:
         """Return what should be in service if it is good: what is forced, else git's newest."""
         return self._effective(world.commits[-1].served)
 
-    def _effective(self, wish: ServedModel) -> ServedModel:
+    def _effective(self, desired: ServedModel) -> ServedModel:
         newest = self._find_live()
-        if newest and newest.forced and newest.commit == wish.commit:
-            return wish if newest.request in self.condemned else newest
-        return wish
+        if newest and newest.forced and newest.commit == desired.commit:
+            return desired if newest.request in self.condemned else newest
+        return desired
 
     def find_target(self, world: World) -> ServedModel | None:
-        """Return what should be in service: the wish, or the last healthy model."""
-        wish = self.find_wish(world)
-        return self._find_previous(wish) if wish.request in self.condemned else wish
+        """Return what should be in service: the desired state, or the last healthy model."""
+        desired = self.find_desired(world)
+        return self._find_previous(desired) if desired.request in self.condemned else desired
 
     def check_service(self, world: World) -> None:
         """Hold what serves, at rest, against what should."""
         target, active = self.find_target(world), world.active
         if target is None:
-            given_up = active is None or active.served.bundle == self.find_wish(world).bundle
+            given_up = active is None or active.served.bundle == self.find_desired(world).bundle
             _require(given_up or active.served.request in self.condemned, "at rest: not given up")  # type: ignore[union-attr]
             return
         _require(active is not None, f"at rest: nothing serves, not {target}")
@@ -190,24 +190,24 @@ class Oracle:
         _require(rest[0] is None, "at rest: a server too much")
 
     def check_error(self, world: World) -> None:
-        """Hold an end with an error against what can be helped: a bad wish is given up."""
-        wish, target = self.find_wish(world), self.find_target(world)
+        """Hold an end with an error against what can be helped: a bad desired state is given up."""
+        desired, target = self.find_desired(world), self.find_target(world)
         is_good = target is not None and world.natures[target.sha256] is Nature.GOOD
         _require(not is_good, f"nothing serves, and {target} could")
         served = {item.served.bundle for item in self.history}
-        is_only = wish.bundle in served and self._find_previous(wish) is None
-        _require(is_only or wish.request in self.condemned, f"not given up: {wish}")
+        is_only = desired.bundle in served and self._find_previous(desired) is None
+        _require(is_only or desired.request in self.condemned, f"not given up: {desired}")
 
     def check_rest(self, world: World, outcome: Outcome) -> None:
         """Hold the end of everything against the history: service, issue, ledger, exit code."""
         self.check_service(world)
-        wish, target = self.find_wish(world), self.find_target(world)
+        desired, target = self.find_desired(world), self.find_target(world)
         ending = Ending.FAILED if target is None else Ending.RETURNED
-        if target and target.request == wish.request:
+        if target and target.request == desired.request:
             ending = Ending.SERVING
         _require(outcome.ending == ending, f"at rest: it says {outcome.ending}, not {ending}")
         _require(not outcome.effects, f"at rest: it goes on: {outcome.effects}")
-        issue = None if ending is Ending.SERVING else wish.commit
+        issue = None if ending is Ending.SERVING else desired.commit
         _require(world.issue == issue, f"at rest: the issue is about {world.issue}, not {issue}")
 
     def check_ledger(self, world: World) -> None:
@@ -230,7 +230,7 @@ class Oracle:
             for entry in ledger
             if entry.event is Event.CONDEMNED
         ]
-        _require(condemned == self.condemned, "the ledger gives up another wish")
+        _require(condemned == self.condemned, "the ledger gives up another desired state")
 
     def _find_live(self) -> ServedModel | None:
         """Return what users are answered by, None once it was stopped."""
@@ -265,19 +265,21 @@ class Oracle:
 
     def _check_approved(self, effect: Switch, world: World) -> None:
         served = effect.served
-        commits = {wish.served.commit: wish for wish in self._heads}
-        wish = commits.get(served.commit)
-        _require(wish is not None, f"switched to what git does not want any more: {served}")
-        assert wish
+        commits = {desired.served.commit: desired for desired in self._heads}
+        desired = commits.get(served.commit)
+        _require(desired is not None, f"switched to what git does not want any more: {served}")
+        assert desired
         is_forced = served.forced and served.request in self._forced
-        _require(is_forced or served == wish.served, f"switched to what git never wanted: {served}")
+        _require(
+            is_forced or served == desired.served, f"switched to what git never wanted: {served}"
+        )
         beside = bool(world.active and world.active.slot in self._filled)
-        shares = {wish.canary or ALL} if beside and wish.canary else {ALL}
+        shares = {desired.canary or ALL} if beside and desired.canary else {ALL}
         if world.active and beside:
             file = world.files[world.active.slot]
             shares |= {ALL} if file and file.reason else set()
         _require(effect.share in shares, f"switched with {effect.share} %, not {shares}")
-        _require(effect.bake == wish.bake, f"switched with another bake: {effect.bake}")
+        _require(effect.bake == desired.bake, f"switched with another bake: {effect.bake}")
 
     def _check_return(self, effect: Return, world: World) -> None:
         served, active = effect.served, world.active
@@ -285,12 +287,12 @@ class Oracle:
         _require(served.request in switched, f"returned to what never served: {served}")
         if active is None:
             return
-        request, wish = active.served.request, world.fetched.served
+        request, desired = active.served.request, world.fetched.served
         file = world.files[active.slot]
         is_gone = active.slot not in self._filled or bool(file and file.reason)
         given_up = is_gone or request in self._failed or request in self.condemned
-        forced = any(commit == wish.commit for _, _, commit in self._forced)
-        is_wanted = wish.bundle == active.served.bundle and not forced
+        forced = any(commit == desired.commit for _, _, commit in self._forced)
+        is_wanted = desired.bundle == active.served.bundle and not forced
         superseded = not world.is_proven() and not is_wanted
         condemned = any(item[:2] == active.served.bundle for item in self.condemned)
         _require(given_up or superseded or condemned, f"returned for no reason to {served}")

@@ -28,12 +28,12 @@ from mlgitops.delivery.loop.effects import (
 from mlgitops.delivery.loop.observed import (
     UNSURE,
     Active,
+    Desired,
     Observed,
     ServedModel,
     Server,
     ServerState,
     Slot,
-    Wish,
 )
 from mlgitops.errors import MlgitopsError
 from mlgitops.model.ledger import Event
@@ -52,7 +52,7 @@ class SimulatedDriver:
     def __init__(self, world: World, rules: Rules, forced: ServedModel | None = None) -> None:
         self.world = world
         self._rules = rules
-        self._remembered: tuple[Wish, tuple[LedgerEntry, ...]] | None = None
+        self._remembered: tuple[Desired, tuple[LedgerEntry, ...]] | None = None
         self._forced = forced
         self._booted = world.booted
         if world.reached.git:
@@ -67,20 +67,20 @@ class SimulatedDriver:
             self._remembered, self.world.turn = None, self
         yield
 
-    def observe(self) -> tuple[Wish, Observed]:
+    def observe(self) -> tuple[Desired, Observed]:
         """Read what git wants and how everything is."""
         world = self.world
         self._push()
         world.note_bake()
         if self._remembered is None:
             self._remembered = (world.fetched, world.waiting)
-        wish, ledger = self._remembered
+        desired, ledger = self._remembered
         if self._forced:
-            if self._forced.commit != wish.served.commit:
+            if self._forced.commit != desired.served.commit:
                 raise MlgitopsError("git wants something else than what this was forced over")
-            wish = structs.replace(wish, served=self._forced)
+            desired = structs.replace(desired, served=self._forced)
         active = world.active
-        return wish, Observed(
+        return desired, Observed(
             a=self._observe_server(Slot.A),
             b=self._observe_server(Slot.B),
             active=self._observe_active(),
@@ -226,10 +226,10 @@ class SimulatedDriver:
         if not world.reached.git:
             raise MlgitopsError("origin cannot be reached")
         world.fetched = world.commits[-1]
-        wish = world.fetched
+        desired = world.fetched
         self._remembered = None
-        wanted = self._forced or wish.served
-        is_same = wanted == effect.served and wanted.commit == wish.served.commit
+        wanted = self._forced or desired.served
+        is_same = wanted == effect.served and wanted.commit == desired.served.commit
         world.tick()
         if is_same:
             self._activate(effect, effect.share, effect.bake, None)

@@ -41,12 +41,12 @@ from mlgitops.delivery.loop.effects import (
 from mlgitops.delivery.loop.observed import (
     UNSURE,
     Active,
+    Desired,
     Observed,
     ServedModel,
     Server,
     ServerState,
     Slot,
-    Wish,
 )
 from mlgitops.delivery.loop.reconcile import reconcile
 from mlgitops.delivery.processes import HOST, is_running, start_detached, stop_process
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from mlgitops.delivery.loop.effects import Effect
 
 ENVIRONMENT = "production"
-WISH = f"deploy/{ENVIRONMENT}/model.yaml"
+DESIRED = f"deploy/{ENVIRONMENT}/model.yaml"
 MODEL = "model.txt"
 TIP = "refs/remotes/origin/main"
 SERVER = Path(__file__).with_name("small_server.py")
@@ -94,13 +94,13 @@ class SmallTarget:
         """Keep other programs out."""
         return locked(self._folder / "lock")
 
-    def observe(self) -> tuple[Wish, Observed]:
+    def observe(self) -> tuple[Desired, Observed]:
         """Read git, the ledger, the files and the servers."""
         say("observe")
         active = self.read_active()
         bundles = (self._folder / "bundles").glob("*-*")
         reported = self._folder / "reported"
-        return self._read_wish(), Observed(
+        return self._read_desired(), Observed(
             a=self._observe_server(Slot.A),
             b=self._observe_server(Slot.B),
             active=active,
@@ -138,9 +138,11 @@ class SmallTarget:
         for slot in Slot:
             stop_process(self._path(slot, "lock"))
 
-    def _read_wish(self) -> Wish:
+    def _read_desired(self) -> Desired:
         tip = run_git(self._clone, "rev-parse", TIP).strip()
-        newest = run_git(self._clone, "log", "-1", "--first-parent", "--format=%H", tip, "--", WISH)
+        newest = run_git(
+            self._clone, "log", "-1", "--first-parent", "--format=%H", tip, "--", DESIRED
+        )
         with Repository(self._clone) as repository:
             wanted = read_wanted(repository, "", ENVIRONMENT, newest.strip())
         served = ServedModel(
@@ -149,7 +151,7 @@ class SmallTarget:
             revision=wanted.commit,
             commit=newest.strip(),
         )
-        return Wish(served=served, bake=wanted.bake)
+        return Desired(served=served, bake=wanted.bake)
 
     def _observe_server(self, slot: Slot) -> Server | None:
         file, is_alive = self._read_slot(slot), is_running(self._path(slot, "lock"))
@@ -172,7 +174,7 @@ class SmallTarget:
         sha256, revision = effect.served.bundle
         data = run_git(self._clone, "show", f"{revision}:{MODEL}").encode()
         if hashlib.sha256(data).hexdigest() != sha256:
-            raise MlgitopsError("another model than the wish names")
+            raise MlgitopsError("another model than the desired state names")
         replace_file(self._folder / "bundles" / f"{sha256}-{revision}", data)
 
     def _start(self, effect: Start) -> None:
@@ -212,7 +214,7 @@ class SmallTarget:
 
     def _switch(self, effect: Switch) -> None:
         self.fetch_git()
-        if self._read_wish().served == effect.served:
+        if self._read_desired().served == effect.served:
             say("read")
             self._activate(Active(slot=effect.slot, served=effect.served))
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from mlgitops.delivery.loop.observed import ServedModel, Slot, Wish
+from mlgitops.delivery.loop.observed import Desired, ServedModel, Slot
 
 if TYPE_CHECKING:
     from ledger.oracle import Oracle
@@ -112,8 +112,8 @@ class World:
         self.clock = 20_000 * DAY
         self.reached = Reached()
         self.natures: dict[str, Nature] = {}  # by sha256
-        self.commits: list[Wish] = []  # the default branch at origin, newest last
-        self.fetched: Wish  # its tip, as this host's clone has it
+        self.commits: list[Desired] = []  # the default branch at origin, newest last
+        self.fetched: Desired  # its tip, as this host's clone has it
         self.files: dict[Slot, SlotFile | None] = dict.fromkeys(Slot)
         self.processes: dict[Slot, Process | None] = dict.fromkeys(Slot)
         self.active: ActiveFile | None = None
@@ -159,10 +159,10 @@ class World:
         commit = f"{len(self.commits) + 1:040x}"
         canary = self.random.choice((0, 0, 20))
         bake = self.random.choice((0, 60, DAY))
-        wish = Wish(served=structs.replace(served, commit=commit), canary=canary, bake=bake)
-        self.commits.append(wish)
+        desired = Desired(served=structs.replace(served, commit=commit), canary=canary, bake=bake)
+        self.commits.append(desired)
         self.counts.merges += 1
-        self.oracle.note_merge(wish)
+        self.oracle.note_merge(desired)
 
     def force(self) -> ServedModel:
         """Return a model that somebody forces over what git wants, as this clone has it."""

@@ -30,10 +30,10 @@ def project(generate: Generate, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
-def admit(project: Path, *words: str, wish: str | None) -> tuple[int, str]:
+def admit(project: Path, *words: str, desired: str | None) -> tuple[int, str]:
     """Run the check as the init container does; return its exit code and what it said."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(project / "src")}
-    environment |= {} if wish is None else {"WISH": wish}
+    environment |= {} if desired is None else {"DESIRED_STATE": desired}
     command = [sys.executable, "-m", "flight_delays.plumbing.admission", *words]
     done = subprocess.run(
         command, cwd=project, env=environment, capture_output=True, text=True, check=False
@@ -46,12 +46,12 @@ def test_the_wanted_model_is_admitted(project: Path) -> None:
     """The sha256 of the overlay's model.yaml, with its comments, is that of the model."""
     text = (project / "deploy" / "staging" / "model.yaml").read_text("utf-8")
     assert text.count("sha256: null") == 1
-    wish = text.replace("sha256: null", f'sha256: "{DIGEST}"')
-    assert admit(project, "model", wish=wish) == (0, "")
+    desired = text.replace("sha256: null", f'sha256: "{DIGEST}"')
+    assert admit(project, "model", desired=desired) == (0, "")
 
 
 @pytest.mark.parametrize(
-    ("wish", "problem"),
+    ("desired", "problem"),
     [
         (
             f'sha256: "{"0" * 64}"',
@@ -70,16 +70,16 @@ def test_the_wanted_model_is_admitted(project: Path) -> None:
         ("sha256: {", "model.yaml cannot be read"),
     ],
 )
-def test_nothing_else_is_admitted(wish: str | None, problem: str, project: Path) -> None:
-    """Another model, a part of a digest, and a wish that names none: exit code 1, and why."""
-    code, said = admit(project, "model", wish=wish)
+def test_nothing_else_is_admitted(desired: str | None, problem: str, project: Path) -> None:
+    """Another model, a part of a digest, and a state that names none: exit code 1, and why."""
+    code, said = admit(project, "model", desired=desired)
     assert code == 1
     assert problem in said
 
 
 def test_another_word_is_refused(project: Path) -> None:
     """A misspelt check does not count as one that passed."""
-    code, said = admit(project, "models", wish=f"sha256: {DIGEST}")
+    code, said = admit(project, "models", desired=f"sha256: {DIGEST}")
     assert (code, "use: admission model" in said) == (1, True)
 
 
@@ -101,5 +101,5 @@ def test_a_golden_prediction_that_asks_for_nothing_is_refused(
     golden = tmp_path / "reports" / "golden.json"
     golden.parent.mkdir()
     golden.write_text(json.dumps({"request": {}, "outputs": outputs, "tolerance": tolerance}))
-    code, said = admit(tmp_path, "golden", "http://127.0.0.1:9", wish=None)
+    code, said = admit(tmp_path, "golden", "http://127.0.0.1:9", desired=None)
     assert (code, "asks for nothing" in said) == (1, True), said

@@ -27,7 +27,7 @@ from mlgitops.console import Console
 from mlgitops.delivery.kubernetes import Kubectl, KubernetesDriver, Parts
 from mlgitops.delivery.kubernetes.rollout import NOTE
 from mlgitops.delivery.ledger import Ledger
-from mlgitops.delivery.loop.observed import ServedModel, Wish
+from mlgitops.delivery.loop.observed import Desired, ServedModel
 from mlgitops.delivery.loop.reconcile import Ending, Outcome, reconcile
 from mlgitops.dvc.stored import locate
 from mlgitops.errors import MlgitopsError
@@ -138,7 +138,7 @@ class Scene:
     environment: str = "staging"
 
     def want(self, model: str, **settings: object) -> str:
-        """Merge a model, and then the wish for it with its image; return the wish's commit."""
+        """Merge a model, then the state that wants it with its image; return that one's commit."""
         data = model.encode()
         digest = hashlib.sha256(data).hexdigest()
         md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
@@ -160,7 +160,7 @@ class Scene:
         git(self.project, "commit", "--quiet", "--message", f"Want {model}")
         return git(self.project, "rev-parse", "HEAD").strip()
 
-    def read_wish(self) -> Wish:
+    def read_desired(self) -> Desired:
         """Return what the tip of main wants."""
         with Repository(self.project) as repository:
             tip = repository.resolve("HEAD")
@@ -173,7 +173,7 @@ class Scene:
                 revision=wanted.commit,
                 commit=repository.list_changes(tip, file, most=1)[0],
             )
-            return Wish(served=served, bake=wanted.bake)
+            return Desired(served=served, bake=wanted.bake)
 
     def open(self, served: ServedModel, reason: str) -> int | None:  # noqa: ARG002
         """Take note of an issue."""
@@ -193,7 +193,7 @@ class Scene:
                 repository=repository,
                 prefix="",
                 environment=self.environment,
-                read_wish=self.read_wish,
+                read_desired=self.read_desired,
                 check_available=self.checked.append,
                 ledger=Ledger(self.project, "", console),
                 reporter=self,
@@ -243,7 +243,7 @@ def list_names(outcome: Outcome) -> list[str]:
     return [name for name in names if name != "Wait"]
 
 
-def test_a_wish_is_rolled_out_and_a_second_run_finds_nothing_to_do(scene: Scene) -> None:
+def test_a_desired_state_is_rolled_out_and_a_second_run_finds_nothing_to_do(scene: Scene) -> None:
     """The Deployment runs the image and carries its model; the ledger has one entry."""
     commit = scene.want("first")
     outcome = scene.deploy()
@@ -293,7 +293,7 @@ def publish(scene: Scene, model: str) -> None:
 
 
 def test_a_model_that_ends_is_undone_and_not_tried_again(scene: Scene) -> None:
-    """The old one goes on serving, the wish is condemned by its commit, and one issue says so."""
+    """The old one goes on serving, the new is condemned by its commit, and one issue says so."""
     first = scene.want("first")
     scene.deploy()
     scene.emulator.tell("second", "crash")
@@ -316,7 +316,7 @@ def test_a_model_that_ends_is_undone_and_not_tried_again(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("outcome", "reason"),
     [
-        ("unwanted", "`is-wanted` ended with exit code 1, 3 times: another model is wanted"),
+        ("unwanted", "`check-model` ended with exit code 1, 3 times: another model is wanted"),
         ("late", "not ready in time: it has timed out progressing"),
     ],
 )
@@ -542,14 +542,14 @@ def test_what_cannot_run_is_not_sent(
     assert scene.read_events() == []
 
 
-def test_another_model_than_the_wish_names_is_not_sent(scene: Scene) -> None:
+def test_another_model_than_the_desired_state_names_is_not_sent(scene: Scene) -> None:
     """model.yaml without a sha256 would admit no server: it is refused here already."""
     scene.want("first")
-    wish = scene.read_wish()
-    merge(scene, "model.yaml", f'"{wish.served.sha256}"', "null")
+    desired = scene.read_desired()
+    merge(scene, "model.yaml", f'"{desired.served.sha256}"', "null")
     commit = git(scene.project, "rev-parse", "HEAD").strip()
-    served = structs.replace(wish.served, commit=commit)
-    scene.read_wish = lambda: Wish(served=served)  # type: ignore[method-assign]
+    served = structs.replace(desired.served, commit=commit)
+    scene.read_desired = lambda: Desired(served=served)  # type: ignore[method-assign]
     with pytest.raises(MlgitopsError, match="a server starts only with the model"):
         scene.deploy()
 

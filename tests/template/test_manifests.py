@@ -88,7 +88,7 @@ def pick(objects: list[Object], kind: str) -> Object:
     return next(x for x in objects if x["kind"] == kind)
 
 
-def test_an_environment_carries_its_wish_and_its_image(
+def test_an_environment_carries_its_desired_state_and_its_image(
     built: Mapping[str, list[Object]], project: Path
 ) -> None:
     """Each server is given model.yaml as it stands, and runs an image that a digest names."""
@@ -96,15 +96,15 @@ def test_an_environment_carries_its_wish_and_its_image(
     for name in ("staging", "production"):
         spec = pick(built[name], "Deployment")["spec"]["template"]["spec"]
         variables = {x["name"]: x["value"] for x in spec["initContainers"][0]["env"]}
-        wish = (project / "deploy" / name / "model.yaml").read_text("utf-8")
-        assert variables == {"WISH": wish}
+        desired = (project / "deploy" / name / "model.yaml").read_text("utf-8")
+        assert variables == {"DESIRED_STATE": desired}
         assert {x["image"] for x in spec["containers"] + spec["initContainers"]} == {image}
         namespaces = {x["metadata"].get("namespace") for x in built[name]} - {None}
         assert namespaces == {f"flight-delays-{name}"} == {built[name][0]["metadata"]["name"]}
     assert not any(x["kind"] == "ConfigMap" for objects in built.values() for x in objects)
 
 
-def test_another_wish_is_another_revision_of_the_deployment(
+def test_another_desired_state_is_another_revision_of_the_deployment(
     cluster: Path, project: Path, built: Mapping[str, list[Object]]
 ) -> None:
     """A changed model.yaml alone changes the pods: a cluster rolls it out, and can undo it."""

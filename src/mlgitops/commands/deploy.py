@@ -141,8 +141,8 @@ def _compare(args: argparse.Namespace, target: Target, console: Console) -> int:
 
 def _choose_target(args: argparse.Namespace, console: Console) -> Target:
     """Return the target that the environment's file names where it is wanted."""
+    from mlgitops.delivery.desired import find_target_name
     from mlgitops.delivery.kubernetes.target import KubernetesTarget
-    from mlgitops.delivery.wish import find_target_name
 
     name = find_target_name(args.directory.resolve(), args.environment)
     if name != "kubernetes":

@@ -1,4 +1,4 @@
-"""Tell people that a wish failed: the pull request that reverts it, and one issue.
+"""Tell people that a desired state failed: the pull request that reverts it, and one issue.
 
 The issue is open until what git wants is in service. Every target shares this. Without a token for
 the API it says at the terminal what to do instead.
@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mlgitops.delivery.desired import PERSONAL
 from mlgitops.delivery.proposals.proposal import open_proposal, push_proposal
 from mlgitops.delivery.proposals.rollback import plan_rollback
-from mlgitops.delivery.wish import PERSONAL
 from mlgitops.errors import MlgitopsError
 from mlgitops.render.escape import escape_code, escape_prose
 from mlgitops.storage.exchange import has_origin
@@ -36,7 +36,7 @@ class Reporter:
     console: Console
 
     def open(self, served: ServedModel, reason: str) -> int | None:
-        """Open the issue of a wish that failed, and the pull request that takes it back.
+        """Open the issue of a desired state that failed, and the pull request that takes it back.
 
         Return the number of the issue; None where there is no token to open it with.
         """
@@ -50,12 +50,12 @@ class Reporter:
         return self._keep(served.commit, title, body, open_=True)
 
     def close(self, commit: str) -> None:
-        """Close the issue of the wish of ``commit``."""
+        """Close the issue of the desired state of ``commit``."""
         text = f"{escape_code(self.environment)} serves what git wants again."
         self._keep(commit, f"{self.environment} is healthy again", text, open_=False)
 
     def _propose_way_back(self, reason: str) -> str:
-        """Open the pull request that reverts the wish; return what to do, as Markdown.
+        """Open the pull request that reverts the desired state; return what to do, as Markdown.
 
         It is asked again and again: one that a person closed stays closed, and what git or the API
         refuses is said, for the issue must be opened all the same.
@@ -93,7 +93,7 @@ class Reporter:
 def _write_body(environment: str, served: ServedModel, reason: str, way_back: str) -> str:
     failed = (
         f"The model {escape_code(served.label)} that commit {served.commit} wants in "
-        f"{escape_code(environment)} failed. What served well before serves on, and this wish is "
+        f"{escape_code(environment)} failed. What served well before serves on, and this one is "
         "not tried again until git changes."
     )
     closing = "This issue closes by itself when what git wants is in service."

@@ -1,4 +1,4 @@
-"""The wanted state of an environment, as `deploy/<environment>/model.yaml` says at a commit."""
+"""The desired state of an environment, as `deploy/<environment>/model.yaml` says at a commit."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def read_wanted(
     content = parse_yaml(data, where, limit=_LIMIT)
     mistakes = [MlgitopsError(problem, where=where) for problem in _find_mistakes(content)]
     if mistakes or not isinstance(content, dict):
-        raise MistakesError("the wanted state cannot be read:", mistakes)
+        raise MistakesError("the desired state cannot be read:", mistakes)
     revision = None if content.get("revision") is None else str(content["revision"])
     if revision is not None:
         _refuse_foreign(repository, revision, tip, where=where)

@@ -105,8 +105,8 @@ class AuditedModel(Struct, frozen=True, kw_only=True):
     sha256: Text
     md5: Text | None
     revision: Sha  # whose dvc.lock names the model and whose code serves it
-    wish: CommitFacts | None  # the commit of the default branch that asked for it
-    promotion: PullRequestFacts | None  # that the wish names; None: GitHub was not asked
+    desired_by: CommitFacts | None  # the commit of the default branch that asked for it
+    promotion: PullRequestFacts | None  # that the desired state names; None: GitHub was not asked
     trained: CommitFacts | None  # the commit that brought the model in
     training: PullRequestFacts | None  # that this commit names
     periods: tuple[Period, ...]  # all in which this environment served it

@@ -1,4 +1,4 @@
-"""What the ledger of deployments holds: each switch, each stop, and each wish given up.
+"""What the ledger of deployments holds: each switch, each stop, and each desired state given up.
 
 The order is that of ``seq``: times are for people to read and decide nothing. Pure.
 """
@@ -28,7 +28,7 @@ class Event(StrEnum):
 
     SWITCHED = "switched"  # its users are answered by this model since then
     STOPPED = "stopped"  # somebody ended it: nobody is answered until the next switch
-    CONDEMNED = "condemned"  # the wish failed, and is not tried again until git changes
+    CONDEMNED = "condemned"  # the desired state failed, and is not tried again until git changes
 
 
 class LedgerEntry(Struct, frozen=True, kw_only=True):
@@ -44,7 +44,7 @@ class LedgerEntry(Struct, frozen=True, kw_only=True):
     revision: Sha  # whose dvc.lock names the model and whose code serves it
     previous: _Sha256 | None  # of the model that served before
     forced: bool = False  # deployed with --force: not merged, or not published
-    reason: Text | None = None  # why a wish was condemned, or why the old model came back
+    reason: Text | None = None  # why a desired state was condemned, or why the old model came back
     actor: Text | None = None  # who, or which run, brought it about; their own word
     at: Annotated[str, Meta(pattern=_TIME)]  # UTC, such as 2030-01-31T12:00:00.000000Z
 

@@ -22,7 +22,7 @@ class WantedModel(Struct, frozen=True, kw_only=True):
 
 
 class Promotion(Struct, frozen=True, kw_only=True):
-    """Another model for one environment: base's wish beside head's, on the same rows."""
+    """Another model for one environment: base's desired state beside head's, on the same rows."""
 
     environment: Name
     base: WantedModel | None = None  # None: there is no such environment yet

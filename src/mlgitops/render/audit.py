@@ -102,7 +102,7 @@ def _list_facts(model: AuditedModel) -> list[tuple[str, str]]:
         rows.append(
             ("in service", f"since {period.since} {until}, ledger entry {period.seq}{forced}")
         )
-    rows += _list_commit("asked for by", model.wish)
+    rows += _list_commit("asked for by", model.desired_by)
     if approved := _list_approvers(model.promotion):
         rows.append(("promotion approved by", ", ".join(approved)))
     rows += _list_commit("trained in", model.trained)

@@ -171,7 +171,7 @@ def make_pod(namespace: str, template: Object, outcome: str, ready: int) -> Obje
     idle = {"ready": False, "restartCount": 0, "state": {"waiting": {"reason": "PodInitializing"}}}
     statuses = (
         {
-            "initContainerStatuses": [status | {"name": "is-wanted"}],
+            "initContainerStatuses": [status | {"name": "check-model"}],
             "containerStatuses": [idle | {"name": "server"}],
         }
         if outcome == "unwanted"

@@ -108,7 +108,7 @@ checks_its_model(spec) if {
 	some container in spec.initContainers
 	ends_with(container.command, "model")
 	some variable in container.env
-	variable.name == "WISH"
+	variable.name == "DESIRED_STATE"
 	yaml.unmarshal(variable.value).model
 }
 

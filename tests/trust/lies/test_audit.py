@@ -226,13 +226,16 @@ def test_a_ledger_that_was_force_pushed(
     [
         (
             {"sha256": "d" * 64},
-            "model.yaml at {wish}: it asks for the sha256 {second}, and dddddddddddd was served",
+            "model.yaml at {desired}: it asks for the sha256 {second}, and dddddddddddd was served",
         ),
         ({"version": "v1.0.0"}, "it asks for the version v1.1.0, and v1.0.0 was served"),
         ({"model": "fraud"}, "it asks for the model flights, and fraud was served"),
-        ({"revision": "{wish_full}"}, "it asks for the revision {revision}, and {wish} was served"),
+        (
+            {"revision": "{desired_full}"},
+            "it asks for the revision {revision}, and {desired} was served",
+        ),
         ({"commit": "{revision_full}"}, "at {revision}: it asks for the revision "),
-        ({"forced": True}, "wish: merged: entry 3 says that it was deployed with --force"),
+        ({"forced": True}, "desired state: merged: entry 3 says that it was deployed with --force"),
     ],
 )
 def test_an_entry_that_git_does_not_know(
@@ -241,11 +244,11 @@ def test_an_entry_that_git_does_not_know(
     fields: dict[str, Any],
     reason: str,
 ) -> None:
-    """The ledger is a claim of who deploys; the wish is what was merged."""
+    """The ledger is a claim of who deploys; the desired state is what was merged."""
     last = json.loads(read_lines(project)[-1])
     names = {
-        "wish": last["commit"][:12],
-        "wish_full": last["commit"],
+        "desired": last["commit"][:12],
+        "desired_full": last["commit"],
         "revision": last["revision"][:12],
         "revision_full": last["revision"],
         "second": last["sha256"][:12],
@@ -277,33 +280,35 @@ def put_in_service(project: AuditedProject, commit: str, revision: str, content:
     project.append(msgspec.structs.replace(entry, version=None))
 
 
-def test_a_wish_that_nobody_merged(
+def test_a_desired_state_that_nobody_merged(
     project: AuditedProject, record_property: Callable[[str, object], None]
 ) -> None:
     """It stands on a branch, and was deployed from there."""
     git(project.root, "switch", "--quiet", "--create", "mine")
-    wish = project.repository.commit("Mine")
+    desired = project.repository.commit("Mine")
     git(project.root, "switch", "--quiet", "main")
     last = json.loads(read_lines(project)[-1])
-    put_in_service(project, wish, last["revision"], SECOND)
-    reason = f"wish: merged: {wish[:12]}, which asked for it, never was the tip of the default"
-    check_lie(record_property, wish.encode(), reason=reason, text=name_failure(project))
+    put_in_service(project, desired, last["revision"], SECOND)
+    asked = f"{desired[:12]}, which asked for it"
+    reason = f"desired state: merged: {asked}, never was the tip of the default"
+    check_lie(record_property, desired.encode(), reason=reason, text=name_failure(project))
 
 
-def test_a_wish_from_the_middle_of_a_merged_branch(
+def test_a_desired_state_from_the_middle_of_a_merged_branch(
     project: AuditedProject, record_property: Callable[[str, object], None]
 ) -> None:
     """What was merged is the branch's end; nobody approved its middle."""
     git(project.root, "switch", "--quiet", "--create", "topic")
-    wish = project.repository.commit("Middle")
+    desired = project.repository.commit("Middle")
     project.repository.commit("End")
     git(project.root, "switch", "--quiet", "main")
     git(project.root, "merge", "--quiet", "--no-ff", "--message", "Merge (#9)", "topic")
     project.push()
     last = json.loads(read_lines(project)[-1])
-    put_in_service(project, wish, last["revision"], SECOND)
-    reason = f"wish: merged: {wish[:12]}, which asked for it, never was the tip of the default"
-    check_lie(record_property, wish.encode(), reason=reason, text=name_failure(project))
+    put_in_service(project, desired, last["revision"], SECOND)
+    asked = f"{desired[:12]}, which asked for it"
+    reason = f"desired state: merged: {asked}, never was the tip of the default"
+    check_lie(record_property, desired.encode(), reason=reason, text=name_failure(project))
 
 
 def edit_revision(project: AuditedProject, path: str, old: str, new: str | None) -> None:
@@ -319,9 +324,9 @@ def edit_revision(project: AuditedProject, path: str, old: str, new: str | None)
         f"deploy/{ENVIRONMENT}/model.yaml",
         f'model: flights\nrevision: "{revision}"\nsha256: "{sha256(SECOND)}"\nport: 8080\n',
     )
-    wish = project.repository.commit("Ask (#14)")
+    desired = project.repository.commit("Ask (#14)")
     project.push()
-    put_in_service(project, wish, revision, SECOND)
+    put_in_service(project, desired, revision, SECOND)
 
 
 @pytest.mark.parametrize(
@@ -614,18 +619,20 @@ def test_a_tag_changed_below_its_signature(
     check_lie(record_property, content.encode(), reason=reason, text=name_failure(signer))
 
 
-def test_a_wish_changed_below_its_signature(
+def test_a_desired_state_changed_below_its_signature(
     signer: AuditedProject, record_property: Callable[[str, object], None]
 ) -> None:
     """A commit that says another author than the one that was signed."""
     git(signer.root, "commit", "--quiet", "--allow-empty", "-S", "--message", "Ask (#15)")
-    wish = git(signer.root, "rev-parse", "HEAD")
-    content = git(signer.root, "cat-file", "commit", wish).replace("Ask (#15)", "Ask (#16)") + "\n"
+    desired = git(signer.root, "rev-parse", "HEAD")
+    content = (
+        git(signer.root, "cat-file", "commit", desired).replace("Ask (#15)", "Ask (#16)") + "\n"
+    )
     forged = write_object(signer, "commit", content)
     git(signer.root, "update-ref", "refs/heads/main", forged)
     signer.push()
     append_entry(signer, {"commit": forged})
-    reason = f"wish: signature: commit {forged[:12]}: the signature is of another content"
+    reason = f"desired state: signature: commit {forged[:12]}: the signature is of another content"
     check_lie(record_property, content.encode(), reason=reason, text=name_failure(signer))
 
 
@@ -633,13 +640,13 @@ def test_a_signature_of_nobody_who_may_sign_is_not_checked(signer: AuditedProjec
     """No failure, and not green either."""
     git(signer.root, "commit", "--quiet", "--allow-empty", "-S", "--message", "Ask (#15)")
     signer.push()
-    wish = git(signer.root, "rev-parse", "HEAD")
-    append_entry(signer, {"commit": wish})
+    desired = git(signer.root, "rev-parse", "HEAD")
+    append_entry(signer, {"commit": desired})
     assert audit(signer).find_first(CheckState.OPEN) is None
     (signer.folder / "allowed").write_text("", encoding="utf-8")
     left_open = audit(signer).find_first(CheckState.OPEN)
     assert left_open is not None
-    assert left_open.name == "wish: signature"
+    assert left_open.name == "desired state: signature"
 
 
 # As GitHub signs what its button merges: by a key that is hardly in a clone.
@@ -670,9 +677,9 @@ def test_a_signature_whose_key_is_not_here_is_said_and_stops_nothing(
     assert find_exit_code(done) == 0
     unverified = done.find_first(CheckState.UNVERIFIED)
     assert unverified is not None
-    assert unverified.name == "wish: signature"
+    assert unverified.name == "desired state: signature"
     assert "it is signed, and not verified: " in unverified.detail
-    assert "Not verified: `wish: signature`: commit " in describe_audit(done).deciding
+    assert "Not verified: `desired state: signature`: commit " in describe_audit(done).deciding
 
 
 # A statement of the verdict that is handed over.

@@ -12,8 +12,8 @@ from msgspec import structs
 from trust.lie import check_lie
 
 from mlgitops.console import Console
+from mlgitops.delivery.desired import Request, read_desired, read_requested, refuse_unmerged
 from mlgitops.delivery.loop.observed import ServedModel
-from mlgitops.delivery.wish import Request, read_requested, read_wish, refuse_unmerged
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Repository
 
@@ -63,10 +63,10 @@ def test_a_tag_in_the_name_of_the_default_branch_merges_nothing(
     reason = f"refs/tags/{name} hides the default branch, {name}"
     with Repository(folder) as repository:
         with pytest.raises(MlgitopsError, match="hides the default branch") as raised:
-            read_wish(repository, "", "staging")
+            read_desired(repository, "", "staging")
         check_lie(record_property, name.encode(), reason=reason, text=str(raised.value))
         git(folder, "tag", "--delete", name)
-        assert read_wish(repository, "", "staging")[0].served.revision == origin.git(
+        assert read_desired(repository, "", "staging")[0].served.revision == origin.git(
             "rev-parse", "main"
         )
 
@@ -80,8 +80,8 @@ def test_a_tag_beside_the_default_branch_keeps_no_clone_from_fetching(
     newest = put_model(origin, "newer")
     request = Request(project=folder, prefix="", environment="staging")
     with Repository(folder) as repository:
-        wish, _ = read_requested(request, repository, Console(quiet=True))
-    assert wish.served.commit == newest
+        desired, _ = read_requested(request, repository, Console(quiet=True))
+    assert desired.served.commit == newest
 
 
 def test_a_branch_of_this_clone_alone_is_not_what_origin_merged(
@@ -96,16 +96,16 @@ def test_a_branch_of_this_clone_alone_is_not_what_origin_merged(
     reason = "origin's default branch was never fetched here"
     with Repository(folder) as repository:
         with pytest.raises(MlgitopsError, match=reason) as raised:
-            read_wish(repository, "", "staging")
+            read_desired(repository, "", "staging")
         check_lie(record_property, b"a local main", reason=reason, text=str(raised.value))
-        wish, _ = read_requested(request, repository, Console(quiet=True))
-    assert wish.served.revision == merged
+        desired, _ = read_requested(request, repository, Console(quiet=True))
+    assert desired.served.revision == merged
 
 
-def test_a_shallow_clone_makes_no_new_wish_of_an_old_one(
+def test_a_shallow_clone_makes_no_new_desired_state_of_an_old_one(
     origin: GitRepository, record_property: Callable[[str, object], None]
 ) -> None:
-    """Its last commit looks as if it brought everything: a wish that failed would be a new one."""
+    """Its last commit looks as if it brought everything: a state that failed would be a new one."""
     merged = origin.git("rev-parse", "main")
     origin.put("NOTES.md", "Nothing of the model\n")
     origin.commit("Note")
@@ -115,11 +115,11 @@ def test_a_shallow_clone_makes_no_new_wish_of_an_old_one(
     reason = "this clone has no commit from before"
     with Repository(folder) as repository:
         with pytest.raises(MlgitopsError, match=reason) as raised:
-            read_wish(repository, "", "staging")
+            read_desired(repository, "", "staging")
         check_lie(record_property, b"a shallow clone", reason=reason, text=str(raised.value))
     git(folder, "fetch", "--quiet", "--unshallow")
     with Repository(folder) as repository:
-        assert read_wish(repository, "", "staging")[0].served.commit == merged
+        assert read_desired(repository, "", "staging")[0].served.commit == merged
 
 
 @pytest.mark.parametrize("part", ["revision", "commit"])

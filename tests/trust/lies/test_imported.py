@@ -101,9 +101,9 @@ class Imported:
         table = DataHash(path="data/raw/table.csv", hash=f"md5:{md5(TABLE)}", imported=imported)
         lineage = project.make_lineage(revision, THIRD, "v1.2.0")
         project.release(msgspec.structs.replace(lineage, data=(table,)), "v1.1.0")
-        wish = project.promote("v1.2.0", revision, THIRD)
+        desired = project.promote("v1.2.0", revision, THIRD)
         at = "2026-03-09T08:00:00Z"
-        project.append(project.make_entry(wish, revision, THIRD, version="v1.2.0", at=at))
+        project.append(project.make_entry(desired, revision, THIRD, version="v1.2.0", at=at))
 
     def bring_from(self, **changed: str) -> None:
         """Put a model in service whose .dvc file and release agree, and say this of its source."""

@@ -225,11 +225,11 @@ def test_a_model_that_nobody_reviewed_is_not_promoted(
     scene = Promoted(tmp_path / "model")
     git(scene.root, "switch", "--quiet", "--detach", scene.base)
     mine = commit_files(scene.root, write_results(60, 0.9), "My own")
-    wishes = {
+    desired_states = {
         want(mine)[PATH]: "never stood on the branch",
         want(scene.worse, "version: v2.0.0\n")[PATH]: "it names v2.0.0, and there is no tag",
     }
-    for text, reason in wishes.items():
+    for text, reason in desired_states.items():
         scene.promote({PATH: text})
         report = _set_score(scene.write_report(), head=0.75)
         code, said = scene.judge(report, monkeypatch, capsys, published=scene.head)

@@ -748,7 +748,7 @@ def audit_statement(evidence: Evidence, statement: Path, *, prefix: str, **named
             repository=repository,
             prefix=prefix,
             line=frozenset(),
-            wish=None,
+            desired_by=None,
             trained=None,
             requests=None,
             release=release,

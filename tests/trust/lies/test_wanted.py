@@ -28,18 +28,18 @@ FULL_SHA = "must be the full sha of a commit in quotes, or null"
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """A repository with two projects, and the shas that a wanted state may name."""
+    """A repository with two projects, and the shas that a desired state may name."""
 
     repository: GitRepository
     shas: dict[str, str]
 
     @property
     def project(self) -> Path:
-        """Return the folder of the project whose wanted state lies."""
+        """Return the folder of the project whose desired state lies."""
         return self.repository.root / PROJECT
 
     def deploy(self, content: str, capsys: pytest.CaptureFixture[str]) -> str:
-        """Commit a wanted state, deploy it, expect exit code 2 and return what was said."""
+        """Commit a desired state, deploy it, expect exit code 2 and return what was said."""
         self.repository.put(f"{PROJECT}/{FILE}", content)
         self.repository.commit("Want")
         assert run(["deploy", "staging", "--directory", str(self.project)]) == 2
@@ -82,7 +82,7 @@ def scene(tmp_path: Path) -> Scene:
 
 
 def write(revision: str = "null", sha256: str = "null", model: str = "fraud") -> str:
-    """Write a wanted state."""
+    """Write a desired state."""
     return f"model: {model}\nrevision: {revision}\nsha256: {sha256}\nport: 8099\n"
 
 
@@ -192,7 +192,7 @@ def test_a_commit_that_a_shallow_clone_lacks_is_refused(
     check_lie(record_property, content.encode(), reason="git fetch --unshallow", text=text)
 
 
-def test_a_wish_behind_a_link_is_refused(
+def test_a_desired_state_behind_a_link_is_refused(
     scene: Scene,
     capsys: pytest.CaptureFixture[str],
     record_property: Callable[[str, object], None],
@@ -200,7 +200,7 @@ def test_a_wish_behind_a_link_is_refused(
     """Whoever edits what it leads to would change what is wanted, and no verdict sees it."""
     file = scene.project / FILE
     file.parent.mkdir(parents=True)
-    file.symlink_to("../../wish.yaml")
+    file.symlink_to("../../desired.yaml")
     content = write(revision=f'"{scene.shas["first"]}"')
     text = scene.deploy(content, capsys)  # which writes through the link
     check_lie(record_property, content.encode(), reason="it is behind a link", text=text)

@@ -127,7 +127,7 @@ def test_a_commit_a_tag_and_an_environment_name_their_commit(history: History) -
         ("0" * 40, "there is no commit 000000000000"),
         ("deploy/nowhere", "the environment nowhere is not described"),
         ("deploy/null", "it has no `revision`, so that it follows base"),
-        ("deploy/odd", "the wanted state cannot be read"),
+        ("deploy/odd", "the desired state cannot be read"),
         ("unmerged", "is not in the history of base"),
         ("blob", "there is no tag blob"),
     ],

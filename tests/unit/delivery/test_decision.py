@@ -25,12 +25,12 @@ from mlgitops.delivery.loop.effects import (
 )
 from mlgitops.delivery.loop.observed import (
     Active,
+    Desired,
     Observed,
     ServedModel,
     Server,
     ServerState,
     Slot,
-    Wish,
 )
 from mlgitops.model.ledger import Event, LedgerEntry
 
@@ -49,7 +49,7 @@ def make_served(name: str, commit: str, *, forced: bool = False) -> ServedModel:
 
 OLD, NEW = make_served("1", "a"), make_served("2", "b")
 BUNDLES = frozenset({OLD.bundle, NEW.bundle})
-WISH = Wish(served=NEW, canary=0, bake=60)
+DESIRED = Desired(served=NEW, canary=0, bake=60)
 READY, STARTING, DEAD = ServerState.READY, ServerState.STARTING, ServerState.DEAD
 
 
@@ -102,52 +102,52 @@ OVER_OLD = make_served("4", "a", forced=True)
 AGAIN = structs.replace(NEW, commit="d" * 40)
 LOST = Append(event=CONDEMNED, served=NEW, reason="it ended with 1")
 
-CASES: dict[str, tuple[Wish, Observed, Effect | None]] = {
-    "nothing there: fetch": (WISH, Observed(), Fetch(served=NEW)),
-    "nothing there: start": (WISH, Observed(bundles=BUNDLES), Start(slot=Slot.A, served=NEW)),
-    "beside the old one: start": (WISH, QUIET, Start(slot=Slot.B, served=NEW)),
+CASES: dict[str, tuple[Desired, Observed, Effect | None]] = {
+    "nothing there: fetch": (DESIRED, Observed(), Fetch(served=NEW)),
+    "nothing there: start": (DESIRED, Observed(bundles=BUNDLES), Start(slot=Slot.A, served=NEW)),
+    "beside the old one: start": (DESIRED, QUIET, Start(slot=Slot.B, served=NEW)),
     "starting: wait": (
-        WISH,
+        DESIRED,
         structs.replace(QUIET, b=make_server(NEW, STARTING, verified=False)),
         Wait(slot=Slot.B),
     ),
     "ready: the golden prediction": (
-        WISH,
+        DESIRED,
         structs.replace(QUIET, b=make_server(NEW, verified=False)),
         Golden(slot=Slot.B),
     ),
     "verified: switch": (
-        WISH,
+        DESIRED,
         structs.replace(QUIET, b=make_server(NEW)),
         Switch(slot=Slot.B, served=NEW, bake=60),
     ),
     "verified, with a canary": (
-        structs.replace(WISH, canary=20),
+        structs.replace(DESIRED, canary=20),
         structs.replace(QUIET, b=make_server(NEW)),
         Switch(slot=Slot.B, served=NEW, share=20, bake=60),
     ),
     "no canary beside a dead server": (
-        structs.replace(WISH, canary=20),
+        structs.replace(DESIRED, canary=20),
         structs.replace(QUIET, a=make_server(OLD, DEAD), b=make_server(NEW)),
         Switch(slot=Slot.B, served=NEW, bake=60),
     ),
     "switched: append": (
-        WISH,
+        DESIRED,
         structs.replace(MOVED, ledger=QUIET.ledger, b=DEAD_NEW, routed=False),
         Append(event=SWITCHED, served=NEW),
     ),
     "stopped, and cut off: append": (
-        WISH,
+        DESIRED,
         structs.replace(QUIET, a=None, active=None, stopped=OLD),
         Append(event=STOPPED, served=OLD),
     ),
     "stopped, and asked for again": (
-        Wish(served=OLD),
+        Desired(served=OLD),
         Observed(a=make_server(OLD), active=ON_A, bundles=BUNDLES, ledger=ENDED),
         Append(event=SWITCHED, served=OLD),
     ),
     "stopped, and the next one failed: the last healthy": (
-        WISH,
+        DESIRED,
         Observed(
             bundles=BUNDLES,
             ledger=make_ledger((SWITCHED, OLD), (STOPPED, OLD), (CONDEMNED, NEW)),
@@ -156,68 +156,68 @@ CASES: dict[str, tuple[Wish, Observed, Effect | None]] = {
         Start(slot=Slot.A, served=OLD),
     ),
     "forced ends with a stop": (
-        WISH,
+        DESIRED,
         Observed(
             bundles=BUNDLES,
             ledger=make_ledger((SWITCHED, OLD), (SWITCHED, FORCED), (STOPPED, FORCED)),
         ),
         Start(slot=Slot.A, served=NEW),
     ),
-    "the router is gone": (WISH, structs.replace(MOVED, routed=False), Route(slot=Slot.B)),
+    "the router is gone": (DESIRED, structs.replace(MOVED, routed=False), Route(slot=Slot.B)),
     "not confirmed": (
-        WISH,
+        DESIRED,
         structs.replace(MOVED, active=structs.replace(BAKING, confirmed=False)),
         Confirm(slot=Slot.B),
     ),
-    "the bake": (WISH, MOVED, Bake(slot=Slot.B)),
+    "the bake": (DESIRED, MOVED, Bake(slot=Slot.B)),
     "a canary whose old server died: all go to the new one": (
-        WISH,
+        DESIRED,
         structs.replace(MOVED, a=make_server(OLD, DEAD), active=structs.replace(BAKING, share=20)),
         Widen(slot=Slot.B),
     ),
     "a canary without its old server: all go to the new one": (
-        WISH,
+        DESIRED,
         structs.replace(MOVED, a=None, active=structs.replace(BAKING, share=20)),
         Widen(slot=Slot.B),
     ),
     "a canary beside its old server: the bake": (
-        WISH,
+        DESIRED,
         structs.replace(MOVED, active=structs.replace(BAKING, share=20)),
         Bake(slot=Slot.B),
     ),
     "the end of a canary": (
-        WISH,
+        DESIRED,
         structs.replace(MOVED, active=structs.replace(ON_B, share=20)),
         Widen(slot=Slot.B),
     ),
     "after the bake: stop the old one": (
-        WISH,
+        DESIRED,
         structs.replace(MOVED, active=ON_B),
         Stop(slot=Slot.A),
     ),
-    "at rest": (WISH, SETTLED, None),
+    "at rest": (DESIRED, SETTLED, None),
     "at rest by an older commit": (
-        Wish(served=structs.replace(NEW, commit="d" * 40)),
+        Desired(served=structs.replace(NEW, commit="d" * 40)),
         SETTLED,
         None,
     ),
     "in order again": (
-        WISH,
+        DESIRED,
         structs.replace(SETTLED, reported="e" * 40),
         CloseIssue(),
     ),
     "dead in the bake: back at once": (
-        WISH,
+        DESIRED,
         structs.replace(MOVED, b=DEAD_NEW),
         Return(slot=Slot.A, served=OLD, reason="it ended with 1"),
     ),
     "back to nothing that is not ready": (
-        WISH,
+        DESIRED,
         structs.replace(MOVED, a=None, b=DEAD_NEW),
         Append(event=CONDEMNED, served=NEW, reason="it ended with 1"),
     ),
     "back: condemn": (
-        WISH,
+        DESIRED,
         structs.replace(
             MOVED,
             b=DEAD_NEW,
@@ -227,26 +227,26 @@ CASES: dict[str, tuple[Wish, Observed, Effect | None]] = {
         Append(event=CONDEMNED, served=NEW, reason="it ended with 1"),
     ),
     "never ready: condemn": (
-        WISH,
+        DESIRED,
         structs.replace(QUIET, b=make_server(NEW, DEAD, verified=False)),
         Append(event=CONDEMNED, served=NEW, reason="it ended with 1"),
     ),
-    "condemned: the issue": (WISH, BACK, OpenIssue(served=NEW, reason="why")),
-    "condemned: at rest": (WISH, structs.replace(BACK, reported=NEW.commit), None),
+    "condemned: the issue": (DESIRED, BACK, OpenIssue(served=NEW, reason="why")),
+    "condemned: at rest": (DESIRED, structs.replace(BACK, reported=NEW.commit), None),
     "condemned with the old one gone: start it": (
-        WISH,
+        DESIRED,
         structs.replace(
             MOVED, a=None, b=DEAD_NEW, active=ON_B, ledger=GIVEN_UP, reported=NEW.commit
         ),
         Start(slot=Slot.A, served=OLD),
     ),
     "condemned, and the old one is verified": (
-        WISH,
+        DESIRED,
         structs.replace(MOVED, active=ON_B, b=DEAD_NEW, ledger=GIVEN_UP, reported=NEW.commit),
         Return(slot=Slot.A, served=OLD, reason="why"),
     ),
     "condemned, and nothing was ever healthy": (
-        WISH,
+        DESIRED,
         Observed(
             a=DEAD_NEW,
             bundles=BUNDLES,
@@ -256,49 +256,49 @@ CASES: dict[str, tuple[Wish, Observed, Effect | None]] = {
         None,
     ),
     "asked for again by a newer commit": (
-        Wish(served=structs.replace(NEW, commit="d" * 40)),
+        Desired(served=structs.replace(NEW, commit="d" * 40)),
         structs.replace(BACK, b=DEAD_NEW),
         Start(slot=Slot.B, served=structs.replace(NEW, commit="d" * 40), restarts=1),
     ),
     "a proven one ended: start it again": (
-        WISH,
+        DESIRED,
         structs.replace(SETTLED, b=DEAD_NEW),
         Start(slot=Slot.B, served=NEW, restarts=1),
     ),
     "a proven one after the machine restarted": (
-        WISH,
+        DESIRED,
         structs.replace(SETTLED, b=None),
         Start(slot=Slot.B, served=NEW),
     ),
     "a proven one that does not come back": (
-        WISH,
+        DESIRED,
         structs.replace(SETTLED, b=NO_RETURN),
         Append(event=CONDEMNED, served=NEW, reason="it ended with 1"),
     ),
     "a proven one with nothing else to go to": (
-        WISH,
+        DESIRED,
         structs.replace(SETTLED, b=NO_RETURN, ledger=make_ledger((SWITCHED, NEW))),
         Start(slot=Slot.B, served=NEW, restarts=MAX_RESTARTS),
     ),
     "the old one ended while a new one is wanted": (
-        WISH,
+        DESIRED,
         structs.replace(QUIET, a=make_server(OLD, DEAD)),
         Start(slot=Slot.A, served=OLD, restarts=1),
     ),
     "the old one does not come back while a new one is wanted": (
-        WISH,
+        DESIRED,
         structs.replace(QUIET, a=make_server(OLD, DEAD, verified=False, restarts=1)),
         Start(slot=Slot.B, served=NEW),
     ),
     "superseded in its bake": (
-        Wish(served=THIRD),
+        Desired(served=THIRD),
         MOVED,
         Return(
             slot=Slot.A, served=OLD, reason="superseded by cccccccccccc before its bake was over"
         ),
     ),
     "superseded, returned, not again": (
-        Wish(served=THIRD),
+        Desired(served=THIRD),
         structs.replace(
             MOVED,
             active=structs.replace(ON_A, confirmed=False, reason="superseded"),
@@ -307,37 +307,37 @@ CASES: dict[str, tuple[Wish, Observed, Effect | None]] = {
         Stop(slot=Slot.B),
     ),
     "the revert within the bake": (
-        Wish(served=structs.replace(OLD, commit="c" * 40), bake=60),
+        Desired(served=structs.replace(OLD, commit="c" * 40), bake=60),
         MOVED,
         Switch(slot=Slot.A, served=structs.replace(OLD, commit="c" * 40), bake=60),
     ),
     "dead, and so is the old one": (
-        WISH,
+        DESIRED,
         structs.replace(MOVED, a=make_server(OLD, DEAD), b=DEAD_NEW),
         LOST,
     ),
     "dead, and the old one is not checked since its start": (
-        WISH,
+        DESIRED,
         structs.replace(MOVED, a=make_server(OLD, verified=False), b=DEAD_NEW),
         LOST,
     ),
     "dead, and another one than the old one is beside it": (
-        WISH,
+        DESIRED,
         structs.replace(MOVED, a=make_server(THIRD), b=DEAD_NEW),
         LOST,
     ),
     "a proven one that failed to start once": (
-        WISH,
+        DESIRED,
         structs.replace(SETTLED, b=make_server(NEW, DEAD, verified=False, restarts=1)),
         Start(slot=Slot.B, served=NEW, restarts=2),
     ),
     "a share of the requests goes to the slot that is needed": (
-        Wish(served=THIRD),
+        Desired(served=THIRD),
         structs.replace(MOVED, a=None, active=structs.replace(BAKING, share=20)),
         Widen(slot=Slot.B),
     ),
     "condemned by a newer commit: the same model is not the last healthy": (
-        Wish(served=AGAIN),
+        Desired(served=AGAIN),
         structs.replace(
             SETTLED,
             b=DEAD_NEW,
@@ -347,7 +347,7 @@ CASES: dict[str, tuple[Wish, Observed, Effect | None]] = {
         Start(slot=Slot.A, served=OLD),
     ),
     "the last healthy one is one that was not given up": (
-        WISH,
+        DESIRED,
         Observed(
             bundles=BUNDLES,
             ledger=make_ledger(
@@ -357,8 +357,8 @@ CASES: dict[str, tuple[Wish, Observed, Effect | None]] = {
         ),
         Start(slot=Slot.A, served=OLD),
     ),
-    "what was forced failed: the wish again": (
-        WISH,
+    "what was forced failed: the desired state again": (
+        DESIRED,
         Observed(
             a=make_server(FORCED, DEAD),
             b=make_server(NEW),
@@ -368,7 +368,7 @@ CASES: dict[str, tuple[Wish, Observed, Effect | None]] = {
         Switch(slot=Slot.B, served=NEW, bake=60),
     ),
     "what was forced aside may have ended": (
-        Wish(served=OLD),
+        Desired(served=OLD),
         Observed(
             a=make_server(OLD, DEAD),
             b=make_server(OVER_OLD, DEAD),
@@ -379,7 +379,7 @@ CASES: dict[str, tuple[Wish, Observed, Effect | None]] = {
         Start(slot=Slot.A, served=OLD, restarts=1),
     ),
     "forced stays": (
-        WISH,
+        DESIRED,
         Observed(
             a=make_server(FORCED),
             active=structs.replace(ON_A, served=FORCED),
@@ -389,7 +389,7 @@ CASES: dict[str, tuple[Wish, Observed, Effect | None]] = {
         None,
     ),
     "forced ends with the next commit": (
-        Wish(served=THIRD),
+        Desired(served=THIRD),
         Observed(
             a=make_server(FORCED),
             active=structs.replace(ON_A, served=FORCED),
@@ -404,8 +404,8 @@ CASES: dict[str, tuple[Wish, Observed, Effect | None]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_the_next_effect(case: str) -> None:
     """Each rule, in the situation that it is for."""
-    wish, observed, effect = CASES[case]
-    assert decide(wish, observed) == effect
+    desired, observed, effect = CASES[case]
+    assert decide(desired, observed) == effect
 
 
 def test_an_entry_is_written_once() -> None:

@@ -249,7 +249,7 @@ def test_another_image_than_the_wanted_one_is_named(images: list[str], other: st
     assert find_other_image(images, IMAGE) == other
 
 
-def test_the_images_are_those_of_ready_servers_of_this_wish() -> None:
+def test_the_images_are_those_of_ready_servers_of_this_desired_state() -> None:
     """Not of another commit's pods, not of one that does not serve, not of a mesh's container."""
     pods = [
         make_pod(),

@@ -79,7 +79,7 @@ def test_no_line_can_be_missing_or_moved(entries: list[LedgerEntry], data: st.Da
 
 
 def make_entries() -> list[LedgerEntry]:
-    """Return a switch, a wish given up, another switch, its failure, and that all was stopped."""
+    """Return a switch, a state given up, another switch, its failure, and that all was stopped."""
     entries: list[LedgerEntry] = []
     events = ("switched", "condemned", "switched", "condemned", "stopped")
     for digit, event in zip("abccc", events, strict=True):
@@ -100,7 +100,7 @@ def make_entries() -> list[LedgerEntry]:
 
 
 def test_the_live_model_is_that_of_the_last_switch() -> None:
-    """A wish that was given up never served; what was stopped serves no more."""
+    """A desired state that was given up never served; what was stopped serves no more."""
     entries = make_entries()
     live = [find_live(entries[:count]) for count in range(6)]
     assert [entry and entry.sha256[0] for entry in live] == [None, "a", "a", "c", "c", None]

@@ -82,7 +82,7 @@ def make_provenance(audit: Audit, model: AuditedModel) -> dict[str, Any]:
                 },
                 "internalParameters": {
                     "environment": audit.environment,
-                    "wish": model.wish.sha if model.wish else None,
+                    "desiredBy": model.desired_by.sha if model.desired_by else None,
                     "ledger": audit.ledger.commit,
                     "release": model.version,
                 },
@@ -227,7 +227,7 @@ def _list_properties(audit: Audit, model: AuditedModel) -> list[dict[str, str]]:
     values = {
         "environment": audit.environment,
         "revision": model.revision,
-        "wish": model.wish.sha if model.wish else "",
+        "desired-by": model.desired_by.sha if model.desired_by else "",
         "verdict": (lineage.verdict if lineage else None) or "",
         "approvers": ", ".join(a.login for a in model.training.approvals) if model.training else "",
         "approvers-as-released": ", ".join((lineage.approvers if lineage else None) or ()),

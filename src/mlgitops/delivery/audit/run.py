@@ -1,4 +1,4 @@
-"""The audit of an environment: ledger, wish, model, release, verdict, each held against git.
+"""The audit of an environment: ledger, desired state, model, release, verdict, each against git.
 
 In: a project, an environment, and a question. Out: :class:`~mlgitops.model.audit.Audit`, with
 every check that was made. Reads git, the cache and the storage; changes nothing of them.
@@ -178,15 +178,16 @@ def _audit_entry(
     repository = sources.repository
     pipeline = _read_pipeline(repository, entry.revision)
     release = look_for_release(repository, entry)
-    wish, trained = read_commit(repository, entry.commit), read_commit(repository, entry.revision)
-    requests = _ask_github(sources, wish, trained)
+    desired_by = read_commit(repository, entry.commit)
+    trained = read_commit(repository, entry.revision)
+    requests = _ask_github(sources, desired_by, trained)
     subject = Subject(
         entry=entry,
         project=sources.project,
         repository=repository,
         prefix=sources.prefix,
         line=sources.line,
-        wish=wish,
+        desired_by=desired_by,
         trained=trained,
         requests=requests,
         release=release,
@@ -206,8 +207,8 @@ def _audit_entry(
         sha256=entry.sha256,
         md5=version.hash.removeprefix("md5:") if version else None,
         revision=entry.revision,
-        wish=wish,
-        promotion=_pick(requests, wish),
+        desired_by=desired_by,
+        promotion=_pick(requests, desired_by),
         trained=trained,
         training=_pick(requests, trained),
         periods=list_periods(entries, entry),

@@ -78,7 +78,7 @@ class Subject:
     repository: Repository
     prefix: str
     line: frozenset[str]  # commits at which the default branch stood
-    wish: CommitFacts | None
+    desired_by: CommitFacts | None
     release: Release | MlgitopsError | None  # an error: the tag is there, and is none
     statement: Path | None
     images: tuple[Image, ...] | MlgitopsError | None = None  # an error: not what git pins
@@ -107,31 +107,32 @@ def look_for_release(repository: Repository, entry: LedgerEntry) -> Release | Ml
 
 
 def check_approval(subject: Subject) -> str:
-    """Hold the wish against the default branch: merged there, and not forced past it."""
+    """Hold the desired state against the default branch: merged there, and not forced past it."""
     entry = subject.entry
     if entry.forced:
         raise MlgitopsError(
             f"entry {entry.seq} says that it was deployed with --force: not merged, or not "
             "published, so nobody approved it"
         )
-    if subject.wish is None:
+    if subject.desired_by is None:
         raise OpenError(f"the commit {entry.commit[:12]} is not in this clone", hint=UNSHALLOW)
     if entry.commit not in subject.line:
         raise _explain_unmerged(subject, entry.commit, "asked for it")
-    wish = subject.wish
-    by = f"pull request {wish.pull_request}" if wish.pull_request else f"{wish.subject!a:.120}"
-    return f"{entry.commit[:12]} stands on the default branch: {by}, by {wish.committer}"
+    commit = subject.desired_by
+    number = commit.pull_request
+    by = f"pull request {number}" if number else f"{commit.subject!a:.120}"
+    return f"{entry.commit[:12]} stands on the default branch: {by}, by {commit.committer}"
 
 
-def check_wish_approvers(subject: Subject) -> str:
+def check_request_approvers(subject: Subject) -> str:
     """Say who approved the pull request that asked for the model, as GitHub says."""
-    return _check_request(subject, subject.wish)
+    return _check_request(subject, subject.desired_by)
 
 
-def check_wish(subject: Subject) -> str:
+def check_desired(subject: Subject) -> str:
     """Hold the entry against deploy/ENV/model.yaml at the commit that it names."""
     entry = subject.entry
-    if subject.wish is None:
+    if subject.desired_by is None:
         raise OpenError(f"the commit {entry.commit[:12]} is not in this clone", hint=UNSHALLOW)
     wanted = read_wanted(subject.repository, subject.prefix, entry.environment, entry.commit)
     where = f"{subject.prefix}deploy/{entry.environment}/model.yaml at {entry.commit[:12]}"
@@ -148,11 +149,11 @@ def check_wish(subject: Subject) -> str:
     return f"{where} asks for this model"
 
 
-def check_wish_signature(subject: Subject) -> str:
+def check_request_signature(subject: Subject) -> str:
     """Say who signed the commit that asked for the model."""
-    if subject.wish is None:
+    if subject.desired_by is None:
         raise OpenError(f"the commit {subject.entry.commit[:12]} is not in this clone")
-    return _judge_signature(subject.wish.signature, f"commit {subject.entry.commit[:12]}")
+    return _judge_signature(subject.desired_by.signature, f"commit {subject.entry.commit[:12]}")
 
 
 def check_revision(subject: Subject) -> str:
@@ -423,10 +424,10 @@ def check_given_statement(subject: Subject) -> str:
 
 #: What is checked, by its name, in this order.
 CHECKS: dict[str, Callable[[Subject], str]] = {
-    "wish: merged": check_approval,
-    "wish: approvers": check_wish_approvers,
-    "wish: model.yaml": check_wish,
-    "wish: signature": check_wish_signature,
+    "desired state: merged": check_approval,
+    "desired state: approvers": check_request_approvers,
+    "desired state: model.yaml": check_desired,
+    "desired state: signature": check_request_signature,
     "model: merged": check_revision,
     "model: model.json": check_description,
     "model: dvc.lock": check_lock,

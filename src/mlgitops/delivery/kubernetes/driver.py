@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from mlgitops.delivery.kubernetes.manifests import Manifests
     from mlgitops.delivery.ledger import Ledger
     from mlgitops.delivery.loop.effects import Effect
-    from mlgitops.delivery.loop.observed import ServedModel, Wish
+    from mlgitops.delivery.loop.observed import Desired, ServedModel
     from mlgitops.git.repository import Repository
     from mlgitops.model.ledger import LedgerEntry
 
@@ -69,10 +69,10 @@ _PATIENCE = 1_200.0  # seconds for one rollout, beyond its own deadline in the c
 
 
 class Reporter(Protocol):
-    """Tells people that a wish failed."""
+    """Tells people that a desired state failed."""
 
     def open(self, served: ServedModel, reason: str) -> int | None:
-        """Open the issue of a wish; return its number, None without a token."""
+        """Open the issue of a desired state; return its number, None without a token."""
 
     def close(self, commit: str) -> None:
         """Close it."""
@@ -86,7 +86,7 @@ class Parts:
     repository: Repository
     prefix: str  # of the project in the repository, empty or ending in a slash
     environment: str
-    read_wish: Callable[[], Wish]  # of the default branch, asked anew
+    read_desired: Callable[[], Desired]  # of the default branch, asked anew
     check_available: Callable[[ServedModel], None]  # raises unless it is published
     ledger: Ledger
     reporter: Reporter
@@ -102,7 +102,7 @@ class KubernetesDriver:
         self._parts = parts
         self._turns = Turns(parts.lock)
         self._kubectl = parts.kubectl
-        self._wish: Wish | None = None
+        self._desired: Desired | None = None
         self._ledger: tuple[LedgerEntry, ...] = ()
         self._rendered: dict[str, Manifests] = {}  # by commit
         self._checked: set[tuple[str, str]] = set()  # bundles that are published
@@ -115,20 +115,20 @@ class KubernetesDriver:
         """Keep other runs for this environment out, on this host, while the block runs."""
         with self._turns.hold() as is_undisturbed:
             if not is_undisturbed:
-                self._wish = None
+                self._desired = None
             yield
 
-    def observe(self) -> tuple[Wish, Observed]:
+    def observe(self) -> tuple[Desired, Observed]:
         """Read what git wants, and how the Deployment is."""
-        wish = self._wish or self._refresh()
+        desired = self._desired or self._refresh()
         self._look()
         self._begin_bake_anew()
         self._refuse_obstacle()
-        return wish, Observed(
+        return desired, Observed(
             a=self._seen.a,
             b=self._seen.b,
             active=self._seen.active,
-            routed=self._is_followed(wish),
+            routed=self._is_followed(desired),
             bundles=frozenset(self._checked),
             ledger=self._ledger,
             reported=self._read_reported(),
@@ -191,10 +191,10 @@ class KubernetesDriver:
         """Return where the Service of the Deployment answers, within the cluster."""
         return f"http://{self.name}.{self.namespace}.svc"
 
-    def _refresh(self) -> Wish:
-        self._wish = self._parts.read_wish()
+    def _refresh(self) -> Desired:
+        self._desired = self._parts.read_desired()
         self._ledger = self._parts.ledger.read(self._parts.environment)
-        return self._wish
+        return self._desired
 
     def _look(self) -> None:
         manifests = self._manifests
@@ -257,7 +257,7 @@ class KubernetesDriver:
         Those of a model that comes back are the ones it ran with at last, not at its switch.
         """
         former = self._seen.note.former if self._seen.note else None
-        is_wanted = self._wish is not None and self._wish.served.request == served.request
+        is_wanted = self._desired is not None and self._desired.served.request == served.request
         if former is None or is_wanted or former.bundle != served.bundle:
             return served
         return former
@@ -282,12 +282,12 @@ class KubernetesDriver:
         served = structs.replace(note.served, commit=note.manifests)
         self._apply(served, note.slot, server.restarts if server else note.start)
 
-    def _is_followed(self, wish: Wish) -> bool:
+    def _is_followed(self, desired: Desired) -> bool:
         """Tell whether the model that serves runs as the newest manifests for it say."""
         note = self._seen.note
-        if note is None or note.served.bundle != wish.served.bundle:
+        if note is None or note.served.bundle != desired.served.bundle:
             return True  # what is brought up next comes with its own manifests
-        if wish.served.commit not in {note.manifests, self._seen.refused}:
+        if desired.served.commit not in {note.manifests, self._seen.refused}:
             return False
         served = structs.replace(note.served, commit=note.manifests)
         manifests, images = self._find_running(served)
@@ -299,11 +299,11 @@ class KubernetesDriver:
         That is newer manifests, or the same where somebody else changed the image.
         The model is not to blame, so nothing is condemned; the commit is noted as refused.
         """
-        note, wish = self._seen.note, self._wish
-        if note is None or wish is None:
+        note, desired = self._seen.note, self._desired
+        if note is None or desired is None:
             return
-        is_refused = wish.served.commit == self._seen.refused
-        commit = note.manifests if is_refused else wish.served.commit
+        is_refused = desired.served.commit == self._seen.refused
+        commit = note.manifests if is_refused else desired.served.commit
         newer = structs.replace(note.served, commit=commit)
         running = self._render(structs.replace(note.served, commit=note.manifests))
         self._waited = 0.0
@@ -411,5 +411,5 @@ class KubernetesDriver:
 
     @property
     def _manifests(self) -> Manifests:
-        """Return those of the wish, which name the namespace and the Deployment."""
-        return self._render((self._wish or self._refresh()).served)
+        """Return those of the desired state, which name the namespace and the Deployment."""
+        return self._render((self._desired or self._refresh()).served)

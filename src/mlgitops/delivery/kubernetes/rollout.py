@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from mlgitops.delivery.kubernetes.answers import Pod, Workload
 
-#: Notes on the Deployment: what users are answered by, the wish that an issue is about, and the
-#: commit whose manifests did not come up.
+#: Notes on the Deployment: what users are answered by, the desired state that an issue is about,
+#: and the commit whose manifests did not come up.
 NOTE, REPORTED, REFUSED = "mlgitops.io/active", "mlgitops.io/reported", "mlgitops.io/refused"
 _HINT = "somebody changed what mlgitops wrote there; remove the annotation and deploy again"
 _ENDED = "CrashLoopBackOff"
@@ -76,7 +76,7 @@ class Seen(Struct, frozen=True, kw_only=True):
     b: Server | None = None
     active: Active | None = None
     note: Note | None = None
-    reported: str | None = None  # the failed wish that people were told of
+    reported: str | None = None  # the failed desired state that people were told of
     refused: str | None = None  # the commit whose manifests did not come up
     newest: Slot | None = None  # whose revision the Deployment wants now
     restarts: Count = 0  # of that revision

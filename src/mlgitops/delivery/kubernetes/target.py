@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from mlgitops.delivery.desired import Request, read_requested, refuse_unmerged
 from mlgitops.delivery.kubernetes.driver import KubernetesDriver, Parts
 from mlgitops.delivery.kubernetes.kubectl import Kubectl
 from mlgitops.delivery.ledger import Ledger
@@ -15,7 +16,6 @@ from mlgitops.delivery.loop.reconcile import Ending, reconcile
 from mlgitops.delivery.proposals.promotion import refuse_unpublished
 from mlgitops.delivery.reports import Reporter
 from mlgitops.delivery.target import Outcome, Status
-from mlgitops.delivery.wish import Request, read_requested, refuse_unmerged
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Folder, Repository
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlgitops.console import Console
-    from mlgitops.delivery.loop.observed import ServedModel, Wish
+    from mlgitops.delivery.loop.observed import Desired, ServedModel
 
 
 class KubernetesTarget:
@@ -65,7 +65,7 @@ class KubernetesTarget:
             entries = parts.ledger.read(environment)
         context = f"cluster of kubectl's context, environment {environment}"
         refuse_failed(reconciled, context)
-        served = reconciled.served or reconciled.wish.served
+        served = reconciled.served or reconciled.desired.served
         return Outcome(
             environment=environment,
             deployed=describe_served(served, since=entries[-1].at, url=context),
@@ -92,21 +92,21 @@ class KubernetesTarget:
                     refuse_unmerged(repository, served)
                 refuse_unpublished(folder, served.revision, served.sha256[:12], console)
 
-        def read_wish() -> Wish:
-            """Read the wish, by the newest commit that changed anything of its manifests."""
-            wish = read_requested(request, repository, console)[0]
+        def read_desired() -> Desired:
+            """Read the desired state, by the newest commit that changed its manifests."""
+            desired = read_requested(request, repository, console)[0]
             paths = [f"{request.prefix}deploy/{name}" for name in ("base", request.environment)]
             tip = repository.resolve(repository.find_default_branch() or "HEAD")
             changes = repository.list_changes(tip, *paths, most=1)
-            served = structs.replace(wish.served, commit=[*changes, wish.served.commit][0])
-            return wish if wish.served.forced else structs.replace(wish, served=served)
+            served = structs.replace(desired.served, commit=[*changes, desired.served.commit][0])
+            return desired if desired.served.forced else structs.replace(desired, served=served)
 
         return Parts(
             kubectl=Kubectl().pin(),
             repository=repository,
             prefix=folder.prefix,
             environment=request.environment,
-            read_wish=read_wish,
+            read_desired=read_desired,
             check_available=check_available,
             ledger=Ledger(repository.root, folder.prefix, console),
             reporter=Reporter(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from mlgitops.delivery.bundle import make_bundle, prune_bundles
+from mlgitops.delivery.desired import read_requested, refuse_unmerged
 from mlgitops.delivery.local.files import (
     ActiveRecord,
     BundleIndex,
@@ -41,7 +42,6 @@ from mlgitops.delivery.loop.recording import append_entry, utc_now
 from mlgitops.delivery.loop.turns import Turns
 from mlgitops.delivery.proposals.promotion import refuse_unpublished
 from mlgitops.delivery.protocol import CheckFailedError, read_tail
-from mlgitops.delivery.wish import read_requested, refuse_unmerged
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Folder
 from mlgitops.model.ledger import Event
@@ -51,13 +51,13 @@ if TYPE_CHECKING:
 
     from mlgitops.console import Console
     from mlgitops.delivery.bundle import Bundle
+    from mlgitops.delivery.desired import Request
     from mlgitops.delivery.ledger import Ledger
     from mlgitops.delivery.local.files import EnvironmentFiles, SlotRecord
     from mlgitops.delivery.local.front import Front
     from mlgitops.delivery.local.slots import Slots
-    from mlgitops.delivery.loop.observed import ServedModel, Server, Wish
+    from mlgitops.delivery.loop.observed import Desired, ServedModel, Server
     from mlgitops.delivery.reports import Reporter
-    from mlgitops.delivery.wish import Request
     from mlgitops.git.repository import Repository
     from mlgitops.git.wanted import Wanted
     from mlgitops.model.ledger import LedgerEntry
@@ -88,7 +88,7 @@ class LocalDriver:
         self._files = parts.files
         self._turns = Turns(parts.files.lock)
         self._asked = float("-inf")  # when git was read, in seconds since the machine's start
-        self._wish: Wish
+        self._desired: Desired
         self._wanted: Wanted
         self._ledger: tuple[LedgerEntry, ...] = ()
 
@@ -100,7 +100,7 @@ class LocalDriver:
                 self._asked = float("-inf")
             yield
 
-    def observe(self) -> tuple[Wish, Observed]:
+    def observe(self) -> tuple[Desired, Observed]:
         """Read what git wants, and how slots, router and ledger are."""
         if read_uptime() - self._asked > _REFRESH_SECONDS:
             self.refresh()
@@ -108,7 +108,7 @@ class LocalDriver:
         stopped = self._files.read(self._files.stopped, ActiveRecord)
         servers = {slot: self._parts.slots.observe(slot) for slot in Slot}
         servers = self._count_failures(active, servers)
-        return self._wish, Observed(
+        return self._desired, Observed(
             a=servers[Slot.A],
             b=servers[Slot.B],
             active=active,
@@ -127,7 +127,7 @@ class LocalDriver:
     def refresh(self) -> None:
         """Read from origin what is wanted, and what was brought into service."""
         request, parts = self._request, self._parts
-        self._wish, self._wanted = read_requested(request, parts.repository, parts.console)
+        self._desired, self._wanted = read_requested(request, parts.repository, parts.console)
         self._ledger = self._parts.ledger.read(request.environment)
         self._asked = read_uptime()
 
@@ -185,7 +185,7 @@ class LocalDriver:
             refuse_unmerged(parts.repository, served)
             folder = Folder(parts.repository, request.project)
             refuse_unpublished(folder, served.revision, served.sha256[:12], parts.console)
-        elif request.is_gated and served.request != self._wish.served.request:
+        elif request.is_gated and served.request != self._desired.served.request:
             raise MlgitopsError(
                 f"the ledger says that {served.sha256[:12]} was forced, and nobody did so here",
                 where=f"revision {served.revision[:12]}",
@@ -205,7 +205,7 @@ class LocalDriver:
     def _switch(self, effect: Switch) -> None:
         """Make a slot the active one, unless git wants something else by now."""
         self.refresh()
-        if find_effective(self._wish, self._ledger).served.request == effect.served.request:
+        if find_effective(self._desired, self._ledger).served.request == effect.served.request:
             served, share, bake = effect.served, effect.share, effect.bake
             title = f"Switch port {self.public_port} over to {served.label}"
             with self._parts.console.step(title):
@@ -384,7 +384,7 @@ class LocalDriver:
 
     def _list_bundles(self) -> frozenset[tuple[str, str]]:
         """Return those that may be served: unpublished ones only to whoever forces them."""
-        forced = find_effective(self._wish, self._ledger).served.forced
+        forced = find_effective(self._desired, self._ledger).served.forced
         return frozenset(
             _key(record) for record in self._read_index() if record.published or forced
         )

@@ -67,7 +67,7 @@ class RouterRecord(Struct, frozen=True, kw_only=True):
 
 
 class ReportRecord(Struct, frozen=True, kw_only=True):
-    """The failed wish that people were told of."""
+    """The failed desired state that people were told of."""
 
     commit: Sha
     issue: Count | None = None  # its number; None where there was no token to open it with

@@ -9,6 +9,7 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING
 
 from mlgitops.delivery.bundle import GOLDEN, make_bundle
+from mlgitops.delivery.desired import PERSONAL, Request, read_requested
 from mlgitops.delivery.golden import read_golden
 from mlgitops.delivery.ledger import Ledger
 from mlgitops.delivery.local.candidate import end_candidate, start_candidate
@@ -31,7 +32,6 @@ from mlgitops.delivery.protocol import fetch
 from mlgitops.delivery.reports import Reporter
 from mlgitops.delivery.shadow import Shadow, read_requests, replay
 from mlgitops.delivery.target import Outcome, Status
-from mlgitops.delivery.wish import PERSONAL, Request, read_requested
 from mlgitops.environments import locked
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import run_git

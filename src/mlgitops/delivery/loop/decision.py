@@ -34,23 +34,23 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mlgitops.delivery.loop.effects import Effect
-    from mlgitops.delivery.loop.observed import Active, Observed, Server, Wish
+    from mlgitops.delivery.loop.observed import Active, Desired, Observed, Server
 
 #: Starts in a row that a model which served well may fail before it is condemned, too.
 MAX_RESTARTS = 3
 _NO_REASON = "it ended"
 
 
-def decide(wish: Wish, observed: Observed) -> Effect | None:
+def decide(desired: Desired, observed: Observed) -> Effect | None:
     """Return the next effect; None when there is nothing to do."""
-    wish = find_effective(wish, observed.ledger)
+    desired = find_effective(desired, observed.ledger)
     return (
         _record(observed)
         or _route(observed)
-        or _return_at_once(wish, observed)
-        or _condemn(wish, observed)
-        or _report(wish, observed)
-        or _serve(wish, observed)
+        or _return_at_once(desired, observed)
+        or _condemn(desired, observed)
+        or _report(desired, observed)
+        or _serve(desired, observed)
     )
 
 
@@ -72,26 +72,26 @@ def find_healthy(ledger: Sequence[LedgerEntry], *, instead_of: ServedModel) -> S
     return next((served for served in others if not is_condemned(served, ledger)), None)
 
 
-def find_effective(wish: Wish, ledger: Sequence[LedgerEntry]) -> Wish:
-    """Return the wish with what was forced in its place, until git wants something else.
+def find_effective(desired: Desired, ledger: Sequence[LedgerEntry]) -> Desired:
+    """Return the desired state with what was forced in its place, until git wants something else.
 
     The newest entry names the commit that it overrides; a forced model that failed, or was
     stopped, overrides nothing.
     """
     newest = find_live(ledger)
-    if newest is None or not newest.forced or newest.commit != wish.served.commit:
-        return wish
+    if newest is None or not newest.forced or newest.commit != desired.served.commit:
+        return desired
     forced = read_served(newest)
-    if wish.served.forced or is_condemned(forced, ledger):
-        return wish
-    return structs.replace(wish, served=forced)
+    if desired.served.forced or is_condemned(forced, ledger):
+        return desired
+    return structs.replace(desired, served=forced)
 
 
-def find_target(wish: Wish, ledger: Sequence[LedgerEntry]) -> ServedModel | None:
-    """Return what should serve: the wish, or, once it failed, the last healthy model."""
-    if is_condemned(wish.served, ledger):
-        return find_healthy(ledger, instead_of=wish.served)
-    return wish.served
+def find_target(desired: Desired, ledger: Sequence[LedgerEntry]) -> ServedModel | None:
+    """Return what should serve: the desired state, or, once it failed, the last healthy model."""
+    if is_condemned(desired.served, ledger):
+        return find_healthy(ledger, instead_of=desired.served)
+    return desired.served
 
 
 def make_entry(
@@ -154,7 +154,7 @@ def _route(observed: Observed) -> Effect | None:
     return Route(slot=active.slot) if active and not observed.routed else None
 
 
-def _return_at_once(wish: Wish, observed: Observed) -> Effect | None:
+def _return_at_once(desired: Desired, observed: Observed) -> Effect | None:
     """Send the users back while the old server still runs: before the network is asked.
 
     A model that is superseded during its bake goes as well. Nobody can say yet whether it is
@@ -167,25 +167,26 @@ def _return_at_once(wish: Wish, observed: Observed) -> Effect | None:
     if healthy is None or not _is_fit(observed.find_server(active.slot.other), healthy):
         return None
     server = observed.find_server(active.slot)
+    is_superseded = desired.served.bundle not in {active.served.bundle, healthy.bundle}
     if _is_dead(server):
         reason = _read_reason(server)
-    elif active.reason is None and wish.served.bundle not in {active.served.bundle, healthy.bundle}:
-        reason = f"superseded by {wish.served.commit[:12]} before its bake was over"
+    elif active.reason is None and is_superseded:
+        reason = f"superseded by {desired.served.commit[:12]} before its bake was over"
     else:
         return None
     return Return(slot=active.slot.other, served=healthy, reason=reason)
 
 
-def _condemn(wish: Wish, observed: Observed) -> Effect | None:
-    """Give the wish up when its server failed."""
-    if is_condemned(wish.served, observed.ledger):
+def _condemn(desired: Desired, observed: Observed) -> Effect | None:
+    """Give the desired state up when its server failed."""
+    if is_condemned(desired.served, observed.ledger):
         return None
     for slot in Slot:
         server = observed.find_server(slot)
-        if server and _is_dead(server) and server.served.request == wish.served.request:
+        if server and _is_dead(server) and server.served.request == desired.served.request:
             if _is_excused(slot, server, observed):
                 continue
-            return Append(event=Event.CONDEMNED, served=wish.served, reason=_read_reason(server))
+            return Append(event=Event.CONDEMNED, served=desired.served, reason=_read_reason(server))
     return None
 
 
@@ -206,26 +207,28 @@ def _is_excused(slot: Slot, server: Server, observed: Observed) -> bool:
     return find_healthy(observed.ledger, instead_of=server.served) is None
 
 
-def _report(wish: Wish, observed: Observed) -> Effect | None:
-    """Say that the wish failed; whoever forced one is told at the terminal."""
-    condemnation = find_condemnation(wish.served, observed.ledger)
-    if condemnation is None or wish.served.forced or observed.reported == wish.served.commit:
+def _report(desired: Desired, observed: Observed) -> Effect | None:
+    """Say that the desired state failed; whoever forced one is told at the terminal."""
+    condemnation = find_condemnation(desired.served, observed.ledger)
+    if condemnation is None or desired.served.forced or observed.reported == desired.served.commit:
         return None
-    return OpenIssue(served=wish.served, reason=condemnation.reason or _NO_REASON)
+    return OpenIssue(served=desired.served, reason=condemnation.reason or _NO_REASON)
 
 
-def _serve(wish: Wish, observed: Observed) -> Effect | None:
-    target, active = find_target(wish, observed.ledger), observed.active
+def _serve(desired: Desired, observed: Observed) -> Effect | None:
+    target, active = find_target(desired, observed.ledger), observed.active
     if target is None:
         return None
     slot = _choose_slot(target, observed)
     return (
-        _heal(wish, target, observed)
+        _heal(desired, target, observed)
         or _bring_up(slot, target, observed)
         or (
-            _switch(slot, target, wish, observed) if active is None or active.slot != slot else None
+            _switch(slot, target, desired, observed)
+            if active is None or active.slot != slot
+            else None
         )
-        or _settle(slot, target, wish, observed)
+        or _settle(slot, target, desired, observed)
     )
 
 
@@ -236,7 +239,7 @@ def _choose_slot(target: ServedModel, observed: Observed) -> Slot:
     return active.slot if active.served.bundle == target.bundle else active.slot.other
 
 
-def _heal(wish: Wish, target: ServedModel, observed: Observed) -> Effect | None:
+def _heal(desired: Desired, target: ServedModel, observed: Observed) -> Effect | None:
     """Have users answered again before another model is brought up, unless that can take over.
 
     The active model is started again if it served well, once. Where that does not help, the last
@@ -248,7 +251,7 @@ def _heal(wish: Wish, target: ServedModel, observed: Observed) -> Effect | None:
     beside = observed.find_server(active.slot.other)
     if beside and not _is_dead(beside) and beside.served.bundle == target.bundle:
         return None
-    if not _is_hopeless(active, wish, observed):
+    if not _is_hopeless(active, desired, observed):
         return _bring_up(active.slot, active.served, observed)
     healthy = find_healthy(observed.ledger, instead_of=active.served)
     if healthy is None or healthy.bundle == target.bundle:
@@ -262,9 +265,10 @@ def _heal(wish: Wish, target: ServedModel, observed: Observed) -> Effect | None:
     )
 
 
-def _is_hopeless(active: Active, wish: Wish, observed: Observed) -> bool:
+def _is_hopeless(active: Active, desired: Desired, observed: Observed) -> bool:
     """Tell whether the active model is not to be started again in its slot."""
-    if active.served.bundle == wish.served.bundle or is_condemned(active.served, observed.ledger):
+    served = active.served
+    if served.bundle == desired.served.bundle or is_condemned(served, observed.ledger):
         return True
     server = observed.find_server(active.slot)
     if server is None or not _is_dead(server):
@@ -295,17 +299,17 @@ def _count_restarts(server: Server | None, served: ServedModel) -> int:
     return 1 if server.verified else min(server.restarts + 1, MAX_RESTARTS)
 
 
-def _switch(slot: Slot, target: ServedModel, wish: Wish, observed: Observed) -> Effect:
-    if target.request != wish.served.request:
-        condemnation = find_condemnation(wish.served, observed.ledger)
+def _switch(slot: Slot, target: ServedModel, desired: Desired, observed: Observed) -> Effect:
+    if target.request != desired.served.request:
+        condemnation = find_condemnation(desired.served, observed.ledger)
         reason = condemnation.reason if condemnation else None
         return Return(slot=slot, served=target, reason=reason or _NO_REASON)
     previous = observed.active and observed.find_server(observed.active.slot)
-    canary = wish.canary if previous and not _is_dead(previous) else 0
-    return Switch(slot=slot, served=target, share=canary or ALL, bake=wish.bake)
+    canary = desired.canary if previous and not _is_dead(previous) else 0
+    return Switch(slot=slot, served=target, share=canary or ALL, bake=desired.bake)
 
 
-def _settle(slot: Slot, target: ServedModel, wish: Wish, observed: Observed) -> Effect | None:
+def _settle(slot: Slot, target: ServedModel, desired: Desired, observed: Observed) -> Effect | None:
     """Finish what a switch began, the old server last."""
     active = observed.active
     if active is None or not active.confirmed:
@@ -318,7 +322,7 @@ def _settle(slot: Slot, target: ServedModel, wish: Wish, observed: Observed) -> 
         return Widen(slot=slot)
     if observed.find_server(slot.other):
         return Stop(slot=slot.other)
-    if observed.reported and target.request == wish.served.request:
+    if observed.reported and target.request == desired.served.request:
         return CloseIssue()
     return None
 

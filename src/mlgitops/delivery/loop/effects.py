@@ -41,7 +41,7 @@ class Golden(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Switch(Struct, frozen=True, kw_only=True, tag=True):
-    """Read git again, and only if the wish is the same, make this slot the active one.
+    """Read git again, and only if the desired state is the same, make this slot the active one.
 
     What is written is one `Active`, at once, with a bake that starts; then the router follows.
     """
@@ -99,7 +99,7 @@ class Append(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class OpenIssue(Struct, frozen=True, kw_only=True, tag=True):
-    """Say that the wish failed: one issue, and the pull request that reverts it.
+    """Say that the desired state failed: one issue, and the pull request that reverts it.
 
     Before the request is sent, `UNSURE` is written down; after its answer, the commit.
     """

@@ -61,7 +61,7 @@ class ServedModel(Struct, frozen=True, kw_only=True):
         return f"{self.model} {self.version or self.sha256[:12]}"
 
 
-class Wish(Struct, frozen=True, kw_only=True):
+class Desired(Struct, frozen=True, kw_only=True):
     """What git wants for an environment: approved by who merged it, or forced."""
 
     served: ServedModel
@@ -117,7 +117,9 @@ class Observed(Struct, frozen=True, kw_only=True):
     routed: bool = True  # the router runs and sends where `active` says
     bundles: frozenset[tuple[str, str]] = frozenset()  # on disk and verified
     ledger: tuple[LedgerEntry, ...] = ()
-    reported: str | None = None  # the wish's commit for which an issue is open, or `UNSURE`
+    reported: str | None = (
+        None  # the desired state's commit for which an issue is open, or `UNSURE`
+    )
 
     def find_server(self, slot: Slot) -> Server | None:
         """Return what ``slot`` holds, None when it is empty."""

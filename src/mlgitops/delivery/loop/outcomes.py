@@ -22,7 +22,7 @@ def refuse_failed(reconciled: Outcome, where: str) -> None:
     raise CheckFailedError(
         f"{reconciled.reason}\n{kept}",
         where=where,
-        hint=f"this wish, of commit {reconciled.wish.served.commit[:12]}, is not tried again: "
+        hint=f"what commit {reconciled.desired.served.commit[:12]} asks for is not tried again: "
         "take it back, or merge a better model",
     )
 

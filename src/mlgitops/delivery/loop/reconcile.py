@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mlgitops.console import Console
     from mlgitops.delivery.loop.effects import Effect
-    from mlgitops.delivery.loop.observed import Observed, ServedModel, Wish
+    from mlgitops.delivery.loop.observed import Desired, Observed, ServedModel
 
 #: How often the same effect is performed in one run before the next run has to go on.
 MAX_REPEATS = 4
@@ -40,12 +40,12 @@ class Driver(Protocol):
     def lock(self) -> AbstractContextManager[None]:
         """Keep other runs for this environment out, on this host, while the block runs."""
 
-    def observe(self) -> tuple[Wish, Observed]:
+    def observe(self) -> tuple[Desired, Observed]:
         """Read what git wants and how everything is. Called with the lock held.
 
         What is remembered of git and of the ledger counts only while no other run had a turn
         (:class:`~mlgitops.delivery.loop.turns.Turns`). Raises :class:`MlgitopsError` when
-        what is forced was forced over an older wish.
+        what is forced was forced over an older desired state.
         """
 
     def perform(self, effect: Effect) -> None:
@@ -65,10 +65,10 @@ class Ending(StrEnum):
 class Outcome:
     """What a run of the loop came to."""
 
-    wish: Wish
+    desired: Desired
     served: ServedModel | None  # by the active server; None when there is none
     ending: Ending
-    reason: str | None  # why the wish was condemned
+    reason: str | None  # why the desired state was condemned
     effects: tuple[Effect, ...]  # in their order
 
 
@@ -98,12 +98,14 @@ class Run:
     def step(self) -> Outcome | None:
         """Lock, observe, decide, one effect; return how the run ended, None while it goes on."""
         with self._driver.lock():
-            wish, observed = self._driver.observe()
-            effect = decide(wish, _assume_reported(wish, observed) if self._unsent else observed)
+            desired, observed = self._driver.observe()
+            effect = decide(
+                desired, _assume_reported(desired, observed) if self._unsent else observed
+            )
             if effect is None or (isinstance(effect, Bake) and not self._patient):
                 if self._unsent:
                     raise self._unsent
-                return _conclude(wish, observed, self._effects)
+                return _conclude(desired, observed, self._effects)
             self._effects.append(effect)
             _refuse_endless(self._effects)
             if isinstance(effect, OpenIssue | CloseIssue):
@@ -123,12 +125,12 @@ class Run:
             self._unsent = error
 
 
-def _assume_reported(wish: Wish, observed: Observed) -> Observed:
+def _assume_reported(desired: Desired, observed: Observed) -> Observed:
     """Return what was seen as if the issue was as it should be, for the rest of this run."""
-    wish = find_effective(wish, observed.ledger)
-    target = find_target(wish, observed.ledger)
-    healthy = target is not None and target.request == wish.served.request
-    return structs.replace(observed, reported=None if healthy else wish.served.commit)
+    desired = find_effective(desired, observed.ledger)
+    target = find_target(desired, observed.ledger)
+    healthy = target is not None and target.request == desired.served.request
+    return structs.replace(observed, reported=None if healthy else desired.served.commit)
 
 
 def _refuse_endless(effects: Sequence[Effect]) -> None:
@@ -144,18 +146,18 @@ def _refuse_endless(effects: Sequence[Effect]) -> None:
         )
 
 
-def _conclude(wish: Wish, observed: Observed, effects: Sequence[Effect]) -> Outcome:
-    wish = find_effective(wish, observed.ledger)
-    condemnation = find_condemnation(wish.served, observed.ledger)
-    active, target = observed.active, find_target(wish, observed.ledger)
+def _conclude(desired: Desired, observed: Observed, effects: Sequence[Effect]) -> Outcome:
+    desired = find_effective(desired, observed.ledger)
+    condemnation = find_condemnation(desired.served, observed.ledger)
+    active, target = observed.active, find_target(desired, observed.ledger)
     if target is None or active is None:
         ending = Ending.FAILED
-    elif target.request != wish.served.request:
+    elif target.request != desired.served.request:
         ending = Ending.RETURNED
     else:
         ending = Ending.SERVING if active.is_proven else Ending.BAKING
     return Outcome(
-        wish=wish,
+        desired=desired,
         served=active.served if active else None,
         ending=ending,
         reason=condemnation.reason if condemnation else None,

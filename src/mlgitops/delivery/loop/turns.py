@@ -17,8 +17,8 @@ class Turns:
     """The turns of one run at a lock.
 
     What a run remembers of git and of the ledger is good only while nobody else had a turn: the
-    other one may have seen a newer wish, or given one up. (`make ledger` shows that a run which
-    does not ask tries a wish again that another one gave up.)
+    other one may have seen a newer desired state, or given one up. (`make ledger` shows that a run
+    which does not ask tries a state again that another one gave up.)
     """
 
     def __init__(self, lock: Path) -> None:

@@ -8,7 +8,7 @@ from mlgitops.delivery.bundle import read_model_oid
 from mlgitops.delivery.images.pinned import parse_digest
 from mlgitops.delivery.proposals.proposal import Proposal, find_default
 from mlgitops.delivery.proposals.states import (
-    find_wish,
+    find_desired,
     locate_wanted,
     pin_image,
     restore_image,
@@ -87,8 +87,8 @@ def _pin(
     """Return the overlay with the release's image in it; None where it stays as it is."""
     if digest is not None:
         return pin_image(folder, environment, tip, digest)
-    wish = find_wish(folder, environment, release.version, tip)
-    return restore_image(folder, environment, tip, wish)
+    desired = find_desired(folder, environment, release.version, tip)
+    return restore_image(folder, environment, tip, desired)
 
 
 def write_release(folder: Folder, environment: str, release: Release, tip: str) -> bytes:

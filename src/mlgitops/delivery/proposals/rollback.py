@@ -13,7 +13,7 @@ from mlgitops.delivery.proposals.promotion import refuse_unpublished, write_rele
 from mlgitops.delivery.proposals.proposal import Proposal, find_default
 from mlgitops.delivery.proposals.states import (
     State,
-    find_wish,
+    find_desired,
     locate_wanted,
     read_states,
     restore_image,
@@ -64,7 +64,7 @@ def plan_rollback(
         target, revision = release.version, release.revision
         image = restore_image(
             *(folder, environment, tip),
-            find_wish(folder, environment, release.version, tip),
+            find_desired(folder, environment, release.version, tip),
         )
     refuse_unpublished(folder, revision, target, console)
     _refuse_condemned(folder, environment, revision, target, console)

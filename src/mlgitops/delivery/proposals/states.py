@@ -52,7 +52,7 @@ def read_states(folder: Folder, environment: str, tip: str) -> list[State]:
     return states
 
 
-def find_wish(folder: Folder, environment: str, version: str, tip: str) -> str | None:
+def find_desired(folder: Folder, environment: str, version: str, tip: str) -> str | None:
     """Find the newest commit with which the release was wanted there; None where it never was."""
     states = read_states(folder, environment, tip)
     return next((state.commit for state in states if state.model[0] == version), None)

@@ -1,6 +1,6 @@
-"""What a container asks of itself before it may serve: the wanted model, the answers of training.
+"""What a container asks of itself before it may serve: the desired model, the answers of training.
 
-`admission model` compares the image's model with the sha256 in WISH, which holds the environment's
+`admission model` compares the image's model with the sha256 in DESIRED_STATE, which holds the environment's
 model.yaml; `admission golden` asks the running server for the golden prediction. A cluster runs both, so that
 whoever brings a change there, nothing else comes into service. Light: a probe runs it often.
 """
@@ -28,12 +28,12 @@ SECONDS = 8.0  # for the answer; the probe itself ends a little later
 LARGEST_TOLERANCE = 1e-3
 
 
-def check_model(wish: str, model: Path) -> None:
-    """Raise StageError unless ``model`` is the file whose sha256 the text ``wish`` names."""
+def check_model(desired: str, model: Path) -> None:
+    """Raise StageError unless ``model`` is the file whose sha256 the text ``desired`` names."""
     import yaml
 
     try:
-        content = yaml.safe_load(wish)
+        content = yaml.safe_load(desired)
     except yaml.YAMLError as error:
         raise StageError(f"model.yaml cannot be read: {error}") from error
     wanted = content.get("sha256") if isinstance(content, dict) else None
@@ -84,7 +84,7 @@ def main(words: list[str] | None = None) -> None:
     """Run the check that is named first; exit code 1 and a sentence when it fails."""
     match sys.argv[1:] if words is None else words:
         case ["model"]:
-            check_model(os.environ.get("WISH", ""), paths.MODEL)
+            check_model(os.environ.get("DESIRED_STATE", ""), paths.MODEL)
         case ["golden", *address]:
             check_golden(
                 "".join(address) or ADDRESS, json.loads(paths.GOLDEN.read_text(encoding="utf-8"))

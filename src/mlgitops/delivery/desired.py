@@ -1,7 +1,7 @@
-"""What git wants for an environment, and whether it may have it. Reads git.
+"""The desired state of an environment, and whether it may be had. Reads git.
 
-The wish stands in `deploy/<environment>/model.yaml` at the tip of the default branch, as origin has
-it. An environment that is called `local` is one person's: it takes what is checked out.
+It stands in `deploy/<environment>/model.yaml` at the tip of the default branch, as origin has it.
+An environment that is called `local` is one person's: it takes what is checked out.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlgitops.delivery.bundle import read_model_oid, read_model_sha256
-from mlgitops.delivery.loop.observed import ServedModel, Wish
+from mlgitops.delivery.loop.observed import Desired, ServedModel
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import ask_git, run_git
 from mlgitops.git.repository import UNSHALLOW, Folder, Repository
@@ -49,14 +49,14 @@ class Request:
 
 def read_requested(
     request: Request, repository: Repository, console: Console
-) -> tuple[Wish, Wanted]:
+) -> tuple[Desired, Wanted]:
     """Return what ``request`` asks for, by what origin has now, and the settings of its file.
 
     What is forced and not published is marked as forced, too.
     """
     if request.is_gated:
         fetch_default_branch(repository, console)
-    wish, wanted = read_wish(
+    desired, wanted = read_desired(
         repository,
         request.prefix,
         request.environment,
@@ -69,12 +69,12 @@ def read_requested(
             where=f"{request.prefix}deploy/{request.environment}/model.yaml",
             hint="run the same command again; what served before still serves",
         )
-    gated = request.force and request.is_gated and not wish.served.forced
+    gated = request.force and request.is_gated and not desired.served.forced
     if gated and not is_available(
-        request.project, repository, request.prefix, wish.served, console
+        request.project, repository, request.prefix, desired.served, console
     ):
-        wish = mark_forced(wish)
-    return wish, wanted
+        desired = mark_forced(desired)
+    return desired, wanted
 
 
 def fetch_default_branch(repository: Repository, console: Console) -> None:
@@ -95,29 +95,29 @@ def fetch_default_branch(repository: Repository, console: Console) -> None:
         console.warn(f"origin does not answer, so this goes by what it had before: {reason}")
 
 
-def read_wish(
+def read_desired(
     repository: Repository,
     prefix: str,
     environment: str,
     *,
     revision: str | None = None,
     force: bool = False,
-) -> tuple[Wish, Wanted]:
+) -> tuple[Desired, Wanted]:
     """Return what ``environment`` should serve, and the settings of its file.
 
     ``revision`` other than the default branch's tip needs ``force``, unless the environment is a
-    person's own. A forced wish names the commit of the approved one that it overrides. Raises
+    person's own. A forced state names the commit of the approved one that it overrides. Raises
     :class:`MlgitopsError` naming every mistake in the file at once.
     """
     if environment == PERSONAL:
         return _read_at(repository, prefix, environment, repository.resolve(revision or "HEAD"))
     tip = _find_tip(repository)
     asked = repository.resolve(revision or ("HEAD" if force else tip))
-    wish, wanted = _read_at(repository, prefix, environment, asked)
+    desired, wanted = _read_at(repository, prefix, environment, asked)
     if asked == tip:
-        return wish, wanted
+        return desired, wanted
     approved = _read_approved(repository, prefix, environment, tip, force=force)
-    if approved and approved.served.bundle == wish.served.bundle:
+    if approved and approved.served.bundle == desired.served.bundle:
         return approved, wanted
     if not force:
         raise MlgitopsError(
@@ -125,14 +125,16 @@ def read_wish(
             where=f"{prefix}deploy/{environment}/model.yaml",
             hint="merge it first, or deploy it unapproved, which the ledger says: --force",
         )
-    served = _override(wish.served, approved.served.commit if approved else tip)
-    return Wish(served=served, canary=wish.canary, bake=wish.bake), wanted
+    served = _override(desired.served, approved.served.commit if approved else tip)
+    return Desired(served=served, canary=desired.canary, bake=desired.bake), wanted
 
 
-def mark_forced(wish: Wish) -> Wish:
-    """Return the wish as one that nobody may call approved."""
-    return Wish(
-        served=_override(wish.served, wish.served.commit), canary=wish.canary, bake=wish.bake
+def mark_forced(desired: Desired) -> Desired:
+    """Return the desired state as one that nobody may call approved."""
+    return Desired(
+        served=_override(desired.served, desired.served.commit),
+        canary=desired.canary,
+        bake=desired.bake,
     )
 
 
@@ -176,8 +178,8 @@ def refuse_unmerged(repository: Repository, served: ServedModel) -> None:
 
 def _read_approved(
     repository: Repository, prefix: str, environment: str, tip: str, *, force: bool
-) -> Wish | None:
-    """Return the wish at the tip; None where it cannot be read and ``force`` goes over it."""
+) -> Desired | None:
+    """Return the state at the tip; None where it cannot be read and ``force`` goes over it."""
     try:
         return _read_at(repository, prefix, environment, tip)[0]
     except MlgitopsError:
@@ -216,10 +218,10 @@ def _find_tip(repository: Repository) -> str:
 
 def _read_at(
     repository: Repository, prefix: str, environment: str, tip: str
-) -> tuple[Wish, Wanted]:
-    """Read the wish at ``tip``, with the commits at which it, and its bundle, last changed.
+) -> tuple[Desired, Wanted]:
+    """Read the state at ``tip``, with the commits at which it, and its bundle, last changed.
 
-    A commit that changes neither asks for nothing new, so it is not a new wish.
+    A commit that changes neither asks for nothing new, so it is not a new desired state.
     """
     wanted = read_wanted(repository, prefix, environment, tip)
     file = f"{prefix}deploy/{environment}/model.yaml"
@@ -241,13 +243,13 @@ def _read_at(
     )
     if environment != PERSONAL:
         _refuse_cut_off(repository, served.commit, *([revision] if follows else []), where=file)
-    return Wish(served=served, canary=wanted.canary, bake=wanted.bake), wanted
+    return Desired(served=served, canary=wanted.canary, bake=wanted.bake), wanted
 
 
 def _refuse_cut_off(repository: Repository, *changes: str, where: str) -> None:
     """Raise :class:`MlgitopsError` where a shallow clone ends, which looks like a change.
 
-    The same wish would have another commit in each such clone, and one that failed would be tried
+    The same state would have another commit in each such clone, and one that failed would be tried
     again by it.
     """
     if repository.is_shallow() and not all(repository.find(f"{sha}^") for sha in changes):
