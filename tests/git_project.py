@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-_ENVIRON = {
+#: The variables of a command that git runs in, or that runs git.
+ENVIRON = {
     "GIT_AUTHOR_NAME": "Author",
     "GIT_AUTHOR_EMAIL": "author@example.org",
     "GIT_COMMITTER_NAME": "Author",
@@ -32,7 +33,7 @@ def git(folder: Path, *words: str, stdin: str | None = None) -> str:
     done = subprocess.run(
         ["git", "-c", "init.defaultBranch=main", *words],
         cwd=folder,
-        env={**os.environ, **_ENVIRON},
+        env={**os.environ, **ENVIRON},
         input=stdin,
         check=True,
         capture_output=True,
@@ -46,6 +47,11 @@ def commit(folder: Path, message: str) -> str:
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--allow-empty", "--message", message)
     return git(folder, "rev-parse", "HEAD")
+
+
+def find_tip(origin: Path, branch: str) -> str | None:
+    """Return where a branch of ``origin`` stands; None where it has no such branch."""
+    return git(origin, "for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}") or None
 
 
 def write_files(folder: Path, files: Mapping[str, str]) -> None:

@@ -10,7 +10,7 @@ import random
 import shutil
 from typing import TYPE_CHECKING
 
-from git_project import GitRepository, commit, git, write_files
+from git_project import GitRepository, commit, find_tip, git, write_files
 from integration.setup_project import quiet, write_config
 from real_dvc import add_data, open_dvc
 
@@ -139,8 +139,7 @@ class ImportedProject:
 
     def find_tip(self, branch: str) -> str | None:
         """Return where a branch of origin stands."""
-        listed = git(self.origin, "for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}")
-        return listed or None
+        return find_tip(self.origin, branch)
 
     def show(self, branch: str, path: str) -> str:
         """Return a file as origin's branch has it."""

@@ -15,11 +15,14 @@ from mlgitops.rehearsal.forge import Comment, Forge, Pull, Server, State
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import pytest
+
     from mlgitops.rehearsal.forge import Fault
 
 REPOSITORY = "octo/model"
 BASE, HEAD, NEWER = "b" * 40, "a" * 40, "c" * 40
 BOT = "github-actions[bot]"
+TOKEN = "test-token-of-the-forge"  # noqa: S105 - opens nothing
 
 
 def make_forge(
@@ -70,11 +73,21 @@ def connect(forge: Forge, clock: Clock | None = None) -> Iterator[GitHubClient]:
         yield GitHubClient(
             session,
             server.url,
-            token="test-token-of-the-forge",  # noqa: S106 - opens nothing
+            token=TOKEN,
             sleep=clock.sleep,
             now=clock.now,
             random_=lambda: 0.5,
         )
+
+
+@contextmanager
+def serve_in_environment(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
+    """Serve ``forge``; the environment names it and holds a token for it, as a workflow's does."""
+    with Server(forge) as server:
+        monkeypatch.setenv("GITHUB_API_URL", server.url)
+        monkeypatch.setenv("GITHUB_REPOSITORY", forge.state.repository)
+        monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
+        yield forge
 
 
 def make_poster(client: GitHubClient) -> CommentPoster:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from git_project import GitRepository, git
+from git_project import GitRepository, find_tip, git
 from released_project import MODEL_NAME, follow, make_lineage, put_model, tag_release
 
 from mlgitops.dvc.stored import locate
@@ -77,5 +77,4 @@ class PromotedProject:
 
     def find_tip(self, branch: str) -> str | None:
         """Return where a branch of origin stands."""
-        listed = git(self.origin, "for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}")
-        return listed or None
+        return find_tip(self.origin, branch)

@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from forked import CONTEXT
-from git_project import commit, git, write_files
+from git_project import commit, find_tip, git, write_files
 from real_dvc import reproduce
 
 from mlgitops.console import Console
@@ -147,8 +147,7 @@ class TunedProject:
 
     def find_tip(self, branch: str) -> str | None:
         """Return where a branch of origin stands."""
-        listed = git(self.origin, "for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}")
-        return listed or None
+        return find_tip(self.origin, branch)
 
     def show(self, branch: str, path: str) -> str:
         """Return a file as origin's branch has it."""

@@ -1,22 +1,26 @@
-"""The command that compares, its reports held against themselves, and a project to deploy."""
+"""The command that compares, a forge of origin, and a project to deploy."""
 
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from dvc_program import DvcProgram, start_dvc
+from git_project import ENVIRON, find_tip
 from integration.compared import Outcome
 from integration.deploy_project import edit, make_deployable
 from integration.setup_project import quiet
 from mini_project import shared_store
+from posting import REPOSITORY, serve_in_environment
 
 from mlgitops.cli import run
 from mlgitops.comparison import revisions as comparison
 from mlgitops.delivery import LocalTarget
 from mlgitops.delivery.processes import find_free_port
 from mlgitops.model import Policy
+from mlgitops.rehearsal.forge import Forge, State
 from mlgitops.storage import prepare_storage
 from mlgitops.verification.consistency import find_contradictions
 
@@ -41,6 +45,28 @@ def _consistent(monkeypatch: pytest.MonkeyPatch) -> None:
         return judged
 
     monkeypatch.setattr(comparison, "_judge", check)
+
+
+@pytest.fixture(autouse=True)
+def _no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away what names a repository on GitHub and opens it: where tests run may have that."""
+    for name in ("GITHUB_TOKEN", "GH_TOKEN", "GITHUB_REPOSITORY", "GITHUB_SERVER_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def author(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the commits of commands be those of the author, too."""
+    for name, value in ENVIRON.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def forge(origin: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
+    """Serve the API of ``origin``, which is the asking file's, and hand out a token for it."""
+    made = Forge(State(repository=REPOSITORY), find_head=partial(find_tip, origin))
+    with serve_in_environment(made, monkeypatch):
+        yield made
 
 
 @pytest.fixture

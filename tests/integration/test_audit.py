@@ -23,7 +23,7 @@ from google.protobuf import json_format
 from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
 from in_toto_attestation.v1 import statement_pb2
 from in_toto_attestation.v1.statement import Statement
-from posting import BASE, HEAD, REPOSITORY
+from posting import BASE, HEAD, REPOSITORY, serve_in_environment
 from released_project import MODEL_NAME, MergedProject
 
 from mlgitops.cli import run
@@ -31,7 +31,7 @@ from mlgitops.console import Console
 from mlgitops.delivery.audit import audit_environment
 from mlgitops.delivery.ledger import Ledger
 from mlgitops.dvc.stored import locate
-from mlgitops.rehearsal.forge import Forge, Pull, Server, State
+from mlgitops.rehearsal.forge import Forge, Pull, State
 from mlgitops.render.audit import describe_audit
 
 if TYPE_CHECKING:
@@ -337,10 +337,7 @@ def ask_with(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Any:  # noqa: ANN401 - JSON
     """Audit where ``forge`` is GitHub; return exit code, and the states of the checks."""
-    with Server(forge) as server:
-        variables = {"GITHUB_API_URL": server.url, "GITHUB_REPOSITORY": REPOSITORY}
-        for name, value in {**variables, "GITHUB_TOKEN": "opens-nothing"}.items():
-            monkeypatch.setenv(name, value)
+    with serve_in_environment(forge, monkeypatch):
         code, document = ask(project, capsys, "--github")
     checks = {check["name"]: check for check in document["models"][0]["checks"]}
     return code, checks, document["models"][0]
@@ -390,11 +387,9 @@ def test_a_pull_request_that_became_another_commit_is_refused(
 
 
 def test_asking_github_without_a_token_ends_with_2(
-    project: AuditedProject, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    project: AuditedProject, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What was asked for and cannot be done is not left out in silence."""
-    for name in ("GITHUB_TOKEN", "GH_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
     code, text = ask(project, capsys, "--github")
     assert code == 2
     assert "GitHub cannot be asked: no token, or no repository" in text

@@ -12,40 +12,28 @@ from msgspec import structs
 
 from mlgitops.cli import run
 from mlgitops.delivery.local.files import EnvironmentFiles, ReportRecord
-from mlgitops.rehearsal.forge import Forge, Server, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-REPOSITORY = "octo/flights"
+    from mlgitops.rehearsal.forge import Forge
+
 SETTINGS = 'model: demo\nrevision: "{}"\nsha256: "{}"\nport: {}\n'
 
 
 @pytest.fixture
-def project(deployable: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a project with an origin, and no token for its API."""
-    for name in ("GITHUB_TOKEN", "GH_TOKEN", "GITHUB_REPOSITORY", "GITHUB_SERVER_URL"):
-        monkeypatch.delenv(name, raising=False)
+def origin(deployable: Path, tmp_path: Path) -> Path:
+    """Return the origin of the project, which the forge serves."""
     make_origin(deployable, tmp_path / "origin")
     git(deployable, "push", "--quiet", "origin", "dvc-storage")
-    return deployable
+    return tmp_path / "origin"
 
 
 @pytest.fixture
-def forge(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
-    """Serve the API of origin's repository, and hand out a token for it."""
-
-    def find_tip(branch: str) -> str | None:
-        listed = git(project, "ls-remote", "origin", f"refs/heads/{branch}")
-        return listed.partition("\t")[0] or None
-
-    made = Forge(State(repository=REPOSITORY), find_head=find_tip)
-    with Server(made) as server:
-        monkeypatch.setenv("GITHUB_TOKEN", "test-token-of-the-forge")
-        monkeypatch.setenv("GITHUB_REPOSITORY", REPOSITORY)
-        monkeypatch.setenv("GITHUB_API_URL", server.url)
-        yield made
+def project(deployable: Path, origin: Path) -> Path:
+    """Return a project with an origin."""
+    del origin  # made by being asked for
+    return deployable
 
 
 def pin(project: Path, port: int) -> str:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from git_project import git
-from posting import make_forge
+from posting import make_forge, serve_in_environment
 
 from mlgitops.cli import run
-from mlgitops.rehearsal.forge import Server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,10 +91,7 @@ def test_a_model_that_got_worse_is_an_alert_on_a_page_and_in_one_issue(
     """Twice looked, one issue; the facts hold no id and are the same bytes."""
     folder = make_project(tmp_path / "flights", wrong=0.5)
     forge = make_forge()
-    with Server(forge) as server:
-        monkeypatch.setenv("GITHUB_API_URL", server.url)
-        monkeypatch.setenv("GITHUB_TOKEN", "test-token-of-the-forge")
-        monkeypatch.setenv("GITHUB_REPOSITORY", "octo/model")
+    with serve_in_environment(forge, monkeypatch):
         assert monitor(folder, "--post", "--html", str(tmp_path / "page.html")) == 1
         before = {path.name: path.read_bytes() for path in (folder / "facts").rglob("*.jsonl")}
         assert monitor(folder, "--post", "--json") == 1
@@ -112,13 +108,9 @@ def test_a_model_that_got_worse_is_an_alert_on_a_page_and_in_one_issue(
     assert (brier["state"], brier["days"], brier["rows"]) == ("alert", 28, 28 * ROWS)
 
 
-def test_the_branch_holds_the_facts_where_no_folder_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("author")
+def test_the_branch_holds_the_facts_where_no_folder_is_named(tmp_path: Path) -> None:
     """A commit for a look beside the branch's first one, and none where nothing changed."""
-    for role in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{role}_NAME", "Ada")
-        monkeypatch.setenv(f"GIT_{role}_EMAIL", "ada@example.com")
     folder = make_project(tmp_path / "flights", wrong=0.05)
     git(folder, "commit", "-q", "--allow-empty", "-m", "Begin")
     words = ["monitor", "production", "--directory", str(folder), "--day", LAST.isoformat()]
@@ -196,10 +188,7 @@ def test_a_log_that_nobody_can_read_opens_one_issue(
     tear(folder, 4, 1)
     assert monitor(folder) == 0
     forge = make_forge()
-    with Server(forge) as server:
-        monkeypatch.setenv("GITHUB_API_URL", server.url)
-        monkeypatch.setenv("GITHUB_TOKEN", "test-token-of-the-forge")
-        monkeypatch.setenv("GITHUB_REPOSITORY", "octo/model")
+    with serve_in_environment(forge, monkeypatch):
         tear(folder, 2, ROWS)
         assert [monitor(folder, "--post"), monitor(folder, "--post")] == [1, 1]
     (issue,) = forge.state.issues.values()
@@ -221,13 +210,11 @@ def test_a_log_that_nobody_can_read_opens_one_issue(
 )
 def test_what_cannot_be_done_says_why(
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     options: list[str],
     message: str,
 ) -> None:
     """Exit code 2, a sentence, no traceback."""
-    monkeypatch.delenv("GITHUB_TOKEN", raising=False)
     folder = tmp_path / "flights"
     make_repository(folder)
     for name, text in (("policy", POLICY), ("params", PARAMS), ("contract", CONTRACT)):

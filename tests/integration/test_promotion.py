@@ -22,13 +22,11 @@ from mlgitops.delivery.reports import Reporter
 from mlgitops.git.repository import Folder, Repository
 from mlgitops.git.wanted import Wanted, read_wanted
 from mlgitops.model.ledger import Event, LedgerEntry
-from mlgitops.rehearsal.forge import Forge, Server, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-REPOSITORY = "octo/flights"
+    from mlgitops.rehearsal.forge import Forge
 
 
 @pytest.fixture
@@ -38,20 +36,9 @@ def project(tmp_path: Path) -> PromotedProject:
 
 
 @pytest.fixture
-def forge(project: PromotedProject, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
-    """Serve the API of origin's repository, and hand out a token for it."""
-    made = Forge(State(repository=REPOSITORY), find_head=project.find_tip)
-    with Server(made) as server:
-        monkeypatch.setenv("GITHUB_TOKEN", "test-token-of-the-forge")
-        monkeypatch.setenv("GITHUB_REPOSITORY", REPOSITORY)
-        monkeypatch.setenv("GITHUB_API_URL", server.url)
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def _no_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("GITHUB_TOKEN", "GH_TOKEN", "GITHUB_REPOSITORY", "GITHUB_SERVER_URL"):
-        monkeypatch.delenv(name, raising=False)
+def origin(project: PromotedProject) -> Path:
+    """Return the repository that the forge serves."""
+    return project.origin
 
 
 def call(

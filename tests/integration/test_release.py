@@ -15,16 +15,17 @@ import pytest
 from git_project import commit, git, write_files
 from integration.deploy_project import make_deployable
 from integration.setup_project import make_origin, quiet
-from posting import REPOSITORY
 from released_project import MergedProject, hash_md5
 
 from mlgitops.cli import run
 from mlgitops.delivery.releases import tagging
-from mlgitops.rehearsal.forge import Forge, Server, State, WorkflowRun
+from mlgitops.rehearsal.forge import WorkflowRun
 from mlgitops.storage import publish_objects
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from mlgitops.rehearsal.forge import Forge
 
     Release = Callable[..., Any]
 
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
 def project(tmp_path: Path) -> MergedProject:
     """Make a project whose main has a model that is published and not released."""
     return MergedProject(tmp_path)
+
+
+@pytest.fixture
+def origin(project: MergedProject) -> Path:
+    """Return the repository that the forge serves."""
+    return project.origin
 
 
 @pytest.fixture
@@ -432,17 +439,6 @@ JUDGING = ("--workflow", ".github/workflows/pull-request.yml", "--push")
 LEFT_NONE = "run {} of pull-request.yml left no artifact mlgitops-statement"
 
 
-@pytest.fixture
-def forge(monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
-    """Serve a repository without any run, to a token of it."""
-    forge = Forge(State(repository=REPOSITORY))
-    with Server(forge) as server:
-        monkeypatch.setenv("GITHUB_API_URL", server.url)
-        monkeypatch.setenv("GITHUB_TOKEN", "test-token-of-the-forge")
-        monkeypatch.setenv("GITHUB_REPOSITORY", REPOSITORY)
-        yield forge
-
-
 def show_judged(project: MergedProject, forge: Forge, number: int, subject: str) -> str:
     """Let origin show a pull request's head with a commit above it, and the API its run."""
     write = project.repository.git
@@ -505,7 +501,6 @@ def test_a_statement_comes_from_one_place(
     printed = release(project.root, *JUDGING, "--statement", "x.json", code=2)
     assert "--workflow: --statement is a statement, and --workflow asks for one" in printed
     monkeypatch.delenv("GITHUB_TOKEN")
-    monkeypatch.delenv("GH_TOKEN", raising=False)
     printed = release(project.root, *JUDGING, code=2)
     assert "set GITHUB_TOKEN, which may read actions, and GITHUB_REPOSITORY" in printed
     assert (project.list_tags(), forge.requests) == ([], [])

@@ -33,13 +33,14 @@ from retrained_project import (
 from mlgitops.cli import run
 from mlgitops.dvc.command import run_dvc
 from mlgitops.project.training import run_pipeline
-from mlgitops.rehearsal.forge import Forge, Server, State
 from mlgitops.storage import publish_objects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    from mlgitops.rehearsal.forge import Forge
+
+pytestmark = pytest.mark.usefixtures("author")
 TABLE, COLUMNAR = "data/raw/table.csv", "data/raw/table.parquet"
 #: An ingest stage leaves cells as text.
 AS_TEXT = """
@@ -49,15 +50,6 @@ import pyarrow.parquet as pq
 rows = pq.read_table("data/raw/table.parquet")
 text = pa.schema([(name, pa.string()) for name in rows.column_names])
 pq.write_table(rows.cast(text), "data/interim/table.parquet")"""
-
-
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("GITHUB_TOKEN", "GH_TOKEN", "GITHUB_REPOSITORY", "GITHUB_SERVER_URL"):
-        monkeypatch.delenv(name, raising=False)
-    for role in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{role}_NAME", "Ada")
-        monkeypatch.setenv(f"GIT_{role}_EMAIL", "ada@example.com")
 
 
 @pytest.fixture(scope="module")
@@ -85,21 +77,10 @@ def project(watched: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def forge(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
-    """Serve the API of origin's repository, and hand out a token for it."""
-    origin = project.parent / "origin.git"
-
-    def find_head(branch: str) -> str | None:
-        words = ("for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}")
-        return git(origin, *words) or None
-
-    made = Forge(State(repository="octo/demo"), find_head=find_head)
-    with Server(made) as server:
-        monkeypatch.setenv("GITHUB_TOKEN", "test-token-of-the-forge")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-the-storage")  # no stage gets either
-        monkeypatch.setenv("GITHUB_REPOSITORY", "octo/demo")
-        monkeypatch.setenv("GITHUB_API_URL", server.url)
-        yield made
+def origin(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the repository that the forge serves; no stage gets its token, nor the storage's."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-the-storage")
+    return project.parent / "origin.git"
 
 
 def retrain(project: Path, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:

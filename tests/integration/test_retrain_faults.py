@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from git_project import commit, git, write_files
+from git_project import commit, find_tip, git, write_files
 from integration.setup_project import quiet, write_config
 from retrained_project import FILES, point
 
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from mlgitops.retraining.decision import Observed
     from mlgitops.retraining.making import Order
 
+pytestmark = pytest.mark.usefixtures("author")
 HEADER = "flight,day,temp,origin,late"
 SEEDS, ROUNDS, FAULTS = 9, 3, 4  # 108 faults
 #: Ends the program that receives a push, after it has moved the branch.
@@ -108,8 +109,7 @@ class World:
 
     def find_tip(self, branch: str) -> str | None:
         """Return where a branch of origin stands."""
-        words = ("for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}")
-        return git(self.origin, *words) or None
+        return find_tip(self.origin, branch)
 
     def find_fault(self, method: str, path: str) -> Fault | None:
         """Cut off the answer of a request that opens a pull request, where that is due."""
@@ -310,13 +310,6 @@ def describe(order: Order, rows: int) -> RetrainingReport:
         agreeing=0.5,
         days=days,
     )
-
-
-@pytest.fixture(autouse=True)
-def _author(monkeypatch: pytest.MonkeyPatch) -> None:
-    for role in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{role}_NAME", "Ada")
-        monkeypatch.setenv(f"GIT_{role}_EMAIL", "ada@example.com")
 
 
 @pytest.fixture

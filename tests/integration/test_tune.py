@@ -17,19 +17,16 @@ from mlgitops.cli import run
 from mlgitops.console import Console
 from mlgitops.errors import MlgitopsError
 from mlgitops.model.tuning import Fold, Shard
-from mlgitops.rehearsal.forge import Forge, Server, State
 from mlgitops.tuning.inputs import read_disk
 from mlgitops.tuning.journal import Journal, hold_journal, locate_journal, read_journal
 from mlgitops.tuning.scorer import Scorer, TimeIsUpError
 from mlgitops.tuning.search import search
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from mlgitops.model.tuning import ShardResult
-
-REPOSITORY = "octo/line"
+    from mlgitops.rehearsal.forge import Forge
 
 
 @pytest.fixture(scope="session")
@@ -44,21 +41,10 @@ def project(made: Path, tmp_path: Path) -> TunedProject:
     return TunedProject(made, tmp_path)
 
 
-@pytest.fixture(autouse=True)
-def _no_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("GITHUB_TOKEN", "GH_TOKEN", "GITHUB_REPOSITORY", "GITHUB_SERVER_URL"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.fixture
-def forge(project: TunedProject, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
-    """Serve the API of origin's repository, and hand out a token for it."""
-    made = Forge(State(repository=REPOSITORY), find_head=project.find_tip)
-    with Server(made) as server:
-        monkeypatch.setenv("GITHUB_TOKEN", "test-token-of-the-forge")
-        monkeypatch.setenv("GITHUB_REPOSITORY", REPOSITORY)
-        monkeypatch.setenv("GITHUB_API_URL", server.url)
-        yield made
+def origin(project: TunedProject) -> Path:
+    """Return the repository that the forge serves."""
+    return project.origin
 
 
 def measure(project: TunedProject, shard: Shard | None = None) -> tuple[Path, ShardResult]:

@@ -29,15 +29,15 @@ from mlgitops.delivery.proposals.proposal import find_default
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Folder, Repository
 from mlgitops.project.checkout import check_out
-from mlgitops.rehearsal.forge import Forge, Server, State
 from mlgitops.updating.making import take
 from mlgitops.updating.plan import make_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-REPOSITORY = "octo/delays"
+    from mlgitops.rehearsal.forge import Forge
+
+pytestmark = pytest.mark.usefixtures("author")
 
 
 @pytest.fixture(scope="session")
@@ -52,24 +52,10 @@ def project(made: Path, tmp_path: Path) -> ImportedProject:
     return ImportedProject(made, tmp_path / "copy")
 
 
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("GITHUB_TOKEN", "GH_TOKEN", "GITHUB_REPOSITORY", "GITHUB_SERVER_URL"):
-        monkeypatch.delenv(name, raising=False)
-    for role in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{role}_NAME", "Ada")
-        monkeypatch.setenv(f"GIT_{role}_EMAIL", "ada@example.com")
-
-
 @pytest.fixture
-def forge(project: ImportedProject, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
-    """Serve the API of origin's repository, and hand out a token for it."""
-    made = Forge(State(repository=REPOSITORY), find_head=project.find_tip)
-    with Server(made) as server:
-        monkeypatch.setenv("GITHUB_TOKEN", "test-token-of-the-forge")
-        monkeypatch.setenv("GITHUB_REPOSITORY", REPOSITORY)
-        monkeypatch.setenv("GITHUB_API_URL", server.url)
-        yield made
+def origin(project: ImportedProject) -> Path:
+    """Return the repository that the forge serves."""
+    return project.origin
 
 
 def update(
