@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from git_project import git
-from template.test_table_decisions import GOLDEN, day, make_table
+from template.decisions import GOLDEN, day, make_table
 
 COMMAND = Path(sys.executable).with_name("mlgitops")
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
-from template.test_table_decisions import ROWS, label, make_table, scatter, some
+from template.decision_cases import some
+from template.decisions import ROWS, label, make_table, scatter
 
 from mlgitops.cli import run
 from mlgitops.project.generate.column_types import infer_table
@@ -20,7 +21,7 @@ from mlgitops.project.generate.table import read_table
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from template.test_table_decisions import Columns
+    from template.decisions import Columns
 
 _RUN_STAGES = """
 import importlib, sys

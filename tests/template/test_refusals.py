@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from template.test_table_decisions import day, label, make_table
+from template.decisions import day, label, make_table
 
 from mlgitops.cli import run
 

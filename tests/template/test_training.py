@@ -17,8 +17,9 @@ import yaml
 from git_project import git
 from mini_project import shared_store
 from template.conftest import ROOT
+from template.decision_cases import CASES
+from template.decisions import decide
 from template.tables import EXAMPLES, make_awkward
-from template.test_table_decisions import CASES, decide
 
 from mlgitops.cli import run
 from mlgitops.console import Console
