@@ -6,12 +6,10 @@ import http.client
 import http.server
 import itertools
 import json
-import os
 import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,16 +33,12 @@ from msgspec import structs
 
 from mlgitops.cli import run
 from mlgitops.delivery import CheckFailedError, LocalTarget
-from mlgitops.delivery.golden import find_difference, read_golden
-from mlgitops.delivery.local import haproxy, slots
-from mlgitops.delivery.local.files import ActiveRecord, EnvironmentFiles, SlotRecord
+from mlgitops.delivery.local import slots
+from mlgitops.delivery.local.files import EnvironmentFiles
 from mlgitops.delivery.local.haproxy import Router
-from mlgitops.delivery.local.routing import Routing
-from mlgitops.delivery.local.units import choose_launcher
 from mlgitops.delivery.loop.observed import Slot
 from mlgitops.delivery.processes import find_free_port
 from mlgitops.delivery.protocol import is_ready
-from mlgitops.errors import MlgitopsError
 from mlgitops.model.ledger import Event
 
 if TYPE_CHECKING:
@@ -132,180 +126,6 @@ def test_a_client_that_stays_connected_reaches_the_new_model(project: Path, port
     assert ask(client) == 3
     assert client.sock is socket
     client.close()
-
-
-def test_a_server_that_dies_in_its_bake_is_taken_back(
-    project: Path, port: int, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """It is given up, nobody asks in vain, the old one serves on, and a deployment ends with 1."""
-    LocalTarget(project, quiet()).deploy("staging")
-    old = model_digest(project)
-    edit(project, "deploy/staging/model.yaml", "sha256: null", "sha256: null\nbake: 3600")
-    desired = train_factor(project, 3)
-    assert LocalTarget(project, quiet()).deploy("staging", patient=False).baking
-    assert predict(port) == 3
-    kill(project, "slot-b")
-    assert predict(port) == 2
-    assert run(["deploy", "staging", "--directory", str(project)]) == 1
-    said = capsys.readouterr().err
-    assert f"Send port {port} back to demo {old[:12]}" in said
-    assert "Switch port" not in said
-    assert predict(port) == 2
-    assert processes(project) == ["slot-a", "router"]
-    _, switched, condemned, returned = read_ledger(project)
-    assert (switched.event, switched.commit) == (Event.SWITCHED, desired)
-    assert {condemned.event, returned.event} == {Event.CONDEMNED, Event.SWITCHED}
-
-
-@pytest.mark.parametrize("passed", [0, 3600])
-def test_a_request_that_fails_in_the_bake_is_answered_by_the_old_model(
-    project: Path, port: int, capsys: pytest.CaptureFixture[str], passed: int
-) -> None:
-    """It costs nobody an answer, and takes the new model back: exit code 1, with the reason.
-
-    Also where nobody looks before the bake's time has ``passed``.
-    """
-    begin_bake(project)
-    assert predict(port) == 3
-    assert predict(port, 13.0) == 26
-    let_pass(project, passed)
-    assert run(["deploy", "staging", "--no-wait", "--directory", str(project)]) == 1
-    assert "it failed users' requests, or its health checks" in capsys.readouterr().err
-    assert predict(port) == 2
-
-
-def let_pass(project: Path, seconds: float) -> ActiveRecord:
-    """Let a bake have begun so long before; return what is written down of it then."""
-    files = EnvironmentFiles(project, "staging")
-    active = read_active(project)
-    changed = structs.replace(active, began=active.began - seconds)
-    files.write(files.active, changed)
-    return changed
-
-
-def read_active(project: Path) -> ActiveRecord:
-    """Read what is written down of the slot that users are sent to."""
-    files = EnvironmentFiles(project, "staging")
-    active = files.read(files.active, ActiveRecord)
-    assert active is not None
-    return active
-
-
-def begin_bake(project: Path) -> None:
-    """Have a second model bake for an hour that fails at 13, with the first one behind it."""
-    LocalTarget(project, quiet()).deploy("staging")
-    edit(project, "deploy/staging/model.yaml", "sha256: null", "sha256: null\nbake: 3600")
-    edit(project, "src/demo/serve.py", "UNLUCKY = None", "UNLUCKY = 13.0")
-    train_factor(project, 3)
-    assert LocalTarget(project, quiet()).deploy("staging", patient=False).baking
-
-
-@pytest.mark.parametrize("is_killed", [True, False])
-def test_a_failure_that_nobody_saw_before_the_bake_was_over_is_one(
-    project: Path, port: int, capsys: pytest.CaptureFixture[str], is_killed: bool
-) -> None:
-    """The server ended, or a run wrote down why it failed and was killed: it is no proven one."""
-    begin_bake(project)
-    if is_killed:
-        kill(project, "slot-b")
-    else:
-        files, record = EnvironmentFiles(project, "staging"), read_slot(project, Slot.B)
-        failed = structs.replace(record, failure="another golden prediction")
-        files.write(files.slot_record(Slot.B), failed)
-    let_pass(project, 3600)
-    assert run(["deploy", "staging", "--no-wait", "--directory", str(project)]) == 1
-    said = capsys.readouterr().err
-    assert ("the server ended" if is_killed else "another golden prediction") in said
-    assert predict(port) == 2
-    assert Event.CONDEMNED in {entry.event for entry in read_ledger(project)}
-
-
-def test_a_bake_that_the_router_did_not_watch_begins_anew(project: Path, port: int) -> None:
-    """A router that was started again, as systemd does, has forgotten what failed before."""
-    begin_bake(project)
-    before = let_pass(project, 3600)
-    files = EnvironmentFiles(project, "staging")
-    kill(project, "router")
-    choose_launcher(files).start("router", files.folder)
-    Router(files.folder).wait_until_up()
-    assert LocalTarget(project, quiet()).deploy("staging", patient=False).baking
-    assert read_active(project).began > before.began + 3599
-    assert predict(port) == 3
-    assert processes(project) == ["slot-a", "slot-b", "router"]
-    let_pass(project, 3600)
-    assert not LocalTarget(project, quiet()).deploy("staging", patient=False).baking
-    assert processes(project) == ["slot-b", "router"]
-
-
-def test_a_bake_whose_failures_were_forgotten_begins_anew(project: Path, port: int) -> None:
-    """As where a run was cut off in moving users: the router is told again, and counts anew."""
-    begin_bake(project)
-    before = let_pass(project, 1800)
-    Router(EnvironmentFiles(project, "staging").folder).route(Routing(live=Slot.A))
-    assert LocalTarget(project, quiet()).deploy("staging", patient=False).baking
-    assert predict(port) == 3
-    assert read_active(project).began > before.began
-
-
-def test_a_router_that_does_not_answer_proves_no_bake(
-    project: Path, port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What it counted is not known then, and not forgotten once it answers again."""
-    begin_bake(project)
-    assert predict(port, 13.0) == 26
-    let_pass(project, 3600)
-    began = read_active(project).began
-    socket = EnvironmentFiles(project, "staging").folder / "haproxy.sock"
-    socket.rename(socket.with_suffix(".moved"))
-    with monkeypatch.context() as patch:
-        patch.setattr(haproxy, "_START_SECONDS", 0)
-        with pytest.raises(MlgitopsError, match="router did not start"):
-            LocalTarget(project, quiet()).deploy("staging", patient=False)
-    assert read_active(project).began == began
-    assert not read_active(project).baked
-    socket.with_suffix(".moved").rename(socket)
-    with pytest.raises(CheckFailedError, match="it failed users' requests"):
-        LocalTarget(project, quiet()).deploy("staging", patient=False)
-    assert predict(port) == 2
-
-
-def test_a_bake_ends_with_the_old_server(project: Path, port: int) -> None:
-    """Until then both run; after it the new one stands alone."""
-    LocalTarget(project, quiet()).deploy("staging")
-    edit(project, "deploy/staging/model.yaml", "sha256: null", "sha256: null\nbake: 1")
-    train_factor(project, 3)
-    outcome = LocalTarget(project, quiet()).deploy("staging")
-    assert not outcome.baking
-    assert predict(port) == 3
-    assert processes(project) == ["slot-b", "router"]
-
-
-def test_a_canary_answers_its_share_until_the_bake_is_over(project: Path, port: int) -> None:
-    """Of many requests some go to the new model, and most to the old one."""
-    LocalTarget(project, quiet()).deploy("staging")
-    asked = "sha256: null\ncanary: 30\nbake: 3600"
-    edit(project, "deploy/staging/model.yaml", "sha256: null", asked)
-    train_factor(project, 3)
-    assert LocalTarget(project, quiet()).deploy("staging", patient=False).baking
-    answers = [predict(port) for _ in range(100)]
-    assert set(answers) == {2, 3}
-    assert answers.count(2) > answers.count(3)
-    assert processes(project) == ["slot-a", "slot-b", "router"]
-    assert LocalTarget(project, quiet()).read_status("staging").serving
-    kill(project, "slot-a")  # which most users are answered by
-    status = LocalTarget(project, quiet()).read_status("staging")
-    assert not status.serving
-    assert "the server ended" in (status.problem or "")
-
-
-def test_a_canary_ends_with_all_requests(project: Path, port: int) -> None:
-    """Once the bake is over, the new model answers everybody, and the old one is ended."""
-    LocalTarget(project, quiet()).deploy("staging")
-    edit(project, "deploy/staging/model.yaml", "sha256: null", "sha256: null\ncanary: 1\nbake: 1")
-    train_factor(project, 3)
-    LocalTarget(project, quiet()).deploy("staging")
-    assert {predict(port) for _ in range(20)} == {3}
-    assert processes(project) == ["slot-b", "router"]
 
 
 def test_another_server_at_the_port_of_a_dead_one_is_not_it(project: Path, port: int) -> None:
@@ -440,57 +260,6 @@ def test_after_a_reboot_the_same_model_is_started_again(project: Path, port: int
     assert len(read_ledger(project)) == 1
 
 
-def test_a_reboot_in_the_bake_condemns_nobody(project: Path, port: int) -> None:
-    """Users ask while the model loads again: what they do not get then is not its failure."""
-    LocalTarget(project, quiet()).deploy("staging")
-    edit(project, "deploy/staging/model.yaml", "sha256: null", "sha256: null\nbake: 3600")
-    slow = "import time\nfrom pathlib import Path as File\ntime.sleep(2 * File('slow').exists())\n"
-    edit(project, "src/demo/serve.py", "BIAS = 0.0", f"BIAS = 0.0\n{slow}")
-    train_factor(project, 3)
-    assert LocalTarget(project, quiet()).deploy("staging", patient=False).baking
-    (
-        EnvironmentFiles(project, "staging").bundles / read_slot(project, Slot.B).bundle / "slow"
-    ).touch()
-    reboot(project)
-    done = threading.Event()
-
-    def ask_in_vain() -> None:
-        while not done.is_set():
-            with suppress(AssertionError, OSError, http.client.HTTPException):
-                predict(port)
-
-    client = threading.Thread(target=ask_in_vain)
-    client.start()
-    try:
-        outcome = LocalTarget(project, quiet()).deploy("staging", patient=False)
-    finally:
-        done.set()
-        client.join()
-    assert outcome.baking
-    assert predict(port) == 3
-    assert [entry.event for entry in read_ledger(project)] == [Event.SWITCHED] * 2
-    assert not LocalTarget(project, quiet()).deploy("staging", patient=False).changed
-    kill(project, "slot-b")  # from the golden prediction on, its failures are its own again
-    with pytest.raises(CheckFailedError, match="the server ended"):
-        LocalTarget(project, quiet()).deploy("staging", patient=False)
-    assert predict(port) == 2
-
-
-def reboot(project: Path) -> None:
-    """End every process of staging, and have its records be of another run of the machine."""
-    files = EnvironmentFiles(project, "staging")
-    for role in processes(project):
-        kill(project, role)
-    active = files.read(files.active, ActiveRecord)
-    assert active
-    files.write(files.active, structs.replace(active, boot="another run of this machine"))
-    for slot in Slot:
-        record = files.read(files.slot_record(slot), SlotRecord)
-        if record:
-            rebooted = structs.replace(record, boot="another run of this machine")
-            files.write(files.slot_record(slot), rebooted)
-
-
 @pytest.mark.parametrize("victim", ["slot-a", "router"])
 def test_killed_process_is_replaced(project: Path, port: int, victim: str) -> None:
     """After kill -9 of the server or the router, the next deployment serves again."""
@@ -500,43 +269,6 @@ def test_killed_process_is_replaced(project: Path, port: int, victim: str) -> No
     assert LocalTarget(project, quiet()).deploy("staging").changed
     assert predict(port) == 2
     assert len(processes(project)) == 2
-
-
-def test_taken_port_changes_nothing(
-    project: Path, port: int, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A port that another program holds ends with 2, names the program, and starts nothing."""
-    with http.server.HTTPServer(("127.0.0.1", port), http.server.BaseHTTPRequestHandler):
-        assert run(["deploy", "staging", "--directory", str(project)]) == 2
-    said = capsys.readouterr().err
-    assert f"port {port} is taken by process {os.getpid()}" in said
-    assert "--port" in said
-    assert processes(project) == []
-
-
-@pytest.mark.parametrize("value", ["0", "65536", "-1", "http", "1e3"])
-def test_impossible_port_is_refused(value: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A port that cannot be is refused with the range."""
-    with pytest.raises(SystemExit, match=r"^2$") as caught:
-        run(["deploy", "staging", f"--port={value}"])
-    assert caught.value.code == 2
-    assert "give 1 to 65535" in capsys.readouterr().err
-
-
-def test_wrong_digest_is_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """When the environment wants another digest than the commit holds, nothing is started."""
-    edit(project, "deploy/staging/model.yaml", "sha256: null", f'sha256: "{"0" * 64}"')
-    assert run(["deploy", "staging", "--directory", str(project)]) == 2
-    assert "the model 000000000000 is wanted" in capsys.readouterr().err
-    assert processes(project) == []
-
-
-def test_model_that_is_not_what_the_commit_says_is_refused(project: Path) -> None:
-    """A model.json that does not belong to the model of dvc.lock is found out by hashing."""
-    edit(project, "model/model.json", model_digest(project), "1" * 64)
-    with pytest.raises(MlgitopsError, match="the model's sha256 is"):
-        LocalTarget(project, quiet()).deploy("staging")
-    assert list(EnvironmentFiles(project, "staging").bundles.iterdir()) == []
 
 
 def test_pinned_revision_is_deployed(project: Path, port: int) -> None:
@@ -559,17 +291,6 @@ def test_model_comes_from_the_storage_when_the_cache_is_empty(project: Path, por
     assert predict(port) == 2
 
 
-def test_damaged_object_is_refused(project: Path) -> None:
-    """Bytes that do not have the hash of the lock are never served."""
-    for file in (project / ".dvc/cache/files").rglob("*"):
-        if file.is_file():
-            file.chmod(0o644)
-            file.write_bytes(b'{"factor": 9}')
-    with pytest.raises(MlgitopsError, match="the model's md5 is"):
-        LocalTarget(project, quiet()).deploy("staging")
-    assert processes(project) == []
-
-
 def test_other_port_moves_the_environment(project: Path, port: int) -> None:
     """With another --port the model moves there and the old port is released."""
     LocalTarget(project, quiet()).deploy("staging")
@@ -578,69 +299,6 @@ def test_other_port_moves_the_environment(project: Path, port: int) -> None:
     assert predict(other) == 2
     with pytest.raises(OSError, match="refused"):
         predict(port)
-
-
-def test_all_mistakes_of_the_file_are_named(project: Path) -> None:
-    """Every mistake in model.yaml is reported in one go."""
-    (project / "deploy/staging/model.yaml").write_text(
-        "model: No Name\nrevision: 12\nsha256: abc\nport: 0\nimage: x\n"
-    )
-    git(project, "commit", "--quiet", "--all", "-m", "Break")
-    with pytest.raises(MlgitopsError, match="the desired state cannot be read:") as caught:
-        LocalTarget(project, quiet()).deploy("staging")
-    for key in ("model", "revision", "sha256", "port", "image"):
-        assert f"`{key}`" in str(caught.value)
-
-
-def test_unknown_environment_is_refused(project: Path) -> None:
-    """A name that is no environment is refused, with those that exist where it could be one."""
-    for name in ("nowhere", "../../etc", "", "-x", "a/b"):
-        with pytest.raises(MlgitopsError, match="staging"):
-            LocalTarget(project, quiet()).deploy(name)
-    assert not LocalTarget(project, quiet()).stop("nowhere")
-    assert not (project / ".mlgitops/deploy").exists()
-
-
-@pytest.mark.parametrize(
-    ("found", "difference"),
-    [
-        ({"y": [1.0, 2.0]}, None),
-        ({"y": [1.0, 2.0 + 1e-9], "z": [0]}, None),
-        ({"y": [1, 2]}, None),
-        ({"y": [1.0, 2.1]}, "y[1] is 2.1, not 2.0"),
-        ({"y": [1.0, None]}, "y[1] is None, not 2.0"),
-        ({"y": [1.0, float("nan")]}, "y[1] is nan, not 2.0"),
-        ({"y": [1.0]}, "y: 1 values, not 2"),
-        ({"x": [1.0, 2.0]}, "y: missing"),
-    ],
-)
-def test_golden_difference(found: dict[str, list[float]], difference: str | None) -> None:
-    """An answer is the same only when each value is there and within the tolerance."""
-    assert find_difference({"y": [1.0, 2.0]}, found, 1e-6) == difference
-
-
-MALFORMED = "`request` and a list `outputs` were expected"
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("[]", MALFORMED),
-        ("{}", MALFORMED),
-        ('{"request": {}, "outputs": []}', "nothing would be checked"),
-        ('{"request": {}, "outputs": 3}', MALFORMED),
-        ('{"request": {}, "outputs": [{"name": "y", "data": []}]}', "nothing would be checked"),
-        (
-            '{"request": {}, "outputs": [{"name": "y", "data": [1]}], "tolerance": 1}',
-            "`tolerance` must be from 0 to ",
-        ),
-    ],
-)
-def test_golden_file_that_checks_nothing_is_refused(tmp_path: Path, text: str, reason: str) -> None:
-    """A golden file that is malformed, empty, or so tolerant that it says nothing is refused."""
-    (tmp_path / "golden.json").write_text(text)
-    with pytest.raises(MlgitopsError, match=reason):
-        read_golden(tmp_path / "golden.json")
 
 
 def test_status_and_stop(project: Path, port: int, capsys: pytest.CaptureFixture[str]) -> None:
