@@ -30,7 +30,6 @@ CONTEXT.set_forkserver_preload(
         "mlgitops.github.posting",
         "mlgitops.render.markdown",
         "mlgitops.storage.handover",
-        "mlgitops.verification.agreement",
         "mlgitops.tuning.search",
         "optuna",
         "requests",

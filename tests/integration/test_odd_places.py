@@ -17,7 +17,7 @@ from mlgitops.dvc.stored import read_objects
 from mlgitops.judgement.policy import parse_policy
 from mlgitops.model.wire import parse_report
 from mlgitops.storage.handover.results import list_foreign
-from mlgitops.verification.agreement import contradict_base, contradict_results
+from mlgitops.verification.contradictions import contradict_base, contradict_results
 from mlgitops.verification.record import read_record
 
 POLICY = "version: 1\nmetrics:\n  accuracy: {greater_is_better: true, max_worsening: 0.05}\n"

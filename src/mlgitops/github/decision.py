@@ -24,8 +24,9 @@ from mlgitops.render.escape import escape_address, escape_code, escape_prose
 from mlgitops.render.facts import headline
 from mlgitops.render.markdown import render_comment
 from mlgitops.render.waiver import describe_waiving, title_waiver
-from mlgitops.verification.agreement import (
-    add_notice,
+from mlgitops.verification.claims import list_claims
+from mlgitops.verification.consistency import find_contradictions
+from mlgitops.verification.contradictions import (
     contradict_base,
     contradict_foreign,
     contradict_head,
@@ -34,14 +35,15 @@ from mlgitops.verification.agreement import (
     contradict_promotions,
     contradict_reference,
     contradict_results,
+)
+from mlgitops.verification.corrections import (
+    add_notice,
     correct_cluster,
     correct_looks,
     correct_protected,
     correct_sampling,
     correct_trend,
-    list_claims,
 )
-from mlgitops.verification.consistency import find_contradictions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

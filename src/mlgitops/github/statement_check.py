@@ -27,7 +27,7 @@ from mlgitops.judgement.reference import RELEASE
 from mlgitops.model import Waivers, Waiving
 from mlgitops.model.statement import MAX_STATEMENT_BYTES, find_evidence, parse_statement
 from mlgitops.storage.handover.commit import read_waived
-from mlgitops.verification.agreement import list_claims
+from mlgitops.verification.claims import list_claims
 from mlgitops.verification.consistency import find_contradictions
 from mlgitops.verification.record import Record, read_record
 

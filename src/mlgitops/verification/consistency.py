@@ -61,7 +61,21 @@ def find_contradictions(report: Report, policy: Policy) -> list[str]:
 
 def name_change(change: MetricChange) -> str:
     """Name a metric in backticks that it cannot leave."""
-    return f"`{change.name.replace('`', chr(39))[:_MAX_NAME]}`"
+    return quote(change.name, longest=_MAX_NAME)
+
+
+def quote(text: str, *, longest: int = 200) -> str:
+    """Put a text of the report, cut to ``longest`` characters, in backticks that it cannot leave.
+
+    >>> quote("a`b")
+    "`a'b`"
+    """
+    return f"`{text.replace('`', chr(39))[:longest]}`"
+
+
+def list_measured(report: Report) -> frozenset[str]:
+    """List the metrics files that base's code wrote for head; git holds what head's own did."""
+    return frozenset(report.measurement.paths) if report.measurement else frozenset()
 
 
 def _check_test_data(report: Report, policy: Policy) -> Iterator[str]:

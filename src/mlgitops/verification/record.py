@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 _PARAMS = "params.yaml"
 #: Where tasks run, in params.yaml: no stage watches it, since it changes no result.
 CLUSTER = "compute."
+#: The one cost of head that its lock says.
+MODEL_SIZE = "cost.model_size_mb"
 
 
 class SideRecord(Struct, frozen=True, kw_only=True):

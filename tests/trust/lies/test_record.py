@@ -12,7 +12,8 @@ from trust.recorded import TEST_DATA, Recorded, write_results
 
 from mlgitops.dvc.metrics import MetricSet
 from mlgitops.model import Evidence, MetricChange, Policy, Report, Rule, Side, TestData
-from mlgitops.verification.agreement import contradict_base, list_claims
+from mlgitops.verification.claims import list_claims
+from mlgitops.verification.contradictions import contradict_base
 from mlgitops.verification.record import Record, SideRecord
 
 if TYPE_CHECKING:
