@@ -1,6 +1,6 @@
 """What changed inside the tables, and what the model costs: sentences and cells. Pure.
 
-Every voice shows these texts: names stand in backticks and are not escaped yet.
+Comment, terminal and page show these texts: names stand in backticks and are not escaped yet.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlgitops.model import SHIFTED, SHIFTED_FAR, Verdict
-from mlgitops.render.facts import limit_texts
 from mlgitops.render.numbers import DASH, render_number, render_seconds, render_size
+from mlgitops.render.rows import limit_texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

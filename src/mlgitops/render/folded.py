@@ -27,18 +27,10 @@ from mlgitops.render.changes import (
     summarise_tables,
 )
 from mlgitops.render.escape import escape_code, escape_prose
-from mlgitops.render.facts import (
-    count_moved,
-    describe_other,
-    explain_others,
-    interval_cells,
-    moved_rows,
-    other_rows,
-    render_version,
-    shared_confidence,
-)
+from mlgitops.render.facts import count_moved, describe_other, explain_others, render_version
 from mlgitops.render.measurement import UNMEASURED
 from mlgitops.render.numbers import DASH, render_seconds
+from mlgitops.render.rows import interval_cells, moved_rows, other_rows, shared_confidence
 from mlgitops.render.slices import (
     SLICE_HEAD,
     describe_gap,

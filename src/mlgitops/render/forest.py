@@ -16,7 +16,7 @@ from mlgitops.render.numbers import render_plain
 
 if TYPE_CHECKING:
     from mlgitops.model import MetricChange, MetricVerdict
-    from mlgitops.render.facts import Row
+    from mlgitops.render.rows import Row
 
 _ROOM = 1.5  # what is drawn reaches to 1 / this of the half width: numbers stand beside it
 _MIDDLE = 22  # height of the bar's axis, in pixels

@@ -41,17 +41,13 @@ from mlgitops.render.facts import (
     explain_judged,
     explain_others,
     explain_skip,
-    find_verdict,
     headline,
-    held_rows,
     is_plain_pass,
     noise_notices,
-    other_rows,
     passing_text,
     render_side,
     render_version,
     sampling_text,
-    shared_confidence,
     test_data_text,
 )
 from mlgitops.render.flips import flip_tables
@@ -67,6 +63,7 @@ from mlgitops.render.power import describe_power
 from mlgitops.render.promotion import describe_promotions, promotion_notices
 from mlgitops.render.reference import describe_reference
 from mlgitops.render.rescoring import describe_rescoring
+from mlgitops.render.rows import find_verdict, held_rows, other_rows, shared_confidence
 from mlgitops.render.sentence import describe_row, find_deciding
 from mlgitops.render.slices import (
     SLICE_HEAD,
@@ -88,7 +85,7 @@ if TYPE_CHECKING:
 
     from mlgitops.model import Chart, Links, Report, Side
     from mlgitops.model.flips import Flips
-    from mlgitops.render.facts import Row
+    from mlgitops.render.rows import Row
 
 #: Rows of one table; the rest is counted. A page stays below 1 MB.
 MOST_ROWS = 1_000

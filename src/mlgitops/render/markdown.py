@@ -17,26 +17,20 @@ from mlgitops.render.facts import (
     explain_judged,
     explain_skip,
     headline,
-    held_rows,
-    interval_cells,
     noise_notices,
     passing_text,
     render_side,
     sampling_text,
-    shared_confidence,
     test_data_text,
 )
 from mlgitops.render.folded import render_folded
-from mlgitops.render.measurement import (
-    advise_measuring,
-    describe_measurement,
-    measurement_notices,
-)
+from mlgitops.render.measurement import advise_measuring, describe_measurement, measurement_notices
 from mlgitops.render.numbers import DASH
 from mlgitops.render.power import describe_power
 from mlgitops.render.promotion import describe_promotions, promotion_notices
 from mlgitops.render.reference import describe_reference
 from mlgitops.render.rescoring import describe_rescoring
+from mlgitops.render.rows import held_rows, interval_cells, shared_confidence
 from mlgitops.render.sentence import describe_row, find_deciding
 from mlgitops.render.slices import describe_deciding_slice, gap_rows
 from mlgitops.render.trend import describe_slide
@@ -44,7 +38,7 @@ from mlgitops.render.waiver import describe_waiving, explain_waiving, title_waiv
 
 if TYPE_CHECKING:
     from mlgitops.model import Links, Report, Side, Waiver, Waiving
-    from mlgitops.render.facts import Row
+    from mlgitops.render.rows import Row
     from mlgitops.render.slices import GapRow
 
 _MOST_FAILURES = 5

@@ -1,4 +1,4 @@
-"""Numbers to text with no more digits than they deserve. Pure; used by every voice."""
+"""Numbers to text with no more digits than they deserve. Pure; for every form of a report."""
 
 from __future__ import annotations
 

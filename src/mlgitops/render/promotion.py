@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mlgitops.model import TestData
-from mlgitops.render.facts import promotion_rows
+from mlgitops.render.rows import promotion_rows
 from mlgitops.render.sentence import describe_row
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlgitops.model import Kind
-from mlgitops.render.facts import reference_rows
+from mlgitops.render.rows import reference_rows
 
 if TYPE_CHECKING:
     from mlgitops.model import Report

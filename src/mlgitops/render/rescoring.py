@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlgitops.model import TestData
-from mlgitops.render.facts import judged_rows
 from mlgitops.render.numbers import choose_decimals, render_number
+from mlgitops.render.rows import judged_rows
 
 if TYPE_CHECKING:
     from mlgitops.model import MetricChange, Report, Rescoring

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlgitops.model import Kind, Verdict
-from mlgitops.render.facts import OLDER_RUN, find_row, unproven_rows
 from mlgitops.render.numbers import DASH
+from mlgitops.render.rows import OLDER_RUN, find_row, unproven_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mlgitops.model import Report
-    from mlgitops.render.facts import Row
+    from mlgitops.render.rows import Row
 
 
 def find_deciding(report: Report) -> Row | None:

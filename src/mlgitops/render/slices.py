@@ -1,4 +1,4 @@
-"""What every voice says of slices, as plain text: rules, groups, and which of them decides. Pure.
+"""Slices as plain text, for every form of a report: rules, groups, and which decides. Pure.
 
 Names stand in backticks and are not escaped yet.
 """

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from mlgitops.model import Verdict
 from mlgitops.render.escape import clean_text
-from mlgitops.render.facts import limit_texts
 from mlgitops.render.numbers import DASH, choose_decimals, render_number
+from mlgitops.render.rows import limit_texts
 from mlgitops.render.terminal_table import TerminalTable, lay_out, wrap_text
 
 if TYPE_CHECKING:

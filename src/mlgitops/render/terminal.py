@@ -25,17 +25,12 @@ from mlgitops.render.facts import (
     explain_others,
     explain_skip,
     headline,
-    held_rows,
-    interval_cells,
     is_plain_pass,
-    moved_rows,
     noise_notices,
-    other_rows,
     passing_text,
     render_side,
     render_version,
     sampling_text,
-    shared_confidence,
     test_data_text,
 )
 from mlgitops.render.flips import flip_tables
@@ -50,6 +45,13 @@ from mlgitops.render.power import describe_power
 from mlgitops.render.promotion import describe_promotions, promotion_notices
 from mlgitops.render.reference import describe_reference
 from mlgitops.render.rescoring import describe_rescoring
+from mlgitops.render.rows import (
+    held_rows,
+    interval_cells,
+    moved_rows,
+    other_rows,
+    shared_confidence,
+)
 from mlgitops.render.slices import SLICE_HEAD, describe_gap, gap_rows, hidden_slices, slice_rows
 from mlgitops.render.terminal_table import TerminalTable, lay_out, wrap_text
 from mlgitops.render.trend import describe_slide
@@ -62,7 +64,7 @@ if TYPE_CHECKING:
     from mlgitops.console import Console
     from mlgitops.model import Report
     from mlgitops.model.flips import Flips
-    from mlgitops.render.facts import Row
+    from mlgitops.render.rows import Row
 
 _WIDTH = 120  # where there is no window, such as a log, and COLUMNS names none
 _MOST_ROWS = 40

@@ -10,7 +10,8 @@ from mlgitops.judgement.judge import judge_report
 from mlgitops.judgement.moved import Joined, describe_moves
 from mlgitops.model import Interval, Kind, MetricChange, Policy, Rescoring, Rule, TestData, Verdict
 from mlgitops.model.facts import Evidence
-from mlgitops.render.facts import judged_rows, noise_notices, other_rows
+from mlgitops.render.facts import noise_notices
+from mlgitops.render.rows import judged_rows, other_rows
 from mlgitops.verification.consistency import find_contradictions
 
 MARGIN = Rule(greater_is_better=True, max_worsening=0.05)
