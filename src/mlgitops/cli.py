@@ -15,42 +15,55 @@ from mlgitops.hints import find_extra
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Verb to one-line help, in the order a person meets them. The module of a verb is
-#: ``mlgitops.commands.<verb>`` and is imported only when that verb is asked for.
-VERBS = {
-    "new": "generate a project, from bundled data or from your own table",
-    "setup": "make the project's locked environments and its storage ready",
-    "validate": "check the project: policy, pipeline, storage, workflows, model files",
-    "train": "run the pipeline: only what changed, only the data it needs",
-    "publish": "store what the pipeline made where the others can fetch it",
-    "compare": "compare two revisions and judge the difference against policy.yaml",
-    "evaluate": "measure a pull request's model by the base's code, beside what its run claims",
-    "report": "judge a report again and post it: one comment, one check",
-    "verify": "hold the statement of a verdict against git and the model, offline",
-    "rejudge": "after a waiver's label, start the judging of a pull request again",
-    "rehearse": "run the project's own pull-request workflow on this machine",
-    "release": "give the merged model its version, as a tag with its lineage",
-    "promote": "propose a release for an environment, as a pull request",
-    "rollback": "propose the model that an environment wanted before",
-    "deploy": "bring the model of an environment into service, checked",
-    "label": "take in what came true of logged rows, matched by id",
-    "monitor": "look at production: what is beyond the policy by more than noise",
-    "retrain": "train again on what production taught, as a pull request",
-    "tune": "search better parameters on folds of the training rows, and propose the best",
-    "update": "take a newer version of imported tables, as a pull request",
-    "audit": "say what decided in an environment, from what and by whose approval, with proof",
-    "history": "list versions, what environments served, and who leads on the same test rows",
-    "export": "send the releases to an MLflow server, again and again without duplicates",
-    "demo": "show the whole loop on this machine, with a real project",
+#: Verb to one-line help, by what it is about, in the order a person meets them. The module of a
+#: verb is ``mlgitops.commands.<verb>`` and is imported only when that verb is asked for.
+GROUPS = {
+    "start here": {
+        "demo": "show the whole loop on this machine, with a real project",
+        "new": "generate a project, from bundled data or from your own table",
+    },
+    "a project": {
+        "setup": "make the project's locked environments and its storage ready",
+        "validate": "check the project: policy, pipeline, storage, workflows, model files",
+        "train": "run the pipeline: only what changed, only the data it needs",
+        "tune": "search better parameters on folds, and propose the best",
+        "publish": "send data and models to the storage, where others can fetch them",
+    },
+    "a pull request": {
+        "compare": "compare two revisions and judge the difference against policy.yaml",
+        "rehearse": "run the project's own pull-request workflow on this machine",
+        "evaluate": "measure a pull request's model by the base's code",
+        "report": "judge a report again and post it: one comment, one check",
+        "rejudge": "after a waiver's label, start the judging of a pull request again",
+        "verify": "check the statement of a verdict against git and the model, offline",
+    },
+    "releases and environments": {
+        "release": "give the merged model its version, as a tag with its lineage",
+        "promote": "propose a release for an environment, as a pull request",
+        "rollback": "propose the model that an environment had before, as a pull request",
+        "deploy": "bring the model of an environment into service, checked",
+    },
+    "production": {
+        "label": "match outcomes with logged predictions, by id",
+        "monitor": "alert where production is beyond the policy by more than noise",
+        "retrain": "train again on labelled rows of production, as a pull request",
+        "update": "take a newer version of imported tables, as a pull request",
+    },
+    "records": {
+        "audit": "prove what an environment served, from what, and who approved it",
+        "history": "list releases, what environments served, and a leaderboard",
+        "export": "send the releases to an MLflow server, without duplicates",
+    },
 }
+VERBS = {verb: summary for group in GROUPS.values() for verb, summary in group.items()}
 
 EPILOG = """\
+`mlgitops COMMAND --help` says more of each, with examples.
+
 exit codes:
   0  passed
   1  the verdict is fail
   2  could not decide: bad input, missing data, network
-
-Start with `mlgitops demo`, or `mlgitops new --data FILE.csv --target COLUMN`.
 """
 
 
@@ -77,24 +90,35 @@ def build_parser(verb: str | None, *, alone: bool = False) -> argparse.ArgumentP
     """
     parser = argparse.ArgumentParser(
         prog="mlgitops",
+        usage="mlgitops [-h] [--version] COMMAND ...",
         description="GitOps for machine-learning models: every pull request gets a verdict.",
-        epilog=EPILOG,
+        epilog=f"{list_commands()}\n\n{EPILOG}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"mlgitops {__version__}")
-    verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", title="commands")
+    verbs = parser.add_subparsers(
+        dest="verb", prog="mlgitops", metavar="COMMAND", help=argparse.SUPPRESS
+    )
     for name, summary in VERBS.items():
         if alone and name != verb:
             continue
         command = verbs.add_parser(
             name,
-            help=summary,
             description=summary[0].upper() + summary[1:] + ".",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if name == verb:
             load_command(name).add_arguments(command)
     return parser
+
+
+def list_commands() -> str:
+    """List the commands below what they are about, which argparse cannot do."""
+    width = max(map(len, VERBS))
+    return "\n\n".join(
+        "\n".join([f"{title}:", *(f"  {verb:{width}}  {text}" for verb, text in group.items())])
+        for title, group in GROUPS.items()
+    )
 
 
 def run(argv: Sequence[str]) -> int:

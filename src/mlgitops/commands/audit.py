@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlgitops.commands.options import add_directory, add_environment, add_html, add_json
 from mlgitops.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNDECIDED
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `mlgitops audit`."""
     parser.epilog = _EPILOG
-    parser.add_argument("environment", metavar="ENV", help="a folder below deploy/")
+    add_environment(parser)
     parser.add_argument(
         "--at", metavar="WHEN", help="a day, a time, or a model's sha256 (default: now)"
     )
@@ -71,8 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="ask GitHub who approved and merged the pull requests (GITHUB_TOKEN, "
         "GITHUB_REPOSITORY)",
     )
-    parser.add_argument("--json", action="store_true", help="write the audit as JSON")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page")
+    add_json(parser)
+    add_html(parser)
     parser.add_argument(
         "--output",
         type=Path,
@@ -80,9 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write audit.json, audit.html, and for each model an in-toto statement with SLSA "
         "provenance and a CycloneDX ML-BOM",
     )
-    parser.add_argument(
-        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
-    )
+    add_directory(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

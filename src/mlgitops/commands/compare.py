@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlgitops.commands.options import add_directory, add_json, add_key
 from mlgitops.errors import EXIT_FAIL, EXIT_PASS, MlgitopsError
 from mlgitops.writing import replace_file
 
@@ -49,15 +50,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=WORKTREE,
         help="judge this revision, or `worktree`: the files on disk (default: worktree)",
     )
-    parser.add_argument("--output", metavar="PATH", help="write the report to this file, as JSON")
+    parser.add_argument("--output", metavar="FILE", help="write the report to this file, as JSON")
     parser.add_argument(
-        "--html", metavar="PATH", help="write the report to this file, as a page with charts"
+        "--html", metavar="FILE", help="write the report to this file, as a page with charts"
     )
-    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_json(parser)
     parser.add_argument(
-        "--policy", metavar="PATH", help="the policy, from the project's folder (policy.yaml)"
+        "--policy", metavar="FILE", help="the policy, from the project's folder (policy.yaml)"
     )
-    parser.add_argument("--key", help="names the project when several share one repository")
+    add_key(parser)
     parser.add_argument(
         "--format",
         choices=("terminal", "markdown"),
@@ -76,9 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--exit-zero", action="store_true", help="exit 0 for a verdict of fail: another step judges"
     )
-    parser.add_argument(
-        "--directory", metavar="DIR", default=".", help="the project (default: this folder)"
-    )
+    add_directory(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

@@ -9,6 +9,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlgitops.commands.options import add_directory, add_environment, add_json
 from mlgitops.delivery import CheckFailedError, Deployed, LocalTarget
 from mlgitops.errors import EXIT_FAIL, EXIT_PASS, MlgitopsError
 from mlgitops.storage.handover.commit import authorize
@@ -50,7 +51,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `mlgitops deploy`."""
     parser.epilog = _EPILOG
-    parser.add_argument("environment", metavar="ENV", help="a folder below deploy/")
+    add_environment(parser)
     parser.add_argument(
         "--port", type=_parse_port, metavar="N", help="public port (default: model.yaml's)"
     )
@@ -71,9 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="end when the bake begins; another run, such as the installed timer's, finishes it",
     )
-    parser.add_argument(
-        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
-    )
+    add_directory(parser)
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--status", action="store_true", help="only say what is in service")
     instead.add_argument("--stop", action="store_true", help="end the environment's processes")
@@ -88,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="after that, look after it every minute: units of your systemd, or lines for cron",
     )
-    parser.add_argument("--json", action="store_true", help="write the outcome as JSON")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlgitops.commands.options import add_directory, add_event, add_json, add_key
 from mlgitops.errors import EXIT_PASS, MlgitopsError
 
 if TYPE_CHECKING:
@@ -43,19 +44,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--report",
-        metavar="PATH",
+        metavar="FILE",
         required=True,
         help="the report of the run's job, from the project's folder: time, memory and what the "
         "stages did are its word",
     )
     parser.add_argument(
-        "--output", metavar="PATH", required=True, help="write the report to this file, as JSON"
+        "--output", metavar="FILE", required=True, help="write the report to this file, as JSON"
     )
-    parser.add_argument("--event", type=Path, metavar="PATH", help="default: $GITHUB_EVENT_PATH")
+    add_event(parser)
     parser.add_argument(
         "--workflow",
         default=".github/workflows/pull-request.yml",
-        metavar="PATH",
+        metavar="FILE",
         help="in a `workflow_run` event, the workflow that compared (default: %(default)s)",
     )
     parser.add_argument(
@@ -66,13 +67,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what each stage of the base may take (default: %(default)g)",
     )
     parser.add_argument(
-        "--policy", metavar="PATH", help="the policy, from the project's folder (policy.yaml)"
+        "--policy", metavar="FILE", help="the policy, from the project's folder (policy.yaml)"
     )
-    parser.add_argument("--key", help="names the project when several share one repository")
-    parser.add_argument("--json", action="store_true", help="print the report as JSON")
-    parser.add_argument(
-        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
-    )
+    add_key(parser)
+    add_json(parser)
+    add_directory(parser)
 
 
 def _parse_seconds(text: str) -> float:

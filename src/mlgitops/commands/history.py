@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlgitops.commands.options import add_directory, add_html, add_json
 from mlgitops.errors import EXIT_PASS, EXIT_UNDECIDED
 
 if TYPE_CHECKING:
@@ -29,11 +29,9 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `mlgitops history`."""
     parser.epilog = _EPILOG
-    parser.add_argument("--json", action="store_true", help="write it as JSON")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page that loads nothing")
-    parser.add_argument(
-        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
-    )
+    add_json(parser)
+    add_html(parser)
+    add_directory(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mlgitops.commands.options import add_directory, add_environment, add_json
 from mlgitops.errors import EXIT_PASS, EXIT_UNDECIDED, MlgitopsError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `mlgitops label`."""
     parser.epilog = _EPILOG
-    parser.add_argument("environment", metavar="ENV", help="a folder below deploy/")
+    add_environment(parser)
     parser.add_argument("files", metavar="FILE", nargs="*", type=Path, help="ids and outcomes")
     parser.add_argument(
         "--id", metavar="COLUMN", help="column of the ids (default: monitor.yaml's)"
@@ -51,10 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--outcome", metavar="COLUMN", help="column of the outcomes (default: monitor.yaml's)"
     )
-    parser.add_argument("--json", action="store_true", help="write the counts as JSON")
-    parser.add_argument(
-        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
-    )
+    add_json(parser)
+    add_directory(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

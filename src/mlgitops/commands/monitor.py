@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlgitops.commands.options import add_day, add_directory, add_environment, add_html, add_json
 from mlgitops.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNDECIDED, MlgitopsError
 
 if TYPE_CHECKING:
@@ -42,13 +43,11 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `mlgitops monitor`."""
     parser.epilog = _EPILOG
-    parser.add_argument("environment", metavar="ENV", help="a folder below deploy/")
-    parser.add_argument("--json", action="store_true", help="write it as JSON")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page that loads nothing")
+    add_environment(parser)
+    add_json(parser)
+    add_html(parser)
     parser.add_argument("--post", action="store_true", help="keep an issue for each kind of alert")
-    parser.add_argument(
-        "--day", metavar="DAY", help="look as of the end of this day, UTC (default: yesterday)"
-    )
+    add_day(parser)
     parser.add_argument(
         "--facts", type=Path, metavar="DIR",
         help="keep the facts in this folder (default: on the branch `monitoring`)",
@@ -56,9 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-log", action="store_true", help="look at the facts alone; the log is not here"
     )
-    parser.add_argument(
-        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
-    )
+    add_directory(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

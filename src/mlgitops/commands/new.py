@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlgitops.commands.options import add_json
 from mlgitops.errors import EXIT_PASS, MlgitopsError
 from mlgitops.project.generate.answers import (
     ask_yes_no,
@@ -38,6 +39,8 @@ examples:
   mlgitops new
   mlgitops new --no-input --task regression --owner octocat
   mlgitops new --data churn.csv --target churned --id customer
+
+exit codes: 0 the project is there, 2 it could not be made: nothing is left behind
 """
 
 #: Flag to the question it answers, its placeholder and its help.
@@ -55,7 +58,9 @@ _FLAGS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `mlgitops new`."""
     parser.epilog = _EPILOG
-    parser.add_argument("--directory", type=Path, default=Path(), help="where to put the project")
+    parser.add_argument(
+        "--directory", type=Path, default=Path(), metavar="DIR", help="where to put the project"
+    )
     parser.add_argument("--no-input", action="store_true", help="take the defaults, ask nothing")
     for flag, (_, metavar, text) in _FLAGS.items():
         parser.add_argument(f"--{flag}", metavar=metavar, help=text)
@@ -99,7 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="COLUMN",
         help="a feature, though it says much of the target or may be a protected attribute",
     )
-    parser.add_argument("--json", action="store_true", help="print where and what as JSON")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

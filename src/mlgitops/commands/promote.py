@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlgitops.commands.options import add_directory, add_json
 from mlgitops.errors import EXIT_PASS
 
 if TYPE_CHECKING:
@@ -68,10 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
     """Declare what the commands that propose have in common."""
-    parser.add_argument("--json", action="store_true", help="write what was done as JSON")
-    parser.add_argument(
-        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
-    )
+    add_json(parser)
+    add_directory(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

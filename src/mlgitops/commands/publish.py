@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlgitops.commands.options import add_directory, add_json
 from mlgitops.errors import EXIT_FAIL, EXIT_PASS, MlgitopsError
 
 if TYPE_CHECKING:
@@ -41,10 +42,8 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `mlgitops publish`."""
     parser.epilog = _EPILOG
-    parser.add_argument(
-        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
-    )
-    parser.add_argument("--json", action="store_true", help="write the outcome as JSON")
+    add_directory(parser)
+    add_json(parser)
     way = parser.add_mutually_exclusive_group()
     way.add_argument(
         "--export", type=Path, metavar="DIR", help="write what the run made to DIR, send nothing"
@@ -67,10 +66,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: %(default)s)",
     )
     parser.add_argument(
-        "--report", default="report.json", metavar="PATH", help="with --import: of the same run"
+        "--report", default="report.json", metavar="FILE", help="with --import: of the same run"
     )
     parser.add_argument(
-        "--policy", default="policy.yaml", metavar="PATH", help="with --import: of the base"
+        "--policy", default="policy.yaml", metavar="FILE", help="with --import: of the base"
     )
     parser.add_argument(
         "--evaluating",
@@ -81,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--key", help="with --import: names the project in the report")
     parser.add_argument(
-        "--event", type=Path, metavar="PATH", help="with --import (default: $GITHUB_EVENT_PATH)"
+        "--event", type=Path, metavar="FILE", help="with --import (default: $GITHUB_EVENT_PATH)"
     )
 
 

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlgitops.commands.options import add_directory, add_json
 from mlgitops.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNDECIDED, MlgitopsError
 
 if TYPE_CHECKING:
@@ -45,13 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
     parser.add_argument("--base", metavar="REV", help="default: the default branch")
     parser.add_argument("--head", metavar="REV", help="default: HEAD")
-    parser.add_argument(
-        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
-    )
+    add_directory(parser)
     parser.add_argument(
         "--workflow",
         default=".github/workflows/pull-request.yml",
-        metavar="PATH",
+        metavar="FILE",
         help="the workflow file (default: %(default)s)",
     )
     parser.add_argument(
@@ -60,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the comment rendered, as Markdown, or not at all "
         "(default: rendered on a terminal, Markdown in a pipe)",
     )
-    parser.add_argument("--json", action="store_true", help="print what happened as JSON")
+    add_json(parser)
     parser.add_argument(
         "--keep-result",
         action="store_true",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlgitops.commands.options import add_event, add_json
 from mlgitops.errors import EXIT_PASS, MlgitopsError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workflow",
         default=".github/workflows/pull-request.yml",
-        metavar="PATH",
+        metavar="FILE",
         help="the workflow that judges (default: %(default)s)",
     )
     parser.add_argument(
@@ -41,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="its jobs that judge, by the names that GitHub shows, in their order; the first one "
         "that ran is started again (default: %(default)s)",
     )
-    parser.add_argument("--event", type=Path, metavar="PATH", help="default: $GITHUB_EVENT_PATH")
-    parser.add_argument("--json", action="store_true", help="print what was done as JSON")
+    add_event(parser)
+    add_json(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

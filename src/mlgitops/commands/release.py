@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlgitops.commands.options import add_directory, add_json
 from mlgitops.errors import EXIT_PASS, MlgitopsError
 
 if TYPE_CHECKING:
@@ -45,15 +46,13 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `mlgitops release`."""
     parser.epilog = _EPILOG
-    parser.add_argument(
-        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
-    )
+    add_directory(parser)
     parser.add_argument(
         "--statement", type=Path, metavar="FILE", help="of the verdict, as `report` wrote it"
     )
     parser.add_argument(
         "--workflow",
-        metavar="PATH",
+        metavar="FILE",
         help="take the statement that this workflow's run of the merged pull request left; "
         "$GITHUB_TOKEN may read actions",
     )
@@ -72,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--push", action="store_true", help="send the tag to origin")
     parser.add_argument("--dry-run", action="store_true", help="say what would be tagged")
-    parser.add_argument("--json", action="store_true", help="write the outcome as JSON")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

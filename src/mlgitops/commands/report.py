@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, assert_never
 
+from mlgitops.commands.options import add_directory, add_event, add_json, add_key
 from mlgitops.errors import EXIT_PASS, EXIT_UNDECIDED, MlgitopsError
 
 if TYPE_CHECKING:
@@ -50,17 +51,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_inputs(parser: argparse.ArgumentParser) -> None:
     """Declare what is judged, and by which policy."""
     parser.add_argument(
-        "--report", default="report.json", metavar="PATH", help="default: %(default)s"
+        "--report", default="report.json", metavar="FILE", help="default: %(default)s"
     )
     parser.add_argument(
-        "--policy", default="policy.yaml", metavar="PATH", help="of the base; default: %(default)s"
+        "--policy", default="policy.yaml", metavar="FILE", help="of the base; default: %(default)s"
     )
-    parser.add_argument("--key", help="names the project when several share one repository")
-    parser.add_argument("--event", type=Path, metavar="PATH", help="default: $GITHUB_EVENT_PATH")
+    add_key(parser)
+    add_event(parser)
     parser.add_argument(
         "--workflow",
         default=".github/workflows/pull-request.yml",
-        metavar="PATH",
+        metavar="FILE",
         help="in a `workflow_run` event, the workflow that compared (default: %(default)s)",
     )
     parser.add_argument(
@@ -69,9 +70,7 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="in a `workflow_run` event, the artifact that holds the report (default: %(default)s)",
     )
-    parser.add_argument(
-        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
-    )
+    add_directory(parser)
 
 
 def _add_results(parser: argparse.ArgumentParser) -> None:
@@ -136,11 +135,11 @@ def _add_posting(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--statement",
         type=Path,
-        metavar="PATH",
+        metavar="FILE",
         help="write a verdict on a model to this file, as an in-toto statement to keep (`mlgitops "
         "verify` checks it), and its predicate alone beside it, as NAME.predicate.json",
     )
-    parser.add_argument("--json", action="store_true", help="print what was decided as JSON")
+    add_json(parser)
     parser.add_argument("--dry-run", action="store_true", help="print the comment, post nothing")
 
 

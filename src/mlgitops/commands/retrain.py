@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlgitops.commands.options import add_day, add_directory, add_environment, add_json
 from mlgitops.errors import EXIT_PASS
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `mlgitops retrain`."""
     parser.epilog = _EPILOG
-    parser.add_argument("environment", metavar="ENV", help="a folder below deploy/")
+    add_environment(parser)
     parser.add_argument(
         "--reason",
         choices=("performance", "data", "age", "by-hand"),
@@ -59,17 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="the labels are what came true, though all of them are what the model answered",
     )
-    parser.add_argument("--json", action="store_true", help="write what was done as JSON")
-    parser.add_argument(
-        "--day", metavar="DAY", help="look as of the end of this day, UTC (default: yesterday)"
-    )
+    add_json(parser)
+    add_day(parser)
     parser.add_argument(
         "--facts", type=Path, metavar="DIR",
         help="read the facts in this folder (default: on the branch `monitoring`)",
     )  # fmt: skip
-    parser.add_argument(
-        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
-    )
+    add_directory(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

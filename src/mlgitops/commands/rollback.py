@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlgitops.commands.options import add_environment
 from mlgitops.commands.promote import add_output_options, propose
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ exit codes: 0 proposed, also if it was before, or done (--now); 2 refused, or it
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.epilog = _EPILOG
-    parser.add_argument("environment", metavar="ENV", help="a folder below deploy/")
+    add_environment(parser)
     parser.add_argument(
         "--to",
         metavar="VERSION",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlgitops.commands.options import add_directory
 from mlgitops.environments import FOLDERS, ensure_environment
 from mlgitops.errors import EXIT_PASS, MlgitopsError
 from mlgitops.storage import prepare_storage
@@ -24,6 +24,8 @@ that several projects share.
 examples:
   mlgitops setup
   mlgitops setup --only pipeline,ci
+
+exit codes: 0 ready, 2 a lock could not be installed, or the storage could not be reached
 """
 
 
@@ -36,9 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAMES",
         help="environments to make, separated by commas: pipeline, ci, serving",
     )
-    parser.add_argument(
-        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
-    )
+    add_directory(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

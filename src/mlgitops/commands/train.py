@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from mlgitops.commands.options import add_directory, add_json
 from mlgitops.dvc.configuration import use_base
 from mlgitops.errors import EXIT_PASS, MlgitopsError
 from mlgitops.project.training import RUN_FILE, run_pipeline
@@ -53,13 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("--base", metavar="REV", help="start from this revision's dvc.lock")
     parser.add_argument("--force", action="store_true", help="run every stage, changed or not")
-    parser.add_argument(
-        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
-    )
+    add_directory(parser)
     parser.add_argument(
         "--no-compare", action="store_true", help="end without what the model reaches"
     )
-    parser.add_argument("--json", action="store_true", help="write the stages as JSON")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlgitops.commands.options import add_directory, add_json
 from mlgitops.errors import EXIT_PASS, MlgitopsError
 
 if TYPE_CHECKING:
@@ -60,10 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--force", action="store_true", help="propose the best, be it within the folds' noise"
     )
-    parser.add_argument("--json", action="store_true", help="write what was done as JSON")
-    parser.add_argument(
-        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
-    )
+    add_json(parser)
+    add_directory(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

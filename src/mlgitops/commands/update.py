@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlgitops.commands.options import add_directory, add_json
 from mlgitops.errors import EXIT_PASS
 
 if TYPE_CHECKING:
@@ -48,10 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="say what is new; take and send nothing"
     )
-    parser.add_argument("--json", action="store_true", help="write what was done as JSON")
-    parser.add_argument(
-        "--directory", type=Path, default=Path(), metavar="DIR", help="the project (default: .)"
-    )
+    add_json(parser)
+    add_directory(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlgitops.commands.options import add_directory, add_json
 from mlgitops.errors import EXIT_PASS, EXIT_UNDECIDED
 
 if TYPE_CHECKING:
@@ -34,13 +35,11 @@ exit codes: 0 nothing wrong (there may be warnings), 2 mistakes
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.epilog = EXAMPLES
-    parser.add_argument(
-        "--directory", metavar="DIR", default=".", help="the project (default: this folder)"
-    )
+    add_directory(parser)
     parser.add_argument(
         "--base", metavar="REV", help="the storage must be where this revision says"
     )
-    parser.add_argument("--json", action="store_true", help="print what was found as JSON")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlgitops.commands.options import add_json
+
 if TYPE_CHECKING:
     import argparse
 
@@ -53,10 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy",
         default="policy.yaml",
-        metavar="PATH",
+        metavar="FILE",
         help="the policy that must have judged, from the project's folder (default: %(default)s)",
     )
-    parser.add_argument("--json", action="store_true", help="print what came of it as JSON")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
