@@ -164,13 +164,13 @@ def measure_log(
     servers: dict[str, Server], golden: dict[str, object], rows: int, folder: Path
 ) -> bool:
     """Ask by turns the server that logs in ``folder``, and the one that does not."""
-    body, before = make_request(golden, rows), count_lines(folder)
+    body, before = make_request(golden, rows), count_rows(folder)
     loads: dict[str, list[Load]] = {name: [] for name in servers}
     for number in range(LOG_ROUNDS):
         for name in sorted(servers, reverse=number % 2 > 0):
             loads[name].append(apply_load(servers[name], body, LOG_REQUESTS[rows]))
     print_loads(loads, rows)
-    assert count_lines(folder) - before == LOG_ROUNDS * LOG_REQUESTS[rows] * rows
+    assert count_rows(folder) - before == LOG_ROUNDS * LOG_REQUESTS[rows] * rows
     share = find_ratio(loads["ours"], loads["logging"])
     return judge_ratio("of the throughput without a request log", share, LEAST_WITH_LOG)
 
@@ -191,9 +191,11 @@ def find_ratio(loads: list[Load], others: list[Load]) -> float:
     return sum(load.milliseconds for load in loads) / sum(load.milliseconds for load in others)
 
 
-def count_lines(folder: Path) -> int:
-    """Return how many records a request log holds, in the files that are open."""
-    return sum(path.read_bytes().count(b"\n") for path in folder.glob("*.jsonl"))
+def count_rows(folder: Path) -> int:
+    """Return how many rows a request log holds, in the files that are open."""
+    lines = [line for path in folder.glob("*.jsonl") for line in path.read_bytes().splitlines()]
+    answers = [json.loads(line)["answer"] for line in lines]
+    return sum(len(answer) if isinstance(answer, list) else 1 for answer in answers)
 
 
 def make_project(folder: Path) -> tuple[Path, Path]:

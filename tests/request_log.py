@@ -54,6 +54,34 @@ def make_record(row_id: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 -
     return record | fields
 
 
+def make_batch(request_id: str, rows: int) -> dict[str, Any]:
+    """Return the record of several rows of one request that was answered."""
+    row = make_record(request_id)
+    inputs = {name: [value] * rows for name, value in row["inputs"].items()}
+    lists = {"inputs": inputs, "score": [row["score"]] * rows, "answer": [row["answer"]] * rows}
+    return {**row, "v": 2, **lists}
+
+
+def split_line(batch: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the records that the rows of a line would have had, had each been asked for alone."""
+    if batch["v"] == 1:
+        return [batch]
+    shared, score = {name: batch[name] for name in ("at", "model")}, batch["score"]
+    return [
+        shared
+        | {
+            "v": 1,
+            "id": batch["ids"][row] if "ids" in batch else f"{batch['id']}/{row}",
+            "inputs": {name: values[row] for name, values in batch["inputs"].items()},
+            "score": {name: values[row] for name, values in score.items()}
+            if isinstance(score, dict)
+            else score and score[row],
+            "answer": answer,
+        }
+        for row, answer in enumerate(batch["answer"])
+    ]
+
+
 def make_refusal(request_id: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
     """Return the record of a request that was refused for its contract."""
     record = {

@@ -18,9 +18,11 @@ from request_log import (
     DAY,
     MODEL,
     encode_line,
+    make_batch,
     make_plan_of,
     make_record,
     make_refusal,
+    split_line,
     write_log,
 )
 
@@ -198,6 +200,31 @@ def test_parquet_in_each_shape(tmp_path: Path, shape: str) -> None:
         for facts in (measured.facts, expect(tmp_path))
     )
     assert chosen == expected
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_parquet_of_whole_requests(tmp_path: Path, *, as_text: bool) -> None:
+    """A row of it is a line of the log, of one row or of several; lists, or texts of JSON."""
+    own, flights = make_batch("c", 3), make_batch("d", 2)
+    own |= {"ids": ["a/1", "x", "y"], "score": [0.25, None, 0.5]}
+    del flights["inputs"]["dest"]
+    batches, others = [own, flights], [make_record("e/0"), REFUSAL]
+    rows = [{"v": 2, "ids": None} | as_row(row) for row in batches]
+    if as_text:
+        rows += [{"v": 1, "ids": None} | as_row(row) for row in others]
+        for row in rows:
+            row |= {name: as_text_cell(row[name]) for name in ("ids", "inputs", "score", "answer")}
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "1.parquet")
+    measured = measure(tmp_path, ParquetSource(parquet="*.parquet"))
+    assert not measured.problems.counts
+    alone = [row for batch in batches for row in split_line(batch)]
+    write_log(tmp_path / "own/requests", [*alone, *(others if as_text else [])])
+    assert measured.facts == measure(tmp_path / "own", FolderSource(folder="requests")).facts
+
+
+def as_text_cell(value: object) -> str | None:
+    """Return a value as a column has it that holds JSON as text."""
+    return None if value is None else json.dumps(value)
 
 
 @pytest.mark.parametrize(

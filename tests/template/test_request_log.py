@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
+from request_log import split_line
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.model import Policy
@@ -37,6 +38,7 @@ from mlgitops.monitoring.label_store import LabelStore
 from mlgitops.monitoring.labels import Given, take_labels
 from mlgitops.monitoring.plan import make_plan
 from mlgitops.monitoring.project import read_salt
+from mlgitops.monitoring.records import LONGEST_LINE, MOST_ROWS
 from mlgitops.monitoring.settings import parse_settings
 from mlgitops.monitoring.sources import list_folder
 
@@ -101,29 +103,75 @@ def read_text(folder: Path) -> str:
     return "".join(parts)
 
 
-def read_records(folder: Path) -> list[dict[str, Any]]:
-    """Return every record, each of which must be a whole line."""
+def read_lines(folder: Path) -> list[dict[str, Any]]:
+    """Return what stands in each line, all of which must be whole."""
     text = read_text(folder)
     assert text == "" or text.endswith("\n")
     return [json.loads(line) for line in text.splitlines()]
 
 
+def read_records(folder: Path) -> list[dict[str, Any]]:
+    """Return every row and refusal, also of lines that hold several rows."""
+    return [record for line in read_lines(folder) for record in split_line(line)]
+
+
 def test_a_row_is_a_line(modules: Modules, tmp_path: Path) -> None:
-    """Each has its id, the model, its inputs in the model's order, its score and its answer."""
+    """It has its id, the model, its inputs in the model's order, its score and its answer."""
     log = make_log(modules, tmp_path / "log")
-    write_rows(log, 2)
-    first, second = read_records(tmp_path / "log")
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", first.pop("at"))
-    assert first == {
+    write_rows(log, 1)
+    (line,) = read_lines(tmp_path / "log")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("at"))
+    assert json.dumps(line) == json.dumps({
         "v": 1, "id": "r/0", "model": MODEL, "inputs": {"mass": 4000.0, "sex": "f"},
         "score": 0.25, "answer": 0,
-    }  # fmt: skip
-    assert (second["id"], second["inputs"]) == ("r/1", {"mass": 4100, "sex": None})
-    assert (log.records, log.bytes) == (2, len(read_text(tmp_path / "log")))
+    })  # fmt: skip
+    assert (log.records, log.bytes) == (1, len(read_text(tmp_path / "log")))
     (path,) = (tmp_path / "log").iterdir()
     assert re.fullmatch(r"\d{4}-\d\d-\d\d-[0-9a-f]{8}\.jsonl", path.name)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_several_rows_are_a_line(modules: Modules, tmp_path: Path) -> None:
+    """It has a list for each input, and ids where the rows have their own."""
+    log = make_log(modules, tmp_path / "log")
+    write_rows(log, 2)
+    write_rows(log, 2, ["mine", 7])
+    first, second = read_lines(tmp_path / "log")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", first.pop("at"))
+    assert json.dumps(first) == json.dumps({
+        "v": 2, "id": "r", "model": MODEL,
+        "inputs": {"mass": [4000.0, 4100], "sex": ["f", None]},
+        "score": [0.25, 0.25], "answer": [0, 0],
+    })  # fmt: skip
+    assert second.pop("at")
+    assert second == {**first, "ids": ["mine", "7"]}
+    assert (log.records, log.bytes) == (4, len(read_text(tmp_path / "log")))
+
+
+@pytest.mark.parametrize("rows", [999, 1000, 1001, 2002])
+def test_many_rows_are_several_lines(modules: Modules, tmp_path: Path, rows: int) -> None:
+    """None has more rows, or more bytes, than its readers take; each row has the id it had."""
+    log = make_log(modules, tmp_path / "log")
+    columns = {"mass": [float(row) for row in range(rows)], "sex": ["x" * 1500] * rows}
+    answers = {"prediction": np.arange(rows) % 2, "score": np.linspace(0, 1, rows)}
+    log.write_answers("r", None, columns, answers)
+    log.write_answers("q", None, {"sex": ["x" * 2**20] * 3}, {"prediction": np.zeros(3)})
+    text = read_text(tmp_path / "log")
+    assert max(map(len, text.splitlines())) < LONGEST_LINE
+    records = read_records(tmp_path / "log")
+    assert [record["id"] for record in records] == [
+        *(f"r/{row}" for row in range(rows)), "q/0", "q/1", "q/2",
+    ]  # fmt: skip
+    assert [record["inputs"]["mass"] for record in records[:-3]] == columns["mass"]
+    assert [record["score"] for record in records[:-3]] == answers["score"].tolist()
+    assert [record["answer"] for record in records[:-3]] == answers["prediction"].tolist()
+    lines = read_lines(tmp_path / "log")
+    assert max(len(line["answer"]) for line in lines if line["v"] == 2) <= MOST_ROWS
+    assert (modules.log.MOST_ROWS, modules.log.MOST_BYTES) == (MOST_ROWS, LONGEST_LINE)
+    parts = list_folder(tmp_path / "log", "0000-01-01", "9999-12-31")
+    measured = measure_log(parts, LabelStore(folder=tmp_path), plan_for(MonitorSettings()))
+    assert not measured.problems.counts
 
 
 @pytest.mark.parametrize(
@@ -484,7 +532,7 @@ from penguins.serving.redaction import LogSettings
 log = RequestLog(Path(sys.argv[1]), "ab" * 32, LogSettings(), inputs=["mass"])
 def write(rows):
     log.write_answers("r", None, {"mass": [4000.0] * rows}, {"prediction": np.zeros(rows)})
-resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_500, resource.RLIM_INFINITY))
 for rows in (1, 7, 40, 3, 100, 1, 1):
     write(rows)
 print(log.records, log.dropped["disk"])

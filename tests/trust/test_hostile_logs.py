@@ -16,9 +16,11 @@ from request_log import (
     BINARY,
     DAY,
     encode_line,
+    make_batch,
     make_plan_of,
     make_record,
     make_refusal,
+    split_line,
     write_log,
 )
 
@@ -52,6 +54,12 @@ def refuse(**fields: Any) -> bytes:  # noqa: ANN401 - any JSON
     return encode_line(make_refusal("bad", **fields))
 
 
+def change_batch(**fields: Any) -> bytes:  # noqa: ANN401 - any JSON
+    """Return the line of two rows of one request, with other fields; None: without it."""
+    line = make_batch("bad", 2) | fields
+    return encode_line({name: value for name, value in line.items() if value is not None})
+
+
 def lack(name: str) -> bytes:
     """Return a row's line without a field."""
     record = make_record("bad/0")
@@ -80,7 +88,8 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "nested a hundred thousand deep": (b'{"v":' + b"[" * 100_000 + b"\n", "."),
     "two records in one line": (change().strip() + change(), "no JSON"),
     "a comma after it": (change().strip() + b",\n", "no JSON"),
-    "a version that is not ours": (change(v=2), "its `v`"),
+    "a version that is not ours": (change(v=3), "its `v`"),
+    "a row as several": (change(v=2), "its `inputs`"),
     "a version as text": (change(v="1"), "its `v`"),
     "a version as truth": (change(v=True), "its `v`"),
     "no version": (lack("v"), "a field is missing"),
@@ -142,6 +151,33 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "an answer that is no class": (change(answer=2), "its score or answer"),
     "an answer of a formula": (change(answer=FORMULA), "its score or answer"),
     "an answer of nothing": (change(answer=None), "its score or answer"),
+    "several rows without a number of them": (change_batch(answer=[]), "its `answer`"),
+    "a thousand and one rows": (encode_line(make_batch("bad", 1001)), "its `answer`"),
+    "several rows without answers": (change_batch(answer=None), "a field is missing"),
+    "several rows without scores": (change_batch(score=None), "a field is missing"),
+    "several rows without inputs": (change_batch(inputs=None), "a field is missing"),
+    "several rows and a refusal": (change_batch(refused="json"), "a field that no record has"),
+    "a row too few of a column": (change_batch(inputs={"temp": [1.0]}), "of the same length"),
+    "a row too many of a column": (change_batch(inputs={"temp": [1.0] * 3}), "same length"),
+    "a column of no rows": (change_batch(inputs={"temp": []}), "of the same length"),
+    "a column of nothing": (change_batch(inputs={"temp": None}), "its `inputs`"),
+    "a column of one value": (change_batch(inputs={"temp": 1.0}), "its `inputs`"),
+    "a column of lists": (change_batch(inputs={"temp": [[1.0], [1.0]]}), "its `inputs`"),
+    "a score too few": (change_batch(score=[0.5]), "of the same length"),
+    "a score too few of a class": (change_batch(score={"1": [0.5]}), "of the same length"),
+    "one score of several rows": (change_batch(score=0.5), "its `score`"),
+    "scores of text": (change_batch(score=["0.5", "0.5"]), "its `score`"),
+    "an id too few": (change_batch(ids=["good/0"]), "of the same length"),
+    "an id too many": (change_batch(ids=["good/0"] * 3), "of the same length"),
+    "ids of a text": (change_batch(ids="ab"), "its `ids`"),
+    "ids of numbers": (change_batch(ids=[1, 2]), "its `ids`"),
+    "an empty id among several": (change_batch(ids=["a", ""]), "its `ids`"),
+    "a request's id of 181 characters": (change_batch(id="x" * 181), "its `id`"),
+    "several rows of the day before": (
+        change_batch(at="2026-05-31T12:00:00.000Z"),
+        "another day",
+    ),
+    "several rows of no model": (change_batch(model=MARKUP), "its model"),
     "a line of three megabytes": (change(id="x" * 3 * 2**20), "longer than"),
     "a million columns": (feed(**{f"c{it}": 0 for it in range(200_000)}), "longer than"),
 }
@@ -229,6 +265,27 @@ def test_the_position_of_a_line_is_said(tmp_path: Path) -> None:
     write_log(tmp_path / "requests", lines)
     (rendered,) = measure(tmp_path).problems.render()
     assert rendered == f"1 left out: it is no record ({DAY}-00c0ffee.jsonl:4322)"
+
+
+def test_several_rows_of_a_line_count_as_rows_alone(tmp_path: Path) -> None:
+    """The same facts, byte for byte: with ids of their own or without, and whatever is hostile."""
+    batch = make_batch("good", 3)
+    batch["inputs"]["temp"] = [FORMULA, None, 10**400]
+    batch["inputs"] |= {"carrier": [MARKUP, "AA", True], MARKUP: [FORMULA, 1, None]}
+    del batch["inputs"]["dest"]
+    batch |= {"score": [0.5, None, 1.5], "answer": [0, 1, 0]}
+    own = make_batch("q", 2) | {"ids": [MARKUP, "mine"], "score": {"1": [0.5, None], "0": [1, 0]}}
+    lines = [batch, make_record("x"), own, make_refusal("y")]
+    alone = [row for line in lines for row in split_line(line)]
+    texts = []
+    for name, records in {"several": lines, "alone": alone}.items():
+        write_log(tmp_path / name / "requests", records)
+        measured = measure(tmp_path / name)
+        assert_silent(measured)
+        assert measured.problems.counts == {"its score or answer is none of this model": 1}
+        assert (count_rows(measured), count_labels(measured)) == (5, 2)
+        texts.append(encode_facts(measured.facts))
+    assert texts[0] == texts[1]
 
 
 FILES: dict[str, tuple[str, bytes, str | None]] = {

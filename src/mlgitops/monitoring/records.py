@@ -1,7 +1,8 @@
 """Lines of a request log to records: strict, within caps, whoever wrote them. Pure.
 
-In: whole lines of JSON, as a :class:`Chunk`. Out: :class:`Line` of each that is a record of
-version 1; every other one is counted with its reason and position, and never raises.
+In: whole lines of JSON, as a :class:`Chunk`. Out: a :class:`Line` for each row and refusal, also
+where a line holds a :class:`Batch`; what is neither is counted with its reason and position, and
+never raises.
 """
 
 from __future__ import annotations
@@ -10,20 +11,22 @@ import datetime as dt
 import functools
 import re
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, repeat
 from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, TypeGuard, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from mlgitops.monitoring.problems import Problems
 
 #: The longest line that is read, in bytes: a row of some thousand columns.
 LONGEST_LINE = 2 * 2**20
+#: Of lines that hold several rows, and the most that one holds.
+BATCH_VERSION, MOST_ROWS = 2, 1000
 Scalar: TypeAlias = str | float | int | bool | None
 _Inputs = TypeVar("_Inputs")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -48,15 +51,16 @@ class Line(
     forbid_unknown_fields=True,
     kw_only=True,
     gc=False,
+    tag_field="v",
+    tag=1,
 ):
     """One row that was answered, or one request that was refused."""
 
-    v: Literal[1]
     id: Annotated[str, Meta(min_length=1, max_length=200)]
     at: str  # UTC, such as 2030-01-31T12:00:00.000Z
     model: str  # sha256 of the model file
     inputs: _Inputs | UnsetType = UNSET
-    score: float | dict[str, float] | UnsetType | None = UNSET
+    score: float | dict[str, float | None] | UnsetType | None = UNSET
     answer: Scalar | UnsetType = UNSET
     refused: (
         Literal["json", "protocol", "column", "contract", "scoring", "too_large"] | UnsetType
@@ -70,6 +74,44 @@ class Line(
         return self.refused is UNSET
 
 
+class Batch(
+    msgspec.Struct,
+    Generic[_Inputs],
+    frozen=True,
+    forbid_unknown_fields=True,
+    kw_only=True,
+    gc=False,
+    tag_field="v",
+    tag=BATCH_VERSION,
+):
+    """Several rows of one request; each list has a value for each of them."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=180)]  # of the request
+    ids: list[Annotated[str, Meta(min_length=1, max_length=200)]] | UnsetType = UNSET
+    at: str
+    model: str
+    inputs: _Inputs  # column → list
+    score: list[float | None] | dict[str, list[float | None]] | None
+    answer: Annotated[list[Scalar], Meta(min_length=1, max_length=MOST_ROWS)]
+
+    @property
+    def row_ids(self) -> list[str]:
+        """Return the id of each row: its own, or the request's and its position."""
+        if self.ids is not UNSET:
+            return self.ids
+        return [f"{self.id}/{row}" for row in range(len(self.answer))]
+
+    @property
+    def is_even(self) -> bool:
+        """Tell whether all lists have a value for each row."""
+        scores = self.score.values() if isinstance(self.score, dict) else [self.score]
+        inputs: Any = self.inputs
+        columns = [getattr(inputs, name) for name in inputs.__struct_fields__]
+        lists = (self.ids, *scores, *columns)
+        rows = len(self.answer)
+        return all(values is None or values is UNSET or len(values) == rows for values in lists)
+
+
 class RecordReader:
     """Reads lines whose inputs have the named columns; other columns are passed over.
 
@@ -77,49 +119,97 @@ class RecordReader:
     """
 
     def __init__(self, columns: Sequence[str]) -> None:
-        fields = [(f"c{number}", Scalar | UnsetType, UNSET) for number in range(len(columns))]
-        rename = {f"c{number}": name for number, name in enumerate(columns)}
-        inputs: Any = msgspec.defstruct("Inputs", fields, rename=rename, frozen=True, gc=False)
-        self._decoder: msgspec.json.Decoder[Line[Any]] = msgspec.json.Decoder(Line[inputs])
+        names = {f"c{number}": name for number, name in enumerate(columns)}
+        row = _make_type(names, Scalar | UnsetType)
+        lists = _make_type(names, list[Scalar] | UnsetType)
+        self._inputs = row
+        kinds: Any = Line[row] | Batch[lists]  # type: ignore[valid-type]
+        self._decoder: msgspec.json.Decoder[Line[Any] | Batch[Any]] = msgspec.json.Decoder(kinds)
 
     def read(self, chunk: Chunk, problems: Problems) -> list[Line[Any]]:
         """Return the records of ``chunk``; what is none is added to ``problems``."""
         try:
-            lines: list[Line[Any]] = self._decoder.decode_lines(chunk.data)
+            records = self._decoder.decode_lines(chunk.data)
         except (ValueError, RecursionError):  # somewhere in it: msgspec's errors are ValueErrors
             return self._read_one_by_one(chunk, problems)
-        if len(lines) != chunk.data.count(b"\n") + 1:  # several in one line, or one in several
+        if len(records) != chunk.data.count(b"\n") + 1:  # several in one line, or one in several
             return self._read_one_by_one(chunk, problems)
-        if _are_answers(lines, chunk.days):
-            return lines
-        if all(find_fault(line, chunk.days) is None for line in lines):
-            return lines
+        if _are_answers(records, chunk.days):
+            return records
+        if all(find_fault(record, chunk.days) is None for record in records):
+            return [line for record in records for line in self._split(record)]
         return self._read_one_by_one(chunk, problems)
 
+    def _split(self, record: Line[Any] | Batch[Any]) -> Iterable[Line[Any]]:
+        """Return the rows that a line holds."""
+        return [record] if isinstance(record, Line) else _split(record, self._inputs)
+
     def _read_one_by_one(self, chunk: Chunk, problems: Problems) -> list[Line[Any]]:
-        lines = []
+        lines: list[Line[Any]] = []
         for number, text in enumerate(chunk.data.split(b"\n"), start=chunk.first_line):
             if not text.strip():
                 continue
-            line, fault = self._read_line(text, chunk.days)
-            if line is None or fault is not None:
+            record, fault = self._read_line(text, chunk.days)
+            if record is None or fault is not None:
                 problems.add(fault or _NO_JSON, f"{chunk.where}:{number}")
             else:
-                lines.append(line)
+                lines += self._split(record)
         return lines
 
-    def _read_line(self, text: bytes, days: tuple[str, str]) -> tuple[Line[Any] | None, str | None]:
+    def _read_line(
+        self, text: bytes, days: tuple[str, str]
+    ) -> tuple[Line[Any] | Batch[Any] | None, str | None]:
         try:
-            line = self._decoder.decode(text)
+            record = self._decoder.decode(text)
         except msgspec.ValidationError as error:
             return None, _name_fault(str(error))
         except (ValueError, RecursionError):
             return None, _NO_JSON
-        return line, find_fault(line, days)
+        return record, find_fault(record, days)
 
 
-def _are_answers(lines: Sequence[Line[Any]], days: tuple[str, str]) -> bool:
-    """Tell quickly whether all lines are answers without a fault, as nearly always."""
+def _make_type(names: Mapping[str, str], kind: Any) -> Any:  # noqa: ANN401 - types
+    """Return a record type with an optional field of this type for each name."""
+    fields = [(field, kind, UNSET) for field in names]
+    return msgspec.defstruct("Inputs", fields, rename={**names}, frozen=True, gc=False)
+
+
+def _split(batch: Batch[Any], inputs: Callable[..., Any]) -> Iterator[Line[Any]]:
+    """Yield the rows of a batch, whose inputs ``inputs`` makes of their values."""
+    rows = len(batch.answer)
+    fields = [getattr(batch.inputs, name) for name in batch.inputs.__struct_fields__]
+    columns = [repeat(UNSET, rows) if values is UNSET else values for values in fields]
+    cells = zip(
+        batch.row_ids,
+        map(inputs, *columns) if columns else repeat(inputs(), rows),
+        _split_scores(batch),
+        batch.answer,
+        strict=True,
+    )
+    for row_id, row_inputs, score, answer in cells:
+        yield Line(
+            id=row_id,
+            at=batch.at,
+            model=batch.model,
+            inputs=row_inputs,
+            score=score,
+            answer=answer,
+        )
+
+
+def _split_scores(batch: Batch[Any]) -> Iterable[Any]:
+    if isinstance(batch.score, dict):
+        names, columns = batch.score.keys(), batch.score.values()
+        return [dict(zip(names, scores, strict=True)) for scores in zip(*columns, strict=True)]
+    return repeat(None, len(batch.answer)) if batch.score is None else batch.score
+
+
+def _are_answers(
+    lines: Sequence[Line[Any] | Batch[Any]], days: tuple[str, str]
+) -> TypeGuard[list[Line[Any]]]:
+    """Tell quickly whether all lines are single answers without a fault, as nearly always."""
+    if Batch in set(map(type, lines)):
+        return False
     if not all(map(_TIME.fullmatch, map(attrgetter("at"), lines))):
         return False
     present = {line.at[:10] for line in lines}
@@ -133,7 +223,7 @@ def _are_answers(lines: Sequence[Line[Any]], days: tuple[str, str]) -> bool:
     )
 
 
-def find_fault(line: Line[Any], days: tuple[str, str]) -> str | None:
+def find_fault(line: Line[Any] | Batch[Any], days: tuple[str, str]) -> str | None:
     """Say why a decoded line is no record; None when it is."""
     if _TIME.fullmatch(line.at) is None or not is_day(line.at[:10]):
         return "its time is none"
@@ -141,6 +231,8 @@ def find_fault(line: Line[Any], days: tuple[str, str]) -> str | None:
         return "it is of another day than its file, or than was asked for"
     if not _is_digest(line.model):
         return "its model is no sha256"
+    if isinstance(line, Batch):
+        return None if line.is_even else "its lists are not of the same length"
     answers = (line.inputs is UNSET, line.score is UNSET, line.answer is UNSET)
     if any(answers) if line.is_answer else not all(answers):
         return "it is neither an answer nor a refusal"
@@ -163,7 +255,9 @@ def _is_digest(text: str) -> bool:
 
 def _name_fault(message: str) -> str:
     """Return which field is wrong, without what stands in it."""
-    match = re.search(r"at `\$\.(v|id|at|model|inputs|score|answer|refused|column|rows)", message)
+    match = re.search(
+        r"at `\$\.(v|ids|id|at|model|inputs|score|answer|refused|column|rows)", message
+    )
     if match:
         return f"its `{match[1]}` is not as a record has it"
     if "missing required field" in message:

@@ -3,6 +3,7 @@
 The columns are those of a record: `id`, `at` (a time, or a text), `model`, `inputs` (a struct, a
 JSON object, or a JSON text), `score` (the same, or a number), `answer`; or `refused`, `column`,
 `rows`. An input may also be a column by itself, `inputs.NAME`, and a class's score `score.NAME`.
+A row may also be a whole request, as its line has it: `v` is 2 then, and `answer` and others lists.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mlgitops.monitoring.records import Chunk, is_day
+from mlgitops.monitoring.records import BATCH_VERSION, Chunk, is_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _ENCODER = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
 _NESTED = ("inputs", "score")
 _REFUSAL = ("refused", "column", "rows")
+_OF_BATCHES = ("v", "ids")
 
 
 def encode_rows(
@@ -47,9 +49,19 @@ def make_record(row: Mapping[str, Any]) -> dict[str, Any]:
             record[name] = _open(value)
         elif name == "at":
             record[name] = write_time(value)
+        elif name in _OF_BATCHES and value is None:
+            continue
         else:
             record[name] = _simplify(value)
-    return _choose_kind(record)
+    return _choose_kind(record if record["v"] != BATCH_VERSION else _open_lists(record))
+
+
+def _open_lists(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record of several rows with its lists; an input without one was not sent."""
+    record |= {name: _open(record[name]) for name in ("ids", "answer") if name in record}
+    if isinstance(inputs := record.get("inputs"), dict):
+        record["inputs"] = {name: cells for name, cells in inputs.items() if cells is not None}
+    return record
 
 
 def _choose_kind(record: dict[str, Any]) -> dict[str, Any]:

@@ -161,7 +161,7 @@ def test_a_source_of_the_models_own_answers_is_refused(outcome: str) -> None:
         ({"inputs": {"temp": [1], "rain": True, "origin": "EWR"}}, "its `inputs` is not"),
         ({"inputs": {"temp": {}, "rain": True, "origin": "EWR"}}, "its `inputs` is not"),
         ({"inputs": ...}, "neither an answer nor a refusal"),
-        ({"v": 2}, "its `v` is not"),
+        ({"v": 3}, "its `v` is not"),
         ({"more": 1}, "no record has"),
         ({"at": "2026-11-03T08:00:00.000Z"}, "of another day"),
         ({"model": "none"}, "no sha256"),

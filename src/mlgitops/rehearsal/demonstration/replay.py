@@ -1,8 +1,9 @@
 """Print the request log with the days of the flights themselves: what the demo's year is read by.
 
-The demo lives nine months in a minute. The server wrote when it really answered; on which day a
-flight left stands at the beginning of its id. Nothing else is changed, and whoever asked without
-such an id is left out. `mlgitops demo` puts this file into its project, and monitor.yaml names it.
+The demo lives nine months in a minute. The server wrote when it really answered; on which day the
+flights of a request left stands at the beginning of their ids. Nothing else is changed, and whoever
+asked without such ids is left out. `mlgitops demo` puts this file into its project, and
+monitor.yaml names it.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ def main() -> None:
         with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
             for line in lines:
                 record = json.loads(line)
-                day = record["id"][:10]
-                if _DAY.match(record["id"]) and since <= day < until:
+                row_id = record.get("ids", [record["id"]])[0]
+                day = row_id[:10]
+                if _DAY.match(row_id) and since <= day < until:
                     record["at"] = day + record["at"][10:]
                     sys.stdout.write(json.dumps(record) + "\n")
 

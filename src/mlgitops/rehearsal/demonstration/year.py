@@ -14,6 +14,8 @@ import sys
 import time
 from calendar import monthrange
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlgitops.delivery.protocol import fetch_answer
@@ -52,7 +54,6 @@ ISSUES = {
 _TABLE = "data/raw/table.csv"
 _READER = "replay.py"
 _REPOSITORY = "demo/flight-delays"
-_ROWS = 250  # of a request
 _AIMED = 60.0  # seconds that the year may take on the machine of the next line
 _IMPORT = 0.9  # seconds that `python -c "import sklearn"` takes there
 _OK = 200
@@ -173,8 +174,8 @@ class _Scene:
         for month in months:
             self.last_day = f"{YEAR}-{month:02}-{monthrange(YEAR, month)[1]}"
             flights = self._months[month]
-            for first in range(0, len(flights), _ROWS):
-                _ask(port, model, tensors, flights[first : first + _ROWS])
+            for _, of_day in groupby(flights, key=attrgetter("day")):
+                _ask(port, model, tensors, [*of_day])
             self._year.rows += len(flights)
             self._label(month)
             self._look()
@@ -311,7 +312,7 @@ def _read_tensors(project: Path) -> dict[str, str]:
 
 
 def _ask(port: int, model: str, tensors: Mapping[str, str], rows: Sequence[Flight]) -> None:
-    """Ask the server about flights, each under its own id."""
+    """Ask the server about the flights of a day, each under its own id."""
     inputs = [
         {
             "name": name,

@@ -1,12 +1,12 @@
-"""The request log: a line of JSON for each row that was answered, and for each refusal.
+"""The request log: what was answered, and what was refused, as lines of JSON.
 
-`DayFile` appends them, in the server's own thread and before the answer is sent. Whatever goes
-wrong there is counted, and the answer is given all the same.
+A row that was asked for alone is a line; of several in one request, a line holds the columns, which
+takes half the time. `DayFile` appends them, in the server's own thread and before the answer is
+sent. Whatever goes wrong there is counted, and the answer is given all the same.
 """
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 import time
@@ -20,11 +20,13 @@ from .log_files import DISK, FULL, DayFile, tidy
 from .redaction import LogSettings, Redaction, is_sampled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-#: Of the form of a record.
-VERSION = 1
+#: Of a line's form: one row or refusal; several rows of one request.
+VERSION, BATCH_VERSION = 1, 2
+#: Of one line: readers pass over longer ones.
+MOST_ROWS, MOST_BYTES = 1000, 2 * 2**20
 
 #: Why records were dropped, beside :data:`FULL` and :data:`DISK`: JSON cannot say them.
 UNWRITABLE = "unwritable"
@@ -39,9 +41,22 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
     id: str
     at: str
     model: str
-    inputs: msgspec.Struct  # column → value
-    score: float | msgspec.Struct | None  # of the positive class, or class → score
+    inputs: dict[str, Any]  # column → value
+    score: float | dict[str, float] | None  # of the positive class, or class → score
     answer: Any
+
+
+class AnsweredBatch(msgspec.Struct, frozen=True, gc=False):
+    """Several rows of one request; every list has a value for each."""
+
+    v: int
+    id: str  # of the request
+    ids: list[str] | msgspec.UnsetType  # of the rows; unset: `<id>/<row>`, counted from 0
+    at: str
+    model: str
+    inputs: dict[str, list[Any]]
+    score: list[float] | dict[str, list[float]] | None
+    answer: list[Any]
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False):
@@ -81,9 +96,7 @@ class RequestLog:
         self.dropped = Counter({FULL: 0, DISK: 0, UNWRITABLE: 0})
         self._folder, self._model, self._settings = folder, model, settings
         self._redact = Redaction(settings, folder, inputs)
-        self._make_inputs = make_row_type(self._redact.names)
         self._classes = {f"{_SCORE}{name}": name for name in classes or ()}
-        self._make_scores = make_row_type([*self._classes.values()])
         self._file = DayFile(folder, settings.max_bytes)
         self._encoder = msgspec.json.Encoder()
         self._today = ""
@@ -98,25 +111,25 @@ class RequestLog:
     ) -> None:
         """Log the rows of a request that was answered; ``answers`` is name → array, as served."""
         now = time.time()
-        at, predictions = write_time(now), answers["prediction"].tolist()
-        rows = len(predictions)
+        at, rows = write_time(now), len(answers["prediction"])
         try:
-            cells = zip(  # a column for each field of a record: a loop takes a tenth more
-                itertools.repeat(VERSION, rows),
-                self._redact.rename(_name_rows(request_id, ids, rows)),
-                itertools.repeat(at, rows),
-                itertools.repeat(self._model, rows),
-                self._list_inputs(columns, rows),
-                self._list_scores(answers, rows),
-                predictions,
-                strict=True,
+            name, names = self._redact.rename(request_id, ids, rows)
+            batch = AnsweredBatch(
+                v=BATCH_VERSION,
+                id=name,
+                ids=msgspec.UNSET if names is None else names,
+                at=at,
+                model=self._model,
+                inputs=self._redact(columns),
+                score=self._list_scores(answers),
+                answer=answers["prediction"].tolist(),
             )
-            records = self._sample(itertools.starmap(Answered, cells))
-            data = self._encoder.encode_lines(records)
+            batch = self._sample(batch)
+            data = self._encode(batch)
         except (ValueError, TypeError, OverflowError, RecursionError):
             self._drop(UNWRITABLE, rows)
         else:
-            self._append(now, at[:10], data, len(records))
+            self._append(now, at[:10], data, len(batch.answer))
 
     def write_refusal(
         self, request_id: str, reason: str, column: str | None = None, rows: int | None = None
@@ -125,7 +138,7 @@ class RequestLog:
         now = time.time()
         at = write_time(now)
         try:
-            (name,) = self._redact.rename([request_id])
+            name, _ = self._redact.rename(request_id, None, 0)
             if not is_sampled(name, self._settings.sample):
                 return
             record = Refused(VERSION, name, at, self._model, reason, column, rows)
@@ -135,23 +148,34 @@ class RequestLog:
         else:
             self._append(now, at[:10], data, 1)
 
-    def _sample(self, records: Iterable[Answered]) -> list[Answered]:
+    def _sample(self, batch: AnsweredBatch) -> AnsweredBatch:
         share = self._settings.sample
         if share >= 1:
-            return [*records]
-        return [record for record in records if is_sampled(record.id, share)]
+            return batch
+        names = enumerate(_name_rows(batch))
+        return _take(batch, [row for row, name in names if is_sampled(name, share)])
 
-    def _list_inputs(self, columns: Mapping[str, list[Any]], rows: int) -> Iterable[Any]:
-        values = self._redact(columns, rows)
-        return map(self._make_inputs, *values) if values else [self._make_inputs()] * rows
-
-    def _list_scores(self, answers: Mapping[str, Any], rows: int) -> Iterable[Any]:
+    def _list_scores(
+        self, answers: Mapping[str, Any]
+    ) -> list[float] | dict[str, list[float]] | None:
         if "score" in answers:
             scores: list[float] = answers["score"].tolist()
             return scores
         if not self._classes or not self._classes.keys() <= answers.keys():
-            return itertools.repeat(None, rows)
-        return map(self._make_scores, *(answers[name].tolist() for name in self._classes))
+            return None
+        return {label: answers[name].tolist() for name, label in self._classes.items()}
+
+    def _encode(self, batch: AnsweredBatch) -> bytes:
+        """Return a batch in as many lines as it takes."""
+        rows = len(batch.answer)
+        if rows <= 1:
+            return self._encoder.encode_lines(_split(batch))
+        if rows <= MOST_ROWS:
+            data = self._encoder.encode_lines([batch])
+            if len(data) <= MOST_BYTES:
+                return data
+        halves = range(rows // 2), range(rows // 2, rows)
+        return b"".join(self._encode(_take(batch, half)) for half in halves)
 
     def _append(self, now: float, day: str, data: bytes, records: int) -> None:
         if not records:
@@ -192,19 +216,46 @@ def write_time(seconds: float) -> str:
     return f"{text}.{int((seconds - whole) * 1000):03}Z"
 
 
-def _name_rows(request_id: str, ids: Sequence[str | int] | None, rows: int) -> list[str]:
-    if ids is not None:
-        return [str(name) for name in ids]
-    return [f"{request_id}/{row}" for row in range(rows)]
+def _name_rows(batch: AnsweredBatch) -> list[str]:
+    if batch.ids is not msgspec.UNSET:
+        return batch.ids
+    return [f"{batch.id}/{row}" for row in range(len(batch.answer))]
 
 
-def make_row_type(names: Sequence[str]) -> Callable[..., msgspec.Struct]:
-    """Return what makes a row of one value for each name, in this order, JSON's null left as it is.
+def _take(batch: AnsweredBatch, rows: Sequence[int]) -> AnsweredBatch:
+    """Return these rows of a batch."""
 
-    A record type is made for them: it takes a fifth of the time that dictionaries take.
-    """
-    fields = {f"_{position}": name for position, name in enumerate(names)}
-    row_type: Callable[..., msgspec.Struct] = msgspec.defstruct(
-        "Row", [(field, Any) for field in fields], rename=fields, frozen=True, gc=False
+    def take(values: list[Any]) -> list[Any]:
+        return [values[row] for row in rows]
+
+    score = batch.score
+    if isinstance(score, dict):
+        score = {label: take(scores) for label, scores in score.items()}
+    elif score is not None:
+        score = take(score)
+    return msgspec.structs.replace(
+        batch,
+        ids=take(_name_rows(batch)),
+        inputs={name: take(values) for name, values in batch.inputs.items()},
+        score=score,
+        answer=take(batch.answer),
     )
-    return row_type
+
+
+def _split(batch: AnsweredBatch) -> Iterator[Answered]:
+    """Yield the rows of a batch one by one."""
+    for row, (name, answer) in enumerate(zip(_name_rows(batch), batch.answer, strict=True)):
+        score: Any = batch.score
+        if isinstance(score, dict):
+            score = {label: scores[row] for label, scores in score.items()}
+        elif score is not None:
+            score = score[row]
+        yield Answered(
+            v=VERSION,
+            id=name,
+            at=batch.at,
+            model=batch.model,
+            inputs={column: values[row] for column, values in batch.inputs.items()},
+            score=score,
+            answer=answer,
+        )

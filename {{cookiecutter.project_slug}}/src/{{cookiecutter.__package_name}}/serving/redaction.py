@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import itertools
 import os
 import secrets
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -19,7 +18,7 @@ from ..plumbing.documents import read_yaml
 from ..plumbing.errors import StageError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
 #: Of monitor.yaml; all but `requests` are the toolkit's.
@@ -107,36 +106,33 @@ class Redaction:
         self._salt = read_salt(folder) if "hash" in (self._ids, *rules.values()) else b""
         self._is_hashed = {name: rule == "hash" for name, rule in rules.items() if rule != "drop"}
 
-    @property
-    def names(self) -> list[str]:
-        """Return the inputs that are logged, in the model's order."""
-        return [*self._is_hashed]
+    def __call__(self, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        """Return the values of the inputs that are logged, of those that were sent.
 
-    def __call__(self, columns: Mapping[str, list[Any]], rows: int) -> list[Iterable[Any]]:
-        """Return the values of each of the inputs that are logged.
-
-        A missing value stays missing; of a column that was not sent, nothing is written.
+        They are in the model's order; a missing value stays missing.
         """
-        logged: list[Iterable[Any]] = []
-        for name, is_hashed in self._is_hashed.items():
-            values = columns.get(name)
-            if values is None:
-                logged.append(itertools.repeat(msgspec.UNSET, rows))
-            else:
-                logged.append(map(self._hash, values) if is_hashed else values)
-        return logged
+        return {
+            name: [*map(self._hash, columns[name])] if is_hashed else columns[name]
+            for name, is_hashed in self._is_hashed.items()
+            if name in columns
+        }
 
-    def rename(self, ids: list[str]) -> list[str]:
-        """Return what is logged as the ids of a request's rows, or of the request itself.
+    def rename(
+        self, request_id: str, ids: Sequence[str | int] | None, rows: int
+    ) -> tuple[str, list[str] | None]:
+        """Return what is logged as the ids of a request and of its rows.
 
-        Ids that are dropped get others, which nobody knows.
+        None for the rows: each is `<request's>/<row>`. Ids that are dropped get others, which
+        nobody knows.
         """
-        if self._ids == "hash":
-            return [self._digest(name) for name in ids]
         if self._ids == "drop":
-            request = secrets.token_hex(_DIGITS // 2)
-            return [f"{request}/{row}" for row in range(len(ids))]
-        return ids
+            return secrets.token_hex(_DIGITS // 2), None
+        names = None if ids is None else [*map(str, ids)]
+        if self._ids == "keep":
+            return request_id, names
+        if names is None:
+            names = [f"{request_id}/{row}" for row in range(rows)]
+        return self._digest(request_id), [*map(self._digest, names)]
 
     def _hash(self, value: object) -> str | None:
         if value is None:
