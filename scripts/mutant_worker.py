@@ -8,6 +8,7 @@ the code of the copy is imported anew, as it stands at that moment, in milliseco
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import importlib.util
 import json
@@ -27,7 +28,9 @@ HEAVY = (
     *("_pytest.doctest", "_pytest.junitxml", "unittest.mock", "http.server", "sqlite3", "zipfile"),
 )
 PYTEST = (
-    *("-x", "-q", "--no-header", "--tb=short", "-p", "no:cacheprovider", "-p", "no:xdist"),
+    *("-x", "-q", "--no-header", "--tb=short", "-p", "no:cacheprovider"),
+    # Of the plugins that libraries bring along we use one: hydra's costs more than most tests.
+    *("--disable-plugin-autoload", "-p", "_hypothesis_pytestplugin"),
     *("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"),
 )
 #: The code of a run that was ended for its time.
@@ -54,6 +57,7 @@ def main(folder: Path) -> None:
     for name in HEAVY:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    gc.freeze()  # no collection of a fork looks through the libraries again
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
@@ -102,6 +106,7 @@ def run_tests(folder: Path, tests: list[str], sender: int, printed: Path) -> Non
     os.dup2(target, 2)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     require_copy(folder)
+    sys.dont_write_bytecode = False  # tests are compiled once; no two mutants have one time
     first = FirstFailure()
     words = [*PYTEST, f"--basetemp={folder.parent / (folder.name + '.tmp')}", *tests]
     code = int(pytest.main(words, plugins=[first]))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
+import itertools
 import json
 import os
 import queue
@@ -195,8 +196,11 @@ class Worker:
 
     def __init__(self, root: Path, folder: Path) -> None:
         self.folder = folder
+        self.ages = itertools.count(1_000)  # seconds that a weakened file is newer
         copy_tracked(root, folder)
         environment = {
+            # Those of `make test`. What weakens how they are made is tested on others.
+            "MLGITOPS_TEST_ENVIRONMENTS": str(root / ".venv" / "environments"),
             **os.environ,
             "PYTHONPATH": str(folder / "src"),
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -244,12 +248,13 @@ class Worker:
     def weakened(self, mutant: Mutant) -> Iterator[None]:
         """Hold the mutant in the copy.
 
-        Its file gets a time of its own, or byte code of the same size could stand in for it.
+        Its file gets a time that no mutant had before: byte code of another one, of the same
+        size, would stand in for it.
         """
         file = self.folder / mutant.file
         content, state = file.read_bytes(), file.stat()
         file.write_bytes(mutant.apply(content.decode()).encode())
-        os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns + 10**12))
+        os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns + next(self.ages) * 10**9))
         try:
             yield
         finally:

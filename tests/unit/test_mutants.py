@@ -78,6 +78,23 @@ def test_what_a_test_notices_is_killed_and_the_rest_survives(
     assert "[4/4]" in printed.err
 
 
+@pytest.mark.slow
+def test_byte_code_of_one_mutant_never_stands_in_for_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two mutants of one file and of one size are tried after each other, and told apart."""
+    noticed = {**ENTRY, "line": "LIMIT = 10", "name": "noticed", "becomes": "LIMIT = 99"}
+    missed = {**noticed, "name": "missed", "becomes": "LIMIT = 11"}
+    root = make_repository(tmp_path, noticed, missed, {**noticed, "name": "again"})
+    assert main(["--json", "--workers", "1"], root=root) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert {mutant["name"]: mutant["outcome"] for mutant in told["mutants"]} == {
+        "noticed": "killed",
+        "missed": "survived",
+        "again": "killed",
+    }
+
+
 BROKEN_IMPORT = {**ENTRY, "name": "no import", "line": "LIMIT = 10", "becomes": "import nowhere"}
 WRONG_TEST = {**ENTRY, "tests": [FAR, "tests/test_rule.py::test_wrong"]}
 NO_PARAMETER = {**ENTRY, "tests": [f"{FAR}[one]"]}
