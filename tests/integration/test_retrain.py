@@ -315,6 +315,31 @@ def test_rows_of_a_retraining_that_was_reverted_are_not_compared_on(
     assert sum(day.get("appended", 0) for day in done["report"]["days"]) == (DAYS - 28) * ROWS
 
 
+@pytest.mark.parametrize("is_filled", [False, True])
+def test_rows_are_known_by_their_ids_though_the_project_names_none_any_more(
+    project: Path, capsys: pytest.CaptureFixture[str], *, is_filled: bool
+) -> None:
+    """The model in service learned them by its own id; a column that requests fill holds ids."""
+    with (project / TABLE).open("a") as stream:
+        stream.writelines(f"{LAST}/{number},{LAST},20,JFK,1\n" for number in range(ROWS - 1))
+        stream.writelines(f"{FIRST}/{number},{FIRST},20,JFK,1\n" for number in range(3))
+    point(project)
+    publish_objects(project, quiet())
+    longer = commit(project, "Retrain")
+    edit(project, "params.yaml", ", id: flight", "")
+    if is_filled:
+        edit(project, "monitor.yaml", "window_days: 28", "window_days: 28, columns: {flight: id}")
+    edit(project, "deploy/production/model.yaml", "revision: null", f"revision: {longer}")
+    edit(
+        project, "deploy/production/model.yaml", "sha256: null", f"sha256: {model_digest(project)}"
+    )
+    git(project, "push", "--quiet", "origin", "main")
+    done = retrain(project, capsys, "--reason", "by-hand", "--dry-run")
+    days = done["report"]["days"]
+    assert days[-1] == {"day": LAST.isoformat(), "held_out": 1, "taken": ROWS - 1}
+    assert days[0].get("taken", 0) == (3 if is_filled else 0)
+
+
 def test_a_model_whose_table_dvc_did_not_keep_is_compared_with_nothing(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

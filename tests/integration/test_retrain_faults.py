@@ -173,7 +173,8 @@ class World:
                 (clean / TABLE).write_text("\n".join([HEADER, *rows]) + "\n")
             console.say("checked out")
             settings = order.watched.settings.retrain
-            chosen = choose_rows(self.rows, read_taken(clean, CsvTable(clean), "flight"), settings)
+            taken = read_taken(clean, CsvTable(clean), ["flight"])
+            chosen = choose_rows(self.rows, taken, settings)
             append_rows(clean / TABLE, [row.cells for row in chosen.new])
             self.run_training(clean)
             console.say("trained")

@@ -22,6 +22,7 @@ from mlgitops.retraining.table import APPENDED, choose_table, read_pointer, read
 from mlgitops.tables.predictions import read_predictions
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from mlgitops.console import Console
@@ -31,11 +32,14 @@ if TYPE_CHECKING:
 _FOLDER = "data/champion"  # in the clean folder, while what is fetched is read
 
 
-def read_learned(scene: Scene, clean: Path, taken: set[str], console: Console) -> set[str]:
+def read_learned(
+    scene: Scene, clean: Path, taken: set[str], id_columns: Collection[str], console: Console
+) -> set[str]:
     """Return the ids that the model in service learned; ``taken``: those of the branch's table.
 
-    Raises :class:`MlgitopsError` where its table cannot be fetched any more: on which rows it can
-    be compared is not known then.
+    ``id_columns``: those that hold them there; its own commit may name another one. Raises
+    :class:`MlgitopsError` where its table cannot be fetched any more: on which rows it can be
+    compared is not known then.
     """
     repository, prefix, commit = scene.folder.repository, scene.folder.prefix, scene.wanted.commit
     table = choose_table(lambda path: repository.read(commit, f"{prefix}{path}") is not None)
@@ -45,10 +49,9 @@ def read_learned(scene: Scene, clean: Path, taken: set[str], console: Console) -
             where=f"data/raw at {commit[:12]}",
             hint="deploy a model whose table DVC keeps: else nobody knows what it learned",
         )
-    id_column = _read_id_column(repository.read(commit, f"{prefix}params.yaml") or b"")
-    named = [table] if id_column is not None else [table, APPENDED]
-    pointers = {path: f"{prefix}{path}.dvc" for path in named}
-    if all(
+    id_column = find_id_column(scene)
+    pointers = {path: f"{prefix}{path}.dvc" for path in (table, APPENDED)}
+    if id_column in {None, *id_columns} and all(
         repository.find_blob(commit, path) == repository.find_blob(scene.tip, path)
         for path in pointers.values()
     ):
@@ -60,7 +63,9 @@ def read_learned(scene: Scene, clean: Path, taken: set[str], console: Console) -
                 data = repository.read(commit, pointer)
                 if data is not None:
                     _fetch(clean, folder / path, read_pointer(data, f"{pointer} at {commit[:12]}"))
-            return read_taken(folder, open_table(folder, clean), id_column)
+            learned = open_table(folder, clean)
+            named = {name.strip() for name in learned.read_header()}.intersection(id_columns)
+            return read_taken(folder, learned, named if id_column is None else named | {id_column})
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -97,8 +102,10 @@ def _decode(cell: object) -> Any:  # noqa: ANN401 - a text or a number
     return cell.decode() if isinstance(cell, bytes) else cell
 
 
-def _read_id_column(params: bytes) -> str | None:
-    document = parse_yaml(params, "params.yaml")
+def find_id_column(scene: Scene) -> str | None:
+    """Find the column that the commit of the model in service names as the rows' id."""
+    params = f"{scene.folder.prefix}params.yaml"
+    document = parse_yaml(scene.folder.repository.read(scene.wanted.commit, params) or b"", params)
     data = document.get("data") if isinstance(document, dict) else None
     name = data.get("id") if isinstance(data, dict) else None
     return None if name is None else str(name)

@@ -33,7 +33,7 @@ from mlgitops.monitoring.labels import hash_id
 from mlgitops.project.training import run_pipeline
 from mlgitops.retraining.comparing import compare_models, write_window
 from mlgitops.retraining.gathering import choose_rows, read_labelled, refuse_own_answers
-from mlgitops.retraining.learned import read_learned, read_reference
+from mlgitops.retraining.learned import find_id_column, read_learned, read_reference
 from mlgitops.retraining.recipe import make_recipe
 from mlgitops.retraining.report import (
     Champion,
@@ -110,9 +110,10 @@ def make(
         (clean / "contract.yaml").read_bytes(),
         order.watched.settings,
     )
-    salt = source.read_salt() if recipe.id_column is not None else None
-    taken = hash_ids(read_taken(clean, table, recipe.id_column), salt)
-    learned = hash_ids(read_learned(order.scene, clean, taken, console), salt)
+    id_columns, own = recipe.list_id_columns(), find_id_column(order.scene)
+    salt = source.read_salt() if id_columns or own is not None else None
+    taken = hash_ids(read_taken(clean, table, id_columns), salt)
+    learned = hash_ids(read_learned(order.scene, clean, taken, id_columns, console), salt)
     with console.step("Rows of production that have a label"):
         labelled = read_labelled(source.parts, source.labels, recipe, taken)
     for line in labelled.problems.render():

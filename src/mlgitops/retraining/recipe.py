@@ -57,6 +57,11 @@ class Recipe:
                 cells.append(_take(line, part))
         return tuple(self._write(at, cell) for at, cell in enumerate(cells))
 
+    def list_id_columns(self) -> list[str]:
+        """List the columns that the ids of requests fill, be they the project's id or not."""
+        filled = zip(self.header, self.parts, strict=True)
+        return [name.strip() for name, part in filled if part is RowPart.ID]
+
     def pick_inputs(self, cells: Sequence[str]) -> list[str]:
         """Return those cells of a row that inputs filled."""
         return [cells[at] for at, part in enumerate(self.parts) if isinstance(part, int)]

@@ -129,12 +129,14 @@ def read_ids(path: Path, column: str) -> set[str]:
     return {*cells, *(cell.strip() for cell in cells)}  # the ingest stage drops blanks around one
 
 
-def read_taken(project: Path, table: RawTable, id_column: str | None) -> set[str]:
-    """Return the ids of the log whose rows the table has."""
-    if id_column is not None:
-        return table.read_ids(id_column)
+def read_taken(project: Path, table: RawTable, columns: Iterable[str]) -> set[str]:
+    """Return the ids of the log whose rows the table has; ``columns``: those that hold ids.
+
+    A project may have named its ids since, or have ceased to: then both places have some.
+    """
     appended = project / APPENDED
-    return read_ids(appended, _ID) if appended.is_file() else set()
+    ids = read_ids(appended, _ID) if appended.is_file() else set()
+    return ids.union(*(table.read_ids(column) for column in columns))
 
 
 def append_ids(project: Path, ids: Iterable[str]) -> None:

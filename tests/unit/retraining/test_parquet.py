@@ -172,7 +172,7 @@ def test_an_id_is_held_as_the_log_has_it(
     assert list(make_new(tmp_path, rows, capsys, "id")) == [1]
     write_rows(tmp_path / "rows.csv", [" id ", "x"], rows[:1])
     append(path, str(tmp_path / "rows.csv"))
-    assert read_taken(tmp_path, ParquetTable(tmp_path), "id") == {"", fitting}
+    assert read_taken(tmp_path, ParquetTable(tmp_path), ["id"]) == {"", fitting}
 
 
 @settings(max_examples=25)

@@ -86,12 +86,13 @@ def test_rows_are_known_by_the_tables_ids_or_by_a_file_beside_it(tmp_path: Path)
     (tmp_path / TABLE).write_text("\ufeff id ,x\na,1\n b,2\n")
     table = CsvTable(tmp_path)
     assert (table.read_header(), table.count_rows()) == ((" id ", "x"), 2)
-    assert read_taken(tmp_path, table, "id") == {"a", "b", " b"}  # as a log may have it
-    assert read_taken(tmp_path, table, None) == set()
+    assert read_taken(tmp_path, table, ["id"]) == {"a", "b", " b"}  # as a log may have it
+    assert read_taken(tmp_path, table, []) == set()
     append_ids(tmp_path, ["r1"])
     append_ids(tmp_path, ["r2"])
-    assert read_taken(tmp_path, table, None) == {"r1", "r2"}
+    assert read_taken(tmp_path, table, []) == {"r1", "r2"}
     assert (tmp_path / APPENDED).read_text() == "id\nr1\nr2\n"
+    assert read_taken(tmp_path, table, ["id"]) == {"a", "b", " b", "r1", "r2"}  # it names one since
 
 
 def test_what_is_no_table_is_said(tmp_path: Path) -> None:
