@@ -61,6 +61,9 @@ def main(count):
             answer = {"error": "no such mode"}
         if os.path.exists("cluster-is-lost") and mode != "fits":
             answer = {"stopped": "compute: the scheduler was lost\\n::error::"}
+        if mode == "edits" and os.path.exists("to-edit"):
+            with open(open("to-edit").read(), "a") as file:
+                file.write("\\n")
         print(json.dumps(answer), flush=True)
 
 main(int(sys.argv[sys.argv.index("--count") + 1]))

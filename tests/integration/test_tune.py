@@ -196,6 +196,26 @@ def test_two_searches_do_not_write_one_journal(project: TunedProject) -> None:
         measure(project)
 
 
+@pytest.mark.parametrize("edited", ["src/line/folds.py", "params.yaml", "data/split/train.csv"])
+def test_what_is_edited_while_it_is_measured_is_no_trial(
+    project: TunedProject, edited: str
+) -> None:
+    """A process that starts anew would measure it in the name of what stood there before."""
+    choose_modes(project, "fits", "edits")
+    before = (project.root / edited).read_bytes()
+    (project.root / "to-edit").write_text(edited)
+    with pytest.raises(MlgitopsError, match=r"while trials were measured|not the rows") as caught:
+        measure(project)
+    assert (project.root / edited).read_bytes() != before
+    assert caught.value.where == edited
+    (project.root / edited).write_bytes(before)
+    (project.root / "to-edit").unlink()
+    path, result = measure(project)
+    assert (len(result.trials), all(trial.scores for trial in result.trials)) == (8, True)
+    path.unlink()
+    assert measure(project)[1].trials == result.trials  # as if nobody had edited anything
+
+
 def test_a_trial_that_a_kill_ended_is_begun_again(project: TunedProject) -> None:
     """It counts for nothing, its half line goes, and its values come again, once."""
     inputs = read_disk(project.root)

@@ -65,7 +65,7 @@ class Scorer:
     """Measures parameters; a context manager that ends what it started."""
 
     def __init__(self, project: Path, package: str, folds: int) -> None:
-        self._project = project
+        self.project = project
         self._module = f"{package}.{_MODULE}"
         self._count = folds
         self._process: subprocess.Popen[bytes] | None = None
@@ -128,10 +128,10 @@ class Scorer:
 
     def _start(self) -> subprocess.Popen[bytes]:
         """Start the process and read its folds."""
-        log = self._project / LOG_FILE
-        refuse_links(self._project, log)
+        log = self.project / LOG_FILE
+        refuse_links(self.project, log)
         log.parent.mkdir(exist_ok=True)
-        python = self._project / FOLDERS["pipeline"] / "bin" / "python"
+        python = self.project / FOLDERS["pipeline"] / "bin" / "python"
         if not python.exists():
             hint = "run `mlgitops setup --only pipeline`"
             raise MlgitopsError(
@@ -140,8 +140,8 @@ class Scorer:
         with log.open("wb") as file:
             process = subprocess.Popen(
                 [python.absolute(), "-m", self._module, "--count", str(self._count)],
-                cwd=self._project,
-                env=drop_credentials(project_environment(self._project)),
+                cwd=self.project,
+                env=drop_credentials(project_environment(self.project)),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=file,
@@ -169,7 +169,7 @@ class Scorer:
         return _EndedError(f"its process ended with {process.returncode}{self._read_tail()}")
 
     def _read_tail(self) -> str:
-        data = (self._project / LOG_FILE).read_bytes()[-_TAIL_BYTES:]
+        data = (self.project / LOG_FILE).read_bytes()[-_TAIL_BYTES:]
         return _quote_last(data.decode(errors="replace"))
 
     def _end(self, late: threading.Event) -> None:

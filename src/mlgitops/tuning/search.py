@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.tuning.inputs import check_rows
+from mlgitops.tuning.inputs import check_rows, find_difference, read_disk
 from mlgitops.tuning.journal import Journal, hold_journal, locate_journal
 from mlgitops.tuning.scorer import LOG_FILE, Scorer, TimeIsUpError, TrialError
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlgitops.console import Console
-    from mlgitops.model.tuning import Shard
+    from mlgitops.model.tuning import Choice, Shard
     from mlgitops.tuning.inputs import Inputs
 
 _MINUTE = 60.0
@@ -36,6 +36,22 @@ def search(project: Path, inputs: Inputs, shard: Shard, console: Console) -> Pat
     ):
         _Search(inputs, shard, Journal(path, inputs, shard), scorer, console).run()
     return path
+
+
+def check_unchanged(project: Path, inputs: Inputs) -> None:
+    """Raise :class:`MlgitopsError` where the project on disk is not what ``inputs`` says any more.
+
+    A process that starts meanwhile reads what stands there then, and so do a cluster's nodes.
+    """
+    differing = find_difference(inputs, read_disk(project))
+    if differing is not None:
+        raise MlgitopsError(
+            "it was edited while trials were measured, and the last one may be of either",
+            where=differing,
+            hint="put it back to go on: what was measured is kept; as it is now it is another"
+            " search, best in a checkout of its own",
+        )
+    check_rows(project, inputs)
 
 
 def count_trials(trials: int, shard: Shard) -> int:
@@ -81,12 +97,19 @@ class _Search:
         """Return the seconds that the budget has left."""
         return self._inputs.settings.minutes * _MINUTE - self._journal.seconds
 
+    def _measure(self, values: dict[str, Choice]) -> list[float]:
+        """Return the score of each fold; raises also where the project was edited meanwhile."""
+        try:
+            return self._scorer.measure(values, self._inputs.measured, self._left())
+        finally:
+            check_unchanged(self._scorer.project, self._inputs)
+
     def _measure_current(self) -> bool:
         """Measure params.yaml as it is; tell whether the time sufficed."""
         start = time.monotonic()
         try:
             with self._console.step("params.yaml as it is"):
-                scores = self._scorer.measure({}, self._inputs.measured, self._left())
+                scores = self._measure({})
         except TimeIsUpError:
             return False
         except TrialError as error:
@@ -101,7 +124,7 @@ class _Search:
         number, values = self._journal.count_told() + 1, self._journal.begin()
         start = time.monotonic()
         try:
-            scores = self._scorer.measure(values, self._inputs.measured, self._left())
+            scores = self._measure(values)
         except TimeIsUpError:
             self._journal.spend(time.monotonic() - start)
             return False
