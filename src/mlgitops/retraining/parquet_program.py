@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 _PART_CELLS = 1_000_000
 _ROW = 2**20  # characters of one cell
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+#: Of a second six digits: Python's moments have no more, and would cut them. No other form of ISO
+#: 8601: of a number it would make a moment, of milliseconds since 1970 one of long ago.
+_TIME = re.compile(r"\d\d:\d\d(:\d\d(\.\d{1,6}0*)?)?", re.ASCII)
+_MOMENT = re.compile(rf"\d{{4}}-\d\d-\d\d([T ]{_TIME.pattern}(Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}
 _MOST_SEEN = 100_000  # texts of a column that are remembered
 _MOST_DIGITS = 76  # of the widest decimal
@@ -182,7 +186,7 @@ def _find_reader(kind: Any) -> Callable[[str], Any]:  # noqa: ANN401 - untyped
         "is_decimal": _read_decimal,
         "is_date": _read_day,
         "is_timestamp": partial(_read_moment, has_zone=getattr(kind, "tz", None) is not None),
-        "is_time": dt.time.fromisoformat,
+        "is_time": _read_time,
         "is_string": str,
         "is_large_string": str,
         "is_string_view": str,
@@ -217,9 +221,13 @@ def _read_day(text: str) -> dt.date:
     return moment.date() if moment.time() == dt.time() else _refuse(text)
 
 
+def _read_time(text: str) -> dt.time:
+    return dt.time.fromisoformat(text if _TIME.fullmatch(text) else _refuse(text))
+
+
 def _read_moment(text: str, *, has_zone: bool) -> dt.datetime:
     """Return a moment; one without a zone is UTC."""
-    moment = dt.datetime.fromisoformat(text)
+    moment = dt.datetime.fromisoformat(text if _MOMENT.fullmatch(text) else _refuse(text))
     aware = moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
     return aware if has_zone else aware.replace(tzinfo=None)
 

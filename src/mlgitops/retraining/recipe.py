@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 #: Columns of a labels' source that hold what the model said, and no outcome.
 _OWN_ANSWERS = ("answer", "prediction", "score")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _WHOLE = re.compile(r"u?int(eger)?\d*", re.IGNORECASE)  # a contract's types of whole numbers
 
 
@@ -84,7 +85,7 @@ class Recipe:
         """
         if at in self.signs and _NUMBER.fullmatch(text):
             return text.replace(".", self.signs[at])
-        if at in self.dates:
+        if at in self.dates and _DATE.match(text):  # a plain number is no date
             with suppress(ValueError):
                 return dt.datetime.fromisoformat(text).strftime(self.dates[at])
         return text

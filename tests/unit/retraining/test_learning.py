@@ -91,6 +91,12 @@ def test_a_day_is_appended_in_the_columns_own_form(rule: str, day: str) -> None:
     assert recipe.fill(read(recipe, 1.0), 2.0)[1] == day
 
 
+def test_a_number_is_no_date_of_long_ago() -> None:
+    """Milliseconds since 1970 stay what they are, and the contract refuses them."""
+    recipe = make("{day: {format: '%d.%m.%Y'}}")
+    assert recipe._write_raw(1, "1612110900123") == "1612110900123"
+
+
 def make_rows(answers: list[float], outcomes: list[float]) -> list[Any]:
     """Make rows with a label from what the model answered and what came true."""
     recipe = make()

@@ -124,6 +124,10 @@ def test_each_type_takes_what_a_log_writes_and_stays(tmp_path: Path) -> None:
         ("day", "2026-05-06T07:00:00Z"),
         ("day", "6 May"),
         ("local", "2026-05-06T07:08:09.0001"),
+        ("local", "1612110900123"),  # milliseconds since 1970, and to Python a day of 1612
+        ("moment", "2026-05-06T07:08:09.123456789Z"),
+        ("day", "2026-W19-3"),
+        ("hour", "20260506"),
         ("key", "7"),
         ("note", "[1]"),
     ],
