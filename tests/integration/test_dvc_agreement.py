@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from mlgitops.comparison.contents import Contents
 from mlgitops.comparison.sides import SideFiles
 from mlgitops.dvc.params import diff_run, parse_values
-from mlgitops.dvc.pipeline import Pipeline, read_pipeline
+from mlgitops.dvc.reader import read_pipeline
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Folder, Repository
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dvc.stage import PipelineStage
+
+    from mlgitops.dvc.pipeline import Pipeline
 
 Path_ = tuple[str | int, ...]
 FOLDERS = ("", "w/", "sub/", "sub/w/")  # each holds every file that a stage may name

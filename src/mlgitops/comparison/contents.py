@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from mlgitops.comparison.sides import SideFiles
 from mlgitops.dvc.hashes import hash_bytes, hash_directory
 from mlgitops.dvc.ignore import IgnoreRules
-from mlgitops.dvc.pipeline import read_pipeline
+from mlgitops.dvc.reader import read_pipeline
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.paths import list_parents
 from mlgitops.git.repository import Folder

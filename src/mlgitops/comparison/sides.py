@@ -23,7 +23,8 @@ from mlgitops.dvc.objects import (
     read_object,
 )
 from mlgitops.dvc.params import parse_params
-from mlgitops.dvc.pipeline import Pipeline, read_pipeline
+from mlgitops.dvc.pipeline import Pipeline
+from mlgitops.dvc.reader import read_pipeline
 from mlgitops.errors import MlgitopsError, show_bytes
 from mlgitops.model import DataVersion
 

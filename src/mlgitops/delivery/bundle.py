@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlgitops.dvc.pipeline import read_pipeline
+from mlgitops.dvc.reader import read_pipeline
 from mlgitops.dvc.remote import find_cache
 from mlgitops.dvc.stored import hash_file, locate
 from mlgitops.dvc.transport import fetch_stored, list_stored

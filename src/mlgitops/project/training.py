@@ -11,7 +11,7 @@ from functools import partial
 from typing import IO, TYPE_CHECKING
 
 from mlgitops.dvc.command import dvc_command, explain_failure, project_environment, run_dvc
-from mlgitops.dvc.pipeline import read_pipeline
+from mlgitops.dvc.reader import read_pipeline
 from mlgitops.dvc.stored import read_disk
 from mlgitops.environments import NO_CLUSTER, drop_tokens
 from mlgitops.errors import MlgitopsError

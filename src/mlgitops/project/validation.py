@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 from mlgitops.comparison.cost.changes import COST_NAMES
 from mlgitops.dvc.configuration import CONFIG, check_config, check_tracked
 from mlgitops.dvc.metrics import parse_metrics
-from mlgitops.dvc.pipeline import Pipeline, list_dvc_files, read_pipeline
+from mlgitops.dvc.reader import list_dvc_files, read_pipeline
 from mlgitops.errors import MistakesError, MlgitopsError
 from mlgitops.hints import nearest_name
 from mlgitops.judgement.policy import parse_policy
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlgitops.dvc.metrics import MetricSet
+    from mlgitops.dvc.pipeline import Pipeline
     from mlgitops.git.repository import Folder
     from mlgitops.model import Policy
     from mlgitops.project.foresight import Foresight

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlgitops.delivery.bundle import read_model_sha256
 from mlgitops.dvc.command import run_dvc
-from mlgitops.dvc.pipeline import read_pipeline
+from mlgitops.dvc.reader import read_pipeline
 from mlgitops.errors import MlgitopsError
 from mlgitops.parsing import parse_yaml
 from mlgitops.retraining.gathering import Reference, is_answer

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from mlgitops.dvc.pipeline import read_pipeline
+from mlgitops.dvc.reader import read_pipeline
 from mlgitops.dvc.stored import hash_file
 from mlgitops.errors import MlgitopsError
 from mlgitops.judgement.policy import parse_policy

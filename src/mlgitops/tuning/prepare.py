@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlgitops.dvc.command import run_dvc
-from mlgitops.dvc.pipeline import read_pipeline
+from mlgitops.dvc.reader import read_pipeline
 from mlgitops.errors import MlgitopsError
 from mlgitops.storage import prepare_storage
 from mlgitops.tuning.inputs import TRAIN

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from mlgitops.dvc.pipeline import read_pipeline
 from mlgitops.dvc.pointers import name_repository, parse_followed
+from mlgitops.dvc.reader import read_pipeline
 from mlgitops.errors import MistakesError, MlgitopsError
 from mlgitops.parsing import parse_yaml
 from mlgitops.project.imports import check_pins

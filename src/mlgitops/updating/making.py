@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mlgitops import __version__
 from mlgitops.dvc.command import run_dvc
-from mlgitops.dvc.pipeline import read_pipeline
+from mlgitops.dvc.reader import read_pipeline
 from mlgitops.dvc.stored import read_work_tree
 from mlgitops.errors import MistakesError, MlgitopsError
 from mlgitops.git.repository import Folder, Repository

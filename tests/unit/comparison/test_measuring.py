@@ -18,7 +18,7 @@ from mlgitops.comparison.measuring.run import _make_environment
 from mlgitops.comparison.run_claims import take_cost, take_stages
 from mlgitops.comparison.sides import SideFiles, read_sides
 from mlgitops.console import Console
-from mlgitops.dvc.pipeline import read_pipeline
+from mlgitops.dvc.reader import read_pipeline
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Folder, Repository
 from mlgitops.model import Files, MetricChange, StageChange, StageState

@@ -10,7 +10,7 @@ from git_project import GitRepository
 
 from mlgitops.comparison.charts.plots import draw_plots, parse_rows, read_plots
 from mlgitops.comparison.sides import SideFiles
-from mlgitops.dvc.pipeline import read_pipeline
+from mlgitops.dvc.reader import read_pipeline
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Folder, Repository
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from mlgitops.dvc.paths import join_path
-from mlgitops.dvc.pipeline import Pipeline, read_pipeline
+from mlgitops.dvc.reader import read_pipeline
 from mlgitops.dvc.templating import MAX_STAGES, UnresolvedError, expand
 from mlgitops.errors import MlgitopsError
 from mlgitops.model import DataVersion
+
+if TYPE_CHECKING:
+    from mlgitops.dvc.pipeline import Pipeline
 
 
 def read(**files: str) -> Pipeline:

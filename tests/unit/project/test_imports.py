@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from git_project import GitRepository
 
-from mlgitops.dvc.pipeline import read_pipeline
 from mlgitops.dvc.pointers import parse_import
+from mlgitops.dvc.reader import read_pipeline
 from mlgitops.git.repository import Folder, Repository
 from mlgitops.parsing import parse_yaml
 from mlgitops.project.imports import check_imported_contract, check_pins

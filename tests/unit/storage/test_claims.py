@@ -11,7 +11,7 @@ import pytest
 from trust.handover import LOCKS
 from trust.reasons import REASONS
 
-from mlgitops.dvc.pipeline import read_pipeline
+from mlgitops.dvc.reader import read_pipeline
 from mlgitops.errors import MlgitopsError
 from mlgitops.storage.handover.claims import check_lock
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlgitops.delivery.bundle import MODEL, SERVING_LOCK
 from mlgitops.delivery.releases.version import CONTRACT, PARAMETERS, TRAINING_LOCK
-from mlgitops.dvc.pipeline import read_pipeline
+from mlgitops.dvc.reader import read_pipeline
 from mlgitops.git.program import ask_git
 from mlgitops.model.audit import CommitFacts, Ingredient, Package
 

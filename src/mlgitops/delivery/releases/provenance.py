@@ -16,7 +16,7 @@ from mlgitops.delivery.bundle import DESCRIPTION, MODEL, SERVING_LOCK, hash_sha2
 from mlgitops.delivery.releases.merged import find_merge, read_pull_request
 from mlgitops.delivery.releases.version import CONTRACT, PARAMETERS, TRAINING_LOCK
 from mlgitops.dvc.metrics import parse_metrics
-from mlgitops.dvc.pipeline import read_pipeline
+from mlgitops.dvc.reader import read_pipeline
 from mlgitops.errors import MlgitopsError, show_bytes
 from mlgitops.git.program import run_git
 from mlgitops.github.kept_statement import KeptStatement

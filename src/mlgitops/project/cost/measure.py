@@ -23,7 +23,7 @@ from mlgitops.comparison.cost.record import (
     write_cost,
 )
 from mlgitops.dvc.command import project_environment
-from mlgitops.dvc.pipeline import Pipeline, read_pipeline
+from mlgitops.dvc.reader import read_pipeline
 from mlgitops.errors import MlgitopsError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlgitops.console import Console
+    from mlgitops.dvc.pipeline import Pipeline
     from mlgitops.model import DataVersion, Files
 
 _MEGABYTE = 1e6

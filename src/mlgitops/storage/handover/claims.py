@@ -16,7 +16,7 @@ from mlgitops.dvc.hashes import hash_bytes, hash_directory
 from mlgitops.dvc.ignore import IgnoreRules
 from mlgitops.dvc.manifests import check_path
 from mlgitops.dvc.params import diff_run, parse_values
-from mlgitops.dvc.pipeline import read_pipeline
+from mlgitops.dvc.reader import read_pipeline
 from mlgitops.errors import MlgitopsError
 from mlgitops.parsing import parse_yaml
 from mlgitops.storage.handover.layout import LOCK

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlgitops.dvc.pipeline import read_pipeline
+from mlgitops.dvc.reader import read_pipeline
 from mlgitops.dvc.remote import find_cache, read_remote
 from mlgitops.dvc.stored import locate, read_members, read_objects
 from mlgitops.errors import MlgitopsError

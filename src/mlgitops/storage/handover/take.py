@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mlgitops.dvc.hashes import hash_directory
 from mlgitops.dvc.manifests import check_path
-from mlgitops.dvc.pipeline import read_pipeline
+from mlgitops.dvc.reader import read_pipeline
 from mlgitops.dvc.remote import find_cache
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.repository import Folder, Repository
