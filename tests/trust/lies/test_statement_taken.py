@@ -14,7 +14,8 @@ from trust.recorded import PREFIX
 from trust.stated import MEASURED, Evidence, encode
 
 from mlgitops.console import Console
-from mlgitops.delivery.audit.steps import Subject, check_given_statement
+from mlgitops.delivery.audit.checks.subject import Subject
+from mlgitops.delivery.audit.checks.verdict import check_given_statement
 from mlgitops.delivery.releases.provenance import (
     add_kept_statement,
     add_statement,

@@ -12,6 +12,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mlgitops import __version__
+from mlgitops.delivery.audit.checks.image import look_for_images
+from mlgitops.delivery.audit.checks.release import look_for_release
+from mlgitops.delivery.audit.checks.subject import Subject
+from mlgitops.delivery.audit.checks.table import CHECKS
 from mlgitops.delivery.audit.choose import (
     choose_entries,
     find_doubt,
@@ -27,12 +31,6 @@ from mlgitops.delivery.audit.facts import (
 )
 from mlgitops.delivery.audit.outcomes import AbsentError, OpenError, UnverifiedError
 from mlgitops.delivery.audit.reproduce import BYTES, ServedModel, reproduce_model
-from mlgitops.delivery.audit.steps import (
-    CHECKS,
-    Subject,
-    look_for_images,
-    look_for_release,
-)
 from mlgitops.delivery.bundle import MODEL
 from mlgitops.delivery.ledger import BRANCH, Ledger
 from mlgitops.delivery.releases.release import Release, read_line
