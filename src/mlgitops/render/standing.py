@@ -95,5 +95,15 @@ def _explain(standings: Sequence[Standing], policy: Policy) -> str:
     units = f"values of {clean_text(policy.cluster)}" if policy.cluster else "rows"
     return (
         f"interval: {level}{together}; it counts {units}. constant: the best answer that is the"
-        " same for every row."
+        f" same for every row.{_name_unbeaten(standings, policy)}"
     )
+
+
+def _name_unbeaten(standings: Sequence[Standing], policy: Policy) -> str:
+    """Name the metrics in which the model is no better than a constant answer."""
+    names = []
+    for standing in standings:
+        sign = 1 if policy.metrics[standing.metric].greater_is_better else -1
+        if standing.constant is not None and sign * (standing.value - standing.constant) <= 0:
+            names.append(clean_text(standing.metric))
+    return f" Not better than that: {', '.join(names)}." if names else ""

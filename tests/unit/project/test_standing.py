@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from sklearn import metrics as sk
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
@@ -138,6 +139,22 @@ def test_lines_fit_the_window() -> None:
         for words in ("on 1,567 test rows", "0.635", "0.562 to 0.710", "at least 0.55", "97.5%"):
             assert words in text
         assert "share the policy's 95%" in text
+
+
+def test_what_does_not_beat_a_constant_is_named() -> None:
+    """The policy may pass it all the same: its bounds know the train rows alone."""
+    beaten = replace(STANDING, metric="test.log_loss", value=0.9, low=0.8, high=1.0, constant=1.1)
+    worse = replace(beaten, value=1.2, high=1.3)
+    level = replace(STANDING, value=0.5)
+    said = [
+        " ".join(render_standing(standings, POLICY, 120)).partition("every row.")[2].strip()
+        for standings in ([STANDING, beaten], [STANDING, worse], [level, worse])
+    ]
+    assert said == [
+        "",
+        "Not better than that: test.log_loss.",
+        "Not better than that: test.roc_auc, test.log_loss.",
+    ]
 
 
 @pytest.mark.parametrize(
