@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from sklearn.metrics import auc, roc_auc_score
+from sklearn.tree import DecisionTreeClassifier
 
 from {{ cookiecutter.__package_name }} import (
     explain,
@@ -83,6 +85,19 @@ def test_curves_are_small_and_whole(
     assert ends.to_numpy().tolist() == [[0, 0], [1, 1]]
 
 
+def test_the_curve_of_several_classes_is_their_mean() -> None:
+    """One value at each rate, and the mean area; a class without test rows is not among them."""
+    rng = np.random.default_rng(0)
+    target = rng.choice(["a", "b", "c"], 400, p=[0.6, 0.3, 0.1])
+    scores = {f"score_{name}": rng.random(400) + (target == name) / 2 for name in "abcd"}
+    scored = pd.DataFrame({"target": target, "prediction": target, **scores})
+    curve = curves.trace_curves(scored, "multiclass")["roc"]
+    areas = [roc_auc_score(target == name, scores[f"score_{name}"]) for name in "abc"]
+    assert curve["false_positive_rate"].is_monotonic_increasing
+    assert curve["false_positive_rate"].is_unique
+    assert auc(*curve.to_numpy().T) == pytest.approx(np.mean(areas), abs=0.005)
+
+
 def test_scoring_command_writes_one_line_for_each_row(
     model: Pipeline, test_rows: pd.DataFrame, params: Params, tmp_path: Path
 ) -> None:
@@ -116,6 +131,14 @@ def test_importance_names_every_feature(
     means = [item["mean"] for item in measured["features"]]
     assert {item["name"] for item in measured["features"]} == set(params.features.names)
     assert means == sorted(means, reverse=True)
+
+
+def test_a_class_that_only_train_rows_have_is_no_mistake() -> None:
+    """The mean recall goes over the classes of the test rows, where another one is predicted."""
+    model = DecisionTreeClassifier().fit([[0], [1], [2]], ["a", "b", "c"])
+    target = np.array(["a", "b"])
+    score = explain.find_scorer("multiclass", target)
+    assert score(model, [[0], [2]], target) == 0.5
 
 
 def test_model_card_repeats_the_numbers_it_is_given(params: Params) -> None:

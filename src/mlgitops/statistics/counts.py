@@ -345,7 +345,8 @@ def warn_of_class(rarest: int) -> tuple[str, ...]:
     """Warn when the rarest class has few rows."""
     if rarest >= FEWEST_OF_CLASS:
         return ()
-    return (f"a class has only {rarest} rows; {FEWEST_OF_CLASS} or more are needed",)
+    has = {0: "no rows", 1: "only 1 row"}.get(rarest, f"only {rarest} rows")
+    return (f"a class has {has}; {FEWEST_OF_CLASS} or more are needed",)
 
 
 def _count_predicted(cells: Cells) -> int:

@@ -10,6 +10,7 @@ from scipy.special import expit, logit
 
 from mlgitops.model import Rule
 from mlgitops.statistics import compare_predictions, match_predictions
+from mlgitops.statistics.counts import warn_of_class
 from mlgitops.statistics.estimate import Estimate, Sides, Undefined
 from mlgitops.statistics.evidence import Comparison
 from mlgitops.statistics.stored import Predicted, Stored
@@ -419,6 +420,13 @@ def test_few_rows_of_a_class_are_told_where_they_count(metric: str, *, rare: boo
     sides = build(target.astype(int), base, head)
     found = compare_predictions(*sides, metrics={metric: Rule()})[metric]
     assert ("a class has only 20 rows; 30 or more are needed" in (found.reason or "")) == rare
+
+
+def test_a_class_without_rows_is_told_as_such() -> None:
+    """A split by time may leave a class in the train rows alone."""
+    assert warn_of_class(0) == ("a class has no rows; 30 or more are needed",)
+    assert warn_of_class(1) == ("a class has only 1 row; 30 or more are needed",)
+    assert warn_of_class(30) == ()
 
 
 def _rank(positives: int, misplaced: tuple[int, int]) -> tuple[Predictions, Predictions]:

@@ -17,10 +17,13 @@ from .plumbing.storing import read_model, read_trusted_types
 from .plumbing.tables import read_table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
+    from numpy.typing import ArrayLike
     from sklearn.pipeline import Pipeline
 
-    from .params import Params
+    from .params import Params, Task
 
 #: Task → the score whose loss is measured; scikit-learn's names, larger is better.
 SCORES = {"binary": "roc_auc", "regression": "r2", "multiclass": "balanced_accuracy"}
@@ -67,9 +70,8 @@ def shuffle_columns(
     Every column is shuffled by the same seed, so that it does not matter which ones stand together.
     """
     from sklearn.inspection import permutation_importance
-    from sklearn.metrics import get_scorer
 
-    scorer = get_scorer(SCORES[params.task])
+    scorer = find_scorer(params.task, target)
 
     def score(model: Pipeline, columns: pd.DataFrame, target: pd.Series) -> float:
         return float(scorer(model, features.assign(**columns), target))
@@ -84,6 +86,21 @@ def shuffle_columns(
     )
     means, deviations = measured.importances_mean.tolist(), measured.importances_std.tolist()
     return list(zip(names, means, deviations, strict=True))
+
+
+def find_scorer(task: Task, target: ArrayLike) -> Callable[..., float]:
+    """Return the score of a model on rows whose targets are these, as metrics.py measures it.
+
+    scikit-learn's own `balanced_accuracy` warns where a class is predicted that no row has.
+    """
+    from sklearn.metrics import get_scorer, make_scorer, recall_score
+
+    if task == "multiclass":
+        settings = {"labels": np.unique(target), "average": "macro", "zero_division": 0.0}
+        scorer: Callable[..., float] = make_scorer(recall_score, **settings)
+    else:
+        scorer = get_scorer(SCORES[task])
+    return scorer
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def trace_curves(predictions: pd.DataFrame, task: Task) -> dict[str, pd.DataFram
         }
     else:
         curves = {
-            "roc": _roc_by_class(predictions),
+            "roc": _roc_mean(predictions),
             "confusion": _confusion(predictions),
         }
     return {name: table.round(_DECIMALS) for name, table in curves.items()}
@@ -58,15 +58,18 @@ def _roc(target: ArrayLike, score: ArrayLike) -> pd.DataFrame:
     return _thin(pd.DataFrame(curve))
 
 
-def _roc_by_class(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return each class against the rest; a class without test rows has no curve."""
+def _roc_mean(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean curve of the classes, each against the rest; of those with test rows."""
     target = predictions["target"].astype(str)
-    parts = [
-        _roc(target == name, predictions[SCORE_PREFIX + name]).assign(**{"class": name})
-        for name in read_classes(predictions)
-        if (target == name).any()
-    ]
-    return pd.concat(parts, ignore_index=True)
+    rates = np.linspace(0, 1, POINTS)
+    heights = []
+    for name in read_classes(predictions):
+        if (target == name).any():
+            curve = sk.roc_curve(target == name, predictions[SCORE_PREFIX + name])
+            heights.append(np.interp(rates, curve[0], curve[1]))
+    mean = np.mean(heights, axis=0)
+    mean[0] = 0  # a curve begins in the corner
+    return pd.DataFrame({"false_positive_rate": rates, "true_positive_rate": mean})
 
 
 def _precision_recall(target: ArrayLike, score: ArrayLike) -> pd.DataFrame:
