@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 import venv
 from importlib.metadata import distribution
 from pathlib import Path
@@ -64,6 +65,14 @@ def test_a_command_without_its_extra_names_the_extra(
     assert f"pip install 'mlgitops[{extra}]'" in text
     assert "Traceback" not in text
     assert "bug" not in text
+
+
+def test_all_is_every_extra() -> None:
+    """What `mlgitops[all]` leaves out would be found missing one command at a time."""
+    text = (SRC.parents[1] / "pyproject.toml").read_text("utf-8")
+    extras = tomllib.loads(text)["project"]["optional-dependencies"]
+    (listed,) = re.findall(r"mlgitops\[(.*)\]", " ".join(extras.pop("all")))
+    assert sorted(listed.split(",")) == sorted(extras)
 
 
 def test_the_demo_names_all_that_it_needs_at_once(core_python: Path, tmp_path: Path) -> None:
