@@ -12,6 +12,7 @@ from git_project import git
 from integration.deploy_project import (
     edit,
     model_digest,
+    predict,
     processes,
 )
 from integration.setup_project import quiet
@@ -59,6 +60,33 @@ def test_wrong_digest_is_refused(project: Path, capsys: pytest.CaptureFixture[st
     assert run(["deploy", "staging", "--directory", str(project)]) == 2
     assert "the model 000000000000 is wanted" in capsys.readouterr().err
     assert processes(project) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("replicas: 2", "`replicas: 2` cannot be done on a host"),
+        ("resources: {cpu: 500m}", "`resources` cannot be done on a host"),
+        ("replicas: 3\nresources: {memory: 1Gi}", "`replicas: 3` and `resources` cannot be done"),
+    ],
+)
+def test_what_only_kubernetes_does_is_refused(
+    project: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
+) -> None:
+    """It would be taken and ignored; nothing is started."""
+    edit(project, "deploy/staging/model.yaml", "sha256: null", f"sha256: null\n{text}")
+    assert run(["deploy", "staging", "--directory", str(project)]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert "remove it, or serve on a cluster: `target: kubernetes`" in said
+    assert processes(project) == []
+
+
+def test_one_server_may_be_written_down(project: Path, port: int) -> None:
+    """It is what a host does."""
+    edit(project, "deploy/staging/model.yaml", "sha256: null", "sha256: null\nreplicas: 1")
+    LocalTarget(project, quiet()).deploy("staging")
+    assert predict(port)
 
 
 def test_model_that_is_not_what_the_commit_says_is_refused(project: Path) -> None:
