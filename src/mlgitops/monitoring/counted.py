@@ -117,7 +117,7 @@ class Counts:
             state=FindingState.ALERT if days else FindingState.HOLDS,
             figure=math.fsum(entry.numerator for entry in days),
             limit=0.0,
-            source="what they held is not known",
+            source="always",
             days=len(days),
             reason=f"the newest of {days[-1].day}" if days else None,
         )

@@ -34,7 +34,7 @@ _CLEAN = 2
 #: Looks that are taken again at most, to see whether an alert is over: those of a year.
 _MOST_LOOKS = 52
 _MOST_TRACES = 8
-_NOTHING = "no row was ever answered, as far as the facts say"
+_NOTHING = "no row was ever answered, as far as the facts say: rows after {} do not count yet"
 
 
 def take_look(
@@ -47,7 +47,7 @@ def take_look(
     settings = demands.settings
     if history is None:
         lost = _follow(Counts(archive, settings).judge, day) if archive.has_losses else ()
-        return _make_look(None, lost, day=day, names=names, notices=(_NOTHING,))
+        return _make_look(None, lost, day=day, names=names, notices=(_NOTHING.format(day),))
     counts = Counts(archive, settings)
 
     def judge_week(until: str) -> Iterable[Finding]:
