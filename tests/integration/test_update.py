@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import re
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -96,7 +98,7 @@ def test_a_newer_tag_becomes_one_pull_request(
     assert done["title"] == f"Take features v1.10.0 at {newest[:12]}"
     (branch, tip), *others = project.list_branches().items()
     assert (others, done["branch"], done["commit"]) == ([], branch, tip)
-    assert branch.startswith("mlgitops/update/features-v1-10-0-")
+    assert re.fullmatch(r"mlgitops/update/[0-9a-f]{12}", branch)
     for name in FILES:
         pointer = project.show(branch, name)
         assert f"rev_lock: {newest}" in pointer
@@ -144,9 +146,12 @@ def test_one_is_open_at_a_time(
     first = update(project, capsys)
     assert "has 10 fewer rows than before.**" in first["body"]
     project.source.release("v1.2.0", write_table(120))
-    waiting = update(project, capsys)
-    assert (waiting["step"], waiting["branch"]) == ("wait", None)
-    assert f"merge or close branch {first['branch']} first" in waiting["why"]
+    waiting = update(project, capsys, "--to", "v1.2.0")
+    assert (waiting["step"], waiting["branch"]) == ("go on", first["branch"])
+    assert waiting["why"] == (
+        f"an update is open: branch {first['branch']}; what is newer waits for it"
+    )
+    assert [it["revision"] for it in waiting["taken"]] == ["v1.1.0"]
     forge.state.pulls[first["pull_request"]].state = "closed"
     trial = update(project, capsys, "--to", "v1.1.0", "--dry-run")
     assert (trial["step"], trial["taken"][0]["revision"]) == ("update", "v1.1.0")
@@ -154,6 +159,56 @@ def test_one_is_open_at_a_time(
     closed = update(project, capsys)
     assert (closed["step"], len(forge.state.pulls)) == ("nothing", 1)
     assert closed["why"].endswith("closed by somebody: `--to REV` proposes it again")
+    again = update(project, capsys, "--to", "v1.1.0")
+    assert (again["branch"], again["pull_request"]) == (f"{first['branch']}-2", 2)
+    assert [it.state for it in forge.state.pulls.values()] == ["closed", "open"]
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_one_that_was_closed_and_deleted_does_not_come_again(
+    project: ImportedProject, forge: Forge, capsys: pytest.CaptureFixture[str], *, is_kept: bool
+) -> None:
+    """GitHub keeps its commit, which says what it took; where nobody has it, a person decides."""
+    project.source.release("v1.1.0", write_table(90))
+    first = update(project, capsys)
+    forge.state.pulls[first["pull_request"]].state = "closed"
+    commit = first["commit"] if is_kept else "f" * 40
+    forge.state.pulls[first["pull_request"]].head = (first["branch"], commit)
+    git(project.origin, "update-ref", "-d", f"refs/heads/{first['branch']}")
+    assert update(project, capsys)["why"].endswith(
+        "closed by somebody: `--to REV` proposes it again"
+    )
+    project.source.release("v1.2.0", write_table(120))
+    newer = update(project, capsys, "--dry-run")
+    assert newer["step"] == ("update" if is_kept else "nothing")
+
+
+def test_of_two_that_start_from_the_same_versions_one_is_refused(
+    project: ImportedProject,
+    forge: Forge,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Both looked before either pushed, and each takes another version."""
+    project.source.release("v1.1.0", write_table(90))
+    other = project.root.with_name("other")
+    git(project.root.parent, "clone", "--quiet", str(project.origin), str(other))
+    first = check_out
+
+    def take_another(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - as the function
+        monkeypatch.setattr("mlgitops.updating.turn.check_out", first)
+        project.source.release("v1.2.0", write_table(120))
+        assert run(["update", "--directory", str(other)]) == 0
+        return first(*args, **options)
+
+    monkeypatch.setattr("mlgitops.updating.turn.check_out", take_another)
+    assert run(["update", "--to", "v1.1.0", "--directory", str(project.root)]) == 2
+    said = capsys.readouterr().err
+    assert "another update was quicker" in said
+    assert "run the same command again: it goes on with that branch" in said
+    done = update(project, capsys)
+    assert (done["step"], [it["revision"] for it in done["taken"]]) == ("go on", ["v1.2.0"])
+    assert (len(project.list_branches()), len(forge.state.pulls)) == (1, 1)
 
 
 def test_a_branch_is_followed_to_its_tip(
@@ -242,7 +297,58 @@ def test_kills_open_no_second_one(
         process.join()
         assert process.exitcode == -signal.SIGKILL
         assert (len(project.list_branches()), len(forge.state.pulls)) == (branches, 0)
+    project.source.release("v1.2.0", write_table(120))
     done = update(project, capsys)
     assert (done["step"], done["pull_request"]) == ("go on", 1)
+    assert [it["revision"] for it in done["taken"]] == ["v1.1.0"]
     assert done["commit"] == project.list_branches()[done["branch"]]
     assert (len(project.list_branches()), len(forge.state.pulls)) == (1, 1)
+
+
+class CountingKiller:
+    """Ends this process at the start of its n-th program, or question to the API."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def __call__(self, event: str, args: tuple[object, ...]) -> None:
+        """Take an event of Python's audit."""
+        del args
+        if event in ("subprocess.Popen", "socket.connect"):
+            self._left -= 1
+            if not self._left:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+def work_until(project: Path, environ: dict[str, str], left: int) -> None:
+    """Update in this process, which may be killed."""
+    os.environ.clear()
+    os.environ.update(environ)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    sys.addaudithook(CountingKiller(left))
+    sys.exit(run(["update", "--directory", str(project)]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_wherever_runs_are_killed_one_is_open(
+    project: ImportedProject, forge: Forge, capsys: pytest.CaptureFixture[str], seed: int
+) -> None:
+    """Two machines in turn, the source goes on meanwhile; then the next run ends what was begun."""
+    dice = random.Random(seed)  # noqa: S311 - the same for the same seed
+    other = project.root.with_name("other")
+    git(project.root.parent, "clone", "--quiet", str(project.origin), str(other))
+    for number in range(4):
+        project.source.release(f"v1.{number + 1}.0", write_table(110 + number))
+        given = (dice.choice((project.root, other)), dict(os.environ), dice.randrange(1, 100))
+        process = CONTEXT.Process(target=work_until, args=given)
+        process.start()
+        process.join()
+        assert process.exitcode in (0, -signal.SIGKILL)
+        assert len(project.list_branches()) <= 1
+        assert len(forge.state.pulls) <= len(project.list_branches())
+    done = update(project, capsys)
+    assert (done["step"] in ("go on", "update"), done["pull_request"]) == (True, 1)
+    assert project.list_branches() == {done["branch"]: done["commit"]}
+    assert [it.state for it in forge.state.pulls.values()] == ["open"]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import argparse
 
     from mlgitops.console import Console
+    from mlgitops.updating.report import Taken
     from mlgitops.updating.turn import Outcome
 
 _EPILOG = """\
@@ -25,8 +26,9 @@ another. Table and contract of one source move together, to one commit.
 What is new is taken beside the clone, held against the project as `mlgitops validate` does, trained
 as `mlgitops train` does, and pushed as branch mlgitops/update/...; the pull request is opened with
 GITHUB_TOKEN (or GH_TOKEN), and without a token the command that opens it is printed. One is open at
-a time, and one that was closed is proposed again only with --to. Nothing is checked out here, and
-running it again goes on where it ended.
+a time: while one is, its pull request is opened where it is not, and no source is asked. One that
+was closed is proposed again only with --to. Nothing is checked out here, and running it again goes
+on where it ended.
 
 exit codes: 0 proposed, also if it was before, or nothing new; 2 refused, or it could not be
 
@@ -87,7 +89,7 @@ def _encode(outcome: Outcome) -> str:
         "step": outcome.step.value,
         "why": outcome.why,
         "notes": outcome.plan.notes,
-        "taken": [msgspec.to_builtins(step.taken) for step in outcome.plan.steps],
+        "taken": msgspec.to_builtins(_list_taken(outcome)),
         "title": outcome.change.title if outcome.change else None,
         "body": outcome.change.body if outcome.change else None,
         "branch": proposed.branch if proposed else None,
@@ -97,6 +99,13 @@ def _encode(outcome: Outcome) -> str:
         "report": msgspec.to_builtins(outcome.report) if outcome.report else None,
     }
     return json.dumps(document, indent=2)
+
+
+def _list_taken(outcome: Outcome) -> list[Taken]:
+    """List what the open one takes, or what would be taken."""
+    if outcome.report is not None:
+        return list(outcome.report.sources)
+    return [step.taken for step in outcome.plan.steps]
 
 
 def _describe(outcome: Outcome) -> str:

@@ -36,6 +36,7 @@ class PullState(NamedTuple):
 
     name: str  # "open", "merged" or "closed"
     day: str | None  # on which it was opened, UTC; None: the server does not say
+    sha: str  # of the commit that its branch ended with
 
 
 def open_pull_request(
@@ -89,8 +90,8 @@ def find_state(
         return None
     day = pull.created_at.astimezone(dt.UTC).date().isoformat() if pull.created_at else None
     if pull.state == "open":
-        return PullState("open", day)
-    return PullState("merged" if pull.merged_at else "closed", day)
+        return PullState("open", day, pull.head.sha)
+    return PullState("merged" if pull.merged_at else "closed", day, pull.head.sha)
 
 
 def _find_pull(

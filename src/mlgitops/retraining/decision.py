@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from mlgitops.delivery.proposals.attempts import find_open
 from mlgitops.monitoring.history import shift_day
 
 if TYPE_CHECKING:
@@ -63,12 +64,9 @@ def decide(observed: Observed, settings: RetrainSettings, asked: Reason | None) 
     A retraining that is under way comes first, then the rest after the last one, which only what
     somebody wants by hand cuts short.
     """
-    under_way = _find_open(observed)
+    under_way = find_open(observed.attempts)
     if under_way is not None:
-        why = f"a retraining is open: branch {under_way.branch}"
-        if not under_way.is_asked:
-            why += "; if its pull request was closed (without a token that is not known): "
-            why += f"`git push origin --delete {under_way.branch}`"
+        why = under_way.describe("a retraining")
         return Action(step=Step.GO_ON, why=why, branch=under_way.branch)
     reason = _find_reason(observed, settings, asked)
     if reason is None:
@@ -78,12 +76,6 @@ def decide(observed: Observed, settings: RetrainSettings, asked: Reason | None) 
         why = f"{reason[1]}; but the last retraining rests until {until}"
         return Action(step=Step.NOTHING, why=why, reason=reason[0])
     return Action(step=Step.TRAIN, why=reason[1], reason=reason[0])
-
-
-def _find_open(observed: Observed) -> Attempt | None:
-    """Find the newest branch that is neither merged nor given up."""
-    going = [it for it in observed.attempts if not (it.is_merged or it.is_closed)]
-    return max(going, key=lambda it: (it.day, it.branch), default=None)
 
 
 def _find_reason(

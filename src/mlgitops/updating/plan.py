@@ -1,9 +1,8 @@
-"""What is new in the sources, and the name of the branch that takes it. Asks the sources."""
+"""What is new in the sources, and the names of the branches that take it. Asks the sources."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlgitops.delivery.proposals.attempts import Series, list_names
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from mlgitops.updating.imports import Followed
 
 BRANCHES = "mlgitops/update/"
-_NO_WORD = re.compile(r"[^a-z0-9]+")
-_LONGEST_WORD = 60  # characters of a branch's name that say what it takes
 _SHORT = 12
 
 
@@ -96,33 +93,20 @@ def _add_step(plan: Plan, followed: Followed, named: str | None) -> None:
         plan.steps.append(Step(followed, taken))
 
 
-def make_series(folder: Folder, base: str, tip: str, plan: Plan) -> Series:
-    """Describe the branches of this project's updates; the next one is named by what it takes."""
+def make_series(folder: Folder, base: str, tip: str) -> Series:
+    """Describe the branches of this project's updates; the next one is named by what is imported.
+
+    Whoever starts at the same time from the same commits of the sources takes the same name,
+    whatever is new there, and only one of them can push it.
+    """
     stem = f"{BRANCHES}{folder.prefix}"
-    listed = [
-        "\0".join((*step.followed.files, step.taken.revision or "", step.taken.commit))
-        for step in plan.steps
-    ]
-    digest = hashlib.sha256("\n".join(sorted(listed)).encode()).hexdigest()[:_SHORT]
-    words = "several"
-    if len(plan.steps) == 1:
-        taken = plan.steps[0].taken
-        words = f"{name_source(taken.repository)} {taken.revision or ''}"
-    word = _NO_WORD.sub("-", words.lower()).strip("-")[:_LONGEST_WORD].strip("-") or "data"
+    pins = [f"{item.file}\0{item.commit}" for item in list_imports(folder, tip)]
+    digest = hashlib.sha256("\n".join(pins).encode()).hexdigest()[:_SHORT]
     return Series(
         base=base,
         tip=tip,
         stem=stem,
-        ending=r"[a-z0-9-]{1,60}-[0-9a-f]{12}(-\d{1,3})?",
+        ending=r"[0-9a-f]{12}(-\d{1,3})?",
         report=folder.locate(REPORT),
-        names=list_names(f"{stem}{word}-{digest}"),
+        names=list_names(f"{stem}{digest}"),
     )
-
-
-def name_source(repository: str) -> str:
-    """Return the last part of an address, by which people call the repository.
-
-    >>> name_source("https://github.com/acme/features.git")
-    'features'
-    """
-    return name_repository(repository).rpartition("/")[2]

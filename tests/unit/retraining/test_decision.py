@@ -29,7 +29,9 @@ def observe(**named: Any) -> Observed:  # noqa: ANN401 - fields
 
 def attempt(day: str, *, merged: bool = False, closed: bool = False) -> Attempt:
     """Describe a retraining."""
-    return Attempt(branch=f"mlgitops/retrain/{day}", day=day, is_merged=merged, is_closed=closed)
+    return Attempt(
+        branch=f"mlgitops/retrain/{day}", tip="0" * 40, day=day, is_merged=merged, is_closed=closed
+    )
 
 
 def ask(observed: Observed, asked: Reason | None = None, **named: Any) -> Action:  # noqa: ANN401

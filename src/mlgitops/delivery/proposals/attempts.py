@@ -17,7 +17,7 @@ from mlgitops.git.program import fetch_commit, find_remote_ref, find_revision, r
 from mlgitops.storage.exchange import has_origin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from mlgitops.delivery.proposals.proposal import Forge
@@ -34,10 +34,20 @@ class Attempt(Struct, frozen=True, kw_only=True):
     """A branch that was proposed, such as that of a retraining."""
 
     branch: str
+    tip: str  # sha of its last commit, which need not be here
     day: str  # of its commit, UTC
     is_merged: bool
     is_closed: bool  # its pull request was closed without a merge, as far as we could ask
     is_asked: bool = True  # without a token nobody can be asked
+
+    def describe(self, kind: str) -> str:
+        """Say of an open one what is open, such as "a retraining", and how to give it up."""
+        if self.is_asked:
+            return f"{kind} is open: branch {self.branch}"
+        return (
+            f"{kind} is open: branch {self.branch}; if its pull request was closed (without a "
+            f"token that is not known): `git push origin --delete {self.branch}`"
+        )
 
 
 class Series(NamedTuple):
@@ -54,6 +64,12 @@ class Series(NamedTuple):
 def list_names(stem: str) -> list[str]:
     """List the names that branches of the same start take, one after the other."""
     return [stem, *(f"{stem}-{number}" for number in range(2, MOST_ATTEMPTS + 2))]
+
+
+def find_open(attempts: Iterable[Attempt]) -> Attempt | None:
+    """Find the newest branch that is neither merged nor given up."""
+    going = [it for it in attempts if not (it.is_merged or it.is_closed)]
+    return max(going, key=lambda it: (it.day, it.branch), default=None)
 
 
 def list_attempts(
@@ -79,6 +95,7 @@ def list_attempts(
         )
         yield Attempt(
             branch=branch,
+            tip=sha,
             day=repository.read_day(sha),
             is_merged=is_merged,
             is_closed=state is not None and state.name == "closed",
@@ -88,7 +105,13 @@ def list_attempts(
         if branch not in named:  # it was deleted; its pull request still has its name
             day = state.day or repository.read_day(series.tip)
             is_merged = state.name == "merged"
-            yield Attempt(branch=branch, day=day, is_merged=is_merged, is_closed=not is_merged)
+            yield Attempt(
+                branch=branch,
+                tip=state.sha,
+                day=day,
+                is_merged=is_merged,
+                is_closed=not is_merged,
+            )
 
 
 def list_branches(root: Path, prefix: str) -> dict[str, str]:
