@@ -286,9 +286,10 @@ def _print(report: Report, flips: Flips | None, args: argparse.Namespace, consol
 
         console.result(render_report(report, links=Links()))
     else:
+        from mlgitops.project.toolkit import find_guide
         from mlgitops.render.terminal import render_flips, render_terminal
 
-        render_terminal(report, console)
+        render_terminal(report, console, find_links(os.environ).guide_url or find_guide())
         if flips is not None:
             render_flips(flips, console)
 

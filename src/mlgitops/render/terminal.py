@@ -74,8 +74,8 @@ _OPEN = "yellow"  # neither
 _QUIET = (StageState.UNCHANGED, StageState.SKIPPED)
 
 
-def render_terminal(report: Report, console: Console) -> None:
-    """Print ``report`` to the console's results.
+def render_terminal(report: Report, console: Console, guide: str | None = None) -> None:
+    """Print ``report`` to the console's results; ``guide``: where it is told how to read it.
 
     As wide as the window; where there is none, as wide as the variable COLUMNS says, else 120.
     """
@@ -85,7 +85,7 @@ def render_terminal(report: Report, console: Console) -> None:
     screen = RichConsole(file=console.out, width=width, highlight=False, markup=False, emoji=False)
     _print_answer(report, screen)
     _print_judged(held_rows(report), screen)
-    _print_explained(report, screen)
+    _print_explained(report, screen, guide)
     _print_power(report, screen)
     _print_slices(report, screen)
     _print_others(report, screen)
@@ -185,10 +185,12 @@ def _print_judged(rows: list[Row], screen: RichConsole) -> None:
     )
 
 
-def _print_explained(report: Report, screen: RichConsole) -> None:
+def _print_explained(report: Report, screen: RichConsole, guide: str | None) -> None:
     text = explain_judged(report)
     if text:
         _print_prose(_plain(text), screen, style="dim")
+    if text and guide:
+        screen.print(f"How to read it: {clean_text(guide)}", style="dim", soft_wrap=True)
 
 
 def _print_power(report: Report, screen: RichConsole) -> None:

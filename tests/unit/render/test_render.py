@@ -211,6 +211,16 @@ def test_the_terminal_says_the_same(name: str) -> None:
         assert verdict.name in shown
 
 
+def test_the_page_that_explains_is_named_on_a_line_of_its_own() -> None:
+    """It is not broken, so that a terminal opens it by a click; without one nothing is said."""
+    guide = f"https://github.com/o/mlgitops/blob/{'c' * 40}/{'long/' * 20}read-a-verdict.md"
+    report = situations()["two_confidences"]
+    out = StringIO()
+    render_terminal(report, Console(out=out, err=StringIO()), guide)
+    assert f"\nHow to read it: {guide}\n" in out.getvalue()
+    assert "How to read it" not in _say(report)
+
+
 def _say(report: Report) -> str:
     out = StringIO()
     render_terminal(report, Console(out=out, err=StringIO()))

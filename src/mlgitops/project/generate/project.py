@@ -5,8 +5,6 @@ Writes files. The result is that of `cookiecutter` with the same answers, byte f
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
 import logging
 import os
 import re
@@ -17,6 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from mlgitops.errors import MlgitopsError
+from mlgitops.project.toolkit import read_git_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -102,16 +101,9 @@ def find_toolkit_source(template: Path) -> dict[str, Answer]:
     """Return address and commit that pip installed this package from, if it was git.
 
     Nothing for a checkout: there the template's own hook looks, as it does for cookiecutter.
-
-    The source is what pip notes beside the package: PEP 610,
-    https://packaging.python.org/en/latest/specifications/direct-url/
     """
-    if (template / ".git").exists():
+    source = None if (template / ".git").exists() else read_git_source()
+    match = _SOURCE.fullmatch(source[0]) if source else None
+    if not source or not match:
         return {}
-    text = importlib.metadata.distribution("mlgitops").read_text("direct_url.json")
-    source = json.loads(text or "{}")
-    commit = source.get("vcs_info", {}).get("commit_id", "")
-    match = _SOURCE.fullmatch(source.get("url", ""))
-    if not match or not commit:
-        return {}
-    return {"toolkit": match[1], "toolkit_ref": commit}
+    return {"toolkit": match[1], "toolkit_ref": source[1]}
