@@ -99,7 +99,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     new = "" if published.added is None else f", {published.added} of them new"
     pushed = "pushed" if published.pushed else "kept here: the repository has no origin yet"
     console.result(
-        f"storage {published.remote}: complete, {published.objects} objects{new}; {pushed}"
+        f"remote {published.remote}: complete, {published.objects} objects{new}; {pushed}"
     )
     return EXIT_PASS
 

@@ -19,6 +19,8 @@ _PIN = re.compile(r"@[0-9a-f]{40}$")
 _MARKS = {"success": ("✓", "green"), "failure": ("✗", "red")}
 #: A line of progress as this helper prints it, inside a step.
 _PROGRESS = re.compile(r"\s*[✓✗] .{1,200} [0-9.]+ s")
+#: The first line of a block that GitHub draws as a box, of a word that says what it is.
+_ALERT = re.compile(r"(?m)^> \[!([A-Z])([A-Z]+)\]$")
 _CLEAR = "\r\x1b[K"
 
 
@@ -67,5 +69,6 @@ def show_comment(comment: str, stream: IO[str]) -> None:
     from rich.markdown import Markdown
 
     text = comment.partition("\n")[2] if find_marker(comment) else comment  # it is for machines
+    text = _ALERT.sub(lambda alert: f"> **{alert[1]}{alert[2].lower()}:**", text)
     width = None if stream.isatty() else find_width(os.environ)
     Terminal(file=stream, width=width).print(Markdown(text))

@@ -34,6 +34,19 @@ def test_a_comment_is_shown_without_markdown(monkeypatch: pytest.MonkeyPatch) ->
     ]
 
 
+def test_an_alert_is_a_word_and_no_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    """GitHub draws `[!WARNING]` as a box; the same marks inside of a sentence stay what they are."""
+    monkeypatch.setenv("COLUMNS", "60")
+    stream = io.StringIO()
+    show_comment("> [!WARNING]\n> It edits `[!NOTE]`.\n\n> [!NOTE]\n> One.\n>\n> Two.", stream)
+    lines = [line.strip(" ▌") for line in stream.getvalue().splitlines()]
+    assert [line for line in lines if line] == [
+        "Warning: It edits [!NOTE].",
+        "Note: One.",
+        "Two.",
+    ]
+
+
 @pytest.mark.parametrize("columns", ["40", "100"])
 def test_no_line_is_wider_than_the_window(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A long sentence is wrapped at the width that COLUMNS says."""
