@@ -35,7 +35,7 @@ def test_a_comment_is_shown_without_markdown(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_an_alert_is_a_word_and_no_mark(monkeypatch: pytest.MonkeyPatch) -> None:
-    """GitHub draws `[!WARNING]` as a box; the same marks inside of a sentence stay what they are."""
+    """GitHub draws `[!WARNING]` as a box; the same marks in a sentence stay."""
     monkeypatch.setenv("COLUMNS", "60")
     stream = io.StringIO()
     show_comment("> [!WARNING]\n> It edits `[!NOTE]`.\n\n> [!NOTE]\n> One.\n>\n> Two.", stream)
