@@ -26,6 +26,8 @@ ALLOWED_CORE = frozenset({"remote", "analytics", "autostage"})
 #: What says where a remote is: a pull request leaves it as the base has it.
 ADDRESS = ("url", "endpointurl", "account_name", "projectname", "user", "port")
 ALLOWED_REMOTE = frozenset({"verify", "region", "version_aware", *ADDRESS})
+#: Of the remotes of a repository that we import from.
+ALLOWED_SOURCE = ALLOWED_REMOTE | {"jobs", "profile", "timeout", "connect_timeout", "read_timeout"}
 
 #: Section ("core", or `remote "NAME"`) → key → value.
 Configuration = dict[str, dict[str, str]]
@@ -101,6 +103,28 @@ def check_config(data: bytes | None, base: bytes | None = None) -> list[Mlgitops
             problem = f"the remote `{name}` does not verify"
             mistakes.append(MlgitopsError(problem, where=CONFIG, hint=hint))
     return mistakes if base is None else [*mistakes, *_compare(config, _read_known(base))]
+
+
+def check_source(data: bytes, where: str) -> list[MlgitopsError]:
+    """List what the remotes of a repository that we import from may not say.
+
+    DVC asks them with the sign-in of whoever imports, so they name an address and no more. Another
+    endpoint than Amazon's is for S3 alone: it never sees the secret that signs a request, while
+    those of other clouds are handed a token that opens our own storage.
+    """
+    try:
+        remotes = _find_remotes(parse_config(data))
+    except MistakesError as error:
+        return [MlgitopsError(it.what, where=f"{where}: {it.where}") for it in error.errors]
+    except MlgitopsError as error:
+        return [MlgitopsError(error.what, where=where)]
+    return [
+        MlgitopsError(f"`{key}` of the remote `{name}` is more than an address", where=where)
+        for name, options in sorted(remotes.items())
+        for key in options
+        if key not in ALLOWED_SOURCE
+        or (key == "endpointurl" and not options.get("url", "").startswith("s3://"))
+    ]
 
 
 def check_tracked(files: Iterable[str]) -> list[MlgitopsError]:

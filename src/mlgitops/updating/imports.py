@@ -26,6 +26,7 @@ class Import(Struct, frozen=True, kw_only=True):
 
     file: str  # the .dvc file
     path: str  # what it brings
+    origin: str  # what that is in the repository, from its root
     repository: str  # address
     revision: str | None  # that is followed; None: the default branch
     commit: str
@@ -64,6 +65,7 @@ def list_imports(folder: Folder, tip: str | None) -> list[Import]:
                 Import(
                     file=file,
                     path=path,
+                    origin=source.path,
                     repository=source.repository,
                     revision=parse_followed(document),
                     commit=source.commit,

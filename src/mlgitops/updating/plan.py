@@ -10,7 +10,13 @@ from mlgitops.dvc.pointers import name_repository
 from mlgitops.errors import MlgitopsError
 from mlgitops.updating.imports import group_imports, list_imports
 from mlgitops.updating.report import REPORT, Taken
-from mlgitops.updating.source import count_commits, fetch_source, find_named, find_newest
+from mlgitops.updating.source import (
+    check_settings,
+    count_commits,
+    fetch_source,
+    find_named,
+    find_newest,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,6 +87,8 @@ def _add_step(plan: Plan, followed: Followed, named: str | None) -> None:
         pinned = [item for item in followed.imports if item.commit != newest.commit]
         if not pinned:
             return
+        origins = [item.origin for item in followed.imports]
+        check_settings(bare, newest.commit, origins, followed.repository)
         taken = Taken(
             repository=followed.repository,
             old_revision=followed.revision,

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
-from mlgitops.errors import MlgitopsError
+from mlgitops.dvc.configuration import CONFIG, check_source
+from mlgitops.errors import MistakesError, MlgitopsError
 from mlgitops.git.program import ask_git, run_git
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from mlgitops.updating.imports import Followed
 
@@ -68,17 +69,28 @@ def fetch_source(address: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="mlgitops-source-") as name:
         bare = Path(name)
         run_git(bare, "init", "--quiet", "--bare", ".")
-        rewritten = run_git(bare, "ls-remote", "--get-url", "--", address).strip()
-        transport = find_transport(rewritten)  # of the settings of whoever runs this
-        words = ("--quiet", "--no-tags", "--no-auto-gc", "--no-recurse-submodules")
+        words: tuple[str, ...] = ("--quiet", "--no-tags", "--no-auto-gc", "--no-recurse-submodules")
+        if not address.startswith("/"):  # git gets what is missing from no path
+            words += ("--filter=tree:0",)
         run_git(
-            *(bare, "fetch", *words, "--filter=tree:0", "--", address, *_SHAPES),
-            environment={"GIT_ALLOW_PROTOCOL": transport},
+            bare,
+            "fetch",
+            *words,
+            "--",
+            address,
+            *_SHAPES,
+            environment=_allow_transport(bare, address),
             hint="may this machine read it? git asks its credential helper, as `dvc import` does",
             errors="replace",
             timeout=_FETCH_SECONDS,
         )
         yield bare
+
+
+def _allow_transport(bare: Path, address: str) -> dict[str, str]:
+    """Allow git the one transport of an address, as the settings of whoever runs this write it."""
+    rewritten = run_git(bare, "ls-remote", "--get-url", "--", address).strip()
+    return {"GIT_ALLOW_PROTOCOL": find_transport(rewritten)}
 
 
 def find_transport(address: str) -> str:
@@ -150,6 +162,40 @@ def count_commits(bare: Path, before: str, now: str) -> int | None:
     if asked.returncode != 0:
         return None
     return int(ask_git(bare, "rev-list", "--count", f"{before}..{now}").stdout)
+
+
+def check_settings(bare: Path, commit: str, paths: Iterable[str], address: str) -> None:
+    """Raise where DVC, which reads the source's own settings, would do more there than fetch.
+
+    ``paths``: what is imported, from the source's root; each folder above may have settings.
+    """
+    folders = {"", *(f"{it}/" for path in paths for it in _list_parents(path))}
+    mistakes: list[MlgitopsError] = []
+    transport = _allow_transport(bare, address)  # what is read is fetched by then
+    for folder in sorted(folders):
+        name = f"{folder}{CONFIG}"
+        listed = run_git(bare, "ls-tree", commit, "--", name, environment=transport)
+        if listed:
+            blob = listed.split()[2]
+            text = run_git(bare, "cat-file", "blob", blob, environment=transport)
+            data = text.encode(errors="surrogateescape")
+            mistakes += check_source(data, f"{name} at {commit[:_SHORT]}")
+    if mistakes:
+        raise MistakesError(
+            f"the settings of {address[:200]} may make DVC do more than fetch a table:",
+            mistakes,
+            hint="whoever owns the source moves them to .dvc/config.local",
+        )
+
+
+def _list_parents(path: str) -> list[str]:
+    """List the folders above a path, without the root.
+
+    >>> _list_parents("a/b/table.csv")
+    ['a', 'a/b']
+    """
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[:end]) for end in range(1, len(parts) + 1)]
 
 
 def _is_pinned(followed: Followed, revision: str) -> bool:

@@ -38,6 +38,7 @@ def follow(source: GitRepository, revision: str) -> Followed:
     """Describe an import of a revision as it is now."""
     item = Import(
         file="table.csv.dvc",
+        origin="table.csv",
         path="table.csv",
         repository=str(source.root),
         revision=revision,

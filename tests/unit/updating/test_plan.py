@@ -114,3 +114,16 @@ def test_an_import_that_cannot_be_followed(
     with pytest.raises(MlgitopsError, match=problem) as raised:
         plan(project, "data/table.csv.dvc")
     assert "secret" not in str(raised.value)
+
+
+def test_a_version_whose_settings_are_more_than_an_address_is_no_plan(
+    project: GitRepository, tmp_path: Path
+) -> None:
+    """DVC would obey them while it takes the table: it is not started."""
+    source = GitRepository(tmp_path / "weather")
+    source.put(".dvc/config", '[remote "s"]\n    url = s3://x\n    credentialpath = keys\n')
+    source.commit("v1.2.0")
+    source.git("tag", "v1.2.0")
+    assert len(plan(project, "data/table.csv.dvc")[0].steps) == 1
+    with pytest.raises(MlgitopsError, match="may make DVC do more than fetch a table"):
+        plan(project)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from git_project import GitRepository
 
-from mlgitops.errors import MlgitopsError
+from mlgitops.errors import MistakesError, MlgitopsError
 from mlgitops.updating.imports import Followed, Import
 from mlgitops.updating.source import (
+    check_settings,
     count_commits,
     fetch_source,
     find_named,
@@ -39,6 +40,7 @@ def follow(source: GitRepository, revision: str | None, commit: str | None = Non
     item = Import(
         file="data/raw/table.csv.dvc",
         path="data/raw/table.csv",
+        origin="table.csv",
         repository=str(source.root),
         revision=revision,
         commit=sha,
@@ -263,3 +265,54 @@ def test_no_other_transport_than_that_of_the_address(
     with pytest.raises(MlgitopsError, match="Could not read"), fetch_source(address):
         raise AssertionError
     assert (source.root.parent / "asked.protocol").read_text() == "ssh"
+
+
+@pytest.mark.parametrize("folder", ["", "teams/", "teams/flights/"])
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("url = s3://features\n    credentialpath = keys", "`credentialpath` of the remote `s`"),
+        ("url = gs://features\n    endpointurl = https://example.org", "`endpointurl` of the"),
+        ("url = https://example.org\n    ssl_verify = false", "`ssl_verify` of the remote `s`"),
+        ("url = s3://features\n    profile = 'x # y'", "not a DVC configuration in its plain form"),
+        ("url = s3://features\n    endpointurl = https://example.org", None),
+        ("url = s3://features\n    profile = features\n    jobs = 4", None),
+    ],
+)
+def test_settings_of_a_source_name_an_address_alone(
+    source: GitRepository, folder: str, settings: str, said: str | None
+) -> None:
+    """DVC obeys them with our own sign-in, in any folder above what is imported."""
+    source.put(
+        f"{folder}.dvc/config", f"[core]\n    remote = s\n['remote \"s\"']\n    {settings}\n"
+    )
+    commit = source.commit("Settings")
+    address, path = str(source.root), "teams/flights/table.csv"
+    with fetch_source(address) as bare:
+        if said is None:
+            check_settings(bare, commit, [path], address)
+            return
+        with pytest.raises(MistakesError, match="more than fetch a table") as caught:
+            check_settings(bare, commit, [path], address)
+    assert said in str(caught.value)
+    assert f"{folder}.dvc/config at {commit[:12]}" in str(caught.value)
+
+
+def test_settings_beside_what_is_imported_do_not_count(source: GitRepository) -> None:
+    """Another team's folder is none of ours."""
+    source.put("other/.dvc/config", '[remote "s"]\n    url = s3://x\n    configpath = y\n')
+    commit = source.commit("Settings")
+    with fetch_source(str(source.root)) as bare:
+        check_settings(bare, commit, ["teams/table.csv"], str(source.root))
+
+
+@pytest.mark.parametrize("begin", ["", "file://"])
+def test_a_source_that_sends_commits_alone_is_asked_for_its_settings(
+    source: GitRepository, begin: str
+) -> None:
+    """As GitHub does; a repository at a path may be set up to do so, too."""
+    source.git("config", "uploadpack.allowFilter", "true")
+    source.put(".dvc/config", '[remote "s"]\n    url = s3://x\n    configpath = y\n')
+    commit, address = source.commit("Settings"), f"{begin}{source.root}"
+    with fetch_source(address) as bare, pytest.raises(MistakesError, match="configpath"):
+        check_settings(bare, commit, ["table.csv"], address)
