@@ -7,6 +7,7 @@ import datetime as dt
 import gzip
 import importlib
 import json
+import math
 import os
 import re
 import shutil
@@ -408,16 +409,22 @@ def test_a_file_that_is_taken_away_is_begun_again(
 
 
 def test_what_json_cannot_say_is_dropped(modules: Modules, tmp_path: Path) -> None:
-    """Half of a surrogate pair, and a number without an end: counted, and nothing is raised."""
+    """Half of a surrogate pair, and a number without an end: counted, and nothing is raised.
+
+    A number that is only large is logged: nobody keeps a request out of the log by one.
+    """
     log = make_log(modules, tmp_path)
     answers = {"prediction": np.zeros(1)}
     log.write_answers("r", None, {"sex": ["\ud800"]}, answers)
     log.write_answers("\ud800", None, {"sex": ["f"]}, answers)
     log.write_answers("r", [10**5000], {"sex": ["f"]}, answers)
     log.write_refusal("\ud800", "json")
+    log.write_answers("r", None, {"sex": ["f", "\ud800"]}, {"prediction": np.zeros(2)})
+    log.write_answers("r", None, {"mass": [10**30, math.nan]}, {"prediction": np.zeros(2)})
     write_rows(log, 1)
-    assert (log.dropped["unwritable"], log.records) == (4, 1)
-    assert len(read_records(tmp_path)) == 1
+    assert (log.dropped["unwritable"], log.records) == (6, 3)
+    records = read_records(tmp_path)
+    assert [record["inputs"]["mass"] for record in records] == [10**30, None, 4000.0]
 
 
 def test_each_day_has_its_file(modules: Modules, tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ import logging
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import orjson
 
 from ..plumbing.errors import StageError
 from .log_files import DISK, FULL, DayFile, tidy
@@ -46,12 +48,12 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
     answer: Any
 
 
-class AnsweredBatch(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, kw_only=True)
+class AnsweredBatch:
     """Several rows of one request; every list has a value for each."""
 
-    v: int
     id: str  # of the request
-    ids: list[str] | msgspec.UnsetType  # of the rows; unset: `<id>/<row>`, counted from 0
+    ids: list[str] | None  # of the rows; None: `<id>/<row>`, counted from 0
     at: str
     model: str
     inputs: dict[str, list[Any]]
@@ -115,9 +117,8 @@ class RequestLog:
         try:
             name, names = self._redact.rename(request_id, ids, rows)
             batch = AnsweredBatch(
-                v=BATCH_VERSION,
                 id=name,
-                ids=msgspec.UNSET if names is None else names,
+                ids=names,
                 at=at,
                 model=self._model,
                 inputs=self._redact(columns),
@@ -171,11 +172,23 @@ class RequestLog:
         if rows <= 1:
             return self._encoder.encode_lines(_split(batch))
         if rows <= MOST_ROWS:
-            data = self._encoder.encode_lines([batch])
+            data = self._encode_batch(batch)
             if len(data) <= MOST_BYTES:
                 return data
         halves = range(rows // 2), range(rows // 2, rows)
         return b"".join(self._encode(_take(batch, half)) for half in halves)
+
+    def _encode_batch(self, batch: AnsweredBatch) -> bytes:
+        """Return a batch in one line; nearly all of the time goes into writing numbers."""
+        line: dict[str, Any] = {"v": BATCH_VERSION, "id": batch.id, "ids": batch.ids}
+        if batch.ids is None:
+            del line["ids"]
+        line |= {"at": batch.at, "model": batch.model, "inputs": batch.inputs}
+        line |= {"score": batch.score, "answer": batch.answer}
+        try:
+            return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)  # twice as quick
+        except TypeError:  # a whole number beyond 64 bits
+            return self._encoder.encode_lines([line])
 
     def _append(self, now: float, day: str, data: bytes, records: int) -> None:
         if not records:
@@ -217,7 +230,7 @@ def write_time(seconds: float) -> str:
 
 
 def _name_rows(batch: AnsweredBatch) -> list[str]:
-    if batch.ids is not msgspec.UNSET:
+    if batch.ids is not None:
         return batch.ids
     return [f"{batch.id}/{row}" for row in range(len(batch.answer))]
 
@@ -233,7 +246,7 @@ def _take(batch: AnsweredBatch, rows: Sequence[int]) -> AnsweredBatch:
         score = {label: take(scores) for label, scores in score.items()}
     elif score is not None:
         score = take(score)
-    return msgspec.structs.replace(
+    return replace(
         batch,
         ids=take(_name_rows(batch)),
         inputs={name: take(values) for name, values in batch.inputs.items()},
