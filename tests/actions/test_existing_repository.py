@@ -50,7 +50,7 @@ def test_two_files_give_a_verdict_and_a_workflow_posts_it(tmp_path: Path) -> Non
     rehearsed = rehearse(tmp_path)
     assert rehearsed["verdict"] == "pass", rehearsed["stderr"]
     (comment,) = read_posted(tmp_path)["comments"]
-    assert "**⚠️ May merge, by its own numbers**: `accuracy`" in comment["body"]
+    assert "**⚠️ May merge, on self-reported numbers**: `accuracy`" in comment["body"]
     git(tmp_path, "switch", "--quiet", "--create", "worse", "main")
     commit_files(tmp_path, make_reports(0.2), "Learn less")
     assert "✗" in run(tmp_path, "compare", "--base", "main", "--head", "HEAD", code=1)

@@ -248,7 +248,7 @@ def test_a_new_metric_is_held_against_heads_own_predictions(
     code: int,
     rule: str,
 ) -> None:
-    """Base has no value to lose, and head's number is no more its own word for that."""
+    """Base has no value to lose, and head's number is no more self-reported for that."""
     policy = POLICY.format(name=name, margin=0.1)
     project.put("policy.yaml", policy.replace("max_worsening: 0.1", rule))
     dvc_yaml = (project.root / "dvc.yaml").read_text(encoding="utf-8")

@@ -78,7 +78,7 @@ def build_statement(
 
 
 def find_model(judged: Judged, record: Record) -> str | None:
-    """Find the MD5 of the model that was judged; None when only the run's own word names it.
+    """Find the MD5 of the model that was judged; None when only the run itself names it.
 
     That the commit with the results holds the model that was measured is checked before.
     """

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 RELATIVE, ABSOLUTE = 1e-6, 1e-9
 #: A last stored digit that is worth more than this fraction of a number is no rounding.
 _COARSEST_DIGIT = 1e-3
-_OWN_WORD = "is the pull request's own word: "
+_SELF_REPORTED = "is self-reported by the pull request: "
 _BROKEN = "does not hold: it "
 _MOST_NAMES = 5
 _MAX_TEXT = 500
@@ -95,7 +95,7 @@ def weigh_metric(
     reasons = [f"{_BROKEN}{broken}"] if broken and not is_edited else []
     reasons += verdict.reasons
     why = find_claim(change, measurement)
-    claimed = f"{_OWN_WORD}{why}"[:_MAX_TEXT] if why else None
+    claimed = f"{_SELF_REPORTED}{why}"[:_MAX_TEXT] if why else None
     if claimed and demanded is DemandedEvidence.INDEPENDENT:
         reasons.append(claimed)
     outcome = Verdict.FAIL if reasons else verdict.verdict
@@ -111,7 +111,7 @@ def weigh_slices(
     why = _find_slice_claim(report.measurement)
     if why is None:
         return tuple(verdicts)
-    claimed = f"{_OWN_WORD}{why}"[:_MAX_TEXT]
+    claimed = f"{_SELF_REPORTED}{why}"[:_MAX_TEXT]
     fails = demanded is DemandedEvidence.INDEPENDENT
     return tuple(
         msgspec.structs.replace(
@@ -167,7 +167,7 @@ def _list_unmeasured(metrics: Sequence[MetricVerdict], slices: Sequence[SliceVer
             names.setdefault(rule.claimed, []).append(name_rule(rule.rule))
     return [
         "the policy asks for `evidence: independent`, and there is none for"
-        f" {_join(group)}: {claimed.removeprefix(_OWN_WORD)}"[:_MAX_TEXT]
+        f" {_join(group)}: {claimed.removeprefix(_SELF_REPORTED)}"[:_MAX_TEXT]
         for claimed, group in names.items()
     ]
 

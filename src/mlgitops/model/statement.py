@@ -144,7 +144,7 @@ def encode_statement_schema() -> bytes:
 
 
 def _has_claims(judgement: Judgement | None) -> bool:
-    """Tell whether something that is judged is the run's own word; a budget never is marked so."""
+    """Tell whether something that is judged was self-reported; a budget never is marked so."""
     if judgement is None:
         return False
     metrics = (*judgement.metrics, *judgement.reference)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mlgitops.model import DataVersion, Report, Side
 
 #: What a change is called that passes though base's code did not measure all that is judged.
-OWN_NUMBERS = "by its own numbers"
+SELF_REPORTED = "on self-reported numbers"
 #: Kinds of a metric that is the same on both sides, a number or not.
 _AT_REST = (Kind.UNCHANGED, Kind.INCOMPARABLE)
 _SHORT = 7
@@ -121,7 +121,7 @@ def headline(report: Report) -> str:
         return "⚠️ Could not decide"
     if verdict is Verdict.SKIP:
         return "⚪ Not judged"
-    doubts = [OWN_NUMBERS] if has_own_numbers(report) else []
+    doubts = [SELF_REPORTED] if has_self_reported(report) else []
     slices = count_unproven(report)
     if unproven_rows(report):
         doubts.append(NOT_PROVEN)
@@ -130,7 +130,7 @@ def headline(report: Report) -> str:
     return f"⚠️ May merge, {', '.join(doubts)}" if doubts else "✅ May merge"
 
 
-def has_own_numbers(report: Report) -> bool:
+def has_self_reported(report: Report) -> bool:
     """Tell whether something that is judged was measured by the pull request alone."""
     return has_claimed_slices(report) or any(row.is_claimed for row in judged_rows(report))
 
@@ -148,7 +148,7 @@ def is_plain_pass(report: Report) -> bool:
     """Tell whether everything passes, by base's measurement, and each margin is shown kept."""
     passes = report.judgement is not None and report.judgement.verdict is Verdict.PASS
     is_shown = not (unproven_rows(report) or count_unproven(report))
-    return passes and is_shown and not has_own_numbers(report)
+    return passes and is_shown and not has_self_reported(report)
 
 
 def render_side(side: Side) -> str:

@@ -68,7 +68,7 @@ class Row(Struct, frozen=True, kw_only=True):
 
     @property
     def is_open(self) -> bool:
-        """Tell whether it passes with something that is not shown: no loss, or its own number."""
+        """Tell whether it passes with something that is not proven: no loss, or its number."""
         return self.is_doubtful or (self.verdict is Verdict.PASS and self.is_claimed)
 
     @property

@@ -63,7 +63,7 @@ class GapRow(Struct, frozen=True, kw_only=True):
 
     @property
     def is_open(self) -> bool:
-        """Tell whether it is kept with something that is not shown: a loss, or its own numbers."""
+        """Tell whether it is kept with something that is not proven: no loss, or its numbers."""
         return bool(self.unproven) or (self.verdict is Verdict.PASS and self.is_claimed)
 
     @property

@@ -29,7 +29,7 @@ def correct_protected(report: Report, record: Record) -> Report:
     reason = next(iter(record.problems.values()), "git did not say")
     text = (
         "Whether this change edits what judges it is not known here, and what the report names is"
-        f" its own word: {reason}."
+        f" self-reported: {reason}."
     )
     return add_notice(report, text)
 

@@ -149,7 +149,7 @@ def test_honest_numbers_pass_both_policies(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The same number by both is a plain pass; without a measurement it is its own word."""
+    """The same number by both is a plain pass; without a measurement it is self-reported."""
     for repository in (recorded, strict):
         report = measure(repository.write_report(), 0.625, 0.625)
         code, text = repository.judge(
@@ -159,4 +159,4 @@ def test_honest_numbers_pass_both_policies(
     code, text = recorded.judge(
         recorded.write_report(), monkeypatch, capsys, published=recorded.results
     )
-    assert (code, "**⚠️ May merge, by its own numbers**" in text) == (0, True), text
+    assert (code, "**⚠️ May merge, on self-reported numbers**" in text) == (0, True), text

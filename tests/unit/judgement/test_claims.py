@@ -115,13 +115,13 @@ def test_nothing_is_demanded_where_nothing_was_tried() -> None:
 
 
 def test_claimed_numbers_are_no_plain_pass() -> None:
-    """With `claimed`, what no code of base measured merges by its own numbers, with the reason."""
+    """With `claimed`, what base's code did not measure merges as self-reported, with the reason."""
     report = make_measured(measurement=UNMEASURED)
     assert read_judgement(report).verdict is Verdict.PASS
-    assert headline(report) == "⚠️ May merge, by its own numbers"
+    assert headline(report) == "⚠️ May merge, on self-reported numbers"
     assert not is_plain_pass(report)
     claimed = read_verdict(report, AUC).claimed
-    assert claimed == f"is the pull request's own word: {UNMEASURED.reason}"
+    assert claimed == f"is self-reported by the pull request: {UNMEASURED.reason}"
     assert describe_measurement(report).startswith("Measured by the pull request itself")
 
 
@@ -160,7 +160,7 @@ def test_a_claim_has_its_reason(measurement: Measurement, why: str) -> None:
     change = make_change(AUC, 0.73, 0.75, interval=(0.011, 0.029))
     assert find_claim(change, measurement) == why
     report = make_report(change, measurement=measurement, policy=Policy(metrics={AUC: Rule()}))
-    assert headline(report) == "⚠️ May merge, by its own numbers"
+    assert headline(report) == "⚠️ May merge, on self-reported numbers"
 
 
 def test_a_metric_that_moved_is_measured_where_head_has_it() -> None:
@@ -289,8 +289,8 @@ def test_slices_are_claimed_with_their_predictions(measurement: Measurement, why
     lenient = make_sliced(CLAIMED, measurement)
     (row,) = read_judgement(lenient).slices
     assert row.verdict is Verdict.PASS
-    assert row.claimed == f"is the pull request's own word: {why}"
-    assert headline(lenient) == "⚠️ May merge, by its own numbers"
+    assert row.claimed == f"is self-reported by the pull request: {why}"
+    assert headline(lenient) == "⚠️ May merge, on self-reported numbers"
     strict = make_sliced(INDEPENDENT, measurement)
     assert read_judgement(strict).verdict is Verdict.FAIL
     (row,) = read_judgement(strict).slices

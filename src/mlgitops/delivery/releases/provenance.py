@@ -239,7 +239,7 @@ def _list_data(
 def _put_measured(
     account: Account, repository: Repository, project: str, commit: str, pipeline: Pipeline
 ) -> None:
-    """Take the numbers that the run left in git, which are its own word."""
+    """Take the numbers that the run left in git, which are self-reported."""
     metrics = []
     for path in sorted(pipeline.metrics):
         data = repository.read(commit, path) if path.startswith(project) else None
