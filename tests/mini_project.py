@@ -51,8 +51,8 @@ jobs:
       - id: report
         uses: acme/kit/actions/report@{REF}
         with:
-          computing: ${{{{ needs.compute.result }}}}
-          publishes: false
+          compute-result: ${{{{ needs.compute.result }}}}
+          publish-required: false
 """
 FILES = {
     ".github/workflows/pull-request.yml": WORKFLOW,

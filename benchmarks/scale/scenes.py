@@ -128,7 +128,7 @@ def _report(folder: Path, forge: Forge, value: float, *, run: int, head: str = F
     (folder / "report.json").write_bytes(encode_report(report))
     since = len(forge.requests)
     with Server(forge) as server:
-        ended = ("--computing", "success", "--publishing", "success")
+        ended = ("--compute-result", "success", "--publish-result", "success")
         done = subprocess.run(
             [sys.executable, "-m", "mlgitops", "report", "--directory", folder, *ended],
             cwd=folder,

@@ -72,7 +72,7 @@ def test_it_reaches_the_branchs_newest_commit(tip: Tip, verdict: str) -> None:
     forge = tip.make_forge()
     if verdict == "undecided":
         (tip.job / "report.json").unlink()
-    done = report(tip.job, forge, "--publishing", "failure")
+    done = report(tip.job, forge, "--publish-result", "failure")
     assert done.returncode == {"fail": 1, "undecided": 2}[verdict], done.stderr
     assert list_conclusions(forge) == {tip.head: "failure", tip.tip: "failure"}
     assert len(own_comments(forge)) == 1

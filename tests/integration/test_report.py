@@ -98,7 +98,7 @@ def report(
             "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),
             "GITHUB_TOKEN": token,
         }
-        ended = ("--computing", "success", "--publishing", "success")
+        ended = ("--compute-result", "success", "--publish-result", "success")
         return run_forked(
             ["report", "--directory", folder, *ended, *options],
             folder=folder,
@@ -155,7 +155,7 @@ def test_a_published_result_carries_the_verdict(tmp_path: Path) -> None:
     forge = make_forge()
     forge.state.pulls[1] = msgspec.structs.replace(forge.state.pulls[1], head=("change", head))
     forge._find_head = lambda _branch: published
-    done = report(project, forge, "--published", published)
+    done = report(project, forge, "--results-commit", published)
     assert done.returncode == 0, done.stdout + done.stderr
     (comment,) = own_comments(forge)
     assert f"are on the branch: {published}" in comment.body
@@ -166,9 +166,9 @@ def test_a_published_result_carries_the_verdict(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sha", ["main", "0" * 39, "G" * 40, NEWER + "\n", "@everyone"])
 def test_what_is_no_commit_is_refused(folder: Path, sha: str) -> None:
-    """An odd value of --published ends with 2 and posts nothing."""
+    """An odd value of --results-commit ends with 2 and posts nothing."""
     forge = make_forge()
-    assert report(folder, forge, "--published", sha).returncode == 2
+    assert report(folder, forge, "--results-commit", sha).returncode == 2
     assert own_comments(forge) == []
     assert forge.state.checks == []
 
@@ -548,12 +548,21 @@ def test_where_git_cannot_tell_what_changed_there_is_a_comment(folder: Path) -> 
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (("--computing", "failure", "--publishing", "skipped"), "The job that trains and compares"),
-        (("--computing", "cancelled"), "The job that trains and compares ended with `cancelled`"),
-        (("--computing", ""), "does not say how the job that trains and compares ended"),
-        (("--publishing", "skipped"), "The job that publishes ended with `skipped`"),
-        (("--publishing", "failure", "--publishes", "false"), "The job that publishes ended with"),
-        (("--publishing", "green"), "gave `'green'` as how the job that publishes ended"),
+        (
+            ("--compute-result", "failure", "--publish-result", "skipped"),
+            "The job that trains and compares",
+        ),
+        (
+            ("--compute-result", "cancelled"),
+            "The job that trains and compares ended with `cancelled`",
+        ),
+        (("--compute-result", ""), "does not say how the job that trains and compares ended"),
+        (("--publish-result", "skipped"), "The job that publishes ended with `skipped`"),
+        (
+            ("--publish-result", "failure", "--publish-required", "false"),
+            "The job that publishes ended with",
+        ),
+        (("--publish-result", "green"), "gave `'green'` as how the job that publishes ended"),
     ],
 )
 @pytest.mark.parametrize(("head", "code"), [(0.9, 2), (0.1, 1)])

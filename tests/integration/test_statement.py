@@ -33,7 +33,14 @@ def test_a_measured_verdict_becomes_evidence_that_holds(
     outputs = tmp_path / "outputs"
     monkeypatch.setenv("GITHUB_OUTPUT", str(outputs))
     words = ["report", "--dry-run", "--directory", str(job), "--statement", str(statement)]
-    words += ["--computing", "success", "--evaluating", "success", "--publishes", "false"]
+    words += [
+        "--compute-result",
+        "success",
+        "--evaluate-result",
+        "success",
+        "--publish-required",
+        "false",
+    ]
     assert run(words) == 0, capsys.readouterr()
     monkeypatch.delenv("GITHUB_OUTPUT")
     model = request.own.root / "model/model.json"

@@ -109,10 +109,10 @@ class Pullrequest:
         self, attempt: int, published: str, waived: str = ""
     ) -> tuple[int, dict[str, str], str]:
         """Run the report job's command."""
-        more = ["--computing", "success", "--publishing", "success"]
-        more += ["--published", published] if published else []
-        more += ["--waived", waived] if waived else []
-        ended = ("--computing", "success", "--publishing", "success")
+        more = ["--compute-result", "success", "--publish-result", "success"]
+        more += ["--results-commit", published] if published else []
+        more += ["--waived-commit", waived] if waived else []
+        ended = ("--compute-result", "success", "--publish-result", "success")
         words = ("report", *self._files(), *ended, *more)
         return self.run(f"report-{attempt}", *words, attempt=attempt)
 

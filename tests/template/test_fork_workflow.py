@@ -75,7 +75,7 @@ def test_only_what_its_own_job_measured_is_taken_for_measured(workflow: Path) ->
     taken, judging = (step["with"] for step in report["steps"][-2:])
     assert taken["artifact-ids"] == "${{ needs.evaluate.outputs.artifact-id || '0' }}"
     assert "run-id" not in taken
-    assert judging["evaluating"] == "${{ needs.evaluate.result }}"
+    assert judging["evaluate-result"] == "${{ needs.evaluate.result }}"
 
 
 def test_it_waits_for_the_generated_workflow(workflow: Path) -> None:

@@ -94,7 +94,7 @@ def test_what_was_measured_is_taken_by_its_number(workflow: Any) -> None:  # noq
             f"${{{{ needs.evaluate.outputs.{project} || '0' }}}}" for project in PROJECTS
         ]
         judging = [step["with"] for step in steps if "key" in step["with"]]
-        assert [inputs["evaluating"] for inputs in judging] == [
+        assert [inputs["evaluate-result"] for inputs in judging] == [
             "${{ needs.evaluate.result }}"
         ] * len(PROJECTS)
 

@@ -510,7 +510,7 @@ def test_what_was_measured_is_taken_by_its_number(
                 ("needs.evaluate.result != 'success'", "mlgitops-report")
             ] * (name == "report"), path
             (judging,) = list_inputs(jobs[name], f"/actions/{name}@")
-            assert judging["evaluating"] == "${{ needs.evaluate.result }}", path
+            assert judging["evaluate-result"] == "${{ needs.evaluate.result }}", path
             assert "evaluate" in jobs[name]["needs"], path
 
 
@@ -695,7 +695,7 @@ def test_only_what_publishes_has_the_identity_that_may_write(
         for name, job in workflow["jobs"].items():
             if name == "report" and path.endswith("/pull-request.yml"):
                 (judging,) = list_inputs(job, "/actions/report@")
-                asked = judging.pop("publishes", None)
+                asked = judging.pop("publish-required", None)
                 publish = workflow["jobs"].get("publish", {"if": ""})["if"]
                 (condition,) = re.findall(r"vars\.\w+ != ''", publish) or [None]
                 wanted = condition and f"${{{{ {condition} }}}}"

@@ -159,9 +159,9 @@ class Recorded:
         for name in ("GITHUB_TOKEN", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"):
             monkeypatch.delenv(name, raising=False)
         words = ["report", "--dry-run", "--directory", str(self.root / PREFIX)]
-        words += ["--report", str(scratch / "report.json"), "--computing", "success", *options]
-        words += ["--publishing", "success"] if published else ["--publishes", "false"]
-        words += ["--published", published] if published else []
+        words += ["--report", str(scratch / "report.json"), "--compute-result", "success", *options]
+        words += ["--publish-result", "success"] if published else ["--publish-required", "false"]
+        words += ["--results-commit", published] if published else []
         code = run(words)
         captured = capsys.readouterr()
         return code, captured.out + captured.err

@@ -51,7 +51,7 @@ class Evidence:
         """Judge ``report`` with `--statement`; return exit code, text and the file's path."""
         path = self.folder / "evidence/statement.json"
         shutil.rmtree(path.parent, ignore_errors=True)
-        words = ("--statement", str(path), "--evaluating", "success", *options)
+        words = ("--statement", str(path), "--evaluate-result", "success", *options)
         code, text = self.recorded.judge(report, monkeypatch, capsys, *words, published=published)
         return code, text, path
 

@@ -159,7 +159,7 @@ def _run_report() -> int:
         GITHUB_RUN_NUMBER="1",
         GITHUB_RUN_ATTEMPT="1",
     )
-    ended = ["--computing", "success", "--publishing", "success"]
+    ended = ["--compute-result", "success", "--publish-result", "success"]
     return cli.run(["report", "--dry-run", "--event", "event.json", "--key", "default", *ended])
 
 

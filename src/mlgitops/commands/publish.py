@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--policy", default="policy.yaml", metavar="FILE", help="with --import: of the base"
     )
     parser.add_argument(
-        "--evaluating",
+        "--evaluate-result",
         metavar="RESULT",
         default="",
         help="with --import: how the job in which base's code measures ended (needs.JOB.result); "
@@ -178,7 +178,7 @@ def _decide(args: argparse.Namespace, event: Event) -> Decision:
         event,
         key=args.key or DEFAULT_KEY,
         where=args.policy,
-        evaluating=args.evaluating,
+        evaluating=args.evaluate_result,
     )
     decision = check_record(decision, read_decided(decision, args.directory, args.policy))
     token = os.environ.get("GITHUB_TOKEN")

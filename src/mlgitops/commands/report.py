@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 example, in a job that may write, needs the others and has checked out the base:
-  mlgitops report --computing "$COMPUTE_RESULT" --evaluating "$EVALUATE_RESULT" \\
-    --publishing "$PUBLISH_RESULT"
+  mlgitops report --compute-result "$COMPUTE_RESULT" --evaluate-result "$EVALUATE_RESULT" \\
+    --publish-result "$PUBLISH_RESULT"
 
 The report is treated as hostile: it must be of this event's commits, its own verdict is
 thrown away, and the base's policy judges again. The jobs before this one must have ended with
@@ -76,43 +76,43 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
 def _add_results(parser: argparse.ArgumentParser) -> None:
     """Declare what the other jobs of the run say of themselves."""
     parser.add_argument(
-        "--waived",
+        "--waived-commit",
         metavar="SHA",
         help="the commit with results that was made while this was waived, as it is no longer: "
         "a fail holds there too",
     )
     parser.add_argument(
-        "--published",
+        "--results-commit",
         metavar="SHA",
         help="the commit with this run's results, when one was made: the verdict holds there too",
     )
     parser.add_argument(
-        "--computing",
+        "--compute-result",
         metavar="RESULT",
         default="",
         help="how the job that trained and compared ended (needs.JOB.result); unless it is "
         "`success`, what would merge is undecided",
     )
     parser.add_argument(
-        "--evaluating",
+        "--evaluate-result",
         metavar="RESULT",
         default="",
         help="how the job in which base's code measures ended (needs.JOB.result); only after "
         "`success` is --report believed to be that job's, and its numbers measured",
     )
     parser.add_argument(
-        "--publishing",
+        "--publish-result",
         metavar="RESULT",
         default="",
         help="how the job that publishes ended (needs.JOB.result); unless it is `success`, what "
         "would merge is undecided; `skipped` is right for forks and merge groups",
     )
     parser.add_argument(
-        "--publishes",
+        "--publish-required",
         choices=("true", "false"),
         default="true",
         help="whether the workflow has a job that publishes, and an identity for it: then "
-        "`--publishing` is due (default: %(default)s)",
+        "`--publish-result` is due (default: %(default)s)",
     )
 
 
@@ -169,9 +169,9 @@ def _report(event: Event, client: GitHubClient, args: argparse.Namespace, consol
     from mlgitops.model import DEFAULT_KEY, Verdict
 
     key = args.key or DEFAULT_KEY
-    find_heads(event, args.published)  # refuses what is no commit, before git sees it
+    find_heads(event, args.results_commit)  # refuses what is no commit, before git sees it
     decision, policy, record = _conclude(event, client, args, key=key)
-    heads = find_heads(event, args.published or _find_recorded(decision, event, args, console))
+    heads = find_heads(event, args.results_commit or _find_recorded(decision, event, args, console))
     where = find_policy_path(args.directory, args.policy)
     comment = render_body(decision, event, key=key, heads=heads, where=where)
     try:
@@ -221,7 +221,7 @@ def _find_recorded(
 
     if decision.exit_code == EXIT_PASS:
         return ""
-    ended = str(args.waived or "")
+    ended = str(args.waived_commit or "")
     asks = bool(os.environ.get("GITHUB_TOKEN")) and not args.dry_run
     if not asks or event.number is None or event.from_fork or not event.head_branch:
         return ended
@@ -238,10 +238,10 @@ def _find_obstacle(event: Event, args: argparse.Namespace) -> Obstacle | None:
     from mlgitops.github.jobs import JobResults, find_obstacle, name_kind
 
     results = JobResults(
-        compute=args.computing if event.compared is None else event.compared.conclusion,
-        evaluate=args.evaluating,
-        publish=args.publishing,
-        publishes=args.publishes == "true",
+        compute=args.compute_result if event.compared is None else event.compared.conclusion,
+        evaluate=args.evaluate_result,
+        publish=args.publish_result,
+        publishes=args.publish_required == "true",
     )
     return find_obstacle(name_kind(event), results)
 
@@ -278,7 +278,7 @@ def _conclude(
     except MlgitopsError as error:
         refused = Undecided(problem=str(error))
     decision = refused or _decide(event, client, args, key=key, policy=policy)
-    record = read_decided(decision, args.directory, args.policy, published=args.published)
+    record = read_decided(decision, args.directory, args.policy, published=args.results_commit)
     decision = check_record(decision, record)
     obstacle = _find_obstacle(event, args)
     asks = bool(os.environ.get("GITHUB_TOKEN")) and not args.dry_run
@@ -309,11 +309,11 @@ def _decide(
             event,
             client,
             artifact=args.artifact,
-            measured=args.evaluating == SUCCESS,
+            measured=args.evaluate_result == SUCCESS,
         )
     except MlgitopsError as error:
         return Undecided(problem=str(error))
-    return decide(data, policy, event, key=key, where=args.policy, evaluating=args.evaluating)
+    return decide(data, policy, event, key=key, where=args.policy, evaluating=args.evaluate_result)
 
 
 def _write_first(

@@ -189,7 +189,7 @@ def find_heads(event: Event, published: str | None) -> tuple[str, ...]:
     if not published or published == event.head_sha:
         return (event.head_sha,)
     if not _SHA.fullmatch(published):
-        raise MlgitopsError(f"not a commit: {published[:80]!a}", where="--published")
+        raise MlgitopsError(f"not a commit: {published[:80]!a}", where="--results-commit")
     return (published, event.head_sha)
 
 

@@ -98,7 +98,7 @@ def _judge_compute(result: str) -> Obstacle | None:
     if result == SUCCESS:
         return None
     if result not in RESULTS:
-        return _refuse_word(result, job="trains and compares", option="computing")
+        return _refuse_word(result, job="trains and compares", option="compute-result")
     return Obstacle(
         title="The job that compared did not succeed",
         text=f"The job that trains and compares ended with `{result}` after its report was "
@@ -111,7 +111,7 @@ def _judge_evaluate(result: str) -> Obstacle | None:
     if result in (SUCCESS, SKIPPED, ""):
         return None
     if result not in RESULTS:
-        return _refuse_word(result, job="measures with base's code", option="evaluating")
+        return _refuse_word(result, job="measures with base's code", option="evaluate-result")
     return Obstacle(
         title="Base's code did not measure it",
         text=f"The job that measures with base's code ended with `{result}`, and its log says why.",
@@ -122,7 +122,7 @@ def _judge_publish(result: str, *, due: bool) -> Obstacle | None:
     if result == SUCCESS or (not due and result in (SKIPPED, "")):
         return None
     if result not in RESULTS:
-        return _refuse_word(result, job="publishes", option="publishing")
+        return _refuse_word(result, job="publishes", option="publish-result")
     return Obstacle(
         title="Its results were not published",
         text=f"The job that publishes ended with `{result}`, and its log says why; {_LOCK}.",

@@ -78,7 +78,7 @@ def test_a_run_that_tells_another_number(
     results = recorded.record(write_results(60, claimed))
     report = measure(recorded.write_report(), measured, claimed)
     code, text = recorded.judge(
-        report, monkeypatch, capsys, "--evaluating", "success", published=results
+        report, monkeypatch, capsys, "--evaluate-result", "success", published=results
     )
     assert code == 1, text
     assert "Must not merge, its numbers do not hold" in text
@@ -95,7 +95,7 @@ def test_a_run_that_edits_the_ruler(
     results = recorded.record(write_results(60, 0.9375))
     report = measure(recorded.write_report(), 0.4375, 0.9375, edited=["train.py"])
     code, text = recorded.judge(
-        report, monkeypatch, capsys, "--evaluating", "success", published=results
+        report, monkeypatch, capsys, "--evaluate-result", "success", published=results
     )
     assert code == 1, text
     reason = "`score` is 0.94 by its own run and 0.44 by base's code"
@@ -122,7 +122,7 @@ def test_a_run_of_which_nobody_measured_what_is_judged(
     """Where the policy asks for independent evidence, good numbers of its own are none."""
     report = {**strict.write_report(), "measurement": facts}
     code, text = strict.judge(
-        report, monkeypatch, capsys, "--evaluating", "success", published=strict.results
+        report, monkeypatch, capsys, "--evaluate-result", "success", published=strict.results
     )
     assert code == 1, text
     reason = f"asks for `evidence: independent`, and there is none for `score`: {why}"
@@ -153,7 +153,12 @@ def test_honest_numbers_pass_both_policies(
     for repository in (recorded, strict):
         report = measure(repository.write_report(), 0.625, 0.625)
         code, text = repository.judge(
-            report, monkeypatch, capsys, "--evaluating", "success", published=repository.results
+            report,
+            monkeypatch,
+            capsys,
+            "--evaluate-result",
+            "success",
+            published=repository.results,
         )
         assert (code, "**✅ May merge**" in text) == (0, True), text
     code, text = recorded.judge(

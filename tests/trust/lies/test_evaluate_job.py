@@ -63,7 +63,7 @@ def test_the_honest_measurement_is_a_pass(
     """The value that is judged stands in no commit; the run's own beside it does."""
     report = measure(recorded.write_report(), 0.5625, claimed=0.625)
     code, text = recorded.judge(
-        report, monkeypatch, capsys, "--evaluating", "success", published=recorded.results
+        report, monkeypatch, capsys, "--evaluate-result", "success", published=recorded.results
     )
     assert code in (0, 1), text  # whether a claim that differs fails is the judge's question
     assert "0.5625" in text
@@ -76,7 +76,7 @@ def test_base_measured_anew_beside_head_is_judged(
     """On the same test data, by the job that measures, with what base has stored beside it."""
     report = renew(recorded.write_report(), 0.375, stored=0.5)
     code, text = recorded.judge(
-        report, monkeypatch, capsys, "--evaluating", "success", published=recorded.results
+        report, monkeypatch, capsys, "--evaluate-result", "success", published=recorded.results
     )
     assert code in (0, 1), text  # whether a claim that differs fails is the judge's question
     assert "0.375" in text
@@ -199,14 +199,14 @@ def test_a_report_that_poses_as_measured(
 ) -> None:
     """None is green: undecided, with what is wrong."""
     report = lie(recorded.write_report())
-    words = ("--evaluating", evaluating) if evaluating else ()
+    words = ("--evaluate-result", evaluating) if evaluating else ()
     code, text = recorded.judge(report, monkeypatch, capsys, *words, published=recorded.results)
     assert code == 2, text
     payload = json.dumps([report, evaluating]).encode()
     check_lie(record_property, payload, reason=reason, text=text)
 
 
-_FORKS_WORKFLOW = ("--report", "measured/report.json", "--evaluating")
+_FORKS_WORKFLOW = ("--report", "measured/report.json", "--evaluate-result")
 
 
 def _hand_on(folder: Path, score: float, *, measurement: dict[str, Any]) -> None:
@@ -286,7 +286,7 @@ def test_what_would_be_merged_is_not_what_was_measured(
 ) -> None:
     """Where nothing is published, the head's own commit is merged: what differs in it is said."""
     report = _commit_claims(recorded, score, model)
-    _, text = recorded.judge(report, monkeypatch, capsys, "--evaluating", "success")
+    _, text = recorded.judge(report, monkeypatch, capsys, "--evaluate-result", "success")
     assert ("only claimed by the run" in text) == bool(claims), text
     for claim in claims:
         check_lie(record_property, json.dumps([score, model]).encode(), reason=claim, text=text)
@@ -320,7 +320,7 @@ def test_what_was_handed_over_is_another_one_by_the_time_it_is_published(
     encoder = f'    - {{path: encoder.bin, hash: md5, md5: "{"1" * 32}", size: 3}}\n'
     published = recorded.record({**results, lock: results[lock] + encoder})
     report = {**measure(recorded.write_report(), 0.625, claimed=0.625), "data": data}
-    words = ("--evaluating", "success")
+    words = ("--evaluate-result", "success")
     code, text = recorded.judge(report, monkeypatch, capsys, *words, published=published)
     assert code == (0 if stated is None else 2), text
     if stated is not None:

@@ -62,18 +62,21 @@ def describe(folder: Path, *more: object) -> bytes:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (("--computing", "failure"), "trains and compares ended with `failure` after its report"),
-        (("--computing", "cancelled"), "trains and compares ended with `cancelled`"),
-        (("--computing", "skipped"), "trains and compares ended with `skipped`"),
-        (("--computing", ""), "does not say how the job that trains and compares ended"),
-        (("--computing", "Success"), "`'Success'` as how the job that trains and compares"),
-        (("--publishing", "skipped"), "The job that publishes ended with `skipped`"),
-        (("--publishing", "failure"), "The job that publishes ended with `failure`"),
-        (("--publishing", "cancelled"), "The job that publishes ended with `cancelled`"),
-        (("--publishing", ""), "does not say how the job that publishes ended"),
-        (("--publishing", "neutral"), "`'neutral'` as how the job that publishes"),
         (
-            ("--publishing", "failure", "--publishes", "false"),
+            ("--compute-result", "failure"),
+            "trains and compares ended with `failure` after its report",
+        ),
+        (("--compute-result", "cancelled"), "trains and compares ended with `cancelled`"),
+        (("--compute-result", "skipped"), "trains and compares ended with `skipped`"),
+        (("--compute-result", ""), "does not say how the job that trains and compares ended"),
+        (("--compute-result", "Success"), "`'Success'` as how the job that trains and compares"),
+        (("--publish-result", "skipped"), "The job that publishes ended with `skipped`"),
+        (("--publish-result", "failure"), "The job that publishes ended with `failure`"),
+        (("--publish-result", "cancelled"), "The job that publishes ended with `cancelled`"),
+        (("--publish-result", ""), "does not say how the job that publishes ended"),
+        (("--publish-result", "neutral"), "`'neutral'` as how the job that publishes"),
+        (
+            ("--publish-result", "failure", "--publish-required", "false"),
             "not known to be what this run trained",
         ),
     ],
@@ -95,7 +98,7 @@ def test_a_waiver_of_a_run_that_broke(folder: Path, record_property: Record) -> 
     forge.state.pulls[1].labels = ["accept-regression"]
     forge.state.permissions["writer"] = "write"
     forge.state.comments.append(Comment(1, 1, "writer", f"accept-regression {HEAD} needed"))
-    code, text = tell(folder, forge, "--computing", "failure")
+    code, text = tell(folder, forge, "--compute-result", "failure")
     assert (code, list_green(forge)) == (2, [])
     reason = "Not yet: the job that compared did not succeed"
     check_lie(record_property, describe(folder, "waived"), reason=reason, text=text)

@@ -182,5 +182,5 @@ def test_a_published_commit_is_named_in_full(published: str) -> None:
     """What another job says it made is a commit, or nothing carries the verdict."""
     event = parse_event(encode(pull_request=PULL), parse_run(ENVIRON))
     assert find_heads(event, BASE) == (BASE, HEAD)
-    with pytest.raises(MlgitopsError, match="--published: not a commit: "):
+    with pytest.raises(MlgitopsError, match="--results-commit: not a commit: "):
         find_heads(event, published)

@@ -70,10 +70,10 @@ def test_each_combination_of_results(
 @pytest.mark.parametrize(
     ("computing", "evaluating", "publishing", "option"),
     [
-        ("", "success", "success", "computing"),
-        ("success", "success", "", "publishing"),
-        ("ok", "success", "success", "computing"),
-        ("success", "ok", "success", "evaluating"),
+        ("", "success", "success", "compute-result"),
+        ("success", "success", "", "publish-result"),
+        ("ok", "success", "success", "compute-result"),
+        ("success", "ok", "success", "evaluate-result"),
     ],
 )
 def test_a_word_that_is_none_says_what_to_hand_over(
