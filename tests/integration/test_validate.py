@@ -62,6 +62,22 @@ def test_a_sound_project_has_no_mistakes(
         (".dvc/config", "[core]\nhardlink_lock = true\n", "`hardlink_lock` in [core]", None),
         ("contract.yaml", "columns: [", "not YAML", None),
         ("contract.yaml", "strict: true", "it names no columns", None),
+        ("monitor.yaml", "alerts: {refused: 7}", "refused must be from 0 to 1", "write 0.07"),
+        ("monitor.yaml", "alerts: [", "not YAML", None),
+        ("deploy/staging/model.yaml", "model: [", "not YAML", None),
+        ("deploy/staging/model.yaml", "model: demo\nport: 0\n", "`port` must be a number", None),
+        (
+            "deploy/production/model.yaml",
+            "model: demo\nport: 80\nreplicas: 2\n",
+            "`replicas: 2` cannot be done on a host",
+            "remove it, or serve on a cluster: `target: kubernetes`",
+        ),
+        (
+            "deploy/production/model.yaml",
+            "model: demo\nport: 80\ntarget: kubernetes\ncanary: 5\n",
+            "`canary: 5` cannot be done on Kubernetes",
+            None,
+        ),
     ],
 )
 def test_each_mistake_is_found(  # noqa: PLR0917 - a row of the table
@@ -80,6 +96,16 @@ def test_each_mistake_is_found(  # noqa: PLR0917 - a row of the table
     (mistake,) = [each for each in mistakes if what in each["what"]]
     assert mistake["where"].startswith(path)
     assert hint is None or mistake["hint"] == hint
+
+
+@pytest.mark.parametrize("path", ["monitor.yaml", "deploy/base/model.yaml"])
+def test_a_manifest_under_a_name_of_ours_is_left_alone(
+    project: DvcProject, capsys: pytest.CaptureFixture[str], path: str
+) -> None:
+    """Who adopts the toolkit may have had one."""
+    project.put(path, "# Ours\napiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\n")
+    project.git("add", path)
+    assert validate(project, capsys) == (0, [], [])
 
 
 def test_all_mistakes_are_listed_together(

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlgitops.commands.options import add_directory, add_json
-from mlgitops.errors import EXIT_PASS, EXIT_UNDECIDED
+from mlgitops.errors import EXIT_PASS, EXIT_UNDECIDED, MistakesError, MlgitopsError
 
 if TYPE_CHECKING:
     import argparse
 
     from mlgitops.console import Console
-    from mlgitops.errors import MlgitopsError
+    from mlgitops.git.repository import Folder
     from mlgitops.project.validation import Findings
 
 EXAMPLES = """\
@@ -22,8 +22,9 @@ examples:
   mlgitops validate --json
   mlgitops validate --base origin/main
 
-It reads policy.yaml, dvc.yaml, dvc.lock, metrics, .dvc/config, contract.yaml, the workflows
-and the model files as they stand on disk, runs none of them, and lists every mistake. With
+It reads policy.yaml, dvc.yaml, dvc.lock, metrics, .dvc/config, contract.yaml, monitor.yaml,
+model.yaml of each environment, the workflows and the model files as they stand on disk, runs
+none of them, and lists every mistake. With
 --base, a storage that is not at the base's address is one. Where the predictions are here, it
 says which true loss of each judged metric their test rows would stop; after a run, how many
 rows each check of contract.yaml refused.
@@ -53,11 +54,29 @@ def run(args: argparse.Namespace, console: Console) -> int:
         folder = Folder(repository, find_project(start, repository.root))
         base = repository.resolve(args.base) if args.base else None
         findings = validate_project(folder, base)
+        findings.mistakes += _check_monitoring(folder)
     if args.json:
         console.result(json.dumps(_as_json(findings), indent=2))
     else:
         _print(findings, console)
     return EXIT_UNDECIDED if findings.mistakes else EXIT_PASS
+
+
+def _check_monitoring(folder: Folder) -> list[MlgitopsError]:
+    """Return the mistakes of monitor.yaml, with which no server would start."""
+    from mlgitops.monitoring.settings import MONITOR, parse_settings
+    from mlgitops.project.validation import is_manifest
+
+    data = folder.read(None, MONITOR) or b""
+    if is_manifest(data):
+        return []
+    try:
+        parse_settings(data)
+    except MistakesError as error:
+        return list(error.errors)
+    except MlgitopsError as error:
+        return [error]
+    return []
 
 
 def _print(findings: Findings, console: Console) -> None:

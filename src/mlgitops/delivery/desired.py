@@ -15,7 +15,7 @@ from mlgitops.delivery.loop.observed import Desired, ServedModel
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import ask_git, run_git
 from mlgitops.git.repository import UNSHALLOW, Folder, Repository
-from mlgitops.git.wanted import find_bundle_change, list_sources, read_wanted
+from mlgitops.git.wanted import find_bundle_change, list_sources, read_wanted, refuse_idle
 from mlgitops.storage.exchange import has_origin
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ def _read_at(
     """
     wanted = read_wanted(repository, prefix, environment, tip)
     file = f"{prefix}deploy/{environment}/model.yaml"
-    _refuse_idle(wanted, where=f"{file} at {tip[:12]}")
+    refuse_idle(wanted, where=f"{file} at {tip[:12]}")
     follows = wanted.commit == tip
     revision = find_bundle_change(repository, prefix, tip) if follows else wanted.commit
     digest = read_model_sha256(repository, prefix, revision)
@@ -245,18 +245,6 @@ def _read_at(
     if environment != PERSONAL:
         _refuse_cut_off(repository, served.commit, *([revision] if follows else []), where=file)
     return Desired(served=served, canary=wanted.canary, bake=wanted.bake), wanted
-
-
-def _refuse_idle(wanted: Wanted, *, where: str) -> None:
-    """Raise :class:`MlgitopsError` for what only Kubernetes does, where a host serves."""
-    idle = [f"`replicas: {wanted.replicas}`"] if wanted.replicas > 1 else []
-    idle += ["`resources`"] if wanted.resources else []
-    if wanted.target == "local" and idle:
-        raise MlgitopsError(
-            f"{' and '.join(idle)} cannot be done on a host, where one server answers",
-            where=where,
-            hint="remove it, or serve on a cluster: `target: kubernetes`",
-        )
 
 
 def _refuse_cut_off(repository: Repository, *changes: str, where: str) -> None:

@@ -96,6 +96,40 @@ def read_wanted(
     revision = None if content.get("revision") is None else str(content["revision"])
     if revision is not None:
         _refuse_foreign(repository, revision, tip, where=where)
+    return _make_wanted(content, environment, tip)
+
+
+def check_wanted(data: bytes, where: str) -> list[MlgitopsError]:
+    """Return the mistakes of a `model.yaml` that show without the history of its revision."""
+    try:
+        content = parse_yaml(data, where, limit=_LIMIT)
+        mistakes = [MlgitopsError(problem, where=where) for problem in _find_mistakes(content)]
+        if not mistakes and isinstance(content, dict):
+            refuse_idle(_make_wanted(content, "", ""), where=where)
+    except MlgitopsError as error:
+        return [error]
+    return mistakes
+
+
+def refuse_idle(wanted: Wanted, *, where: str) -> None:
+    """Raise :class:`MlgitopsError` for what the target cannot do."""
+    idle = [f"`replicas: {wanted.replicas}`"] if wanted.replicas > 1 else []
+    idle += ["`resources`"] if wanted.resources else []
+    if wanted.target == "local" and idle:
+        raise MlgitopsError(
+            f"{' and '.join(idle)} cannot be done on a host, where one server answers",
+            where=where,
+            hint="remove it, or serve on a cluster: `target: kubernetes`",
+        )
+    if wanted.target == "kubernetes" and wanted.canary:
+        raise MlgitopsError(
+            f"`canary: {wanted.canary}` cannot be done on Kubernetes",
+            where=where,
+            hint="remove it; a rollout goes server by server as it is",
+        )
+
+
+def _make_wanted(content: dict[str, Any], environment: str, tip: str) -> Wanted:
     given = {name: setting for name, setting in content.items() if setting is not None}
     given |= {"environment": environment, "commit": given.pop("revision", tip)}
     return msgspec.convert(given, Wanted)

@@ -7,6 +7,7 @@ Reads the work tree; runs nothing of it. Whether dvc.lock is up to date is not a
 from __future__ import annotations
 
 import csv
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -17,6 +18,7 @@ from mlgitops.dvc.configuration import CONFIG, check_config, check_tracked
 from mlgitops.dvc.metrics import parse_metrics
 from mlgitops.dvc.reader import list_dvc_files, read_pipeline
 from mlgitops.errors import MistakesError, MlgitopsError
+from mlgitops.git.wanted import check_wanted, list_environments
 from mlgitops.hints import nearest_name
 from mlgitops.judgement.policy import parse_policy
 from mlgitops.parsing import Place, parse_yaml
@@ -84,6 +86,7 @@ def validate_project(folder: Folder, base: str | None = None) -> Findings:
     )
     findings.mistakes += check_tracked(folder.list_files(None))
     findings.mistakes += _check_models(folder, pipeline, policy)
+    findings.mistakes += _check_environments(folder)
     findings.mistakes += [*_check_contract(folder, pipeline), *check_pins(pipeline)]
     mistakes, warnings = check_imported_contract(folder, pipeline)
     findings.mistakes += mistakes
@@ -95,6 +98,20 @@ def validate_project(folder: Folder, base: str | None = None) -> Findings:
         *_check_new_storage(folder, base),
     ]
     return findings
+
+
+def _check_environments(folder: Folder) -> Iterator[MlgitopsError]:
+    """Yield the mistakes of each environment's file: nobody deploys it before it is merged."""
+    for environment in list_environments(folder.repository, folder.prefix, None):
+        path = f"deploy/{environment}/model.yaml"
+        data = folder.read(None, path) or b""
+        if not is_manifest(data):
+            yield from check_wanted(data, path)
+
+
+def is_manifest(data: bytes) -> bool:
+    """Tell whether a file of a name that we use, too, is a manifest of Kubernetes."""
+    return re.search(rb"(?m)^apiVersion:", data) is not None
 
 
 def _check_policy(folder: Folder, findings: Findings) -> Policy | None:

@@ -349,6 +349,7 @@ def test_what_a_cluster_cannot_hold_to_is_refused() -> None:
         sha256=SERVED.sha256,
         commit=SERVED.revision,
         port=80,
+        target="kubernetes",
     )
     refuse_unfit(wanted, SERVED, "here")
     cases = [

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.git.wanted import read_wanted
+from mlgitops.git.wanted import read_wanted, refuse_idle
 
 if TYPE_CHECKING:
     from mlgitops.delivery.kubernetes.kubectl import Kubectl, Object
@@ -97,12 +97,7 @@ def refuse_unfit(wanted: Wanted, served: ServedModel, where: str) -> None:
             where=where,
             hint="`mlgitops promote` writes it",
         )
-    if wanted.canary:
-        raise MlgitopsError(
-            f"`canary: {wanted.canary}` cannot be done on Kubernetes",
-            where=where,
-            hint="remove it; a rollout goes server by server as it is",
-        )
+    refuse_idle(wanted, where=where)
 
 
 def _export(repository: Repository, folder: str, commit: str, target: Path) -> None:
