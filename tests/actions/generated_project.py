@@ -16,8 +16,8 @@ from mini_project import shared_store
 
 from mlgitops.rehearsal.forge import Forge, Server, State, load_state
 from mlgitops.rehearsal.repository import Change, make_origin, read_branch
-from mlgitops.rehearsal.running import Ran, Stage, Start, run_workflow
 from mlgitops.rehearsal.session import STATE
+from mlgitops.rehearsal.workflow_run import Ran, Stage, Start, run_workflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlgitops.rehearsal.forge import Pull
-    from mlgitops.rehearsal.running import Ran
+    from mlgitops.rehearsal.workflow_run import Ran
 
 TUNE, RETRAIN = (".github/workflows/tune.yml", ".github/workflows/retrain.yml")
 SHARDS, TRIALS, FOLDS = 2, 4, 5

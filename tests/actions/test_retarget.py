@@ -12,10 +12,10 @@ from mini_project import branch, make_project, shared_store
 
 from mlgitops.console import Console
 from mlgitops.errors import MlgitopsError
+from mlgitops.rehearsal.events import build_pull_event
 from mlgitops.rehearsal.forge import Forge, Pull, Server, State
 from mlgitops.rehearsal.repository import make_origin, read_change
-from mlgitops.rehearsal.running import Ran, Stage, Start, run_workflow
-from mlgitops.rehearsal.surroundings import build_pull_event
+from mlgitops.rehearsal.workflow_run import Ran, Stage, Start, run_workflow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,10 +18,10 @@ from mini_project import REF, ROOT, branch, make_project, shared_store
 from mlgitops.console import Console
 from mlgitops.errors import MlgitopsError
 from mlgitops.model import WAIVER_LABEL
+from mlgitops.rehearsal.events import build_pull_event
 from mlgitops.rehearsal.forge import Forge, Job, Pull, Server, State, WorkflowRun
 from mlgitops.rehearsal.repository import make_origin, read_change
-from mlgitops.rehearsal.running import Ran, Stage, Start, run_workflow
-from mlgitops.rehearsal.surroundings import build_pull_event
+from mlgitops.rehearsal.workflow_run import Ran, Stage, Start, run_workflow
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,8 +16,8 @@ from mlgitops.rehearsal.forge.repositories import build_repository
 from mlgitops.rehearsal.forge.runs import build_run, build_workflow
 from mlgitops.rehearsal.forge.users import build_user
 from mlgitops.rehearsal.repository import read_texts
-from mlgitops.rehearsal.running import Start, run_workflow
 from mlgitops.rehearsal.workflow import find_followed
+from mlgitops.rehearsal.workflow_run import Start, run_workflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from mlgitops.rehearsal.forge import State
     from mlgitops.rehearsal.repository import Change
-    from mlgitops.rehearsal.running import Ran, Stage
+    from mlgitops.rehearsal.workflow_run import Ran, Stage
 
 _FOLDER = ".github/workflows"
 _REPORTS = "/actions/report@"

@@ -14,6 +14,7 @@ import msgspec
 
 from mlgitops.github.marker import find_marker
 from mlgitops.model import WAIVER_LABEL
+from mlgitops.rehearsal.events import build_group_event, build_pull_event
 from mlgitops.rehearsal.forge import (
     Comment,
     Forge,
@@ -25,7 +26,7 @@ from mlgitops.rehearsal.forge import (
     load_state,
 )
 from mlgitops.rehearsal.forks import pack_artifacts, refuse_writing, report_on_fork
-from mlgitops.rehearsal.places import find_stand_in
+from mlgitops.rehearsal.local_actions import find_stand_in
 from mlgitops.rehearsal.repository import (
     Change,
     bring_home,
@@ -40,8 +41,7 @@ from mlgitops.rehearsal.repository import (
     read_login,
     read_repository_name,
 )
-from mlgitops.rehearsal.running import Ran, Stage, Start, run_workflow
-from mlgitops.rehearsal.surroundings import build_group_event, build_pull_event
+from mlgitops.rehearsal.workflow_run import Ran, Stage, Start, run_workflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mlgitops.rehearsal.places import copy_toolkit
-from mlgitops.rehearsal.surroundings import compile_helper
+from mlgitops.rehearsal.local_actions import copy_toolkit
+from mlgitops.rehearsal.runner import compile_helper
 
 CODE = """\
 import sys

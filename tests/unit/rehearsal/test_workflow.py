@@ -8,9 +8,9 @@ import pytest
 
 from mlgitops.errors import MistakesError, MlgitopsError
 from mlgitops.rehearsal.act import Run
-from mlgitops.rehearsal.running import Ran
 from mlgitops.rehearsal.session import find_verdict
 from mlgitops.rehearsal.workflow import Use, parse_use, parse_workflow
+from mlgitops.rehearsal.workflow_run import Ran
 
 TEXT = """\
 on: pull_request

@@ -11,16 +11,16 @@ import msgspec
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.rehearsal.act import Plan, Run, read_tail, run_act
-from mlgitops.rehearsal.places import place_actions
+from mlgitops.rehearsal.events import write_event
+from mlgitops.rehearsal.local_actions import place_actions
 from mlgitops.rehearsal.repository import make_checkout
-from mlgitops.rehearsal.screen import Screen
-from mlgitops.rehearsal.surroundings import (
+from mlgitops.rehearsal.runner import (
     build_variables,
     find_local_storage,
     make_path,
     prepare_environments,
-    write_event,
 )
+from mlgitops.rehearsal.screen import Screen
 from mlgitops.rehearsal.workflow import Workflow, parse_workflow
 
 if TYPE_CHECKING:

@@ -1,11 +1,10 @@
-"""What surrounds the steps of a rehearsal: environments, programs, variables, the event.
+"""What GitHub's runner would give the steps: environments, programs and variables.
 
 Everything a step can see is made here; nothing is inherited from the caller.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -21,7 +20,6 @@ from mlgitops.process import run_program
 if TYPE_CHECKING:
     from mlgitops.console import Console
     from mlgitops.rehearsal.forge import State
-    from mlgitops.rehearsal.repository import Change
     from mlgitops.rehearsal.workflow import Workflow
 
 #: Where links in the comment point, and git's address of the repository in a step; git is
@@ -79,13 +77,6 @@ def find_local_storage(root: Path, workspace: Path) -> str:
     return f"{relative}:{os.path.normpath(root / relative)}"
 
 
-def write_event(scratch: Path, payload: dict[str, object]) -> Path:
-    """Write the payload of an event, and return its file."""
-    event = scratch / "event.json"
-    event.write_text(json.dumps(payload), encoding="utf-8")
-    return event
-
-
 def build_variables(
     state: State, url: str, *, scratch: Path, origin: Path, store: Path
 ) -> dict[str, str]:
@@ -104,50 +95,6 @@ def build_variables(
         "MLGITOPS_REHEARSAL_ARTIFACTS": str(artifacts),
         "UV_OFFLINE": "1",
         "NO_COLOR": "1",
-    }
-
-
-def build_pull_event(repository: str, change: Change, number: int) -> dict[str, object]:
-    """Build the part of a `pull_request` payload that a workflow reads."""
-    origins = {
-        "base": (repository, *change.base),
-        "head": (change.fork or repository, *change.head),
-    }
-    sides = {
-        name: {"ref": branch, "sha": sha, "repo": {"full_name": full_name}}
-        for name, (full_name, branch, sha) in origins.items()
-    }
-    return {
-        "action": "synchronize",
-        "number": number,
-        "repository": {"full_name": repository, "default_branch": change.default_branch},
-        "pull_request": {
-            "number": number,
-            "title": change.title,
-            "body": change.body,
-            "state": "open",
-            "draft": False,
-            "merged": False,
-            "user": {"login": "rehearsal"},
-            **sides,
-        },
-    }
-
-
-def build_group_event(repository: str, change: Change, ref: str, sha: str) -> dict[str, object]:
-    """Build the part of a `merge_group` payload that a workflow reads; ``ref`` is the group's.
-
-    Source: https://docs.github.com/en/webhooks/webhook-events-and-payloads#merge_group
-    """
-    return {
-        "action": "checks_requested",
-        "repository": {"full_name": repository, "default_branch": change.default_branch},
-        "merge_group": {
-            "head_sha": sha,
-            "head_ref": ref,
-            "base_sha": change.base[1],
-            "base_ref": f"refs/heads/{change.base[0]}",
-        },
     }
 
 

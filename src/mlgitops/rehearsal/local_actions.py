@@ -1,7 +1,7 @@
-"""A folder for every action that a workflow uses: the toolkit itself, or a stand-in.
+"""A local folder for every action that a workflow uses: the toolkit's own, or a stand-in.
 
-Copies files into the rehearsal's scratch folder; nothing is downloaded. What has no place
-here is an error before the run.
+Copies files into the rehearsal's scratch folder; nothing is downloaded. An action that is neither
+is an error before the run.
 """
 
 from __future__ import annotations
