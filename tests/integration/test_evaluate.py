@@ -156,7 +156,7 @@ def split_otherwise(run: Run) -> None:
 
 
 def measure_more(run: Run) -> None:
-    """Edit the ruler: accuracy in percent beside the fraction."""
+    """Edit the code that measures: accuracy in percent beside the fraction."""
     code = EVALUATE.replace('"accuracy":', '"percent": 100 * right / len(rows), "accuracy":')
     run.write("evaluate.py", code)
 

@@ -494,7 +494,7 @@ def test_predictions_that_the_next_change_would_be_held_against(
         check_lie(record_property, work.__name__.encode(), reason=reason, text=ending.words)
 
 
-def _edit_the_ruler(run: Run) -> None:
+def _edit_the_measuring_code(run: Run) -> None:
     run.write("evaluate.py", EVALUATE + "# no other numbers\n")
 
 
@@ -519,12 +519,12 @@ def store_no_number(run: Run) -> None:
 @pytest.mark.parametrize(
     ("change", "work", "stored"),
     [
-        (_edit_the_ruler, store_less, 0.7),
-        (_edit_the_ruler, spoil_one_answer, 1.0),
-        (_edit_the_ruler, store_no_number, None),
+        (_edit_the_measuring_code, store_less, 0.7),
+        (_edit_the_measuring_code, spoil_one_answer, 1.0),
+        (_edit_the_measuring_code, store_no_number, None),
         (_touch_nothing, spoil_one_answer, 1.0),
     ],
-    ids=["less with another ruler", "other answers with another ruler", "nothing", "other answers"],
+    ids=["less by other code", "other answers by other code", "nothing", "other answers"],
 )
 def test_what_a_merge_stored_is_not_what_the_next_change_is_held_against(
     tmp_path: Path,

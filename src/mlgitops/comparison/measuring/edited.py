@@ -1,4 +1,4 @@
-"""Which files a pull request edits of the code that stages run: the ruler, or what makes its rows.
+"""Which files a pull request edits of what measures, or of what makes the rows measured on.
 
 Reads git. Paths are named from the repository's root, as git names them.
 """

@@ -171,11 +171,6 @@ class KubernetesDriver:
             case _:
                 raise MlgitopsError(f"Kubernetes has no {type(effect).__name__.lower()}")
 
-    def read_note(self) -> Note | None:
-        """Return what was written down of what serves, None when nothing was deployed."""
-        self._look()
-        return self._seen.note
-
     @property
     def namespace(self) -> str:
         """Return the namespace of the environment."""
