@@ -12,21 +12,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mlgitops.comparison.diff import diff_data, diff_metrics, diff_params, diff_stages
+from mlgitops.comparison.diff import diff_metrics
 from mlgitops.comparison.evidence import add_evidence
 from mlgitops.comparison.pairing import Pairing
 from mlgitops.comparison.prediction_files import PredictionFiles
 from mlgitops.comparison.promotion.resolve import find_targets
-from mlgitops.comparison.reference.facts import select_judged
+from mlgitops.comparison.reference.facts import is_untouched_between, select_judged
 from mlgitops.comparison.sides import PROMOTED, SERVED, SideFiles, read_beside
 from mlgitops.comparison.staleness import find_stale
 from mlgitops.comparison.test_data import align_hashes, compare_hashes, find_test_data, identify
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.wanted import find_same_bundles
 from mlgitops.judgement.absence import Absences
-from mlgitops.judgement.judge import is_untouched
 from mlgitops.judgement.promotion import put_promotion, select_promotion_rules
-from mlgitops.model import MAX_PROMOTIONS, Omitted, Promotion, Rescoring, TestData
+from mlgitops.model import MAX_PROMOTIONS, Promotion, Rescoring, TestData
 from mlgitops.model.ledger import find_failure, parse_ledger
 
 if TYPE_CHECKING:
@@ -183,7 +182,7 @@ def _set_beside(
         rows=likeness,
         metrics=diff_metrics(served.metrics, promoted.metrics),
     )
-    untouched = _is_untouched(put_promotion(scene.report, promotion), served, promoted)
+    untouched = is_untouched_between(put_promotion(scene.report, promotion), served, promoted)
     promotion = msgspec.structs.replace(promotion, untouched=untouched)
     return (
         _measure_served(promotion, scene, served)
@@ -211,21 +210,6 @@ def _measure_served(
     metrics = set_metrics(served.metrics, measured.metrics, scene.promoted.metrics)
     promotion = msgspec.structs.replace(promotion, metrics=metrics, rescoring=rescoring)
     return promotion, measured.predictions
-
-
-def _is_untouched(report: Report, served: SideFiles, promoted: SideFiles) -> bool:
-    """Tell whether nothing that a model is made of differs between the two commits."""
-    sides = (served, promoted)
-    tracked = {path for side in sides for path in side.folder.list_files(side.sha)}
-    return is_untouched(
-        msgspec.structs.replace(
-            report,
-            params=diff_params(served.params, promoted.params),
-            data=diff_data(served.pipeline, promoted.pipeline, tracked),
-            stages=diff_stages(served.pipeline, promoted.pipeline, {}),
-            omitted=Omitted(),
-        )
-    )
 
 
 def _add_noise(

@@ -106,7 +106,7 @@ def _compare(
         test_data=test_data,
         rows=likeness,
         metrics=diff_metrics(side.metrics, heads),
-        untouched=_is_untouched(report, side, head),
+        untouched=is_untouched_between(report, side, head),
     )
     if likeness is not TestData.CHANGED:
         return reference, None
@@ -135,15 +135,18 @@ def _read_head(report: Report, head: SideFiles) -> dict[str, MetricSet]:
     return sets
 
 
-def _is_untouched(report: Report, side: SideFiles, head: SideFiles) -> bool:
-    """Tell whether nothing that a model is made of differs between the reference and head."""
-    tracked = {*side.folder.list_files(side.sha), *head.folder.list_files(head.sha)}
+def is_untouched_between(report: Report, base: SideFiles, head: SideFiles) -> bool:
+    """Tell whether nothing that a model is made of differs between the two commits.
+
+    ``report``: of head against the one that stands in base's place. Reads git.
+    """
+    tracked = {*base.folder.list_files(base.sha), *head.folder.list_files(head.sha)}
     return is_untouched(
         msgspec.structs.replace(
             report,
-            params=diff_params(side.params, head.params),
-            data=diff_data(side.pipeline, head.pipeline, tracked),
-            stages=diff_stages(side.pipeline, head.pipeline, {}),
+            params=diff_params(base.params, head.params),
+            data=diff_data(base.pipeline, head.pipeline, tracked),
+            stages=diff_stages(base.pipeline, head.pipeline, {}),
             omitted=Omitted(),
         )
     )
