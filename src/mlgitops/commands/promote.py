@@ -104,6 +104,7 @@ def propose(
         push_directly,
         push_proposal,
     )
+    from mlgitops.delivery.proposals.result import hand_over
     from mlgitops.git.repository import Folder, Repository
 
     project = args.directory.resolve()
@@ -115,31 +116,20 @@ def propose(
         else:
             commit = push_proposal(repository, proposal)
             proposed = open_proposal(repository, proposal, commit, os.environ)
-    _hand_over(proposed)
+    hand_over(proposed)
     console.result(_show_proposed(proposal, proposed, as_json=args.json))
     return EXIT_PASS
 
 
-def _hand_over(proposed: Proposed) -> None:
-    """Set the outputs of a workflow's step, where there is one."""
-    from mlgitops.delivery.proposals.result import list_outputs
-    from mlgitops.github.outputs import write_outputs
-
-    write_outputs(os.environ, list_outputs(proposed))
-
-
 def _show_proposed(proposal: Proposal, proposed: Proposed, *, as_json: bool) -> str:
     """Say what was proposed and where it stands."""
-    from mlgitops.delivery.proposals.result import describe_proposed
+    from mlgitops.delivery.proposals.result import describe_proposed, list_facts
 
     if as_json:
         document = {
             "environment": proposal.environment,
             "title": proposal.title,
-            "branch": proposed.branch,
-            "commit": proposed.commit,
-            "pull_request": proposed.number,
-            "url": proposed.url,
+            **list_facts(proposed),
             "merged": proposed.merged,
         }
         return json.dumps(document, indent=2)

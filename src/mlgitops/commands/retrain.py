@@ -73,6 +73,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """Decide, carry out, say what came of it, and return the exit code."""
     from mlgitops.delivery.local.files import EnvironmentFiles
     from mlgitops.delivery.proposals.proposal import fetch_newest
+    from mlgitops.delivery.proposals.result import hand_over
     from mlgitops.environments import locked
     from mlgitops.git.repository import Folder, Repository
     from mlgitops.retraining.observing import read_scene
@@ -83,7 +84,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         fetch_newest(repository.root, console)
         scene = read_scene(Folder(repository, project), args.environment)
         outcome = _carry_out(args, scene, console)
-    _hand_over(outcome)
+    hand_over(outcome.proposed)
     console.result(_encode(outcome) if args.json else _describe(outcome))
     return EXIT_PASS
 
@@ -131,28 +132,19 @@ def _find_source(args: argparse.Namespace, watched: Watched, until: str) -> Sour
     return Source(parts, labels, *names, read_salt=read)
 
 
-def _hand_over(outcome: Outcome) -> None:
-    """Set the outputs of a workflow's step, where there is one."""
-    from mlgitops.delivery.proposals.result import list_outputs
-    from mlgitops.github.outputs import write_outputs
-
-    write_outputs(os.environ, list_outputs(outcome.proposed))
-
-
 def _encode(outcome: Outcome) -> str:
     import msgspec
 
-    action, proposed = outcome.action, outcome.proposed
+    from mlgitops.delivery.proposals.result import list_facts
+
+    action = outcome.action
     document: dict[str, Any] = {
         "step": action.step.value,
         "reason": action.reason.value if action.reason else None,
         "why": action.why,
         "title": outcome.change.title if outcome.change else None,
         "body": outcome.change.body if outcome.change else None,
-        "branch": proposed.branch if proposed else None,
-        "commit": proposed.commit if proposed else None,
-        "pull_request": proposed.number if proposed else None,
-        "url": proposed.url if proposed else None,
+        **list_facts(outcome.proposed),
         "report": msgspec.to_builtins(outcome.report) if outcome.report else None,
     }
     return json.dumps(document, indent=2)

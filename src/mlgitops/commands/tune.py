@@ -67,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Measure the trials, or read them; show the best, and propose it."""
+    from mlgitops.delivery.proposals.result import hand_over
     from mlgitops.tuning.inputs import read_disk
 
     project = args.directory.resolve()
@@ -78,12 +79,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
     else:
         inputs, journals = _search(project, shard, console)
     if args.shard:
-        _hand_over(None, journals[0])
+        hand_over(None, journal=str(journals[0]))
         console.result(json.dumps({"journal": str(journals[0])}) if args.json else str(journals[0]))
         return EXIT_PASS
     tuning = _summarise(inputs, journals)
     change, proposed = _propose(project, inputs, tuning, args, console)
-    _hand_over(proposed)
+    hand_over(proposed, journal="")
     console.result(_show(tuning, change, proposed, args))
     return EXIT_PASS
 
@@ -150,14 +151,6 @@ def _propose(
         return change, open_proposal(repository, change, commit, os.environ)
 
 
-def _hand_over(proposed: Proposed | None, journal: Path | None = None) -> None:
-    """Set the outputs of a workflow's step, where there is one."""
-    from mlgitops.delivery.proposals.result import list_outputs
-    from mlgitops.github.outputs import write_outputs
-
-    write_outputs(os.environ, {**list_outputs(proposed), "journal": str(journal or "")})
-
-
 def _show(
     tuning: Tuning, change: FileChange | None, proposed: Proposed | None, args: argparse.Namespace
 ) -> str:
@@ -182,13 +175,11 @@ def _show(
 def _as_json(tuning: Tuning, proposed: Proposed | None) -> dict[str, Any]:
     from msgspec import to_builtins
 
+    from mlgitops.delivery.proposals.result import list_facts
     from mlgitops.tuning.results import is_better
 
     return {
         "tuning": to_builtins(tuning),
         "better": is_better(tuning),
-        "branch": proposed.branch if proposed else None,
-        "commit": proposed.commit if proposed else None,
-        "pull_request": proposed.number if proposed else None,
-        "url": proposed.url if proposed else None,
+        **list_facts(proposed),
     }

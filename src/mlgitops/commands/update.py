@@ -58,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Look what is new, propose it, say what came of it, and return the exit code."""
     from mlgitops.delivery.proposals.proposal import fetch_newest
+    from mlgitops.delivery.proposals.result import hand_over
     from mlgitops.environments import locked
     from mlgitops.git.repository import Folder, Repository
     from mlgitops.updating.turn import Asked, take_turn
@@ -68,23 +69,16 @@ def run(args: argparse.Namespace, console: Console) -> int:
         asked = Asked([Path(file).as_posix() for file in args.files], args.to, args.dry_run)
         folder = Folder(repository, project)
         outcome = take_turn(folder, asked, environ=os.environ, console=console)
-    _hand_over(outcome)
+    hand_over(outcome.proposed)
     console.result(_encode(outcome) if args.json else _describe(outcome))
     return EXIT_PASS
-
-
-def _hand_over(outcome: Outcome) -> None:
-    """Set the outputs of a workflow's step, where there is one."""
-    from mlgitops.delivery.proposals.result import list_outputs
-    from mlgitops.github.outputs import write_outputs
-
-    write_outputs(os.environ, list_outputs(outcome.proposed))
 
 
 def _encode(outcome: Outcome) -> str:
     import msgspec
 
-    proposed = outcome.proposed
+    from mlgitops.delivery.proposals.result import list_facts
+
     document: dict[str, Any] = {
         "step": outcome.step.value,
         "why": outcome.why,
@@ -92,10 +86,7 @@ def _encode(outcome: Outcome) -> str:
         "taken": msgspec.to_builtins(_list_taken(outcome)),
         "title": outcome.change.title if outcome.change else None,
         "body": outcome.change.body if outcome.change else None,
-        "branch": proposed.branch if proposed else None,
-        "commit": proposed.commit if proposed else None,
-        "pull_request": proposed.number if proposed else None,
-        "url": proposed.url if proposed else None,
+        **list_facts(outcome.proposed),
         "report": msgspec.to_builtins(outcome.report) if outcome.report else None,
     }
     return json.dumps(document, indent=2)

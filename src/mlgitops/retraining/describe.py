@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlgitops.delivery.proposals.result import BY_HAND, JUDGED
 from mlgitops.render.blocks import render_count
 from mlgitops.render.escape import escape_code, escape_prose
 from mlgitops.render.numbers import choose_decimals, render_ends, render_number
@@ -15,13 +16,6 @@ if TYPE_CHECKING:
 
 _MOST_DAYS = 40  # in the pull request's table; the report has all
 _MOST_REFUSALS = 10
-JUDGED = (
-    "Nothing is in service by this. It is judged like any other change, by the code of the base."
-)
-BY_HAND = (
-    "Where this was opened with the token of a workflow, its checks wait: press **Approve workflows"
-    " to run**, or close it and open it again. With the token of an app they start by themselves."
-)
 _COLUMNS = {
     "appended": "learned from",
     "held_out": "held out",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from mlgitops.delivery.proposals.result import BY_HAND, JUDGED
 from mlgitops.dvc.pointers import name_repository
 from mlgitops.render.blocks import render_count
 from mlgitops.render.escape import escape_code, escape_line, escape_prose
-from mlgitops.retraining.describe import BY_HAND, JUDGED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,9 +7,9 @@ import json
 import msgspec
 import pytest
 
+from mlgitops.delivery.proposals.result import BY_HAND
 from mlgitops.errors import MlgitopsError
 from mlgitops.github.comment import MAX_BODY_BYTES
-from mlgitops.retraining.describe import BY_HAND
 from mlgitops.updating.describe import write_body, write_title
 from mlgitops.updating.report import (
     Shape,
