@@ -179,7 +179,7 @@ class World:
             self.run_training(clean)
             console.say("trained")
             report = describe(order, len(chosen.new))
-            change = describe_change(order, report)
+            change = describe_change(scene, order.branch, report)
             publish = publish_objects if self.has_dvc else self.store
             sha = send(order, report, clean, lambda: publish(clean, console), console)
             return Retrained(report, change, sha)

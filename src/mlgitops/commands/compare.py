@@ -296,11 +296,9 @@ def _print(report: Report, flips: Flips | None, args: argparse.Namespace, consol
 
 def _encode(report: Report, flips: Flips | None) -> bytes:
     """Encode the report; beside the rows where they are asked for, which makes it none to post."""
+    from mlgitops.model.documents import encode_document
     from mlgitops.model.wire import encode_report
 
     if flips is None:
         return encode_report(report)
-    import msgspec
-
-    both = msgspec.json.encode({"flips": flips, "report": report}, order="sorted")
-    return msgspec.json.format(both, indent=1) + b"\n"
+    return encode_document({"flips": flips, "report": report})

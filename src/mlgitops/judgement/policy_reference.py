@@ -20,6 +20,7 @@ from mlgitops.model import (
     Statistic,
     Waivers,
 )
+from mlgitops.model.documents import encode_document
 from mlgitops.model.slice_metrics import BY_CLASS, DIRECTIONS, SIGNED
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def encode_policy_schema() -> bytes:
         **whole,
         "$defs": schema["$defs"],
     }
-    return msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2) + b"\n"
+    return encode_document(document, indent=2)
 
 
 def _leave_out_null(described: dict[str, Any]) -> None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
-import msgspec
-
+from mlgitops.model.documents import encode_document
 from mlgitops.model.facts import ImportSource
 from mlgitops.model.fields import Count, Name, Path_, Sha, Struct, Text
 from mlgitops.model.lineage import Lineage
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 AUDIT_SCHEMA: Literal[1] = 1
-_ENCODER = msgspec.json.Encoder(order="sorted")
 
 
 class CheckState(StrEnum):
@@ -153,4 +151,4 @@ class Audit(Struct, frozen=True, kw_only=True):
 
 def encode_audit(audit: Audit) -> bytes:
     """Encode as indented JSON with sorted keys and a final newline."""
-    return msgspec.json.format(_ENCODER.encode(audit), indent=1) + b"\n"
+    return encode_document(audit)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-import msgspec
-
+from mlgitops.model.documents import encode_document
 from mlgitops.model.facts import Interval
 from mlgitops.model.fields import Count, Name, Sha, Struct, Text
 from mlgitops.model.ledger import LedgerEntry
 from mlgitops.model.lineage import Lineage
 
 HISTORY_SCHEMA: Literal[1] = 1
-_ENCODER = msgspec.json.Encoder(order="sorted")
 
 
 class ReleaseFacts(Struct, frozen=True, kw_only=True):
@@ -68,4 +66,4 @@ class History(Struct, frozen=True, kw_only=True):
 
 def encode_history(history: History) -> bytes:
     """Encode as indented JSON with sorted keys and a final newline."""
-    return msgspec.json.format(_ENCODER.encode(history), indent=1) + b"\n"
+    return encode_document(history)

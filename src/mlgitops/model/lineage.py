@@ -9,15 +9,14 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 
 from mlgitops.errors import MlgitopsError
+from mlgitops.model.documents import encode_document, parse_document
 from mlgitops.model.facts import ImportSource, Interval
 from mlgitops.model.fields import Count, Name, Path_, Sha, Struct, Text
 from mlgitops.model.policy import DemandedEvidence
 from mlgitops.model.waiver import Waiver
-from mlgitops.parsing import parse_json
 
 #: Version of the document; raised when a reader of the old form would be misled.
 LINEAGE_SCHEMA: Literal[1] = 1
@@ -37,7 +36,6 @@ _Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 _Hash = Annotated[str, Meta(max_length=100)]  # as dvc.lock has it: "md5:…"
 # Of one line: the document is for people to read, too.
 _Person = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$(?!\n)")]
-_ENCODER = msgspec.json.Encoder(order="sorted")
 
 
 class Change(StrEnum):
@@ -102,21 +100,18 @@ class Lineage(Struct, frozen=True, kw_only=True):
 
 def encode_message(lineage: Lineage) -> bytes:
     """Encode the message of the release's tag: a line for people, then the document."""
-    document = msgspec.json.format(_ENCODER.encode(lineage), indent=1)
-    return write_title(lineage).encode() + b"\n\n" + document + b"\n"
+    return write_title(lineage).encode() + b"\n\n" + encode_document(lineage)
 
 
 def parse_message(data: bytes, where: str) -> Lineage:
     """Read the message of a release's tag; raises :class:`MlgitopsError` on any other."""
     title, _, document = data.partition(b"\n\n")
-    parse_json(document, where, limit=MAX_LINEAGE_BYTES)  # duplicate keys, depth, size, one only
-    try:
-        lineage = msgspec.json.decode(document, type=Lineage)
-    except msgspec.MsgspecError as error:
-        hint = "`mlgitops release` writes it; a tag made by hand is no release"
-        raise MlgitopsError(
-            f"this is no lineage of a release: {error}", where=where, hint=hint
-        ) from error
+    lineage = parse_document(
+        *(document, Lineage, where),
+        limit=MAX_LINEAGE_BYTES,
+        problem="this is no lineage of a release",
+        hint="`mlgitops release` writes it; a tag made by hand is no release",
+    )
     if title != write_title(lineage).encode():
         raise MlgitopsError(
             f"its first line is {title[:100]!r}, not {write_title(lineage)!r}", where=where

@@ -5,9 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 
+from mlgitops.model.documents import encode_document
 from mlgitops.model.facts import Interval
 from mlgitops.model.fields import Count, Name, Struct, Text
 
@@ -15,7 +15,6 @@ from mlgitops.model.fields import Count, Name, Struct, Text
 LOOK_SCHEMA: Literal[1] = 1
 #: Weeks that a trace goes back.
 MOST_WEEKS = 26
-_ENCODER = msgspec.json.Encoder(order="sorted")
 _Day = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$(?!\n)")]
 
 
@@ -90,4 +89,4 @@ class Look(Struct, frozen=True, kw_only=True):
 
 def encode_look(look: Look) -> bytes:
     """Encode as indented JSON with sorted keys and a final newline."""
-    return msgspec.json.format(_ENCODER.encode(look), indent=1) + b"\n"
+    return encode_document(look)

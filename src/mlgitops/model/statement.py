@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from mlgitops.errors import MlgitopsError
+from mlgitops.model.documents import encode_document
 from mlgitops.model.fields import Path_, Sha, Struct, Text
 from mlgitops.model.policy import DemandedEvidence
 from mlgitops.model.report import Report
@@ -31,7 +32,6 @@ PREDICATE_TYPE: Literal["mlgitops:docs/reference/verdict/v1"] = "mlgitops:docs/r
 #: A statement holds a report and little else.
 MAX_STATEMENT_BYTES = MAX_REPORT_BYTES + 2**16
 
-_ENCODER = msgspec.json.Encoder(order="sorted")
 # Forward slashes, from the root of the repository or the project, and never out of it.
 _INSIDE = r"^(?!/)(?!\.\.?(/|$))(?!.*/\.\.?(/|$))[^\0\n\\]*$(?!\n)"
 _Md5 = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$(?!\n)")]
@@ -140,7 +140,7 @@ def encode_statement_schema() -> bytes:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **msgspec.json.schema(Statement),
     }
-    return msgspec.json.format(msgspec.json.encode(schema, order="sorted"), indent=2) + b"\n"
+    return encode_document(schema, indent=2)
 
 
 def _has_claims(judgement: Judgement | None) -> bool:
@@ -153,4 +153,4 @@ def _has_claims(judgement: Judgement | None) -> bool:
 
 
 def _encode(value: Statement | VerdictPredicate) -> bytes:
-    return msgspec.json.format(_ENCODER.encode(value), indent=1) + b"\n"
+    return encode_document(value)

@@ -13,8 +13,8 @@ import msgspec
 
 from mlgitops.errors import MlgitopsError, show_bytes
 from mlgitops.model import Report
+from mlgitops.model.documents import encode_document, parse_document
 from mlgitops.model.slice_metrics import find_statistic
-from mlgitops.parsing import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -27,22 +27,21 @@ _WHERE = "report.json"
 #: Groups of a rule that are always listed, where there are as many.
 FEWEST_SLICES = 5  # the lowest, the highest, and as many as a failure names
 _Shown = TypeVar("_Shown")
-_ENCODER = msgspec.json.Encoder(order="sorted")
 
 
 def encode_report(report: Report) -> bytes:
     """Encode ``report`` as indented JSON with sorted keys and a final newline."""
-    return msgspec.json.format(_ENCODER.encode(report), indent=1) + b"\n"
+    return encode_document(report)
 
 
 def parse_report(data: bytes) -> Report:
     """Read a report; raises :class:`MlgitopsError` on anything that `compare` would not write."""
-    parse_json(data, _WHERE, limit=MAX_REPORT_BYTES)  # duplicate keys, depth, size
-    try:
-        report = msgspec.json.decode(data, type=Report)
-    except msgspec.MsgspecError as error:
-        hint = "make it with `mlgitops compare` of the same version"
-        raise MlgitopsError(f"not a report: {error}", where=_WHERE, hint=hint) from error
+    report = parse_document(
+        *(data, Report, _WHERE),
+        limit=MAX_REPORT_BYTES,
+        problem="not a report",
+        hint="make it with `mlgitops compare` of the same version",
+    )
     check_report(report)
     return report
 
@@ -95,7 +94,7 @@ def show_names(value: _Shown) -> _Shown:
 def _make_encodable(report: Report) -> Report:
     """Write names out where one cannot be encoded: this takes five times as long as encoding."""
     try:
-        _ENCODER.encode(report)
+        msgspec.json.encode(report)
     except UnicodeEncodeError:
         return show_names(report)
     return report
@@ -115,9 +114,7 @@ def report_schema() -> dict[str, Any]:
 
 def encode_schema() -> bytes:
     """Encode the published form of :func:`report_schema`."""
-    return (
-        msgspec.json.format(msgspec.json.encode(report_schema(), order="sorted"), indent=2) + b"\n"
-    )
+    return encode_document(report_schema(), indent=2)
 
 
 def _keep_rows(report: Report, keep: int) -> Report:

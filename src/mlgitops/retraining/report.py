@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 
-from mlgitops.errors import MlgitopsError
+from mlgitops.model.documents import parse_document
 from mlgitops.model.fields import Count, Name, Share, Struct, Text
 
 #: In a project's folder, kept by git.
@@ -15,7 +14,6 @@ REPORT = "reports/retraining.json"
 _MOST_BYTES = 4 * 2**20
 _MOST_DAYS = 4000
 _Day = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$(?!\n)")]
-_ENCODER = msgspec.json.Encoder(order="sorted")
 
 
 class DayRows(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -81,19 +79,11 @@ class RetrainingReport(Struct, frozen=True, kw_only=True):
         return sum(getattr(day, name) for day in self.days)
 
 
-def encode_report(report: RetrainingReport) -> bytes:
-    """Encode as indented JSON with sorted keys and a final newline."""
-    return msgspec.json.format(_ENCODER.encode(report), indent=1) + b"\n"
-
-
 def parse_report(data: bytes, where: str) -> RetrainingReport:
     """Read a report that a branch may hold; raises :class:`MlgitopsError` for what is none."""
-    if len(data) > _MOST_BYTES:
-        raise MlgitopsError(f"more than {_MOST_BYTES:,} bytes", where=where)
-    try:
-        return msgspec.json.decode(data, type=RetrainingReport)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        hint = "`mlgitops retrain` writes it: nobody edits it"
-        raise MlgitopsError(
-            f"no report of a retraining: {error}", where=where, hint=hint
-        ) from error
+    return parse_document(
+        *(data, RetrainingReport, where),
+        limit=_MOST_BYTES,
+        problem="no report of a retraining",
+        hint="`mlgitops retrain` writes it: nobody edits it",
+    )

@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlgitops.delivery.proposals.attempts import read_branch
-from mlgitops.delivery.proposals.clean_folder import commit_folder, push_new
+from mlgitops.delivery.proposals.clean_folder import send_folder
 from mlgitops.delivery.proposals.proposal import Change
 from mlgitops.errors import MlgitopsError
+from mlgitops.model.documents import encode_document
 from mlgitops.project.checkout import check_out
 from mlgitops.project.cost.memory import find_descendants
 from mlgitops.retraining.describe import write_body, write_title
 from mlgitops.retraining.making import make
 from mlgitops.retraining.observing import make_series
-from mlgitops.retraining.report import REPORT, encode_report, parse_report
+from mlgitops.retraining.report import REPORT, parse_report
 from mlgitops.storage import publish_objects
 from mlgitops.writing import replace_file
 
@@ -60,17 +61,17 @@ def retrain(order: Order, source: Source, console: Console) -> Retrained:
             report = make(order, source, clean, Path(name), console)
         if order.is_trial:
             return Retrained(report, None, None)
-        change = describe_change(order, report)
+        change = describe_change(scene, order.branch, report)
         commit = send(order, report, clean, lambda: publish_objects(clean, console), console)
         return Retrained(report, change, commit)
 
 
-def describe_change(order: Order, report: RetrainingReport) -> Change:
+def describe_change(scene: Scene, branch: str, report: RetrainingReport) -> Change:
     """Say what the pull request is of."""
     return Change(
-        base=order.scene.base,
-        tip=order.scene.tip,
-        branch=order.branch,
+        base=scene.base,
+        tip=scene.tip,
+        branch=branch,
         title=write_title(report),
         body=write_body(report),
     )
@@ -87,12 +88,12 @@ def send(
 
     Return the commit. Raises :class:`MlgitopsError` where another retraining was quicker.
     """
-    change, repository = describe_change(order, report), order.scene.folder.repository
-    replace_file(clean / REPORT, encode_report(report), root=clean)
-    commit = commit_folder(clean, change)
-    publish()
-    with console.step(f"Push branch {change.branch}"):
-        return push_new(repository, commit, change.branch, content="retraining of this table")
+    change = describe_change(order.scene, order.branch, report)
+    replace_file(clean / REPORT, encode_document(report), root=clean)
+    return send_folder(
+        *(order.scene.folder.repository, clean, change, publish, console),
+        content="retraining of this table",
+    )
 
 
 def read_announced(scene: Scene, branch: str) -> tuple[Change, str]:
@@ -103,14 +104,7 @@ def read_announced(scene: Scene, branch: str) -> tuple[Change, str]:
     series = make_series(scene)
     data, commit, tip = read_branch(scene.folder.repository, series, branch, "retraining")
     report = parse_report(data, f"{series.report} at {commit[:_SHORT]}")
-    announced = Change(
-        base=scene.base,
-        tip=scene.tip,
-        branch=branch,
-        title=write_title(report),
-        body=write_body(report),
-    )
-    return announced, tip
+    return describe_change(scene, branch, report), tip
 
 
 @contextmanager

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from mlgitops.delivery.proposals.proposal import FileChange, find_default
 from mlgitops.errors import MlgitopsError
+from mlgitops.model.documents import encode_document
 from mlgitops.render.tuning import render_tuning, write_title
 from mlgitops.tuning.edit import edit_values
 from mlgitops.tuning.inputs import PARAMS, find_difference, read_commit
@@ -56,4 +55,4 @@ def plan_change(folder: Folder, inputs: Inputs, tuning: Tuning) -> FileChange | 
 
 def write_report(tuning: Tuning) -> bytes:
     """Write the search as JSON: the same trials give the same bytes, whatever they took."""
-    return msgspec.json.format(msgspec.json.encode(tuning, order="sorted"), indent=2) + b"\n"
+    return encode_document(tuning, indent=2)

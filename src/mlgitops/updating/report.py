@@ -8,12 +8,12 @@ import msgspec
 from msgspec import Meta
 
 from mlgitops.errors import MlgitopsError
+from mlgitops.model.documents import encode_document, parse_document
 from mlgitops.model.fields import Count, OneLine, Path_, Sha, Struct, Text
 
 #: In a project's folder, kept by git.
 REPORT = "reports/update.json"
 _MOST_BYTES = 4 * 2**20
-_ENCODER = msgspec.json.Encoder(order="sorted")
 _Column = Annotated[str, Meta(max_length=1000)]
 _Columns = Annotated[tuple[_Column, ...], Meta(max_length=20_000)]
 
@@ -58,15 +58,10 @@ class UpdateReport(Struct, frozen=True, kw_only=True):
     stricter_before: Annotated[tuple[Text, ...], Meta(max_length=1000)] | None = None
 
 
-def encode_update(report: UpdateReport) -> bytes:
-    """Encode as indented JSON with sorted keys and a final newline."""
-    return msgspec.json.format(_ENCODER.encode(report), indent=1) + b"\n"
-
-
 def fit_report(report: UpdateReport) -> UpdateReport:
     """Return a report that :func:`parse_update` reads: without the shapes of very wide tables."""
     try:
-        return parse_update(encode_update(report), REPORT)
+        return parse_update(encode_document(report), REPORT)
     except MlgitopsError:
         files = [msgspec.structs.replace(it, before=None, now=None) for it in report.files]
         return msgspec.structs.replace(report, files=tuple(files))
@@ -74,10 +69,9 @@ def fit_report(report: UpdateReport) -> UpdateReport:
 
 def parse_update(data: bytes, where: str) -> UpdateReport:
     """Read a report that a branch may hold; raises :class:`MlgitopsError` for what is none."""
-    if len(data) > _MOST_BYTES:
-        raise MlgitopsError(f"more than {_MOST_BYTES:,} bytes", where=where)
-    try:
-        return msgspec.json.decode(data, type=UpdateReport)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        hint = "`mlgitops update` writes it: nobody edits it"
-        raise MlgitopsError(f"no report of an update: {error}", where=where, hint=hint) from error
+    return parse_document(
+        *(data, UpdateReport, where),
+        limit=_MOST_BYTES,
+        problem="no report of an update",
+        hint="`mlgitops update` writes it: nobody edits it",
+    )

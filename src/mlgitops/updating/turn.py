@@ -8,19 +8,21 @@ Of two that run at once one is refused, whatever each of them takes.
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlgitops.delivery.proposals.attempts import find_open, list_attempts, read_branch
-from mlgitops.delivery.proposals.clean_folder import commit_folder, push_new
+from mlgitops.delivery.proposals.clean_folder import send_folder
 from mlgitops.delivery.proposals.proposal import Change, find_default, open_proposal
 from mlgitops.errors import MlgitopsError
 from mlgitops.git.program import fetch_commit
+from mlgitops.model.documents import encode_document
 from mlgitops.project.checkout import check_out
 from mlgitops.storage import publish_objects
 from mlgitops.updating.describe import describe_taken, write_body, write_title
 from mlgitops.updating.making import take
 from mlgitops.updating.plan import Plan, make_plan, make_series
-from mlgitops.updating.report import REPORT, encode_update, parse_update
+from mlgitops.updating.report import REPORT, parse_update
 from mlgitops.writing import replace_file
 
 if TYPE_CHECKING:
@@ -158,11 +160,11 @@ def _send(
     with check_out(*place, console=console) as clean:
         report = take(plan, clean, console)
         change = _describe_change(series, branch, report)
-        replace_file(clean / REPORT, encode_update(report), root=clean)
-        commit = commit_folder(clean, change)
-        publish_objects(clean, console)
-        with console.step(f"Push branch {branch}"):
-            push_new(folder.repository, commit, branch, content="update")
+        replace_file(clean / REPORT, encode_document(report), root=clean)
+        commit = send_folder(
+            *(folder.repository, clean, change, partial(publish_objects, clean, console), console),
+            content="update",
+        )
     return report, change, commit
 
 

@@ -10,6 +10,7 @@ import pytest
 from msgspec import structs
 
 from mlgitops.errors import MlgitopsError
+from mlgitops.model.documents import encode_document
 from mlgitops.model.monitoring import CommandSource
 from mlgitops.retraining.describe import describe_counts, write_body, write_title
 from mlgitops.retraining.making import name_source
@@ -18,7 +19,6 @@ from mlgitops.retraining.report import (
     DayRows,
     MetricPair,
     RetrainingReport,
-    encode_report,
     parse_report,
 )
 
@@ -98,11 +98,11 @@ def test_nothing_of_production_speaks_in_the_pull_request(word: str) -> None:
 
 def test_a_report_is_read_as_it_was_written_and_no_other() -> None:
     """The default branch may hold anything: what is no report is named."""
-    data = encode_report(REPORT)
+    data = encode_document(REPORT)
     assert parse_report(data, "x") == REPORT
     assert b'"taken": 0' not in data
     for other in (b"", b"[]", b"{", data[:-9], data.replace(b'"day"', b'"days"', 1), b"[" * 9999):
-        with pytest.raises(MlgitopsError, match="no report of a retraining"):
+        with pytest.raises(MlgitopsError, match="`mlgitops retrain` writes it: nobody edits it"):
             parse_report(other, "x")
     with pytest.raises(MlgitopsError, match="more than"):
         parse_report(b" " * (4 * 2**20 + 1), "x")

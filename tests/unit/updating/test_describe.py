@@ -10,13 +10,13 @@ import pytest
 from mlgitops.delivery.proposals.result import BY_HAND
 from mlgitops.errors import MlgitopsError
 from mlgitops.github.comment import MAX_BODY_BYTES
+from mlgitops.model.documents import encode_document
 from mlgitops.updating.describe import write_body, write_title
 from mlgitops.updating.report import (
     Shape,
     Taken,
     TakenFile,
     UpdateReport,
-    encode_update,
     fit_report,
     parse_update,
 )
@@ -93,7 +93,7 @@ def test_a_very_wide_table_leaves_a_report_that_can_be_read() -> None:
     for columns in (tuple(map(str, range(20_001))), ("x" * 1001,)):
         wide = msgspec.structs.replace(TABLE, now=Shape(rows=1, columns=columns))
         fitting = fit_report(change(files=(wide,)))
-        assert parse_update(encode_update(fitting), "here") == fitting
+        assert parse_update(encode_document(fitting), "here") == fitting
         assert [it.path for it in fitting.files] == [TABLE.path]
 
 
@@ -141,8 +141,8 @@ def test_no_link_to_another_address(address: str) -> None:
 
 def test_a_report_that_a_branch_holds() -> None:
     """It is read as it was written; and what is none says so."""
-    assert parse_update(encode_update(REPORT), "here") == REPORT
-    document = json.loads(encode_update(REPORT))
+    assert parse_update(encode_document(REPORT), "here") == REPORT
+    document = json.loads(encode_document(REPORT))
     lies: list[dict[str, object]] = [
         {"more": 1},
         {"sources": []},
@@ -153,5 +153,5 @@ def test_a_report_that_a_branch_holds() -> None:
     for lie in lies:
         with pytest.raises(MlgitopsError, match="no report of an update"):
             parse_update(json.dumps(document | lie).encode(), "here")
-    with pytest.raises(MlgitopsError, match="more than 4,194,304 bytes"):
+    with pytest.raises(MlgitopsError, match="more than the 4,194,304 we read"):
         parse_update(b" " * (4 * 2**20 + 1), "here")

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta
 
-from mlgitops.errors import MlgitopsError
 from mlgitops.model import Struct
-from mlgitops.parsing import parse_json
+from mlgitops.model.documents import encode_document, parse_document
 from mlgitops.writing import replace_file
 
 if TYPE_CHECKING:
@@ -60,18 +59,17 @@ class CostRecord(Struct, frozen=True, kw_only=True):
 
 def parse_cost(data: bytes, where: str) -> CostRecord:
     """Read a record; raises :class:`MlgitopsError` on anything that `train` would not write."""
-    parse_json(data, where, limit=_MAX_BYTES)
-    try:
-        return msgspec.json.decode(data, type=CostRecord)
-    except msgspec.MsgspecError as error:
-        hint = "remove it: `mlgitops train` measures anew what it runs"
-        raise MlgitopsError(f"not a record of costs: {error}", where=where, hint=hint) from error
+    return parse_document(
+        *(data, CostRecord, where),
+        limit=_MAX_BYTES,
+        problem="not a record of costs",
+        hint="remove it: `mlgitops train` measures anew what it runs",
+    )
 
 
 def write_cost(record: CostRecord, project: Path, name: str) -> None:
     """Write the record to the file ``name`` of ``project``, with sorted keys, in one step."""
-    text = msgspec.json.format(msgspec.json.encode(record, order="sorted"), indent=2)
-    replace_file(project / name, text + b"\n", root=project)
+    replace_file(project / name, encode_document(record, indent=2), root=project)
 
 
 def fingerprint_outputs(lock: LockEntry) -> str:

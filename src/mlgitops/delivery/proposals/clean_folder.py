@@ -10,8 +10,10 @@ from mlgitops.git.program import find_remote_ref, identity_options, run_git
 from mlgitops.storage.exchange import has_origin
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from mlgitops.console import Console
     from mlgitops.delivery.proposals.proposal import Change
     from mlgitops.git.repository import Repository
 
@@ -19,7 +21,27 @@ _HEADS = "refs/heads/"
 _TRACKED = ("data", "model", "reports")  # folders in which a run leaves files
 
 
-def commit_folder(clean: Path, change: Change) -> str:
+def send_folder(
+    repository: Repository,
+    clean: Path,
+    change: Change,
+    publish: Callable[[], object],
+    console: Console,
+    *,
+    content: str,
+) -> str:
+    """Commit what the run left in the clean folder, ``publish`` its objects, push the branch.
+
+    Return the commit. The objects go first, so that whoever sees the branch can fetch them.
+    ``content``: what it holds, in words. Raises :class:`MlgitopsError` where somebody was quicker.
+    """
+    commit = _commit_folder(clean, change)
+    publish()
+    with console.step(f"Push branch {change.branch}"):
+        return _push_new(repository, commit, change.branch, content)
+
+
+def _commit_folder(clean: Path, change: Change) -> str:
     """Commit what the run left in the clean folder; return the sha."""
     run_git(clean, "add", "--update", ":/")
     folders = [name for name in _TRACKED if (clean / name).is_dir()]
@@ -30,11 +52,8 @@ def commit_folder(clean: Path, change: Change) -> str:
     return run_git(clean, "rev-parse", "HEAD").strip()
 
 
-def push_new(repository: Repository, commit: str, branch: str, *, content: str) -> str:
-    """Make the branch, here or at origin, and return its commit; never over another one.
-
-    ``content``: what it holds, in words. Raises :class:`MlgitopsError` where somebody was quicker.
-    """
+def _push_new(repository: Repository, commit: str, branch: str, content: str) -> str:
+    """Make the branch, here or at origin, and return its commit; never over another one."""
     root, ref = repository.root, f"{_HEADS}{branch}"
     if not has_origin(root):
         if move_ref(root, ref, commit, None):
