@@ -21,18 +21,23 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from hypothesis import Phase, settings
 
 #: What most tests import: loaded once, before any fork.
 HEAVY = (
-    *("hypothesis", "numpy", "yaml", "msgspec.json", "requests", "rich.console", "jinja2"),
+    *("numpy", "yaml", "msgspec.json", "requests", "rich.console", "jinja2"),
+    *("openapi_core", "pandas", "scipy.stats", "sklearn.metrics"),
     *("_pytest.doctest", "_pytest.junitxml", "unittest.mock", "http.server", "sqlite3", "zipfile"),
 )
 PYTEST = (
     *("-x", "-q", "--no-header", "--tb=short", "-p", "no:cacheprovider"),
     # Of the plugins that libraries bring along we use one: hydra's costs more than most tests.
     *("--disable-plugin-autoload", "-p", "_hypothesis_pytestplugin"),
+    "--hypothesis-profile=unshrunk",
     *("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"),
 )
+#: What a property tries is what it tries in CI; a failure is one, whichever its smallest case.
+PHASES = (Phase.explicit, Phase.generate)
 #: The code of a run that was ended for its time.
 TIMEOUT = -1
 TAIL = 4_000  # characters of what a run printed
@@ -57,6 +62,7 @@ def main(folder: Path) -> None:
     for name in HEAVY:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    settings.register_profile("unshrunk", deadline=None, derandomize=True, phases=PHASES)
     gc.freeze()  # no collection of a fork looks through the libraries again
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
