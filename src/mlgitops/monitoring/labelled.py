@@ -159,7 +159,8 @@ def _judge_metric(history: History, demands: Demands, name: str, rule: Rule, unt
     elif limit is None:
         shown = _NO_LIMIT
     if is_root and limit is not None:
-        limit = Limit(value=limit.value**2, upper=limit.upper, source=limit.source)
+        square = limit.value * abs(limit.value)  # below 0 it stays what no root keeps
+        limit = Limit(value=square, upper=limit.upper, source=limit.source)
     sums = history.read(name, until=until)
     finding = _judge_sums(history, sums, name, None if shown else limit, demands.alpha)
     finding = replace(finding, reason=finding.reason or shown)
@@ -271,11 +272,11 @@ def _take_root(finding: Finding) -> Finding:
     def root(value: float) -> float:
         return math.sqrt(max(value, 0.0))
 
-    interval = finding.interval
+    interval, limit = finding.interval, finding.limit
     return replace(
         finding,
         figure=None if finding.figure is None else root(finding.figure),
-        limit=None if finding.limit is None else root(finding.limit),
+        limit=limit and math.copysign(root(abs(limit)), limit),
         interval=interval
         and Interval(
             low=root(interval.low),

@@ -218,9 +218,10 @@ def test_an_area_within_days_is_not_held_to_the_policys() -> None:
     assert pick(look(facts, policy, limits=limits), "test.roc_auc").state is FindingState.ALERT
 
 
-def test_a_root_is_judged_as_its_square_and_shown_as_itself() -> None:
-    """The facts of RMSE hold squares."""
-    policy = Policy(metrics={"test.rmse": Rule(greater_is_better=False, max_value=2.0)})
+@pytest.mark.parametrize("bound", [2.0, -4.0])
+def test_a_root_is_judged_as_its_square_and_shown_as_itself(bound: float) -> None:
+    """The facts of RMSE hold squares; a bound that no root keeps is none that all keep."""
+    policy = Policy(metrics={"test.rmse": Rule(greater_is_better=False, max_value=bound)})
     dice = random.Random(3)  # noqa: S311
     facts = [
         make_fact(fact.day, "test.rmse", 100 * dice.gauss(9, 1), 100)
@@ -231,7 +232,7 @@ def test_a_root_is_judged_as_its_square_and_shown_as_itself() -> None:
     finding = pick(look(facts, policy), "test.rmse")
     assert finding.state is FindingState.ALERT
     assert finding.figure == pytest.approx(3, abs=0.2)
-    assert finding.limit == pytest.approx(2)
+    assert finding.limit == pytest.approx(bound)
 
 
 def test_a_root_without_a_limit_is_shown_as_itself() -> None:
