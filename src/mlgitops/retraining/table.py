@@ -29,6 +29,8 @@ _INTERIM = "data/interim/table.csv"
 APPENDED = "data/raw/appended.csv"
 _ID = "id"
 _OID = re.compile(r"^- md5: ([0-9a-f]{32})$", re.MULTILINE)
+#: A whole number in a column that once had gaps, as pandas writes it; a request has it without.
+_FLOATED = re.compile(r"[0-9]+\.0", re.ASCII)
 _ROW = 2**20  # characters of one cell
 
 
@@ -126,7 +128,8 @@ def read_ids(path: Path, column: str) -> set[str]:
         raise MlgitopsError(f"it has no column {column[:80]!a}", where=str(path))
     at = names.index(column)
     cells = [row[at] for row in rows if len(row) > at]
-    return {*cells, *(cell.strip() for cell in cells)}  # the ingest stage drops blanks around one
+    bare = [cell.strip() for cell in cells]  # the ingest stage drops blanks around one
+    return {*cells, *bare, *(cell[:-2] for cell in bare if _FLOATED.fullmatch(cell))}
 
 
 def read_taken(project: Path, table: RawTable, columns: Iterable[str]) -> set[str]:

@@ -95,6 +95,14 @@ def test_rows_are_known_by_the_tables_ids_or_by_a_file_beside_it(tmp_path: Path)
     assert read_taken(tmp_path, table, ["id"]) == {"a", "b", " b", "r1", "r2"}  # it names one since
 
 
+def test_a_whole_number_that_was_written_as_a_float_is_the_same_id(tmp_path: Path) -> None:
+    """Else a request whose row the model learned would be compared on, and learned once more."""
+    (tmp_path / TABLE).parent.mkdir(parents=True)
+    (tmp_path / TABLE).write_text("id\n17.0\n 18.0\nv1.0\n1.05\n")
+    ids = read_taken(tmp_path, CsvTable(tmp_path), ["id"])
+    assert ids == {"17.0", "17", " 18.0", "18.0", "18", "v1.0", "1.05"}
+
+
 def test_what_is_no_table_is_said(tmp_path: Path) -> None:
     """By file and line."""
     (tmp_path / "a.csv").write_bytes(b"id\n\xff\n")
