@@ -109,9 +109,9 @@ def manifest(_folder: Path, data: bytes) -> int:
 
 def archive(_folder: Path, data: bytes) -> int:
     """Read an artifact of another run."""
-    from mlgitops.github.archive import read_only_member
+    from mlgitops.github.archive import read_members
 
-    return _refuse(lambda: read_only_member(data, "report.json", limit=2**20))
+    return _refuse(lambda: read_members(data, ("report.json",), limit=2**20))
 
 
 def path(_folder: Path, data: bytes) -> int:

@@ -30,14 +30,6 @@ _HEADER_BYTES = 30  # of a member, before its name and extra field
 _DESCRIPTOR_BYTES = 24  # sizes behind the content, when it was packed while streaming
 
 
-def read_only_member(data: bytes, name: str, *, limit: int) -> bytes:
-    """Return the content of the archive's only member, which must be called ``name``.
-
-    As :func:`read_members` does for several.
-    """
-    return read_members(data, (name,), limit=limit)[name]
-
-
 def read_members(data: bytes, names: Sequence[str], *, limit: int) -> dict[str, bytes]:
     """Return name → content of the archive's members, which must be ``names``, in any order.
 
