@@ -1,15 +1,18 @@
 """Tell by content whether a file is of the pickle family, which runs code when it is loaded.
 
 pickle, joblib, numpy object arrays and PyTorch archives, plain or compressed. Nothing is
-loaded; at most the first megabyte is looked at. No I/O: the bytes are given.
+loaded; at most the first megabyte is followed, and opcodes that go on beyond it are a pickle.
+No I/O: the bytes are given.
 """
 
 from __future__ import annotations
 
+import ast
 import bz2
 import codecs
 import lzma
 import pickletools
+import re
 import zipfile
 import zlib
 from io import BytesIO
@@ -28,45 +31,76 @@ _PUTS = frozenset({"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"})
 _GETS = frozenset({"GET", "BINGET", "LONG_BINGET"})
 _MARK = pickletools.markobject
 _EVIDENCE = 2  # opcodes that may stand in a row by coincidence
+#: So many in a row, each of which `pickle` would run, are a pickle, whatever comes then.
+_MOST_OPCODES = 2**16
+_OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
+_BEYOND = "beyond"  # stands for the opcodes after the bytes that are looked at
+#: How `pickletools` writes the length of an argument → bytes of the number that says it.
+_LENGTHS = {
+    pickletools.TAKEN_FROM_ARGUMENT1: 1,
+    pickletools.TAKEN_FROM_ARGUMENT4: 4,
+    pickletools.TAKEN_FROM_ARGUMENT4U: 4,
+    pickletools.TAKEN_FROM_ARGUMENT8U: 8,
+}
+#: What `pickle` reads as a whole number where `pickletools` may not, such as `0x10` and `010`.
+_WHOLE = re.compile(rb"\s*[+-]?\w+\s*")
+#: How much a compressed file may hold. A text that begins with the letter of an opcode would name
+#: an argument of 2**27 bytes or more.
+_MOST_INSIDE, _MOST_TEXT_INSIDE = 2**32, 2**27
+#: Types of numpy that hold no objects: a letter of its kinds or of its types, without `O`.
+_NUMBERS = re.compile(r"[<>|=]?[?bBhHiIlLqQefdgFDGSUaVMmcpPu]\d*(\[[\w/]+\])?")
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f]")
+_LARGEST_HEADER = 2**16  # of an array, in bytes; numpy itself reads 10,000
 
 
-def find_pickle(data: bytes) -> str | None:
-    """Say of what kind ``data`` is when loading it could run code; None when it could not.
+def find_pickle(data: bytes, *, size: int | None = None) -> str | None:
+    """Say of what kind a file is when loading it could run code; None when it could not.
+
+    ``data`` is all of it, or the first :data:`LOOK` bytes of ``size``.
 
     >>> import pickle
     >>> find_pickle(pickle.dumps({"a": 1})), find_pickle(b"id,target")
     ('a pickle', None)
     """
-    data = data[:LOOK]
-    if _is_pickle(data):
+    if _is_pickle(data, size or len(data)):
         return "a pickle"
-    if data.startswith(_NUMPY) and b"|O" in data[:512]:
+    if data.startswith(_NUMPY) and not _holds_numbers(data):
         return "a numpy array of objects"
     if data.startswith(b"PK"):
         return _look_into_archive(data)
     for mark, kind, inflate in _COMPRESSED:
         if data.startswith(mark):
             inside = inflate(data)
-            if inside and (_is_pickle(inside) or inside.startswith(_NUMPY)):
+            if inside and (_is_pickle(inside, _bound(inside)) or inside.startswith(_NUMPY)):
                 return f"a pickle compressed with {kind}"
     return None
 
 
-def _is_pickle(data: bytes) -> bool:
-    """Tell whether the opcodes of a pickle stand at the beginning."""
+def _bound(inside: bytes) -> int:
+    """Return how many bytes there may be of what a compressed file begins with."""
+    if len(inside) < LOOK:
+        return len(inside)
+    return _MOST_TEXT_INSIDE if _is_text(inside) else _MOST_INSIDE
+
+
+def _is_pickle(data: bytes, size: int) -> bool:
+    """Tell whether the opcodes of a pickle stand at the beginning of a file of ``size`` bytes."""
     if len(data) > 1 and data[0] == 0x80 and 2 <= data[1] <= 5:  # noqa: PLR2004 - protocols
-        return _count_opcodes(data) > _EVIDENCE
-    return _is_old_pickle(data)
+        return _has_opcodes(data, size)
+    return _is_old_pickle(data, size)
 
 
-def _is_old_pickle(data: bytes) -> bool:
+def _is_old_pickle(data: bytes, size: int) -> bool:
     """Tell whether a file without a protocol mark calls something, or is a whole pickle.
 
     Nearly every letter is an opcode, so a text may begin like a pickle (`import os` names a class).
-    Only what `pickle` would run counts: it stops where the stack lacks what an opcode takes.
+    Only what `pickle` would run counts: it stops where the stack lacks what an opcode takes. What
+    it would run up to the end of the look, or without end, is a pickle, whatever comes there.
     """
     names: set[str] = set()
-    for count, name in enumerate(_follow(data), start=1):
+    for count, name in enumerate(_follow(data, size), start=1):
+        if name == _BEYOND or count > _MOST_OPCODES:
+            return True
         names.add(name)
         is_of_class = not names.isdisjoint(_NAMES)
         if name in _CALLS and is_of_class and (count > _EVIDENCE or not _is_text(data)):
@@ -76,17 +110,62 @@ def _is_old_pickle(data: bytes) -> bool:
     return False
 
 
-def _follow(data: bytes) -> Iterator[str]:
+def _follow(data: bytes, size: int) -> Iterator[str]:
     """Yield the name of each opcode up to the first that `pickle` would refuse."""
     stack: list[object] = []
     memo: set[object] = set()
     try:
-        for opcode, argument, _ in pickletools.genops(data):
+        for opcode, argument in _read_opcodes(data, size):
+            if opcode is None:
+                yield _BEYOND
+                return
             if not (_names_class(opcode.name, argument) and _step(opcode, argument, stack, memo)):
                 return
             yield opcode.name
     except Exception:  # noqa: BLE001 - any error means: these are not opcodes
         return
+
+
+def _read_opcodes(data: bytes, size: int) -> Iterator[tuple[pickletools.OpcodeInfo | None, object]]:
+    """Yield each opcode and its argument; None where they go on after :data:`LOOK` bytes.
+
+    As `pickletools.genops`, which refuses what is cut and whole numbers that `pickle` reads.
+    """
+    file = BytesIO(data[:LOOK])
+    while code := file.read(1):
+        opcode, begin = _OPCODES[code], file.tell()
+        end = _find_end(opcode, data, begin, size)
+        if LOOK < end <= size:
+            yield None, None
+            return
+        if opcode.name in ("INT", "LONG") and _WHOLE.fullmatch(data[begin : end - 1]):
+            yield opcode, None
+        else:
+            yield opcode, opcode.arg.reader(file) if opcode.arg is not None else None
+        file.seek(end)
+        if opcode.name == "STOP":
+            return
+    if size > LOOK:
+        yield None, None
+
+
+def _find_end(opcode: pickletools.OpcodeInfo, data: bytes, begin: int, size: int) -> int:
+    """Return where an argument ends that begins at ``begin``: above ``size`` where it has no end.
+
+    A line of text that is cut may end within the file.
+    """
+    kind = 0 if opcode.arg is None else opcode.arg.n
+    if kind >= 0:
+        return begin + kind
+    if kind in _LENGTHS:
+        width = _LENGTHS[kind]
+        return begin + width + int.from_bytes(data[begin : begin + width], "little")
+    end = begin
+    for _ in range(2 if opcode.name in ("GLOBAL", "INST") else 1):
+        end = data.find(b"\n", end) + 1
+        if end == 0:
+            return size if len(data) < size and _is_text(data[begin:]) else size + 1
+    return end
 
 
 def _names_class(opcode: str, argument: object) -> bool:
@@ -128,21 +207,47 @@ def _pop_to_mark(stack: list[object]) -> bool:
 
 
 def _is_text(data: bytes) -> bool:
-    """Tell whether the bytes are text, but for a character that may be cut at their end."""
+    """Tell whether the first bytes are text, but for a character that may be cut at their end."""
+    data = data[:LOOK]
     text = codecs.getincrementaldecoder("utf-8")("replace").decode(data)
-    return "\ufffd" not in text and not any(c < " " and c not in "\t\n\r\f" for c in text)
+    return "\ufffd" not in text and _CONTROL.search(data) is None
 
 
-def _count_opcodes(data: bytes) -> int:
+def _has_opcodes(data: bytes, size: int) -> bool:
+    """Tell whether more opcodes stand in a row than by coincidence."""
     count = 0
     try:
-        for _ in pickletools.genops(data):
+        for opcode, _ in _read_opcodes(data, size):
             count += 1
-            if count > _EVIDENCE:
-                break
+            if opcode is None or count > _EVIDENCE:
+                return True
     except Exception:  # noqa: BLE001 - any error means: no further opcode
-        return count
-    return count
+        return False
+    return False
+
+
+def _holds_numbers(data: bytes) -> bool:
+    """Tell whether the types in the header of a numpy array hold no objects, as numpy reads it."""
+    try:
+        begin = 10 if data[6] == 1 else 12  # after a length of two bytes, or of four
+        length = int.from_bytes(data[8:begin], "little")
+        if length > _LARGEST_HEADER:
+            return False
+        header = ast.literal_eval(data[begin : begin + length].decode("utf-8").strip())
+        return _is_of_numbers(header["descr"])
+    except Exception:  # noqa: BLE001 - any error means: it is not known what it holds
+        return False
+
+
+def _is_of_numbers(description: object) -> bool:
+    """Tell whether a type's description, or each of its fields', is of numbers or text."""
+    if isinstance(description, str):
+        return bool(_NUMBERS.fullmatch(description))
+    if isinstance(description, tuple):  # a type with a shape
+        return bool(description) and _is_of_numbers(description[0])
+    if not isinstance(description, list):
+        return False
+    return all(len(field) > 1 and _is_of_numbers(field[1]) for field in description)
 
 
 def _look_into_archive(data: bytes) -> str | None:

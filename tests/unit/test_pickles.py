@@ -9,6 +9,7 @@ import io
 import lzma
 import os
 import pickle
+import pickletools
 import re
 import zipfile
 import zlib
@@ -21,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from mlgitops.pickles import find_pickle
+from mlgitops.pickles import LOOK, find_pickle
 
 VALUE = OrderedDict(a=[1, 2.5, "x"], b=None)
 
@@ -39,6 +40,13 @@ def _array(values: object, *, objects: bool) -> bytes:
     return target.getvalue()
 
 
+def _header(description: str, *, blanks: int = 0, version: int = 1) -> bytes:
+    """Write the beginning of an array as numpy reads it, by hand."""
+    text = f"{' ' * blanks}{{'descr': {description}, 'fortran_order': False, 'shape': (1,), }}"
+    length = len(text).to_bytes(2 if version == 1 else 4, "little")
+    return b"\x93NUMPY" + bytes([version, 0]) + length + text.encode()
+
+
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_pickles_of_every_protocol_are_found(protocol: int) -> None:
     """Old and new pickles are found, plain and compressed."""
@@ -54,6 +62,14 @@ def test_pickles_of_every_protocol_are_found(protocol: int) -> None:
     ("data", "kind"),
     [
         (_array([{}, None], objects=True), "a numpy array of objects"),
+        *(
+            (_header(description, blanks=blanks, version=version), "a numpy array of objects")
+            for description in ("'|O'", "'O'", "'=O8'", "'object'", "[('a', 'f8'), ('b', 'O')]")
+            for blanks in (0, 2_000)
+            for version in (1, 2, 3)
+        ),
+        (_header("[('a', [('b', '<f8'), ('c', 'O', (2,))])]"), "a numpy array of objects"),
+        (_header("'<f8'")[:40], "a numpy array of objects"),
         (_zip("archive/data.pkl", b"x"), "an archive with a pickle inside"),
         (_zip("archive/data.pkl", b"x")[:-20], "an archive with a pickle inside"),
     ],
@@ -78,6 +94,7 @@ def test_what_hides_a_pickle_is_found(data: bytes, kind: str) -> None:
         b'{"a": 1}',
         b"stages:\n  a: 1\n",
         _array([1.0, 2.0], objects=False),
+        *map(_header, ("'<f4'", "'|b1'", "'<U5'", "'<M8[ns]'", "[('a', '<c16'), ('O', '|S3')]")),
         _zip("schema.json", b"{}"),
         gzip.compress(b"id,target\n1,2\n", mtime=0),
         b"x\x9c broken",
@@ -174,6 +191,56 @@ def test_a_pickle_that_makes_an_object_is_found(value: object, protocol: int, ma
 def test_what_is_written_by_hand_to_call_is_found(data: bytes) -> None:
     """A call needs no protocol mark, no memo and no end."""
     assert find_pickle(data) == "a pickle"
+
+
+#: What may stand for long before the opcodes that call: a megabyte of them, or of one argument.
+_LONG = {
+    "small values": b"N0" * LOOK,
+    "bytes": b"B" + (2 * LOOK).to_bytes(4, "little") + bytes(2 * LOOK) + b"0",
+    "text by its length": b"X" + (2 * LOOK).to_bytes(4, "little") + b"a" * 2 * LOOK + b"0",
+    "text to the end of a line": b"V" + b"a" * 2 * LOOK + b"\n0",
+    "a number with blanks": b"I" + b" " * 2 * LOOK + b"5\n0",
+    "a marked protocol": b"\x80\x04\x8e"
+    + (2 * LOOK).to_bytes(8, "little")
+    + bytes(2 * LOOK)
+    + b"0",
+    "short texts": (b"U\xfd" + b"a" * 253 + b"0") * 2**13,
+    "bytes until a name begins": b"B" + (LOOK - 10).to_bytes(4, "little") + bytes(LOOK - 10) + b"0",
+    "numbers as Python writes them": b"I0x10\n0",
+    "numbers as C writes them": b"I010\n0L0x1fL\n0",
+}
+
+
+@pytest.mark.parametrize("start", _LONG)
+def test_what_calls_late_is_found(start: str) -> None:
+    """Neither many opcodes nor a long argument hide what comes after the first megabyte."""
+    call = pickle.dumps(VALUE, protocol=2)[2:]  # without the mark of its protocol
+    data = _LONG[start] + call
+    assert pickle.loads(data) == VALUE  # noqa: S301 - made here
+    assert find_pickle(data) == "a pickle"
+    assert find_pickle(data[:LOOK], size=len(data)) == "a pickle"
+    assert find_pickle(gzip.compress(data, 1, mtime=0)) == "a pickle compressed with gzip"
+
+
+def test_a_long_table_is_no_pickle() -> None:
+    """Whatever letter it begins with, and however long it is; compressed, too."""
+    for opcode in pickletools.opcodes:
+        if not opcode.code.isprintable() or not opcode.code.isascii():
+            continue
+        data = f"{opcode.code}arget,x\n".encode() + b"1,0.5\n" * (LOOK // 4)
+        assert find_pickle(data) is None
+        assert find_pickle(data[:LOOK], size=2**28) is None
+        assert find_pickle(gzip.compress(data, 1, mtime=0)) is None
+
+
+def test_a_file_of_tensors_is_no_pickle() -> None:
+    """It begins with the length of its header, of which any byte may be an opcode's."""
+    header = b'{"weight":{"dtype":"F32","shape":[524288],"data_offsets":[0,2097152]}}'
+    for first in range(256):
+        length = first + 256 * 4
+        data = length.to_bytes(8, "little") + header.ljust(length) + bytes(2 * LOOK)
+        assert find_pickle(data) is None, first
+        assert find_pickle(data[:LOOK], size=len(data)) is None, first
 
 
 @pytest.mark.parametrize("compress", [0, "zlib", "gzip", "bz2", "xz", "lzma"])

@@ -319,7 +319,7 @@ def _check_models(
     for path in sorted(paths):
         for candidate in _list_plain(folder.place / path, folder.place):
             with candidate.open("rb") as file:
-                kind = find_pickle(file.read(LOOK))
+                kind = find_pickle(file.read(LOOK), size=candidate.stat().st_size)
             if kind is not None:
                 where = candidate.relative_to(folder.place).as_posix()
                 problem = f"{kind}: loading it runs whatever code is in it"

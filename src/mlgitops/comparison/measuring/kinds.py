@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from mlgitops.errors import MlgitopsError
-from mlgitops.pickles import LOOK, find_pickle
+from mlgitops.pickles import find_pickle
 
 #: Kinds that hold data alone. skops has a loader that runs nothing but the types base trusts; the
 #: others are of trees (XGBoost, LightGBM, CatBoost), networks (ONNX, safetensors) and tables.
@@ -28,6 +28,6 @@ def refuse_code(path: str, data: bytes) -> None:
             f"`{path}` is of a kind that may run code when it is loaded, so the pull request's is"
             " not given to base's code (skops, ONNX and tables hold data alone)"
         )
-    kind = find_pickle(data[:LOOK])
+    kind = find_pickle(data)
     if kind is not None:
         raise MlgitopsError(f"`{path}` of the pull request is {kind}, which runs code when loaded")
