@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: When fewer rows than this make up the spread, the interval is too narrow too often.
+#: When fewer rows (or clusters) than this make up the spread, the interval is too narrow too often.
 FEWEST_DECISIVE = 5
+#: The same of errors of numbers: none is the largest, and the next rows may hold a larger one.
+FEWEST_DECISIVE_ERRORS = 15
 #: Log odds beyond which a share is 0 or 1.
 _FARTHEST = 500.0
 #: Clusters that amount to fewer than this make the cluster-robust error too small too often.
@@ -163,9 +165,7 @@ def estimate(
     if weights is None:
         error = _root(sum_squares(contributions), delta)
         parts = contributions / error
-        squares = parts * parts
-        warnings = (*warnings, *_warn_of_few(1 / sum_squares(squares)))
-        acceleration = float(squares @ parts) / 6
+        acceleration = float(parts * parts @ parts) / 6
     else:
         error = _root(float(contributions * contributions @ weights), delta)
         acceleration = float((contributions / error) ** 3 @ weights) / 6
@@ -201,11 +201,15 @@ def sum_squares(values: NDArray[np.float64]) -> float:
     return float(np.einsum("i,i->", values, values))
 
 
-def _warn_of_few(decisive: float) -> tuple[str, ...]:
-    """Warn when a few rows make up the spread; ``decisive``: (sum of c^2)^2 / sum of c^4."""
-    if decisive >= FEWEST_DECISIVE:
+def warn_of_few(
+    contributions: NDArray[np.float64], fewest: int = FEWEST_DECISIVE, unit: str = "test row"
+) -> tuple[str, ...]:
+    """Warn when fewer than ``fewest`` make up the spread: (sum of c^2)^2 / sum of c^4."""
+    parts = contributions / math.sqrt(sum_squares(contributions))
+    decisive = 1 / sum_squares(parts * parts)
+    if decisive >= fewest:
         return ()
-    return (f"about {decisive:.0f} test row(s) make up most of the spread",)
+    return (f"about {decisive:.0f} {unit}(s) make up most of the spread",)
 
 
 def estimate_by_cluster(
@@ -225,6 +229,8 @@ def estimate_by_cluster(
     sizes = size_clusters(clusters)
     spread = sizes.find_spread(sums, np.array([sum_squares(contributions)]))
     error = _root(float(sizes.sum_squares(sums)[0]), plain.delta)
+    few = _warn_of_clusters(count, sizes.count_effective(spread))
+    few = few or warn_of_few(sums, unit="cluster")
     return replace(
         plain,
         error=error,
@@ -233,7 +239,7 @@ def estimate_by_cluster(
         by_row=None,
         freedom=min(plain.freedom, float(sizes.find_freedom(spread)[0])),
         method=f"{plain.method}, by cluster",
-        warnings=(*plain.warnings, *_warn_of_clusters(count, sizes.count_effective(spread))),
+        warnings=(*plain.warnings, *few),
     )
 
 

@@ -14,12 +14,15 @@ import numpy as np
 from mlgitops.numeric import sort_distinct
 from mlgitops.statistics import counts, losses, ranking
 from mlgitops.statistics.estimate import (
+    FEWEST_DECISIVE,
+    FEWEST_DECISIVE_ERRORS,
     Estimate,
     Undefined,
     Unseen,
     estimate,
     estimate_by_cluster,
     find_sides,
+    warn_of_few,
 )
 from mlgitops.statistics.groups import code_values
 from mlgitops.statistics.intervals import FEWEST_ROWS, IDENTICAL
@@ -253,7 +256,7 @@ class Comparison:
             return self._identical(values[0], why, float(np.ptp(alone)))
         method = _ERROR_METHODS.get(name, "paired t")
         result = estimate(values, by_row, delta=delta, method=method, warnings=self._few_rows)
-        return self._cluster(result, by_row)
+        return self._cluster(result, by_row, FEWEST_DECISIVE_ERRORS)
 
     def _identical(self, value: float, why: str, step: float) -> Estimate:
         """Return a difference of zero: the models can't be told apart on these rows.
@@ -268,7 +271,9 @@ class Comparison:
             method=f"{IDENTICAL}, rule of three",
         )  # fmt: skip
 
-    def _cluster(self, result: Estimate, by_row: Floats) -> Estimate:
+    def _cluster(self, result: Estimate, by_row: Floats, fewest: int = FEWEST_DECISIVE) -> Estimate:
+        """Finish ``result``, of which ``fewest`` rows must make up the spread to be trusted."""
+        result = replace(result, warnings=(*result.warnings, *warn_of_few(by_row, fewest)))
         if self.clusters is None:
             return replace(result, by_row=lambda: by_row)
         return estimate_by_cluster(result, by_row, self.clusters)

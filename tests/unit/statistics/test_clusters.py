@@ -121,6 +121,20 @@ def test_few_clusters_and_a_few_large_ones_are_told(sizes: list[int], warning: s
     assert found.freedom <= len(sizes) - 1 + 1e-9
 
 
+@pytest.mark.parametrize(("bad", "is_told"), [(2, True), (6, False)])
+def test_a_few_clusters_that_make_up_the_spread_are_told(*, bad: int, is_told: bool) -> None:
+    """Forty equal clusters are no ground where nearly all that differs is in a few of them."""
+    clusters = np.repeat(np.arange(40), 10)
+    values = np.where(clusters < bad, 1.0, 0.0)
+    values += 0.01 * np.random.default_rng(3).standard_normal(400)
+    values -= values.mean()
+    plain = estimate((0.0, 0.1), values / len(values), method="paired t")
+    assert plain.warnings == ()
+    found = estimate_by_cluster(plain, values / len(values), clusters)
+    wanted = (f"about {bad} cluster(s) make up most of the spread",) if is_told else ()
+    assert found.warnings == wanted
+
+
 def test_one_cluster_says_nothing() -> None:
     """All rows in one cluster: no interval, and the reason."""
     values = np.linspace(-1, 1, 9)
