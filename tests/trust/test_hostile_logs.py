@@ -288,6 +288,33 @@ def test_several_rows_of_a_line_count_as_rows_alone(tmp_path: Path) -> None:
     assert texts[0] == texts[1]
 
 
+#: What may be empty or missing in the lists of a line, and must not be another number of rows.
+EMPTY: dict[str, dict[str, Any]] = {
+    "no scores": {"score": None},
+    "scores of no class": {"score": {}},
+    "scores of a class, all missing": {"score": {"1": [None, None]}},
+    "no inputs": {"inputs": {}},
+    "no input that the model has": {"inputs": {MARKUP: []}},
+    "nothing but answers": {"inputs": {}, "score": {}},
+    "one row": {"inputs": {}, "score": {}, "answer": [0]},
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_a_line_whose_lists_are_empty_is_read_as_its_rows_alone(tmp_path: Path, name: str) -> None:
+    """Each row that it answers counts once."""
+    batch = make_batch("bad", 2) | EMPTY[name]
+    counted = []
+    own = {key: values for key, values in batch["inputs"].items() if key != MARKUP}
+    for folder, lines in {"line": [batch], "rows": split_line(batch | {"inputs": own})}.items():
+        write_log(tmp_path / folder / "requests", [GOOD[0], *lines, GOOD[1]])
+        measured = measure(tmp_path / folder)
+        assert not measured.problems.counts
+        assert count_rows(measured) == 2 + len(batch["answer"])
+        counted.append(encode_facts(measured.facts))
+    assert counted[0] == counted[1]
+
+
 FILES: dict[str, tuple[str, bytes, str | None]] = {
     "cut off in its last line": ("1.jsonl", b'{"v":1,"id":"ba', "its last line was cut off"),
     "empty": ("1.jsonl", b"", None),

@@ -200,7 +200,8 @@ def _split(batch: Batch[Any], inputs: Callable[..., Any]) -> Iterator[Line[Any]]
 def _split_scores(batch: Batch[Any]) -> Iterable[Any]:
     if isinstance(batch.score, dict):
         names, columns = batch.score.keys(), batch.score.values()
-        return [dict(zip(names, scores, strict=True)) for scores in zip(*columns, strict=True)]
+        cells = zip(*columns, strict=True) if columns else repeat((), len(batch.answer))
+        return (dict(zip(names, scores, strict=True)) for scores in cells)
     return repeat(None, len(batch.answer)) if batch.score is None else batch.score
 
 
