@@ -131,8 +131,9 @@ def measure_part(part: Part, *, labels: LabelStore, plan: Plan) -> Measured:
     for chunk in part.read(measured.problems):
         losses.add_passed_over()
         records = reader.read(chunk, measured.problems)
-        tally.add(records, measured.problems, chunk.where)
         losses.add_chunk(chunk, records)
+        tally.add(records, measured.problems, chunk.where)
+        losses.add_rows(len(records))
     losses.end(part.last_day)
     outcomes: dict[str, Mapping[str, float]] = {}
     for (day, model), (rows, refusals) in sorted(tally.days.items()):
@@ -151,6 +152,8 @@ class _Losses:
 
     A line that nobody can read says no day. Where its file says none either, it counts for the day
     of the record before it, else of the first one after it, else for the last day of the part.
+    A row of no use is the part of a line that it is of the rows of its chunk: a line of a thousand
+    rows is lost as often as one of a single row, and what is lost is never more than all.
     """
 
     def __init__(self, problems: Problems) -> None:
@@ -158,15 +161,19 @@ class _Losses:
         self._seen = self._seen_files = 0  # of the problems, that were counted
         self._day = ""
         self._first_day: str | None = None
-        self._lines, self._lost, self._damaged = Counter[str](), Counter[str](), Counter[str]()
+        self._read = 0  # lines of the last chunk that are records
+        self._lines, self._damaged = Counter[str](), Counter[str]()
+        self._lost: dict[str, float] = defaultdict(float)
         self._labels: dict[str, tuple[int, int]] = {}
 
     def add_passed_over(self) -> None:
         """Count what the source gave out as no line, since what was counted before."""
-        self._lines[self._day] += self._count_lost()
+        lost = self._take_over()
+        self._lines[self._day] += lost
+        self._lost[self._day] += lost
 
     def add_chunk(self, chunk: Chunk, records: Sequence[Line[Any]]) -> None:
-        """Count a chunk that was read, and what was no record of it."""
+        """Count the lines of a chunk that was read, and those that are no records."""
         first, last = chunk.days
         if first == last:
             self._day = first
@@ -174,10 +181,16 @@ class _Losses:
             self._day = records[-1].at[:10]
         if self._first_day is None and self._day:
             self._first_day = self._day if first == last else records[0].at[:10]
-        lines = chunk.data.count(b"\n") + 1
-        if self._count_lost():  # seldom, so that empty lines are looked for then alone
-            lines = sum(1 for line in chunk.data.split(b"\n") if line.strip())
+        lines = sum(1 for line in chunk.data.split(b"\n") if line.strip())
+        lost = self._take_over()
         self._lines[self._day] += lines
+        self._lost[self._day] += lost
+        self._read = lines - lost
+
+    def add_rows(self, rows: int) -> None:
+        """Count those of the chunk's ``rows`` that were of no use, now that they were looked at."""
+        if lost := self._take_over():
+            self._lost[self._day] += self._read * lost / rows
 
     def add_labels(self, day: str, usable: int, problems: Problems) -> None:
         """Count the labels of a day."""
@@ -188,8 +201,10 @@ class _Losses:
     def end(self, last_day: str) -> None:
         """Count the rest of what the source gave out, and give a day to what has none."""
         self.add_passed_over()
-        for counts in (self._lines, self._lost, self._damaged):
-            counts[self._first_day or last_day] += counts.pop("", 0)
+        day = self._first_day or last_day
+        self._lines[day] += self._lines.pop("", 0)
+        self._lost[day] += self._lost.pop("", 0)
+        self._damaged[day] += self._damaged.pop("", 0)
 
     def list_facts(self) -> Iterator[DayFact]:
         """Yield what was lost of each day on which something was."""
@@ -205,10 +220,9 @@ class _Losses:
                 lost, given = self._labels[day]
                 yield key.fact(UNREADABLE_LABELS, (lost, given), given)
 
-    def _count_lost(self) -> int:
-        """Take over what was said since the last time; return how many lines were lost."""
+    def _take_over(self) -> int:
+        """Take over what was said since the last time; return how many lines or rows were lost."""
         lost = self._problems.lines - self._seen
-        self._lost[self._day] += lost
         self._damaged[self._day] += self._problems.damaged - self._seen_files
         self._seen, self._seen_files = self._problems.lines, self._problems.damaged
         return lost

@@ -13,6 +13,7 @@ from request_log import (
     DAY,
     MODEL,
     encode_line,
+    make_batch,
     make_plan_of,
     make_record,
     make_refusal,
@@ -30,8 +31,10 @@ from mlgitops.model.monitoring import (
     MonitorSettings,
     encode_facts,
 )
+from mlgitops.monitoring.counted import Counts
 from mlgitops.monitoring.day_rows import Coder
 from mlgitops.monitoring.facts import Measured, describe_doubts, measure_log
+from mlgitops.monitoring.history import read_archive
 from mlgitops.monitoring.label_store import Label, LabelStore
 from mlgitops.monitoring.plan import make_plan
 from mlgitops.monitoring.sources import list_folder, read_file
@@ -390,6 +393,36 @@ def test_lines_that_nobody_can_use_are_a_share_of_their_day(
 ) -> None:
     """Torn, no record, too long, or no answer of this model; an empty line is none."""
     assert find_losses(measure(tmp_path, lines, {}, make_plan_of(BINARY))) == lost
+
+
+def spoil(rows: int, bad: int) -> dict[str, Any]:
+    """Return a line of ``rows`` rows, of which the last ``bad`` have no answer of the model."""
+    batch = make_batch("bad", rows)
+    return batch | {"answer": [0] * (rows - bad) + [7] * bad}
+
+
+@pytest.mark.parametrize(
+    ("lines", "lost", "of"),
+    [
+        ([spoil(1000, 1000)], 1, 1),
+        ([spoil(1000, 250)], 0.25, 1),
+        ([spoil(10, 5), spoil(10, 0)], 0.5, 2),
+        ([spoil(1000, 1000), b"{torn\n", b"\n"], 2, 2),
+        ([spoil(1000, 500), b"{torn\n", b"\n"], 1.5, 2),
+        ([make_record("a", answer=7), make_record("b"), b"\n"], 1, 2),
+        ([make_batch("b", 9) | {"model": f"{it:02}" * 32} for it in range(25)], 5, 25),
+        ([spoil(1000, 1000)] * 300, 300, 300),
+    ],
+)
+def test_a_row_of_no_use_is_a_part_of_its_line(
+    tmp_path: Path, lines: list[object], lost: float, of: int
+) -> None:
+    """However many rows a line holds, never more is lost than there is; and a look is taken."""
+    facts = measure(tmp_path, lines, {}, make_plan_of(BINARY)).facts
+    assert find_losses(Measured(facts=facts)) == {"unreadable": (DAY, lost, of)}
+    counts = Counts(read_archive(facts, DAY), AlertSettings())
+    (finding,) = (it for it in counts.judge(DAY) if it.name == "unreadable")
+    assert finding.figure == lost / of
 
 
 def test_a_file_that_is_not_read_to_its_end_is_no_share(tmp_path: Path) -> None:
