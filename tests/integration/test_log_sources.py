@@ -28,6 +28,7 @@ from request_log import (
 
 from mlgitops.errors import MlgitopsError
 from mlgitops.model.monitoring import (
+    UNREADABLE,
     CommandSource,
     DayFact,
     EventSource,
@@ -235,7 +236,8 @@ def test_rows_whose_time_is_none_are_counted(tmp_path: Path, at: str | int | Non
     rows = [as_row(RECORDS[0]) | {"at": at}]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "1.parquet")
     measured = measure(tmp_path, ParquetSource(parquet="1.parquet"))
-    assert not measured.facts
+    (lost,) = measured.facts
+    assert (lost.name, lost.day, lost.numerator, lost.denominator) == (UNREADABLE, DAY, 1, 1)
     assert measured.problems.counts.total() == 1
 
 
@@ -270,7 +272,9 @@ def test_a_program_knows_the_days(tmp_path: Path) -> None:
     (tmp_path / "lines").write_bytes(lines)
     script = f'test "$MLGITOPS_SINCE $MLGITOPS_UNTIL" = "{DAY} 2026-06-02" && cat lines'
     measured = measure(tmp_path, CommandSource(words=("sh", "-c", script)))
+    lost = measured.facts.pop()
     assert measured.facts == expect(tmp_path)
+    assert (lost.name, lost.numerator, lost.denominator) == (UNREADABLE, 2, 6)
     other_day = "it is of another day than its file, or than was asked for"
     assert measured.problems.counts == {other_day: 2}
     assert measured.problems.positions == {other_day: ["sh:1", "sh:6"]}
