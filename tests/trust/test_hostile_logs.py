@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -286,6 +287,20 @@ def test_several_rows_of_a_line_count_as_rows_alone(tmp_path: Path) -> None:
         assert (count_rows(measured), count_labels(measured)) == (5, 2)
         texts.append(encode_facts(fact for fact in measured.facts if fact.name not in OF_FILES))
     assert texts[0] == texts[1]
+
+
+def test_lines_of_many_empty_rows_take_little_memory(tmp_path: Path) -> None:
+    """A row of several may take two bytes of its line: its record is not kept with all others."""
+    batch = make_batch("x" * 180, 1000) | {"inputs": {}, "score": None}
+    line = json.dumps(batch, separators=(",", ":")).encode() + b"\n"
+    path = write_log(tmp_path / "requests", [line] * 200)
+    tracemalloc.start()
+    measured = measure(tmp_path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count_rows(measured) == 200_000
+    assert path.stat().st_size < 500_000
+    assert peak < 40_000_000
 
 
 #: What may be empty or missing in the lists of a line, and must not be another number of rows.

@@ -23,7 +23,7 @@ from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import groupby
+from itertools import groupby, islice
 from multiprocessing import get_context
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -42,11 +42,12 @@ if TYPE_CHECKING:
     from mlgitops.model.monitoring import DayFact
     from mlgitops.monitoring.label_store import LabelStore
     from mlgitops.monitoring.plan import Plan
-    from mlgitops.monitoring.records import Chunk, Line
+    from mlgitops.monitoring.records import Batch, Chunk, Line
     from mlgitops.monitoring.sources import Part
 
 #: Different models of one day; more are a forged log.
 MOST_MODELS = 20
+_GROUP = 10_000  # rows that are looked at together
 _MOST_WORKERS = 2
 _FEW_PARTS = 4  # so few are not worth the start of other processes
 
@@ -130,10 +131,13 @@ def measure_part(part: Part, *, labels: LabelStore, plan: Plan) -> Measured:
     tally, losses = _Tally(plan), _Losses(measured.problems)
     for chunk in part.read(measured.problems):
         losses.add_passed_over()
-        records = reader.read(chunk, measured.problems)
+        records = reader.decode(chunk, measured.problems)
         losses.add_chunk(chunk, records)
-        tally.add(records, measured.problems, chunk.where)
-        losses.add_rows(len(records))
+        count = 0
+        for group in _cut(reader.split(records)):
+            tally.add(group, measured.problems, chunk.where)
+            count += len(group)
+        losses.add_rows(count)
     losses.end(part.last_day)
     outcomes: dict[str, Mapping[str, float]] = {}
     for (day, model), (rows, refusals) in sorted(tally.days.items()):
@@ -145,6 +149,12 @@ def measure_part(part: Part, *, labels: LabelStore, plan: Plan) -> Measured:
         measured.facts.extend(measure_day(key, rows, refusals, outcomes[day], plan))
     measured.facts.extend(losses.list_facts())
     return measured
+
+
+def _cut(rows: Iterator[Line[Any]]) -> Iterator[list[Line[Any]]]:
+    """Yield rows in groups that take a few megabytes."""
+    while group := list(islice(rows, _GROUP)):
+        yield group
 
 
 class _Losses:
@@ -172,7 +182,7 @@ class _Losses:
         self._lines[self._day] += lost
         self._lost[self._day] += lost
 
-    def add_chunk(self, chunk: Chunk, records: Sequence[Line[Any]]) -> None:
+    def add_chunk(self, chunk: Chunk, records: Sequence[Line[Any] | Batch[Any]]) -> None:
         """Count the lines of a chunk that was read, and those that are no records."""
         first, last = chunk.days
         if first == last:

@@ -126,26 +126,36 @@ class RecordReader:
         kinds: Any = Line[row] | Batch[lists]  # type: ignore[valid-type]
         self._decoder: msgspec.json.Decoder[Line[Any] | Batch[Any]] = msgspec.json.Decoder(kinds)
 
-    def read(self, chunk: Chunk, problems: Problems) -> list[Line[Any]]:
-        """Return the records of ``chunk``; what is none is added to ``problems``."""
+    def read(self, chunk: Chunk, problems: Problems) -> Iterator[Line[Any]]:
+        """Yield the rows and refusals of ``chunk``; what is none is added to ``problems``."""
+        return self.split(self.decode(chunk, problems))
+
+    def split(self, records: Iterable[Line[Any] | Batch[Any]]) -> Iterator[Line[Any]]:
+        """Yield the rows that lines hold, each when it is asked for: a thousand fit into 2 KB."""
+        for record in records:
+            if isinstance(record, Line):
+                yield record
+            else:
+                yield from _split(record, self._inputs)
+
+    def decode(self, chunk: Chunk, problems: Problems) -> Sequence[Line[Any] | Batch[Any]]:
+        """Return the records of ``chunk`` as its lines have them; what is none is a problem."""
         try:
             records = self._decoder.decode_lines(chunk.data)
         except (ValueError, RecursionError):  # somewhere in it: msgspec's errors are ValueErrors
             return self._read_one_by_one(chunk, problems)
         if len(records) != chunk.data.count(b"\n") + 1:  # several in one line, or one in several
             return self._read_one_by_one(chunk, problems)
-        if _are_answers(records, chunk.days):
+        if _are_answers(records, chunk.days) or all(
+            find_fault(record, chunk.days) is None for record in records
+        ):
             return records
-        if all(find_fault(record, chunk.days) is None for record in records):
-            return [line for record in records for line in self._split(record)]
         return self._read_one_by_one(chunk, problems)
 
-    def _split(self, record: Line[Any] | Batch[Any]) -> Iterable[Line[Any]]:
-        """Return the rows that a line holds."""
-        return [record] if isinstance(record, Line) else _split(record, self._inputs)
-
-    def _read_one_by_one(self, chunk: Chunk, problems: Problems) -> list[Line[Any]]:
-        lines: list[Line[Any]] = []
+    def _read_one_by_one(
+        self, chunk: Chunk, problems: Problems
+    ) -> Sequence[Line[Any] | Batch[Any]]:
+        records: list[Line[Any] | Batch[Any]] = []
         for number, text in enumerate(chunk.data.split(b"\n"), start=chunk.first_line):
             if not text.strip():
                 continue
@@ -153,8 +163,8 @@ class RecordReader:
             if record is None or fault is not None:
                 problems.add(fault or _NO_JSON, f"{chunk.where}:{number}")
             else:
-                lines += self._split(record)
-        return lines
+                records.append(record)
+        return records
 
     def _read_line(
         self, text: bytes, days: tuple[str, str]
