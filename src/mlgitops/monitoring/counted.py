@@ -6,7 +6,8 @@ to expect of a single day (Student's t, with the days' own spread), whichever is
 both by more than so few rows do by chance (the exact binomial tail). A day that is an alert never
 becomes usual, so a fault that lasts stays one; and beside the first weeks, one that creeps does.
 The seven days of a look and all columns of a rule share one chance of a false alarm. Of lines that
-nobody can read no share is usual, and a file that is not read to its end is always one too many.
+nobody can read no share is usual: in the place of what was, the days of a look are held to what is
+allowed together. A file that is not read to its end is always one too many.
 """
 
 from __future__ import annotations
@@ -239,6 +240,9 @@ def _judge_share(counted: _Counted, past: Sequence[_Day], until: str) -> Finding
     if not recent:
         return replace(finding, reason=_describe_nothing(counted))
     worst = max(recent, key=lambda day: (day.excess, day.entry.numerator / day.entry.denominator))
+    when = f"on {worst.entry.day}"
+    if not worst.excess and not counted.learns and (together := _add_up(counted, recent)).excess:
+        worst, when = together, f"on {len(recent)} days up to {together.entry.day}"
     if min(day.limit for day in recent) >= 1 > counted.allowed:
         return replace(finding, reason=_UNSTEADY)
     entry = worst.entry
@@ -248,8 +252,24 @@ def _judge_share(counted: _Counted, past: Sequence[_Day], until: str) -> Finding
         figure=entry.numerator / entry.denominator,
         limit=worst.limit,
         source="what is usual here" if worst.usual > counted.allowed else "monitor.yaml",
-        reason=f"on {entry.day}: {entry.numerator:,.0f} of {entry.denominator:,.0f}",
+        reason=f"{when}: {entry.numerator:,.0f} of {entry.denominator:,.0f}",
     )
+
+
+def _add_up(counted: _Counted, days: Sequence[_Day]) -> _Day:
+    """Hold days to what is allowed together: of a few lines a day none says much by itself.
+
+    Where no share is usual, this takes the chance that a second reference has elsewhere.
+    """
+    entries = [day.entry for day in days]
+    entry = DaySum(
+        entries[-1].day,
+        math.fsum(entry.numerator for entry in entries),
+        math.fsum(entry.denominator for entry in entries),
+        sum(entry.rows for entry in entries),
+    )
+    excess = _excess(entry, counted.allowed, counted.alpha / _REFERENCES)
+    return _Day(entry, counted.allowed, 0.0, excess)
 
 
 def _describe_nothing(counted: _Counted) -> str:

@@ -651,6 +651,37 @@ def test_a_log_that_nobody_can_read_is_an_alert_on_data(
     assert look(facts, unreadable=0.0).open_kinds == (AlertKind.DATA,)
 
 
+@pytest.mark.parametrize(
+    ("lost", "of", "every", "state"),
+    [
+        (1, 2, 1, "alert"),  # two requests of many rows a day
+        (1, 1, 2, "alert"),  # one, that is lost every other day
+        (2, 8, 1, "alert"),
+        (0.4, 1, 1, "alert"),  # rows of one line
+        (1, 100, 1, "holds"),  # a server whose power is cut each night
+        (1, 4, 28, "holds"),  # one mischance
+    ],
+)
+@pytest.mark.parametrize("name", ["unreadable", "unreadable_labels"])
+def test_a_few_lines_a_day_are_held_to_what_is_allowed_together(
+    name: str, lost: float, of: int, every: int, state: str
+) -> None:
+    """None of the days is beyond chance, and a log of which half is lost is."""
+    facts = list(make_days(60, wave(0.1), end=shift_day(SUNDAY, -60)))
+    for at in range(60):
+        day = shift_day(SUNDAY, -at)
+        facts += [make_fact(day, "rows", of, 1), make_fact(day, "labels", of, of)]
+        facts += [lose(day, name, lost, of)] if at % every == 0 else []
+    finding = pick(look(facts), name)
+    assert finding.state == state
+    if state == "alert":
+        days = 28 if name == "unreadable_labels" else 7
+        assert finding.figure == pytest.approx(lost / of / every, rel=0.2)
+        assert (finding.limit, finding.days) == (0.01, days)
+        assert str(finding.reason).startswith(f"on {days} days up to {SUNDAY}: ")
+    assert pick(look(facts, unreadable=0.6), name).state == "holds"
+
+
 @pytest.mark.parametrize("name", ["unreadable", "unreadable_labels"])
 def test_no_share_of_a_log_that_nobody_can_read_is_usual(name: str) -> None:
     """However long it has been so."""
