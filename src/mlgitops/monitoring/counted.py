@@ -80,7 +80,7 @@ class Counts:
             for of in parts:
                 yield _count(name, allowed, of=of, alpha=ALPHA / len(parts))
         for name in (UNREADABLE, UNREADABLE_LABELS):
-            if (name, None) in self._archive.counts:
+            if self._archive.has_lost(name):
                 yield _Counted(
                     kind=AlertKind.DATA,
                     name=name,

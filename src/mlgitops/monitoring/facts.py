@@ -171,7 +171,7 @@ class _Losses:
         self._seen = self._seen_files = 0  # of the problems, that were counted
         self._day = ""
         self._first_day: str | None = None
-        self._read = 0  # lines of the last chunk that are records
+        self._read = Counter[str]()  # lines of the last chunk that are records
         self._lines, self._damaged = Counter[str](), Counter[str]()
         self._lost: dict[str, float] = defaultdict(float)
         self._labels: dict[str, tuple[int, int]] = {}
@@ -186,21 +186,21 @@ class _Losses:
         """Count the lines of a chunk that was read, and those that are no records."""
         first, last = chunk.days
         if first == last:
+            self._read = Counter({first: len(records)})
             self._day = first
-        elif records:
-            self._day = records[-1].at[:10]
+        else:
+            self._read = Counter(record.at[:10] for record in records)
+            self._day = records[-1].at[:10] if records else self._day
         if self._first_day is None and self._day:
             self._first_day = self._day if first == last else records[0].at[:10]
-        lines = sum(1 for line in chunk.data.split(b"\n") if line.strip())
-        lost = self._take_over()
-        self._lines[self._day] += lines
-        self._lost[self._day] += lost
-        self._read = lines - lost
+        self._lines.update(self._read)
+        self.add_passed_over()
 
     def add_rows(self, rows: int) -> None:
         """Count those of the chunk's ``rows`` that were of no use, now that they were looked at."""
         if lost := self._take_over():
-            self._lost[self._day] += self._read * lost / rows
+            for day, lines in self._read.items():
+                self._lost[day] += lines * lost / rows
 
     def add_labels(self, day: str, usable: int, problems: Problems) -> None:
         """Count the labels of a day."""
@@ -217,12 +217,11 @@ class _Losses:
         self._damaged[day] += self._damaged.pop("", 0)
 
     def list_facts(self) -> Iterator[DayFact]:
-        """Yield what was lost of each day on which something was."""
+        """Yield what was lost of each day: of its lines also where none was."""
         labels = {day: lost for day, (lost, _) in self._labels.items()}
-        for day in sorted({*self._lost, *self._damaged, *labels}):
+        for day in sorted({*self._lines, *self._damaged, *labels}):
             key = Key(day=day, model=NO_MODEL)
-            if self._lost[day]:
-                lines = self._lines[day]
+            if lines := self._lines[day]:
                 yield key.fact(UNREADABLE, (self._lost[day], lines), lines)
             if self._damaged[day]:
                 yield key.fact(DAMAGED, (self._damaged[day], 1), self._damaged[day])

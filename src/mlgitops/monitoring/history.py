@@ -68,7 +68,11 @@ class Archive:
     @property
     def has_losses(self) -> bool:
         """Tell whether a file held what nobody can use."""
-        return any((name, None) in self.counts for name in OF_FILES)
+        return any(self.has_lost(name) for name in OF_FILES)
+
+    def has_lost(self, name: str) -> bool:
+        """Tell whether a count of :data:`OF_FILES` is above 0 on any day."""
+        return any(entry.numerator for entry in self.counts.get((name, None), []))
 
     def list_days(self, until: str) -> list[str]:
         """Return the days up to one on which any model answered a row."""

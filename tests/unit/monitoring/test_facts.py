@@ -368,18 +368,20 @@ def test_doubts_of_several_days_are_one_line() -> None:
 
 
 def find_losses(measured: Measured) -> dict[str, tuple[str, float, float]]:
-    """Return what was lost: name → day, how many, of how many."""
+    """Return what was lost: name → day, how many, of how many; of lines also that none was."""
     return {
         fact.name: (fact.day, fact.numerator, fact.denominator)
         for fact in measured.facts
-        if fact.name in OF_FILES
+        if fact.name in OF_FILES and (fact.numerator or fact.day == DAY)
     }
 
 
 @pytest.mark.parametrize(
     ("lines", "lost"),
     [
-        ([make_record("a"), make_record("b")], {}),
+        ([make_record("a"), make_record("b")], {"unreadable": (DAY, 0, 2)}),
+        ([make_batch("a", 9), make_record("b"), make_refusal("c")], {"unreadable": (DAY, 0, 3)}),
+        ([b"\n"], {}),
         ([make_record("a"), b"{torn\n", b"\n", make_record("b")], {"unreadable": (DAY, 1, 3)}),
         ([make_record("a"), b'{"v":1,"id":'], {"unreadable": (DAY, 1, 2)}),
         ([b"\x00\xff\n", b"[]\n", b"{}\n"], {"unreadable": (DAY, 3, 3)}),
@@ -434,7 +436,7 @@ def test_a_file_that_is_not_read_to_its_end_is_no_share(tmp_path: Path) -> None:
     (folder / f"{DAY}-00000002.jsonl.gz").write_bytes(b"no gzip")
     parts = list_folder(folder, DAY, "2027-01-01")
     measured = measure_log(parts, LabelStore(folder=tmp_path / "labels"), make_plan_of(BINARY))
-    assert find_losses(measured) == {"damaged": (DAY, 2, 1)}
+    assert find_losses(measured) == {"damaged": (DAY, 2, 1), "unreadable": (DAY, 0, 1)}
     assert find(measured, "rows").rows == 1
 
 
@@ -446,7 +448,7 @@ def test_labels_that_nobody_can_use_are_a_share_of_their_day(tmp_path: Path) -> 
     with (tmp_path / "labels" / f"{DAY}.jsonl").open("ab") as stream:
         stream.write(b"{torn\n{torn")
     measured = measure(tmp_path, records, {}, make_plan_of(BINARY))
-    assert find_losses(measured) == {"unreadable_labels": (DAY, 3, 4)}
+    assert find_losses(measured)["unreadable_labels"] == (DAY, 3, 4)
     assert find(measured, "labels").numerator == 1
 
 
@@ -470,7 +472,37 @@ def test_a_line_of_no_day_counts_for_the_record_before_it(
     measured = measure_log(
         [part], LabelStore(folder=tmp_path / "labels"), make_plan_of(BINARY), workers=1
     )
-    assert find_losses(measured)["unreadable"][:2] == (day, 1)
+    (lost,) = (fact for fact in measured.facts if fact.name == "unreadable" and fact.numerator)
+    assert (lost.day, lost.numerator) == (day, 1)
+
+
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_half_of_a_log_of_few_lines_is_an_alert(tmp_path: Path, *, is_folder: bool) -> None:
+    """Two requests a day of a thousand rows, one of them torn: a day that is whole counts lines."""
+    days = [f"2026-06-0{at}" for at in range(1, 8)]
+    for day in days:
+        batch = make_batch(f"r{day}", 1000) | {"at": f"{day}T12:00:00.000Z"}
+        write_log(tmp_path / "requests", [batch, batch if day[-1] in "16" else b"{torn\n"], day)
+    parts: list[Any] = list_folder(tmp_path / "requests", "2026-01-01", "2027-01-01")
+    if not is_folder:
+        parts = [PiecewisePart([path for part in parts for path in part.files])]
+    measured = measure_log(parts, LabelStore(folder=tmp_path / "labels"), make_plan_of(BINARY))
+    counts = Counts(read_archive(measured.facts, days[-1]), AlertSettings())
+    (finding,) = (it for it in counts.judge(days[-1]) if it.name == "unreadable")
+    assert (finding.state, finding.figure) == ("alert", 5 / 14)
+
+
+def test_lines_of_several_days_count_for_their_own(tmp_path: Path) -> None:
+    """A program prints them together; what is lost of their rows is never more than a day has."""
+    records = [make_record(str(it), at=f"2026-06-0{it}T12:00:00.000Z") for it in (1, 2, 3)]
+    records[0]["answer"] = 7
+    write_log(tmp_path, records)
+    part = PiecewisePart([*tmp_path.glob("*.jsonl")])
+    measured = measure_log([part], LabelStore(folder=tmp_path), make_plan_of(BINARY), workers=1)
+    lines = {it.day: it.denominator for it in measured.facts if it.name == "unreadable"}
+    assert lines == {"2026-06-01": 1, "2026-06-02": 1, "2026-06-03": 1}
+    lost = sum(it.numerator for it in measured.facts if it.name == "unreadable")
+    assert lost == pytest.approx(1)
 
 
 class PiecewisePart:
