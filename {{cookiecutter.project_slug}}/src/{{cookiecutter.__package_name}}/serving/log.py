@@ -19,7 +19,7 @@ import orjson
 
 from ..plumbing.errors import StageError
 from .log_files import DISK, FULL, DayFile, tidy
-from .redaction import LogSettings, Redaction, is_sampled
+from .redaction import LogSettings, Redaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -140,7 +140,7 @@ class RequestLog:
         at = write_time(now)
         try:
             name, _ = self._redact.rename(request_id, None, 0)
-            if not is_sampled(name, self._settings.sample):
+            if not self._redact.is_sampled(name):
                 return
             record = Refused(VERSION, name, at, self._model, reason, column, rows)
             data = self._encoder.encode_lines([record])
@@ -150,11 +150,10 @@ class RequestLog:
             self._append(now, at[:10], data, 1)
 
     def _sample(self, batch: AnsweredBatch) -> AnsweredBatch:
-        share = self._settings.sample
-        if share >= 1:
+        if self._settings.sample >= 1:
             return batch
         names = enumerate(_name_rows(batch))
-        return _take(batch, [row for row, name in names if is_sampled(name, share)])
+        return _take(batch, [row for row, name in names if self._redact.is_sampled(name)])
 
     def _list_scores(
         self, answers: Mapping[str, Any]

@@ -103,7 +103,9 @@ class Redaction:
     def __init__(self, settings: LogSettings, folder: Path, inputs: Sequence[str]) -> None:
         rules = {name: settings.columns.get(name, "keep") for name in inputs}
         self._ids = settings.ids
-        self._salt = read_salt(folder) if "hash" in (self._ids, *rules.values()) else b""
+        self._share = settings.sample
+        is_salted = 0 < self._share < 1 or "hash" in (self._ids, *rules.values())
+        self._salt = read_salt(folder) if is_salted else b""
         self._is_hashed = {name: rule == "hash" for name, rule in rules.items() if rule != "drop"}
 
     def __call__(self, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
@@ -134,6 +136,18 @@ class Redaction:
             names = [f"{request_id}/{row}" for row in range(rows)]
         return self._digest(request_id), [*map(self._digest, names)]
 
+    def is_sampled(self, name: str) -> bool:
+        """Tell whether the row or request of this id is logged: the same one every time.
+
+        Whoever asks chooses ids, so the salt decides with them: nobody can stay out of the log, or
+        come into it each time.
+        """
+        if self._share >= 1:
+            return True
+        message = name.encode("utf-8", "surrogatepass")
+        digest = hmac.new(self._salt, message, hashlib.sha256).digest()
+        return int.from_bytes(digest[:8], "big") < self._share * _TWO_TO_64
+
     def _hash(self, value: object) -> str | None:
         if value is None:
             return None
@@ -144,15 +158,3 @@ class Redaction:
     def _digest(self, value: object) -> str:
         message = msgspec.json.encode(value)
         return hmac.new(self._salt, message, hashlib.sha256).hexdigest()[:_DIGITS]
-
-
-def is_sampled(name: str, share: float) -> bool:
-    """Tell whether the row or request of this id belongs to the share: the same one every time.
-
-    >>> is_sampled("a", 1.0), is_sampled("a", 0.0)
-    (True, False)
-    """
-    if share >= 1:
-        return True
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:8], "big") < share * _TWO_TO_64
