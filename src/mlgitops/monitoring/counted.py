@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 LOOKED_AT, USUAL = 7, 28
 _FEWEST_USUAL = 7  # days; with fewer, only the settings say what is too much
 _REFERENCES = 2
+_MOST_TRIALS = 2.0**53  # so many or more are as good as endlessly many
 _SILENCE_DAYS = 90  # that say how long gaps usually are
 _ONLY_SHOWN = ("json", "protocol", "too_large")
 _UNSTEADY = "no day can be too much beside those before; `alerts: usual_since:` forgets them"
@@ -309,4 +310,6 @@ def binomial_tail(count: float, trials: float, share: float) -> float:
     >>> round(binomial_tail(3, 10, 0.1), 4)
     0.0702
     """
+    if count > trials or trials > _MOST_TRIALS:  # facts that nobody counted
+        return float(count / trials <= share)
     return 1.0 if count <= 0 else incomplete_beta(count, trials - count + 1, share)

@@ -682,6 +682,17 @@ def test_a_few_lines_a_day_are_held_to_what_is_allowed_together(
     assert pick(look(facts, unreadable=0.6), name).state == "holds"
 
 
+@pytest.mark.parametrize(
+    ("lost", "of"), [(200, 100), (0.5, 0.1), (1e308, 1e-300), (1e300, 1e300), (1e308, 1e308)]
+)
+@pytest.mark.parametrize("name", ["missing", "new_level", "refused.contract", "unreadable"])
+def test_a_share_that_nobody_counted_ends_no_look(name: str, lost: float, of: float) -> None:
+    """Whoever may write the facts can write any number."""
+    part = "column=carrier" if name in {"missing", "new_level"} else None
+    facts = [*make_days(60, wave(0.1)), make_fact(SUNDAY, name, lost, of, of=part)]
+    assert pick(look(facts), name).state in {"alert", "holds"}
+
+
 @pytest.mark.parametrize("name", ["unreadable", "unreadable_labels"])
 def test_no_share_of_a_log_that_nobody_can_read_is_usual(name: str) -> None:
     """However long it has been so."""
