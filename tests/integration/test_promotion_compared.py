@@ -245,7 +245,7 @@ def test_a_desired_state_behind_a_link_is_undecided(
     """The next change would edit another file, and move the model without a comparison."""
     main = project.git("rev-parse", "HEAD")
     project.git("switch", "--quiet", "--create", "topic")
-    project.put("desired states/production/model.yaml", (project.root / PATH).read_text())
+    project.put("desired/production/model.yaml", (project.root / PATH).read_text())
     (project.root / PATH).unlink()
     link = project.root / "deploy/production"
     if name == "production":

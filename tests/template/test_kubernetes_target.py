@@ -524,7 +524,12 @@ def test_an_environment_in_the_namespace_of_another_is_refused(scene: Scene) -> 
         ("kustomization.yaml", hash_text("first"), "0" * 64, "no digest names the image"),
         ("kustomization.yaml", "digest: sha256:", "newTag: v", "no digest names the image"),
         ("kustomization.yaml", "../base # or ../kserve", "../kserve", "and 0 are there"),
-        ("model.yaml", "port: 8081", "port: 8081\ncanary: 20", "cannot be done on Kubernetes"),
+        (
+            "model.yaml",
+            "port: 8081",
+            "target: kubernetes\ncanary: 20",
+            "cannot be done on Kubernetes",
+        ),
     ],
 )
 def test_what_cannot_run_is_not_sent(

@@ -215,11 +215,7 @@ def test_what_needs_no_library_starts_by_itself(
 def test_a_stage_that_starts_by_itself_can_be_interrupted(
     project: Path, server: ForkServer
 ) -> None:
-    """Its client ignored interrupts while it asked; the stage must not.
-
-    A shell lets what it runs in the background ignore them, and that would hold here as well.
-    """
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Its client ignored interrupts while it asked; the stage must not."""
     plain = run_module(project, without_server(server), "demo.interrupt")
     declined = run_module(project, server.environment, "demo.interrupt")
     assert "default_int_handler" in declined.stdout

@@ -185,9 +185,10 @@ class RequestLog:
         line |= {"at": batch.at, "model": batch.model, "inputs": batch.inputs}
         line |= {"score": batch.score, "answer": batch.answer}
         try:
-            return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)  # twice as quick
+            data: bytes = orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)  # twice as quick
         except TypeError:  # a whole number beyond 64 bits
-            return self._encoder.encode_lines([line])
+            data = self._encoder.encode_lines([line])
+        return data
 
     def _append(self, now: float, day: str, data: bytes, records: int) -> None:
         if not records:
