@@ -527,7 +527,7 @@ def test_an_environment_in_the_namespace_of_another_is_refused(scene: Scene) -> 
         (
             "model.yaml",
             "port: 8081",
-            "target: kubernetes\ncanary: 20",
+            "port: 8081\ntarget: kubernetes\ncanary: 20",
             "cannot be done on Kubernetes",
         ),
     ],
